@@ -1,0 +1,48 @@
+"""The one exception family: what is wrong, where, and what to do about it, in one line for a person."""
+
+import re
+
+# Terminal escapes and line breaks in a user's file names or values must not reach the terminal as such.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class LabelsweepError(Exception):
+    """Base of every error that a user can cause; the command line prints it as one line.
+
+    Args:
+        what: What is wrong, with the value that is wrong.
+        where: File, column, row or option it was found in.
+        fix: What the user can do.
+
+    >>> str(InputError("no column 'lable'", where="cats.csv", fix="choose one of: id, label"))
+    "cats.csv: no column 'lable'; choose one of: id, label"
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        line = (f"{where}: " if where else "") + what + (f"; {fix}" if fix else "")
+        super().__init__(_CONTROL.sub(" ", line).strip())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the three parts when the error crosses a process boundary."""
+        return (_rebuild, (type(self), self.what, self.where, self.fix))
+
+
+def _rebuild(kind: type[LabelsweepError], what: str, where: str, fix: str) -> LabelsweepError:
+    return kind(what, where=where, fix=fix)
+
+
+class InputError(LabelsweepError):
+    """The user's input or an option is wrong (exit code 2); no run folder is left behind."""
+
+    exit_code = 2
+
+
+class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, named as users read it)
+    """The data failed validation beyond the tolerance (exit code 3); the run folder says why."""
+
+    exit_code = 3

@@ -1,0 +1,125 @@
+"""The records that pass between steps: paths, counts and digests, never a frame or a tensor.
+
+Every record is a small frozen model, so that each arrow between two steps is a file that can be looked at, resumed from, or
+sent to another machine.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Payload = Literal["tabular", "embedding", "image"]
+
+
+class Record(BaseModel):
+    """A frozen record; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Record):
+    """What the user pointed at, and which column means what."""
+
+    uri: str
+    label: str = "label"
+    id: str | None = None
+    features: tuple[str, ...] | None = None
+    embedding: str | None = None
+    image: str | None = None
+    trusted: str | None = None
+    truth: str | None = None
+
+
+class Synthetic(Record):
+    """How a synthetic two-Gaussian data set was drawn, for the plot of its optimal boundary."""
+
+    mean_0: tuple[float, ...]
+    mean_1: tuple[float, ...]
+    sigma: float
+
+
+class Dataset(Record):
+    """Canonical data: one Parquet file, row groups of at most `tasks.storage.ROWS_PER_GROUP` rows.
+
+    Columns: `sample_id` string, `label` string (null where missing), `features` fixed-size list of float32, `content_hash`
+    string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary (PNG or JPEG) for
+    images, `trusted` bool where the user named such a column, then the user's own columns. The truth never lies here: it is in
+    a file of its own, which only scoring the queue may read.
+    """
+
+    path: Path
+    name: str
+    uri: str
+    rows: int
+    classes: tuple[str, ...]
+    payload: Payload
+    feature_names: tuple[str, ...]
+    feature_shape: tuple[int, ...]
+    display_columns: tuple[str, ...] = ()
+    digest: str
+    trusted: bool = False
+    truth: Path | None = None
+    synthetic: Synthetic | None = None
+
+
+class Validation(Record):
+    """What validation kept and what it set aside."""
+
+    dataset: Dataset
+    rows_in: int
+    quarantined: int
+    quarantine: Path | None
+    result: Path
+    reasons: dict[str, int]
+    conflicting: int
+    duplicates: int
+    data_docs: Path | None = None
+
+
+class Encoding(Record):
+    """How features become what the linear head sees: standardised, and where it helps with kernel features beside them."""
+
+    path: Path
+    features_in: int
+    features_out: int
+    l2: float
+    description: str
+
+
+class Model(Record):
+    """The fitted folds of one round."""
+
+    path: Path
+    round: int
+    folds: int
+    converged: bool
+    gradient_norm: float
+    iterations: int
+
+
+class Scores(Record):
+    """Every audited sample with its influence."""
+
+    path: Path
+    round: int
+    rows: int
+    flagged: int
+    residual: float
+    converged: bool
+
+
+class Queue(Record):
+    """The flagged samples, worst first."""
+
+    parquet: Path
+    csv: Path
+    rows: int
+    flagged: int
+
+
+class Report(Record):
+    """The page that people open, and the summary that programs read."""
+
+    html: Path
+    summary: Path

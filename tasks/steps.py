@@ -1,0 +1,77 @@
+"""A step's record on disk: what it returned, how long it took, how much memory it had, and whether it needs to run again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from tasks.records import Record
+from tasks.storage import read_json, write_json
+
+R = TypeVar("R", bound=Record)
+
+
+def recorded(name: str, folder: Path, kind: type[R], inputs: Mapping[str, object], work: Callable[[], R]) -> R:
+    """Run `work` and keep its record in `folder/steps/name.json`; return the kept one if it was made from the same inputs.
+
+    This is what makes a killed run continue from its last finished step: a step publishes its files before its record, so
+    a record that is there speaks of files that are whole.
+
+    Args:
+        name: Step name, unique within the run.
+        folder: The run folder.
+        kind: Type of the record that `work` returns.
+        inputs: Everything the result depends on: records and options.
+        work: The step itself.
+    """
+    path = folder / "steps" / f"{name}.json"
+    key = _digest(inputs)
+    if path.exists():
+        kept = read_json(path)
+        if kept["inputs"] == key:
+            return kind.model_validate(kept["record"])
+    reset_peak_memory()
+    started = time.perf_counter()
+    record = work()
+    entry = {
+        "step": name,
+        "inputs": key,
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_mb": round(peak_memory() / 2**20, 1),
+        "finished": time.time(),
+        "record": record.model_dump(mode="json"),
+    }
+    write_json(entry, path)
+    return record
+
+
+def _digest(inputs: Mapping[str, object]) -> str:
+    def plain(value: object) -> object:
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+    text = json.dumps({key: plain(value) for key, value in inputs.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def reset_peak_memory() -> None:
+    """Start a new high-water mark of this process's resident memory, where the system allows it (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def peak_memory() -> int:
+    """Return the highest resident memory of this process since the last reset, in bytes."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        import resource  # noqa: PLC0415 (Unix only, and only needed where /proc is not)
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,143 @@
+"""The run folder: atomic publication of files, digests, manifest.
+
+A file appears under its final name only when it is complete: it is written beside, synchronised to disk, then renamed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError
+
+# 16,384 rows x 1,024 float32 features are 64 MiB: one row group stays small against any budget, and few enough are needed that
+# the Parquet footer of 10 million rows stays under a megabyte.
+ROWS_PER_GROUP = 16_384
+
+
+@contextmanager
+def atomic_path(final: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to `final` when the block succeeds, remove it when it does not.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_path(folder / "a.txt") as path:
+    ...     _ = path.write_text("whole")
+    >>> [p.name for p in folder.iterdir()]
+    ['a.txt']
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(final)
+        _sync_folder(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable: the directory entry is data too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_table(table: pa.Table, final: Path) -> Path:
+    """Write `table` as Parquet in row groups, atomically."""
+    with atomic_path(final) as path:
+        pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
+    return final
+
+
+@contextmanager
+def table_writer(final: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Yield a streaming Parquet writer whose file appears under `final` when the block succeeds."""
+    with atomic_path(final) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        yield writer
+
+
+def write_json(value: object, final: Path) -> Path:
+    """Write `value` as indented JSON, atomically."""
+    return write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", final)
+
+
+def write_text(text: str, final: Path) -> Path:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(final) as path:
+        path.write_text(text, encoding="utf-8")
+    return final
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_run(out: Path, run_id: str) -> Path:
+    """Create and return `out/runs/run_id`.
+
+    Raises:
+        InputError: The output folder cannot be written.
+    """
+    folder = out / "runs" / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write there ({error.strerror})", where=str(out), fix="choose a writable folder with --out"
+        ) from error
+    return folder
+
+
+def discard_run(folder: Path) -> None:
+    """Remove a run that never became one, and the parents it made if they are empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in (folder.parent, folder.parent.parent):
+        try:
+            parent.rmdir()
+        except OSError:
+            return
+
+
+def finish_run(folder: Path) -> None:
+    """Write the manifest, then let `latest` name this run.
+
+    The manifest comes last: a folder without one is a run that did not finish.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json" and not p.name.endswith(".partial"))
+    entries = {
+        str(path.relative_to(folder)): {
+            "bytes": path.stat().st_size,
+            "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
+            "sha256": sha256_file(path),
+        }
+        for path in files
+    }
+    write_json({"run_id": folder.name, "files": entries}, folder / "manifest.json")
+    link = folder.parent / f".latest.{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name)
+    link.replace(folder.parent / "latest")
