@@ -1,7 +1,7 @@
-"""Make `digits.parquet`: scikit-learn's handwritten digits as PNG images, with known errors planted in the labels.
+"""Make `digits.parquet`: scikit-learn's handwritten digits as PNG images, with errors planted in the labels.
 
-Run `python data/make_digits.py` from anywhere; the result is the same on every run. The data card is README.md
-beside this file.
+Run `python data/make_digits.py` from anywhere; the result is the same on every run. README.md beside this file
+is the data card.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def as_png(image: NDArray[np.float64]) -> bytes:
 
 
 def most_confused(features: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each image the wrong class that a simple model, fitted without the image, finds likeliest."""
+    """Return for each image the wrong class that a model fitted without the image finds likeliest."""
     folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
     model = LogisticRegression(max_iter=2_000)
     probabilities = cross_val_predict(model, features / PIXEL_MAX, labels, cv=folds, method="predict_proba")
