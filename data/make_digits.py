@@ -1,7 +1,7 @@
 """Make `digits.parquet`: scikit-learn's handwritten digits as PNG images, with errors planted in the labels.
 
-Run `python data/make_digits.py` from anywhere; the result is the same on every run. README.md beside this file
-is the data card.
+Run `python data/make_digits.py` from anywhere; the result is the same on every run. README.md beside this
+file is the data card.
 """
 
 import argparse
