@@ -1,0 +1,142 @@
+"""What a method of the benchmark is given, and what it answers.
+
+Every method sees the same standardised features, the same given labels and the same folds. Out-of-fold
+probabilities and the fitted head come from one logistic regression, computed once for each case and shared by
+the methods that need them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tasks.bench.datasets import Bools, Floats, Ints
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a method says about every sample.
+
+    Attributes:
+        score: Lower = more likely mislabeled, shape (n,).
+        flagged: Its own decision, shape (n,); None if it only ranks.
+        suggested: The label it would give, shape (n,); None if it names none.
+    """
+
+    score: Floats
+    flagged: Bools | None = None
+    suggested: Ints | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """A softmax regression: logits are `features @ weight.T + bias`.
+
+    Attributes:
+        weight: Shape (C, d).
+        bias: Shape (C,).
+        l2: The l2 penalty that the fit used, for the mean loss.
+    """
+
+    weight: Floats
+    bias: Floats
+    l2: float
+
+    def probabilities(self, features: Floats) -> Floats:
+        """Return the class probabilities, shape (n, C)."""
+        logits = features @ self.weight.T + self.bias
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting with one seed, without the truth.
+
+    Attributes:
+        features: Standardised, shape (n, d).
+        labels: Given labels, shape (n,), each of 0 .. C-1.
+        classes: Number of classes C.
+        seed: Seed of the folds and of every method that draws.
+
+    >>> case = Case(np.array([[0.0], [0.1], [1.0], [1.1]] * 10), np.array([0, 0, 1, 1] * 10), classes=2,
+    seed=0)
+    >>> case.probabilities.shape
+    (40, 2)
+    """
+
+    features: Floats
+    labels: Ints
+    classes: int
+    seed: int
+
+    @cached_property
+    def folds(self) -> tuple[tuple[Ints, Ints], ...]:
+        """Rows to fit on and rows held out, for each fold; stratified by given label."""
+        from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415 (seconds to import)
+
+        splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed)
+        return tuple((fit, held) for fit, held in splitter.split(self.features, self.labels))
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """The head of each fold, fitted without its held-out rows."""
+        return tuple(self.fit_head(fit) for fit, _ in self.folds)
+
+    @cached_property
+    def head(self) -> Head:
+        """The head fitted to every sample."""
+        return self.fit_head(np.arange(len(self.labels)))
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """Out-of-fold probabilities, shape (n, C)."""
+        probabilities = np.empty((len(self.labels), self.classes))
+        for (_, held), head in zip(self.folds, self.heads, strict=True):
+            probabilities[held] = head.probabilities(self.features[held])
+        return probabilities
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """Where methods that are views of one computation keep it."""
+        return {}
+
+    def fit_head(self, rows: Ints) -> Head:
+        """Return scikit-learn's logistic regression, fitted to `rows`, as a softmax head."""
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
+
+        model = LogisticRegression(max_iter=2_000).fit(self.features[rows], self.labels[rows])
+        coef, intercept = model.coef_, model.intercept_
+        if len(model.classes_) == 2:  # scikit-learn keeps the difference of the two logits
+            coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
+        weight, bias = np.zeros((self.classes, coef.shape[1])), np.full(self.classes, -np.inf)
+        weight[model.classes_], bias[model.classes_] = coef, intercept
+        return Head(weight, bias, l2=1 / len(rows))
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        name: As in the table.
+        judge: From a case to a verdict.
+        package: What it runs from.
+        block: Which block of the table it stands in.
+        limit: Most parameters x samples it is run on, None for any; slow peers have one.
+    """
+
+    name: str
+    judge: Callable[[Case], Verdict]
+    package: str
+    block: str = "peers"
+    limit: int | None = None
+
+    def runs_on(self, case: Case) -> bool:
+        """Say whether the case is small enough for this method."""
+        parameters = (case.features.shape[1] + 1) * case.classes
+        return self.limit is None or parameters * len(case.labels) <= self.limit
