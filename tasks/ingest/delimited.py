@@ -1,0 +1,193 @@
+"""Read CSV and TSV.
+
+A column's type is settled by a first pass over the whole file, not guessed from its beginning: the narrowest
+of integer, number, true/false and text that every value fits. Text stays exactly as it is written; an empty
+field, NA, NaN and NULL are missing values.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from tasks.errors import InputError
+from tasks.ingest.reading import readable
+from tasks.ingest.source import Part
+from tasks.ingest.text import BLOCK, check_text, check_utf8, open_text
+
+_BOOLEANS = pa.array(["true", "false"])
+# From narrow to wide; a column moves on only when a value does not fit.
+_WIDENING: tuple[pa.DataType, ...] = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
+_TEXT = len(_WIDENING) - 1
+
+
+@dataclass(frozen=True)
+class DelimitedReader:
+    """One CSV or TSV file."""
+
+    part: Part
+    schema: pa.Schema
+    delimiter: str
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most `rows` rows at a time."""
+        types = {field.name: field.type for field in self.schema}
+        with (
+            _explained(self.part, self.delimiter),
+            _stream(self.part, self.delimiter, types, list(columns)) as stream,
+        ):
+            for batch in stream:
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows)
+
+    def place(self, row: int) -> str:
+        """Return the line on which the row begins: quoted line breaks make it differ from its number."""
+        lines = _lines(self.part, self.delimiter)
+        next(lines)
+        return next(
+            (f"line {line}" for index, (line, _) in enumerate(lines) if index == row), f"row {row + 1}"
+        )
+
+
+def open_delimited(part: Part, as_text: frozenset[str]) -> DelimitedReader:
+    """Open a CSV or TSV file and settle the types of its columns.
+
+    Raises:
+        InputError: It is not text, not UTF-8, empty, or a row has more or fewer fields than the header.
+    """
+    with readable(part, "CSV"):
+        head = check_text(part, "CSV")
+    delimiter = _delimiter(part, head)
+    with _explained(part, delimiter):
+        names = _header(part, delimiter)
+        types = _settle_types(part, delimiter, names, as_text)
+    return DelimitedReader(part, pa.schema(list(zip(names, types, strict=True))), delimiter)
+
+
+def _delimiter(part: Part, head: bytes) -> str:
+    """Return the delimiter: a CSV file without a comma in its header may have semicolons or tabs."""
+    header = head.split(b"\n", 1)[0].decode(errors="replace")
+    if ".tsv" in part.path.lower().rsplit("/", 1)[-1]:
+        return "\t"
+    return next((mark for mark in ",;\t" if mark in header), ",")
+
+
+def _header(part: Part, delimiter: str) -> list[str]:
+    with _stream(part, delimiter, {}, []) as stream:
+        names: list[str] = stream.schema.names
+    return names
+
+
+@contextmanager
+def _stream(
+    part: Part, delimiter: str, types: dict[str, pa.DataType], columns: list[str]
+) -> Iterator[pacsv.CSVStreamingReader]:
+    with open_text(part) as file:
+        reader = pacsv.open_csv(
+            file,
+            read_options=pacsv.ReadOptions(block_size=BLOCK),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=types,
+                include_columns=columns,
+                strings_can_be_null=True,
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+            ),
+        )
+        with reader:
+            yield reader
+
+
+def _settle_types(part: Part, delimiter: str, names: list[str], as_text: frozenset[str]) -> list[pa.DataType]:
+    """Read everything as text once and return the narrowest type for each column."""
+    level = [_TEXT if name in as_text else 0 for name in names]
+    seen = [False] * len(names)
+    last = None
+    with _stream(part, delimiter, dict.fromkeys(names, pa.string()), []) as stream:
+        for batch in stream:
+            for index, column in enumerate(batch.columns):
+                while not _fits(column, _WIDENING[level[index]]):
+                    # What was true or false before is no number.
+                    level[index] = _TEXT if seen[index] and level[index] == 0 else level[index] + 1
+                seen[index] = seen[index] or column.null_count < len(column)
+            last = batch if batch.num_rows else last
+    if last is not None and "\n" in (last.column(len(names) - 1)[-1].as_py() or ""):
+        _check_quotes(part, delimiter)
+    return [
+        _WIDENING[level[index]] if seen[index] or name in as_text else pa.null()
+        for index, name in enumerate(names)
+    ]
+
+
+def _fits(column: pa.Array, target: pa.DataType) -> bool:
+    if pa.types.is_string(target):
+        return True
+    try:
+        trimmed = pc.utf8_trim_whitespace(column)
+        if pa.types.is_boolean(target):
+            return (
+                pc.all(pc.is_in(pc.utf8_lower(pc.drop_null(trimmed)), value_set=_BOOLEANS)).as_py()
+                is not False
+            )
+        pc.cast(trimmed, target)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+@contextmanager
+def _explained(part: Part, delimiter: str) -> Iterator[None]:
+    """When Arrow refuses the text, look for a reason that a person can act on, or else give Arrow's."""
+    try:
+        with readable(part, "CSV"):
+            yield
+    except InputError as error:
+        if isinstance(error.__cause__, pa.ArrowInvalid | UnicodeDecodeError):
+            check_utf8(part)
+            _check_rows(part, delimiter)
+        raise
+
+
+def _check_rows(part: Part, delimiter: str) -> None:
+    """Raise InputError at the first row whose number of fields is not the header's."""
+    lines = _lines(part, delimiter)
+    _, header = next(lines)
+    for line, row in lines:
+        if len(row) != len(header):
+            found = "1 field" if len(row) == 1 else f"{len(row)} fields"
+            raise InputError(
+                f"line {line} has {found}, the header has {len(header)}",
+                where=part.shown,
+                fix="quote values that contain the delimiter, or complete the row",
+            )
+
+
+def _check_quotes(part: Part, delimiter: str) -> None:
+    """Raise InputError when a quote is never closed: everything after it would silently become one value."""
+    line = 1
+    try:
+        for line, _ in _lines(part, delimiter):  # noqa: B007 (the last value is what the message needs)
+            pass
+    except csv.Error as error:
+        raise InputError(
+            f"a quote that opens after line {line} is never closed",
+            where=part.shown,
+            fix="close or remove it",
+        ) from error
+
+
+def _lines(part: Part, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank with the line it begins on; slow and exact, for messages."""
+    with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        begins = 1
+        for row in reader:
+            if row:
+                yield begins, row
+            begins = reader.line_num + 1

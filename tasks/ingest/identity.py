@@ -1,0 +1,141 @@
+"""Who a row is: ids and hashes that do not change with the order of rows or columns, the machine, or the run.
+
+    content_hash = SHA-256(kind of content, names, the content's bytes), the first 32 hex digits
+    sample_id    = the user's id, or SHA-256(content_hash, label, k), the first 16 hex digits
+
+where k counts the rows before this one with the same content and label (0 for nearly all). No label is in the
+content's hash, and an id survives new rows, another order and another file format; 64 bits meet by chance in
+one of 370,000 data sets of 10 million rows.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.ingest.labels import as_text, check_type
+from tasks.ingest.table import SourceTable
+
+_CONTENT_DIGITS = 32
+_ID_DIGITS = 16
+
+
+def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | memoryview]) -> list[str]:
+    """Return the hash of each row's content.
+
+    Args:
+        kind: tabular, embedding or image: equal bytes of another kind are another content.
+        names: Names of the features, in the order of the bytes.
+        contents: The bytes of each row.
+
+    >>> content_hashes("image", (), [b"a", b"b", b"a"])[0] == content_hashes("image", (), [b"a"])[0]
+    True
+    """
+    seed = hashlib.sha256("\0".join((kind, *names, "")).encode())
+    hashes = []
+    for content in contents:
+        digest = seed.copy()
+        digest.update(content)
+        hashes.append(digest.hexdigest()[:_CONTENT_DIGITS])
+    return hashes
+
+
+def vector_rows(matrix: NDArray[np.float32]) -> list[memoryview]:
+    """Return the canonical bytes of each row of a matrix of shape (rows, features).
+
+    Zero has one sign and NaN one pattern of bits, so that equal numbers have equal bytes on every machine.
+    """
+    canonical = np.ascontiguousarray(matrix + np.float32(0), dtype="<f4")
+    canonical[np.isnan(canonical)] = np.nan
+    view = memoryview(canonical.tobytes())
+    width = canonical.shape[1] * canonical.itemsize
+    return [view[start : start + width] for start in range(0, len(view), width)]
+
+
+def sample_id(content_hash: str, label: str | None, occurrence: int = 0) -> str:
+    """Return the id of a row that the user gave none.
+
+    >>> sample_id("ab", "cat") != sample_id("ab", "dog") != sample_id("ab", "dog", 1)
+    True
+    """
+    text = f"{content_hash}\0{'' if label is None else label}"
+    if occurrence:
+        text += f"\0{occurrence}"
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+
+
+class Occurrences:
+    """Remembers 8 bytes a row, to number the rows whose content and label are the same."""
+
+    def __init__(self) -> None:
+        self._keys: list[NDArray[np.uint64]] = []
+
+    def see(self, ids: Sequence[str]) -> None:
+        """Remember the ids of one batch, as they are before numbering."""
+        self._keys.append(np.frombuffer(bytes.fromhex("".join(ids)), dtype=">u8").astype(np.uint64))
+
+    def numbers(self) -> NDArray[np.int64] | None:
+        """Return for each row how many rows before it have the same id; None where all are different."""
+        keys = np.concatenate(self._keys) if self._keys else np.empty(0, np.uint64)
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        first = np.ones(len(keys), bool)
+        first[1:] = ordered[1:] != ordered[:-1]
+        if first.all():
+            return None
+        positions = np.arange(len(keys))
+        group_start = np.maximum.accumulate(np.where(first, positions, 0))
+        numbers = np.empty(len(keys), np.int64)
+        numbers[order] = positions - group_start
+        return numbers
+
+
+class IdSurvey:
+    """Checks that the user's ids are there and unique, in 8 bytes a row."""
+
+    def __init__(self, table: SourceTable, column: str) -> None:
+        check_type(table.schema.field(column).type, column, table.uri, "id")
+        self._table = table
+        self._column = column
+        self._hashes: list[NDArray[np.int64]] = []
+
+    def see(self, column: pa.Array, first_row: int) -> None:
+        """Look at one batch.
+
+        Raises:
+            InputError: An id is missing.
+        """
+        ids = as_text(column)
+        if ids.null_count:
+            row = first_row + ids.is_null().index(True).as_py()
+            raise self._table.problem(
+                row, f"no id in column '{self._column}'", fix="give every row an id, or leave --id out"
+            )
+        # Python's own hash of text: fast, and it only has to be the same within this process.
+        self._hashes.append(np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids)))
+
+    def check(self) -> None:
+        """Raise InputError when two rows have the same id."""
+        hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0, np.int64)
+        again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        if again:
+            self._check_twice(again.__contains__)
+
+    def _check_twice(self, suspected: Callable[[int], bool]) -> None:
+        """Compare the ids themselves where their hashes are equal."""
+        seen: dict[str, int] = {}
+        row = 0
+        for batch in self._table.scan([self._column], 2**16):
+            for value in as_text(batch.column(0)).to_pylist():
+                if suspected(hash(value)):
+                    if value in seen:
+                        first = self._table.place(seen[value])
+                        raise self._table.problem(
+                            row,
+                            f"id '{value}' in column '{self._column}' is also the id of {first}",
+                            fix="make the ids unique, or leave --id out",
+                        )
+                    seen[value] = row
+                row += 1

@@ -1,0 +1,230 @@
+"""Images as features: pixels scaled to 0..1.
+
+Where all images have the same size, that is the size; else every image is resized to the most frequent size,
+at most 32 x 32: what a linear head on pixels can use, and the size of CIFAR's images. One channel where all
+images are grayscale, else RGB.
+"""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tasks.errors import InputError
+from tasks.ingest.content import Encoded
+from tasks.ingest.identity import content_hashes
+from tasks.ingest.table import SourceTable
+
+SIDE = 32
+# 256 x 256 gray or 147 x 147 RGB: a row of more features outgrows most image files; they count as uneven.
+MOST_FEATURES = 2**16
+# The size at which Pillow begins to warn, 256 MiB of RGB: a few kilobytes can unfold to far more.
+MOST_PIXELS = 2**28 // 3
+# Formats without programs in them: Pillow would hand an EPS file to Ghostscript.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_KEPT = ("PNG", "JPEG", "MPO")  # MPO: a JPEG as phones write it, with a preview behind it
+_GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image.
+
+    Attributes:
+        pixels: Values 0..1, of the shape that all images get.
+        stored: PNG or JPEG bytes to show to a person.
+    """
+
+    pixels: NDArray[np.float32]
+    stored: bytes
+
+
+@dataclass(frozen=True)
+class Images:
+    """An image column, with the shape that all images get: (height, width) or (height, width, 3)."""
+
+    table: SourceTable
+    column: str
+    shape: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Pixels have no names."""
+        return ()
+
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
+        """Return pixels, hashes and files; a missing image is all NaN.
+
+        The hash is that of the file: it does not depend on the decoder's version or on the common size.
+
+        Raises:
+            InputError: An image does not decode.
+        """
+        files = list(_files(self.table, batch.column(self.column), first_row))
+        matrix = np.full((len(files), int(np.prod(self.shape))), np.nan, np.float32)
+        stored: list[bytes | None] = [None] * len(files)
+        there = [offset for offset, file in enumerate(files) if file is not None]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+            images = pool.map(partial(decode, shape=self.shape), [files[offset] or b"" for offset in there])
+            for offset, image in zip(there, images, strict=True):
+                if isinstance(image, str):
+                    raise _undecodable(self.table, self.column, first_row + offset, image)
+                matrix[offset] = image.pixels.ravel()
+                stored[offset] = image.stored
+        hashes = content_hashes("image", (), [file or b"" for file in files])
+        return Encoded(matrix, hashes, pa.array(stored, pa.binary()))
+
+
+def images(table: SourceTable, column: str) -> Images:
+    """Return how an image column is encoded, after a look at the size and mode of every image.
+
+    Raises:
+        InputError: There is no image, a file is missing, or an image does not decode.
+    """
+    sizes: Counter[tuple[int, int]] = Counter()
+    gray = True
+    row = 0
+    for batch in table.scan([column], _BATCH):
+        for offset, file in enumerate(_files(table, batch.column(0), row)):
+            if file is None:
+                continue
+            seen = look(file)
+            if isinstance(seen, str):
+                raise _undecodable(table, column, row + offset, seen)
+            size, is_gray = seen
+            sizes[size] += 1
+            gray = gray and is_gray
+        row += batch.num_rows
+    if not sizes:
+        raise InputError(
+            f"column '{column}' has no image at all", where=table.uri, fix="name another with --image"
+        )
+    return Images(table, column, common_shape(sizes, gray=gray))
+
+
+def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, ...]:
+    """Return the shape that all images get.
+
+    Args:
+        sizes: How often each (height, width) occurs.
+        gray: Whether every image is grayscale.
+
+    >>> common_shape(Counter({(28, 28): 10}), gray=True)
+    (28, 28)
+    >>> common_shape(Counter({(48, 20): 10, (28, 28): 3}), gray=False)
+    (32, 20, 3)
+    """
+    channels = () if gray else (3,)
+    height, width = max(sizes, key=lambda size: (sizes[size], size))
+    if len(sizes) > 1 or int(np.prod((height, width, *channels))) > MOST_FEATURES:
+        height, width = min(height, SIDE), min(width, SIDE)
+    return (height, width, *channels)
+
+
+def look(file: bytes) -> tuple[tuple[int, int], bool] | str:
+    """Return (height, width) upright and whether it is gray, from the header; or why that cannot be read."""
+    try:
+        with _opened(file) as image:
+            # The base class looks at what the header said; PNG's own would decode the image to look further.
+            orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
+            size = image.size if orientation >= 5 else (image.height, image.width)
+            return size, image.mode in _GRAY
+    except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
+        return _reason(error)
+
+
+def decode(file: bytes, shape: tuple[int, ...]) -> Decoded | str:
+    """Return an image in the given shape, or why it does not decode."""
+    try:
+        with _opened(file) as image:
+            kept = image.format in _KEPT
+            upright = ImageOps.exif_transpose(image)
+            return Decoded(_pixels(upright, shape), file if kept else _as_png(upright))
+    except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
+        return _reason(error)
+
+
+@contextmanager
+def _opened(file: bytes) -> Iterator[Image.Image]:
+    with Image.open(io.BytesIO(file), formats=_FORMATS) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels are too many")
+        yield image
+
+
+def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
+    mode = "L" if len(shape) == 2 else "RGB"
+    if image.mode.startswith("I"):
+        image = Image.fromarray(
+            np.rint(np.clip(np.asarray(image) / 257.0, 0, 255)).astype(np.uint8)
+        )  # 16 bits to 8
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    image = image.convert(mode)
+    size = (shape[1], shape[0])
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def _as_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _files(table: SourceTable, column: pa.Array, first_row: int) -> Iterator[bytes | None]:
+    """Yield the bytes of each image file: from the column itself, or from the file that it names."""
+    if pa.types.is_struct(column.type):
+        fields = [column.type.get_field_index(name) for name in ("bytes", "path")]
+        inside, beside = (
+            column.flatten()[field] if field >= 0 else pa.nulls(len(column)) for field in fields
+        )
+    elif pa.types.is_binary(column.type):
+        inside, beside = column, pa.nulls(len(column))
+    else:
+        inside, beside = pa.nulls(len(column)), column
+    for offset, (file, path) in enumerate(zip(inside, beside, strict=True)):
+        if file.is_valid:
+            yield file.as_py()
+        elif path.is_valid and path.as_py().strip():
+            yield _file_beside(table, first_row + offset, path.as_py())
+        else:
+            yield None
+
+
+def _file_beside(table: SourceTable, row: int, name: str) -> bytes:
+    try:
+        return table.beside(row, name)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        why = "no such image file" if isinstance(error, FileNotFoundError) else "not a readable image file:"
+        raise table.problem(
+            row, f"{why} '{name}'", fix="paths are relative to the folder of the source"
+        ) from error
+
+
+def _undecodable(table: SourceTable, column: str, row: int, why: str) -> InputError:
+    return table.problem(
+        row, f"the image in column '{column}' does not decode ({why})", fix="replace it, or leave the row out"
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    text = str(error).strip().splitlines()
+    return text[0][:120] if text else type(error).__name__

@@ -1,0 +1,166 @@
+"""Labels as text: as the user wrote them, and which of them there are."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import InputError
+from tasks.ingest.roles import is_list
+
+# Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
+_MOST_FRACTIONS = 21
+# More classes than any softmax head is fitted for; a column with more different values is an id or free text.
+_MOST_CLASSES = 100_000
+
+
+@dataclass
+class LabelSurvey:
+    """Counts the labels of a column, batch by batch.
+
+    Attributes:
+        column: Name of the column.
+        untyped: Whether the format has no types, so that a number may only look like one.
+        counts: How often each label occurs, as text.
+    """
+
+    column: str
+    untyped: bool
+    where: str
+    role: str = "label"
+    counts: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+
+    def see(self, column: pa.Array) -> None:
+        """Count one batch."""
+        check_type(column.type, self.column, self.where, self.role)
+        text = as_text(column)
+        self.missing += text.null_count
+        for item in pc.value_counts(text.drop_null()):
+            self.counts[item["values"].as_py()] += item["counts"].as_py()
+        if len(self.counts) > _MOST_CLASSES:
+            raise InputError(
+                f"column '{self.column}' has more than {_MOST_CLASSES:,} different labels",
+                where=self.where,
+                fix=f"name the column of classes with --{self.role}",
+            )
+
+    @property
+    def writing(self) -> "Writing":
+        """How these labels are written, once all were seen."""
+        return Writing(whole=self.untyped and _whole_with_point(self.counts))
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes in order: numerically when all are integers.
+
+        Raises:
+            InputError: There are no labels, only one class, or the labels are measured quantities.
+        """
+        if not self.counts:
+            raise InputError(
+                f"all labels are missing in column '{self.column}'",
+                where=self.where,
+                fix="name another with --label",
+            )
+        self._check_not_measured()
+        labels = {self.writing.one(label) for label in self.counts}
+        if len(labels) == 1:
+            raise InputError(
+                f"column '{self.column}' has only one class ('{labels.pop()}')",
+                where=self.where,
+                fix="finding wrong labels needs two classes or more",
+            )
+        integers = all(label.lstrip("+-").isdecimal() for label in labels)
+        return tuple(sorted(labels, key=(lambda label: (int(label), label)) if integers else None))
+
+    def _check_not_measured(self) -> None:
+        numbers = _numbers(self.counts)
+        if numbers is None:
+            return
+        fractions = int((np.isfinite(numbers) & (numbers != np.rint(numbers))).sum())
+        rows = self.counts.total()
+        if fractions > _MOST_FRACTIONS or (fractions > 2 and fractions > rows / 2):
+            raise InputError(
+                f"column '{self.column}' holds {len(self.counts)} different measured quantities, not classes",
+                where=self.where,
+                fix="labelsweep checks class labels; regression targets are not supported",
+            )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the labels of one column are written.
+
+    Attributes:
+        whole: All labels are whole numbers, some with a point, as pandas writes them beside missing ones.
+    """
+
+    whole: bool
+
+    def one(self, label: str) -> str:
+        """Return one label as it is written."""
+        return label.strip().split(".")[0] if self.whole else label
+
+    def text(self, column: pa.Array) -> pa.Array:
+        """Return a column of labels as text, null where missing."""
+        text = as_text(column)
+        return pc.replace_substring_regex(text, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1") if self.whole else text
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Return values as text, as a person would write them; blank text is missing.
+
+    >>> as_text(pa.array([3.0, None, 0.5])).to_pylist()
+    ['3', None, '0.5']
+    >>> as_text(pa.array([True, False])).to_pylist()
+    ['true', 'false']
+    """
+    kind = column.type
+    if pa.types.is_string(kind):
+        blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
+        return pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        coded = column.dictionary_encode()
+        words = pa.array([_number_text(value) for value in coded.dictionary], pa.string())
+        return words.take(coded.indices)
+    return column.cast(pa.string())
+
+
+def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
+    """Raise InputError when values of this type cannot be labels (or ids)."""
+    if is_list(kind):
+        raise InputError(
+            f"{role} column '{column}' holds lists: multi-label data are not supported",
+            where=where,
+            fix="give every row one label",
+        )
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        raise InputError(
+            f"{role} column '{column}' holds {kind}", where=where, fix="it should hold text or integers"
+        )
+
+
+def _number_text(value: pa.Scalar) -> str | None:
+    number = value.as_py()
+    if number is None or number != number:  # noqa: PLR0124 (NaN, of a float or a decimal)
+        return None
+    if abs(number) != float("inf") and number == int(number):
+        return str(int(number))
+    # float32 values are written with the digits that they have.
+    return str(np.float32(number)) if value.type == pa.float32() else str(number)
+
+
+def _numbers(labels: Counter[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    try:
+        return np.array([float(label) for label in labels])
+    except ValueError:
+        return None
+
+
+def _whole_with_point(labels: Counter[str]) -> bool:
+    text = pa.array(list(labels), pa.string())
+    whole = pc.all(pc.match_substring_regex(text, r"^\s*[+-]?\d+(\.0*)?\s*$")).as_py()
+    pointed = pc.any(pc.match_substring(text, ".")).as_py()
+    return bool(whole and pointed)

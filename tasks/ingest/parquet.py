@@ -1,0 +1,72 @@
+"""Read Parquet, some rows of some columns at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError
+from tasks.ingest.reading import not_as_named, readable
+from tasks.ingest.source import Part
+
+_MAGIC = b"PAR1"
+# A mebibyte at a time instead of a whole column chunk: files with one huge row group stay within memory.
+_BUFFER = 2**20
+# One decoded batch, whatever the size of an image in it.
+_BATCH_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ParquetReader:
+    """One Parquet file."""
+
+    part: Part
+    schema: pa.Schema
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most `rows` rows and about 64 MiB at a time."""
+        with readable(self.part, "Parquet"), _open(self.part) as file:
+            yield from file.iter_batches(batch_size=_batch_rows(file, rows), columns=list(columns))
+
+    def place(self, row: int) -> str:
+        """Return how a person finds the row."""
+        return f"row {row + 1}"
+
+
+def open_parquet(part: Part, as_text: frozenset[str]) -> ParquetReader:  # noqa: ARG001 (Parquet has types of its own)
+    """Open a Parquet file.
+
+    Raises:
+        InputError: It is not Parquet, or its end is missing.
+    """
+    with readable(part, "Parquet"):
+        _check_ends(part)
+        with _open(part) as file:
+            return ParquetReader(part, file.schema_arrow)
+
+
+def _open(part: Part) -> pq.ParquetFile:
+    source = part.path if part.local else part.open()
+    return pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False)
+
+
+def _check_ends(part: Part) -> None:
+    """Tell a file that is something else from one whose end is missing: the footer is written last."""
+    with part.open() as file:
+        head = file.read(16)
+        file.seek(-min(4, part.size or 4), 2)
+        tail = file.read(4)
+    if not head.startswith(_MAGIC):
+        raise not_as_named(part, "Parquet", head)
+    if tail != _MAGIC:
+        raise InputError(
+            "truncated Parquet file: its end is missing", where=part.shown, fix="write or download it again"
+        )
+
+
+def _batch_rows(file: pq.ParquetFile, rows: int) -> int:
+    meta = file.metadata
+    total = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
+    widest = total / max(1, meta.num_rows)
+    return max(1, min(rows, int(_BATCH_BYTES / max(1.0, widest))))

@@ -1,0 +1,133 @@
+"""From what the user pointed at to the canonical data: look once, then write once."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tasks.errors import InputError
+from tasks.ingest.content import Content, embedding, tabular
+from tasks.ingest.identity import IdSurvey
+from tasks.ingest.images import images
+from tasks.ingest.labels import LabelSurvey, Writing
+from tasks.ingest.roles import Roles, assign_roles, is_displayable, synthetic_metadata
+from tasks.ingest.source import slug
+from tasks.ingest.table import SourceTable, open_source
+from tasks.ingest.write import Canonical, write_truth
+from tasks.records import Dataset, Source, Synthetic
+from tasks.storage import atomic_path
+
+log = logging.getLogger("labelsweep.ingest")
+
+_LOOK = 2**16
+
+
+def ingest(source: Source, folder: Path) -> Dataset:
+    """Read labeled data and write them to `folder/dataset.parquet` in the canonical form.
+
+    Memory depends on the size of a row group, not on the number of rows (but for 8 bytes a row to find equal
+    ids). The true labels, where a column of them is named, go to `folder/truth.parquet` and nowhere else.
+
+    Args:
+        source: What to read, and which column means what.
+        folder: The run folder.
+
+    Returns:
+        The record of the canonical data.
+
+    Raises:
+        InputError: The source cannot be read, or is no labeled data; nothing is left in `folder`.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> data = ingest(Source(uri="sample:digits", id="id", truth="true_label"), folder)
+    >>> data.rows, data.payload, data.feature_shape, data.classes[:3]
+    (1797, 'image', (8, 8), ('0', '1', '2'))
+    """
+    texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
+    table = open_source(source.uri, texts)
+    roles = assign_roles(source, table)
+    survey = _survey(source, table, roles)
+    content = _content(table, roles)
+    canonical = Canonical(table, roles, content, survey.writing)
+    path, truth = folder / "dataset.parquet", folder / "truth.parquet"
+    with atomic_path(path) as unpublished:
+        digest = canonical.write(unpublished)
+        if roles.truth:
+            write_truth(table, roles.truth, survey.truth_writing, unpublished, truth)
+    log.info(
+        "%s: %d rows, %d classes, %s %s",
+        source.uri,
+        survey.rows,
+        len(survey.classes),
+        roles.payload,
+        content.shape,
+    )
+    return Dataset(
+        path=path,
+        name=slug(source.uri),
+        uri=source.uri,
+        rows=survey.rows,
+        classes=survey.classes,
+        payload=roles.payload,
+        feature_names=content.names,
+        feature_shape=content.shape,
+        display_columns=_displayed(table, roles),
+        digest=digest,
+        trusted=roles.trusted is not None,
+        truth=truth if roles.truth else None,
+        synthetic=_synthetic(table, content),
+    )
+
+
+@dataclass(frozen=True)
+class _Survey:
+    rows: int
+    classes: tuple[str, ...]
+    writing: Writing
+    truth_writing: Writing
+
+
+def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
+    """Look at labels, ids and truths once, before anything is written."""
+    labels = LabelSurvey(roles.label, table.untyped, source.uri)
+    truths = LabelSurvey(roles.truth or "", table.untyped, source.uri, "truth")
+    ids = IdSurvey(table, roles.id) if roles.id else None
+    rows = 0
+    for batch in table.scan([name for name in (roles.label, roles.truth, roles.id) if name], _LOOK):
+        labels.see(batch.column(roles.label))
+        if roles.truth:
+            truths.see(batch.column(roles.truth))
+        if ids and roles.id:
+            ids.see(batch.column(roles.id), rows)
+        rows += batch.num_rows
+    if rows == 0:
+        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
+    classes = labels.classes()
+    if ids:
+        ids.check()
+    return _Survey(rows, classes, labels.writing, truths.writing)
+
+
+def _content(table: SourceTable, roles: Roles) -> Content:
+    if roles.payload == "tabular":
+        return tabular(table, roles.content)
+    return (embedding if roles.payload == "embedding" else images)(table, roles.content[0])
+
+
+def _displayed(table: SourceTable, roles: Roles) -> tuple[str, ...]:
+    """Return what a reviewer sees of a row beside its content: the columns that fit into a cell."""
+    return tuple(
+        stored for name, stored in roles.kept.items() if is_displayable(table.schema.field(name).type)
+    )
+
+
+def _synthetic(table: SourceTable, content: Content) -> Synthetic | None:
+    """Return how the data were drawn, if these are the features that were drawn."""
+    note = synthetic_metadata(table.schema)
+    try:
+        synthetic = Synthetic.model_validate(note) if note else None
+    except ValidationError:
+        return None
+    return synthetic if synthetic and (len(synthetic.mean_0),) == content.shape else None

@@ -1,0 +1,230 @@
+"""Where the data lies: a file or a folder of parts, here or behind any fsspec URL, or a bundled sample."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
+
+from tasks.errors import InputError
+
+SAMPLES = ("digits",)
+SUFFIXES = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+COMPRESSIBLE = {"csv", "jsonl"}
+READABLE = ".parquet, .arrow, .feather, or .csv, .tsv, .jsonl, .ndjson (these also as .gz)"
+
+# Package names on the index, where they differ from the module that fsspec would import, and our own extras.
+_INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a source."""
+
+    filesystem: Any
+    path: str
+    shown: str
+
+    @property
+    def local(self) -> bool:
+        """Whether the file lies on this machine."""
+        return isinstance(self.filesystem, LocalFileSystem)
+
+    @property
+    def kind(self) -> str | None:
+        """Return the format that the file's suffix names, or None."""
+        return kind_of(self.path)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the name says gzip."""
+        return _plain_path(self.path).lower().endswith(".gz")
+
+    @cached_property
+    def size(self) -> int | None:
+        """Size in bytes, None where the server does not say."""
+        return cast("int | None", self.filesystem.info(self.path).get("size"))
+
+    def open(self) -> BinaryIO:
+        """Open the file's bytes."""
+        return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
+
+    def read_beside(self, name: str) -> bytes:
+        """Return the bytes of a file that is named relative to the folder of this one."""
+        base = self.path.rsplit("/", 1)[0]
+        target = name if name.startswith("/") and self.local else f"{base}/{name}"
+        return cast("bytes", self.filesystem.cat_file(target))
+
+    def fingerprint(self) -> list[object]:
+        """Return what changes when the file changes, without reading it."""
+        info = self.filesystem.info(self.path)
+        stamp = next(
+            (info[key] for key in ("ETag", "etag", "LastModified", "mtime", "created") if key in info), None
+        )
+        if self.local:
+            stamp = Path(self.path).stat().st_mtime_ns
+        return [self.shown, info.get("size"), str(stamp)]
+
+
+def kind_of(path: str) -> str | None:
+    """Return the format that a file name's suffix stands for.
+
+    >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.xlsx")
+    ('csv', 'parquet', None)
+    """
+    name = PurePosixPath(_plain_path(path).lower())
+    if name.suffix != ".gz":
+        return SUFFIXES.get(name.suffix)
+    kind = SUFFIXES.get(PurePosixPath(name.stem).suffix)
+    return kind if kind in COMPRESSIBLE else None
+
+
+def locate(uri: str) -> list[Part]:
+    """Return the files that `uri` stands for, in the order of their names.
+
+    Args:
+        uri: A path, an fsspec URL, or `sample:NAME`.
+
+    Raises:
+        InputError: There is nothing there, nothing readable, or a package is missing to reach it.
+    """
+    if uri.startswith("sample:"):
+        sample = sample_path(uri.removeprefix("sample:"))
+        return [Part(LocalFileSystem(), str(sample), uri)]
+    filesystem, path = _filesystem(uri)
+    with access(uri):
+        if filesystem.isdir(path):
+            return _parts_of_folder(filesystem, path, uri)
+        if not filesystem.exists(path):
+            raise InputError("no such file or folder", where=uri, fix="check the path")
+    if kind_of(path) is None:
+        suffix = PurePosixPath(_plain_path(path)).suffix
+        named = (
+            f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
+        )
+        raise InputError(named, where=uri, fix=f"convert it to (or name it) {READABLE}")
+    return [Part(filesystem, path, uri)]
+
+
+def sample_path(name: str) -> Path:
+    """Return the file of a bundled sample: in the installed package, or in the checkout around this code.
+
+    >>> sample_path("digits").name
+    'digits.parquet'
+    """
+    if name not in SAMPLES:
+        there = ", ".join(f"sample:{sample}" for sample in SAMPLES)
+        raise InputError(f"no bundled sample '{name}'", where=f"sample:{name}", fix=f"choose one of: {there}")
+    installed = Path(__file__).parent / "samples" / f"{name}.parquet"
+    checkout = Path(__file__).parents[2] / "data" / f"{name}.parquet"
+    found = next((path for path in (installed, checkout) if path.is_file()), None)
+    if found is None:
+        raise InputError(
+            "the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again"
+        )
+    return found
+
+
+def slug(uri: str) -> str:
+    """Return a short name for a source: lower case, digits and dashes.
+
+    >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits")
+    ('my-cats-2', 'digits')
+    """
+    name = PurePosixPath(_plain_path(uri).removeprefix("sample:").rstrip("/")).name
+    if kind_of(name):
+        name = name.lower().removesuffix(".gz").rsplit(".", 1)[0]
+    # 40 characters keep a run id that contains the name readable in a table.
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "data"
+
+
+def fingerprint(uri: str) -> str:
+    """Return a digest of the names, sizes and times of a source's files: it changes when a file does."""
+    with access(uri):
+        stamps = [part.fingerprint() for part in locate(uri)]
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+
+@contextmanager
+def access(where: str) -> Iterator[None]:
+    """Turn what only the user can put right about reaching a file into InputError; what may pass stays."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=where, fix="check the path") from error
+    except PermissionError as error:
+        raise InputError(
+            "cannot be read: permission denied",
+            where=where,
+            fix="check the file's permissions or your credentials",
+        ) from error
+
+
+def _plain_path(path: str) -> str:
+    """Drop the query of a web address, which may hold a token and hides the suffix."""
+    return urlsplit(path).path if path.startswith(("http://", "https://")) else path
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    if "://" not in uri:
+        local = LocalFileSystem()
+        return local, local._strip_protocol(uri)
+    scheme = uri.split("://", 1)[0].rsplit("::", 1)[-1]
+    try:
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(uri))
+    except ImportError as error:
+        known = known_implementations.get(scheme, {})
+        module = str(known.get("class", scheme)).split(".")[0]
+        package = (
+            _INSTALL.get(scheme, _INSTALL.get(module, module))
+            if module != "fsspec"
+            else _INSTALL.get(scheme, "")
+        )
+        fix = f"pip install {package}" if package else str(known.get("err", error))
+        raise InputError(f"{scheme}:// needs a package that is not installed", where=uri, fix=fix) from error
+    except ValueError as error:
+        raise InputError(
+            f"unknown kind of address '{scheme}://'",
+            where=uri,
+            fix="use a local path or a URL that fsspec knows",
+        ) from error
+
+
+def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # noqa: ANN401 (fsspec is untyped)
+    base = folder.rstrip("/") + "/"
+    found = []
+    for path in sorted(filesystem.find(folder)):
+        relative = path.removeprefix(base)
+        hidden = any(step.startswith((".", "_")) for step in relative.split("/"))
+        # The datasets library leaves intermediate results beside a saved data set under this name.
+        intermediate = relative.rsplit("/", 1)[-1].startswith("cache-")
+        if kind_of(path) and not hidden and not intermediate:
+            found.append(Part(filesystem, path, f"{uri.rstrip('/')}/{relative}"))
+    if not found:
+        raise InputError("no data files in this folder", where=uri, fix=f"it should hold {READABLE}")
+    kinds = sorted({part.kind or "" for part in found})
+    if len(kinds) > 1:
+        raise InputError(
+            f"the folder mixes formats ({', '.join(kinds)})",
+            where=uri,
+            fix="keep one format, or name one file",
+        )
+    return found

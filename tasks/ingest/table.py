@@ -1,0 +1,179 @@
+"""A source as one table: its parts one after the other, with one schema of plain types."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import pyarrow as pa
+
+from tasks.errors import InputError
+from tasks.ingest.formats import open_part
+from tasks.ingest.reading import Reader
+from tasks.ingest.source import locate
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """What `ingest` reads: rows are numbered from 0 over all parts."""
+
+    uri: str
+    readers: tuple[Reader, ...]
+    schema: pa.Schema
+
+    @property
+    def untyped(self) -> bool:
+        """Whether the format has no types, so that a number may only look like one."""
+        return self.readers[0].part.kind == "csv"
+
+    def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield batches of the named columns in plain types, at most `rows` rows each."""
+        schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(columns)])
+        for reader in self.readers:
+            there = [name for name in schema.names if name in reader.schema.names]
+            for batch in reader.batches(there or reader.schema.names[:1], rows):
+                yield _as_schema(batch, schema, reader.part.shown)
+
+    def problem(self, row: int, what: str, *, fix: str) -> InputError:
+        """Return the error about one row, naming its file and its row or line."""
+        reader, local = self._reader_of(row)
+        return InputError(f"{reader.place(local)}: {what}", where=reader.part.shown, fix=fix)
+
+    def place(self, row: int) -> str:
+        """Return how a person finds the row within the whole source."""
+        reader, local = self._reader_of(row)
+        place = reader.place(local)
+        return place if len(self.readers) == 1 else f"{place} of {reader.part.path.rsplit('/', 1)[-1]}"
+
+    def beside(self, row: int, name: str) -> bytes:
+        """Return the bytes of a file that a row names relative to the folder of its part."""
+        reader, _ = self._reader_of(row)
+        return reader.part.read_beside(name)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each part begins, and where the last one ends; only several parts need to be counted."""
+        starts = [0]
+        if len(self.readers) > 1:
+            for reader in self.readers:
+                count = sum(batch.num_rows for batch in reader.batches(reader.schema.names[:1], 2**16))
+                starts.append(starts[-1] + count)
+        return starts
+
+    def _reader_of(self, row: int) -> tuple[Reader, int]:
+        for reader, (start, end) in zip(self.readers, pairwise(self._starts), strict=False):
+            if row < end:
+                return reader, row - start
+        return self.readers[0], row
+
+
+def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
+    """Open every part of a source.
+
+    Args:
+        uri: A path, an fsspec URL, or `sample:NAME`.
+        as_text: Columns that a format without types must not turn into numbers.
+
+    Raises:
+        InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice.
+    """
+    readers = tuple(open_part(part, as_text) for part in locate(uri))
+    for reader in readers:
+        _check_names(reader)
+    schema = _plain(readers[0].schema)
+    for reader in readers[1:]:
+        try:
+            schema = pa.unify_schemas([schema, _plain(reader.schema)], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise InputError(
+                f"its columns do not fit those of the parts before it ({error})",
+                where=reader.part.shown,
+                fix="give all parts the same columns",
+            ) from error
+    return SourceTable(uri, readers, schema.with_metadata(readers[0].schema.metadata))
+
+
+def regroup(batches: Iterator[pa.RecordBatch], rows: int, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of exactly `rows`, or fewer where they hold more than `limit` bytes.
+
+    >>> parts = [pa.record_batch({"a": [1, 2, 3]}), pa.record_batch({"a": [4, 5]})]
+    >>> [batch.column(0).to_pylist() for batch in regroup(iter(parts), 2, 2**20)]
+    [[1, 2], [3, 4], [5]]
+    """
+    pending: list[pa.RecordBatch] = []
+    count, size = 0, 0
+    for batch in batches:
+        start, each = 0, max(1, batch.nbytes // max(1, batch.num_rows))
+        while start < batch.num_rows:
+            room = min(rows - count, max(1, (limit - size) // each))
+            piece = batch.slice(start, room)
+            pending.append(piece)
+            start, count, size = start + piece.num_rows, count + piece.num_rows, size + each * piece.num_rows
+            if count == rows or size >= limit:
+                yield _concatenate(pending)
+                pending, count, size = [], 0, 0
+    if pending:
+        yield _concatenate(pending)
+
+
+def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def _check_names(reader: Reader) -> None:
+    names = reader.schema.names
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        raise InputError(
+            f"{times} columns are named '{name}'", where=reader.part.shown, fix="rename one of them"
+        )
+    if not names:
+        raise InputError("the file has no columns", where=reader.part.shown, fix="write or download it again")
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        [field.with_type(plain_type(field.type)).with_nullable(nullable=True) for field in schema]
+    )
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type that stands for all ways to store the same values.
+
+    >>> plain_type(pa.dictionary(pa.int8(), pa.large_string()))
+    DataType(string)
+    """
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    return kind
+
+
+def _as_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
+    """Return the batch with exactly the columns of `schema`; what a part does not have is null."""
+    columns = []
+    for field in schema:
+        position = batch.schema.get_field_index(field.name)
+        if position < 0:
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        column = batch.column(position)
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
+        try:
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        except pa.ArrowException as error:
+            raise InputError(
+                f"column '{field.name}' holds {column.type} and cannot be read as {field.type} ({error})",
+                where=where,
+                fix="give all parts the same columns",
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,147 @@
+"""Write the canonical files: one pass over the source, a row group at a time."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.ingest.content import Content, Encoded
+from tasks.ingest.identity import Occurrences, sample_id
+from tasks.ingest.labels import Writing, as_text
+from tasks.ingest.roles import Roles
+from tasks.ingest.table import SourceTable, regroup
+from tasks.ingest.trust import trusted
+from tasks.storage import ROWS_PER_GROUP, table_writer
+
+# What one row group may hold of the source and of features: a few of them fit into any budget.
+_GROUP_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Writes the rows of one source.
+
+    Attributes:
+        table: The source.
+        roles: Which column means what.
+        content: How content becomes features.
+        writing: How labels are written.
+    """
+
+    table: SourceTable
+    roles: Roles
+    content: Content
+    writing: Writing
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of `dataset.parquet`."""
+        fields = [
+            pa.field("sample_id", pa.string(), nullable=False),
+            pa.field("label", pa.string()),
+            pa.field("features", pa.list_(pa.float32(), self._width), nullable=False),
+            pa.field("content_hash", pa.string(), nullable=False),
+            pa.field("source_row", pa.int64(), nullable=False),
+        ]
+        if self.roles.payload == "image":
+            fields.append(pa.field("image", pa.binary()))
+        if self.roles.trusted:
+            fields.append(pa.field("trusted", pa.bool_()))
+        kept = [self.table.schema.field(name).with_name(stored) for name, stored in self.roles.kept.items()]
+        note = (self.table.schema.metadata or {}).get(b"labelsweep.synthetic")
+        return pa.schema(fields + kept, {"labelsweep.synthetic": note} if note else None)
+
+    @property
+    def _width(self) -> int:
+        return int(np.prod(self.content.shape))
+
+    def write(self, path: Path) -> str:
+        """Write all rows and return the digest of contents and labels in their order."""
+        digest = hashlib.sha256()
+        occurrences = None if self.roles.id else Occurrences()
+        with table_writer(path, self.schema) as writer:
+            for batch in self._batches(digest, occurrences):
+                writer.write_batch(batch)
+        numbers = occurrences.numbers() if occurrences else None
+        if numbers is not None:
+            number_occurrences(path, numbers)
+        return digest.hexdigest()
+
+    def _batches(self, digest: "hashlib._Hash", occurrences: Occurrences | None) -> Iterator[pa.RecordBatch]:
+        roles = self.roles
+        named = [roles.label, roles.id, roles.trusted, *roles.content, *roles.kept]
+        rows = min(ROWS_PER_GROUP, max(1, _GROUP_BYTES // (4 * self._width)))
+        row = 0
+        for batch in regroup(self.table.scan([name for name in named if name], rows), rows, _GROUP_BYTES):
+            encoded = self.content.encode(batch, row)
+            labels = self.writing.text(batch.column(roles.label))
+            texts = labels.to_pylist()
+            for content_hash, label in zip(encoded.hashes, texts, strict=True):
+                digest.update(
+                    f"{content_hash}\n".encode() if label is None else f"{content_hash}\t{label}\n".encode()
+                )
+            if roles.id:
+                ids = as_text(batch.column(roles.id))
+            else:
+                made = [sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
+                ids = pa.array(made, pa.string())
+                if occurrences is not None:
+                    occurrences.see(made)
+            yield self._batch(batch, encoded, ids, labels, row)
+            row += batch.num_rows
+
+    def _batch(
+        self, batch: pa.RecordBatch, encoded: Encoded, ids: pa.Array, labels: pa.Array, row: int
+    ) -> pa.RecordBatch:
+        columns = [
+            ids,
+            labels,
+            pa.FixedSizeListArray.from_arrays(pa.array(encoded.matrix.ravel()), self._width),
+            pa.array(encoded.hashes, pa.string()),
+            pa.array(np.arange(row, row + batch.num_rows)),
+        ]
+        if encoded.images is not None:
+            columns.append(encoded.images)
+        if self.roles.trusted:
+            columns.append(trusted(self.table, self.roles.trusted, batch.column(self.roles.trusted), row))
+        columns.extend(batch.column(name) for name in self.roles.kept)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
+    """Rewrite the ids of rows whose content and label occurred before, `numbers` times each."""
+    with pq.ParquetFile(path) as file, table_writer(path, file.schema_arrow) as writer:
+        start = 0
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
+            some = numbers[start : start + len(table)]
+            start += len(table)
+            ids = table["sample_id"].to_pylist()
+            for row in np.flatnonzero(some):
+                ids[row] = sample_id(
+                    table["content_hash"][row].as_py(), table["label"][row].as_py(), int(some[row])
+                )
+            writer.write_table(table.set_column(0, file.schema_arrow.field(0), pa.array(ids, pa.string())))
+
+
+def write_truth(table: SourceTable, column: str, writing: Writing, dataset: Path, final: Path) -> None:
+    """Write the true labels, in the order of the rows of `dataset`, to a file of their own."""
+    schema = pa.schema(
+        [pa.field("sample_id", pa.string(), nullable=False), pa.field("true_label", pa.string())]
+    )
+    with pq.ParquetFile(dataset) as file, table_writer(final, schema) as writer:
+        ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
+        pairs = zip(_even(ids), _even(table.scan([column], ROWS_PER_GROUP)), strict=True)
+        for named, true in pairs:
+            columns = [named.column(0), writing.text(true.column(0))]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def _even(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of the same numbers of rows, whatever the bytes in them."""
+    return regroup(batches, ROWS_PER_GROUP, 2**62)
