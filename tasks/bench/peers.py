@@ -117,5 +117,5 @@ def peers() -> tuple[Method, ...]:
     )
 
 
-# Parameters x samples; pyDVL's mean influence takes seconds below it and minutes far above.
-SLOW = 1_000_000
+# Parameters x samples: ten seconds of pyDVL on one core at the bound, and growing with its square.
+SLOW = 5_000_000

@@ -1,0 +1,286 @@
+"""The settings of the quality benchmark, and a campaign over them that survives being killed.
+
+A cell is one setting with one seed. Its results are one JSON line for each method, appended as soon as they
+are known; what is in the file is not computed again.
+"""
+
+import hashlib
+import json
+import math
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.bench.case import Case, Method
+from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
+from tasks.bench.metrics import kernel_smoother, measure
+from tasks.bench.noise import KINDS, Kind, distinct_rates, plant
+from tasks.bench.ours import ours
+from tasks.bench.peers import peers
+from tasks.storage import atomic_path
+
+Row = dict[str, Any]
+Half = Literal["develop", "final"]
+AS_SHIPPED = "as_shipped"
+RATES = (0.02, 0.05, 0.20, 0.35)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A data set with one kind and rate of errors.
+
+    >>> Setting("wine", "uniform", 0.2).name
+    'wine/uniform/20'
+    """
+
+    data: str
+    noise: str
+    rate: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Name in results and tables."""
+        return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{self.percent}")
+
+    @property
+    def percent(self) -> int:
+        """The rate in percent, 2 or 20."""
+        return round(100 * self.rate)
+
+    @property
+    def half(self) -> Half:
+        """The half that this setting belongs to: scores are developed on one and reported on the other.
+
+        A hash decides for each data set and kind of error, and the rates alternate from there (2 and 20 %
+        against 5 and 35 %), so that both halves hold every data set with every kind of error.
+        """
+        if self.noise == AS_SHIPPED:
+            return "develop"
+        start = hashlib.sha256(f"{self.data}/{self.noise}".encode()).digest()[0]
+        return "develop" if (start + self.percent) % 2 == 0 else "final"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting with one seed, ready to be judged.
+
+    Attributes:
+        case: What the methods see.
+        labels: True labels of the audited samples, shape (n,).
+        smoother: Of `tasks.bench.metrics.kernel_smoother`; None where there is no clean test set.
+        test_labels: Labels of the clean test set; None where there is none.
+    """
+
+    case: Case
+    labels: Ints
+    smoother: Floats | None
+    test_labels: Ints | None
+
+
+def settings(
+    data: Iterable[str], kinds: Iterable[Kind] = KINDS, rates: tuple[float, ...] = RATES
+) -> tuple[Setting, ...]:
+    """Return the grid of settings; a swamped class that is already full at a lower rate is not repeated.
+
+    >>> [setting.name for setting in settings(["iris"], ["uniform"], (0.05, 0.2))]
+    ['iris/uniform/5', 'iris/uniform/20']
+    """
+    grid: list[Setting] = []
+    for name in data:
+        known = load(name)
+        if known.given is not None:
+            grid.append(Setting(name, AS_SHIPPED))
+            continue
+        grid += [
+            Setting(name, kind, rate) for kind in kinds for rate in distinct_rates(kind, known.labels, rates)
+        ]
+    return tuple(grid)
+
+
+def prepare(setting: Setting, seed: int) -> Cell:
+    """Return the cell: a clean test set held out, errors planted in the rest.
+
+    A set that ships with errors of its own is audited whole, without a test set.
+    """
+    data = load(setting.data)
+    if data.given is not None:
+        (features,) = standardise(data.features)
+        return Cell(Case(features, data.given, data.classes, seed), data.labels, None, None)
+    audited, test = split_clean_test(data.labels, seed)
+    features, test_features = standardise(data.features[audited], data.features[test])
+    labels = data.labels[audited]
+    kind: Kind = next(kind for kind in KINDS if kind == setting.noise)
+    given = plant(kind, features, labels, setting.rate, seed)
+    smoother = kernel_smoother(features, test_features)
+    return Cell(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
+
+
+def methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
+    """Return the methods of the table: all, or those that `wanted` names.
+
+    Args:
+        wanted: Names; what is no method's whole name stands for every method whose name or block holds it.
+
+    >>> [method.name for method in methods(("normalized margin", "kNN"))]
+    ['normalized margin', 'kNN disagreement']
+    """
+    known = (*ours(), *peers())
+    whole = {method.name for method in known}
+    parts = [part for part in wanted if part not in whole]
+    return tuple(
+        method
+        for method in known
+        if not wanted
+        or method.name in wanted
+        or any(part in method.name or part in method.block for part in parts)
+    )
+
+
+def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the result of each named method on one cell, in the order of the table.
+
+    A method that fails is a result too: the row says why in `error` and has no measures.
+    """
+    cell = prepare(setting, seed)
+    common: Row = {
+        "setting": setting.name,
+        "data": setting.data,
+        "noise": setting.noise,
+        "rate": setting.rate,
+        "half": setting.half,
+        "seed": seed,
+        "samples": len(cell.labels),
+        "errors": int((cell.labels != cell.case.labels).sum()),
+    }
+    for method in methods():
+        if method.name not in names:
+            continue
+        row: Row = common | {"method": method.name, "block": method.block, "package": method.package}
+        if not method.runs_on(cell.case):
+            yield row | {"error": "too large for this method"}
+            continue
+        started = time.perf_counter()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # peers' own deprecations, once for each of thousands of runs
+                verdict = method.judge(cell.case)
+        except Exception as error:  # noqa: BLE001 (one peer's failure must not end a campaign of hours)
+            yield row | {"error": f"{type(error).__name__}: {error}"}
+            continue
+        seconds = round(time.perf_counter() - started, 4)
+        quality = measure(
+            cell.labels,
+            cell.case.labels,
+            verdict.score,
+            flagged=verdict.flagged,
+            suggested=verdict.suggested,
+            smoother=cell.smoother,
+            test_labels=cell.test_labels,
+        )
+        measures = {name: None if math.isnan(value) else value for name, value in quality.as_dict().items()}
+        yield row | {"error": None, "seconds": seconds} | measures
+
+
+class Results:
+    """Result rows, kept in a JSON lines file if one is named.
+
+    Args:
+        path: The file; None keeps the rows in memory only.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.rows: list[Row] = []
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    self.rows.append(json.loads(line))
+                except json.JSONDecodeError:  # the last line of a campaign killed while it wrote
+                    continue
+            self._rewrite()
+        self._known = {_key(row) for row in self.rows}
+
+    def has(self, setting: Setting, seed: int, method: str) -> bool:
+        """Say whether this result is known."""
+        key = (setting.name, seed, method)
+        return key in self._known
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop the rows of some methods, so that they are computed again."""
+        dropped = set(names)
+        self.rows = [row for row in self.rows if row["method"] not in dropped]
+        self._known = {_key(row) for row in self.rows}
+        self._rewrite()
+
+    def add(self, row: Row) -> None:
+        """Keep a row, at once on disk."""
+        self.rows.append(row)
+        self._known.add(_key(row))
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(row))
+
+    def _rewrite(self) -> None:
+        if self.path is not None:
+            with atomic_path(self.path) as path:
+                path.write_text("".join(map(_line, self.rows)), encoding="utf-8")
+
+
+def _key(row: Row) -> tuple[str, int, str]:
+    return row["setting"], row["seed"], row["method"]
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def run(
+    grid: Iterable[Setting], seeds: int, names: tuple[str, ...], results: Results, jobs: int
+) -> Iterator[str]:
+    """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name.
+
+    Args:
+        grid: The settings.
+        seeds: Seeds 0 .. seeds-1.
+        names: Methods to run.
+        results: Where rows are looked up and kept.
+        jobs: Processes; each keeps to one thread if there are several.
+    """
+    todo = []
+    for seed in range(seeds):
+        for setting in grid:
+            missing = tuple(name for name in names if not results.has(setting, seed, name))
+            if missing and not (setting.noise == AS_SHIPPED and seed > 0):
+                todo.append((setting, seed, missing))
+    if jobs <= 1:
+        for number, (setting, seed, missing) in enumerate(todo, 1):
+            for row in judge(setting, seed, missing):
+                results.add(row)
+            yield f"{number}/{len(todo)} {setting.name} seed {seed}"
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        cells = {pool.submit(_judge_all, *cell): cell for cell in todo}
+        for number, done in enumerate(as_completed(cells), 1):
+            for row in done.result():
+                results.add(row)
+            setting, seed, _ = cells[done]
+            yield f"{number}/{len(todo)} {setting.name} seed {seed}"
+
+
+def _judge_all(setting: Setting, seed: int, names: tuple[str, ...]) -> list[Row]:
+    return list(judge(setting, seed, names))
+
+
+def _one_thread() -> None:
+    """Keep a worker to one thread: more threads than cores only wait for each other."""
+    import torch  # noqa: PLC0415 (seconds to import)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
