@@ -38,7 +38,7 @@ class Content(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the features; empty where they have none of their own."""
+        """Name of each feature, in the order of the matrix."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,8 +80,8 @@ class Embedding:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The numbers of an embedding have no names."""
-        return ()
+        """The column's name with the position in the list."""
+        return tuple(f"{self.column}[{position}]" for position in range(self.width))
 
     @property
     def shape(self) -> tuple[int, ...]:

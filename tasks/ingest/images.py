@@ -61,8 +61,11 @@ class Images:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Pixels have no names."""
-        return ()
+        """Pixels by row, column and channel."""
+        places = ["pixel {},{}".format(*place) for place in np.ndindex(self.shape[:2])]
+        if len(self.shape) == 2:
+            return tuple(places)
+        return tuple(f"{place} {channel}" for place in places for channel in ("red", "green", "blue"))
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
         """Return pixels, hashes and files; a missing image is all NaN.

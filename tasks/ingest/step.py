@@ -1,0 +1,28 @@
+"""The ingest step of the flow."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.errors import LabelsweepError
+from tasks.ingest import fingerprint
+from tasks.ingest import ingest as ingest_source
+from tasks.records import Dataset, Source
+from tasks.steps import recorded
+
+
+def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
+    """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
+    error = state.data
+    return isinstance(error, OSError) and not isinstance(error, LabelsweepError)
+
+
+@task(
+    name="ingest", retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_pass, cache_policy=NO_CACHE
+)
+def ingest(source: Source, folder: Path) -> Dataset:
+    """Read the source into `folder`, or return what an earlier try made of the same, unchanged files."""
+    inputs = {"source": source, "files": fingerprint(source.uri)}
+    return recorded("ingest", folder, Dataset, inputs, lambda: ingest_source(source, folder))
