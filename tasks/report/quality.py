@@ -1,0 +1,97 @@
+"""How good the queue is, where the truth is known: measures of finding the wrong labels, beside the baselines on the same samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.report.scores import Bools, Floats, ScoreColumns, align
+
+BASELINES = ("training_loss", "self_confidence", "normalized_margin")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What is to be found, and every score that looks for it; lower = more likely mislabeled.
+
+    Attributes:
+        wrong: (n,) where the given label differs from the true one, over the samples whose truth is known.
+        scores: Name to (n,) scores: `score` first, then the baselines.
+    """
+
+    wrong: Bools
+    scores: Mapping[str, Floats]
+
+
+def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
+    """Return what a precision-recall curve is drawn from, None where no truth is known.
+
+    Args:
+        scores: Scores with the truth.
+        baselines: `baselines.parquet`, where the run has one.
+    """
+    if scores.truth is None:
+        return None
+    known = scores.truth >= 0
+    columns = {"score": scores.score[known]}
+    names = [name for name in BASELINES if baselines and name in pq.read_schema(baselines).names]
+    for name in names:
+        assert baselines is not None  # noqa: S101 (for the type checker: names is empty otherwise)
+        columns[name] = align(scores.ids, baselines, name).to_numpy()[known]
+    finite = {name: values for name, values in columns.items() if np.isfinite(values).all()}
+    return Ranking(scores.wrong[known], finite) if "score" in finite and known.any() else None
+
+
+def measures(ranked: Ranking, name: str) -> dict[str, float] | None:
+    """Return the measures of one ranking, None where there is nothing to find or nothing else.
+
+    Args:
+        ranked: The samples.
+        name: Which of its scores.
+
+    >>> found = Ranking(np.array([True, False, True]), {"score": np.array([0.1, 0.2, 0.3])})
+    >>> {key: round(value, 3) for key, value in measures(found, "score").items()}
+    {'average_precision': 0.833, 'auroc': 0.5, 'precision_at_n': 0.5}
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415 (a second to import)
+
+    wrong, score, errors = ranked.wrong, ranked.scores[name], int(ranked.wrong.sum())
+    if errors in (0, len(wrong)):
+        return None
+    worst = np.argsort(score, kind="stable")[:errors]
+    return {
+        "average_precision": float(average_precision_score(wrong, -score)),
+        "auroc": float(roc_auc_score(wrong, -score)),
+        "precision_at_n": float(wrong[worst].mean()),
+    }
+
+
+def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] | None:
+    """Return the quality of the queue as `summary.json` holds it, None without the truth.
+
+    Args:
+        scores: Scores with the truth.
+        baselines: `baselines.parquet`, where the run has one.
+    """
+    ranked = ranking(scores, baselines)
+    if ranked is None or scores.truth is None:
+        return None
+    known = scores.truth >= 0
+    wrong, flagged = scores.wrong & known, scores.flagged & known
+    found = wrong & flagged
+    right = scores.suggested[found] == scores.truth[found]
+    return {
+        "n_errors": int(wrong.sum()),
+        **(measures(ranked, "score") or {"average_precision": None, "auroc": None, "precision_at_n": None}),
+        "precision": _share(int(found.sum()), int(flagged.sum())),
+        "recall": _share(int(found.sum()), int(wrong.sum())),
+        "f1": _share(2 * int(found.sum()), int(flagged.sum()) + int(wrong.sum())),
+        "suggested_right": _share(int(right.sum()), len(right)),
+        "baselines": {name: measures(ranked, name) for name in ranked.scores if name != "score"},
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

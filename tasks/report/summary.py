@@ -1,0 +1,170 @@
+"""`summary.json`: what a program wants to know of a finished run."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.attribute.options import AuditOptions
+from tasks.records import Encoding, Model, Queue, Scores
+from tasks.report.quality import quality
+from tasks.report.scores import ScoreColumns
+from tasks.report.view import RunView
+
+Summary = dict[str, Any]
+
+# What decides the numbers, by the name that the summary gives it and the one of its distribution.
+_DISTRIBUTIONS = {
+    "labelsweep": "labelsweep",
+    "torch": "torch",
+    "pydvl": "pyDVL",
+    "prefect": "prefect",
+    "great_expectations": "great-expectations",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "scikit-learn": "scikit-learn",
+    "matplotlib": "matplotlib",
+}
+
+
+def summarise(folder: Path) -> Summary:
+    """Return the summary of the run in `folder`; a part whose files are missing is absent.
+
+    Influences and scores in it follow the one convention: positive = helpful, lower = more likely mislabeled.
+
+    Args:
+        folder: The run folder.
+
+    >>> import tempfile
+    >>> sorted(summarise(Path(tempfile.mkdtemp())))
+    ['quality', 'run_id', 'steps', 'versions']
+    """
+    return summary_of(RunView(folder))
+
+
+def summary_of(view: RunView) -> Summary:
+    """Return the summary of a run that is already open."""
+    parts: dict[str, object] = {
+        "run_id": view.run_id,
+        "source": _source(view),
+        "data": _data(view),
+        "validation": _validation(view),
+        "audit": _audit(view),
+        "queue": _queue(view),
+        "convergence": _convergence(view),
+    }
+    summary = {name: part for name, part in parts.items() if part is not None}
+    summary["quality"] = quality(view.scores, view.path("baselines.parquet")) if view.scores else None
+    keys = ("step", "seconds", "peak_memory_mb")
+    summary["steps"] = [{**{key: step[key] for key in keys}, "rows": _rows(step["record"])} for step in view.steps]
+    summary["versions"] = versions()
+    return summary
+
+
+def _source(view: RunView) -> str | None:
+    return view.dataset.uri if view.dataset else None
+
+
+def _data(view: RunView) -> Summary | None:
+    if view.dataset is None:
+        return None
+    return {
+        "rows": view.dataset.rows,
+        "classes": _class_counts(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
+        "features": int(np.prod(view.dataset.feature_shape)),
+        "payload": view.dataset.payload,
+    }
+
+
+def _class_counts(scores: ScoreColumns) -> dict[str, int]:
+    counts = np.bincount(scores.given[scores.given >= 0], minlength=len(scores.classes))
+    return {name: int(count) for name, count in zip(scores.classes, counts, strict=True) if count}
+
+
+def _validation(view: RunView) -> Summary | None:
+    keys = {"rows_in", "quarantined", "reasons", "conflicting", "duplicates"}
+    return view.validation.model_dump(include=keys) if view.validation else None
+
+
+def _audit(view: RunView) -> Summary | None:
+    """Return the options, as far as they were written down, and what was chosen by itself."""
+    chosen = {name: view.config[name] for name in AuditOptions.model_fields if name in view.config}
+    model, encoding = view.record(Model), view.record(Encoding)
+    if model:
+        chosen |= {"folds": model.folds, "rounds": model.round}
+    if encoding:
+        chosen |= {"feature_map": encoding.description, "l2": encoding.l2, "encoded_features": encoding.features_out}
+    return chosen or None
+
+
+def _queue(view: RunView) -> Summary | None:
+    if view.scores is None:
+        return None
+    flagged = int(view.scores.flagged.sum())
+    found: Summary = {"flagged": flagged, "queued": view.queued}
+    if view.record(Queue) or view.queued:
+        found |= {"parquet": str(view.folder / "queue.parquet"), "csv": str(view.folder / "queue.csv")}
+    controls = view.json("controls.json")
+    if isinstance(controls, dict):
+        found |= {"controls": controls}
+    estimate = (controls or {}).get("noise_rate", {}).get("estimate")
+    share = flagged / len(view.scores) if len(view.scores) else None
+    return found | {"estimated_noise_rate": share if estimate is None else estimate}
+
+
+def _convergence(view: RunView) -> Summary | None:
+    """Return the worst fit and the worst solve, and whether all of them reached their tolerance."""
+    entries = view.json("model/convergence.json")
+    model, scores = view.record(Model), view.record(Scores)
+    records = [record.converged for record in (model, scores) if record]
+    if entries is None and not records:
+        return None
+    fits, solves = ((entries or {}).get(part) or [] for part in ("fit", "solve"))
+    found: Summary = {"fit": _worst(fits, "gradient_norm"), "solve": _worst(solves, "residual")}
+    if not fits and model:
+        found["fit"] = {"gradient_norm": model.gradient_norm, "iterations": model.iterations}
+    if not solves and scores:
+        found["solve"] = {"residual": scores.residual}
+    converged = all(entry.get("converged", False) for entry in [*fits, *solves]) and all(records)
+    return {**found, "converged": converged}
+
+
+def _worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
+    if not entries:
+        return None
+    return {
+        "count": len(entries),
+        "not_converged": sum(not entry.get("converged", False) for entry in entries),
+        measure: _largest(entry.get(measure) for entry in entries),
+        "iterations": _largest(entry.get("iterations") for entry in entries),
+    }
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _rows(record: Mapping[str, Any]) -> int | None:
+    """Return how many rows a step left behind, where its record says so."""
+    inner = record.get("dataset", record)
+    rows = inner.get("rows") if isinstance(inner, Mapping) else None
+    return int(rows) if rows is not None else None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers.
+
+    >>> sorted(versions())[:3]
+    ['great_expectations', 'labelsweep', 'matplotlib']
+    """
+    found = {"python": platform.python_version()}
+    for name, distribution in _DISTRIBUTIONS.items():
+        try:
+            found[name] = version(distribution)
+        except PackageNotFoundError:
+            continue
+    return found

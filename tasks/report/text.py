@@ -1,0 +1,113 @@
+"""Text of the report: data made harmless to look at, numbers made easy to read.
+
+Escaping for HTML is the template's work, for every value; here a value becomes one that cannot reorder, hide or flood the text
+around it.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+
+# A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
+CELL = 60
+SENTENCE = 400
+
+# Joiners that scripts and emoji need; every other invisible formatting character can only mislead (direction overrides first of all).
+_JOINERS = "\u200c\u200d"
+_REPLACED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def plain(value: object, limit: int = CELL) -> str:
+    r"""Return `value` as visible text of at most `limit` characters.
+
+    Control characters, direction overrides and lone surrogates become visible marks; line breaks become spaces.
+
+    >>> plain("cat\u202egod"), plain("a\x1b[31mb"), plain("x" * 100, 5), plain(None), plain(0.1 + 0.2)
+    ('cat\ufffdgod', 'a␛[31mb', 'xxxx…', '–', '0.3')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, float):
+        return number(value)
+    # Cut before cleaning, so that a cell of megabytes costs no more than a short one.
+    text = " ".join(str(value)[: limit + 1_000].replace("\x00", "␀").split())
+    cleaned = "".join(_visible(character) for character in text)
+    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in _REPLACED or character in _JOINERS:
+        return character
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
+
+
+def number(value: float | int | None) -> str:
+    """Return a number with at most four significant digits and grouped thousands.
+
+    >>> number(1797), number(0.95512), number(-3.21987), number(1.5e-7), number(None), number(float("nan"))
+    ('1,797', '0.9551', '−3.22', '1.5e−7', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
+        text = f"{int(value):,}"
+    elif 1e-3 <= abs(value) < 1e5:
+        text = f"{value:,.{_decimals(value)}f}".rstrip("0").rstrip(".")
+    else:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−")
+
+
+def _decimals(value: float) -> int:
+    return 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+
+
+def percent(share: float | None, decimals: int = 0) -> str:
+    """Return a share as a percentage that never rounds to a certainty it is not.
+
+    >>> percent(0.074, 1), percent(0.999), percent(0.0004), percent(1.0), percent(0.0), percent(None)
+    ('7.4 %', '>99 %', '<1 %', '100 %', '0 %', '–')
+    """
+    if share is None or not math.isfinite(share):
+        return "–"
+    edge = 10.0**-decimals
+    if 0 < share * 100 < edge:
+        return f"<{edge:.{decimals}f} %"
+    if 100 - edge < share * 100 < 100:
+        return f">{100 - edge:.{decimals}f} %"
+    return f"{share * 100:.{decimals}f} %"
+
+
+def seconds(value: float) -> str:
+    """Return a duration as a person says it.
+
+    >>> seconds(0.0421), seconds(12.34), seconds(754), seconds(8000)
+    ('0.04 s', '12.3 s', '12 min 34 s', '2 h 13 min')
+    """
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "sample"), counted(1797, "sample"), counted(2, "class", "classes")
+    ('1 sample', '1,797 samples', '2 classes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as one phrase.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *first, last = list(names)
+    return f"{', '.join(first)} and {last}" if first else last
