@@ -4,6 +4,7 @@ All on the softmax head that scikit-learn fitted, in pyDVL's sign (positive = he
 set is involved.
 """
 
+import gc
 import tempfile
 from typing import Any
 
@@ -84,6 +85,8 @@ def kronfluence_self_influence(case: Case) -> Verdict:
     model = prepare_model(torch.nn.Sequential(_linear(case.head).float()), task)
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
         torch.manual_seed(case.seed)
+        # The package collects garbage at every step: seconds, with the modules of the other peers in memory.
+        gc.freeze()
         analyzer = Analyzer(
             "bench", model, task, cpu=True, output_dir=folder, disable_tqdm=True, log_level=40
         )
@@ -92,6 +95,7 @@ def kronfluence_self_influence(case: Case) -> Verdict:
         )
         analyzer.compute_self_scores("scores", "factors", data, per_device_train_batch_size=256)
         scores = analyzer.load_self_scores("scores")["all_modules"]
+        gc.unfreeze()
     return Verdict(-scores.double().numpy())
 
 
