@@ -1,0 +1,220 @@
+"""Planted controls: samples whose right answer is known, hidden among the queue.
+
+Two kinds, in equal numbers. A *flip* is a sample believed clean that is shown with a wrong given label, its
+own label being the suggestion: whoever works with care finds it. A *clean* one is shown with its own label
+and a wrong suggestion: whoever accepts suggestions unseen fails it. Both take their numbers (rank, score,
+probabilities) from the queue row before them and their pair of labels from pairs that occur in the queue, so
+that only their content tells them apart.
+
+They are drawn, seeded by the run's name, from rows with verified labels where the data set has them;
+otherwise from the half of the unflagged rows that the audit believes most. Answers to them are logged, marked
+as control, and never change any data.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.review.log import Control
+
+# One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
+# about ± 0.1 on a sensitivity of 0.95.
+CONTROL_SHARE: Final = 0.05
+# A short queue gets a few all the same, as long as they stay under a tenth of it.
+_AT_LEAST = 5
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One control: what is shown, and after which row of the queue (0-based)."""
+
+    after: int
+    kind: Control
+    sample_id: str
+    content_hash: str
+    label: str
+    other: str
+    reason: str
+    evidence: Row
+
+    def shown(self) -> Row:
+        """Return the columns in which the control differs from the row whose numbers it borrows."""
+        given, suggested = (self.other, self.label) if self.kind == "flip" else (self.label, self.other)
+        return {
+            "sample_id": self.sample_id,
+            "content_hash": self.content_hash,
+            "given_label": given,
+            "suggested_label": suggested,
+            "reason": self.reason,
+            "evidence": json.dumps(self.evidence),
+            "control": self.kind,
+        }
+
+
+def how_many(queue: int, share: float) -> int:
+    """Return how many controls of each kind a queue of this length gets.
+
+    >>> [how_many(n, 0.05) for n in (10, 60, 200, 1000)]
+    [0, 3, 5, 25]
+    """
+    return max(round(queue * share / 2), min(_AT_LEAST, queue // 20))
+
+
+def seed_of(run_id: str) -> int:
+    """Return the seed of a run's controls."""
+    return int.from_bytes(hashlib.sha256(f"controls\0{run_id}".encode()).digest()[:8], "big")
+
+
+def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Planted]:
+    """Draw the controls of a run.
+
+    Args:
+        run: The run folder.
+        queue: The rows of the queue, worst first.
+        share: Share of controls, as a part of the queue.
+
+    Returns:
+        The controls by place; fewer than asked for where too few rows are believed clean.
+    """
+    rng = np.random.default_rng(seed_of(run.name))
+    wanted = 2 * how_many(len(queue), share)
+    if wanted == 0:
+        return []
+    believed = _believed_clean(run, {row["sample_id"] for row in queue}, wanted, rng)
+    places = _places(len(queue), len(believed), rng)
+    kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
+    found = nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
+    planted = []
+    for row, place, number, neighbours in zip(
+        believed, places, rng.permutation(len(believed)), found, strict=True
+    ):
+        kind, label = kinds[number], row["label"]
+        other = _other_label(queue, label, kind, rng)
+        if other is None:
+            continue
+        given, suggested = (other, label) if kind == "flip" else (label, other)
+        reason = sentence(given, suggested, [n["label"] for n in neighbours])
+        evidence = {"harms": [], "neighbours": neighbours}
+        planted.append(
+            Planted(int(place), kind, row["sample_id"], row["content_hash"], label, other, reason, evidence)
+        )
+    return planted
+
+
+def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
+    """Return up to `wanted` random rows whose label is verified, or believed by the audit."""
+    names = pq.read_schema(run / "dataset.parquet").names
+    ids: list[str] = []
+    if "trusted" in names:
+        table = pq.read_table(
+            run / "dataset.parquet", columns=["sample_id"], filters=[("trusted", "=", True)]
+        )
+        ids = [i for i in table["sample_id"].to_pylist() if i not in queued]
+    if len(ids) < wanted:
+        scores = pq.read_table(run / "scores.parquet", columns=["score", "flagged"])
+        score, flagged = scores["score"].to_numpy(), scores["flagged"].to_numpy()
+        clean = np.flatnonzero(~flagged.astype(bool))
+        upper = clean[score[clean] >= np.median(score[clean])] if len(clean) else clean
+        drawn = rng.permutation(upper)[: 4 * wanted]
+        table = pq.read_table(run / "scores.parquet", columns=["sample_id"]).take(pa.array(drawn))
+        ids += [i for i in table["sample_id"].to_pylist() if i not in queued and i not in set(ids)]
+    else:
+        rng.shuffle(ids)
+    columns = ["sample_id", "content_hash", "label", *(["features"] if "features" in names else [])]
+    rows = pq.read_table(
+        run / "dataset.parquet", columns=columns, filters=[("sample_id", "in", ids)]
+    ).to_pylist()
+    by_id = {row["sample_id"]: {"features": None, **row} for row in rows if row["label"] is not None}
+    contested = _contested(run)
+    usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in contested]
+    return usable[:wanted]
+
+
+def _contested(run: Path) -> set[str]:
+    path = run / "validation" / "conflicts.parquet"
+    return (
+        set(pq.read_table(path, columns=["content_hash"])["content_hash"].to_pylist())
+        if path.exists()
+        else set()
+    )
+
+
+def _places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Return one random place in each of `controls` equal stretches of the queue."""
+    edges = np.linspace(0, queue, controls + 1)
+    places: NDArray[Any] = np.floor(rng.uniform(edges[:-1], edges[1:])).astype(int)
+    return np.minimum(places, queue - 1)
+
+
+def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random.Generator) -> str | None:
+    """Draw the wrong label from the pairs that the queue shows, so that the control looks like the rest."""
+    own, across = ("suggested_label", "given_label") if kind == "flip" else ("given_label", "suggested_label")
+    seen = [str(row[across]) for row in queue if row[own] == label and row[across] != label]
+    seen = seen or sorted({str(row["given_label"]) for row in queue if row["given_label"] != label})
+    return str(rng.choice(seen)) if seen else None
+
+
+def nearest(
+    run: Path, points: Sequence[Sequence[float] | None], own: set[str], k: int = 5
+) -> list[list[Row]]:
+    """Return the `k` nearest samples of each point, by standardised features, in one pass over the data set.
+
+    Args:
+        run: The run folder.
+        points: Feature vectors, (d,) each; None where the data set has no features.
+        own: Samples that are no neighbours: the points themselves.
+        k: How many.
+    """
+    if not points or any(point is None for point in points):
+        return [[] for _ in points]
+    file = pq.ParquetFile(run / "dataset.parquet")
+    x = np.asarray(points, dtype=np.float32)  # (points, d)
+    scale = _scale(file)
+    best: list[list[tuple[float, str, str]]] = [[] for _ in points]
+    for batch in file.iter_batches(batch_size=8192, columns=["sample_id", "label", "features"]):
+        ids, labels = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+        rows = _matrix(batch.column(2), x.shape[1])
+        for number, point in enumerate(x):
+            distance = np.linalg.norm((rows - point) / scale, axis=1)
+            closest = np.argsort(distance)[: k + len(own)]
+            near = [(float(distance[i]), ids[i], str(labels[i])) for i in closest if ids[i] not in own]
+            best[number] = sorted([*best[number], *near])[:k]
+    return [
+        [{"sample_id": i, "label": label, "distance": round(d, 4)} for d, i, label in near] for near in best
+    ]
+
+
+def _scale(file: pq.ParquetFile) -> NDArray[Any]:
+    """Return the spread of each feature over the first rows: it puts different units on one footing."""
+    batch = next(file.iter_batches(batch_size=8192, columns=["features"]))
+    spread: NDArray[Any] = _matrix(batch.column(0), -1).std(axis=0)
+    return np.asarray(np.where(spread > 0, spread, 1.0))
+
+
+def _matrix(column: pa.Array, width: int) -> NDArray[Any]:
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, dtype=np.float32).reshape(len(column), width)
+
+
+def sentence(given: str, suggested: str, neighbours: Sequence[str]) -> str:
+    """Say in one sentence what speaks against the given label.
+
+    >>> sentence("4", "9", ["9", "9", "4"])[-44:]
+    'of the 3 nearest samples, 2 are labeled 9.'
+    """
+    text = f"Given as {given}, but the model, fitted without this sample, reads it as {suggested}"
+    if neighbours:
+        count = sum(label == suggested for label in neighbours)
+        verb = "is" if count == 1 else "are"
+        text += f"; of the {len(neighbours)} nearest samples, {count} {verb} labeled {suggested}"
+    return text + "."

@@ -1,0 +1,228 @@
+"""What a review is about: the queue of one run, with planted controls among it, in order."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError
+from tasks.records import Dataset
+from tasks.review.controls import Planted, plant_controls
+from tasks.review.ledger import Key
+from tasks.storage import read_json
+
+Content = Literal["image", "text", "table"]
+
+# A single text column whose longest entry passes this is read as prose, not as a cell of a table: a terminal
+# line's width.
+_PROSE = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One sample as the reviewer meets it; `position` is its place in the deck."""
+
+    position: int
+    rank: int
+    sample_id: str
+    key: Key
+    suggested: str
+    given_probability: float
+    suggested_probability: float
+    score: float
+    influence: float
+    gain: float
+    reason: str
+    evidence: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def given(self) -> str:
+        """The given label (of a planted error: the planted one)."""
+        return self.key.given_label
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the answer is known and only tells how reliable the reviewer is."""
+        return bool(self.key.control)
+
+    @property
+    def check(self) -> str:
+        """A short mark of what is shown, so that an answer cannot reach a sample that was not seen."""
+        return hashlib.sha256("\0".join((self.sample_id, *self.key)).encode()).hexdigest()[:12]
+
+    @property
+    def evidence_hash(self) -> str:
+        """SHA-256 of everything that was shown beside the sample."""
+        shown = [
+            self.suggested,
+            self.given_probability,
+            self.suggested_probability,
+            self.reason,
+            self.evidence,
+        ]
+        return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """The items of one run in order, and what is needed to show them."""
+
+    run: Path
+    dataset: Dataset
+    items: tuple[Item, ...]
+    content: Content
+    columns: tuple[str, ...]
+    conflicts: Mapping[str, Mapping[str, int]]
+    copies: Mapping[Key, int]
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.run.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the data set."""
+        return self.dataset.classes
+
+    def of(self, sample_id: str) -> Item | None:
+        """Return the item of a sample, controls left out."""
+        return next(
+            (item for item in self.items if item.sample_id == sample_id and not item.is_control), None
+        )
+
+
+def read_dataset(run: Path) -> Dataset:
+    """Return the record of the data set as validation left it.
+
+    Raises:
+        InputError: The folder is not that of a run.
+    """
+    for name in ("validate", "ingest"):
+        path = run / "steps" / f"{name}.json"
+        if path.exists():
+            record = read_json(path)["record"]
+            return Dataset.model_validate(record.get("dataset", record))
+    raise InputError(
+        "not a run folder: it has no record of its data set",
+        where=str(run),
+        fix="name a run of `labelsweep runs`",
+    )
+
+
+def find_run(out: Path, run: str | Path | None = None) -> Path:
+    """Return the folder of a finished run: by name, by path, or the newest.
+
+    Raises:
+        InputError: There is no such run, or it has no queue.
+    """
+    named = out / "runs" / (str(run) if run else "latest")
+    folder = Path(run) if run and not named.exists() and Path(run).is_dir() else named
+    if not folder.is_dir():
+        fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"
+        raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)
+    folder = folder.resolve()
+    if not (folder / "queue.parquet").exists():
+        raise InputError(
+            "the run has no queue",
+            where=str(folder),
+            fix="let the run finish: `labelsweep runs` shows its state",
+        )
+    return folder
+
+
+def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
+    """Read the queue of a run and plant controls in it.
+
+    Args:
+        run: The run folder.
+        control_share: Share of controls, as a part of the queue; the choice is seeded by the run's name, so
+            it is the same after a restart.
+    """
+    dataset = read_dataset(run)
+    columns = tuple(
+        name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names
+    )
+    queue = _queue_rows(run)
+    planted = plant_controls(run, queue, control_share) if control_share > 0 else []
+    items = _in_order(queue, planted)
+    content: Content = "image" if dataset.payload == "image" else _kind(run, columns)
+    return Deck(run, dataset, items, content, columns, _conflicts(run), _copies(run, items))
+
+
+def _queue_rows(run: Path) -> list[dict[str, Any]]:
+    wanted = ["rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"]
+    wanted += ["suggested_probability", "score", "influence", "relabel_gain", "reason", "evidence"]
+    table = pq.read_table(run / "queue.parquet", columns=wanted)
+    return sorted(table.to_pylist(), key=lambda row: row["rank"])
+
+
+def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[Planted]) -> tuple[Item, ...]:
+    """Put each control after the row whose numbers it borrows, so that only its content tells it apart."""
+    after: dict[int, list[Planted]] = {}
+    for control in planted:
+        after.setdefault(control.after, []).append(control)
+    items: list[Item] = []
+    for number, row in enumerate(queue):
+        items.append(_item(len(items), row))
+        items.extend(
+            _item(len(items) + extra, {**row, **control.shown()})
+            for extra, control in enumerate(after.get(number, []))
+        )
+    return tuple(items)
+
+
+def _item(position: int, row: Mapping[str, Any]) -> Item:
+    return Item(
+        position=position,
+        rank=int(row["rank"]),
+        sample_id=str(row["sample_id"]),
+        key=Key(str(row["content_hash"]), str(row["given_label"]), str(row.get("control", ""))),
+        suggested=str(row["suggested_label"]),
+        given_probability=float(row["given_probability"]),
+        suggested_probability=float(row["suggested_probability"]),
+        score=float(row["score"]),
+        influence=float(row["influence"]),
+        gain=float(row["relabel_gain"]),
+        reason=str(row["reason"] or ""),
+        evidence=json.loads(row["evidence"] or "{}"),
+    )
+
+
+def _kind(run: Path, columns: tuple[str, ...]) -> Content:
+    if len(columns) != 1:
+        return "table"
+    column = pq.read_table(run / "queue.parquet", columns=list(columns)).column(0)
+    if not (str(column.type).endswith("string") and len(column)):
+        return "table"
+    return "text" if (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else "table"
+
+
+def _conflicts(run: Path) -> dict[str, dict[str, int]]:
+    """Return how often each label occurs with the same content, where it occurs with more than one."""
+    path = run / "validation" / "conflicts.parquet"
+    found: dict[str, dict[str, int]] = {}
+    if path.exists():
+        for row in pq.read_table(path, columns=["content_hash", "label"]).to_pylist():
+            labels = found.setdefault(row["content_hash"], {})
+            labels[row["label"]] = labels.get(row["label"], 0) + 1
+    return found
+
+
+def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
+    """Return how many samples of the data set each item speaks of, where it is more than one."""
+    hashes = pq.read_table(run / "dataset.parquet", columns=["content_hash", "label"])
+    import pyarrow as pa  # noqa: PLC0415 (only for the lookup set)
+
+    wanted = pa.array({item.key.content_hash for item in items}, pa.string())
+    rows = hashes.filter(pc.is_in(hashes["content_hash"].cast(pa.string()), value_set=wanted)).to_pylist()
+    counts: dict[Key, int] = {}
+    for row in rows:
+        key = Key(row["content_hash"], str(row["label"]))
+        counts[key] = counts.get(key, 0) + 1
+    return {key: count for key, count in counts.items() if count > 1}

@@ -1,0 +1,124 @@
+"""What stands between the review page and the rest of the world.
+
+The page listens on this machine alone unless it is told otherwise, and then asks for a token. Beyond that: a
+Host header of our own (against DNS rebinding), an Origin of our own and a token in every POST that equals a
+cookie other sites cannot read (against forged requests), no script, style or picture from anywhere else, no
+framing, no guessing of content types.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+Next = Callable[[Request], Awaitable[Response]]
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+MAX_BODY: Final = 1_000_000
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_YEAR_S: Final = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Checks every request; `token` is None where only this machine can reach the page."""
+
+    hosts: frozenset[str] = LOOPBACK
+    token: str | None = None
+
+    async def __call__(self, request: Request, call_next: Next) -> Response:
+        """Let the request through, or say why not."""
+        known = request.cookies.get(cookie_name(request, "csrf"), "")
+        request.state.csrf = known or secrets.token_urlsafe(24)
+        response = self._refusal(request) or await call_next(request)
+        response.headers.update(HEADERS)
+        if request.url.path.startswith(("/static/", "/image", "/saliency")):
+            response.headers.setdefault("Cache-Control", "private, max-age=3600")
+        else:
+            response.headers["Cache-Control"] = "no-store"
+        if not known:
+            set_cookie(request, response, "csrf", request.state.csrf)
+        return response
+
+    def _refusal(self, request: Request) -> Response | None:
+        host, _, _ = _split_host(request.headers.get("host", ""))
+        if host not in self.hosts:
+            return PlainTextResponse(
+                "Unknown host name. Open the page by the address that labelsweep printed.", 421
+            )
+        if self.token is not None:
+            given = request.query_params.get("token", "")
+            if given and secrets.compare_digest(given, self.token) and request.method == "GET":
+                return self._welcome(request)
+            if not secrets.compare_digest(request.cookies.get(cookie_name(request, "token"), ""), self.token):
+                return PlainTextResponse(
+                    "This page needs the token that labelsweep printed at its start.", 403
+                )
+        if request.method in ("GET", "HEAD"):
+            return None
+        return _forged(request)
+
+    def _welcome(self, request: Request) -> Response:
+        """Move the token from the address, where it would be seen and kept, to a cookie."""
+        rest = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
+        response = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
+        set_cookie(request, response, "token", self.token or "")
+        return response
+
+
+def _forged(request: Request) -> Response | None:
+    """Refuse a write that is not from a page of ours; a form's token is a field, checked by its route."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+        return JSONResponse({"error": "this request came from another site"}, 403)
+    if int(request.headers.get("content-length") or MAX_BODY + 1) > MAX_BODY:
+        return JSONResponse({"error": "the request is too large, or does not say how large it is"}, 413)
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    if not is_form and not csrf_matches(request, request.headers.get("x-csrf-token", "")):
+        return JSONResponse({"error": "this page is out of date: reload it"}, 403)
+    return None
+
+
+def csrf_matches(request: Request, given: str) -> bool:
+    """Whether `given` is the token in this browser's cookie."""
+    known = request.cookies.get(cookie_name(request, "csrf"), "")
+    return bool(known) and secrets.compare_digest(given.encode(), known.encode())
+
+
+def cookie_name(request: Request, what: str) -> str:
+    """Return a cookie's name; it holds the port, because cookies are shared by all ports of a host."""
+    _, _, port = _split_host(request.headers.get("host", ""))
+    return f"labelsweep-{what}-{port or '80'}"
+
+
+def set_cookie(request: Request, response: Response, what: str, value: str) -> None:
+    """Set a cookie that no script can read and no other site can send."""
+    response.set_cookie(
+        cookie_name(request, what), value, max_age=_YEAR_S, httponly=True, samesite="strict", path="/"
+    )
+
+
+def _split_host(host: str) -> tuple[str, str, str]:
+    """Split `name:port`, with brackets around an IPv6 name.
+
+    >>> _split_host("127.0.0.1:8765"), _split_host("[::1]"), _split_host("localhost")
+    (('127.0.0.1', ':', '8765'), ('[::1]', '', ''), ('localhost', '', ''))
+    """
+    name, colon, port = host.rpartition(":")
+    if colon and not port.endswith("]"):
+        return name.lower(), colon, port
+    return host.lower(), "", ""

@@ -1,0 +1,105 @@
+"""What the reviewer looks at, by sample: image bytes or a row of columns, out of Parquet for direct access.
+
+Parquet is read front to back; a page that jumps between samples, their neighbours and the samples they harm
+needs single rows at once. So the wanted rows are copied to a temporary file when the review starts: the
+queue's own first, the others by a thread in the background.
+"""
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+# Longest time that a request waits for a row the background thread has not reached yet.
+_PATIENCE_S = 10.0
+
+
+class PayloadStore:
+    """Bytes by sample identifier; filled by one thread, read by many."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the store)
+        self._places: dict[str, tuple[int, int]] = {}
+        self._end = 0
+        self._lock = threading.Lock()
+        self._complete = threading.Event()
+
+    def __contains__(self, sample_id: str) -> bool:
+        return sample_id in self._places
+
+    def put(self, sample_id: str, value: bytes) -> None:
+        """Keep `value`; the first one stays."""
+        with self._lock:
+            if sample_id not in self._places:
+                os.pwrite(self._file.fileno(), value, self._end)
+                self._places[sample_id] = (self._end, len(value))
+                self._end += len(value)
+
+    def get(self, sample_id: str) -> bytes | None:
+        """Return a sample's bytes, waiting a while for the background thread; None for an unknown one."""
+        if sample_id not in self._places:
+            self._complete.wait(_PATIENCE_S)
+        place = self._places.get(sample_id)
+        return None if place is None else os.pread(self._file.fileno(), place[1], place[0])
+
+    def row(self, sample_id: str) -> dict[str, str]:
+        """Return the columns of a sample as text, in order; {} for an unknown one."""
+        value = self.get(sample_id)
+        return {} if value is None else json.loads(value)
+
+    def fill(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
+        """Copy the wanted rows of a Parquet file: `columns` as JSON, or the bytes of `image` alone."""
+        left = {sample_id for sample_id in wanted if sample_id not in self}
+        for batch in _batches(source, columns, left):
+            for row in batch:
+                self.put(str(row.pop("sample_id")), _packed(row))
+
+    def fill_later(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
+        """Do the same in the background."""
+
+        def work() -> None:
+            try:
+                self.fill(source, columns, wanted)
+            finally:
+                self._complete.set()
+
+        threading.Thread(target=work, name="payload", daemon=True).start()
+
+
+def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the wanted rows, a few at a time: images of one row group may be more than memory holds."""
+    if not wanted:
+        return
+    ids = pa.array(wanted, pa.string())
+    for batch in pq.ParquetFile(source).iter_batches(batch_size=256, columns=["sample_id", *columns]):
+        chosen = batch.filter(pc.is_in(batch.column("sample_id").cast(pa.string()), value_set=ids))
+        if chosen.num_rows:
+            yield chosen.to_pylist()
+
+
+def _packed(row: Mapping[str, Any]) -> bytes:
+    if list(row) == ["image"]:
+        return row["image"] or b""
+    return json.dumps({name: as_text(value) for name, value in row.items()}, ensure_ascii=False).encode()
+
+
+def as_text(value: object) -> str:
+    """Write a value as a person reads it.
+
+    >>> as_text(0.30000001192092896), as_text(None), as_text(12.0), as_text(b"abc")
+    ('0.3', '–', '12', '3 bytes')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return str(value)

@@ -1,0 +1,189 @@
+"""Everything that the routes of the review page share, and how an item looks to one reviewer."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import pyarrow.parquet as pq
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+
+from tasks.review.deck import Deck, Item
+from tasks.review.desk import Desk, ReviewOptions
+from tasks.review.guard import cookie_name
+from tasks.review.images import safe_png, saliency_png
+from tasks.review.log import DecisionLog, log_path
+from tasks.review.payload import PayloadStore
+
+# Beyond nine classes a digit names only some of them; the search box names all.
+MAX_KEYS: Final = 9
+_CACHED_IMAGES: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A class and the key that chooses it, if it has one."""
+
+    label: str
+    key: str
+
+
+class Room:
+    """A desk, the payload of its samples, and the templates."""
+
+    def __init__(self, deck: Deck, out: Path, options: ReviewOptions, reviewer: str | None = None) -> None:
+        self.desk = Desk(deck, DecisionLog(log_path(out)), options)
+        self.reviewer = reviewer
+        self.choices = choices_of(deck)
+        self.store = PayloadStore()
+        self._fill()
+        self._saliency = _saliency_rows(deck.run)
+        self._png = lru_cache(_CACHED_IMAGES)(self._encode)
+        self.pages = Environment(
+            loader=PackageLoader("tasks.review"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.pages.filters.update(percent=percent, number=number, seconds=lambda s: f"{s:.1f} s")
+        self.pages.globals.update(choices=self.choices, deck=deck, options=options)
+
+    @property
+    def deck(self) -> Deck:
+        """The deck on the desk."""
+        return self.desk.deck
+
+    def _fill(self) -> None:
+        deck = self.deck
+        columns = ["image"] if deck.content == "image" else list(deck.columns)
+        self.store.fill(
+            deck.run / "queue.parquet",
+            columns,
+            [item.sample_id for item in deck.items if not item.is_control],
+        )
+        others = [item.sample_id for item in deck.items]
+        others += [
+            near["sample_id"]
+            for item in deck.items
+            for kind in ("neighbours", "harms")
+            for near in item.evidence.get(kind, ())
+        ]
+        self.store.fill_later(deck.run / "dataset.parquet", columns, others)
+
+    def image(self, sample_id: str) -> bytes | None:
+        """Return a sample's picture as a PNG of our own making; None where there is none."""
+        return self._png(sample_id)
+
+    def _encode(self, sample_id: str) -> bytes | None:
+        data = self.store.get(sample_id)
+        return safe_png(data) if data else None
+
+    def saliency(self, sample_id: str) -> bytes | None:
+        """Return the overlay that shows which pixels move the sample's influence."""
+        values = self._saliency.get(sample_id)
+        return None if values is None else saliency_png(values, self.deck.dataset.feature_shape)
+
+    def who(self, request: Request) -> str:
+        """Return the reviewer's name; empty until they gave one."""
+        return unquote(request.cookies.get(cookie_name(request, "reviewer"), "")) or self.reviewer or ""
+
+    def render(self, template: str, request: Request, **values: object) -> str:
+        """Render a page; everything is escaped unless a template says otherwise, and none does."""
+        return self.pages.get_template(template).render(
+            csrf=request.state.csrf, reviewer=self.who(request), **values
+        )
+
+    def view(self, item: Item, reviewer: str) -> dict[str, Any]:
+        """Return how one item looks to one reviewer."""
+        desk, deck = self.desk, self.deck
+        mine = desk.ledger.standing(item.key).get(reviewer)
+        blind = desk.is_blind(item, reviewer) and desk.options.hide_suggestion
+        return {
+            "item": item,
+            "status": desk.status(item, reviewer),
+            "mine": mine,
+            "others": desk.others(item, reviewer),
+            "blind": blind,
+            "row": self.store.row(item.sample_id) if deck.content != "image" else {},
+            "neighbours": self._near(item, "neighbours"),
+            "harms": self._near(item, "harms"),
+            "features": self.features(item) if not blind else [],
+            "overlay": deck.content == "image" and item.sample_id in self._saliency and not blind,
+            "conflicts": {
+                k: n for k, n in deck.conflicts.get(item.key.content_hash, {}).items() if k != item.given
+            },
+            "copies": deck.copies.get(item.key, 1),
+            "image": image_url(item.sample_id),
+        }
+
+    def _near(self, item: Item, kind: str) -> list[dict[str, Any]]:
+        found = []
+        for near in item.evidence.get(kind, ()):
+            row = self.store.row(near["sample_id"]) if self.deck.content != "image" else {}
+            found.append({**near, "image": image_url(near["sample_id"]), "row": row})
+        return found
+
+    def features(self, item: Item) -> list[tuple[str, float, float]]:
+        """Return the columns that move a row's influence most: name, derivative, share of the largest."""
+        values = self._saliency.get(item.sample_id)
+        names = self.deck.dataset.feature_names
+        if self.deck.content == "image" or values is None or len(values) != len(names):
+            return []
+        top = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))[:5]
+        largest = abs(top[0][1]) or 1.0
+        return [(name, value, abs(value) / largest) for name, value in top]
+
+
+def choices_of(deck: Deck) -> tuple[Choice, ...]:
+    """Return the classes with their keys.
+
+    A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine,
+    the nine that the queue suggests most often.
+    """
+    classes = deck.classes
+    if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
+        return tuple(Choice(label, label) for label in classes)
+    frequent = Counter(item.suggested for item in deck.items)
+    keyed = sorted(sorted(classes, key=lambda label: -frequent[label])[:MAX_KEYS], key=classes.index)
+    keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
+    return tuple(Choice(label, keys.get(label, "")) for label in classes)
+
+
+def image_url(sample_id: str) -> str:
+    """Return the address of a sample's picture; an identifier may hold anything, so not in the path."""
+    return f"/image?id={quote(sample_id, safe='')}"
+
+
+def percent(value: float) -> str:
+    """Write a probability for a person.
+
+    >>> percent(0.004), percent(0.5), percent(0.999)
+    ('< 1 %', '50 %', '> 99 %')
+    """
+    if 0 < value < 0.005:
+        return "< 1 %"
+    if 0.995 < value < 1:
+        return "> 99 %"
+    return f"{value:.0%}".replace("%", " %")
+
+
+def number(value: float) -> str:
+    """Write a number of samples with a thin space between thousands.
+
+    >>> number(12345.6)
+    '12\u202f346'
+    """
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def _saliency_rows(run: Path) -> Mapping[str, list[float]]:
+    path = run / "saliency.parquet"
+    if not path.exists():
+        return {}
+    table = pq.read_table(path)
+    return dict(zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True))

@@ -1,0 +1,305 @@
+// One sample, one key. The next samples are fetched while the reviewer looks at this one; a decision is on the server's disk
+// before the next sample shows.
+
+import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, post, saved, toast } from './common.js';
+
+const AHEAD = 4;
+
+const stage = $('#stage');
+const query = stage.dataset.query;
+const fragments = new Map(); // position -> promise of HTML
+const decided = new Set();
+let busy = new Set();
+let order = [];
+let here = null; // position of the sample that is shown
+let seq = Number($('#main').dataset.seq);
+let pending = false;
+let overlay = false;
+
+// --- time spent looking: stands still while the page is hidden ---
+
+let spent = 0;
+let since = performance.now();
+const restart = () => { spent = 0; since = performance.now(); };
+const seconds = () => (spent + (document.hidden ? 0 : performance.now() - since)) / 1000;
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) spent += performance.now() - since;
+  else since = performance.now();
+});
+
+// --- showing samples ---
+
+function fragment(position) {
+  if (!fragments.has(position)) {
+    const asked = fetch(`/item/${position}?ahead=true`).then((response) => {
+      if (!response.ok) throw new Error('the sample did not come');
+      return response.text();
+    });
+    asked.catch(() => fragments.delete(position));
+    fragments.set(position, asked);
+  }
+  return fragments.get(position);
+}
+
+function prefetch() {
+  const at = order.indexOf(here);
+  const next = order.slice(at + 1).filter((position) => !decided.has(position)).slice(0, AHEAD);
+  for (const position of next) {
+    fragment(position).then((html) => {
+      const parsed = new DOMParser().parseFromString(html, 'text/html');
+      for (const picture of $$('img', parsed)) new Image().src = picture.getAttribute('src');
+    }, () => {});
+  }
+}
+
+async function show(position, { fresh = false } = {}) {
+  if (fresh) fragments.delete(position);
+  let html;
+  try {
+    html = await fragment(position);
+  } catch {
+    toast('The server does not answer. Try again in a moment.');
+    return;
+  }
+  const focused = stage.contains(document.activeElement);
+  stage.innerHTML = html;
+  $('#end').hidden = true;
+  stage.hidden = false;
+  if (focused) $('#main').focus({ preventScroll: true });
+  arrived(position);
+  post(`/open/${position}`, {}).catch(() => {});
+}
+
+function arrived(position) {
+  here = position;
+  restart();
+  wire();
+  const at = order.indexOf(position);
+  $('#where').textContent = at < 0 ? '' : `${at + 1} / ${order.length}`;
+  $('#previous').disabled = at === 0;
+  $('#next').disabled = at === order.length - 1;
+  const address = new URLSearchParams(query);
+  address.set('at', position);
+  history.replaceState(null, '', `/review?${address}`);
+  scrollTo({ top: 0 });
+  prefetch();
+}
+
+function finish() {
+  here = null;
+  stage.hidden = true;
+  stage.replaceChildren();
+  $('#end').hidden = false;
+  $('#where').textContent = '';
+  history.replaceState(null, '', `/review${query ? `?${query}` : ''}`);
+}
+
+/** The next sample that waits for somebody: after this one, else from the start; one that others have open comes last. */
+function upcoming() {
+  const at = order.indexOf(here);
+  const around = [...order.slice(at + 1), ...order.slice(0, at + 1)].filter((position) => !decided.has(position));
+  return around.find((position) => !busy.has(position)) ?? around[0];
+}
+
+function step(by) {
+  const at = order.indexOf(here) + by;
+  if (order[at] === undefined) return;
+  // What was decided on the way looks different now.
+  show(order[at], { fresh: decided.has(order[at]) });
+}
+
+// --- deciding ---
+
+const sample = () => $('.sample', stage);
+
+async function decide(decision, label = null) {
+  if (pending || here === null) return;
+  const shown = sample();
+  if (decision === 'suggestion' && !shown.dataset.suggested) return;
+  pending = true;
+  stage.setAttribute('aria-busy', 'true');
+  saved('saving', 'Saving…');
+  const position = here;
+  try {
+    const news = await persist('/api/decide', {
+      position,
+      check: shown.dataset.check,
+      decision,
+      new_label: label,
+      comment: $('#comment').value,
+      seconds: seconds(),
+      seen: shown.dataset.seen === '1',
+      action: newAction(),
+      since: seq,
+    }, () => saved('waiting', 'Not saved yet: the server does not answer. Trying again…'));
+    saved('saved', `Saved ${clock(news.time)}, row ${news.row}`);
+    decided.add(position);
+    fragments.delete(position);
+    learn(news);
+    const next = upcoming();
+    if (next === undefined) finish();
+    else await show(next);
+  } catch (error) {
+    saved('failed', `Not saved: ${error instanceof Refused ? error.message : 'something went wrong'}`);
+  } finally {
+    pending = false;
+    stage.setAttribute('aria-busy', 'false');
+  }
+}
+
+async function undo() {
+  if (pending) return;
+  pending = true;
+  saved('saving', 'Undoing…');
+  try {
+    const news = await persist('/api/undo', { action: newAction(), since: seq },
+      () => saved('waiting', 'Not undone yet: the server does not answer. Trying again…'));
+    if (!news.rows) {
+      saved('idle', 'Nothing to undo');
+    } else {
+      saved('saved', `Took back ${news.rows === 1 ? 'one decision' : `${news.rows} decisions`}, row ${news.row}`);
+      for (const position of news.positions) {
+        decided.delete(position);
+        if (!order.includes(position)) order.push(position);
+      }
+      await show(news.positions[0], { fresh: true });
+    }
+    learn(news);
+  } catch (error) {
+    saved('failed', `Not undone: ${error.message}`);
+  } finally {
+    pending = false;
+  }
+}
+
+/** Take in what the server says of the whole queue, other reviewers' decisions among it. */
+function learn(news) {
+  seq = news.seq;
+  busy = new Set(news.busy);
+  for (const [position, status] of Object.entries(news.changed)) {
+    fragments.delete(Number(position));
+    if (status === 'todo') decided.delete(Number(position));
+    else decided.add(Number(position));
+  }
+  figures(news);
+  const stop = $('#stop');
+  if (news.outlook?.stop && !stop.dataset.dismissed) {
+    const { next_samples: next, expected } = news.outlook;
+    $('span', stop).textContent =
+      `You may stop here: the next ${next} samples are expected to hold about ${expected.toFixed(1)} wrong labels.`;
+    stop.hidden = false;
+  }
+}
+
+// --- the parts of a sample that react ---
+
+function wire() {
+  const toggle = $('[data-toggle="overlay"]', stage);
+  if (toggle) {
+    toggle.addEventListener('click', () => showOverlay(!overlay));
+    showOverlay(overlay);
+  }
+  const search = $('#class-search', stage);
+  if (search) wireSearch(search);
+  for (const button of $$('[data-decision]', stage)) {
+    button.addEventListener('click', () => decide(button.dataset.decision, button.dataset.label ?? null));
+  }
+}
+
+function showOverlay(on) {
+  const picture = $('.overlay', stage);
+  if (!picture) return false;
+  overlay = on;
+  picture.hidden = !on;
+  $('[data-toggle="overlay"]', stage).setAttribute('aria-pressed', String(on));
+  return true;
+}
+
+const classes = JSON.parse(stage.dataset.classes);
+
+function wireSearch(box) {
+  const list = $('#class-list', stage);
+  let chosen = 0;
+  const matches = () => {
+    const text = box.value.trim().toLowerCase();
+    if (!text) return [];
+    const found = classes.filter((label) => label.toLowerCase().includes(text));
+    return found.sort((a, b) => b.toLowerCase().startsWith(text) - a.toLowerCase().startsWith(text)).slice(0, 8);
+  };
+  const draw = () => {
+    const found = matches();
+    chosen = Math.min(chosen, Math.max(found.length - 1, 0));
+    list.replaceChildren(...found.map((label, number) => {
+      const option = Object.assign(document.createElement('li'), { textContent: label, id: `class-${number}` });
+      option.setAttribute('role', 'option');
+      option.setAttribute('aria-selected', String(number === chosen));
+      option.addEventListener('mousedown', (event) => { event.preventDefault(); decide('relabel', label); });
+      return option;
+    }));
+    list.hidden = !found.length;
+    box.setAttribute('aria-expanded', String(found.length > 0));
+    if (found.length) box.setAttribute('aria-activedescendant', `class-${chosen}`);
+    else box.removeAttribute('aria-activedescendant');
+  };
+  box.addEventListener('input', () => { chosen = 0; draw(); });
+  box.addEventListener('blur', () => { list.hidden = true; });
+  box.addEventListener('keydown', (event) => {
+    const found = matches();
+    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+      chosen = (chosen + (event.key === 'ArrowDown' ? 1 : -1) + found.length) % Math.max(found.length, 1);
+      draw();
+      event.preventDefault();
+    } else if (event.key === 'Enter' && found.length) {
+      event.preventDefault();
+      box.blur();
+      decide('relabel', found[chosen]);
+    }
+  });
+}
+
+// --- keys ---
+
+function press(selector) {
+  const button = $(selector, stage);
+  if (!button) return false;
+  button.click();
+  return true;
+}
+
+onKey((key) => {
+  switch (key) {
+    case 'k': return press('[data-decision="keep"]');
+    case 's': return press('[data-decision="suggestion"]');
+    case 'd': return press('[data-decision="drop"]');
+    case 'u': return press('[data-decision="unsure"]');
+    case 'z': undo(); return true;
+    case 'ArrowLeft': step(-1); return true;
+    case 'ArrowRight': step(1); return true;
+    case 'c': $('#comment')?.focus(); return true;
+    case '/': $('#class-search')?.focus(); return true;
+    case 'e': return showOverlay(!overlay);
+    default: return /^[0-9]$/.test(key) && press(`.classes [aria-keyshortcuts="${key}"]`);
+  }
+});
+
+$('#previous').addEventListener('click', () => step(-1));
+$('#next').addEventListener('click', () => step(1));
+$('#undo').addEventListener('click', undo);
+$('#stop button').addEventListener('click', () => { $('#stop').hidden = true; $('#stop').dataset.dismissed = '1'; });
+
+// --- start ---
+
+async function start() {
+  const news = await get(`/api/order?${query}`);
+  order = news.order;
+  const first = sample();
+  if (first) {
+    const position = Number(first.dataset.position);
+    if (!order.includes(position)) order.unshift(position);
+    arrived(position);
+  }
+  learn(news);
+  document.body.dataset.ready = '1';
+}
+
+start().catch((error) => toast(`The queue did not come: ${error.message}. Reload the page.`));

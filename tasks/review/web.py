@@ -1,0 +1,131 @@
+"""The review page as a web application, and the process that serves it."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from tasks.errors import InputError
+from tasks.review import api, pages
+from tasks.review.controls import CONTROL_SHARE
+from tasks.review.deck import load_deck
+from tasks.review.desk import ReviewOptions
+from tasks.review.guard import LOOPBACK, Guard
+from tasks.review.room import Room
+
+DEFAULT_PORT = 8765
+
+
+def create_app(
+    run: Path,
+    out: Path,
+    *,
+    options: ReviewOptions | None = None,
+    reviewer: str | None = None,
+    control_share: float = CONTROL_SHARE,
+    guard: Guard | None = None,
+) -> FastAPI:
+    """Make the review page of one run.
+
+    Args:
+        run: The run folder.
+        out: The output folder, where the decision log lies.
+        options: How the review is held.
+        reviewer: Name of whoever reviews; None asks each browser for one.
+        control_share: Share of planted controls; 0 plants none.
+        guard: Who may reach the page; this machine alone if None.
+
+    Raises:
+        InputError: The folder is not that of a run, or the log cannot be used.
+    """
+    app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.room = Room(
+        load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
+    )
+    app.middleware("http")(guard or Guard())
+    app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
+    app.include_router(pages.router)
+    app.include_router(api.router)
+    app.exception_handler(HTTPException)(_refused)
+    app.exception_handler(RequestValidationError)(_misunderstood)
+    app.exception_handler(InputError)(_wrong)
+    return app
+
+
+def _refused(request: Request, error: HTTPException) -> Response:
+    return _answer(request, str(error.detail), error.status_code)
+
+
+def _misunderstood(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return _answer(request, f"{where}: {first['msg']}", 422)
+
+
+def _wrong(request: Request, error: InputError) -> Response:
+    return _answer(request, str(error), 422)
+
+
+def _answer(request: Request, message: str, status: int) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": message}, status)
+    return PlainTextResponse(message, status)
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Open the port; without a wish the default one, or a free one where that is taken.
+
+    Raises:
+        InputError: The address is not this machine's, or the wished port is taken.
+    """
+    wishes = [DEFAULT_PORT, 0] if port is None else [port]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wish in wishes:
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((host, wish))
+        except OSError as error:
+            opened.close()
+            problem = error
+        else:
+            return opened
+    raise InputError(
+        f"cannot listen there ({problem.strerror})", where=f"{host}:{port}", fix="choose another with --port"
+    )
+
+
+def guard_for(host: str, token: str | None) -> Guard:
+    """Return who may reach a page that listens on `host`.
+
+    Raises:
+        InputError: Other machines could reach it, and there is no token.
+    """
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return Guard(token=token)
+    if not token:
+        raise InputError(
+            "other machines could reach the page", where=f"--host {host}", fix="set a token with --token"
+        )
+    names = {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower(), f"[{host.lower()}]"}
+    return Guard(LOOPBACK | names, token)
+
+
+def serve(app: FastAPI, opened: socket.socket, started: Callable[[], None]) -> None:
+    """Serve until interrupted; `started` is called when the first request can come.
+
+    The log needs no goodbye: whatever was answered is on the disk.
+    """
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            started()
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+    Server(config).run(sockets=[opened])
