@@ -7,6 +7,7 @@ images are grayscale, else RGB.
 
 import io
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,18 +99,15 @@ def images(table: SourceTable, column: str) -> Images:
     """
     sizes: Counter[tuple[int, int]] = Counter()
     gray = True
-    row = 0
-    for batch in table.scan([column], _BATCH):
-        for offset, file in enumerate(_files(table, batch.column(0), row)):
-            if file is None:
-                continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for row, file in _numbered(table, column):
             seen = look(file)
             if isinstance(seen, str):
-                raise _undecodable(table, column, row + offset, seen)
+                raise _undecodable(table, column, row, seen)
             size, is_gray = seen
             sizes[size] += 1
             gray = gray and is_gray
-        row += batch.num_rows
     if not sizes:
         raise InputError(
             f"column '{column}' has no image at all", where=table.uri, fix="name another with --image"
@@ -208,6 +206,15 @@ def _files(table: SourceTable, column: pa.Array, first_row: int) -> Iterator[byt
             yield _file_beside(table, first_row + offset, path.as_py())
         else:
             yield None
+
+
+def _numbered(table: SourceTable, column: str) -> Iterator[tuple[int, bytes]]:
+    """Yield each image file that is there with the number of its row."""
+    row = 0
+    for batch in table.scan([column], _BATCH):
+        files = enumerate(_files(table, batch.column(0), row), start=row)
+        yield from ((number, file) for number, file in files if file is not None)
+        row += batch.num_rows
 
 
 def _file_beside(table: SourceTable, row: int, name: str) -> bytes:

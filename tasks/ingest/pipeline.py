@@ -47,6 +47,8 @@ def ingest(source: Source, folder: Path) -> Dataset:
     """
     texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
     table = open_source(source.uri, texts)
+    if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
+        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
     content = _content(table, roles)
@@ -102,8 +104,6 @@ def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
         if ids and roles.id:
             ids.see(batch.column(roles.id), rows)
         rows += batch.num_rows
-    if rows == 0:
-        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
     classes = labels.classes()
     if ids:
         ids.check()

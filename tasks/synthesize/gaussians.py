@@ -1,0 +1,176 @@
+"""Two Gaussian clouds with planted label errors, whose optimal decision boundary is known.
+
+    y ~ Bernoulli(1/2),    x | y ~ N((1 - y) mean_0 + y mean_1, sigma^2 I)
+
+With equal weights and equal round covariances, Bayes' rule decides for the nearer mean: the optimal boundary
+is the hyperplane of points equidistant from both. A share of the labels is then exchanged, uniformly over the
+samples.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.errors import InputError
+from tasks.records import Synthetic
+from tasks.storage import ROWS_PER_GROUP, atomic_path, table_writer
+
+_METADATA = "labelsweep.synthetic"
+_SUFFIXES = (".parquet", ".csv")
+# 64 MiB of float32 are one chunk at most, whatever the dimension.
+_CHUNK_BYTES = 64 * 2**20
+# The names of that many columns are as much as a Parquet footer should carry.
+_MOST_DIMENSIONS = 10_000
+
+
+def synthesize(
+    out: Path,
+    *,
+    rows: int = 10_000,
+    dimension: int = 2,
+    mean_0: Sequence[float] | None = None,
+    mean_1: Sequence[float] | None = None,
+    sigma: float = 0.2,
+    flips: float = 0.0,
+    seed: int = 0,
+) -> Path:
+    """Write a two-Gaussian data set: columns x0, x1, ..., label ("0" or "1") and true_label.
+
+    Rows are drawn one after the other: a smaller data set of the same seed is the beginning of a larger one,
+    but for the flips. How they were drawn is kept in the Parquet file's metadata.
+
+    Args:
+        out: File to write; its suffix (.parquet or .csv) tells the format. A file that is there is replaced.
+        rows: Number of samples.
+        dimension: Number of features.
+        mean_0: Mean of the samples of class 0, one number a dimension; zeros if None.
+        mean_1: Mean of the samples of class 1; ones if None.
+        sigma: Standard deviation of each feature around its mean.
+        flips: Share of the labels that are exchanged, 0 to 1, rounded to whole samples.
+        seed: Seed of everything that is drawn.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: An option is out of range, or the file cannot be written.
+
+    >>> import tempfile
+    >>> path = synthesize(Path(tempfile.mkdtemp()) / "two.parquet", rows=100, flips=0.1)
+    >>> table = pq.read_table(path)
+    >>> table.column_names, sum(a != b for a, b in zip(table["label"], table["true_label"]))
+    (['x0', 'x1', 'label', 'true_label'], 10)
+    """
+    _check_options(rows, dimension, sigma, flips, seed)
+    drawn = Synthetic(
+        mean_0=_mean("--mean-0", mean_0, dimension, 0.0),
+        mean_1=_mean("--mean-1", mean_1, dimension, 1.0),
+        sigma=sigma,
+    )
+    if drawn.mean_0 == drawn.mean_1:
+        raise InputError(
+            "is the same as --mean-0", where="--mean-1", fix="two classes need two different means"
+        )
+    fields = [(f"x{axis}", pa.float32()) for axis in range(dimension)]
+    schema = pa.schema([*fields, ("label", pa.string()), ("true_label", pa.string())])
+    with _writer(out, schema.with_metadata({_METADATA: drawn.model_dump_json()})) as writer:
+        for features, given, true in draw(drawn, rows, flips, seed):
+            columns = [
+                *(pa.array(column) for column in features.T),
+                *(pa.array(y.astype(str)) for y in (given, true)),
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
+    return out
+
+
+def draw(
+    synthetic: Synthetic, rows: int, flips: float, seed: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield chunks of (features, given labels, true labels).
+
+    Args:
+        synthetic: Means and standard deviation.
+        rows: Number of samples in all.
+        flips: Share of the labels that are exchanged.
+        seed: Seed; labels, features and flips have a stream of their own each.
+
+    >>> two = Synthetic(mean_0=(0, 0), mean_1=(1, 1), sigma=0.2)
+    >>> [(x.shape, given.shape) for x, given, true in draw(two, 5, 0.0, seed=0)]
+    [((5, 2), (5,))]
+    """
+    means = np.array([synthetic.mean_0, synthetic.mean_1], np.float32)  # (classes, features)
+    label_stream, feature_stream, flip_stream = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)
+    )
+    chunk = min(ROWS_PER_GROUP, max(1, _CHUNK_BYTES // (4 * means.shape[1])))
+    flips_left = round(flips * rows)
+    for start in range(0, rows, chunk):
+        size = min(chunk, rows - start)
+        true = label_stream.integers(0, 2, size)
+        noise = feature_stream.standard_normal((size, means.shape[1]), dtype=np.float32)
+        features = means[true] + np.float32(synthetic.sigma) * noise
+        # How many of the flips fall into this chunk when all flips are drawn without replacement.
+        count = int(flip_stream.hypergeometric(flips_left, rows - start - flips_left, size))
+        flips_left -= count
+        given = true.copy()
+        given[flip_stream.permutation(size)[:count]] ^= 1
+        yield features, given, true
+
+
+def _check_options(rows: int, dimension: int, sigma: float, flips: float, seed: int) -> None:
+    # NumPy draws hypergeometric numbers for populations below a thousand million.
+    _check("--rows", rows, 2 <= rows < 10**9, "between 2 and 999,999,999")
+    _check(
+        "--dimension", dimension, 1 <= dimension <= _MOST_DIMENSIONS, f"between 1 and {_MOST_DIMENSIONS:,}"
+    )
+    _check("--sigma", sigma, math.isfinite(sigma) and sigma > 0, "above 0")
+    _check("--flips", flips, 0 <= flips <= 1, "a share between 0 and 1")
+    _check("--seed", seed, seed >= 0, "0 or above")
+
+
+def _check(option: str, value: float, right: bool, expected: str) -> None:  # noqa: FBT001 (a condition is its whole point)
+    if not right:
+        raise InputError(f"must be {expected}, not {value}", where=option)
+
+
+def _mean(option: str, given: Sequence[float] | None, dimension: int, default: float) -> tuple[float, ...]:
+    if given is None:
+        return (default,) * dimension
+    mean = tuple(float(value) for value in given)
+    if len(mean) != dimension:
+        raise InputError(
+            f"has {len(mean)} numbers, the data have dimension {dimension}",
+            where=option,
+            fix="make it fit --dimension",
+        )
+    if not all(math.isfinite(value) for value in mean):
+        raise InputError("must be finite numbers", where=option)
+    return mean
+
+
+@contextmanager
+def _writer(out: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter | pacsv.CSVWriter]:
+    """Yield a writer of the format that the suffix names; the file appears when it is complete."""
+    suffix = out.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise InputError(f"unknown file type '{suffix}'", where=str(out), fix="name it .parquet or .csv")
+    if out.is_dir():
+        raise InputError("is a folder", where=str(out), fix="name a file")
+    try:
+        if suffix == ".parquet":
+            with table_writer(out, schema) as writer:
+                yield writer
+        else:
+            with atomic_path(out) as path, pacsv.CSVWriter(path, schema) as writer:
+                yield writer
+    except OSError as error:
+        raise InputError(
+            f"cannot write there ({error.strerror or error})", where=str(out), fix="choose another path"
+        ) from error
