@@ -1,0 +1,1 @@
+"""Benchmarks, side by side with the peers; `labelsweep bench NAME` runs the module of that name."""

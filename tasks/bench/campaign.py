@@ -7,6 +7,7 @@ are known; what is in the file is not computed again.
 import hashlib
 import json
 import math
+import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -160,7 +161,12 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
     for method in methods():
         if method.name not in names:
             continue
-        row: Row = common | {"method": method.name, "block": method.block, "package": method.package}
+        row: Row = common | {
+            "method": method.name,
+            "block": method.block,
+            "package": method.package,
+            "version": method.version,
+        }
         if not method.runs_on(cell.case):
             yield row | {"error": "too large for this method"}
             continue
@@ -279,8 +285,7 @@ def _judge_all(setting: Setting, seed: int, names: tuple[str, ...]) -> list[Row]
 
 def _one_thread() -> None:
     """Keep a worker to one thread: more threads than cores only wait for each other."""
-    import torch  # noqa: PLC0415 (seconds to import)
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for what is not imported yet
     threadpool_limits(1)

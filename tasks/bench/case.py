@@ -5,9 +5,13 @@ probabilities and the fitted head come from one logistic regression, computed on
 the methods that need them.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,8 +67,8 @@ class Case:
         classes: Number of classes C.
         seed: Seed of the folds and of every method that draws.
 
-    >>> case = Case(np.array([[0.0], [0.1], [1.0], [1.1]] * 10), np.array([0, 0, 1, 1] * 10), classes=2,
-    seed=0)
+    >>> features, labels = np.array([[0.0], [0.1], [1.0], [1.1]] * 10), np.array([0, 0, 1, 1] * 10)
+    >>> case = Case(features, labels, classes=2, seed=0)
     >>> case.probabilities.shape
     (40, 2)
     """
@@ -135,6 +139,20 @@ class Method:
     package: str
     block: str = "peers"
     limit: int | None = None
+
+    @cached_property
+    def version(self) -> str:
+        """Version of the package that judges; where our own code takes part, a digest of its source."""
+        if self.block == "peers":
+            try:
+                return version(self.package)
+            except PackageNotFoundError:
+                return "not installed"
+        source = hashlib.sha256()
+        for part in ("encode", "fit", "attribute"):
+            for path in sorted(Path(str(files("tasks"))).joinpath(part).glob("*.py")):
+                source.update(path.read_bytes())
+        return source.hexdigest()[:12]
 
     def runs_on(self, case: Case) -> bool:
         """Say whether the case is small enough for this method."""

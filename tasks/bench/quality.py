@@ -89,6 +89,8 @@ def document(rows: Sequence[Row], *, details: bool) -> str:
         parts += [f"## Planted errors, both halves: {_extent(planted)}\n", *_tables(planted, details=details)]
     if missing := table.failures(rows):
         parts += ["## No result\n", missing]
+    if changed := _changed(rows):
+        parts += [f"Made by another version of the code than this one, see --redo: {', '.join(changed)}.\n"]
     parts.append(LEGEND)
     return "\n".join(parts)
 
@@ -102,6 +104,12 @@ def _tables(rows: Sequence[Row], *, details: bool) -> list[str]:
         parts += ["### F1 by kind of error\n", table.breakdown(frame, "noise", "f1")]
         parts += ["### Setting by setting\n", table.by_setting(frame, DEFAULT)]
     return parts
+
+
+def _changed(rows: Sequence[Row]) -> list[str]:
+    """Return the methods whose kept results are not all from the version that would run now."""
+    current = {method.name: method.version for method in methods()}
+    return sorted({row["method"] for row in rows if row["version"] != current.get(row["method"])})
 
 
 def _extent(rows: Sequence[Row]) -> str:

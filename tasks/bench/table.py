@@ -40,8 +40,8 @@ def measured(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 def outcome(lead: Floats) -> Outcome:
     """Return who is ahead, from the leads of one method over another on a setting's seeds, (seeds,).
 
-    >>> outcome(np.array([0.01, 0.02, 0.03])), outcome(np.array([-0.01, 0.02, 0.0])), outcome(np.array([-0.1,
-    -0.1])) ('win', 'tie', 'loss')
+    >>> [outcome(np.array(lead)) for lead in ([0.01, 0.02, 0.03], [-0.01, 0.02, 0.0], [-0.1, -0.1])]
+    ['win', 'tie', 'loss']
     """
     error = float(lead.std(ddof=1)) / np.sqrt(len(lead)) if len(lead) > 1 else 0.0
     if abs(float(lead.mean())) <= error:

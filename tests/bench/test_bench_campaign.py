@@ -1,0 +1,160 @@
+"""A campaign can be killed, continued, split in halves and read."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.bench import peers, table
+from tasks.bench.campaign import Results, Setting, judge, prepare, run, settings
+from tasks.bench.quality import document, main
+from tasks.errors import InputError
+
+pytest.importorskip("cleanlab")
+CHEAP = ("normalized margin", "argmax != label")
+SMALL = settings(["iris"], ["uniform"], (0.05, 0.2))
+
+
+def without_seconds(rows):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def test_killed_campaign_continues_to_the_same_results(tmp_path):
+    whole = Results()
+    list(run(SMALL, 2, CHEAP, whole, jobs=1))
+    path = tmp_path / "results.jsonl"
+    first = Results(path)
+    steps = run(SMALL, 2, CHEAP, first, jobs=1)
+    next(steps)
+    steps.close()
+    path.write_text(path.read_text() + '{"setting": "iris/unif')  # killed while it wrote
+    kept = path.read_text().splitlines()[:-1]
+    second = Results(path)
+    list(run(SMALL, 2, CHEAP, second, jobs=1))
+    assert without_seconds(second.rows) == without_seconds(whole.rows)
+    assert path.read_text().splitlines()[: len(kept)] == kept
+    assert list(run(SMALL, 2, CHEAP, Results(path), jobs=1)) == []
+
+
+def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    list(run(SMALL, 1, CHEAP, results, jobs=1))
+    results.forget(["argmax != label"])
+    assert {row["method"] for row in Results(results.path).rows} == {"normalized margin"}
+    assert len(list(run(SMALL, 1, CHEAP, results, jobs=1))) == len(SMALL)
+    assert len(results.rows) == len(CHEAP) * len(SMALL)
+
+
+def test_two_processes_give_the_results_of_one():
+    alone, together = Results(), Results()
+    list(run(SMALL, 1, CHEAP, alone, jobs=1))
+    list(run(SMALL, 1, CHEAP, together, jobs=2))
+    key = lambda row: (row["setting"], row["method"])  # noqa: E731
+    assert sorted(without_seconds(alone.rows), key=key) == sorted(without_seconds(together.rows), key=key)
+
+
+def test_halves_hold_every_data_set_with_every_kind_of_error():
+    grid = settings(["iris", "wine"])
+    halves = {half: [s for s in grid if s.half == half] for half in ("develop", "final")}
+    assert len(halves["develop"]) + len(halves["final"]) == len(grid)
+    for part in halves.values():
+        counts = Counter((s.data, s.noise) for s in part)
+        assert len(counts) == 2 * 5
+        assert max(counts.values()) == 2
+
+
+def test_audited_and_test_samples_are_apart_and_the_test_set_is_clean():
+    cell = prepare(Setting("wine", "uniform", 0.2), seed=1)
+    assert len(cell.labels) + len(cell.test_labels) == 178
+    assert (cell.labels != cell.case.labels).mean() == pytest.approx(0.2, abs=0.01)
+    counts = np.bincount(cell.labels) + np.bincount(cell.test_labels)
+    assert counts.tolist() == [59, 71, 48]
+
+
+def test_bundled_digits_are_audited_whole_with_the_errors_they_ship_with():
+    cell = prepare(Setting("digits_bundled", "as_shipped"), seed=0)
+    assert len(cell.labels) == 1797
+    assert (cell.labels != cell.case.labels).sum() == 144
+
+
+def test_a_method_that_fails_is_reported_and_the_others_still_run(monkeypatch):
+    def broken(*_):
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(peers, "argmax_differs", broken)
+    rows = list(judge(SMALL[0], 0, CHEAP))
+    assert [row["error"] for row in rows] == [None, "ValueError: no such luck"]
+    text = document(rows, details=False)
+    assert "argmax != label: ValueError: no such luck" in text
+
+
+def rows_of(leads):
+    """Result rows of a default and one peer: the default's AP is 0.5 plus the lead of that seed."""
+    common = {"half": "final", "data": "d", "noise": "uniform", "rate": 0.2, "samples": 100, "errors": 20}
+    common |= dict.fromkeys(table.COLUMNS, 0.5) | {
+        "error": None,
+        "seconds": 1.0,
+        "flagged": 0.1,
+        "version": "1",
+    }
+    return [
+        common
+        | {"setting": f"s{number}", "seed": seed, "method": method, "block": block, "package": "p", "ap": ap}
+        for number, seeds in enumerate(leads)
+        for seed, lead in enumerate(seeds)
+        for method, block, ap in (("default", "ours", 0.5 + lead), ("rival", "peers", 0.5))
+    ]
+
+
+def test_wins_ties_and_losses_are_counted_by_one_standard_error():
+    frame = table.measured(
+        rows_of([(0.1, 0.2, 0.3), (-0.1, 0.1, 0.02), (-0.2, -0.21, -0.2), (0.0, 0.0, 0.0)])
+    )
+    expected = {"s0": "win", "s1": "tie", "s2": "loss", "s3": "tie"}
+    assert table.outcomes(frame, "default", "rival") == expected
+    assert "1 wins, 2 ties, 1 losses; wins or ties in 75 % of 4 settings" in table.verdict(frame, "default")
+
+
+def test_overview_gives_mean_and_seed_spread():
+    frame = table.measured(rows_of([(0.1, 0.2), (0.2, 0.3)]))
+    line = next(line for line in table.overview(frame, "default").splitlines() if "**default**" in line)
+    spread = np.std([0.1, 0.2], ddof=1)
+    assert f".700 ± {spread:.3f}".replace("± 0", "± ") in line
+
+
+def test_a_method_that_missed_a_setting_is_not_averaged_with_the_others():
+    rows = rows_of([(0.1, 0.1), (-0.05, -0.05)])
+    rows += [
+        row | {"method": "choosy", "ap": 0.99} for row in rows_of([(0.0, 0.0)]) if row["method"] == "rival"
+    ]
+    assert "Mean AP: 0.525, place 1 of 2" in table.verdict(table.measured(rows), "default")
+
+
+def test_breakdowns_cover_each_kind_and_setting():
+    frame = table.measured(rows_of([(0.1, 0.2), (0.2, 0.3)]))
+    assert isinstance(frame, pd.DataFrame)
+    assert "uniform" in table.breakdown(frame, "noise")
+    assert "20 %" in table.breakdown(frame, "rate")
+    assert table.by_setting(frame, "default").count("win") == 2
+
+
+def test_main_prints_tables_and_keeps_results(tmp_path, capsys):
+    out, page = tmp_path / "r.jsonl", tmp_path / "r.md"
+    grid = ["--data=iris", "--noise=uniform", "--rates=20", "--half=both", "--seeds=1", "--jobs=1"]
+    main([*grid, "--methods", ",".join(CHEAP), "--out", str(out), "--markdown", str(page)])
+    printed = capsys.readouterr()
+    assert "normalized margin" in printed.out
+    assert page.read_text() == printed.out
+    assert {json.loads(line)["method"] for line in out.read_text().splitlines()} == set(CHEAP)
+    assert "iris/uniform/20 seed 0" in printed.err
+
+
+@pytest.mark.parametrize(
+    "option", ["--data nothing", "--noise nothing", "--methods nothing", "--rates few", "--jobs 0"]
+)
+def test_wrong_options_are_refused_with_what_to_do(option):
+    with pytest.raises(InputError) as caught:
+        main([*option.split(), "--seeds", "1"])
+    assert caught.value.fix

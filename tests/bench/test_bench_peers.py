@@ -1,0 +1,107 @@
+"""Peers are judged on what their packages say, and nobody sees what it must not."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tasks.bench.case import Case
+from tasks.bench.datasets import load, standardise
+from tasks.bench.metrics import auroc
+from tasks.bench.noise import plant
+from tasks.bench.ours import ours
+from tasks.bench.peers import peers
+from tasks.bench.peers_influence import pydvl_mean_influence, pydvl_self_influence
+
+for package in ("cleanlab", "aum", "kronfluence"):
+    pytest.importorskip(package)
+
+
+def make_case(name, seed=0, rate=0.15):
+    data = load(name)
+    (features,) = standardise(data.features)
+    return Case(
+        features, plant("uniform", features, data.labels, rate, seed), data.classes, seed
+    ), data.labels
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return make_case("wine")
+
+
+@pytest.mark.parametrize("method", [*peers(), *ours()], ids=lambda method: method.name)
+def test_every_method_ranks_planted_errors_above_chance(wine, method):
+    case, labels = wine
+    verdict = method.judge(case)
+    assert verdict.score.shape == labels.shape
+    # Unweighted mean influence on noisy evaluation labels is near chance, which is what it is there to show.
+    assert auroc(case.labels != labels, verdict.score) > (0.45 if method.name == "mean influence" else 0.85)
+    for answer in (verdict.flagged, verdict.suggested):
+        assert answer is None or answer.shape == labels.shape
+
+
+@pytest.mark.parametrize("method", [*peers(), ours()[0]], ids=lambda method: method.name)
+def test_same_seed_gives_the_same_verdict(method):
+    first, second = (method.judge(make_case("iris")[0]) for _ in range(2))
+    assert np.array_equal(first.score, second.score)
+
+
+@pytest.mark.parametrize("name", ["wine", "breast_cancer"])
+def test_head_is_scikit_learns_logistic_regression(name):
+    case, _ = make_case(name)
+    model = LogisticRegression(max_iter=2_000).fit(case.features, case.labels)
+    assert np.allclose(case.head.probabilities(case.features), model.predict_proba(case.features))
+
+
+def test_out_of_fold_probabilities_do_not_know_the_held_out_labels(wine):
+    case, _ = wine
+    fit, held = case.folds[0]
+    other = case.labels.copy()
+    other[held] = (other[held] + 1) % 3
+    changed = Case(case.features, other, 3, case.seed)
+    assert np.allclose(changed.fit_head(fit).probabilities(case.features[held]), case.probabilities[held])
+
+
+def test_a_class_missing_from_a_fold_gets_probability_zero():
+    features = np.linspace(-1, 1, 30)[:, None]
+    labels = (features[:, 0] > 0).astype(np.int64)
+    head = Case(features, labels, classes=4, seed=0).fit_head(np.arange(30))
+    probabilities = head.probabilities(features)
+    assert np.allclose(probabilities[:, 2:], 0)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def dense(case, head, rows):
+    """Gradients (n, P) of the given labels' losses, and the Hessian (P, P) of their mean plus l2."""
+    inputs = np.column_stack([case.features[rows], np.ones(len(rows))])
+    p = head.probabilities(case.features[rows])
+    gradients = np.einsum("nc,nd->ncd", p - np.eye(case.classes)[case.labels[rows]], inputs)
+    curvature = np.einsum("nc,ck->nck", p, np.eye(case.classes)) - np.einsum("nc,nk->nck", p, p)
+    hessian = np.einsum("nck,nd,ne->cdke", curvature, inputs, inputs) / len(rows)
+    size = inputs.shape[1] * case.classes
+    return gradients.reshape(len(rows), size), hessian.reshape(size, size) + head.l2 * np.eye(size)
+
+
+def test_pydvl_self_influence_is_the_dense_one(wine):
+    case, _ = wine
+    gradients, hessian = dense(case, case.head, np.arange(len(case.labels)))
+    expected = np.einsum("np,np->n", gradients, np.linalg.solve(hessian, gradients.T).T)
+    assert np.allclose(-pydvl_self_influence(case).score, expected, rtol=1e-6)
+
+
+def test_pydvl_mean_influence_is_the_dense_one_averaged_over_held_out_samples(wine):
+    case, _ = wine
+    expected = np.zeros(len(case.labels))
+    for (fit, held), head in zip(case.folds, case.heads, strict=True):
+        gradients, hessian = dense(case, head, fit)
+        evaluation = dense(case, head, held)[0].mean(axis=0)
+        expected[fit] += gradients @ np.linalg.solve(hessian, evaluation) / (len(case.folds) - 1)
+    assert np.allclose(pydvl_mean_influence(case).score, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_slow_peers_are_left_out_of_large_cases(wine):
+    case, _ = wine
+    large = Case(np.zeros((20_000, 128)), np.zeros(20_000, dtype=np.int64), classes=10, seed=0)
+    limited = [method for method in peers() if method.limit is not None]
+    assert limited
+    assert all(method.runs_on(case) and not method.runs_on(large) for method in limited)
