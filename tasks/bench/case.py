@@ -19,6 +19,7 @@ import numpy as np
 from tasks.bench.datasets import Bools, Floats, Ints
 
 FOLDS = 5
+AUDIT = ("encode", "fit", "attribute")  # the folders of tasks/ that decide a score
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,9 @@ class Method:
             except PackageNotFoundError:
                 return "not installed"
         source = hashlib.sha256()
-        for part in ("encode", "fit", "attribute"):
-            for path in sorted(Path(str(files("tasks"))).joinpath(part).glob("*.py")):
-                source.update(path.read_bytes())
+        root = Path(str(files("tasks")))
+        for path in (root / "options.py", *(p for part in AUDIT for p in sorted((root / part).glob("*.py")))):
+            source.update(path.read_bytes())
         return source.hexdigest()[:12]
 
     def runs_on(self, case: Case) -> bool:
