@@ -1,7 +1,7 @@
 """The records that pass between steps: paths, counts and digests, never a frame or a tensor.
 
-Every record is a small frozen model, so that each arrow between two steps is a file that can be looked at, resumed from, or
-sent to another machine.
+Every record is a small frozen model, so that each arrow between two steps is a file that can be looked at,
+resumed from, or sent to another machine.
 """
 
 from pathlib import Path
@@ -42,10 +42,11 @@ class Synthetic(Record):
 class Dataset(Record):
     """Canonical data: one Parquet file, row groups of at most `tasks.storage.ROWS_PER_GROUP` rows.
 
-    Columns: `sample_id` string, `label` string (null where missing), `features` fixed-size list of float32, `content_hash`
-    string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary (PNG or JPEG) for
-    images, `trusted` bool where the user named such a column, then the user's own columns. The truth never lies here: it is in
-    a file of its own, which only scoring the queue may read.
+    Columns: `sample_id` string, `label` string (null where missing), `features` fixed-size list of float32,
+        `content_hash`
+    string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary
+    (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns.
+    The truth never lies here: it is in a file of its own, which only scoring the queue may read.
     """
 
     path: Path
@@ -77,21 +78,37 @@ class Validation(Record):
     data_docs: Path | None = None
 
 
+class EncodedMember(Record):
+    """One member of the ensemble: a feature map and the regularisation that goes with it.
+
+    `log_loss` is out of fold on the given labels, in nats; `width` counts encoded features without the
+    intercept.
+    """
+
+    name: str
+    width: int
+    l2: float
+    log_loss: float
+
+
 class Encoding(Record):
-    """How features become what the linear head sees: standardised, and where it helps with kernel features beside them."""
+    """How features become what the linear heads see: a folder with one safetensors file for each member, best first."""
 
     path: Path
-    features_in: int
-    features_out: int
-    l2: float
-    description: str
+    features: int
+    members: tuple[EncodedMember, ...]
 
 
 class Model(Record):
-    """The fitted folds of one round."""
+    """The fitted folds of one round: a folder with one safetensors file for each member of the ensemble.
+
+    `gradient_norm` is the largest over members and folds, relative to the one at zero weights. `left_out`
+    names the scores of the round before, whose flagged samples this round was fitted and evaluated without.
+    """
 
     path: Path
     round: int
+    left_out: Path | None
     folds: int
     converged: bool
     gradient_norm: float
@@ -99,7 +116,10 @@ class Model(Record):
 
 
 class Scores(Record):
-    """Every audited sample with its influence."""
+    """Every audited sample with its influence.
+
+    `residual` is the largest |Hv - g| / |g| of the solves, over members and folds.
+    """
 
     path: Path
     round: int

@@ -15,7 +15,9 @@ from tasks.storage import read_json, write_json
 R = TypeVar("R", bound=Record)
 
 
-def recorded(name: str, folder: Path, kind: type[R], inputs: Mapping[str, object], work: Callable[[], R]) -> R:
+def recorded(
+    name: str, folder: Path, kind: type[R], inputs: Mapping[str, object], work: Callable[[], R]
+) -> R:
     """Run `work` and keep its record in `folder/steps/name.json`; return the kept one if it was made from the same inputs.
 
     This is what makes a killed run continue from its last finished step: a step publishes its files before its record, so

@@ -1,6 +1,7 @@
 """The run folder: atomic publication of files, digests, manifest.
 
-A file appears under its final name only when it is complete: it is written beside, synchronised to disk, then renamed.
+A file appears under its final name only when it is complete: it is written beside, synchronised to disk, then
+renamed.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ import pyarrow.parquet as pq
 
 from tasks.errors import InputError
 
-# 16,384 rows x 1,024 float32 features are 64 MiB: one row group stays small against any budget, and few enough are needed that
-# the Parquet footer of 10 million rows stays under a megabyte.
+# 16,384 rows x 1,024 float32 features are 64 MiB: one row group stays small against any budget, and few
+# enough are needed that the Parquet footer of 10 million rows stays under a megabyte.
 ROWS_PER_GROUP = 16_384
 
 
@@ -107,7 +108,9 @@ def open_run(out: Path, run_id: str) -> Path:
             pass
     except OSError as error:
         raise InputError(
-            f"cannot write there ({error.strerror})", where=str(out), fix="choose a writable folder with --out"
+            f"cannot write there ({error.strerror})",
+            where=str(out),
+            fix="choose a writable folder with --out",
         ) from error
     return folder
 
@@ -127,14 +130,15 @@ def finish_run(folder: Path) -> None:
 
     The manifest comes last: a folder without one is a run that did not finish.
     """
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json" and not p.name.endswith(".partial"))
+    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".partial"))
     entries = {
         str(path.relative_to(folder)): {
             "bytes": path.stat().st_size,
             "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
             "sha256": sha256_file(path),
         }
-        for path in files
+        for path in sorted(complete)
+        if path.name != "manifest.json"
     }
     write_json({"run_id": folder.name, "files": entries}, folder / "manifest.json")
     link = folder.parent / f".latest.{os.getpid()}"

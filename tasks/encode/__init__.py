@@ -1,0 +1,1 @@
+"""From raw features to what the linear heads see, chosen by out-of-fold log-loss."""

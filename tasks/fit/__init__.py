@@ -1,0 +1,1 @@
+"""Softmax regression on all folds at once, fitted to convergence."""

@@ -1,0 +1,1 @@
+"""The relabel queue: the flagged samples, worst first, with reason and evidence."""

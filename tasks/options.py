@@ -15,19 +15,29 @@ class AuditOptions(Record):
     """
 
     model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
-    params: Literal["head", "all"] = Field("head", description="influences on the last linear layer, or on every parameter")
+    params: Literal["head", "all"] = Field(
+        "head", description="influences on the last linear layer, or on every parameter"
+    )
     evaluation: Literal["crossfit", "holdout", "trusted"] = Field(
-        "crossfit", description="whose loss the influences speak of: every fold in turn, one held-out split, or verified labels"
+        "crossfit",
+        description="whose loss the influences speak of: every fold in turn, one held-out split, or verified labels",
     )
     folds: int = Field(5, ge=2, le=50, description="folds of crossfit")
-    rounds: int = Field(2, ge=1, le=5, description="rounds: each later one is fitted without what the earlier one flagged")
-    solver: Literal["auto", "direct", "cg"] = Field("auto", description="how the inverse-Hessian-vector product is solved")
+    rounds: int = Field(
+        2, ge=1, le=5, description="rounds: each later one is fitted without what the earlier one flagged"
+    )
+    solver: Literal["auto", "direct", "cg"] = Field(
+        "auto", description="how the inverse-Hessian-vector product is solved"
+    )
     score: Literal["influence", "consensus"] = Field(
-        "consensus", description="what orders the queue: relative influence, or its consensus with the out-of-fold log-odds"
+        "consensus",
+        description="what orders the queue: relative influence, or its consensus with the out-of-fold margin",
     )
     feature_map: Literal["auto", "raw", "kernel"] = Field(
         "auto", description="raw features, kernel features beside them, or the choice by out-of-fold log-loss"
     )
-    optimizer: Literal["newton", "adamw"] = Field("newton", description="newton converges; adamw is the theory's example")
+    optimizer: Literal["newton", "adamw"] = Field(
+        "newton", description="newton converges; adamw is the theory's example"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the tensors live")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of folds, landmarks and initial weights")

@@ -1,0 +1,7 @@
+"""The type of a numpy array; shapes and units stand in the docstrings."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]

@@ -1,0 +1,159 @@
+"""The whole audit of a labeled data set, in memory, without Prefect or files.
+
+from tasks.attribute import audit
+result = audit(features, labels)
+worst_first = result.score.argsort()
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.arrays import Array
+from tasks.attribute.combine import SampleScores, agreed, combine, judge
+from tasks.attribute.ihvp import solve_ihvp
+from tasks.attribute.influence import score_blocks
+from tasks.encode.choose import Member, choose_members
+from tasks.errors import InputError
+from tasks.fit.design import make_design
+from tasks.fit.device import pick_device, pick_dtype
+from tasks.fit.fit import fit_stack
+from tasks.fit.newton import Fit
+from tasks.fit.rows import MemoryRows
+from tasks.fit.softmax import SoftmaxStack
+from tasks.fit.solve import Solution
+from tasks.options import AuditOptions
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit says of every sample; all arrays are (n,) unless said otherwise.
+
+    Attributes:
+        score: Orders the queue, lower = more likely mislabeled.
+        flagged: Likely mislabeled.
+        scores: The columns behind the score, of the last round.
+        members: The ensemble that was chosen.
+        fits: For each round the fit of each member.
+        solutions: For each round the solve of each member.
+    """
+
+    score: Array
+    flagged: Array
+    scores: SampleScores
+    members: list[Member]
+    fits: list[list[Fit]]
+    solutions: list[list[Solution]]
+
+    @property
+    def influence(self) -> Array:
+        """Relative influence of each given label; positive = helpful."""
+        return self.scores.influence
+
+    @property
+    def suggested(self) -> Array:
+        """Suggested class of each sample; the given one where nothing speaks against it."""
+        return self.scores.suggested
+
+    @property
+    def relabel_gain(self) -> Array:
+        """Influence gained by taking the suggested label instead of the given one, in nats per unit of weight."""
+        return self.scores.relabel_gain
+
+    @property
+    def probabilities(self) -> Array:
+        """(n, C) out-of-fold probabilities."""
+        if self.scores.probabilities is None:
+            raise InputError("probabilities were not kept")
+        return self.scores.probabilities
+
+    @property
+    def converged(self) -> bool:
+        """Whether every fit and every solve reached its tolerance."""
+        return all(f.converged for r in self.fits for f in r) and all(
+            s.converged for r in self.solutions for s in r
+        )
+
+
+def audit(
+    features: Array,
+    labels: Array,
+    options: AuditOptions | None = None,
+    *,
+    trusted: Array | None = None,
+) -> Audit:
+    """Audit the labels of a data set.
+
+    Args:
+        features: (n, d) numbers, finite.
+        labels: (n,) integers in [0, C).
+        options: Options of the audit; defaults if None.
+        trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
+
+    Returns:
+        Scores of all samples.
+
+    Raises:
+        InputError: Features that are not finite, labels that are not classes, too few samples of a class for
+            the folds.
+
+    >>> from sklearn.datasets import load_wine
+    >>> features, labels = load_wine(return_X_y=True)
+    >>> labels = labels.copy()
+    >>> labels[0] = 2  # plant an error
+    >>> int(audit(features, labels).score.argmin())
+    0
+    """
+    options = options or AuditOptions()
+    x, y, n_classes = check_arrays(features, labels, options)
+    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
+    members = choose_members(x, y, design, n_classes, options)
+    keep = torch.ones(len(y), dtype=torch.bool, device=x.device)
+    starts = [member.start for member in members]
+    fits: list[list[Fit]] = []
+    solutions: list[list[Solution]] = []
+    for _ in range(options.rounds):
+        stacks = [
+            SoftmaxStack(MemoryRows(m.feature_map(x)), y, n_classes, design, m.l2, keep) for m in members
+        ]
+        fits.append([fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)])
+        starts = [fit.theta for fit in fits[-1]]
+        solutions.append(
+            [solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, starts, strict=True)]
+        )
+        scores = combine(
+            [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, starts, solutions[-1], strict=True)],
+            y,
+            n_classes,
+        )
+        keep = torch.from_numpy(~agreed(scores.influence, scores.margin)).to(x.device)
+    score, flagged = judge(scores, options.score)
+    return Audit(score, flagged, scores, members, fits, solutions)
+
+
+def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
+    """Return features and labels as tensors, and C; refuse what cannot be audited."""
+    if features.ndim != 2 or len(features) != len(labels):
+        raise InputError(
+            f"features of shape {features.shape} and {len(labels)} labels",
+            fix="pass (n, d) features, (n,) labels",
+        )
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise InputError("features are not finite", where=f"row {row}", fix="drop or fill these samples")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise InputError("labels are not classes", fix="pass integers in [0, C)")
+    counts = np.bincount(labels)
+    if (counts > 0).sum() < 2:
+        raise InputError("only one class", fix="an audit needs at least two")
+    small = np.flatnonzero((counts > 0) & (counts < options.folds))
+    if options.evaluation == "crossfit" and len(small):
+        raise InputError(
+            f"class {small[0]} has {counts[small[0]]} samples, fewer than {options.folds} folds",
+            fix="use fewer folds",
+        )
+    device = pick_device(options.device)
+    x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
+    return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)

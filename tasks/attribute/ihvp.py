@@ -1,0 +1,24 @@
+"""The one inverse-Hessian-vector product that a round needs."""
+
+from torch import Tensor
+
+from tasks.attribute.influence import evaluation_gradient
+from tasks.fit.softmax import SoftmaxStack
+from tasks.fit.solve import Solution, solve
+
+# Relative residual of the solve: ranks do not change below it.
+SOLVE_TOLERANCE = 1e-3
+
+
+def solve_ihvp(
+    stack: SoftmaxStack, theta: Tensor, solver: str, tolerance: float = SOLVE_TOLERANCE
+) -> Solution:
+    """Solve H v = g for the trust-weighted evaluation gradient, all folds at once.
+
+    Args:
+        stack: The K problems.
+        theta: (width, K, C) fitted parameters.
+        solver: `auto`, `cg` or `direct`.
+        tolerance: Residual |Hv - g| / |g| that is wanted.
+    """
+    return solve(stack.hessian(theta), evaluation_gradient(stack, theta), tolerance=tolerance, solver=solver)

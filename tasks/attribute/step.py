@@ -1,0 +1,71 @@
+"""The attribute step: one solve for each member, one forward-mode pass over the data, all scores of a round."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.attribute.combine import combine, judge
+from tasks.attribute.ihvp import solve_ihvp
+from tasks.attribute.influence import score_blocks
+from tasks.attribute.table import scores_table
+from tasks.encode.store import load_encoding, load_parameters, save_parameters
+from tasks.fit.data import read_samples
+from tasks.fit.solve import Solution
+from tasks.fit.step import make_stacks
+from tasks.options import AuditOptions
+from tasks.records import Dataset, Encoding, Model, Scores
+from tasks.steps import recorded
+from tasks.storage import write_json, write_table
+
+
+@task(name="attribute", cache_policy=NO_CACHE)
+def attribute(
+    dataset: Dataset, encoding: Encoding, model: Model, folder: Path, options: AuditOptions
+) -> Scores:
+    """Score every sample under every label."""
+    inputs = {"dataset": dataset, "encoding": encoding, "model": model, "options": options}
+    return recorded(
+        f"attribute-{model.round}",
+        folder,
+        Scores,
+        inputs,
+        lambda: _attribute(dataset, encoding, model, options),
+    )
+
+
+def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: AuditOptions) -> Scores:
+    samples = read_samples(dataset, options.device)
+    members = load_encoding(encoding, samples.features)
+    thetas = load_parameters(model.path, "theta", len(members), samples.features)
+    stacks = make_stacks(samples, samples.design(options), members, model.left_out)
+    solutions = [
+        solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)
+    ]
+    save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
+    write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
+    blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
+    scores = combine(blocks, samples.labels, samples.n_classes, keep_probabilities=False)
+    score, flagged = judge(scores, options.score)
+    ids = pq.read_table(dataset.path, columns=["sample_id"])["sample_id"]
+    path = write_table(
+        scores_table(ids, dataset.classes, scores, score, flagged), model.path / "scores.parquet"
+    )
+    return Scores(
+        path=path,
+        round=model.round,
+        rows=len(score),
+        flagged=int(flagged.sum()),
+        residual=max(float(solution.residual.max()) for solution in solutions),
+        converged=model.converged and all(solution.converged for solution in solutions),
+    )
+
+
+def _solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:
+    """Return the evidence of convergence, one entry for each member and fold."""
+    return [
+        {"round": number, "member": member, "fold": fold, "residual": residual, "converged": one.converged}
+        for member, one in enumerate(solutions)
+        for fold, residual in enumerate(one.residual.tolist())
+    ]

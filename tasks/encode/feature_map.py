@@ -1,0 +1,118 @@
+r"""Feature maps: standardised features, or the Nyström features of an RBF kernel on them.
+
+A linear head on kernel features draws curved borders and stays convex. With landmarks Z (m of the samples), k
+the kernel exp(-gamma |a - b|^2) and K_ZZ = V diag(w) V^T, the features of x are k(x, Z) V w^{-1/2}: their
+inner products are the Nyström approximation of the kernel (Williams & Seeger, "Using the Nyström Method to
+Speed Up Kernel Machines", 2001). Both kinds are rotated to the principal components of a sample: the model
+and its regularisation do not notice a rotation, but conjugate gradients do (the Hessian becomes nearly
+diagonal, which a diagonal preconditioner then removes).
+
+Everything is plain torch, so that the derivative of an influence with respect to the input goes through the
+map.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+# Directions of the kernel matrix with an eigenvalue below this share of the largest are rounding, not signal.
+EIGENVALUE_FLOOR = 1e-6
+
+# The eigendecomposition is cubic in the width: 1.5 s at 2,048 on two cores, and beyond it more than the
+# rotation saves.
+ROTATED_WIDTH = 2_048
+
+# A feature whose spread is below this share of its magnitude is constant up to float32 rounding (2^-23), and
+# carries nothing.
+CONSTANT_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A map from raw features (b, d) to encoded features (b, width).
+
+    Attributes:
+        name: `raw`, or `kernel x` with the multiple x of the median heuristic's gamma.
+        mean: (d,) mean of each raw feature.
+        scale: (d,) standard deviation of each raw feature, 1 where it is constant.
+        projection: From standardised features (d, r) or kernel values (m, r) to encoded features, None for
+            the identity.
+        landmarks: (m, d) standardised landmarks, None for `raw`.
+        gamma: Width of the kernel.
+    """
+
+    name: str
+    mean: Tensor
+    scale: Tensor
+    projection: Tensor | None = None
+    landmarks: Tensor | None = None
+    gamma: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """Number of encoded features."""
+        return len(self.mean) if self.projection is None else self.projection.shape[1]
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Encode raw features, (b, d) to (b, width)."""
+        encoded = (raw - self.mean) / self.scale
+        if self.landmarks is not None:
+            encoded = torch.exp(-self.gamma * squared_distances(encoded, self.landmarks))
+        return encoded if self.projection is None else encoded @ self.projection
+
+    def to(self, like: Tensor) -> "FeatureMap":
+        """Return the map with the dtype and device of `like`."""
+        landmarks = None if self.landmarks is None else self.landmarks.to(like)
+        projection = None if self.projection is None else self.projection.to(like)
+        return FeatureMap(
+            self.name, self.mean.to(like), self.scale.to(like), projection, landmarks, self.gamma
+        )
+
+    def rotated(self, sample: Tensor) -> "FeatureMap":
+        """Return the same map in the basis of the principal components of `sample`, (n, d) raw features."""
+        if self.width > ROTATED_WIDTH:
+            return self
+        encoded = self(sample)
+        _, basis = torch.linalg.eigh(encoded.T @ encoded)
+        return replace(self, projection=basis if self.projection is None else self.projection @ basis)
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the squared Euclidean distances of (n, d) and (m, d) as (n, m), by one matrix product."""
+    return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
+
+
+def raw_map(mean: Tensor, deviation: Tensor) -> FeatureMap:
+    """Return the standardising map.
+
+    Args:
+        mean: (d,) mean of each feature.
+        deviation: (d,) standard deviation of each feature.
+    """
+    constant = deviation <= CONSTANT_SHARE * mean.abs().clamp_min(torch.finfo(torch.float32).tiny)
+    return FeatureMap("raw", mean, torch.where(constant, 1.0, deviation))
+
+
+def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: float) -> FeatureMap | None:
+    """Return Nyström features of an RBF kernel.
+
+    Args:
+        standard: The standardising map.
+        sample: (n, d) raw features to take landmarks from: the first `landmarks` of them, so shuffle before.
+        landmarks: m.
+        multiple: gamma in multiples of 1 / median squared distance between landmarks (the median heuristic).
+
+    Returns:
+        The map, or None where all landmarks coincide and there is no kernel to speak of.
+    """
+    chosen = standard(sample[:landmarks])
+    distances = squared_distances(chosen, chosen)
+    positive = distances[distances > 0]
+    if not len(positive):
+        return None
+    gamma = multiple / float(positive.median())
+    values, vectors = torch.linalg.eigh(torch.exp(-gamma * distances))
+    kept = values > EIGENVALUE_FLOOR * values[-1]
+    projection = vectors[:, kept] / values[kept].sqrt()
+    return FeatureMap(f"kernel {multiple:g}", standard.mean, standard.scale, projection, chosen, gamma)

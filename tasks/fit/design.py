@@ -1,0 +1,140 @@
+"""Who is fitted on, who is evaluated on, who is scored: the three ways to evaluate, as masks over (sample, fold).
+
+- `crossfit`: K folds; fold k is fitted without its own samples, evaluated on them, and scores everybody else.
+- `holdout`: one fit on 70 %, evaluated on 20 %; the remaining 10 % choose nothing here and are scored like
+the rest.
+- `trusted`: K folds over the unverified samples; every fold is evaluated on the verified ones, unweighted,
+and never fitted
+  on them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.arrays import Array
+from tasks.errors import InputError
+
+# The theory's split of the two-Gaussian example: 0.7 train, 0.1 validation, 0.2 test.
+HOLDOUT_TRAIN, HOLDOUT_TEST = 0.7, 0.2
+
+
+@dataclass(frozen=True)
+class Design:
+    """Masks over samples and folds, made block by block from one small integer per sample.
+
+    Attributes:
+        evaluation: `crossfit`, `holdout` or `trusted`.
+        group: (n,) int8. Crossfit: the fold of each sample. Holdout: 0 train, 1 validation, 2 test. Trusted:
+            the fold of each unverified sample, -1 for the verified ones.
+        folds: K, number of fits.
+    """
+
+    evaluation: str
+    group: Tensor
+    folds: int
+
+    @property
+    def trust_weighted(self) -> bool:
+        """Whether evaluation samples count as far as the model believes their labels."""
+        return self.evaluation != "trusted"
+
+    def _own_fold(self, rows: slice | Tensor) -> Tensor:
+        return self.group[rows, None] == torch.arange(
+            self.folds, dtype=self.group.dtype, device=self.group.device
+        )
+
+    def fitted(self, rows: slice | Tensor) -> Tensor:
+        """Return (b, K) bool: in the training set of fold k."""
+        if self.evaluation == "holdout":
+            return self.group[rows, None] == 0
+        verified = self.group[rows, None] < 0
+        return ~self._own_fold(rows) & ~verified
+
+    def evaluated(self, rows: slice | Tensor) -> Tensor:
+        """Return (b, K) bool: in the evaluation set of fold k."""
+        if self.evaluation == "holdout":
+            return self.group[rows, None] == 2
+        if self.evaluation == "trusted":
+            return (self.group[rows, None] < 0).expand(-1, self.folds)
+        return self._own_fold(rows)
+
+    def scored(self, rows: slice | Tensor) -> Tensor:
+        """Return (b, K) bool: scored by fold k. Every sample is scored by at least one."""
+        if self.evaluation == "holdout":
+            return torch.ones_like(self.group[rows, None], dtype=torch.bool)
+        return ~self._own_fold(rows)
+
+    def out_of_fold(self, rows: slice | Tensor) -> Tensor:
+        """Return (b,) long: the fold whose model did not see the sample (holdout: the only one there is)."""
+        if self.evaluation == "holdout":
+            return torch.zeros(len(self.group[rows]), dtype=torch.long, device=self.group.device)
+        return self.group[rows].long().clamp_min(0)
+
+    def single(self, fold: int) -> "Design":
+        """Return the design of one fold alone: fitted and evaluated on the same samples as that fold."""
+        everything = slice(0, len(self.group))
+        group = torch.ones_like(self.group)
+        group[self.fitted(everything).expand(-1, self.folds)[:, fold]] = 0
+        group[self.evaluated(everything).expand(-1, self.folds)[:, fold]] = 2
+        return Design("holdout", group, 1)
+
+    def to(self, device: torch.device) -> "Design":
+        """Return the design with its masks on a device."""
+        return Design(self.evaluation, self.group.to(device), self.folds)
+
+
+def make_design(
+    labels: Array, evaluation: str, folds: int, seed: int, trusted: Array | None = None
+) -> Design:
+    """Assign samples to folds, stratified by given label.
+
+    The assignment is a function of labels and seed alone, so the same data and seed give the same folds.
+
+    Args:
+        labels: (n,) class of each sample as an integer.
+        evaluation: `crossfit`, `holdout` or `trusted`.
+        folds: K.
+        seed: Seed of the shuffle.
+        trusted: (n,) bool, verified samples; needed by `trusted`.
+
+    Raises:
+        InputError: `trusted` without verified samples, or with nothing else.
+
+    >>> make_design(np.array([0, 0, 1, 1]), "crossfit", 2, seed=0).group.tolist()
+    [1, 0, 0, 1]
+    """
+    generator = np.random.default_rng(seed)
+    if evaluation == "holdout":
+        return Design("holdout", torch.from_numpy(_holdout_groups(labels, generator)), 1)
+    if evaluation == "crossfit":
+        return Design("crossfit", torch.from_numpy(_stratified(labels, folds, generator)), folds)
+    if trusted is None or not trusted.any():
+        raise InputError(
+            "no verified sample", where="--evaluation trusted", fix="name a boolean column with --trusted"
+        )
+    if trusted.all():
+        raise InputError("every sample is verified, nothing is left to audit", where="--trusted")
+    group = np.full(len(labels), -1, dtype=np.int8)
+    group[~trusted] = _stratified(labels[~trusted], folds, generator)
+    return Design("trusted", torch.from_numpy(group), folds)
+
+
+def _stratified(labels: Array, folds: int, generator: np.random.Generator) -> Array:
+    """Deal each class to the folds like cards; the next class goes on where the last one stopped, so fold sizes stay equal."""
+    shuffled = generator.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    group = np.empty(len(labels), dtype=np.int8)
+    group[by_class] = np.arange(len(labels)) % folds
+    return group
+
+
+def _holdout_groups(labels: Array, generator: np.random.Generator) -> Array:
+    n = len(labels)
+    order = generator.permutation(n)
+    group = np.ones(n, dtype=np.int8)
+    group[order[: round(HOLDOUT_TRAIN * n)]] = 0
+    group[order[n - round(HOLDOUT_TEST * n) :]] = 2
+    return group

@@ -1,0 +1,208 @@
+"""Inverse-Hessian-vector products: our closed-form Hessian, handed to pyDVL's solvers.
+
+The K folds' Hessians stand as blocks on the diagonal of one operator, so that one solve serves all folds.
+Every result is returned with the residual that was measured, |Hv - g| / |g|, because a solver's own word for
+convergence is not evidence.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from pydvl.influence.torch.base import TensorOperator
+from pydvl.influence.torch.operator import CgOperator, DirectSolveOperator
+from pydvl.influence.torch.preconditioner import Preconditioner
+from torch import Tensor
+
+from tasks.fit.softmax import SoftmaxHessian
+
+# Beyond this many parameters a dense factorisation (cubic) costs more than conjugate gradients on the closed
+# form: 0.3 s for 2,000 on two cores, and 32 MB for the matrix.
+DIRECT_PARAMETERS = 2_000
+
+# A Newton step that needs more products than this is not worth finishing: the next step starts from a better
+# point.
+NEWTON_CG_ITERATIONS = 200
+
+
+class StackedHessian(TensorOperator):  # type: ignore[misc]
+    """The Hessian of all folds as a pyDVL operator on flat vectors of width x K x C entries."""
+
+    def __init__(self, hessian: SoftmaxHessian) -> None:
+        self.hessian = hessian
+
+    @property
+    def input_size(self) -> int:
+        """Number of parameters of all folds together."""
+        return self.hessian.theta.numel()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return self.hessian.theta.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating point type of the parameters."""
+        return self.hessian.theta.dtype
+
+    def to(self, device: torch.device) -> "StackedHessian":
+        """Stay where the data is; moving an operator means making it anew."""
+        if torch.device(device) != self.device:
+            raise NotImplementedError("make the rows on the other device, then the operator")
+        return self
+
+    def _apply_to_vec(self, vec: Tensor) -> Tensor:
+        return self._apply_to_mat(vec[None])[0]
+
+    def _apply_to_mat(self, mat: Tensor) -> Tensor:
+        return self.hessian.product(mat.reshape(len(mat), *self.hessian.theta.shape)).reshape(len(mat), -1)
+
+
+class DiagonalPreconditioner(Preconditioner):  # type: ignore[misc]
+    """Division by the exact diagonal of the Hessian, which the closed form gives; pyDVL's own Jacobi estimates it.
+
+    Features come in the basis of their principal components (see `tasks.encode.feature_map`), where the
+    Hessian is nearly
+    diagonal: together the two take the place of a factorisation.
+    """
+
+    modify_regularization_requires_fit = True
+    is_fitted = True
+
+    def __init__(self, diagonal: Tensor) -> None:
+        self.diagonal = diagonal
+
+    def _fit(self, operator: TensorOperator, regularization: float | None = None) -> None:
+        raise NotImplementedError("the diagonal is given, not estimated")
+
+    def _solve(self, rhs: Tensor) -> Tensor:
+        return rhs / (
+            self.diagonal if rhs.ndim == 1 else self.diagonal[:, None]
+        )  # block mode: one column each
+
+    def to(self, device: torch.device) -> "DiagonalPreconditioner":
+        """Return the preconditioner on a device."""
+        return DiagonalPreconditioner(self.diagonal.to(device))
+
+
+class RelativeCgOperator(CgOperator):  # type: ignore[misc]
+    """pyDVL's conjugate gradients, stopping at |r| <= rtol |g| for every right-hand side.
+
+    pyDVL 0.10 compares the residual with rtol^2 times single entries of g, and loses the right-hand sides
+    beyond the number of parameters; the iteration itself is right and is used as it is.
+    """
+
+    def _apply_to_mat(self, mat: Tensor) -> Tensor:
+        return torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An inverse-Hessian-vector product with its evidence.
+
+    Attributes:
+        vector: Shape of the right-hand side.
+        residual: (K,) |Hv - g| / |g| of each fold.
+        converged: Whether every residual is within the tolerance asked for.
+    """
+
+    vector: Tensor
+    residual: Tensor
+    converged: bool
+
+
+def solve(
+    hessian: SoftmaxHessian,
+    rhs: Tensor,
+    *,
+    tolerance: float,
+    solver: str = "auto",
+    max_iterations: int = 1_000,
+) -> Solution:
+    """Solve H v = g for all folds at once.
+
+    Args:
+        hessian: The Hessian at the fitted parameters.
+        rhs: (width, K, C) right-hand side g.
+        tolerance: Residual |Hv - g| / |g| that is wanted.
+        solver: `cg`, `direct` (dense, for few parameters), or `auto`.
+        max_iterations: Bound on the conjugate-gradient iterations.
+
+    Returns:
+        The solution with its measured residual.
+    """
+    if solver == "auto":
+        solver = "direct" if rhs.numel() <= DIRECT_PARAMETERS else "cg"
+    dense = solver == "direct"
+    vector = _solve_dense(hessian, rhs) if dense else _solve_cg(hessian, rhs, tolerance, max_iterations)
+    difference = hessian.product(vector[None])[0] - rhs
+    norm = rhs.square().sum(dim=(0, 2)).sqrt()
+    residual = difference.square().sum(dim=(0, 2)).sqrt() / norm.clamp_min(torch.finfo(rhs.dtype).tiny)
+    # Ten times: the tolerance holds for all folds together, a single one may be above its share.
+    return Solution(vector, residual, bool((residual <= 10 * tolerance).all()))
+
+
+def _solve_cg(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float, max_iterations: int) -> Tensor:
+    """Solve with pyDVL's preconditioned conjugate gradients."""
+    solver = RelativeCgOperator(
+        StackedHessian(hessian),
+        rtol=tolerance,
+        maxiter=max_iterations,
+        preconditioner=DiagonalPreconditioner(hessian.diagonal().reshape(-1)),
+        warn_on_max_iteration=False,
+    )
+    solution: Tensor = solver.apply(rhs.reshape(1, -1))
+    return solution.reshape(rhs.shape)
+
+
+def _solve_dense(hessian: SoftmaxHessian, rhs: Tensor) -> Tensor:
+    """Solve fold by fold with pyDVL's direct operator on the dense Hessian."""
+    width, folds, classes = rhs.shape
+    size = width * classes
+    columns = (
+        torch.eye(size, dtype=rhs.dtype, device=rhs.device)
+        .reshape(size, width, 1, classes)
+        .expand(-1, -1, folds, -1)
+    )
+    dense = hessian.product(columns.contiguous()).permute(2, 0, 1, 3).reshape(folds, size, size)
+    solved = [
+        DirectSolveOperator(dense[k]).apply(rhs[:, k].reshape(1, -1)).reshape(width, classes)
+        for k in range(folds)
+    ]
+    return torch.stack(solved, dim=1)
+
+
+def newton_step(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float) -> Tensor:
+    """Return an inexact Newton step: H s = rhs to a relative residual of `tolerance`, by conjugate gradients.
+
+    Args:
+        hessian: The Hessian at the current parameters.
+        rhs: (width, K, C) the negative gradient.
+        tolerance: Residual that is wanted.
+    """
+    return solve(hessian, rhs, tolerance=tolerance, solver="cg", max_iterations=NEWTON_CG_ITERATIONS).vector
+
+
+def solve_many(
+    hessian: SoftmaxHessian, rhs: Tensor, *, tolerance: float, max_iterations: int = 200
+) -> Tensor:
+    """Solve H V = G for several right-hand sides by pyDVL's block conjugate gradients.
+
+    Args:
+        hessian: The Hessian at the fitted parameters.
+        rhs: (r, width, K, C) right-hand sides.
+        tolerance: Relative residual that is wanted for each.
+        max_iterations: Bound on the block iterations.
+    """
+    solver = CgOperator(
+        StackedHessian(hessian),
+        rtol=math.sqrt(tolerance),  # pyDVL stops at |r| <= rtol^2 |g|
+        atol=0.0,
+        maxiter=max_iterations,
+        preconditioner=DiagonalPreconditioner(hessian.diagonal().reshape(-1)),
+        use_block_cg=True,
+        warn_on_max_iteration=False,
+    )
+    solution: Tensor = solver.apply(rhs.reshape(len(rhs), -1))
+    return solution.reshape(rhs.shape)

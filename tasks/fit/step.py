@@ -1,0 +1,132 @@
+"""The fit step: all folds of every member, to convergence, leaving out what the round before flagged."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.encode.choose import Member
+from tasks.encode.store import load_encoding, load_parameters, save_parameters
+from tasks.fit.data import Samples, read_samples
+from tasks.fit.design import Design
+from tasks.fit.fit import fit_stack
+from tasks.fit.newton import Fit
+from tasks.fit.rows import MemoryRows
+from tasks.fit.softmax import SoftmaxStack
+from tasks.options import AuditOptions
+from tasks.records import Dataset, Encoding, Model, Scores
+from tasks.steps import recorded
+from tasks.storage import write_json, write_table
+
+
+@task(name="fit", cache_policy=NO_CACHE)
+def fit(
+    dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None = None
+) -> Model:
+    """Fit the ensemble; `previous` holds the scores of the round before."""
+    number = 1 if previous is None else previous.round + 1
+    inputs = {"dataset": dataset, "encoding": encoding, "options": options, "previous": previous}
+    return recorded(
+        f"fit-{number}",
+        folder,
+        Model,
+        inputs,
+        lambda: _fit(dataset, encoding, folder, options, previous, number),
+    )
+
+
+def _fit(
+    dataset: Dataset,
+    encoding: Encoding,
+    folder: Path,
+    options: AuditOptions,
+    previous: Scores | None,
+    number: int,
+) -> Model:
+    samples = read_samples(dataset, options.device)
+    members = load_encoding(encoding, samples.features)
+    starts = [m.start for m in members]
+    if previous is not None:
+        starts = load_parameters(
+            round_folder(folder, previous.round), "theta", len(members), samples.features
+        )
+    stacks = make_stacks(
+        samples, samples.design(options), members, None if previous is None else previous.path
+    )
+    fits = [fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)]
+    target = round_folder(folder, number)
+    save_parameters([one.theta for one in fits], target, "theta")
+    _write_curve(fits, number, folder / "model" / "training_curve.parquet")
+    write_json(fit_convergence(fits, number), target / "fit.json")
+    return Model(
+        path=target,
+        round=number,
+        left_out=None if previous is None else previous.path,
+        folds=stacks[0].design.folds,
+        converged=all(one.converged for one in fits),
+        gradient_norm=max(float(one.gradient_norm.max()) for one in fits),
+        iterations=max(one.iterations for one in fits),
+    )
+
+
+def round_folder(folder: Path, number: int) -> Path:
+    """Return where a round keeps its parameters and scores."""
+    return folder / "model" / f"round-{number}"
+
+
+def make_stacks(
+    samples: Samples, design: Design, members: list[Member], left_out: Path | None
+) -> list[SoftmaxStack]:
+    """Return one stack of folds for each member, without what the scores of the round before (`left_out`) flagged."""
+    keep = torch.ones(len(samples.labels), dtype=torch.bool, device=samples.labels.device)
+    if left_out is not None:
+        flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
+        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False)).to(keep.device)
+    return [
+        SoftmaxStack(
+            MemoryRows(m.feature_map(samples.features)), samples.labels, samples.n_classes, design, m.l2, keep
+        )
+        for m in members
+    ]
+
+
+def fit_convergence(fits: list[Fit], number: int) -> list[dict[str, object]]:
+    """Return the evidence of convergence, one entry for each member and fold."""
+    return [
+        {
+            "round": number,
+            "member": member,
+            "fold": fold,
+            "gradient_norm": norm,
+            "iterations": one.iterations,
+            "converged": one.converged,
+        }
+        for member, one in enumerate(fits)
+        for fold, norm in enumerate(one.gradient_norm.tolist())
+    ]
+
+
+def _write_curve(fits: list[Fit], number: int, path: Path) -> None:
+    """Write the training curve of this round after those of the rounds before."""
+    rows = [
+        {
+            "round": number,
+            "member": member,
+            "fold": fold,
+            "iteration": iteration,
+            "loss": loss,
+            "gradient_norm": norm,
+        }
+        for member, one in enumerate(fits)
+        for iteration, (losses, norms) in enumerate(one.curve)
+        for fold, (loss, norm) in enumerate(zip(losses, norms, strict=True))
+    ]
+    table = pa.Table.from_pylist(rows)
+    if number > 1:
+        earlier = pq.read_table(path)
+        table = pa.concat_tables([earlier.filter(pc.field("round") < number), table])
+    write_table(table, path)

@@ -1,0 +1,46 @@
+"""One sentence for a person: why this sample is in the queue."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+
+def reason(
+    given: str,
+    suggested: str,
+    given_probability: float,
+    suggested_probability: float,
+    influence: float,
+    neighbours: Sequence[str],
+    *,
+    conflict: bool,
+) -> str:
+    """Return why a sample is in the queue, strongest reason first.
+
+    Args:
+        given: The given label.
+        suggested: The suggested label.
+        given_probability: Out of fold.
+        suggested_probability: Out of fold.
+        influence: Relative influence; positive = helpful.
+        neighbours: Labels of the nearest neighbours.
+        conflict: Whether identical content carries another label.
+
+    >>> reason("3", "8", 0.02, 0.97, -4.2, ["8", "8", "8", "3", "8"], conflict=False)
+    "Given '3', but out of fold '8' is more probable (97 % against 2 %); the label harms other predictions (influence -4.2); 4 of its 5 nearest neighbours are '8'."
+    """  # noqa: E501 (one sentence)
+    parts = []
+    if conflict:
+        parts.append(f"given '{given}', while identical content carries another label")
+    if suggested != given:
+        parts.append(
+            f"given '{given}', but out of fold '{suggested}' is more probable "
+            f"({suggested_probability:.0%} against {given_probability:.0%})".replace("%", " %")
+        )
+    if influence < 0:
+        parts.append(f"the label harms other predictions (influence {influence:.1f})")
+    if neighbours:
+        label, count = Counter(neighbours).most_common(1)[0]
+        if label != given:
+            parts.append(f"{count} of its {len(neighbours)} nearest neighbours are '{label}'")
+    sentence = "; ".join(parts) or f"given '{given}', and flagged by the ranking"
+    return sentence[0].upper() + sentence[1:] + "."
