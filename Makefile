@@ -1,0 +1,62 @@
+# What a newcomer, a developer and continuous integration run. `make` alone prints the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The first Python on the path that the project runs on; `make PYTHON=/path/to/python` names another.
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
+	if $$python -c '$(SUITABLE)' 2>/dev/null; then command -v $$python; break; fi; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types format bench-quality clean system
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/.installed ## make .venv with the labelsweep command in it
+
+demo: install ## install, then sweep the bundled digits; prints where the queue and the report are
+	$(BIN)/labelsweep clean sample:digits
+
+test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
+	$(BIN)/python -m pytest tests flows tasks
+
+lint: $(VENV)/.installed-dev ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev ## check types
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## put the code in its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-quality: $(VENV)/.installed-bench ## compare the queue's quality with the peers, on the same data
+	$(BIN)/labelsweep bench quality
+
+clean: ## remove caches and build output; runs and the environment stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+	find flows tasks tests data -name __pycache__ -prune -exec rm -rf {} +
+
+# Each stamp is newer than what it was made from, so a second `make` installs nothing.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "labelsweep needs Python 3.11 or 3.12: install one, or name it with make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(PIP) --editable '.[bench]'
+	@touch $@
+
+# The report is looked at in a real browser; where none can be installed, those tests say that they were skipped.
+system:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; fi

@@ -1,0 +1,57 @@
+"""What a finished run shows in the Prefect UI: the top of the queue, a summary, and the way to the report."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+# Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
+# characters a cell stay below both.
+MAX_ROWS = 1_000
+MAX_CELL = 120
+COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", "score", "influence", "reason")
+
+
+def publish(folder: Path, headline: str) -> None:
+    """Create the artifacts of a finished run: the top of its queue, its headline, the way to its report."""
+    name = folder.name
+    create_table_artifact(
+        table=top_of_queue(folder / "queue.parquet"),
+        key="clean-labels-queue",
+        description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
+    )
+    lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines())
+    create_markdown_artifact(markdown=f"# {escape(name)}\n\n{lines}\n", key="clean-labels-summary")
+    create_link_artifact(
+        link=(folder / "report.html").absolute().as_uri(),
+        link_text=f"Report of {name}",
+        key="clean-labels-report",
+    )
+
+
+def top_of_queue(path: Path) -> list[dict[str, Any]]:
+    """Return the first rows of a queue, without payloads, cells cut to a length that the UI can bear."""
+    file = pq.ParquetFile(path)
+    columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+    batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
+    rows: list[dict[str, Any]] = batch.to_pylist() if batch is not None else []
+    return [{key: _cell(value) for key, value in row.items()} for row in rows]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, str):
+        return value if len(value) <= MAX_CELL else value[: MAX_CELL - 1] + "…"
+    return value
+
+
+def escape(text: str) -> str:
+    r"""Return text as Markdown that shows just that text, on one line.
+
+    >>> print(escape("<b>2*3</b>"))
+    \<b\>2\*3\</b\>
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,99 @@
+"""The main flow: from labeled data to a queue of samples that are likely mislabeled, with a report.
+
+Requires: nothing but the data; it runs in process, or on any worker that sees the data and the results.
+"""
+
+from pathlib import Path
+
+from prefect import State, flow
+from prefect.states import Failed
+from tasks.validate.step import validate
+
+from flows.artifacts import publish
+from flows.config import CleanParameters
+from flows.fit import fit_and_attribute, steps_of
+from flows.progress import progress, step
+from flows.run import run_folder
+from tasks.errors import LabelsweepError
+from tasks.flag.step import flag
+from tasks.ingest.step import ingest
+from tasks.queue.step import queue
+from tasks.records import Record
+from tasks.report.step import report
+
+
+class Cleaned(Record):
+    """Where a finished run is, and what it found."""
+
+    folder: Path
+    queue: Path
+    report: Path
+    summary: Path
+    samples: int
+    quarantined: int
+    flagged: int
+    queued: int
+
+    def headline(self) -> str:
+        """Return what a person wants to know first: the counts, and where the queue and the report are."""
+        counts = (
+            f"{self.samples:,} samples, {self.flagged:,} flagged "
+            f"({self.flagged / max(self.samples, 1):.1%}), "
+            f"{self.queued:,} queued, {self.quarantined:,} in quarantine"
+        )
+        return f"{counts}\nqueue:  {self.queue}\nreport: {self.report}\n"
+
+
+@flow(name="clean-labels", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")
+def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
+    """Sweep a labeled data set for mislabeled samples.
+
+    What the user can put right fails the flow run with one line that says what, where and how.
+    """
+    try:
+        with run_folder(parameters) as folder:
+            cleaned = _sweep(parameters, folder)
+    except LabelsweepError as error:
+        return Failed(message=str(error), data=error)
+    publish(cleaned.folder, cleaned.headline())
+    return cleaned
+
+
+def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
+    """Run the steps, each from the files of the one before."""
+    options = parameters.audit_options()
+    with progress("clean-labels-progress", 5 + steps_of(options)):
+        dataset = step(ingest, parameters.records_source(), folder)
+        validation = step(
+            validate,
+            dataset,
+            folder,
+            folds=options.folds,
+            tolerance=parameters.tolerance,
+            expectations=parameters.expectations,
+            data_docs=parameters.data_docs,
+        )
+        dataset = validation.dataset
+        fitted = fit_and_attribute(dataset, folder, options)
+        scores = step(flag, dataset, fitted.scores, folder, options)
+        queued = step(
+            queue,
+            dataset,
+            fitted.encoding,
+            fitted.model,
+            scores,
+            folder,
+            options,
+            max_queue=parameters.max_queue,
+        )
+        page = step(report, folder)
+    return Cleaned(
+        folder=folder,
+        queue=queued.csv,
+        report=page.html,
+        summary=page.summary,
+        samples=dataset.rows,
+        quarantined=validation.quarantined,
+        flagged=queued.flagged,
+        queued=queued.rows,
+    )

@@ -1,0 +1,162 @@
+"""The `labelsweep` command. Nothing heavy is imported before a command needs it: help answers at once."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from tasks.errors import InputError, LabelsweepError
+
+# Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
+INTERRUPTED = 130
+BENCHMARKS = {
+    "quality": "how well the wrong labels are found, beside the peers",
+    "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",
+}
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; say what is wrong in one line on standard error, and return the exit code.
+
+    >>> run(["--version"])
+    labelsweep 0.1.0
+    0
+    """
+    try:
+        code = application(arguments)(args=list(arguments), prog_name="labelsweep", standalone_mode=False)
+    except LabelsweepError as error:
+        return _say(f"error: {error}", error.exit_code)
+    except TyperException as error:
+        format_message = getattr(error, "format_message", error.__str__)
+        return _say("error: " + " ".join(format_message().split()), 2)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _say("; ".join(["interrupted", *getattr(error, "__notes__", [])]), INTERRUPTED)
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read our output has left; there is nobody to say it to
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command line program that `arguments` ask for.
+
+    The options of `clean` are read off the parameter model, which is imported only where `clean` is meant.
+    """
+    program = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback(invoke_without_command=True)(labelsweep)
+    if next((word for word in arguments if not word.startswith("-")), None) == "clean":
+        from flows.options import with_parameters  # noqa: PLC0415
+
+        program.command("clean")(with_parameters(clean))
+    else:
+        program.command("clean", help=clean.__doc__)(lambda: None)
+    program.command()(synthesize)
+    program.command()(runs)
+    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    program.command(context_settings=passed_on)(bench)
+    return program
+
+
+def _say(line: str, code: int) -> int:
+    sys.stderr.write(f"labelsweep: {line}\n")
+    return code
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        sys.stdout.write(f"labelsweep {version('labelsweep')}\n")
+        raise typer.Exit
+
+
+def labelsweep(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say the version")
+    ] = False,
+) -> None:
+    """Sweep a labeled data set for mislabeled samples and hand people a short queue to fix."""
+    if context.invoked_subcommand is None and not version:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def clean(
+    values: dict[str, Any],
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="read options from a YAML file; those given here win"
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="print summary.json and nothing else on standard output")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress on standard error")] = False,
+) -> None:
+    """Run the whole pipeline here and now: from labeled data to a queue and a report."""
+    from flows.config import from_command_line  # noqa: PLC0415
+    from flows.console import chosen  # noqa: PLC0415
+    from flows.local import run_clean  # noqa: PLC0415
+
+    parameters = from_command_line(values, config)
+    with chosen(quiet=quiet) as watcher:
+        cleaned = run_clean(parameters, watcher)
+    sys.stdout.write(cleaned.summary.read_text(encoding="utf-8") if json else cleaned.headline())
+
+
+def synthesize() -> None:
+    """Write the two-Gaussian data set of the theory, with planted errors."""
+
+
+def runs(
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the results")] = Path("data"),
+    json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
+) -> None:
+    """List past runs, newest first."""
+    from flows.history import as_json, as_table, past_runs  # noqa: PLC0415
+
+    found = past_runs(out)
+    sys.stdout.write(as_json(found) if json else as_table(found))
+    if not found:
+        sys.stderr.write(f"labelsweep: no runs under {out / 'runs'}\n")
+
+
+def bench(
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help=" | ".join(f"{key}: {text}" for key, text in BENCHMARKS.items())),
+    ],
+) -> None:
+    """Run a benchmark, side by side with the peers; what follows NAME is passed on to it."""
+    if name not in BENCHMARKS:
+        raise InputError(f"no benchmark '{name}'", fix=f"choose one of: {', '.join(BENCHMARKS)}")
+    from importlib import import_module  # noqa: PLC0415
+
+    try:
+        module = import_module(f"tasks.bench.{name}")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"benchmark '{name}' needs {error.name}", fix="pip install 'labelsweep[bench]'"
+        ) from error
+    module.main(context.args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The typed parameters of a cleaning run.
+
+One model is the form in the Prefect UI, the options of the command, and what a `--config` file may hold.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from tasks.errors import InputError
+from tasks.options import AuditOptions
+from tasks.records import Source
+
+# Which column means what in the bundled data: its card is data/README.md.
+SAMPLES: Mapping[str, Mapping[str, str]] = {
+    "sample:digits": {"label": "label", "id": "id", "image": "image", "truth": "true_label"},
+}
+
+
+def _empty_is_none(value: object) -> object:
+    """Read an empty field of a form as nothing given."""
+    return None if value == "" else value
+
+
+def _split_commas(value: object) -> object:
+    """Read `a,b,c` as three names."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) and value else value
+
+
+Column = Annotated[str | None, BeforeValidator(_empty_is_none)]
+Columns = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...] | None,
+    BeforeValidator(_empty_is_none),
+    BeforeValidator(_split_commas),
+]
+File = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+
+
+class CleanParameters(AuditOptions):
+    """What to sweep, how to audit it, and where the results go.
+
+    >>> parameters = CleanParameters(source="cats.csv", folds=3)
+    >>> parameters.records_source().label, parameters.audit_options().folds
+    ('label', 3)
+    """
+
+    source: str = Field(
+        min_length=1,
+        description="Parquet, CSV, JSON Lines or Arrow file, a folder of them, an fsspec URL, or sample:digits",
+    )
+    label: str = Field("label", min_length=1, description="column of the given labels")
+    id: Column = Field(None, description="column that identifies a sample (default: a hash of its content)")
+    features: Columns = Field(
+        None, description="numeric columns to learn from (default: every numeric column)"
+    )
+    embedding: Column = Field(None, description="column of embeddings: lists of floats, all of one length")
+    image: Column = Field(None, description="column of images: PNG or JPEG bytes, or paths to such files")
+    trusted: Column = Field(None, description="boolean column: this label has been verified")
+    truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
+    name: Column = Field(
+        None, description="name of the data set in run ids and in the report (default: from the source)"
+    )
+    expectations: File = Field(
+        None, description="YAML or JSON file of your own Great Expectations expectations"
+    )
+    tolerance: float = Field(
+        0.2, ge=0, le=1, description="largest share of rows that validation may set aside"
+    )
+    data_docs: bool = Field(default=False, description="write Great Expectations' Data Docs too")
+    max_queue: int | None = Field(
+        None, ge=1, description="longest queue, worst samples first (default: everything flagged)"
+    )
+    out: Path = Field(Path("data"), description="folder of the results")
+    resume: Column = Field(
+        None,
+        description="id of an unfinished run in the results folder, to go on with instead of starting anew",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_the_samples(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+        """Name the columns of bundled data, unless the user did."""
+        if isinstance(values, Mapping) and values.get("source") in SAMPLES:
+            return {**SAMPLES[str(values["source"])], **values}
+        return values
+
+    def records_source(self) -> Source:
+        """Return what the ingest step reads, with the path of a local file made absolute."""
+        columns = {name: getattr(self, name) for name in Source.model_fields if name != "uri"}
+        return Source(uri=absolute(self.source), **columns)
+
+    def audit_options(self) -> AuditOptions:
+        """Return what the encode, fit, attribute and flag steps read."""
+        return AuditOptions(**{name: getattr(self, name) for name in AuditOptions.model_fields})
+
+    def replayable(self) -> str:
+        """Return the parameters as YAML that replays the run from any working directory."""
+        values = self.model_dump(mode="json", exclude={"resume"})
+        values |= {"source": absolute(self.source), "out": str(self.out.absolute())}
+        if self.expectations is not None:
+            values["expectations"] = str(self.expectations.absolute())
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+    @property
+    def title(self) -> str:
+        """Name of the data set and the day, as Prefect's list of runs shows it."""
+        return f"{data_set_name(self.name or self.source)} {datetime.now(UTC):%Y-%m-%d}"
+
+
+def absolute(source: str) -> str:
+    """Return a local path as an absolute one; leave URLs and `sample:` names alone.
+
+    >>> absolute("sample:digits"), absolute("s3://bucket/cats.parquet")
+    ('sample:digits', 's3://bucket/cats.parquet')
+    """
+    return source if "://" in source or source.startswith("sample:") else str(Path(source).absolute())
+
+
+def data_set_name(source: str) -> str:
+    """Return the short name of a source: the file's name without its extensions.
+
+    >>> data_set_name("s3://bucket/cats.csv.gz"), data_set_name("sample:digits")
+    ('cats', 'digits')
+    """
+    return source.removeprefix("sample:").rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0] or "data"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a `--config` file.
+
+    Raises:
+        InputError: The file cannot be read or is not a YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(
+            f"cannot be read ({reason})", where=str(path), fix="name a YAML file with --config"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}: line {mark.line + 1}" if mark else str(path)
+        raise InputError(
+            f"not YAML ({getattr(error, 'problem', error)})",
+            where=where,
+            fix="write one `option: value` a line",
+        ) from error
+    if not isinstance(values, dict):
+        raise InputError("holds no options", where=str(path), fix="write one `option: value` a line")
+    return {str(key).replace("-", "_"): value for key, value in values.items()}
+
+
+def from_command_line(options: Mapping[str, Any], config: Path | None) -> CleanParameters:
+    """Return the parameters of options given on the command line over those of a configuration file.
+
+    The `config.yaml` in the folder of an unfinished run goes on with that run; that of a finished run starts
+    a new one.
+
+    Raises:
+        InputError: Something is missing, unknown or not allowed.
+    """
+    values = read_config(config) if config else {}
+    if "source" not in {*options, *values}:
+        raise InputError("no SOURCE given", fix="name a file, a folder, a URL or sample:digits")
+    folder = config.absolute().parent if config else None
+    if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
+        values |= {"resume": folder.name, "out": str(folder.parents[1])}
+    return build(
+        {**values, **options}, lambda name: _option(name) if name in options else f"{config}: {name}"
+    )
+
+
+def _option(name: str) -> str:
+    return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
+
+
+def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParameters:
+    """Make the parameters of `values`, with every complaint in one line.
+
+    Args:
+        values: Field name to value, as text or already typed.
+        where: Says of a field where its value came from: the option or the file.
+
+    Raises:
+        InputError: A value is not allowed, or a name is unknown.
+
+    >>> build({"source": "cats.csv", "folds": "1"}, lambda name: f"--{name}")
+    Traceback (most recent call last):
+    tasks.errors.InputError: --folds: must be at least 2, not '1'
+    """
+    known = sorted(CleanParameters.model_fields)
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            fix = f"did you mean {close[0]}?" if close else f"choose among: {', '.join(known)}"
+            raise InputError(f"unknown option '{name}'", where=where(name), fix=fix)
+    try:
+        return CleanParameters.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(
+            _complaint(first), where=where(str(first["loc"][0]) if first["loc"] else "source")
+        ) from error
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    """Say in plain words what is wrong with one value."""
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    wanted = {
+        "missing": "is missing",
+        "string_too_short": "must not be empty",
+        "literal_error": f"must be one of {str(context.get('expected')).replace(' or ', ', ')}",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+        "less_than": f"must be less than {context.get('lt')}",
+        "int": "must be a whole number",
+        "float": "must be a number",
+        "bool": "must be true or false",
+        "string": "must be text",
+        "path": "must be text",
+        "tuple": "must be a list of names",
+    }
+    line = wanted.get(kind) or wanted.get(kind.split("_")[0]) or error["msg"].removeprefix("Value error, ")
+    return line if kind in ("missing", "string_too_short") else f"{line}, not {value!r}"

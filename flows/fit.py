@@ -1,0 +1,59 @@
+"""The part of the cleaning flow that wants a GPU: encode the features, then fit and attribute round by round.
+
+Only records cross into and out of it (paths, counts, digests), so it can run on another machine that sees the
+same files. Requires: torch, pyDVL; a GPU when one is there.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows.progress import progress, step
+from tasks.attribute.step import attribute
+from tasks.encode.step import encode
+from tasks.fit.step import fit
+from tasks.options import AuditOptions
+from tasks.records import Dataset, Encoding, Model, Record, Scores
+
+
+class Fitted(Record):
+    """What the fitting part hands on: the encoding, the last round's model and its scores."""
+
+    encoding: Encoding
+    model: Model
+    scores: Scores
+
+
+def steps_of(options: AuditOptions) -> int:
+    """Return how many steps the flow has: encode once, fit and attribute in every round."""
+    return 1 + 2 * options.rounds
+
+
+def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
+    """Fit the audit's models and give every sample its influence.
+
+    Args:
+        dataset: The validated data.
+        folder: The run folder.
+        options: What decides the scores.
+    """
+    encoding = step(encode, dataset, folder, options)
+    model, scores = _round(dataset, encoding, folder, options, None)
+    for _ in range(1, options.rounds):
+        model, scores = _round(dataset, encoding, folder, options, scores)
+    return Fitted(encoding=encoding, model=model, scores=scores)
+
+
+@flow(name="fit", flow_run_name="fit {dataset.name}", persist_result=False, result_serializer="json")
+def fit_on_worker(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
+    """Do the same as a flow run of its own, on the machine of the worker that picks it up."""
+    with progress("fit-progress", steps_of(options)):
+        return fit_and_attribute(dataset, folder, options)
+
+
+def _round(
+    dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None
+) -> tuple[Model, Scores]:
+    """Fit without what the previous round flagged, then score everything again."""
+    model = step(fit, dataset, encoding, folder, options, previous)
+    return model, step(attribute, dataset, encoding, model, folder, options)

@@ -1,0 +1,77 @@
+"""Past runs, read off their folders."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from flows.run import State, state_of
+from tasks.storage import read_json
+
+
+class PastRun(BaseModel):
+    """One line of the list of runs."""
+
+    run_id: str
+    date: datetime
+    source: str
+    rows: int | None
+    flagged: int | None
+    state: State
+
+
+def past_runs(out: Path) -> list[PastRun]:
+    """Return the runs under `out`, newest first."""
+    folders = [path.parent for path in (out / "runs").glob("*/config.yaml") if not path.parent.is_symlink()]
+    return sorted((_read(folder) for folder in folders), key=lambda run: run.date, reverse=True)
+
+
+def _read(folder: Path) -> PastRun:
+    config = folder / "config.yaml"
+    flagged = _record(folder, "flag")
+    return PastRun(
+        run_id=folder.name,
+        date=datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0),
+        source=str(yaml.safe_load(config.read_text(encoding="utf-8"))["source"]),
+        rows=_record(folder, "ingest").get("rows"),
+        flagged=flagged.get("flagged"),
+        state=state_of(folder),
+    )
+
+
+def _record(folder: Path, step: str) -> dict[str, Any]:
+    """Return the record that a step left, or nothing if the run did not come that far."""
+    path = folder / "steps" / f"{step}.json"
+    record: dict[str, Any] = read_json(path)["record"] if path.is_file() else {}
+    return record
+
+
+def as_json(runs: list[PastRun]) -> str:
+    """Return the runs as a JSON list."""
+    return json.dumps([run.model_dump(mode="json") for run in runs], indent=2, ensure_ascii=False) + "\n"
+
+
+def as_table(runs: list[PastRun]) -> str:
+    """Return the runs as aligned text."""
+    if not runs:
+        return ""
+    header = ("RUN", "DATE (UTC)", "ROWS", "FLAGGED", "STATE", "SOURCE")
+    lines = [
+        header,
+        *(
+            (r.run_id, f"{r.date:%Y-%m-%d %H:%M}", _count(r.rows), _count(r.flagged), r.state, r.source)
+            for r in runs
+        ),
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

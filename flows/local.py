@@ -1,0 +1,101 @@
+"""A cleaning run in this process: Prefect's settings, its temporary server, and the flow."""
+
+import atexit
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flows.config import CleanParameters
+from flows.console import Quiet
+from tasks.errors import LabelsweepError
+
+if TYPE_CHECKING:
+    from flows.clean import Cleaned
+
+# What a run in this process wants of Prefect and Great Expectations, unless the user decided otherwise: no
+# telemetry, nothing pickled.
+_SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+}
+# The run's log goes to Prefect's database; the terminal gets what a person must know, from us.
+_NO_LOG_ON_TERMINAL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+
+
+def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
+    """Run the cleaning flow here and now.
+
+    The imports below take seconds, and so does the server: they happen at the same time.
+
+    Raises:
+        LabelsweepError: What went wrong, in one line.
+    """
+    warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
+    with _prefect() as wait_for_server:
+        from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
+        from flows.progress import display  # noqa: PLC0415
+
+        wait_for_server()
+        token = display.set(watcher)
+        try:
+            cleaned = clean_labels(parameters)
+        finally:
+            display.reset(token)
+    if not isinstance(cleaned, Cleaned):
+        raise TypeError(f"the flow ended without a result: {cleaned}")
+    return cleaned
+
+
+@contextmanager
+def _prefect() -> Iterator[Callable[[], None]]:
+    """Prepare Prefect; yield a function that returns when its server answers."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if "PREFECT_LOGGING_LEVEL" not in os.environ:
+        os.environ.setdefault(_NO_LOG_ON_TERMINAL, "CRITICAL")
+    from prefect.context import refresh_global_settings_context  # noqa: PLC0415
+    from prefect.settings import (  # noqa: PLC0415
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        get_current_settings,
+        temporary_settings,
+    )
+
+    settings = get_current_settings()
+    if settings.api.url:
+        yield _check_server
+        return
+
+    from flows.server import TemporaryServer  # noqa: PLC0415
+
+    server = TemporaryServer(settings.home)
+    # At exit, not here: Prefect sends the last of its log and events while the interpreter shuts down, which
+    # comes before this.
+    atexit.register(server.stop)
+    os.environ["PREFECT_API_URL"] = server.url
+    refresh_global_settings_context()
+    # Nobody listens for heartbeats on a server that ends with the run; their thread ends up to a second late.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield server.wait
+
+
+def _check_server() -> None:
+    """Ask the server that the user set whether it is there.
+
+    Raises:
+        LabelsweepError: It is not.
+    """
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise LabelsweepError(
+            f"no Prefect server answers ({type(error).__name__}: {error})",
+            where=f"PREFECT_API_URL={get_current_settings().api.url}",
+            fix="start it with `prefect server start`, or unset PREFECT_API_URL to run without one",
+        )

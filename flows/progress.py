@@ -1,0 +1,118 @@
+"""Progress of a run, for everyone who watches.
+
+One line a step in Prefect's log, a progress artifact in its UI, and whatever display the caller has set.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ParamSpec, Protocol, TypeVar
+from uuid import UUID
+
+from prefect import Task, get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from tasks.records import Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Record)
+
+
+class Display(Protocol):
+    """Where a person watches the run."""
+
+    def started(self, step: str, done: int, total: int) -> None:
+        """Say that a step began when `done` of `total` were finished."""
+
+    def finished(self, step: str, result: str, seconds: float) -> None:
+        """Say what a step made, and how long it took."""
+
+
+display: ContextVar[Display | None] = ContextVar("display", default=None)
+_current: ContextVar["_Progress | None"] = ContextVar("progress", default=None)
+
+
+class _Progress:
+    """How many steps of a run are done; names a step that comes again by its round."""
+
+    def __init__(self, total: int, artifact: UUID) -> None:
+        self.total = total
+        self.artifact = artifact
+        self.done = 0
+        self._seen: Counter[str] = Counter()
+
+    def label(self, step: str) -> str:
+        self._seen[step] += 1
+        return step if self._seen[step] == 1 else f"{step}, round {self._seen[step]}"
+
+
+@contextmanager
+def progress(key: str, total: int) -> Iterator[None]:
+    """Count the steps of the enclosed flow; a flow inside another counts towards the outer one.
+
+    Args:
+        key: Key of the progress artifact: lower case, digits and dashes.
+        total: Number of steps.
+    """
+    if _current.get() is not None:
+        yield
+        return
+    artifact = create_progress_artifact(progress=0.0, key=key, description=f"{total} steps")
+    token = _current.set(_Progress(total, UUID(str(artifact))))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run one step of the enclosing flow and tell everyone who watches."""
+    state, watcher = _current.get(), display.get()
+    label = state.label(task.name) if state else task.name
+    if state and watcher:
+        watcher.started(label, state.done, state.total)
+    began = time.perf_counter()
+    record: R = task(*args, **kwargs)
+    seconds, result = time.perf_counter() - began, describe(record)
+    get_run_logger().info("%s: %s (%.1f s)", label, result, seconds)
+    if watcher:
+        watcher.finished(label, result, seconds)
+    if state:
+        state.done += 1
+        update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
+    return record
+
+
+def describe(record: Record) -> str:
+    """Say in a few words what a step made.
+
+    >>> from pathlib import Path
+    >>> describe(Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=100, flagged=143))
+    '100 of 143 flagged samples queued'
+    """
+    match record:
+        case Dataset():
+            classes, features = len(record.classes), len(record.feature_names)
+            text = f"{record.rows:,} samples of {classes:,} classes, {features:,} features"
+        case Validation():
+            text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
+            text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""
+        case Encoding():
+            text = ", ".join(f"{member.name} ({member.width:,} features)" for member in record.members)
+        case Model():
+            text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
+        case Scores():
+            text = f"{record.flagged:,} of {record.rows:,} samples flagged, {_converged(record.converged)}"
+        case Queue():
+            text = f"{record.rows:,} of {record.flagged:,} flagged samples queued"
+        case Report():
+            text = record.html.name
+        case _:
+            text = "done"
+    return text
+
+
+def _converged(yes: bool) -> str:  # noqa: FBT001 (a field of a record)
+    return "converged" if yes else "NOT converged"
