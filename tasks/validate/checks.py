@@ -1,0 +1,220 @@
+"""One thing to check, and the contract: the checks that every data set has to pass."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.records import Dataset
+from tasks.validate.facts import NonFinite
+from tasks.validate.words import row_reasons, sentences, shown
+
+# columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part.
+# kept: the facts
+# across parts about the rows that stay.
+Scope = Literal["columns", "table", "rows", "kept"]
+Explain = Callable[[NDArray[np.int64], pd.DataFrame], list[str]]
+
+# What the checks look at besides the data set's own columns: a thousand feature columns make one number a
+# row, and what has to
+# be compared across parts is counted before.
+NONFINITE = "labelsweep_nonfinite_features"
+SAMPLES_OF_LABEL = "labelsweep_samples_of_label"
+OTHER_LABELS = "labelsweep_other_labels_of_content"
+
+# The mark that a Great Expectations result carries back to its check.
+MARK = "labelsweep"
+CONFLICT = "one label for identical content"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation and what follows from it.
+
+    Attributes:
+        key: Unique name.
+        expectation: The Great Expectations object.
+        scope: What it runs on.
+        columns: The columns it looks at.
+        says: What is expected, in words.
+        fails: What it is called when it fails, in words; counts of the quarantine are kept under it.
+        explain: Returns why each failing row fails, from row numbers and values.
+        quarantines: Whether rows that fail are set aside; a check that does not is a finding only.
+        also_reads: Columns that only its row condition names.
+        entry: Where the user wrote it; empty for the contract.
+        mostly: Share of the rows that has to pass.
+    """
+
+    key: str
+    expectation: Any
+    scope: Scope
+    columns: tuple[str, ...]
+    says: str
+    fails: str
+    explain: Explain
+    quarantines: bool = True
+    also_reads: tuple[str, ...] = ()
+    entry: str = ""
+    mostly: float = 1.0
+
+
+def make_check(
+    key: str,
+    kind: str,
+    kwargs: Mapping[str, Any],
+    *,
+    scope: Scope,
+    columns: tuple[str, ...],
+    also_reads: tuple[str, ...] = (),
+    says: str | None = None,
+    fails: str | None = None,
+    explain: Explain | None = None,
+    severity: str = "critical",
+    meta: Mapping[str, Any] | None = None,
+    entry: str = "",
+) -> Check:
+    """Build a check from an expectation's type and arguments; the words come from them unless given."""
+    from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415 (2 s)
+
+    expectation = get_expectation_impl(kind)(**kwargs, severity=severity, meta={**(meta or {}), MARK: key})
+    expected, failing = sentences(kind, kwargs, columns)
+    return Check(
+        key=key,
+        expectation=expectation,
+        scope=scope,
+        columns=columns,
+        says=says or expected,
+        fails=fails or failing,
+        explain=explain or (lambda _rows, values: row_reasons(kind, kwargs, values)),
+        quarantines=severity == "critical",
+        also_reads=also_reads,
+        entry=entry,
+        mostly=float(kwargs.get("mostly", 1)),
+    )
+
+
+def contract(dataset: Dataset, folds: int, nonfinite: NonFinite, columns: Sequence[str]) -> list[Check]:
+    """Return the checks that follow from what a data set is.
+
+    Args:
+        dataset: What ingest wrote.
+        folds: Each class needs a sample in each fold.
+        nonfinite: Names the feature in the reason of a row whose features are not finite.
+        columns: The columns that the data set has to have.
+    """
+    return [*_column_checks(columns), *_row_checks(dataset, nonfinite), *_kept_checks(folds)]
+
+
+def _column_checks(columns: Sequence[str]) -> list[Check]:
+    has_columns = make_check(
+        "columns",
+        "expect_table_columns_to_match_set",
+        {"column_set": list(columns), "exact_match": False},
+        scope="columns",
+        columns=(),
+    )
+    kind = "expect_column_values_to_be_of_type"
+    types = [
+        make_check(
+            f"type of {name}", kind, {"column": name, "type_": "str"}, scope="columns", columns=(name,)
+        )
+        for name in ("sample_id", "label", "content_hash")
+    ]
+    return [has_columns, *types]
+
+
+def _row_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
+    present = "expect_column_values_to_not_be_null"
+    classes = list(dataset.classes)
+    return [
+        make_check("sample id", present, {"column": "sample_id"}, scope="rows", columns=("sample_id",)),
+        make_check("label", present, {"column": "label"}, scope="rows", columns=("label",)),
+        make_check(
+            "label in the class set",
+            "expect_column_values_to_be_in_set",
+            {"column": "label", "value_set": classes},
+            scope="rows",
+            columns=("label",),
+            says=f"label is one of the {len(classes)} classes",
+            fails="label is not one of the classes",
+            explain=lambda _, values: [
+                f"label = {shown(label)} is not one of the classes" for label in values["label"]
+            ],
+        ),
+        make_check(
+            "finite features",
+            "expect_column_values_to_be_in_set",
+            {"column": NONFINITE, "value_set": [0]},
+            scope="rows",
+            columns=(NONFINITE,),
+            says=f"each of the {len(dataset.feature_names)} features is finite",
+            fails="a feature is not finite",
+            explain=_feature_words(dataset.feature_names, nonfinite),
+        ),
+    ]
+
+
+def _kept_checks(folds: int) -> list[Check]:
+    return [
+        make_check(
+            "unique sample id",
+            "expect_column_values_to_be_unique",
+            {"column": "sample_id"},
+            scope="kept",
+            columns=("sample_id",),
+        ),
+        make_check(
+            "samples of each class",
+            "expect_column_min_to_be_between",
+            {"column": SAMPLES_OF_LABEL, "min_value": folds},
+            scope="kept",
+            columns=(SAMPLES_OF_LABEL,),
+            says=f"each class has {folds} samples or more, one for each fold",
+            fails="the class has fewer samples than folds",
+            explain=lambda _, values: [
+                f"its class has {count} samples" for count in values[SAMPLES_OF_LABEL]
+            ],
+        ),
+        make_check(
+            "row count",
+            "expect_table_row_count_to_be_between",
+            {"min_value": 2 * folds},
+            scope="kept",
+            columns=(),
+            says=f"there are {2 * folds} rows or more: two classes in each of {folds} folds",
+        ),
+        make_check(
+            CONFLICT,
+            "expect_column_values_to_be_in_set",
+            {"column": OTHER_LABELS, "value_set": [0]},
+            scope="kept",
+            columns=(OTHER_LABELS,),
+            says="identical content carries one label",
+            fails="identical content carries another label too",
+            explain=lambda _, values: [
+                f"its content carries {count} more label(s)" for count in values[OTHER_LABELS]
+            ],
+            severity="warning",
+        ),
+    ]
+
+
+def _feature_words(names: tuple[str, ...], nonfinite: NonFinite) -> Explain:
+    def explain(rows: NDArray[np.int64], _values: pd.DataFrame) -> list[str]:
+        at = np.searchsorted(nonfinite.rows, rows)
+        found = zip(
+            nonfinite.feature[at].tolist(),
+            nonfinite.value[at].tolist(),
+            nonfinite.count[at].tolist(),
+            strict=True,
+        )
+        return [
+            f"feature '{names[feature]}' is not finite ({shown(value)})"
+            + (f" and {count - 1} more" if count > 1 else "")
+            for feature, value, count in found
+        ]
+
+    return explain

@@ -1,0 +1,195 @@
+"""The user's own expectations, each checked for what it names before any data is looked at."""
+
+import ast
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import InputError
+from tasks.validate.checks import Check, Scope, make_check
+from tasks.validate.userfile import read_entries
+
+_SHOWN_KEYS = ("type", "kwargs", "severity", "meta")
+# What Great Expectations itself writes into a suite besides; it decides nothing here.
+_OTHER_KEYS = ("id", "notes", "description", "rendered_content")
+_SEVERITIES = ("critical", "warning", "info")
+_DATABASE_ONLY = (
+    "expect_query_results_to_match_comparison",
+    "expect_table_row_count_to_equal_other_table",
+    "unexpected_rows_expectation",
+)
+# Arguments that say how an expectation is run; that is decided here.
+_RESERVED = ("batch_id", "catch_exceptions", "result_format", "windows", "severity", "meta", *_OTHER_KEYS)
+# These compare a row with other rows, or look at the type of a whole column: one part does not do.
+_WHOLE_COLUMN = (
+    "expect_column_value_z_scores_to_be_less_than",
+    "expect_column_values_to_be_decreasing",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_values_to_be_increasing",
+    "expect_column_values_to_be_of_type",
+    "expect_column_values_to_be_unique",
+    "expect_column_values_to_not_be_outliers",
+    "expect_compound_columns_to_be_unique",
+)
+_BY_ROW = ("expect_column_value", "expect_column_pair_values", "expect_multicolumn", "expect_select")
+_COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+
+
+def user_checks(path: Path, columns: Sequence[str]) -> list[Check]:
+    """Return the checks of a file of expectations.
+
+    Args:
+        path: A YAML or JSON file, at most 1 MB.
+        columns: The columns that can be checked.
+
+    Raises:
+        InputError: The file or an entry is wrong; names the entry, and the nearest name where one is unknown.
+    """
+    return [_check(entry, number, path, columns) for number, entry in enumerate(read_entries(path), 1)]
+
+
+def _check(entry: object, number: int, path: Path, columns: Sequence[str]) -> Check:
+    where = f"{path}, entry {number}"
+    known = _known_keys(entry, where)
+    kind = _kind(known["type"], where)
+    where = f"{where} ({kind})"
+    kwargs = _arguments(kind, known.get("kwargs"), where)
+    named = _named_columns(kind, kwargs, columns, where)
+    conditions: tuple[str, ...] = ()
+    if kwargs.get("row_condition") is not None:
+        conditions = _condition_columns(kwargs["row_condition"], columns, where)
+        kwargs = kwargs | {"condition_parser": "pandas"}
+    try:
+        return make_check(
+            f"expectation {number}",
+            kind,
+            kwargs,
+            scope=_scope(kind),
+            columns=named,
+            also_reads=conditions,
+            severity=_severity(known, where),
+            meta=_meta(known, where),
+            entry=where,
+        )
+    except (ValueError, TypeError) as error:
+        what = f"its arguments are wrong: {_first_problem(error)}"
+        raise InputError(what, where=where, fix="correct its kwargs") from error
+
+
+def _known_keys(entry: object, where: str) -> dict[str, Any]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
+    for key in entry:
+        if key not in _SHOWN_KEYS and key not in _OTHER_KEYS:
+            raise InputError(f"unknown key '{key}'", where=where, fix=_nearest(str(key), _SHOWN_KEYS, "key"))
+    return entry
+
+
+def _kind(name: str, where: str) -> str:
+    """Return the expectation's type; its class name is accepted too, as Great Expectations' pages write it."""
+    from great_expectations.expectations import registry  # noqa: PLC0415 (2 s)
+
+    kinds = sorted(registry.list_registered_expectation_implementations())
+    kind = name if "_" in name else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    if kind not in kinds:
+        raise InputError(f"unknown expectation '{name}'", where=where, fix=_nearest(kind, kinds, "type"))
+    if kind in _DATABASE_ONLY:
+        raise InputError(f"'{kind}' needs a database", where=where, fix="use an expectation about columns")
+    return kind
+
+
+def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
+    from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415 (2 s)
+
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, dict):
+        raise InputError("kwargs is not a mapping", where=where, fix="write kwargs: {column: …}")
+    known = [name for name in get_expectation_impl(kind).__fields__ if name not in _RESERVED]
+    for name, value in kwargs.items():
+        if name not in known:
+            raise InputError(
+                f"'{name}' is not an argument of it", where=where, fix=_nearest(str(name), known, "argument")
+            )
+        if isinstance(value, dict) and "$PARAMETER" in value:
+            raise InputError(f"'{name}' is a suite parameter", where=where, fix="write its value")
+    return dict(kwargs)
+
+
+def _severity(entry: dict[str, Any], where: str) -> str:
+    severity = str(entry.get("severity") or "critical").lower()
+    if severity not in _SEVERITIES:
+        fix = f"choose one of: {', '.join(_SEVERITIES)}"
+        raise InputError(f"unknown severity '{severity}'", where=where, fix=fix)
+    return severity
+
+
+def _meta(entry: dict[str, Any], where: str) -> dict[str, Any]:
+    meta = entry.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise InputError("meta is not a mapping", where=where, fix="write meta: {name: value}")
+    return meta
+
+
+def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], where: str) -> tuple[str, ...]:
+    named: list[str] = []
+    # Whether a column exists, and which ones there are, is what these ask.
+    if kind == "expect_column_to_exist" or kind.startswith("expect_table_column"):
+        return ()
+    for argument in _COLUMN_ARGUMENTS:
+        value = kwargs.get(argument)
+        named.extend(value if isinstance(value, list) else [] if value is None else [value])
+    for name in named:
+        if name not in columns:
+            what = f"there is no column '{name}' to check"
+            raise InputError(what, where=where, fix=_nearest(str(name), columns, "column"))
+    return tuple(named)
+
+
+def _condition_columns(condition: object, columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return the columns of a row condition that only compares; pandas would also call functions in it.
+
+    >>> _condition_columns("age > 3 and `given name` == 'x'", ["age", "given name"], "e.yaml")
+    ('age', 'given name')
+    """
+    fix = "compare columns with values, such as: age >= 18 and country == 'DE'"
+    if not isinstance(condition, str):
+        raise InputError("row_condition is not text", where=where, fix=fix)
+    quoted = re.findall(r"`([^`]*)`", condition)
+    try:
+        tree = ast.parse(re.sub(r"`[^`]*`", "True", condition.strip()), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"row_condition cannot be read: {condition}", where=where, fix=fix) from error
+    beyond = (ast.Call, ast.Attribute, ast.Subscript, ast.Lambda, ast.MatMult, ast.NamedExpr)
+    if "@" in condition or any(isinstance(node, beyond) for node in ast.walk(tree)):
+        raise InputError(f"row_condition does more than compare: {condition}", where=where, fix=fix)
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)] + quoted
+    for name in names:
+        if name not in columns:
+            what = f"there is no column '{name}' for its row_condition"
+            raise InputError(what, where=where, fix=_nearest(name, columns, "column"))
+    return tuple(dict.fromkeys(names))
+
+
+def _scope(kind: str) -> Scope:
+    if kind == "expect_column_to_exist" or kind.startswith("expect_table_column"):
+        return "columns"
+    return "rows" if kind.startswith(_BY_ROW) and kind not in _WHOLE_COLUMN else "table"
+
+
+def _nearest(name: str, choices: Sequence[str], what: str) -> str:
+    near = difflib.get_close_matches(name, choices, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"choose a {what} from: {', '.join(choices[:20])}" + (", …" if len(choices) > 20 else "")
+
+
+def _first_problem(error: Exception) -> str:
+    """Return what pydantic found first, with the argument's name."""
+    found = error.errors() if hasattr(error, "errors") else []
+    if not found:
+        return str(error).splitlines()[0]
+    place = ".".join(str(part) for part in found[0]["loc"] if part != "__root__")
+    return f"{place}: {found[0]['msg']}" if place else str(found[0]["msg"])

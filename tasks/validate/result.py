@@ -1,0 +1,155 @@
+"""What validation found, as files.
+
+result.json is for programs and the report; suite.json and the Data Docs are as Great Expectations writes them.
+"""
+
+import copy
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.storage import write_json
+from tasks.validate.checks import Check
+from tasks.validate.engine import Engine
+from tasks.validate.findings import EXAMPLES, Finding
+from tasks.validate.parts import cells
+from tasks.validate.words import shown
+
+SUITE = "labelsweep"
+
+
+def write_suite(checks: Sequence[Check], final: Path) -> Path:
+    """Write the suite as Great Expectations' own JSON, the same for the same checks."""
+    return write_json(_suite(checks).to_json_dict(), final)
+
+
+def describe(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
+    """Return each check with what it says, whether it holds, how many rows fail, and a few of them.
+
+    Args:
+        findings: What was found.
+        source: The data set with all rows, to name the examples.
+    """
+    examples = {
+        finding.check.key: finding.all_rows()[:EXAMPLES] for finding in findings if not finding.success
+    }
+    wanted = sorted({row for rows in examples.values() for row in rows.tolist()})
+    named = dict(zip(wanted, cells(source, ["sample_id", "source_row"], wanted), strict=True))
+    return [_describe(finding, examples.get(finding.check.key), named) for finding in findings]
+
+
+def _describe(
+    finding: Finding, rows: NDArray[np.int64] | None, named: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    check = finding.check
+    config = check.expectation.configuration
+    entry: dict[str, Any] = {
+        "check": check.key,
+        "says": check.says,
+        "source": "user" if check.entry else "contract",
+        "severity": str(check.expectation.severity.value),
+        "success": finding.success,
+        "rows": finding.elements - finding.missing,
+        "unexpected": finding.unexpected,
+        "type": config.type,
+        "columns": list(check.columns),
+    }
+    if finding.observed is not None:
+        entry["observed"] = shown(finding.observed)
+    if rows is not None and len(rows):
+        why = check.explain(rows, finding.all_values().iloc[: len(rows)])
+        entry["examples"] = [
+            dict(named[row]) | {"reason": text} for row, text in zip(rows.tolist(), why, strict=True)
+        ]
+    return entry
+
+
+def write_data_docs(engine: Engine, findings: Sequence[Finding], final: Path) -> Path:
+    """Write Great Expectations' own pages for the summed findings; return the index page.
+
+    The pages are built beside and moved into place whole.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{final.name}.", suffix=".partial", dir=final.parent) as folder:
+        site = Path(folder) / "site"
+        _build_site(engine, findings, site)
+        shutil.rmtree(final, ignore_errors=True)
+        site.rename(final)
+    return final / "index.html"
+
+
+def _suite(checks: Sequence[Check]) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+    import great_expectations as gx  # noqa: PLC0415 (2 s)
+
+    return gx.ExpectationSuite(name=SUITE, expectations=[copy.copy(check.expectation) for check in checks])
+
+
+def _build_site(engine: Engine, findings: Sequence[Finding], site: Path) -> None:
+    from great_expectations.core import ExpectationSuiteValidationResult, RunIdentifier  # noqa: PLC0415
+    from great_expectations.data_context.types.resource_identifiers import (  # noqa: PLC0415
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    results = [_native(finding) for finding in findings]
+    good = sum(finding.success for finding in findings)
+    run = RunIdentifier(run_name="validate", run_time=datetime.now(UTC))
+    whole = ExpectationSuiteValidationResult(
+        success=good == len(findings),
+        results=results,
+        suite_name=SUITE,
+        statistics={
+            "evaluated_expectations": len(findings),
+            "successful_expectations": good,
+            "unsuccessful_expectations": len(findings) - good,
+            "success_percent": 100 * good / len(findings),
+        },
+        meta={"run_id": run, "active_batch_definition": {"data_asset_name": "dataset"}},
+    )
+    context = engine.context
+    context.suites.add(_suite([finding.check for finding in findings]))
+    identity = ExpectationSuiteIdentifier(SUITE)
+    context.validation_results_store.set(ValidationResultIdentifier(identity, run, "dataset"), whole)
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
+    context.add_data_docs_site(
+        SUITE,
+        {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": store,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        },
+    )
+    context.build_data_docs(site_names=[SUITE])
+
+
+def _native(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+    """Return a finding as Great Expectations' own result, with the counts of all parts."""
+    from great_expectations.core import ExpectationValidationResult  # noqa: PLC0415
+
+    seen = finding.elements - finding.missing
+    few = finding.all_values().iloc[:EXAMPLES]
+    details: dict[str, Any] = {
+        "element_count": finding.elements,
+        "missing_count": finding.missing,
+        "unexpected_count": finding.unexpected,
+        "unexpected_percent": 100 * finding.unexpected / seen if seen else 0.0,
+        "partial_unexpected_list": [
+            ", ".join(map(shown, row)) for row in few.itertuples(index=False, name=None)
+        ],
+    }
+    if finding.elements == 0:
+        details = {"observed_value": finding.observed}
+    return ExpectationValidationResult(
+        success=finding.success,
+        expectation_config=finding.check.expectation.configuration,
+        result=details,
+        exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},
+        meta={},
+    )

@@ -1,0 +1,146 @@
+"""Expectations in plain words: what is expected, what it is called when it fails, and why one row fails."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+# Longer values are cut: a reason is one line for a person.
+_LONGEST_VALUE = 60
+_MOST_LISTED = 10
+
+# (what is expected, what a failing row does instead); braces name the expectation's own arguments.
+_WORDS: dict[str, tuple[str, str]] = {
+    "expect_column_values_to_not_be_null": ("is present", "is missing"),
+    "expect_column_values_to_be_null": ("is empty", "is not empty"),
+    "expect_column_values_to_be_unique": ("is unique", "is not unique"),
+    "expect_compound_columns_to_be_unique": ("are unique together", "are not unique together"),
+    "expect_select_column_values_to_be_unique_within_record": (
+        "differ within a row",
+        "do not differ within the row",
+    ),
+    "expect_multicolumn_values_to_be_equal": ("are equal", "are not equal"),
+    "expect_multicolumn_sum_to_equal": ("add up to {sum_total}", "do not add up to {sum_total}"),
+    "expect_column_values_to_be_between": ("is {range}", "is not {range}"),
+    "expect_column_value_lengths_to_be_between": ("has a length {range}", "does not have a length {range}"),
+    "expect_column_value_lengths_to_equal": ("has the length {value}", "does not have the length {value}"),
+    "expect_column_values_to_be_in_set": ("is one of {value_set}", "is not one of {value_set}"),
+    "expect_column_values_to_not_be_in_set": ("is none of {value_set}", "is one of {value_set}"),
+    "expect_column_values_to_match_regex": ("matches {regex}", "does not match {regex}"),
+    "expect_column_values_to_not_match_regex": ("does not match {regex}", "matches {regex}"),
+    "expect_column_values_to_be_increasing": ("increases", "does not increase"),
+    "expect_column_values_to_be_decreasing": ("decreases", "does not decrease"),
+    "expect_column_values_to_be_of_type": ("has the type {type_}", "does not have the type {type_}"),
+    "expect_column_values_to_be_in_type_list": (
+        "has one of the types {type_list}",
+        "has none of the types {type_list}",
+    ),
+    "expect_column_type_to_be": ("has the type {type_}", "does not have the type {type_}"),
+    "expect_column_to_exist": ("has the column {column}", "does not have the column {column}"),
+    "expect_column_pair_values_to_be_equal": ("are equal", "are not equal"),
+    "expect_column_pair_values_a_to_be_greater_than_b": (
+        "are in descending order",
+        "are not in descending order",
+    ),
+    "expect_column_min_to_be_between": ("has a minimum {range}", "does not have a minimum {range}"),
+    "expect_column_max_to_be_between": ("has a maximum {range}", "does not have a maximum {range}"),
+    "expect_column_mean_to_be_between": ("has a mean {range}", "does not have a mean {range}"),
+    "expect_column_median_to_be_between": ("has a median {range}", "does not have a median {range}"),
+    "expect_column_sum_to_be_between": ("has a sum {range}", "does not have a sum {range}"),
+    "expect_column_stdev_to_be_between": (
+        "has a standard deviation {range}",
+        "does not have a standard deviation {range}",
+    ),
+    "expect_table_row_count_to_be_between": (
+        "has a number of rows {range}",
+        "does not have a number of rows {range}",
+    ),
+    "expect_table_row_count_to_equal": ("has {value} rows", "does not have {value} rows"),
+    "expect_table_columns_to_match_set": (
+        "has the columns {column_set}",
+        "does not have the columns {column_set}",
+    ),
+}
+
+
+def sentences(kind: str, kwargs: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, str]:
+    """Return what an expectation says, and what it is called when it fails.
+
+    >>> sentences("expect_column_values_to_be_between", {"min_value": 0}, ["age"])
+    ('age is between 0 and inf', 'age is not between 0 and inf')
+    """
+    subject = ", ".join(columns) if columns else "the table"
+    expected, failing = _predicates(kind, kwargs)
+    limits = ""
+    if kwargs.get("row_condition"):
+        limits += f" where {kwargs['row_condition']}"
+    if kwargs.get("mostly", 1) != 1:
+        limits += f", in at least {float(kwargs['mostly']):.4g} of the rows"
+    return f"{subject} {expected}{limits}", f"{subject} {failing}"
+
+
+def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> list[str]:
+    """Return for each failing row why it fails, with its values.
+
+    Args:
+        kind: Type of the expectation.
+        kwargs: Its arguments.
+        values: The columns that it looks at, failing rows only.
+
+    >>> row_reasons("expect_column_values_to_be_between", {"min_value": 0}, pd.DataFrame({"age": [-4.0]}))
+    ['age = -4 is not between 0 and inf']
+    """
+    _, failing = _predicates(kind, kwargs)
+    if kind == "expect_column_values_to_not_be_null":
+        return [f"{values.columns[0]} {failing}"] * len(values)
+    rows = values.itertuples(index=False, name=None)
+    names = list(values.columns)
+    return [
+        ", ".join(f"{name} = {shown(value)}" for name, value in zip(names, row, strict=True)) + f" {failing}"
+        for row in rows
+    ]
+
+
+def shown(value: object) -> str:
+    """Return a value as a person would write it, on one line.
+
+    >>> shown(-4.0), shown(float("nan")), shown("cat"), shown([1, 2])
+    ('-4', 'NaN', "'cat'", '[1, 2]')
+    """
+    if hasattr(value, "item"):  # a numpy scalar: its repr names its type
+        value = value.item()
+    if value is None or value is pd.NaT or value is pd.NA:
+        return "missing"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN"
+        return f"{value:.15g}"
+    if isinstance(value, list | tuple | set):
+        items = [shown(item) for item in list(value)[:_MOST_LISTED]]
+        return "[" + ", ".join(items) + (", …]" if len(value) > _MOST_LISTED else "]")
+    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
+    templates = _WORDS.get(kind)
+    if templates is None:
+        words = kind.removeprefix("expect_").replace("_", " ")
+        return f"passes '{words}'", f"fails '{words}'"
+    arguments = {name: shown(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
+    expected, failing = (template.format_map(arguments) for template in templates)
+    return expected, failing
+
+
+def _range(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    excluded = [
+        side
+        for side, bound, strict in (("lower", low, "strict_min"), ("upper", high, "strict_max"))
+        if bound is not None and kwargs.get(strict)
+    ]
+    note = f" ({' and '.join(excluded)} bound excluded)" if excluded else ""
+    return (
+        f"between {'-inf' if low is None else shown(low)} and {'inf' if high is None else shown(high)}{note}"
+    )
