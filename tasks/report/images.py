@@ -22,6 +22,9 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 # A photograph of 96 pixels keeps its look in this many colours and takes a third of the bytes.
 _COLOURS = 128
 
+# The overlay saturates at this quantile of the magnitudes, or one extreme pixel would hide all others.
+SATURATION = 0.95
+
 # Colours of the overlay: orange where more ink makes the label more harmful, blue where it makes it more helpful; a pair that
 # colour-blind people tell apart (Okabe & Ito, "Color Universal Design", 2008), beside a text that says the same.
 HARMFUL = np.array([230.0, 97.0, 0.0])
@@ -116,14 +119,16 @@ def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
 
 
 def tinted(gray: Floats, field: Floats) -> Pillow.Image:
-    """Return a gray picture with a signed field over it, as strong as the field is against its largest magnitude.
+    """Return a gray picture with a signed field over it, as strong as the field is against its own magnitudes.
 
     Args:
         gray: (height, width) in 0..255.
         field: (rows, columns), brought to the size of the picture.
     """
-    strength = np.abs(field).max()
-    relative = np.clip(field / strength if strength > 0 else np.zeros_like(field), -1, 1)
+    field = np.nan_to_num(field, posinf=0.0, neginf=0.0)
+    magnitude = np.abs(field)
+    strength = np.quantile(magnitude[magnitude > 0], SATURATION) if magnitude.any() else 1.0
+    relative = np.clip(field / strength, -1, 1)
     size = (gray.shape[1], gray.shape[0])
     smooth = Pillow.Resampling.NEAREST if field.shape == gray.shape else Pillow.Resampling.BILINEAR
     resized = np.asarray(Pillow.fromarray(relative.astype(np.float32)).resize(size, smooth), dtype=np.float64)

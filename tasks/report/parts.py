@@ -4,7 +4,7 @@ All strings are text (the template escapes them); only `Figure.svg` is markup, a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from markupsafe import Markup
@@ -171,8 +171,9 @@ Part = Text | Command | Facts | Figure | Picture | Table | Bars | Cards | Column
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: an anchor, a heading, and its parts."""
+    """A section of the page: an anchor, a heading, its parts, and the word for it in the navigation."""
 
     anchor: str
     title: str
-    parts: Sequence[Part] = field(default_factory=tuple)
+    parts: Sequence[Part]
+    short: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.attribute.options import AuditOptions
+from tasks.options import AuditOptions
 from tasks.records import Encoding, Model, Queue, Scores
 from tasks.report.quality import quality
 from tasks.report.scores import ScoreColumns
@@ -97,7 +97,9 @@ def _audit(view: RunView) -> Summary | None:
     if model:
         chosen |= {"folds": model.folds, "rounds": model.round}
     if encoding:
-        chosen |= {"feature_map": encoding.description, "l2": encoding.l2, "encoded_features": encoding.features_out}
+        members = [member.model_dump() for member in encoding.members]
+        names = ", ".join(member.name for member in encoding.members)
+        chosen |= {"feature_map": names, "l2": encoding.members[0].l2, "members": members}
     return chosen or None
 
 

@@ -62,6 +62,17 @@ def number(value: float | int | None) -> str:
     return text.replace("-", "−")
 
 
+def decimal(value: float | None, decimals: int) -> str:
+    """Return a number with so many decimals, for columns of numbers that are compared.
+
+    >>> decimal(-1.9, 2), decimal(1.0, 3), decimal(None, 2)
+    ('−1.90', '1.000', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
 def _decimals(value: float) -> int:
     return 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
 

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from tasks.records import Dataset, Encoding, Model, Queue, Scores, Synthetic, Validation
+from tasks.records import Dataset, EncodedMember, Encoding, Model, Queue, Scores, Synthetic, Validation
 from tasks.storage import write_json, write_table, write_text
 
 FOLDS = 3
@@ -278,8 +278,12 @@ def write_steps(folder: Path, dataset: Dataset, flagged: int) -> None:
             conflicting=2,
             duplicates=1,
         ),
-        "encode": Encoding(path=folder / "model", features_in=2, features_out=2, l2=0.01, description="standardised features"),
-        "fit-1": Model(path=folder / "model", round=1, folds=FOLDS, converged=True, gradient_norm=2.1e-7, iterations=11),
+        "encode": Encoding(
+            path=folder / "model/encoding",
+            features=len(dataset.feature_names),
+            members=(EncodedMember(name="raw", width=len(dataset.feature_names), l2=0.01, log_loss=0.312),),
+        ),
+        "fit-1": Model(path=folder / "model", round=1, left_out=None, folds=FOLDS, converged=True, gradient_norm=2.1e-7, iterations=11),
         "attribute-1": Scores(
             path=folder / "scores.parquet", round=1, rows=dataset.rows, flagged=flagged, residual=3.4e-5, converged=True
         ),

@@ -1,0 +1,61 @@
+"""A matrix of counts between labels as a table: the most confused labels first to be shown, shaded, every number written."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.report.parts import Cell, Table
+from tasks.report.text import plain
+
+Ints = npt.NDArray[np.int64]
+
+# More rows than this are no table to look at but one to search.
+MOST = 20
+LABEL = 18
+
+
+def counts(rows: Ints, columns: Ints, classes: int) -> Ints:
+    """Return the matrix of counts, (classes, classes); pairs with a missing label are left out.
+
+    >>> counts(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
+    [[0, 2], [0, 0]]
+    """
+    both = (rows >= 0) & (columns >= 0)
+    return np.bincount(rows[both] * classes + columns[both], minlength=classes * classes).reshape(classes, classes)
+
+
+def most_confused(matrix: Ints, most: int = MOST) -> Ints:
+    """Return the labels with the most confusions, in their own order.
+
+    >>> most_confused(np.array([[9, 0, 0], [0, 9, 4], [0, 1, 9]]), 2).tolist()
+    [1, 2]
+    """
+    off = matrix - np.diag(np.diag(matrix))
+    weight = off.sum(0) + off.sum(1)
+    return np.sort(np.argsort(-weight, kind="stable")[:most])
+
+
+def table(matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str, str]) -> Table:
+    """Return the matrix as a table, shaded off the diagonal by its own largest count.
+
+    Args:
+        matrix: (classes, classes) counts.
+        names: Names of the labels.
+        caption: What the table shows.
+        corner: What the rows and the columns are.
+    """
+    shown = most_confused(matrix)
+    part = matrix[np.ix_(shown, shown)]
+    off = part - np.diag(np.diag(part))
+    largest = max(int(off.max(initial=0)), 1)
+    rows = [
+        [
+            Cell(plain(names[label], LABEL)),
+            *(
+                Cell(f"{count:,}", 0.0 if i == j else float(count / largest), strong=i == j)
+                for j, count in enumerate(part[i].tolist())
+            ),
+        ]
+        for i, label in enumerate(shown)
+    ]
+    header = [plain(names[label], LABEL) for label in shown]
+    return Table(caption, header, rows, heat=True, corner=corner)

@@ -1,0 +1,74 @@
+"""The page that people open, and the summary that programs read: both from the run folder alone."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.records import Report
+from tasks.report.summary import Summary, summary_of
+from tasks.report.text import plain
+from tasks.report.view import RunView
+from tasks.storage import write_json, write_text
+
+# Nothing may be loaded, run, embedded, framed or sent: pictures and styles are in the page itself.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def make_report(folder: Path) -> Report:
+    """Write `summary.json` and `report.html` of the run in `folder`, each complete or not at all.
+
+    Files of the run that are missing leave their section out. Influences follow the one convention: positive = helpful, lower =
+    more likely mislabeled.
+
+    Args:
+        folder: The run folder.
+
+    >>> import tempfile
+    >>> report = make_report(Path(tempfile.mkdtemp()))
+    >>> report.html.name, report.summary.name
+    ('report.html', 'summary.json')
+    """
+    view = RunView(folder)
+    summary: Summary = finite(summary_of(view))
+    html = render(view, summary)
+    write_json(summary, folder / "summary.json")
+    write_text(html, folder / "report.html")
+    return Report(html=folder / "report.html", summary=folder / "summary.json")
+
+
+def render(view: RunView, summary: Summary) -> str:
+    """Return the page as one self-contained HTML document."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 (not needed until a report is made)
+    from markupsafe import Markup  # noqa: PLC0415
+
+    from tasks.report.sections import SECTIONS  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    head, *sections = [section for build in SECTIONS if (section := build(view, summary)) is not None]
+    return environment.get_template("report.html.j2").render(
+        policy=POLICY,
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)
+        name=plain(view.name),
+        run_id=plain(view.run_id),
+        head=head,
+        sections=sections,
+        versions=summary["versions"],
+    )
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+    """Return `value` with every number that JSON cannot write as None.
+
+    >>> finite({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,53 @@
+"""Which labels are mixed up: given against suggested, among the flagged samples."""
+
+import numpy as np
+
+from tasks.report.matrix import MOST, counts, table
+from tasks.report.parts import Cell, Columns, Part, Section, Table
+from tasks.report.scores import ScoreColumns
+from tasks.report.summary import Summary
+from tasks.report.text import percent, plain
+from tasks.report.view import RunView
+
+PAIRS = 8
+
+
+def build(view: RunView, _: Summary) -> Section | None:
+    """Return the matrix of the flagged samples, the commonest mix-ups, and the labels that were flagged most."""
+    scores = view.scores
+    if scores is None or not scores.flagged.any():
+        return None
+    matrix = counts(scores.given[scores.flagged], scores.suggested[scores.flagged], len(scores.classes))
+    caption = "Flagged samples by given label (rows) and suggested label (columns)."
+    if len(scores.classes) > MOST:
+        caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
+    parts: list[Part] = [
+        table(matrix, scores.classes, caption, ("given", "suggested")),
+        Columns([_pairs(matrix, scores.classes), _by_label(scores)]),
+    ]
+    return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
+
+
+def _pairs(matrix: np.ndarray, names: tuple[str, ...]) -> Table:
+    """Return the commonest given-to-suggested pairs."""
+    off = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
+    found = [(int(i), int(j), int(off[i, j])) for i, j in zip(*np.unravel_index(order, off.shape), strict=True) if off[i, j]]
+    most = max((count for *_, count in found), default=1)
+    rows = [[Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{count:,}", count / most)] for i, j, count in found]
+    return Table("The commonest mix-ups", ["Given", "Suggested", "Samples"], rows, numeric=frozenset({2}))
+
+
+def _by_label(scores: ScoreColumns) -> Table:
+    """Return the labels with the largest flagged share."""
+    size = len(scores.classes)
+    every = np.bincount(scores.given[scores.given >= 0], minlength=size)
+    flagged = np.bincount(scores.given[scores.flagged & (scores.given >= 0)], minlength=size)
+    share = flagged / np.maximum(every, 1)
+    order = [int(i) for i in np.argsort(-share, kind="stable")[:PAIRS] if flagged[i]]
+    most = max((float(share[i]) for i in order), default=1.0)
+    rows = [
+        [Cell(plain(scores.classes[i])), Cell(f"{flagged[i]:,} of {every[i]:,}"), Cell(percent(share[i], 1), float(share[i]) / most)]
+        for i in order
+    ]
+    return Table("The labels that are flagged most", ["Given", "Flagged", "Share"], rows, numeric=frozenset({1, 2}))

@@ -1,0 +1,64 @@
+"""Whether every fit and every solve reached its tolerance; influences assume that they did."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.report.summary import Summary
+from tasks.report.text import counted, listed, number
+from tasks.report.view import RunView
+
+_KINDS = (("fit", "Fit", "gradient_norm", "Gradient norm"), ("solve", "iHVP solve", "residual", "Relative residual"))
+
+
+def warning(view: RunView, summary: Summary) -> str:
+    """Return what the top of the page says of a run that did not converge; empty if it did."""
+    found = summary.get("convergence")
+    if found is None or found["converged"]:
+        return ""
+    failed = []
+    for kind, name, *_ in _KINDS:
+        part = found.get(kind) or {}
+        if part.get("not_converged"):
+            failed.append(f"{part['not_converged']:,} of {counted(part['count'], name if name != 'Fit' else 'fit')}")
+    what = listed(failed) + " did not reach the tolerance." if failed else "The fit or the solve did not reach its tolerance."
+    fixes = []
+    if view.config.get("optimizer") == "adamw":
+        fixes.append("--optimizer newton")
+    if (found.get("solve") or {}).get("not_converged") and view.config.get("solver") != "direct":
+        fixes.append("--solver direct")
+    advice = f" Run again with {listed(fixes)}." if fixes else ""
+    return f"Not converged: {what} Influences assume an optimum, so the order of this queue is not to be relied on.{advice}"
+
+
+def build(view: RunView, summary: Summary) -> Section | None:
+    """Return the worst fit and the worst solve of every round."""
+    found = summary.get("convergence")
+    if found is None:
+        return None
+    entries = view.json("model/convergence.json") or {}
+    tables: list[Part] = [
+        _table(entries[kind], name, measure, title) for kind, name, measure, title in _KINDS if entries.get(kind)
+    ]
+    loud = warning(view, summary)
+    verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
+    return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence")
+
+
+def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:
+    rows = []
+    for number_of_round in sorted({entry.get("round", 1) for entry in entries}):
+        mine = [entry for entry in entries if entry.get("round", 1) == number_of_round]
+        converged = sum(bool(entry.get("converged")) for entry in mine)
+        iterations = [entry["iterations"] for entry in mine if entry.get("iterations") is not None]
+        values = [entry[measure] for entry in mine if entry.get(measure) is not None]
+        rows.append(
+            [
+                Cell(f"Round {number_of_round}"),
+                Cell(f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"), strong=converged < len(mine)),
+                Cell(number(max(values, default=None))),
+                Cell(number(max(iterations, default=None))),
+            ]
+        )
+    header = [name, "Converged", f"{title}, worst", "Iterations, most"]
+    return Table(f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3}))

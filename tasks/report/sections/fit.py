@@ -1,0 +1,98 @@
+"""The fitted model: its loss on the way down, and what it predicts out of fold against the given labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.report.figures import HELPFUL, QUIET, drawing, inline
+from tasks.report.matrix import MOST, counts, table
+from tasks.report.parts import Cell, Columns, Figure, Part, Section, Table
+from tasks.report.summary import Summary
+from tasks.report.text import counted, number, percent, plain
+from tasks.report.view import RunView
+
+# Points of all curves together: a curve of a thousand epochs is thinned to the same look.
+POINTS = 6_000
+CURVES = 60
+
+
+def build(view: RunView, summary: Summary) -> Section | None:
+    """Return the curves and the confusion matrix of the fit."""
+    parts: list[Part] = []
+    members = summary.get("audit", {}).get("members")
+    if members:
+        parts.append(_members(members))
+    curves = _curves(view)
+    if curves:
+        parts.append(Columns(curves))
+    scores = view.scores
+    if scores is not None and scores.predicted is not None:
+        matrix = counts(scores.given, scores.predicted, len(scores.classes))
+        right = percent(float(np.trace(matrix)) / max(int(matrix.sum()), 1), 1)
+        caption = f"Given label (rows) and most probable label out of fold (columns); the two agree for {right} of the samples."
+        if len(scores.classes) > MOST:
+            caption += f" The {MOST} labels that are confused most, of {len(scores.classes):,}."
+        parts.append(table(matrix, scores.classes, caption, ("given", "predicted")))
+    return Section("fit", "The fit", parts, "Fit") if parts else None
+
+
+def _members(members: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the ensemble that the run chose."""
+    rows = [
+        [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")] for m in members
+    ]
+    caption = "The models whose mean is taken: each is a softmax regression on its own features, chosen by out-of-fold log-loss"
+    return Table(caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3}))
+
+
+def _curves(view: RunView) -> list[Figure]:
+    path = view.path("model/training_curve.parquet")
+    if path is None:
+        return []
+    data = pq.read_table(path).to_pydict()
+    if not data["iteration"]:
+        return []
+    rounds = np.asarray(data["round"])
+    keys = np.column_stack([rounds, data.get("member", np.zeros_like(rounds)), data["fold"]])
+    _, group = np.unique(keys, axis=0, return_inverse=True)
+    iteration = np.asarray(data["iteration"], dtype=np.float64)
+    folds = counted(int(group.max()) + 1, "fit")
+    last = int(rounds.max())
+    colours = f"Blue: round {last}, the last one; gray: before. " if last > 1 else ""
+    found = []
+    for column, name, what in (
+        ("loss", "training loss", "Training loss by iteration"),
+        ("gradient_norm", "gradient norm", "Norm of the gradient by iteration: how near the optimum the fit came"),
+    ):
+        values = np.asarray(data[column], dtype=np.float64)
+        alt = f"{what}, for {folds}; the last values lie at {np.nanmax(_last(values, group)):.2g} or below."
+        caption = f"{what}, one line for each of {folds}. {colours}".strip()
+        found.append(Figure(_lines(iteration, values, group, rounds, column, name, alt), alt, caption))
+    return found
+
+
+def _last(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    return np.array([values[group == g][-1] for g in np.unique(group)])
+
+
+def _lines(
+    iteration: np.ndarray, values: np.ndarray, group: np.ndarray, rounds: np.ndarray, column: str, name: str, alt: str
+):  # noqa: ANN202
+    stride = max(1, len(values) // POINTS)
+    with drawing(5.6, 3.2) as figure:
+        axes = figure.subplots()
+        for g in np.unique(group)[:CURVES]:
+            mine = np.flatnonzero(group == g)
+            mine = np.unique(np.append(mine[::stride], mine[-1]))
+            mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
+            colour = HELPFUL if rounds[mine[:1]].tolist() == [rounds.max()] else QUIET
+            axes.plot(iteration[mine], values[mine], color=colour, alpha=0.75, linewidth=1.3, marker="o" if len(mine) < 3 else None)
+        if (values > 0).any() and (column == "gradient_norm" or values.max() > 30 * values[values > 0].min()):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: number(float(value)))
+            axes.yaxis.set_minor_formatter("")
+        axes.set_xlabel("iteration")
+        axes.set_ylabel(name)
+        return inline(figure, f"fit-{column}", alt)

@@ -1,0 +1,80 @@
+"""What was swept, what was found, and what to do next."""
+
+from tasks.report.parts import Command, Facts, Part, Section, Text
+from tasks.report.sections.convergence import warning
+from tasks.report.summary import Summary
+from tasks.report.text import counted, decimal, listed, percent, plain, seconds
+from tasks.report.view import RunView
+
+
+def build(view: RunView, summary: Summary) -> Section:
+    """Return the head of the page."""
+    parts: list[Part] = []
+    loud = warning(view, summary)
+    if loud:
+        parts.append(Text(loud, "warning"))
+    parts.append(Text(_lead(view, summary)))
+    if view.queued:
+        parts += [
+            Command("Review them, one key a sample", f"labelsweep review {view.run_id}"),
+            Command("Correct the data, measure the gain", f"labelsweep apply {view.run_id}"),
+        ]
+    facts = _facts(view, summary)
+    if facts:
+        parts.append(Facts(facts))
+    return Section("headline", title(view, summary), parts, "Top")
+
+
+def title(view: RunView, summary: Summary) -> str:
+    """Return the finding in one sentence."""
+    if view.scores is None:
+        return f"{plain(view.name)}: nothing was audited"
+    flagged, rows = summary["queue"]["flagged"], len(view.scores)
+    if not flagged:
+        return f"None of {counted(rows, 'sample')} looks mislabeled"
+    return f"{flagged:,} of {counted(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"
+
+
+def _lead(view: RunView, summary: Summary) -> str:
+    """Return what was swept and how, and whether the queue holds everything that was flagged."""
+    data, audit = summary.get("data"), summary.get("audit", {})
+    what = "This run"
+    if data and view.dataset:
+        shape = " × ".join(str(side) for side in view.dataset.feature_shape)
+        content = {"image": f"images of {shape} pixels", "embedding": f"embeddings of {shape} numbers"}.get(
+            data["payload"], counted(data["features"], "feature")
+        )
+        what = f"The sweep of {plain(view.name)} read {counted(data['rows'], 'sample')} of {counted(len(data['classes']), 'class', 'classes')}, {content}"
+    how = [
+        counted(audit[name], one) for name, one in (("folds", "fold"), ("rounds", "round")) if isinstance(audit.get(name), int)
+    ]
+    sentence = f"{what}{', and audited every label in ' + listed(how) if how else ''}."
+    flagged = summary.get("queue", {}).get("flagged", 0)
+    if view.queued < flagged:
+        sentence += f" The queue holds the worst {view.queued:,} of the {flagged:,} flagged samples."
+    elif not flagged and view.scores is not None:
+        sentence += " There is nothing to review."
+    return sentence
+
+
+def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
+    facts: list[tuple[str, str, str]] = []
+    if view.scores is not None and len(view.scores):
+        queue = summary["queue"]
+        share = queue["flagged"] / len(view.scores)
+        facts.append(("Flagged", f"{queue['flagged']:,}", f"{percent(share, 1)} of all samples"))
+        interval = queue.get("controls", {}).get("noise_rate")
+        if interval:
+            remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
+            facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
+    quality = summary.get("quality")
+    if quality and quality["average_precision"] is not None:
+        facts.append(("Average precision", decimal(quality["average_precision"], 3), "against the known truth"))
+    if view.validation:
+        set_aside = view.validation.quarantined
+        facts.append(("Set aside", f"{set_aside:,}", f"of {counted(view.validation.rows_in, 'row')}, by validation"))
+    if view.steps:
+        spent = sum(step["seconds"] for step in view.steps)
+        peak = max(step["peak_memory_mb"] for step in view.steps)
+        facts.append(("Time", seconds(spent), f"{peak:,.0f} MB of memory at most"))
+    return facts

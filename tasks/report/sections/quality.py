@@ -1,0 +1,97 @@
+"""How good the queue is, where the truth is known, beside the baselines on the same samples."""
+
+import numpy as np
+
+from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
+from tasks.report.parts import Cell, Columns, Facts, Figure, Section, Table, Text
+from tasks.report.quality import Ranking, ranking
+from tasks.report.summary import Summary
+from tasks.report.text import counted, decimal, number, percent
+from tasks.report.view import RunView
+
+NAMES = {
+    "score": "this queue",
+    "training_loss": "training loss",
+    "self_confidence": "self-confidence",
+    "normalized_margin": "normalized margin",
+}
+_LINES = {
+    "score": (HELPFUL, "-", 2.4),
+    "training_loss": (HARMFUL, (0, (1, 1.2)), 1.5),
+    "self_confidence": (THIRD, (0, (5, 2)), 1.5),
+    "normalized_margin": (QUIET, (0, (6, 2, 1, 2)), 1.5),
+}
+
+# A curve of this many points is smooth at the size of the drawing.
+CURVE_POINTS = 300
+
+
+def build(view: RunView, summary: Summary) -> Section | None:
+    """Return the precision-recall curves and the measures."""
+    found, scores = summary.get("quality"), view.scores
+    if not found or scores is None or found["average_precision"] is None:
+        return None
+    ranked = ranking(scores, view.path("baselines.parquet"))
+    if ranked is None:
+        return None
+    facts = Facts(
+        [
+            ("Precision", percent(found["precision"]), "of the flagged samples are wrong"),
+            ("Recall", percent(found["recall"]), f"of {counted(found['n_errors'], 'wrong label')} are flagged"),
+            ("F1", decimal(found["f1"], 3), "of the flags"),
+            ("Suggestion right", percent(found["suggested_right"]), "of the wrong labels that are flagged"),
+        ]
+    )
+    return Section(
+        "quality",
+        "How good this queue is",
+        [Text("The truth is known for this data set. It scored the queue and had no part in making it."), facts, Columns([_curves(ranked, summary), _table(summary)])],
+        "Quality",
+    )
+
+
+def _curves(ranked: Ranking, summary: Summary) -> Figure:
+    from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 (a second to import)
+
+    found = summary["quality"]
+    alt = f"Precision-recall curves; average precision of the queue {number(found['average_precision'])}"
+    with drawing(5.6, 4.2) as figure:
+        axes = figure.subplots()
+        for name, score in reversed(list(ranked.scores.items())):
+            precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
+            # The last point is a convention, not a measurement; the rest comes in ascending recall.
+            recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
+            colour, style, width = _LINES[name]
+            axes.plot(recall, precision, color=colour, linestyle=style, linewidth=width, label=NAMES[name], drawstyle="steps-pre")
+        if found["precision"] is not None and found["recall"] is not None:
+            axes.plot(found["recall"], found["precision"], "o", color=INK, markersize=7, label="what is flagged")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.04)
+        axes.set_xlabel("recall: share of the wrong labels found")
+        axes.set_ylabel("precision")
+        handles, names = axes.get_legend_handles_labels()
+        order = sorted(range(len(names)), key=lambda i: list(NAMES.values()).index(names[i]) if names[i] in NAMES.values() else 9)
+        axes.legend([handles[i] for i in order], [names[i] for i in order], loc="lower left")
+        svg = inline(figure, "quality", alt)
+    return Figure(svg, alt, "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up).")
+
+
+def _thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best precision at each recall, at no more than `CURVE_POINTS` of them."""
+    distinct, first = np.unique(recall, return_index=True)
+    kept = np.unique(np.linspace(0, len(distinct) - 1, CURVE_POINTS).astype(int))
+    return distinct[kept], precision[first][kept]
+
+
+def _table(summary: Summary) -> Table:
+    found = summary["quality"]
+    measures = ("average_precision", "auroc", "precision_at_n")
+    rankings = {"score": found, **found["baselines"]}
+    best = {key: max(r[key] for r in rankings.values() if r) for key in measures}
+    rows = [
+        [Cell(NAMES[name]), *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in measures)]
+        for name, r in rankings.items()
+        if r
+    ]
+    header = ["Ranked by", "Average precision", "AUROC", f"Precision at {found['n_errors']:,}"]
+    return Table("The queue beside the baselines, on the same samples and folds; the best of each column is bold", header, rows, numeric=frozenset({1, 2, 3}))

@@ -1,0 +1,134 @@
+"""The top of the queue, as cards: what the reviewer will be asked, and the evidence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.report.features import effects, signed_bars
+from tasks.report.images import SMALL_SIDE, overlay, thumbnail
+from tasks.report.parts import Card, Cards, Part, Section, Text, Witness
+from tasks.report.summary import Summary
+from tasks.report.text import CELL, SENTENCE, counted, decimal, number, percent, plain
+from tasks.report.view import QUEUE_COLUMNS, Row, RunView
+
+# What fits a card without crowding it; everything is in the queue's files.
+COLUMNS_SHOWN = 8
+WITNESSES = 4
+LONG_TEXT = 240
+
+
+def build(view: RunView, _: Summary) -> Section | None:
+    """Return the cards, worst first."""
+    if not view.top:
+        return None
+    truth = _truth(view)
+    cards = [_card(view, row, truth) for row in view.top]
+    shown = (
+        f"The worst {len(cards):,} of {counted(view.queued, 'sample')} in the queue; all of them are in queue.csv and queue.parquet."
+        if view.queued > len(cards)
+        else f"All {counted(view.queued, 'sample')} of the queue, worst first."
+    )
+    parts: list[Part] = [
+        Text(
+            f"{shown} Probabilities are out of fold: the model that gives them has not seen the sample. Influence is relative; "
+            "positive = helpful, lower = more likely mislabeled.",
+            "quiet",
+        ),
+        Cards(cards),
+    ]
+    if any(card.overlay for card in cards):
+        parts.insert(
+            1,
+            Text(
+                "Beside a picture: where it makes its label harmful. Orange: a brighter pixel there makes the label more harmful; "
+                "blue: more helpful.",
+                "quiet",
+            ),
+        )
+    return Section("queue", "The top of the queue", parts, "Queue")
+
+
+def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
+    sample = str(row["sample_id"])
+    given, suggested = plain(row["given_label"]), plain(row["suggested_label"])
+    name = plain(sample)
+    saliency = view.saliency.get(sample)
+    image = thumbnail(row.get("image"), f"Sample {name}, given label {given}")
+    shape = view.dataset.feature_shape if view.dataset else ()
+    tint = (
+        overlay(row["image"], effects(view, saliency), shape, f"Which pixels of {name} make its label harmful")
+        if image and saliency is not None
+        else None
+    )
+    bars = None if image or saliency is None else signed_bars(view, saliency)
+    return Card(
+        rank=int(row["rank"]),
+        sample_id=name,
+        given=given,
+        suggested=suggested,
+        given_probability=percent(row["given_probability"]),
+        suggested_probability=percent(row["suggested_probability"]),
+        given_share=_unit(row["given_probability"]),
+        suggested_share=_unit(row["suggested_probability"]),
+        influence=decimal(row["influence"], 2),
+        score="" if row["score"] == row["influence"] else number(row["score"]),
+        reason=plain(row.get("reason") or "", SENTENCE),
+        verdict=_verdict(truth.get(sample), row),
+        image=image,
+        overlay=tint,
+        columns=_columns(row, {bar.name for bar in bars.bars} if bars else set()),
+        bars=bars,
+        harms=_witnesses(view, row["evidence"]["harms"], "influence", row),
+        neighbours=_witnesses(view, row["evidence"]["neighbours"], "distance", row),
+    )
+
+
+def _unit(value: float | None) -> float:
+    return min(max(value or 0.0, 0.0), 1.0)
+
+
+def _truth(view: RunView) -> dict[str, str]:
+    """Return the true labels of the top of the queue, where they are known."""
+    if view.scores is None or view.scores.truth is None:
+        return {}
+    wanted = pa.array([str(row["sample_id"]) for row in view.top])
+    places = pc.indices_nonzero(pc.is_in(view.scores.ids, value_set=wanted))
+    codes = view.scores.truth[places.to_numpy()]
+    names = view.scores.ids.take(places).to_pylist()
+    return {name: view.scores.classes[code] for name, code in zip(names, codes, strict=True) if code >= 0}
+
+
+def _verdict(true: str | None, row: Row) -> str:
+    if true is None:
+        return ""
+    if true == row["given_label"]:
+        return f"Truth: {plain(true)}. The given label is right."
+    right = "The suggestion is right." if true == row["suggested_label"] else "Both labels are wrong."
+    return f"Truth: {plain(true)}. {right}"
+
+
+def _columns(row: Row, telling: set[str]) -> list[tuple[str, str]]:
+    """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
+    own = [(plain(name), value) for name, value in row.items() if name not in QUEUE_COLUMNS]
+    limit = LONG_TEXT if len(own) <= 2 else CELL
+    first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling)[:COLUMNS_SHOWN]
+    return [(own[place][0], plain(own[place][1], limit)) for place in sorted(first)]
+
+
+def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row: Row) -> list[Witness]:
+    found = []
+    for item in items[:WITNESSES]:
+        label, name = plain(item.get("label")), plain(item["sample_id"])
+        value = item.get(measure)
+        found.append(
+            Witness(
+                label=label,
+                sample_id=name,
+                value=number(value) if isinstance(value, int | float) else "–",
+                agrees=item.get("label") == row["suggested_label"],
+                image=thumbnail(view.neighbour_images.get(item["sample_id"]), f"Sample {name}, labeled {label}", SMALL_SIDE),
+            )
+        )
+    return found
