@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.review.deck import Item
 from tasks.review.desk import Answer, Desk, Filter
@@ -69,8 +69,23 @@ def reviewer_of(request: Request) -> str:
     return name
 
 
+def filter_of(request: Request) -> Filter:
+    """Return the filter in an address; empty fields of a form are no wish."""
+    values = {
+        name: value for name, value in request.query_params.items() if name in Filter.model_fields and value
+    }
+    try:
+        return Filter.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HTTPException(422, f"{first['loc'][0]}: {first['msg']}") from error
+
+
+Wanted = Annotated[Filter, Depends(filter_of)]
+
+
 @router.get("/order")
-def order(request: Request, wanted: Annotated[Filter, Query()]) -> dict[str, Any]:
+def order(request: Request, wanted: Wanted) -> dict[str, Any]:
     """Return the positions that a filter finds, in order, and which of them others have open."""
     desk, name = room_of(request).desk, reviewer_of(request)
     desk.refresh()

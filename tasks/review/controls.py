@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.queue.reason import reason
 from tasks.review.log import Control
 
 # One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
@@ -30,6 +31,9 @@ from tasks.review.log import Control
 CONTROL_SHARE: Final = 0.05
 # A short queue gets a few all the same, as long as they stay under a tenth of it.
 _AT_LEAST = 5
+# Neighbours looked up for each control: enough to find five with another label among them in all but pure
+# regions.
+_CLOSE = 50
 
 Row = dict[str, Any]
 
@@ -95,20 +99,36 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Plante
     kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
     found = nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
     planted = []
-    for row, place, number, neighbours in zip(
+    for row, place, number, close in zip(
         believed, places, rng.permutation(len(believed)), found, strict=True
     ):
         kind, label = kinds[number], row["label"]
-        other = _other_label(queue, label, kind, rng)
-        if other is None:
-            continue
-        given, suggested = (other, label) if kind == "flip" else (label, other)
-        reason = sentence(given, suggested, [n["label"] for n in neighbours])
-        evidence = {"harms": [], "neighbours": neighbours}
-        planted.append(
-            Planted(int(place), kind, row["sample_id"], row["content_hash"], label, other, reason, evidence)
-        )
+        if (other := _other_label(queue, label, kind, rng)) is not None:
+            planted.append(_dressed(row, kind, other, int(place), queue[place], close))
     return planted
+
+
+def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> Planted:
+    """Give a control the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
+    label = row["label"]
+    given, suggested = (other, label) if kind == "flip" else (label, other)
+    like = json.loads(before["evidence"] or "{}")
+    neighbours = close[: len(like.get("neighbours", ()))]
+    # Whom it would harm takes a solve; the nearest samples with another label are whom a wrong label harms as
+    # a rule.
+    strangers = [near for near in close if near["label"] != given][: len(like.get("harms", ()))]
+    harms = [{"sample_id": near["sample_id"], "label": near["label"]} for near in strangers]
+    sentence = reason(
+        given,
+        suggested,
+        before["given_probability"],
+        before["suggested_probability"],
+        before["influence"],
+        [near["label"] for near in neighbours],
+        conflict=False,
+    )
+    evidence = {"harms": harms, "neighbours": neighbours}
+    return Planted(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
 
 
 def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
@@ -165,7 +185,7 @@ def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random
 
 
 def nearest(
-    run: Path, points: Sequence[Sequence[float] | None], own: set[str], k: int = 5
+    run: Path, points: Sequence[Sequence[float] | None], own: set[str], k: int = _CLOSE
 ) -> list[list[Row]]:
     """Return the `k` nearest samples of each point, by standardised features, in one pass over the data set.
 
@@ -204,17 +224,3 @@ def _scale(file: pq.ParquetFile) -> NDArray[Any]:
 def _matrix(column: pa.Array, width: int) -> NDArray[Any]:
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, dtype=np.float32).reshape(len(column), width)
-
-
-def sentence(given: str, suggested: str, neighbours: Sequence[str]) -> str:
-    """Say in one sentence what speaks against the given label.
-
-    >>> sentence("4", "9", ["9", "9", "4"])[-44:]
-    'of the 3 nearest samples, 2 are labeled 9.'
-    """
-    text = f"Given as {given}, but the model, fitted without this sample, reads it as {suggested}"
-    if neighbours:
-        count = sum(label == suggested for label in neighbours)
-        verb = "is" if count == 1 else "are"
-        text += f"; of the {len(neighbours)} nearest samples, {count} {verb} labeled {suggested}"
-    return text + "."

@@ -25,7 +25,11 @@ _PROSE = 80
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One sample as the reviewer meets it; `position` is its place in the deck."""
+    """One sample as the reviewer meets it.
+
+    `position` is its place in the deck; `borrows` names the queue row whose figures it shows, mostly
+    itself.
+    """
 
     position: int
     rank: int
@@ -39,6 +43,7 @@ class Item:
     gain: float
     reason: str
     evidence: Mapping[str, Any] = field(hash=False)
+    borrows: str
 
     @property
     def given(self) -> str:
@@ -171,7 +176,7 @@ def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[Planted]) -> tu
     for number, row in enumerate(queue):
         items.append(_item(len(items), row))
         items.extend(
-            _item(len(items) + extra, {**row, **control.shown()})
+            _item(len(items) + extra, {**row, "borrows": row["sample_id"], **control.shown()})
             for extra, control in enumerate(after.get(number, []))
         )
     return tuple(items)
@@ -191,6 +196,7 @@ def _item(position: int, row: Mapping[str, Any]) -> Item:
         gain=float(row["relabel_gain"]),
         reason=str(row["reason"] or ""),
         evidence=json.loads(row["evidence"] or "{}"),
+        borrows=str(row.get("borrows", row["sample_id"])),
     )
 
 

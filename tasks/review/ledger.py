@@ -9,7 +9,7 @@ All of it is a fold over rows in order: reading the log twice, or in two process
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -84,9 +84,9 @@ class Ledger:
         if not stacks:
             del self._stacks[key_of(row)]
 
-    def keys(self) -> list[Key]:
-        """Return what has at least one standing answer."""
-        return list(self._stacks)
+    def __iter__(self) -> Iterator[Key]:
+        """Yield what has at least one standing answer."""
+        return iter(list(self._stacks))
 
     def rows(self) -> list[Decision]:
         """Return the rows that no undo took back, oldest first."""

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlencode
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tasks.review.api import room_of
+from tasks.review.api import Wanted, room_of
 from tasks.review.desk import Filter
 from tasks.review.guard import csrf_matches, set_cookie
 from tasks.review.insights import agreements_of, reviewers_of
@@ -49,7 +49,7 @@ async def take_name(request: Request) -> Response:
 
 
 @router.get("/review")
-def review(request: Request, wanted: Annotated[Filter, Query()], at: int | None = None) -> Response:
+def review(request: Request, wanted: Wanted, at: int | None = None) -> Response:
     """Show one sample at a time."""
     room = room_of(request)
     name = room.who(request)
@@ -98,9 +98,7 @@ def opened(request: Request, position: int) -> Response:
 
 
 @router.get("/grid")
-def grid(
-    request: Request, wanted: Annotated[Filter, Query()], page: Annotated[int, Query(ge=1)] = 1
-) -> Response:
+def grid(request: Request, wanted: Wanted, page: Annotated[int, Query(ge=1)] = 1) -> Response:
     """Show many samples at once, grouped by given and suggested label."""
     room = room_of(request)
     name = room.who(request)
@@ -151,10 +149,13 @@ def image(request: Request, id: str) -> Response:  # noqa: A002 (the name in the
     return _png(room_of(request).image(id))
 
 
-@router.get("/saliency")
-def saliency(request: Request, id: str) -> Response:  # noqa: A002 (the name in the address)
+@router.get("/saliency/{position}")
+def saliency(request: Request, position: int) -> Response:
     """Return the overlay of a sample's picture."""
-    return _png(room_of(request).saliency(id))
+    room = room_of(request)
+    if not 0 <= position < len(room.deck.items):
+        raise HTTPException(404, "no such sample in this queue")
+    return _png(room.saliency(room.deck.items[position]))
 
 
 def _png(data: bytes | None) -> Response:

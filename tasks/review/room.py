@@ -83,9 +83,9 @@ class Room:
         data = self.store.get(sample_id)
         return safe_png(data) if data else None
 
-    def saliency(self, sample_id: str) -> bytes | None:
+    def saliency(self, item: Item) -> bytes | None:
         """Return the overlay that shows which pixels move the sample's influence."""
-        values = self._saliency.get(sample_id)
+        values = self._saliency.get(item.borrows)
         return None if values is None else saliency_png(values, self.deck.dataset.feature_shape)
 
     def who(self, request: Request) -> str:
@@ -113,7 +113,7 @@ class Room:
             "neighbours": self._near(item, "neighbours"),
             "harms": self._near(item, "harms"),
             "features": self.features(item) if not blind else [],
-            "overlay": deck.content == "image" and item.sample_id in self._saliency and not blind,
+            "overlay": deck.content == "image" and item.borrows in self._saliency and not blind,
             "conflicts": {
                 k: n for k, n in deck.conflicts.get(item.key.content_hash, {}).items() if k != item.given
             },
@@ -130,7 +130,7 @@ class Room:
 
     def features(self, item: Item) -> list[tuple[str, float, float]]:
         """Return the columns that move a row's influence most: name, derivative, share of the largest."""
-        values = self._saliency.get(item.sample_id)
+        values = self._saliency.get(item.borrows)
         names = self.deck.dataset.feature_names
         if self.deck.content == "image" or values is None or len(values) != len(names):
             return []

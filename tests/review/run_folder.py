@@ -16,7 +16,8 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import NearestNeighbors
 
-from tasks.attribute import AuditOptions, audit
+from tasks.attribute import audit
+from tasks.options import AuditOptions
 from tasks.records import Dataset
 from tasks.storage import finish_run, write_json, write_table
 

@@ -27,8 +27,8 @@ function changed() {
     : 'Nothing selected';
   for (const button of $$('#bulk [data-decision]')) {
     button.disabled = !number;
-    const note = $('.n', button);
-    if (note) note.textContent = number ? ` for ${number}` : '';
+    $('.n', button).textContent = number;
+    $('.n', button).hidden = !number;
   }
   $('#bulk-class').disabled = !number;
 }
