@@ -90,7 +90,7 @@ def document(rows: Sequence[Row], *, details: bool) -> str:
     if missing := table.failures(rows):
         parts += ["## No result\n", missing]
     if changed := _changed(rows):
-        parts += [f"Made by another version of the code than this one, see --redo: {', '.join(changed)}.\n"]
+        parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
     parts.append(LEGEND)
     return "\n".join(parts)
 
