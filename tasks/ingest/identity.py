@@ -49,7 +49,7 @@ def vector_rows(matrix: NDArray[np.float32]) -> list[memoryview]:
     """
     canonical = np.ascontiguousarray(matrix + np.float32(0), dtype="<f4")
     canonical[np.isnan(canonical)] = np.nan
-    view = memoryview(canonical.tobytes())
+    view = canonical.data.cast("B")
     width = canonical.shape[1] * canonical.itemsize
     return [view[start : start + width] for start in range(0, len(view), width)]
 

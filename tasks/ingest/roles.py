@@ -19,7 +19,7 @@ CANONICAL = ("sample_id", "label", "features", "content_hash", "source_row", "im
 # A truth that nobody named must not become a feature of the very model that is to find the errors.
 TRUTH_NAME = "true_label"
 # Numbers of these names say which row it is, not what is in it: ids, and the row numbers that pandas writes.
-_IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+|)", re.IGNORECASE)
+_IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -231,8 +231,8 @@ def _kept_names(names: list[str]) -> dict[str, str]:
     used = {*CANONICAL, *names}
     for name in names:
         stored = name
-        while stored in CANONICAL or not stored or (stored != name and stored in used):
-            stored = f"source.{stored or 'index'}"
+        while stored in CANONICAL or (stored != name and stored in used):
+            stored = f"source.{stored}"
         used.add(stored)
         kept[name] = stored
     return kept

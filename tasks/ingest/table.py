@@ -32,7 +32,7 @@ class SourceTable:
         schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(columns)])
         for reader in self.readers:
             there = [name for name in schema.names if name in reader.schema.names]
-            for batch in reader.batches(there or reader.schema.names[:1], rows):
+            for batch in reader.batches(there or _any_column(reader), rows):
                 yield _as_schema(batch, schema, reader.part.shown)
 
     def problem(self, row: int, what: str, *, fix: str) -> InputError:
@@ -57,7 +57,7 @@ class SourceTable:
         starts = [0]
         if len(self.readers) > 1:
             for reader in self.readers:
-                count = sum(batch.num_rows for batch in reader.batches(reader.schema.names[:1], 2**16))
+                count = sum(batch.num_rows for batch in reader.batches(_any_column(reader), 2**16))
                 starts.append(starts[-1] + count)
         return starts
 
@@ -123,20 +123,27 @@ def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
+def _any_column(reader: Reader) -> list[str]:
+    """Return a column that tells how many rows there are."""
+    return [next(name for name in reader.schema.names if name)]
+
+
 def _check_names(reader: Reader) -> None:
-    names = reader.schema.names
+    names = [name for name in reader.schema.names if name]
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise InputError(
             f"{times} columns are named '{name}'", where=reader.part.shown, fix="rename one of them"
         )
     if not names:
-        raise InputError("the file has no columns", where=reader.part.shown, fix="write or download it again")
+        raise InputError("no column has a name", where=reader.part.shown, fix="write or download it again")
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
+    """Return the schema in plain types; what has no name is a row number that pandas wrote, and is left out."""
+    fields = [field for field in schema if field.name]
     return pa.schema(
-        [field.with_type(plain_type(field.type)).with_nullable(nullable=True) for field in schema]
+        [field.with_type(plain_type(field.type)).with_nullable(nullable=True) for field in fields]
     )
 
 

@@ -18,8 +18,8 @@ from tasks.ingest.table import SourceTable, regroup
 from tasks.ingest.trust import trusted
 from tasks.storage import ROWS_PER_GROUP, table_writer
 
-# What one row group may hold of the source and of features: a few of them fit into any budget.
-_GROUP_BYTES = 64 * 2**20
+# What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
+_GROUP_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,9 @@ def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
             table = file.read_row_group(group)
             some = numbers[start : start + len(table)]
             start += len(table)
-            ids = table["sample_id"].to_pylist()
-            for row in np.flatnonzero(some):
-                ids[row] = sample_id(
-                    table["content_hash"][row].as_py(), table["label"][row].as_py(), int(some[row])
-                )
+            columns = (table[name].to_pylist() for name in ("sample_id", "content_hash", "label"))
+            rows = zip(*columns, some.tolist(), strict=True)
+            ids = [sample_id(content, label, k) if k else first for first, content, label, k in rows]
             writer.write_table(table.set_column(0, file.schema_arrow.field(0), pa.array(ids, pa.string())))
 
 

@@ -79,14 +79,12 @@ def synthesize(
             "is the same as --mean-0", where="--mean-1", fix="two classes need two different means"
         )
     fields = [(f"x{axis}", pa.float32()) for axis in range(dimension)]
-    schema = pa.schema([*fields, ("label", pa.string()), ("true_label", pa.string())])
-    with _writer(out, schema.with_metadata({_METADATA: drawn.model_dump_json()})) as writer:
+    columns = [*fields, ("label", pa.string()), ("true_label", pa.string())]
+    schema = pa.schema(columns, {_METADATA: drawn.model_dump_json()})
+    with _writer(out, schema) as writer:
         for features, given, true in draw(drawn, rows, flips, seed):
-            columns = [
-                *(pa.array(column) for column in features.T),
-                *(pa.array(y.astype(str)) for y in (given, true)),
-            ]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
+            arrays = [pa.array(column) for column in (*features.T, given.astype(str), true.astype(str))]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
     return out
 
 

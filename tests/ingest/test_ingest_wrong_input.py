@@ -1,10 +1,11 @@
-"""Every wrong input is one line that names the file, the column or row, and says what to do; nothing is left behind."""
+"""Every wrong input is one line that says what, where and what to do; nothing is left behind."""
 
 import gzip
 import io
 import json
 import struct
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ GOOD = "x,y,label\n1,2,a\n3,4,b\n5,6,a\n"
 
 
 def refused(uri: Path | str, folder: Path, **columns: object) -> str:
-    """Return the one line that a wrong input gives, after checking that it is one line and left nothing behind."""
+    """Return the line that a wrong input gives, after checking that it is one and that nothing is left."""
     with pytest.raises(InputError) as caught:
         ingest(Source(uri=str(uri), **columns), folder)
     line = str(caught.value)
@@ -89,8 +90,6 @@ def test_an_unknown_protocol_is_named(run):
 
 
 def test_a_missing_driver_names_the_package_to_install(run):
-    from importlib.util import find_spec
-
     cases = {"s3": ("s3fs", "labelsweep[s3]"), "gs": ("gcsfs", "gcsfs"), "abfs": ("adlfs", "adlfs")}
     missing = {scheme: fix for scheme, (module, fix) in cases.items() if find_spec(module) is None}
     if not missing:
@@ -113,14 +112,18 @@ def test_an_unreadable_file_says_permission(tmp_path, run):
 # Damaged or misnamed bytes
 
 
-@pytest.mark.parametrize("name", ["e.parquet", "e.csv", "e.csv.gz", "e.tsv", "e.jsonl", "e.arrow", "e.feather"])
+@pytest.mark.parametrize(
+    "name", ["e.parquet", "e.csv", "e.csv.gz", "e.tsv", "e.jsonl", "e.arrow", "e.feather"]
+)
 def test_an_empty_file_is_called_empty(name, tmp_path, run):
     line = refused(write(tmp_path / name, b""), run)
     assert name in line
     assert "empty" in line
 
 
-@pytest.mark.parametrize(("name", "content"), [("b.csv", b"\n\n"), ("b.csv.gz", gzip.compress(b"")), ("b.jsonl", b" \n")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("b.csv", b"\n\n"), ("b.csv.gz", gzip.compress(b"")), ("b.jsonl", b" \n")]
+)
 def test_a_file_of_nothing_but_white_space_is_called_empty(name, content, tmp_path, run):
     assert "empty" in refused(write(tmp_path / name, content), run)
 
@@ -152,7 +155,9 @@ def test_a_truncated_parquet_file_says_so(tmp_path, run):
 
 
 def test_a_parquet_file_with_a_hole_says_damaged(tmp_path, run):
-    path = parquet(tmp_path / "t.parquet", x=np.random.default_rng(0).random(20_000), label=["a", "b"] * 10_000)
+    path = parquet(
+        tmp_path / "t.parquet", x=np.random.default_rng(0).random(20_000), label=["a", "b"] * 10_000
+    )
     whole = bytearray(path.read_bytes())
     whole[100:120_000] = b"\xff" * 119_900
     assert "damaged or truncated Parquet" in refused(write(path, bytes(whole)), run)
@@ -169,7 +174,9 @@ def test_a_truncated_arrow_file_says_so(name, tmp_path, run):
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz"])
 def test_a_truncated_gzip_says_so(name, tmp_path, run):
     rows = "".join(f"{i},{i * 7919 % 1000},{'ab'[i % 2]}\n" for i in range(5000))
-    lines = "".join(json.dumps({"x": i, "y": i * 7919 % 1000, "label": "ab"[i % 2]}) + "\n" for i in range(5000))
+    lines = "".join(
+        json.dumps({"x": i, "y": i * 7919 % 1000, "label": "ab"[i % 2]}) + "\n" for i in range(5000)
+    )
     whole = gzip.compress(("x,y,label\n" + rows if "csv" in name else lines).encode())
     assert "damaged or truncated gzip" in refused(write(tmp_path / name, whole[: len(whole) // 2]), run)
 
@@ -327,7 +334,9 @@ def test_one_class_is_said(tmp_path, run):
 
 def test_a_header_without_rows_is_said(tmp_path, run):
     assert "no rows" in refused(write(tmp_path / "c.csv", "x,label\n"), run)
-    assert "no rows" in refused(parquet(tmp_path / "c.parquet", x=pa.array([], pa.int64()), label=pa.array([], "string")), run)
+    assert "no rows" in refused(
+        parquet(tmp_path / "c.parquet", x=pa.array([], pa.int64()), label=pa.array([], "string")), run
+    )
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.parquet"])
@@ -357,7 +366,9 @@ def test_structs_as_labels_are_refused(tmp_path, run):
 
 
 def test_a_duplicate_id_is_named_with_both_rows(tmp_path, run):
-    path = parquet(tmp_path / "d.parquet", x=[1, 2, 3, 4], key=["k1", "k2", "k3", "k2"], label=["a", "b", "a", "b"])
+    path = parquet(
+        tmp_path / "d.parquet", x=[1, 2, 3, 4], key=["k1", "k2", "k3", "k2"], label=["a", "b", "a", "b"]
+    )
     line = refused(path, run, id="key")
     assert "row 4: id 'k2' in column 'key' is also the id of row 2" in line
 
@@ -385,7 +396,9 @@ def test_a_missing_id_is_named_with_its_row(hole, tmp_path, run):
 
 def test_a_trusted_value_that_means_nothing_is_named(tmp_path, run):
     path = write(tmp_path / "c.csv", "x,ok,label\n1,yes,a\n2,perhaps,b\n")
-    assert "line 3: trusted column 'ok': 'perhaps' is neither true nor false" in refused(path, run, trusted="ok")
+    assert "line 3: trusted column 'ok': 'perhaps' is neither true nor false" in refused(
+        path, run, trusted="ok"
+    )
 
 
 # Features
@@ -418,7 +431,9 @@ def test_a_named_feature_that_is_a_list_points_to_embedding(tmp_path, run):
 
 
 def test_embeddings_of_unequal_lengths_name_row_and_lengths(tmp_path, run):
-    path = parquet(tmp_path / "e.parquet", v=[None, [1.0, 2.0], [3.0, 4.0], [5.0]], label=["a", "b", "a", "b"])
+    path = parquet(
+        tmp_path / "e.parquet", v=[None, [1.0, 2.0], [3.0, 4.0], [5.0]], label=["a", "b", "a", "b"]
+    )
     line = refused(path, run, embedding="v")
     assert "row 4: the list in column 'v' has length 1, that of row 2 has 2" in line
 
@@ -460,7 +475,9 @@ def test_an_image_that_does_not_decode_is_named_with_its_row(kind, tmp_path, run
 def test_a_bomb_within_pillows_own_limit_is_refused(tmp_path, run):
     buffer = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(buffer, "PNG")
-    path = parquet(tmp_path / "i.parquet", image=pa.array([png(), buffer.getvalue()], pa.binary()), label=["a", "b"])
+    path = parquet(
+        tmp_path / "i.parquet", image=pa.array([png(), buffer.getvalue()], pa.binary()), label=["a", "b"]
+    )
     assert "row 2" in refused(path, run)
 
 

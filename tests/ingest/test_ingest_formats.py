@@ -1,0 +1,286 @@
+"""The same data give the same canonical file, whatever format, place or division into parts they come in."""
+
+import gzip
+import json
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.ingest import ingest, slug
+from tasks.records import Source
+from tasks.steps import peak_memory, reset_peak_memory
+from tasks.storage import ROWS_PER_GROUP
+
+ROWS = 500
+
+
+def example() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "key": [f"k{i:03d}" for i in range(ROWS)],
+            "size": rng.normal(size=ROWS).round(3),
+            "count": rng.integers(0, 1000, ROWS),
+            "wild": rng.random(ROWS) < 0.5,
+            "title": [f'a "quoted", {i}' for i in range(ROWS)],
+            "label": rng.choice(["cat", "dog", "Füchsin"], ROWS),
+        }
+    )
+
+
+def write_as(frame: pd.DataFrame, path: Path) -> Path:
+    name = path.name
+    if name.endswith((".parquet", ".pq")):
+        frame.to_parquet(path, row_group_size=130)
+    elif ".csv" in name:
+        frame.to_csv(path, index=False)
+    elif ".tsv" in name:
+        frame.to_csv(path, index=False, sep="\t")
+    elif "jsonl" in name or "ndjson" in name:
+        frame.to_json(path, orient="records", lines=True)
+    elif name.endswith(".feather"):
+        feather.write_feather(frame, str(path))
+    elif name.endswith("stream.arrow"):
+        table = pa.Table.from_pandas(frame)
+        with pa.ipc.new_stream(str(path), table.schema) as writer:
+            writer.write_table(table, max_chunksize=97)
+    else:
+        table = pa.Table.from_pandas(frame)
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table, max_chunksize=97)
+    return path
+
+
+def rows_of(dataset) -> list[dict[str, object]]:
+    return pq.read_table(dataset.path).to_pylist()
+
+
+FORMATS = [
+    "e.parquet",
+    "e.pq",
+    "e.csv",
+    "e.csv.gz",
+    "e.tsv",
+    "e.tsv.gz",
+    "e.jsonl",
+    "e.ndjson",
+    "e.jsonl.gz",
+    "e.feather",
+    "e.arrow",
+    "stream.arrow",
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("key", [None, "key"])
+def test_every_format_gives_the_same_rows(name, key, tmp_path):
+    reference = ingest(Source(uri=str(write_as(example(), tmp_path / "ref.parquet")), id=key), tmp_path / "a")
+    dataset = ingest(Source(uri=str(write_as(example(), tmp_path / name)), id=key), tmp_path / "b")
+    assert rows_of(dataset) == rows_of(reference)
+    assert pq.read_schema(dataset.path).equals(pq.read_schema(reference.path))
+    assert dataset.digest == reference.digest
+    assert dataset.classes == ("Füchsin", "cat", "dog")
+    assert (dataset.rows, dataset.payload) == (ROWS, "tabular")
+    assert dataset.feature_names == ("size", "count", "wild")
+    assert dataset.feature_shape == (3,)
+
+
+def test_features_are_the_numbers_of_the_source(tmp_path):
+    frame = example()
+    dataset = ingest(Source(uri=str(write_as(frame, tmp_path / "e.csv"))), tmp_path / "run")
+    table = pq.read_table(dataset.path)
+    assert table.schema.field("features").type == pa.list_(pa.float32(), 3)
+    expected = frame[["size", "count", "wild"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(np.array(table["features"].to_pylist(), np.float32), expected)
+    assert table["source_row"].to_pylist() == list(range(ROWS))
+    assert table["label"].to_pylist() == frame["label"].tolist()
+
+
+@pytest.mark.parametrize("name", ["{}.parquet", "sub{}/part.parquet", "{}.csv.gz", "{}.jsonl", "{}.arrow"])
+def test_a_folder_of_parts_is_their_rows_in_the_order_of_names(name, tmp_path):
+    frame = example()
+    whole = ingest(Source(uri=str(write_as(frame, tmp_path / "whole.parquet"))), tmp_path / "a")
+    folder = tmp_path / "My Parts"
+    for number, start in enumerate(range(0, ROWS, 200)):
+        path = folder / name.format(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_as(frame[start : start + 200].reset_index(drop=True), path)
+    (folder / "_SUCCESS").touch()
+    (folder / "README.md").write_text("not data")
+    (folder / ".hidden.parquet").write_bytes(b"nonsense")
+    parts = ingest(Source(uri=str(folder)), tmp_path / "b")
+    assert rows_of(parts) == rows_of(whole)
+    assert parts.name == "my-parts"
+
+
+def test_parts_may_differ_in_width_of_numbers_and_in_columns(tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    pq.write_table(pa.table({"x": pa.array([1, 2], pa.int32()), "label": ["a", "b"]}), folder / "1.parquet")
+    pq.write_table(pa.table({"label": ["a"], "x": [0.5], "note": ["new"]}), folder / "2.parquet")
+    table = pq.read_table(ingest(Source(uri=str(folder)), tmp_path / "run").path)
+    assert table["features"].to_pylist() == [[1.0], [2.0], [0.5]]
+    assert table["note"].to_pylist() == [None, None, "new"]
+
+
+@pytest.mark.parametrize("name", ["e.parquet", "e.csv.gz", "e.jsonl", "e.feather"])
+def test_any_fsspec_url_is_read(name, tmp_path):
+    local = write_as(example(), tmp_path / name)
+    with fsspec.open(f"memory://bucket/{name}", "wb") as file:
+        file.write(local.read_bytes())
+    here = ingest(Source(uri=str(local)), tmp_path / "a")
+    there = ingest(Source(uri=f"memory://bucket/{name}"), tmp_path / "b")
+    assert rows_of(there) == rows_of(here)
+
+
+def test_a_remote_folder_of_parts_is_read(tmp_path):
+    local = write_as(example(), tmp_path / "e.parquet")
+    for number in range(2):
+        with fsspec.open(f"memory://parts/{number}.parquet", "wb") as file:
+            file.write(local.read_bytes())
+    assert ingest(Source(uri="memory://parts"), tmp_path / "run").rows == 2 * ROWS
+
+
+def test_a_file_url_and_a_relative_path_are_local(tmp_path, monkeypatch):
+    path = write_as(example(), tmp_path / "e.csv")
+    monkeypatch.chdir(tmp_path)
+    a = ingest(Source(uri=path.as_uri()), tmp_path / "a")
+    b = ingest(Source(uri="e.csv"), tmp_path / "b")
+    assert a.digest == b.digest
+
+
+def test_a_saved_hugging_face_data_set_is_read_without_its_caches(tmp_path):
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    write_as(example(), folder / "data-00000-of-00001.stream.arrow")
+    write_as(example(), folder / "cache-123.arrow")
+    (folder / "state.json").write_text("{}")
+    assert ingest(Source(uri=str(folder)), tmp_path / "run").rows == ROWS
+
+
+# Text formats have no types of their own
+
+
+def test_types_of_csv_columns_do_not_depend_on_where_a_value_stands(tmp_path):
+    pad = "p" * 1000  # so that the file is longer than what is read at once
+    rows = [f"1,2,true,5,{pad},a"] * 10_000 + ["1.5,word,maybe,1,q,b"]
+    path = tmp_path / "late.csv"
+    path.write_text("x,y,z,w,pad,label\n" + "\n".join(rows) + "\n")
+    dataset = ingest(Source(uri=str(path)), tmp_path / "run")
+    assert dataset.feature_names == ("x", "w")
+    last = pq.read_table(dataset.path).slice(10_000).to_pylist()[0]
+    assert last["features"] == [1.5, 1.0]
+    assert last["y"] == "word"
+    assert last["z"] == "maybe"
+
+
+def test_truth_values_before_numbers_are_text(tmp_path):
+    path, pad = tmp_path / "mixed.csv", "p" * 1000  # so that the file is longer than what is read at once
+    path.write_text("x,z,label\n" + f"1,true,{pad}a\n2,false,{pad}b\n" * 5_000 + f"3,7,{pad}a\n")
+    assert ingest(Source(uri=str(path)), tmp_path / "run").feature_names == ("x",)
+
+
+def test_json_columns_that_appear_late_are_read(tmp_path):
+    pad = "p" * 1000
+    lines = [json.dumps({"x": i, "pad": pad, "label": "ab"[i % 2]}) for i in range(10_000)]
+    lines.append(json.dumps({"x": 0.5, "pad": pad, "new": 2.5, "label": "a"}))
+    path = tmp_path / "late.jsonl"
+    path.write_text("\n".join(lines))
+    dataset = ingest(Source(uri=str(path)), tmp_path / "run")
+    assert dataset.feature_names == ("x", "new")
+    features = np.array(pq.read_table(dataset.path)["features"].to_pylist())
+    assert features[-1].tolist() == [0.5, 2.5]
+    assert np.isnan(features[:-1, 1]).all()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_with_another_separator_is_read(separator, tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("x,y,label\n1,2,a\n3,4,b\n".replace(",", separator))
+    assert ingest(Source(uri=str(path)), tmp_path / "run").feature_names == ("x", "y")
+
+
+def test_dates_and_zero_padded_text_are_shown_as_written(tmp_path):
+    path = tmp_path / "d.jsonl"
+    path.write_text(
+        '{"x": 1, "day": "2020-01-01", "label": "a"}\n{"x": 2, "day": "2020-01-02", "label": "b"}\n'
+    )
+    assert pq.read_table(ingest(Source(uri=str(path)), tmp_path / "a").path)["day"][0].as_py() == "2020-01-01"
+    path = tmp_path / "d.csv"
+    path.write_text("x,day,label\n1,2020-01-01,a\n2,2020-01-02,b\n")
+    assert pq.read_table(ingest(Source(uri=str(path)), tmp_path / "b").path)["day"][0].as_py() == "2020-01-01"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+    path = tmp_path / "bom.csv"
+    path.write_bytes(b"\xef\xbb\xbfx,label\n1,a\n2,b\n")
+    assert ingest(Source(uri=str(path)), tmp_path / "run").feature_names == ("x",)
+
+
+def test_windows_line_ends_are_read(tmp_path):
+    path = tmp_path / "crlf.csv"
+    path.write_bytes(b"x,label\r\n1,a\r\n2,b\r\n")
+    assert ingest(Source(uri=str(path)), tmp_path / "run").classes == ("a", "b")
+
+
+def test_compressed_text_is_recognised_by_name_in_any_case(tmp_path):
+    path = tmp_path / "E.CSV.GZ"
+    path.write_bytes(gzip.compress(b"x,label\n1,a\n2,b\n"))
+    assert ingest(Source(uri=str(path)), tmp_path / "run").rows == 2
+
+
+# Size
+
+
+def test_row_groups_stay_within_the_limit(tmp_path):
+    rows = 2 * ROWS_PER_GROUP + 7
+    path = tmp_path / "n.parquet"
+    pq.write_table(pa.table({"x": np.arange(rows), "label": ["a", "b"] * (rows // 2) + ["a"]}), path)
+    meta = pq.read_metadata(ingest(Source(uri=str(path)), tmp_path / "run").path)
+    sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+    assert sizes == [ROWS_PER_GROUP, ROWS_PER_GROUP, 7]
+
+
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
+    width = 512
+
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.parquet"
+        flat = pa.array(np.random.default_rng(0).random(rows * width, dtype=np.float32))
+        vectors = pa.FixedSizeListArray.from_arrays(flat, width)
+        pq.write_table(
+            pa.table({"v": vectors, "label": ["a", "b"] * (rows // 2)}), path, row_group_size=5_000
+        )
+        del flat, vectors
+        pa.default_memory_pool().release_unused()
+        reset_peak_memory()
+        before = peak_memory()
+        ingest(Source(uri=str(path)), tmp_path / f"run{rows}")
+        return peak_memory() - before
+
+    peak(10_000)
+    small, large = peak(25_000), peak(75_000)
+    # 50,000 rows more are 100 MiB of numbers more, in the file and as features; what may grow is 8 bytes a row.
+    assert large - small < 50 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("sample:digits", "digits"),
+        ("s3://b/Some Cats_v2.csv.gz", "some-cats-v2"),
+        ("/data/train/", "train"),
+        ("Ölfarben.parquet", "lfarben"),
+        ("???.csv", "data"),
+        ("https://x.org/cats.parquet?token=secret", "cats"),
+        ("a" * 99 + ".csv", "a" * 40),
+    ],
+)
+def test_the_name_is_a_short_slug_of_the_file_name(uri, name):
+    assert slug(uri) == name
