@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 SHOWN = 5
 
+
 def effects(view: RunView, saliency: Floats) -> Floats:
     """Return how the influence changes when each feature rises by one standard deviation, to first order.
 
@@ -42,5 +43,7 @@ def signed_bars(view: RunView, saliency: Floats, shown: int = SHOWN, caption: st
     if largest == 0:
         return None
     order = np.argsort(-np.abs(effect), kind="stable")[:shown]
-    bars = [Bar(feature_name(view, int(i)), number(float(effect[i])), float(effect[i] / largest)) for i in order]
+    bars = [
+        Bar(feature_name(view, int(i)), number(float(effect[i])), float(effect[i] / largest)) for i in order
+    ]
     return Bars(caption or "Change of its influence when a feature rises by one standard deviation", bars)

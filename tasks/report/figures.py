@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 # Placeholder colours, and the page's variables that they become.
 INK, MUTED, RULE = "#000001", "#000002", "#000003"
 HARMFUL, HELPFUL, QUIET, THIRD = "#000004", "#000005", "#000006", "#000007"
-_VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", HARMFUL: "harmful", HELPFUL: "helpful", QUIET: "quiet", THIRD: "third"}
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    HARMFUL: "harmful",
+    HELPFUL: "helpful",
+    QUIET: "quiet",
+    THIRD: "third",
+}
 
 # Inches at 72 units an inch: a drawing is as wide as a phone, so that its type is readable there without zooming.
 WIDTH, HEIGHT = 5.6, 3.5
@@ -84,7 +92,12 @@ def inline(figure: "Drawing", name: str, alt: str) -> Markup:
         alt: What is to be seen, in words.
     """
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        buffer,
+        format="svg",
+        transparent=True,
+        metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+    )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)

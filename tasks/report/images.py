@@ -54,7 +54,14 @@ def decode(data: object, side: int = SIDE) -> Pillow.Image | None:
             opened.draft("RGB", (side, side))
             picture = _opaque(opened)
             picture.load()
-    except (OSError, ValueError, SyntaxError, EOFError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Pillow.DecompressionBombError,
+        Pillow.DecompressionBombWarning,
+    ):
         return None
     return picture
 

@@ -20,7 +20,9 @@ def counts(rows: Ints, columns: Ints, classes: int) -> Ints:
     [[0, 2], [0, 0]]
     """
     both = (rows >= 0) & (columns >= 0)
-    return np.bincount(rows[both] * classes + columns[both], minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(rows[both] * classes + columns[both], minlength=classes * classes).reshape(
+        classes, classes
+    )
 
 
 def most_confused(matrix: Ints, most: int = MOST) -> Ints:

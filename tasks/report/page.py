@@ -47,7 +47,11 @@ def render(view: RunView, summary: Summary) -> str:
     from tasks.report.sections import SECTIONS  # noqa: PLC0415
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     head, *sections = [section for build in SECTIONS if (section := build(view, summary)) is not None]
     return environment.get_template("report.html.j2").render(
@@ -57,7 +61,7 @@ def render(view: RunView, summary: Summary) -> str:
         run_id=plain(view.run_id),
         head=head,
         sections=sections,
-        versions=summary["versions"],
+        version=summary["versions"].get("labelsweep", ""),
     )
 
 

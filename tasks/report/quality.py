@@ -1,4 +1,4 @@
-"""How good the queue is, where the truth is known: measures of finding the wrong labels, beside the baselines on the same samples."""
+"""How good the queue is, where the truth is known, beside the baselines on the same samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,10 +36,9 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
         return None
     known = scores.truth >= 0
     columns = {"score": scores.score[known]}
-    names = [name for name in BASELINES if baselines and name in pq.read_schema(baselines).names]
-    for name in names:
-        assert baselines is not None  # noqa: S101 (for the type checker: names is empty otherwise)
-        columns[name] = align(scores.ids, baselines, name).to_numpy()[known]
+    if baselines is not None:
+        names = [name for name in BASELINES if name in pq.read_schema(baselines).names]
+        columns |= {name: align(scores.ids, baselines, name).to_numpy()[known] for name in names}
     finite = {name: values for name, values in columns.items() if np.isfinite(values).all()}
     return Ranking(scores.wrong[known], finite) if "score" in finite and known.any() else None
 

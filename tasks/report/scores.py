@@ -65,7 +65,10 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
     names = pq.read_schema(path).names
     labels = [name for name in _LABELS if name in names]
     table = pq.read_table(
-        path, columns=["sample_id", "influence", "score", "flagged", *labels], read_dictionary=labels, memory_map=True
+        path,
+        columns=["sample_id", "influence", "score", "flagged", *labels],
+        read_dictionary=labels,
+        memory_map=True,
     )
     columns = {name: table[name] for name in labels}
     if truth is not None:

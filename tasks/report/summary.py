@@ -60,7 +60,9 @@ def summary_of(view: RunView) -> Summary:
     summary = {name: part for name, part in parts.items() if part is not None}
     summary["quality"] = quality(view.scores, view.path("baselines.parquet")) if view.scores else None
     keys = ("step", "seconds", "peak_memory_mb")
-    summary["steps"] = [{**{key: step[key] for key in keys}, "rows": _rows(step["record"])} for step in view.steps]
+    summary["steps"] = [
+        {**{key: step[key] for key in keys}, "rows": _rows(step["record"])} for step in view.steps
+    ]
     summary["versions"] = versions()
     return summary
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 CELL = 60
 SENTENCE = 400
 
-# Joiners that scripts and emoji need; every other invisible formatting character can only mislead (direction overrides first of all).
+# Joiners that scripts and emoji need; every other invisible formatting character can only mislead, direction overrides first.
 _JOINERS = "\u200c\u200d"
 _REPLACED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
@@ -44,7 +44,7 @@ def _visible(character: str) -> str:
     return chr(0x2400 + code) if code < 0x20 else "\ufffd"
 
 
-def number(value: float | int | None) -> str:
+def number(value: float | None) -> str:
     """Return a number with at most four significant digits and grouped thousands.
 
     >>> number(1797), number(0.95512), number(-3.21987), number(1.5e-7), number(None), number(float("nan"))

@@ -1,4 +1,4 @@
-"""A finished run as the report sees it: every file read at most once, only the columns that are needed, nothing but the run folder.
+"""A finished run as the report sees it: every file read once, only the columns that are needed, nothing but the run folder.
 
 Paths inside records are not followed: a run folder may have been moved, or come from another machine.
 """
@@ -36,8 +36,27 @@ SPREAD_SAMPLES = 2_000
 
 # Columns of the queue that are not the sample's own content.
 QUEUE_COLUMNS = frozenset(
-    "rank sample_id given_label suggested_label predicted_label influence influence_raw score relabel_gain given_probability "
-    "suggested_probability predicted_probability flagged n_folds conflict reason evidence content_hash image".split()
+    {
+        *(
+            "rank",
+            "sample_id",
+            "given_label",
+            "suggested_label",
+            "predicted_label",
+            "score",
+            "influence",
+            "influence_raw",
+        ),
+        *(
+            "relabel_gain",
+            "given_probability",
+            "suggested_probability",
+            "predicted_probability",
+            "flagged",
+            "n_folds",
+        ),
+        *("conflict", "reason", "evidence", "content_hash", "image"),
+    }
 )
 
 
@@ -80,7 +99,11 @@ class RunView:
     @cached_property
     def steps(self) -> list[Row]:
         """The step records in the order in which the steps finished, without the report's own."""
-        entries = [read_json(path) for path in sorted((self.folder / "steps").glob("*.json")) if path.stem != "report"]
+        entries = [
+            read_json(path)
+            for path in sorted((self.folder / "steps").glob("*.json"))
+            if path.stem != "report"
+        ]
         return sorted(entries, key=lambda entry: entry["finished"])
 
     def record(self, kind: type[R]) -> R | None:
@@ -141,12 +164,16 @@ class RunView:
         wanted = {row["sample_id"] for row in self.top}
         table = pq.read_table(path, columns=["sample_id", "saliency"])
         rows = zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True)
-        return {name: np.asarray(values, dtype=np.float64) for name, values in rows if name in wanted and values}
+        return {
+            name: np.asarray(values, dtype=np.float64) for name, values in rows if name in wanted and values
+        }
 
     @cached_property
     def neighbour_images(self) -> dict[str, bytes]:
         """Images of the samples that the evidence of the top names, by sample id."""
-        wanted = {item["sample_id"] for row in self.top for items in row["evidence"].values() for item in items}
+        wanted = {
+            item["sample_id"] for row in self.top for items in row["evidence"].values() for item in items
+        }
         return self.payload(wanted, "image")
 
     def payload(self, wanted: set[str], column: str) -> dict[str, Any]:
@@ -205,7 +232,9 @@ class RunView:
         path = self.path("dataset.parquet")
         if path is None:
             return []
-        files = [pq.ParquetFile(part) for part in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])]
+        files = [
+            pq.ParquetFile(part) for part in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])
+        ]
         groups = [
             (file, group)
             for file in files
@@ -229,4 +258,7 @@ def _evidence(text: object) -> dict[str, list[Row]]:
     kinds = ("harms", "neighbours")
     if not isinstance(value, dict):
         return {kind: [] for kind in kinds}
-    return {kind: [item for item in value.get(kind) or [] if isinstance(item, dict) and "sample_id" in item] for kind in kinds}
+    return {
+        kind: [item for item in value.get(kind) or [] if isinstance(item, dict) and "sample_id" in item]
+        for kind in kinds
+    }

@@ -82,12 +82,18 @@ def audit(data: Labeled) -> Audited:
         z = np.column_stack([scaler.transform(data.features), np.ones(n)])
         for iterations in (1, 2, 4, 8, 16, 300):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the early points of the training curve have not converged on purpose
-                model = LogisticRegression(max_iter=iterations, tol=1e-6).fit(z[train, :-1], data.given[train])
+                warnings.simplefilter(
+                    "ignore"
+                )  # the early points of the training curve have not converged on purpose
+                model = LogisticRegression(max_iter=iterations, tol=1e-6).fit(
+                    z[train, :-1], data.given[train]
+                )
             p = model.predict_proba(z[:, :-1])
             step = -np.log(p[np.arange(n), data.given])
             gradient = np.linalg.norm(z[train].T @ (p - onehot)[train]) / len(train)
-            curve.append({"iteration": iterations, "fold": fold, "loss": step[train].mean(), "gradient_norm": gradient})
+            curve.append(
+                {"iteration": iterations, "fold": fold, "loss": step[train].mean(), "gradient_norm": gradient}
+            )
         inverse, residual = np.linalg.inv(hessian(z[train], p[train])), p - onehot
         gradients = (residual[:, :, None] * z[:, None, :]).reshape(n, -1)
         trust = p[held, data.given[held]] ** 2
@@ -106,7 +112,10 @@ def audit(data: Labeled) -> Audited:
     worst = np.argsort(relative)[:200]
     pairwise = gradients[worst] @ inverse @ gradients[held].T
     harms = [
-        [{"sample_id": data.ids[held[j]], "label": str(data.given[held[j]]), "influence": row[j]} for j in np.argsort(row)[:3]]
+        [
+            {"sample_id": data.ids[held[j]], "label": str(data.given[held[j]]), "influence": row[j]}
+            for j in np.argsort(row)[:3]
+        ]
         for row in pairwise
     ]
     return Audited(relative, raw, probabilities, loss, saliency, harms, curve)
@@ -154,14 +163,30 @@ def write_run(folder: Path, data: Labeled) -> Path:
     scores = pa.table(columns)
     write_table(scores, folder / "scores.parquet")
     write_table(
-        pa.table({"sample_id": ids, "training_loss": -audited.training_loss, "self_confidence": own, "normalized_margin": margin}),
+        pa.table(
+            {
+                "sample_id": ids,
+                "training_loss": -audited.training_loss,
+                "self_confidence": own,
+                "normalized_margin": margin,
+            }
+        ),
         folder / "baselines.parquet",
     )
     write_queue(folder, data, audited, scores)
     write_model(folder, audited)
     write_steps(folder, dataset, int(flagged.sum()))
     write_text(
-        yaml.safe_dump({"source": data.name, "model": "linear", "evaluation": "crossfit", "solver": "auto", "score": "consensus", "seed": 0}),
+        yaml.safe_dump(
+            {
+                "source": data.name,
+                "model": "linear",
+                "evaluation": "crossfit",
+                "solver": "auto",
+                "score": "consensus",
+                "seed": 0,
+            }
+        ),
         folder / "config.yaml",
     )
     return folder
@@ -169,7 +194,9 @@ def write_run(folder: Path, data: Labeled) -> Path:
 
 def write_dataset(folder: Path, data: Labeled) -> Dataset:
     """Write `dataset.parquet`, `truth.parquet` and the quarantine."""
-    flat = pa.FixedSizeListArray.from_arrays(pa.array(data.features.astype(np.float32).ravel()), data.features.shape[1])
+    flat = pa.FixedSizeListArray.from_arrays(
+        pa.array(data.features.astype(np.float32).ravel()), data.features.shape[1]
+    )
     columns: dict[str, object] = {
         "sample_id": data.ids,
         "label": data.given.astype(str),
@@ -186,7 +213,9 @@ def write_dataset(folder: Path, data: Labeled) -> Dataset:
         display = tuple(names)
     table = pa.table(columns)
     write_table(table, folder / "dataset.parquet")
-    write_table(pa.table({"sample_id": data.ids, "true_label": data.truth.astype(str)}), folder / "truth.parquet")
+    write_table(
+        pa.table({"sample_id": data.ids, "true_label": data.truth.astype(str)}), folder / "truth.parquet"
+    )
     reasons = ["the label is missing", "the label is missing", "a feature is not finite"]
     set_aside = table.drop_columns(["features"]).slice(0, 3).append_column("reason", pa.array(reasons))
     write_table(set_aside, folder / "quarantine.parquet")
@@ -205,7 +234,8 @@ def write_dataset(folder: Path, data: Labeled) -> Dataset:
         synthetic=data.synthetic,
     )
     write_table(
-        pa.table({"sample_id": data.ids[:2], "label": ["0", "1"], "content_hash": ["a" * 64] * 2}), folder / "validation/conflicts.parquet"
+        pa.table({"sample_id": data.ids[:2], "label": ["0", "1"], "content_hash": ["a" * 64] * 2}),
+        folder / "validation/conflicts.parquet",
     )
     return dataset
 
@@ -219,10 +249,15 @@ def write_queue(folder: Path, data: Labeled, audited: Audited, scores: pa.Table)
     evidence, reasons = [], []
     for i in order:
         distance = np.linalg.norm(data.features - data.features[i], axis=1)
-        near = [{"sample_id": data.ids[j], "label": str(data.given[j]), "distance": distance[j]} for j in np.argsort(distance)[1:6]]
-        evidence.append(json.dumps({"harms": audited.harms[worst[i]] if i in worst else [], "neighbours": near}))
+        near = [
+            {"sample_id": data.ids[j], "label": str(data.given[j]), "distance": distance[j]}
+            for j in np.argsort(distance)[1:6]
+        ]
+        evidence.append(
+            json.dumps({"harms": audited.harms[worst[i]] if i in worst else [], "neighbours": near})
+        )
         agree = sum(item["label"] == str(data.given[i]) for item in near)
-        reasons.append(f"The model gives “{data.given[i]}” {scores['given_probability'][i].as_py():.0%}, and {agree} of 5 neighbours carry it.")
+        reasons.append(f"Given as {data.given[i]}; {agree} of 5 neighbours carry that label.")
     queue = scores.take(pa.array(order)).drop_columns(["flagged", "conflict"])
     queue = queue.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1)))
     queue = queue.append_column("reason", pa.array(reasons)).append_column("evidence", pa.array(evidence))
@@ -242,29 +277,37 @@ def write_model(folder: Path, audited: Audited) -> None:
     """Write the training curve and the convergence of every fit and solve."""
     curve = pa.Table.from_pylist([{"round": 1, **row} for row in audited.curve])
     write_table(curve, folder / "model/training_curve.parquet")
-    fit = [{"round": 1, "fold": f, "gradient_norm": 2.1e-7, "iterations": 9 + f, "converged": True} for f in range(FOLDS)]
-    solve = [{"round": 1, "fold": f, "residual": 3.4e-5, "iterations": 31 + f, "converged": True} for f in range(FOLDS)]
+    fit = [
+        {"round": 1, "fold": f, "gradient_norm": 2.1e-7, "iterations": 9 + f, "converged": True}
+        for f in range(FOLDS)
+    ]
+    solve = [
+        {"round": 1, "fold": f, "residual": 3.4e-5, "iterations": 31 + f, "converged": True}
+        for f in range(FOLDS)
+    ]
     write_json({"fit": fit, "solve": solve}, folder / "model/convergence.json")
 
 
 def write_steps(folder: Path, dataset: Dataset, flagged: int) -> None:
     """Write the records of the steps as a run leaves them."""
     reasons = {"the label is missing": 2, "a feature is not finite": 1}
-    result = {
-        "success": False,
-        "results": [
-            {
-                "success": True,
-                "expectation_config": {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "sample_id"}},
-                "result": {"element_count": dataset.rows + 3, "unexpected_count": 0},
-            },
-            {
-                "success": False,
-                "expectation_config": {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "label"}},
-                "result": {"element_count": dataset.rows + 3, "unexpected_count": 2},
-            },
-        ],
-    }
+    checks = [
+        {
+            "check": "unique sample id",
+            "says": "sample_id is unique",
+            "source": "contract",
+            "success": True,
+            "unexpected": 0,
+        },
+        {
+            "check": "label",
+            "says": "label has a value",
+            "source": "contract",
+            "success": False,
+            "unexpected": 2,
+        },
+    ]
+    result = {"success": True, "rows_in": dataset.rows + 3, "quarantined": 3, "checks": checks}
     write_json(result, folder / "validation/result.json")
     records = {
         "ingest": dataset.model_copy(update={"rows": dataset.rows + 3}),
@@ -283,14 +326,35 @@ def write_steps(folder: Path, dataset: Dataset, flagged: int) -> None:
             features=len(dataset.feature_names),
             members=(EncodedMember(name="raw", width=len(dataset.feature_names), l2=0.01, log_loss=0.312),),
         ),
-        "fit-1": Model(path=folder / "model", round=1, left_out=None, folds=FOLDS, converged=True, gradient_norm=2.1e-7, iterations=11),
-        "attribute-1": Scores(
-            path=folder / "scores.parquet", round=1, rows=dataset.rows, flagged=flagged, residual=3.4e-5, converged=True
+        "fit-1": Model(
+            path=folder / "model",
+            round=1,
+            left_out=None,
+            folds=FOLDS,
+            converged=True,
+            gradient_norm=2.1e-7,
+            iterations=11,
         ),
-        "queue": Queue(parquet=folder / "queue.parquet", csv=folder / "queue.csv", rows=flagged, flagged=flagged),
+        "attribute-1": Scores(
+            path=folder / "scores.parquet",
+            round=1,
+            rows=dataset.rows,
+            flagged=flagged,
+            residual=3.4e-5,
+            converged=True,
+        ),
+        "queue": Queue(
+            parquet=folder / "queue.parquet", csv=folder / "queue.csv", rows=flagged, flagged=flagged
+        ),
     }
     for place, (name, record) in enumerate(records.items()):
-        entry = {"step": name, "inputs": "", "seconds": 0.4 + place / 3, "peak_memory_mb": 300.0 + 20 * place, "finished": 1.75e9 + place}
+        entry = {
+            "step": name,
+            "inputs": "",
+            "seconds": 0.4 + place / 3,
+            "peak_memory_mb": 300.0 + 20 * place,
+            "finished": 1.75e9 + place,
+        }
         write_json({**entry, "record": record.model_dump(mode="json")}, folder / "steps" / f"{name}.json")
 
 

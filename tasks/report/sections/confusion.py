@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.parts import Cell, Columns, Part, Section, Table
-from tasks.report.scores import ScoreColumns
+from tasks.report.scores import Ints, ScoreColumns
 from tasks.report.summary import Summary
 from tasks.report.text import percent, plain
 from tasks.report.view import RunView
@@ -28,13 +28,20 @@ def build(view: RunView, _: Summary) -> Section | None:
     return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
 
 
-def _pairs(matrix: np.ndarray, names: tuple[str, ...]) -> Table:
+def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     """Return the commonest given-to-suggested pairs."""
     off = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
-    found = [(int(i), int(j), int(off[i, j])) for i, j in zip(*np.unravel_index(order, off.shape), strict=True) if off[i, j]]
+    found = [
+        (int(i), int(j), int(off[i, j]))
+        for i, j in zip(*np.unravel_index(order, off.shape), strict=True)
+        if off[i, j]
+    ]
     most = max((count for *_, count in found), default=1)
-    rows = [[Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{count:,}", count / most)] for i, j, count in found]
+    rows = [
+        [Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{count:,}", count / most)]
+        for i, j, count in found
+    ]
     return Table("The commonest mix-ups", ["Given", "Suggested", "Samples"], rows, numeric=frozenset({2}))
 
 
@@ -47,7 +54,13 @@ def _by_label(scores: ScoreColumns) -> Table:
     order = [int(i) for i in np.argsort(-share, kind="stable")[:PAIRS] if flagged[i]]
     most = max((float(share[i]) for i in order), default=1.0)
     rows = [
-        [Cell(plain(scores.classes[i])), Cell(f"{flagged[i]:,} of {every[i]:,}"), Cell(percent(share[i], 1), float(share[i]) / most)]
+        [
+            Cell(plain(scores.classes[i])),
+            Cell(f"{flagged[i]:,} of {every[i]:,}"),
+            Cell(percent(share[i], 1), float(share[i]) / most),
+        ]
         for i in order
     ]
-    return Table("The labels that are flagged most", ["Given", "Flagged", "Share"], rows, numeric=frozenset({1, 2}))
+    return Table(
+        "The labels that are flagged most", ["Given", "Flagged", "Share"], rows, numeric=frozenset({1, 2})
+    )

@@ -8,7 +8,10 @@ from tasks.report.summary import Summary
 from tasks.report.text import counted, listed, number
 from tasks.report.view import RunView
 
-_KINDS = (("fit", "Fit", "gradient_norm", "Gradient norm"), ("solve", "iHVP solve", "residual", "Relative residual"))
+_KINDS = (
+    ("fit", "Fit", "gradient_norm", "Gradient norm"),
+    ("solve", "iHVP solve", "residual", "Relative residual"),
+)
 
 
 def warning(view: RunView, summary: Summary) -> str:
@@ -20,8 +23,14 @@ def warning(view: RunView, summary: Summary) -> str:
     for kind, name, *_ in _KINDS:
         part = found.get(kind) or {}
         if part.get("not_converged"):
-            failed.append(f"{part['not_converged']:,} of {counted(part['count'], name if name != 'Fit' else 'fit')}")
-    what = listed(failed) + " did not reach the tolerance." if failed else "The fit or the solve did not reach its tolerance."
+            failed.append(
+                f"{part['not_converged']:,} of {counted(part['count'], name if name != 'Fit' else 'fit')}"
+            )
+    what = (
+        listed(failed) + " did not reach the tolerance."
+        if failed
+        else "The fit or the solve did not reach its tolerance."
+    )
     fixes = []
     if view.config.get("optimizer") == "adamw":
         fixes.append("--optimizer newton")
@@ -38,7 +47,9 @@ def build(view: RunView, summary: Summary) -> Section | None:
         return None
     entries = view.json("model/convergence.json") or {}
     tables: list[Part] = [
-        _table(entries[kind], name, measure, title) for kind, name, measure, title in _KINDS if entries.get(kind)
+        _table(entries[kind], name, measure, title)
+        for kind, name, measure, title in _KINDS
+        if entries.get(kind)
     ]
     loud = warning(view, summary)
     verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
@@ -55,10 +66,15 @@ def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title:
         rows.append(
             [
                 Cell(f"Round {number_of_round}"),
-                Cell(f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"), strong=converged < len(mine)),
+                Cell(
+                    f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"),
+                    strong=converged < len(mine),
+                ),
                 Cell(number(max(values, default=None))),
                 Cell(number(max(iterations, default=None))),
             ]
         )
     header = [name, "Converged", f"{title}, worst", "Iterations, most"]
-    return Table(f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3}))
+    return Table(
+        f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3})
+    )

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from markupsafe import Markup
 
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.parts import Cell, Columns, Figure, Part, Section, Table
+from tasks.report.scores import Floats, Ints
 from tasks.report.summary import Summary
 from tasks.report.text import counted, number, percent, plain
 from tasks.report.view import RunView
@@ -41,10 +43,13 @@ def build(view: RunView, summary: Summary) -> Section | None:
 def _members(members: Sequence[Mapping[str, Any]]) -> Table:
     """Return the ensemble that the run chose."""
     rows = [
-        [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")] for m in members
+        [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
+        for m in members
     ]
     caption = "The models whose mean is taken: each is a softmax regression on its own features, chosen by out-of-fold log-loss"
-    return Table(caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3}))
+    return Table(
+        caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3})
+    )
 
 
 def _curves(view: RunView) -> list[Figure]:
@@ -64,7 +69,11 @@ def _curves(view: RunView) -> list[Figure]:
     found = []
     for column, name, what in (
         ("loss", "training loss", "Training loss by iteration"),
-        ("gradient_norm", "gradient norm", "Norm of the gradient by iteration: how near the optimum the fit came"),
+        (
+            "gradient_norm",
+            "gradient norm",
+            "Norm of the gradient by iteration: how near the optimum the fit came",
+        ),
     ):
         values = np.asarray(data[column], dtype=np.float64)
         alt = f"{what}, for {folds}; the last values lie at {np.nanmax(_last(values, group)):.2g} or below."
@@ -73,13 +82,14 @@ def _curves(view: RunView) -> list[Figure]:
     return found
 
 
-def _last(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _last(values: Floats, group: Ints) -> Floats:
     return np.array([values[group == g][-1] for g in np.unique(group)])
 
 
 def _lines(
-    iteration: np.ndarray, values: np.ndarray, group: np.ndarray, rounds: np.ndarray, column: str, name: str, alt: str
-):  # noqa: ANN202
+    iteration: Floats, values: Floats, group: Ints, rounds: Ints, column: str, name: str, alt: str
+) -> Markup:
+    """Draw one line for each group of points."""
     stride = max(1, len(values) // POINTS)
     with drawing(5.6, 3.2) as figure:
         axes = figure.subplots()
@@ -88,7 +98,14 @@ def _lines(
             mine = np.unique(np.append(mine[::stride], mine[-1]))
             mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
             colour = HELPFUL if rounds[mine[:1]].tolist() == [rounds.max()] else QUIET
-            axes.plot(iteration[mine], values[mine], color=colour, alpha=0.75, linewidth=1.3, marker="o" if len(mine) < 3 else None)
+            axes.plot(
+                iteration[mine],
+                values[mine],
+                color=colour,
+                alpha=0.75,
+                linewidth=1.3,
+                marker="o" if len(mine) < 3 else None,
+            )
         if (values > 0).any() and (column == "gradient_norm" or values.max() > 30 * values[values > 0].min()):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: number(float(value)))

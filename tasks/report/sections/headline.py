@@ -1,5 +1,8 @@
 """What was swept, what was found, and what to do next."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tasks.report.parts import Command, Facts, Part, Section, Text
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
@@ -44,17 +47,32 @@ def _lead(view: RunView, summary: Summary) -> str:
         content = {"image": f"images of {shape} pixels", "embedding": f"embeddings of {shape} numbers"}.get(
             data["payload"], counted(data["features"], "feature")
         )
-        what = f"The sweep of {plain(view.name)} read {counted(data['rows'], 'sample')} of {counted(len(data['classes']), 'class', 'classes')}, {content}"
-    how = [
-        counted(audit[name], one) for name, one in (("folds", "fold"), ("rounds", "round")) if isinstance(audit.get(name), int)
-    ]
-    sentence = f"{what}{', and audited every label in ' + listed(how) if how else ''}."
+        size = f"{counted(data['rows'], 'sample')} of {counted(len(data['classes']), 'class', 'classes')}"
+        what = f"The sweep of {plain(view.name)} read {size}, {content}"
+    sentence = f"{what}{_how(view, audit)}."
     flagged = summary.get("queue", {}).get("flagged", 0)
     if view.queued < flagged:
         sentence += f" The queue holds the worst {view.queued:,} of the {flagged:,} flagged samples."
     elif not flagged and view.scores is not None:
         sentence += " There is nothing to review."
     return sentence
+
+
+def _how(view: RunView, audit: Mapping[str, Any]) -> str:
+    """Return how many labels were audited, and on what."""
+    if view.scores is None:
+        return ""
+    sizes = [
+        counted(audit[name], one)
+        for name, one in (("folds", "fold"), ("rounds", "round"))
+        if isinstance(audit.get(name), int)
+    ]
+    on = {
+        "holdout": " on a held-out evaluation set",
+        "trusted": " on the samples whose label is verified",
+        "crossfit": f" in {listed(sizes)}" if sizes else "",
+    }
+    return f", and audited {counted(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
 
 
 def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
@@ -69,10 +87,14 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
             facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
     quality = summary.get("quality")
     if quality and quality["average_precision"] is not None:
-        facts.append(("Average precision", decimal(quality["average_precision"], 3), "against the known truth"))
+        facts.append(
+            ("Average precision", decimal(quality["average_precision"], 3), "against the known truth")
+        )
     if view.validation:
         set_aside = view.validation.quarantined
-        facts.append(("Set aside", f"{set_aside:,}", f"of {counted(view.validation.rows_in, 'row')}, by validation"))
+        facts.append(
+            ("Set aside", f"{set_aside:,}", f"of {counted(view.validation.rows_in, 'row')}, by validation")
+        )
     if view.steps:
         spent = sum(step["seconds"] for step in view.steps)
         peak = max(step["peak_memory_mb"] for step in view.steps)

@@ -70,7 +70,12 @@ def _points(view: RunView) -> Points | None:
     if not len(mine):
         return None
     return Points(
-        at[place], scores.influence[mine], scores.given[mine], scores.flagged[mine], scores.wrong[mine], scores.classes
+        at[place],
+        scores.influence[mine],
+        scores.given[mine],
+        scores.flagged[mine],
+        scores.wrong[mine],
+        scores.classes,
     )
 
 
@@ -78,7 +83,8 @@ def _figure(view: RunView, points: Points) -> Figure:
     known = view.scores is not None and view.scores.truth is not None
     synthetic = view.dataset.synthetic if view.dataset else None
     alt = (
-        f"Scatter plot of {counted(len(points.at), 'sample')} coloured by influence; {int(points.flagged.sum()):,} flagged samples are ringed"
+        f"Scatter plot of {counted(len(points.at), 'sample')} coloured by influence; "
+        f"{int(points.flagged.sum()):,} flagged samples are ringed"
         + (f", {int(points.wrong.sum()):,} known errors are in squares" if known else "")
         + (", and a dashed line is the optimal boundary." if synthetic else ".")
     )
@@ -90,7 +96,8 @@ def _figure(view: RunView, points: Points) -> Figure:
         if synthetic:
             axes.set_aspect("equal")
         bar = figure.colorbar(colours, ax=axes, fraction=0.04, pad=0.02)
-        bar.solids.set_rasterized(True)
+        if bar.solids is not None:
+            bar.solids.set_rasterized(True)
         bar.outline.set_visible(False)
         bar.set_label("harmful ←  relative influence  → helpful")
         handles, names = axes.get_legend_handles_labels()
@@ -104,7 +111,9 @@ def _scatter(axes: "Axes", points: Points) -> Any:  # noqa: ANN401 (a matplotlib
     """Draw the points, the most harmful on top, as one small picture inside the drawing."""
     from matplotlib.colors import LinearSegmentedColormap, Normalize  # noqa: PLC0415
 
-    palette = LinearSegmentedColormap.from_list("influence", [tuple(c / 255) for c in (HARMFUL, _MIDDLE, HELPFUL)])
+    palette = LinearSegmentedColormap.from_list(
+        "influence", [tuple(c / 255) for c in (HARMFUL, _MIDDLE, HELPFUL)]
+    )
     largest = float(np.quantile(np.abs(points.influence), SATURATION)) or 1.0
     drawn = None
     for label in range(len(points.classes)):
@@ -112,7 +121,8 @@ def _scatter(axes: "Axes", points: Points) -> Any:  # noqa: ANN401 (a matplotlib
         mine = mine[np.argsort(-points.influence[mine], kind="stable")]
         if len(mine):
             drawn = axes.scatter(
-                *points.at[mine].T,
+                points.at[mine, 0],
+                points.at[mine, 1],
                 c=points.influence[mine],
                 cmap=palette,
                 norm=Normalize(-largest, largest),
@@ -127,10 +137,21 @@ def _scatter(axes: "Axes", points: Points) -> Any:  # noqa: ANN401 (a matplotlib
 def _rings(axes: "Axes", points: Points, *, known: bool) -> None:
     ring = points.at[points.flagged][:RINGS]
     if len(ring):
-        axes.scatter(*ring.T, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="flagged")
+        axes.scatter(
+            ring[:, 0], ring[:, 1], s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="flagged"
+        )
     square = points.at[points.wrong][:RINGS]
     if known and len(square):
-        axes.scatter(*square.T, s=150, marker="s", facecolors="none", edgecolors=THIRD, linewidths=1.2, label="known to be wrong")
+        axes.scatter(
+            square[:, 0],
+            square[:, 1],
+            s=150,
+            marker="s",
+            facecolors="none",
+            edgecolors=THIRD,
+            linewidths=1.2,
+            label="known to be wrong",
+        )
 
 
 def _boundary(axes: "Axes", points: Points, synthetic: Synthetic | None) -> None:
@@ -154,8 +175,12 @@ def _boundary(axes: "Axes", points: Points, synthetic: Synthetic | None) -> None
 
 def _caption(view: RunView, points: Points) -> str:
     shapes = [f"{plain(name)} {MARKER_NAMES[i]}" for i, name in enumerate(points.classes[: len(MARKERS)])]
-    part = f"{len(points.at):,} of {len(view.scores or ()):,} samples, drawn at random. " if len(points.at) < len(view.scores or ()) else ""
+    part = (
+        f"{len(points.at):,} of {len(view.scores or ()):,} samples, drawn at random. "
+        if len(points.at) < len(view.scores or ())
+        else ""
+    )
     return (
-        f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({listed(shapes)}), colour the "
-        "relative influence: positive = helpful, lower = more likely mislabeled."
+        f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({listed(shapes)}), "
+        "colour the relative influence: positive = helpful, lower = more likely mislabeled."
     )

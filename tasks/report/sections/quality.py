@@ -5,6 +5,7 @@ import numpy as np
 from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
 from tasks.report.parts import Cell, Columns, Facts, Figure, Section, Table, Text
 from tasks.report.quality import Ranking, ranking
+from tasks.report.scores import Floats
 from tasks.report.summary import Summary
 from tasks.report.text import counted, decimal, number, percent
 from tasks.report.view import RunView
@@ -37,7 +38,11 @@ def build(view: RunView, summary: Summary) -> Section | None:
     facts = Facts(
         [
             ("Precision", percent(found["precision"]), "of the flagged samples are wrong"),
-            ("Recall", percent(found["recall"]), f"of {counted(found['n_errors'], 'wrong label')} are flagged"),
+            (
+                "Recall",
+                percent(found["recall"]),
+                f"of {counted(found['n_errors'], 'wrong label')} are flagged",
+            ),
             ("F1", decimal(found["f1"], 3), "of the flags"),
             ("Suggestion right", percent(found["suggested_right"]), "of the wrong labels that are flagged"),
         ]
@@ -45,7 +50,11 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section(
         "quality",
         "How good this queue is",
-        [Text("The truth is known for this data set. It scored the queue and had no part in making it."), facts, Columns([_curves(ranked, summary), _table(summary)])],
+        [
+            Text("The truth is known for this data set. It scored the queue and had no part in making it."),
+            facts,
+            Columns([_curves(ranked, summary), _table(summary)]),
+        ],
         "Quality",
     )
 
@@ -62,21 +71,38 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
             # The last point is a convention, not a measurement; the rest comes in ascending recall.
             recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
             colour, style, width = _LINES[name]
-            axes.plot(recall, precision, color=colour, linestyle=style, linewidth=width, label=NAMES[name], drawstyle="steps-pre")
+            axes.plot(
+                recall,
+                precision,
+                color=colour,
+                linestyle=style,
+                linewidth=width,
+                label=NAMES[name],
+                drawstyle="steps-pre",
+            )
         if found["precision"] is not None and found["recall"] is not None:
-            axes.plot(found["recall"], found["precision"], "o", color=INK, markersize=7, label="what is flagged")
+            axes.plot(
+                found["recall"], found["precision"], "o", color=INK, markersize=7, label="what is flagged"
+            )
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.04)
         axes.set_xlabel("recall: share of the wrong labels found")
         axes.set_ylabel("precision")
         handles, names = axes.get_legend_handles_labels()
-        order = sorted(range(len(names)), key=lambda i: list(NAMES.values()).index(names[i]) if names[i] in NAMES.values() else 9)
+        order = sorted(
+            range(len(names)),
+            key=lambda i: list(NAMES.values()).index(names[i]) if names[i] in NAMES.values() else 9,
+        )
         axes.legend([handles[i] for i in order], [names[i] for i in order], loc="lower left")
         svg = inline(figure, "quality", alt)
-    return Figure(svg, alt, "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up).")
+    return Figure(
+        svg,
+        alt,
+        "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up).",
+    )
 
 
-def _thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
     """Return the best precision at each recall, at no more than `CURVE_POINTS` of them."""
     distinct, first = np.unique(recall, return_index=True)
     kept = np.unique(np.linspace(0, len(distinct) - 1, CURVE_POINTS).astype(int))
@@ -94,4 +120,9 @@ def _table(summary: Summary) -> Table:
         if r
     ]
     header = ["Ranked by", "Average precision", "AUROC", f"Precision at {found['n_errors']:,}"]
-    return Table("The queue beside the baselines, on the same samples and folds; the best of each column is bold", header, rows, numeric=frozenset({1, 2, 3}))
+    return Table(
+        "The queue beside the baselines, on the same samples and folds; the best of each column is bold",
+        header,
+        rows,
+        numeric=frozenset({1, 2, 3}),
+    )

@@ -15,8 +15,17 @@ from tasks.report.view import QUEUE_COLUMNS, Row, RunView
 
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 8
-WITNESSES = 4
+WITNESSES = 5
 LONG_TEXT = 240
+
+_READING = (
+    "Probabilities are out of fold: the model that gives them has not seen the sample. Influence is relative; positive = "
+    "helpful, lower = more likely mislabeled."
+)
+_OVERLAY = (
+    "Beside each picture: what makes its label harmful. Orange: a brighter pixel there makes the label more harmful; blue: "
+    "more helpful."
+)
 
 
 def build(view: RunView, _: Summary) -> Section | None:
@@ -25,29 +34,16 @@ def build(view: RunView, _: Summary) -> Section | None:
         return None
     truth = _truth(view)
     cards = [_card(view, row, truth) for row in view.top]
-    shown = (
-        f"The worst {len(cards):,} of {counted(view.queued, 'sample')} in the queue; all of them are in queue.csv and queue.parquet."
-        if view.queued > len(cards)
-        else f"All {counted(view.queued, 'sample')} of the queue, worst first."
-    )
-    parts: list[Part] = [
-        Text(
-            f"{shown} Probabilities are out of fold: the model that gives them has not seen the sample. Influence is relative; "
-            "positive = helpful, lower = more likely mislabeled.",
-            "quiet",
-        ),
-        Cards(cards),
-    ]
+    parts: list[Part] = [Text(f"{_shown(len(cards), view.queued)} {_READING}", "quiet")]
     if any(card.overlay for card in cards):
-        parts.insert(
-            1,
-            Text(
-                "Beside a picture: where it makes its label harmful. Orange: a brighter pixel there makes the label more harmful; "
-                "blue: more helpful.",
-                "quiet",
-            ),
-        )
-    return Section("queue", "The top of the queue", parts, "Queue")
+        parts.append(Text(_OVERLAY, "quiet"))
+    return Section("queue", "The top of the queue", [*parts, Cards(cards)], "Queue")
+
+
+def _shown(shown: int, queued: int) -> str:
+    if queued > shown:
+        return f"The worst {shown:,} of {counted(queued, 'sample')} in the queue; all are in queue.csv and queue.parquet."
+    return f"All {counted(queued, 'sample')} of the queue, worst first."
 
 
 def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
@@ -58,7 +54,9 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
     image = thumbnail(row.get("image"), f"Sample {name}, given label {given}")
     shape = view.dataset.feature_shape if view.dataset else ()
     tint = (
-        overlay(row["image"], effects(view, saliency), shape, f"Which pixels of {name} make its label harmful")
+        overlay(
+            row["image"], effects(view, saliency), shape, f"Which pixels of {name} make its label harmful"
+        )
         if image and saliency is not None
         else None
     )
@@ -128,7 +126,11 @@ def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row
                 sample_id=name,
                 value=number(value) if isinstance(value, int | float) else "–",
                 agrees=item.get("label") == row["suggested_label"],
-                image=thumbnail(view.neighbour_images.get(item["sample_id"]), f"Sample {name}, labeled {label}", SMALL_SIDE),
+                image=thumbnail(
+                    view.neighbour_images.get(item["sample_id"]),
+                    f"Sample {name}, labeled {label}",
+                    SMALL_SIDE,
+                ),
             )
         )
     return found

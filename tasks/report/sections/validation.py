@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from tasks.report.parts import Cell, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import counted, plain
+from tasks.report.text import SENTENCE, counted, plain
 from tasks.report.view import RunView
 
 EXAMPLES = 6
@@ -24,25 +24,32 @@ def build(view: RunView, _: Summary) -> Section | None:
     validation = view.validation
     if validation is None:
         return None
-    parts: list[Part] = [Text(_verdict(validation.rows_in, validation.quarantined, validation.conflicting, validation.duplicates))]
+    parts: list[Part] = [
+        Text(
+            _verdict(
+                validation.rows_in, validation.quarantined, validation.conflicting, validation.duplicates
+            )
+        )
+    ]
     if validation.reasons:
         most = max(validation.reasons.values())
-        rows = [[Cell(plain(reason, REASON)), Cell(f"{count:,}", count / most)] for reason, count in validation.reasons.items()]
+        rows = [
+            [Cell(plain(reason, REASON)), Cell(f"{count:,}", count / most)]
+            for reason, count in validation.reasons.items()
+        ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
-    for part in (_quarantine(view), _conflicts(view), _checks(view)):
-        if part is not None:
-            parts.append(part)
+    parts.extend(part for part in (_quarantine(view), _conflicts(view), _checks(view)) if part is not None)
     return Section("validation", "Validation", parts, "Validation")
 
 
 def _verdict(rows: int, set_aside: int, conflicting: int, duplicates: int) -> str:
-    text = (
-        f"{set_aside:,} of {counted(rows, 'row')} failed a check and {'was' if set_aside == 1 else 'were'} set aside; the run went on with the rest."
-        if set_aside
-        else f"All {counted(rows, 'row')} passed."
-    )
+    verb = "was" if set_aside == 1 else "were"
+    text = f"All {counted(rows, 'row')} passed."
+    if set_aside:
+        text = f"{set_aside:,} of {counted(rows, 'row')} failed a check and {verb} set aside; the run went on with the rest."
     if conflicting:
-        text += f" {counted(conflicting, 'sample')} with identical content carry different labels: at least one of each group is wrong."
+        same = f"{counted(conflicting, 'sample')} with identical content carry different labels"
+        text += f" {same}: at least one of each group is wrong."
     if duplicates:
         text += f" {counted(duplicates, 'sample')} {'repeats' if duplicates == 1 else 'repeat'} the content of another one."
     return text
@@ -55,14 +62,29 @@ def _quarantine(view: RunView) -> Table | None:
     with pq.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if name not in _INTERNAL][:COLUMNS]
         has_reason = "reason" in file.schema_arrow.names
-        batch = next(file.iter_batches(batch_size=EXAMPLES, columns=[*names, *(["reason"] if has_reason else [])]), None)
+        batch = next(
+            file.iter_batches(batch_size=EXAMPLES, columns=[*names, *(["reason"] if has_reason else [])]),
+            None,
+        )
         total = file.metadata.num_rows
     rows = batch.to_pylist() if batch is not None else []
     if not rows:
         return None
-    cells = [[*(Cell(plain(row[name])) for name in names), *([Cell(plain(row["reason"], REASON))] if has_reason else [])] for row in rows]
-    shown = f"The first {len(rows):,} of {total:,} rows set aside" if total > len(rows) else "The rows set aside"
-    return Table(f"{shown} (quarantine.parquet)", [plain(name) for name in names] + (["reason"] if has_reason else []), cells)
+    cells = [
+        [
+            *(Cell(plain(row[name])) for name in names),
+            *([Cell(plain(row["reason"], REASON))] if has_reason else []),
+        ]
+        for row in rows
+    ]
+    shown = (
+        f"The first {len(rows):,} of {total:,} rows set aside" if total > len(rows) else "The rows set aside"
+    )
+    return Table(
+        f"{shown} (quarantine.parquet)",
+        [plain(name) for name in names] + (["reason"] if has_reason else []),
+        cells,
+    )
 
 
 def _conflicts(view: RunView) -> Table | None:
@@ -78,31 +100,35 @@ def _conflicts(view: RunView) -> Table | None:
     if not groups:
         return None
     rows = [
-        [Cell(", ".join(name for _, name in members[:EXAMPLES])), Cell(" / ".join(dict.fromkeys(label for label, _ in members)))]
+        [
+            Cell(", ".join(name for _, name in members[:EXAMPLES])),
+            Cell(" / ".join(dict.fromkeys(label for label, _ in members))),
+        ]
         for members in list(groups.values())[:GROUPS]
     ]
-    return Table("Identical content under different labels (validation/conflicts.parquet)", ["Samples", "Labels"], rows)
+    return Table(
+        "Identical content under different labels (validation/conflicts.parquet)", ["Samples", "Labels"], rows
+    )
 
 
 def _checks(view: RunView) -> Table | None:
+    """Return every check with whether it holds, those that do not first."""
     result = view.json("validation/result.json")
-    results = result.get("results") if isinstance(result, dict) else None
-    if not results:
+    checks = result.get("checks") if isinstance(result, dict) else None
+    if not checks:
         return None
-    rows = [_check(entry) for entry in sorted(results, key=lambda entry: bool(entry.get("success")))]
-    return Table("Great Expectations suite", ["Check", "Column", "Passed", "Rows that failed"], rows, numeric=frozenset({3}))
+    rows = [_check(entry) for entry in sorted(checks, key=lambda entry: bool(entry.get("success")))]
+    caption = "The checks, run by Great Expectations (validation/suite.json)"
+    return Table(
+        caption, ["What is expected", "Asked by", "Holds", "Rows that fail"], rows, numeric=frozenset({3})
+    )
 
 
 def _check(entry: Mapping[str, Any]) -> list[Cell]:
-    config = entry.get("expectation_config") or {}
-    kwargs = config.get("kwargs") or {}
-    kind = str(config.get("type") or config.get("expectation_type") or "check")
-    failed = (entry.get("result") or {}).get("unexpected_count")
-    column = kwargs.get("column") or " / ".join(str(kwargs[k]) for k in ("column_A", "column_B") if k in kwargs) or "–"
-    passed = bool(entry.get("success"))
+    passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
-        Cell(plain(kind.removeprefix("expect_").replace("_", " "), REASON)),
-        Cell(plain(column)),
+        Cell(plain(entry.get("says") or entry.get("check"), SENTENCE)),
+        Cell("you" if entry.get("source") == "user" else "the contract"),
         Cell("✓ yes" if passed else "✗ no", strong=not passed),
         Cell("–" if failed is None else f"{int(failed):,}"),
     ]
