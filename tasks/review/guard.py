@@ -35,9 +35,12 @@ _YEAR_S: Final = 365 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Checks every request; `token` is None where only this machine can reach the page."""
+    """Checks every request.
 
-    hosts: frozenset[str] = LOOPBACK
+    `hosts` are the names the page answers to, any where it is None; `token` is None where only this machine can reach it.
+    """
+
+    hosts: frozenset[str] | None = LOOPBACK
     token: str | None = None
 
     async def __call__(self, request: Request, call_next: Next) -> Response:
@@ -56,7 +59,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         host, _, _ = _split_host(request.headers.get("host", ""))
-        if host not in self.hosts:
+        if self.hosts is not None and host not in self.hosts:
             return PlainTextResponse(
                 "Unknown host name. Open the page by the address that labelsweep printed.", 421
             )

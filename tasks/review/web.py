@@ -15,7 +15,7 @@ from tasks.review import api, pages
 from tasks.review.controls import CONTROL_SHARE
 from tasks.review.deck import load_deck
 from tasks.review.desk import ReviewOptions
-from tasks.review.guard import LOOPBACK, Guard
+from tasks.review.guard import Guard
 from tasks.review.room import Room
 
 DEFAULT_PORT = 8765
@@ -100,20 +100,29 @@ def listen(host: str, port: int | None) -> socket.socket:
     )
 
 
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches a page that listens there.
+
+    >>> is_local("127.0.0.1"), is_local("0.0.0.0")
+    (True, False)
+    """
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
 def guard_for(host: str, token: str | None) -> Guard:
     """Return who may reach a page that listens on `host`.
 
     Raises:
         InputError: Other machines could reach it, and there is no token.
     """
-    if host in ("127.0.0.1", "localhost", "::1"):
+    if is_local(host):
         return Guard(token=token)
     if not token:
         raise InputError(
             "other machines could reach the page", where=f"--host {host}", fix="set a token with --token"
         )
-    names = {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower(), f"[{host.lower()}]"}
-    return Guard(LOOPBACK | names, token)
+    # Whoever has the token may come by any name: a page of another site cannot have it, so rebinding gains nothing.
+    return Guard(None, token)
 
 
 def serve(app: FastAPI, opened: socket.socket, started: Callable[[], None]) -> None:

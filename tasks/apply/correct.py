@@ -1,0 +1,188 @@
+"""Decisions to a new version of the data set; differences between versions; the way back to an older one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
+from tasks.apply.version import (
+    CHANGES,
+    Version,
+    changes_table,
+    corrected_rows,
+    folder_of,
+    key_tables,
+    name_of,
+    next_number,
+    now,
+    share_file,
+    state_of,
+    versions,
+    write_tables,
+    write_version,
+)
+from tasks.records import Dataset
+from tasks.review.deck import read_dataset
+from tasks.review.ledger import Rule
+from tasks.review.log import read_log
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The version that holds the decisions; `is_new` is False where they were applied before, or change nothing."""
+
+    version: Version | None
+    folder: Path | None
+    is_new: bool
+
+
+def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
+    """Work out what the decisions under `out` would change in the data set of a run.
+
+    Args:
+        run: The run folder.
+        out: The output folder, where the log lies.
+        rule: How differing answers of several reviewers are resolved.
+    """
+    columns = pq.read_table(run / "dataset.parquet", columns=list(KEY_COLUMNS))
+    return make_plan(columns, read_log(out), run.name, rule)
+
+
+def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
+    """Write a new version of the data set with the plan's changes; nothing is ever changed in place.
+
+    Applying the same decisions again finds that the newest version already holds them, and writes nothing.
+
+    Args:
+        run: The run folder.
+        out: The output folder.
+        plan: What changes.
+    """
+    dataset, source = read_dataset(run), run / "dataset.parquet"
+    name = name_of(out, dataset)
+    found = versions(out, name)
+    state, rows = state_of(_only_keys(corrected_rows(source, plan)))
+    if found and found[-1].state == state:
+        return Applied(found[-1], folder_of(out, found[-1]), is_new=False)
+    if not plan.changes:
+        return Applied(None, None, is_new=False)
+    parent = _source_version(out, name, dataset, source, found)
+    version = Version(
+        name=name,
+        number=next_number(versions(out, name)),
+        kind="corrected",
+        parent=parent.number,
+        created=now(),
+        state=state,
+        rows=rows,
+        classes=tuple(sorted(label for label, count in plan.after.items() if count > 0)),
+        source_uri=dataset.uri,
+        source_digest=dataset.digest,
+        run=run.name,
+        rule=plan.rule,
+        decisions=tuple(sorted({seq for change in plan.changes for seq in change.decisions})),
+        relabeled=sum(change.new_label is not None for change in plan.changes),
+        dropped=sum(change.new_label is None for change in plan.changes),
+    )
+    schema = pq.read_schema(source)
+
+    def write(target: Path) -> None:
+        write_tables(corrected_rows(source, plan), schema, target)
+
+    return Applied(version, write_version(out, version, write, changes_table(plan.changes)), is_new=True)
+
+
+def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
+    """Return the version that holds what is corrected; write it first where there is none yet."""
+    state, rows = state_of(key_tables(source))
+    same = [version for version in found if version.state == state]
+    if same:
+        return same[-1]
+    version = Version(
+        name=name,
+        number=next_number(found),
+        kind="source",
+        parent=found[-1].number if found else None,
+        created=now(),
+        state=state,
+        rows=rows,
+        classes=dataset.classes,
+        source_uri=found[0].source_uri if found else dataset.uri,
+        source_digest=dataset.digest,
+    )
+    write_version(out, version, share_file(source), changes_table())
+    return version
+
+
+def _only_keys(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    return (table.select(list(KEY_COLUMNS)) for table in tables)
+
+
+def diff(old: Path, new: Path) -> pa.Table:
+    """Return what differs between two versions, by sample.
+
+    Args:
+        old: Folder of a version.
+        new: Folder of another one.
+
+    Returns:
+        `sample_id`, `change` (relabel, drop, add, content), `old_label`, `new_label`; in the order of the old
+        version, then of the new one.
+    """
+    before, after = _keys_by_sample(old), _keys_by_sample(new)
+    rows: list[tuple[str, str, str | None, str | None]] = []
+    for sample_id, (content, label) in before.items():
+        now_content, now_label = after.get(sample_id, (None, None))
+        if now_content is None:
+            rows.append((sample_id, "drop", label, None))
+        elif now_label != label:
+            rows.append((sample_id, "relabel", label, now_label))
+        elif now_content != content:
+            rows.append((sample_id, "content", label, now_label))
+    rows += [
+        (sample_id, "add", None, label) for sample_id, (_, label) in after.items() if sample_id not in before
+    ]
+    names = ["sample_id", "change", "old_label", "new_label"]
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table(
+        {name: pa.array(list(column), pa.string()) for name, column in zip(names, columns, strict=True)}
+    )
+
+
+def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for table in key_tables(folder / "dataset.parquet"):
+        for sample_id, content, label in zip(*(table[name].to_pylist() for name in KEY_COLUMNS), strict=True):
+            found[sample_id] = (content, label)
+    return found
+
+
+def restore(out: Path, version: Version) -> Applied:
+    """Make an older version the newest again: as a new version, so that the way there stays on record."""
+    found = versions(out, version.name)
+    newest = found[-1]
+    if newest.state == version.state:
+        return Applied(newest, folder_of(out, newest), is_new=False)
+    again = version.model_copy(
+        update={
+            "number": next_number(found),
+            "kind": "restored",
+            "parent": newest.number,
+            "created": now(),
+            "restored_from": version.number,
+        }
+    )
+    differences = diff(folder_of(out, newest), folder_of(out, version))
+    source = folder_of(out, version) / "dataset.parquet"
+    folder = write_version(out, again, share_file(source), _as_changes(differences))
+    return Applied(again, folder, is_new=True)
+
+
+def _as_changes(differences: pa.Table) -> pa.Table:
+    rows = [
+        {**row, "content_hash": None, "reviewers": [], "decisions": []} for row in differences.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, schema=CHANGES)

@@ -1,0 +1,230 @@
+"""What corrections are worth: the same model, folds and seeds, fitted with and without them.
+
+Judged on samples that the corrections did not touch: those with verified labels where the data set has them,
+otherwise every sample that nobody changed, out of fold. What is left of wrong labels among the latter counts
+against both fits alike.
+
+The audit predicted it, too. To first order, giving sample i the weight that it has in a mean over n samples,
+1/n, moves the mean evaluation loss by -I_i/n (Koh and Liang 2017, equation 2, in this project's sign). A
+relabel replaces one label by another, -(I_i(new) - I_i(given))/n = -relabel_gain_i/n; a drop takes the sample
+out, +I_i/n. Their sum is set beside the loss that the refit really lost on the same kind of evaluation:
+untouched samples, weighted by the squared probability of their label.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.apply.bootstrap import Interval, mean_interval
+from tasks.apply.plan import Plan
+from tasks.apply.refit import judge_of, refit
+from tasks.arrays import Array
+from tasks.options import AuditOptions
+from tasks.records import Dataset, Record
+
+Basis = Literal["trusted labels", "samples that nobody changed"]
+
+# Verified labels alone judge from this many on: below, their interval is wider than any gain to be expected.
+ENOUGH_TRUSTED = 50
+
+
+class Measure(Record):
+    """A measure before and after, and the improvement (positive = better) with its 95 % interval."""
+
+    before: float
+    after: float
+    gain: float
+    low: float
+    high: float
+
+
+class ClassGain(Record):
+    """The gain on the samples of one class."""
+
+    label: str
+    samples: int
+    accuracy: Measure
+    log_loss: Measure
+
+
+class Predicted(Record):
+    """The predicted fall of the mean evaluation loss in nats, and the one that came true.
+
+    `changes` counts the changes that the prediction speaks of: relabels as suggested, and drops.
+    """
+
+    changes: int
+    nats: float
+    came_true: float
+    low: float
+    high: float
+
+
+class Gain(Record):
+    """What the corrections of one version are worth."""
+
+    basis: Basis
+    samples: int
+    folds: int
+    seed: int
+    converged: bool
+    accuracy: Measure
+    log_loss: Measure
+    classes: tuple[ClassGain, ...]
+    predicted: Predicted | None
+    wrong_before: int | None = None
+    wrong_after: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sets of out-of-fold probabilities over the same samples.
+
+    Attributes:
+        before: (n, C) fitted without the corrections.
+        after: (n, C) fitted with them.
+        labels: (n,) the labels to judge by.
+        judged: (n,) bool, the samples to judge by.
+        seed: Seed of the intervals.
+    """
+
+    before: Array
+    after: Array
+    labels: Array
+    judged: Array
+    seed: int
+
+    def accuracy(self, part: Array) -> Measure:
+        """Compare accuracies over a part of the judged samples, (n,) bool."""
+        rows = self.judged & part
+        right = [(p.argmax(axis=1) == self.labels)[rows].astype(float) for p in (self.before, self.after)]
+        return _measure(right[0], right[1], right[1] - right[0], self.seed)
+
+    def log_loss(self, part: Array) -> Measure:
+        """Compare mean log-losses in nats over a part of the judged samples; a lower loss is a gain."""
+        rows = self.judged & part
+        losses = [loss[rows] for loss in (self.loss(self.before), self.loss(self.after))]
+        return _measure(losses[0], losses[1], losses[0] - losses[1], self.seed)
+
+    def loss(self, probabilities: Array) -> Array:
+        """Return (n,) log-losses of the labels."""
+        own = probabilities[np.arange(len(self.labels)), self.labels]
+        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float64).tiny)))
+
+
+def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions) -> Gain:
+    """Refit with and without the corrections and compare.
+
+    Args:
+        run: The run folder.
+        dataset: Its data set.
+        plan: The corrections.
+        options: Options of the run's audit: folds, seed, feature maps.
+    """
+    judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)
+    ids = pq.read_table(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
+    given = judge.samples.labels.cpu().numpy()
+    labels, kept = _corrected(ids, given, plan, dataset.classes)
+    untouched = kept & (labels == given)
+    before, after = refit(judge, given, np.ones(len(given), dtype=bool)), refit(judge, labels, kept)
+    trusted = judge.samples.trusted
+    verified = trusted is not None and int((trusted & untouched).sum()) >= ENOUGH_TRUSTED
+    judged = trusted & untouched if trusted is not None and verified else untouched
+    comparison = Comparison(before.probabilities, after.probabilities, given, judged, options.seed)
+    everything = np.ones(len(given), dtype=bool)
+    wrong = _wrong_labels(run, ids, given, labels, kept, dataset.classes)
+    return Gain(
+        basis="trusted labels" if verified else "samples that nobody changed",
+        samples=int(judged.sum()),
+        folds=options.folds,
+        seed=options.seed,
+        converged=before.converged and after.converged,
+        accuracy=comparison.accuracy(everything),
+        log_loss=comparison.log_loss(everything),
+        classes=class_gains(comparison, dataset.classes),
+        predicted=_predicted(run, plan, untouched, comparison),
+        wrong_before=wrong[0],
+        wrong_after=wrong[1],
+    )
+
+
+def class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGain, ...]:
+    """Return the gain on each class that has judged samples."""
+    found = []
+    for number, label in enumerate(classes):
+        part = comparison.labels == number
+        samples = int((comparison.judged & part).sum())
+        if samples:
+            measures = {"accuracy": comparison.accuracy(part), "log_loss": comparison.log_loss(part)}
+            found.append(ClassGain(label=label, samples=samples, **measures))
+    return tuple(found)
+
+
+def _corrected(ids: pa.ChunkedArray, given: Array, plan: Plan, classes: Sequence[str]) -> tuple[Array, Array]:
+    """Return (n,) corrected classes, and (n,) whether the sample is still there."""
+    labels, kept = given.copy(), np.ones(len(given), dtype=bool)
+    number = {label: index for index, label in enumerate(classes)}
+    changed = pc.is_in(ids, value_set=pa.array(plan.by_sample, pa.string())).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(changed):
+        new = plan.by_sample[ids[int(row)].as_py()].new_label
+        kept[row] = new in number  # a class that the audit did not know has no place in its model
+        labels[row] = number.get(new, given[row]) if new is not None else given[row]
+    return labels, kept
+
+
+def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Measure:
+    interval = mean_interval(improvement, seed) or Interval(0.0, 0.0, 0.0)
+    means = [float(values.mean()) if len(values) else 0.0 for values in (before, after)]
+    return Measure(before=means[0], after=means[1], gain=interval.value, low=interval.low, high=interval.high)
+
+
+def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
+    """Set the gain that the audit predicted beside the one that came."""
+    names = ["sample_id", "suggested_label", "relabel_gain", "influence_raw"]
+    wanted = pc.is_in(
+        pc.field("sample_id").cast(pa.string()), value_set=pa.array(plan.by_sample, pa.string())
+    )
+    rows = pq.read_table(run / "scores.parquet", columns=names).filter(wanted).to_pylist()
+    parts = [part for row in rows if (part := _predicted_part(row, plan)) is not None]
+    if not parts or not untouched.any():
+        return None
+    trust = comparison.before[np.arange(len(untouched)), comparison.labels][untouched] ** 2
+    fall = (comparison.loss(comparison.before) - comparison.loss(comparison.after))[untouched]
+    interval = mean_interval(trust * fall / trust.mean(), comparison.seed) or Interval(0.0, 0.0, 0.0)
+    return Predicted(
+        changes=len(parts),
+        nats=sum(parts) / len(untouched),
+        came_true=interval.value,
+        low=interval.low,
+        high=interval.high,
+    )
+
+
+def _predicted_part(row: Mapping[str, object], plan: Plan) -> float | None:
+    """Return what the audit predicted of one change; None where it predicted nothing."""
+    change = plan.by_sample[str(row["sample_id"])]
+    if change.new_label is None:
+        return -float(str(row["influence_raw"]))
+    return float(str(row["relabel_gain"])) if change.new_label == row["suggested_label"] else None
+
+
+def _wrong_labels(
+    run: Path, ids: pa.ChunkedArray, given: Array, labels: Array, kept: Array, classes: Sequence[str]
+) -> tuple[int | None, int | None]:
+    """Count wrong labels before and after, where the truth is known; it judges, and enters nothing else."""
+    path = run / "truth.parquet"
+    if not path.exists():
+        return None, None
+    table = pq.read_table(path, columns=["sample_id", "true_label"])
+    place = pc.index_in(ids, value_set=table["sample_id"].cast(pa.string()).combine_chunks())
+    truth = pc.index_in(
+        table["true_label"].cast(pa.string()).take(place), value_set=pa.array(classes, pa.string())
+    )
+    known = truth.to_numpy(zero_copy_only=False)
+    return int((known != given).sum()), int((known != labels)[kept].sum())

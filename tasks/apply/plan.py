@@ -1,0 +1,221 @@
+"""What the decisions would change: worked out from the log and three columns of the data set, before anything is written."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.review.ledger import Key, Ledger, Resolution, Rule
+from tasks.review.log import Decision
+
+KEY_COLUMNS: Final = ("sample_id", "content_hash", "label")
+
+RULES: Final[dict[Rule, str]] = {
+    "majority": "the latest answer of each reviewer, the majority of reviewers; ties are left out",
+    "unanimous": "the latest answer of each reviewer; any difference is left out",
+    "latest": "the newest answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One sample that changes; `new_label` is None where it is dropped."""
+
+    sample_id: str
+    content_hash: str
+    old_label: str
+    new_label: str | None
+    reviewers: tuple[str, ...]
+    decisions: tuple[int, ...]
+
+    @property
+    def kind(self) -> Literal["relabel", "drop"]:
+        """Relabel or drop."""
+        return "drop" if self.new_label is None else "relabel"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A decision that changes nothing although it might have, and why."""
+
+    sample_id: str
+    given_label: str
+    why: str
+    answers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that `apply` would do.
+
+    Attributes:
+        changes: Samples that get another label or go, in the order of the data set.
+        left_out: Decisions that are not applied, with the reason.
+        outcomes: Number of decided contents by outcome: keep, relabel, drop, unsure.
+        before: Samples of each class.
+        rule: How differing answers were resolved.
+    """
+
+    changes: tuple[Change, ...]
+    left_out: tuple[LeftOut, ...]
+    outcomes: dict[str, int]
+    before: dict[str, int]
+    rule: Rule
+    last_seq: int = 0
+    by_sample: dict[str, Change] = field(default_factory=dict, repr=False)
+
+    @property
+    def after(self) -> dict[str, int]:
+        """Samples of each class once the changes are made."""
+        counts = Counter(self.before)
+        counts.subtract(change.old_label for change in self.changes)
+        counts.update(change.new_label for change in self.changes if change.new_label is not None)
+        return dict(counts)
+
+    @property
+    def confusion(self) -> dict[tuple[str, str], int]:
+        """How often each given label becomes which new one, most frequent first; drops are left out."""
+        pairs = Counter((c.old_label, c.new_label) for c in self.changes if c.new_label is not None)
+        return dict(pairs.most_common())
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many samples of each given label are dropped."""
+        return dict(Counter(c.old_label for c in self.changes if c.new_label is None).most_common())
+
+
+def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Rule = "majority") -> Plan:
+    """Work out what the decisions change in a data set.
+
+    A decision holds for every sample with the content and the given label that it was made on, whichever run
+    it was made in.
+
+    Args:
+        columns: `sample_id`, `content_hash` and `label` of the data set.
+        rows: The decision log.
+        run_id: The run whose decisions are accounted for one by one, also where they no longer fit the data.
+        rule: How differing answers of several reviewers are resolved.
+    """
+    ledger = Ledger(rows)
+    labels = _as_text(columns["label"])
+    before = {entry["values"]: entry["counts"] for entry in pc.value_counts(labels).to_pylist()}
+    keys = [key for key in ledger if not key.control]
+    touched = _touched(columns, {key.content_hash for key in keys})
+    resolved = {key: ledger.resolve(key, rule) for key in keys}
+    changes: list[Change] = []
+    present: set[Key] = set()
+    for sample_id, content_hash, label in touched:
+        key = Key(content_hash, label)
+        if key in resolved:
+            present.add(key)
+            change = _change(sample_id, key, resolved[key])
+            if change is not None:
+                changes.append(change)
+    outcomes = Counter(_outcome(key, resolved[key]) for key in present)
+    left_out = [
+        *_unsettled(resolved, present),
+        *_stale(columns, resolved, present, run_id),
+        *_controls(ledger, run_id),
+    ]
+    return Plan(
+        tuple(changes),
+        tuple(left_out),
+        {name: outcomes[name] for name in ("keep", "relabel", "drop", "unsure") if outcomes[name]},
+        before,
+        rule,
+        ledger.seq,
+        {change.sample_id: change for change in changes},
+    )
+
+
+def _touched(columns: pa.Table, hashes: set[str]) -> Iterable[tuple[str, str, str]]:
+    """Return identifier, hash and label of the samples with decided content, in the order of the data set."""
+    wanted = pc.is_in(_as_text(columns["content_hash"]), value_set=pa.array(hashes, pa.string()))
+    part = columns.filter(wanted)
+    return zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string())
+
+
+def _change(sample_id: str, key: Key, resolution: Resolution) -> Change | None:
+    label = resolution.label
+    if resolution.outcome is None or resolution.outcome == "unsure" or label == key.given_label:
+        return None
+    support = [vote for vote in resolution.votes if vote.outcome == resolution.outcome]
+    return Change(
+        sample_id,
+        key.content_hash,
+        key.given_label,
+        label,
+        tuple(vote.reviewer for vote in support),
+        tuple(vote.seq for vote in support),
+    )
+
+
+def _outcome(key: Key, resolution: Resolution) -> str:
+    if resolution.label is None:
+        return resolution.outcome or "disagree"
+    return "keep" if resolution.label == key.given_label else "relabel"
+
+
+def _unsettled(resolved: dict[Key, Resolution], present: set[Key]) -> list[LeftOut]:
+    """Return what the reviewers disagree about."""
+    return [
+        _left_out(key, resolved[key].votes, "the reviewers disagree")
+        for key in resolved
+        if key in present and resolved[key].outcome is None
+    ]
+
+
+def _stale(
+    columns: pa.Table, resolved: dict[Key, Resolution], present: set[Key], run_id: str
+) -> list[LeftOut]:
+    """Return decisions of this run that no longer fit the data; one that the data already follows is no such case."""
+    lost = {
+        vote.sample_id: (key, resolution.votes)
+        for key, resolution in resolved.items()
+        if key not in present
+        for vote in resolution.votes
+        if vote.run == run_id
+    }
+    wanted = pc.is_in(_as_text(columns["sample_id"]), value_set=pa.array(lost, pa.string()))
+    part = columns.filter(wanted)
+    now = {
+        s: (h, y) for s, h, y in zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
+    }
+    found = []
+    for sample_id, (key, votes) in lost.items():
+        content_hash, label = now.get(sample_id, ("", ""))
+        if content_hash == key.content_hash and label == resolved[key].label:
+            continue
+        why = "the sample is not in the data set"
+        if content_hash:
+            why = (
+                "the content has changed since"
+                if content_hash != key.content_hash
+                else f"the label has become {label!r} since"
+            )
+        found.append(_left_out(key, votes, why))
+    return found
+
+
+def _controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
+    """Return planted clean rows that somebody changed: a slip, or an error that the audit missed; a person may look."""
+    found = []
+    for key in ledger:
+        votes = tuple(row for row in ledger.standing(key).values() if row.run == run_id)
+        if key.control == "clean" and any(
+            row.label != key.given_label and row.decision != "unsure" for row in votes
+        ):
+            found.append(_left_out(key, votes, "a planted control, believed clean: look again"))
+    return found
+
+
+def _left_out(key: Key, votes: Sequence[Decision], why: str) -> LeftOut:
+    answers = "; ".join(f"{vote.reviewer}: {vote.new_label or vote.decision}" for vote in votes)
+    return LeftOut(votes[0].sample_id, key.given_label, why, answers)

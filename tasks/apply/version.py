@@ -1,0 +1,267 @@
+"""Versions of a data set, each a folder that is written once: `OUT/datasets/<name>/v0001/`.
+
+    dataset.parquet    canonical data, the layout of the run's own
+    changes.parquet    what differs from the parent version, and which decisions say so
+    version.json       the lineage: parent, source, run, decisions, rule
+    gain.json          what the corrections were worth, where it was measured
+
+A version never changes again. Version 0 of a data set, and every version that new source data begins, holds
+the source as the audit saw it; a correction is a new version whose parent is the one that it corrects; going
+back is a new version as well. The *state* of a version is a digest of its samples, their contents and labels,
+in order: equal states are equal data sets.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.apply.plan import KEY_COLUMNS, Change, Plan
+from tasks.errors import InputError
+from tasks.records import Dataset, Record
+from tasks.storage import ROWS_PER_GROUP, read_json, table_writer, write_json, write_table
+
+Kind = Literal["source", "corrected", "restored"]
+
+CHANGES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("content_hash", pa.string()),
+        ("change", pa.string()),
+        ("old_label", pa.string()),
+        ("new_label", pa.string()),
+        ("reviewers", pa.list_(pa.string())),
+        ("decisions", pa.list_(pa.int64())),
+    ]
+)
+
+
+class Version(Record):
+    """One version of a data set and where it comes from."""
+
+    name: str
+    number: int
+    kind: Kind
+    parent: int | None
+    created: str
+    state: str
+    rows: int
+    classes: tuple[str, ...]
+    source_uri: str
+    source_digest: str
+    run: str | None = None
+    rule: str | None = None
+    decisions: tuple[int, ...] = ()
+    relabeled: int = 0
+    dropped: int = 0
+    restored_from: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The version's folder name."""
+        return f"v{self.number:04d}"
+
+
+def versions(out: Path, name: str) -> list[Version]:
+    """Return the versions of a data set, oldest first."""
+    found = sorted((out / "datasets" / name).glob("v[0-9]*/version.json"))
+    return [Version.model_validate(read_json(path)) for path in found]
+
+
+def folder_of(out: Path, version: Version) -> Path:
+    """Return where a version lies."""
+    return out / "datasets" / version.name / version.label
+
+
+def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
+    """Return a version by number, `v0002`, `name/v0002`, or its folder.
+
+    Raises:
+        InputError: There is no such version, or several data sets have one.
+    """
+    path = Path(wanted)
+    if (path / "version.json").is_file():
+        return Version.model_validate(read_json(path / "version.json"))
+    if "/" in wanted:
+        name, _, wanted = wanted.rpartition("/")
+    root = out / "datasets"
+    names = [name] if name else sorted(p.name for p in root.glob("*") if any(p.glob("v[0-9]*/version.json")))
+    if len(names) != 1:
+        what = f"{len(names)} data sets have versions" if names else "no data set has versions"
+        fix = f"write {names[0]}/{wanted}" if names else "labelsweep apply makes one"
+        raise InputError(what, where=str(root), fix=fix)
+    digits = wanted.removeprefix("v")
+    found = [v for v in versions(out, names[0]) if digits.isdecimal() and v.number == int(digits)]
+    if not found:
+        known = ", ".join(v.label for v in versions(out, names[0])) or "none"
+        raise InputError(f"no version {wanted!r}", where=str(root / names[0]), fix=f"there are: {known}")
+    return found[0]
+
+
+def name_of(out: Path, dataset: Dataset) -> str:
+    """Return the name under which versions of a data set are kept.
+
+    A run on a version goes on with its data set. Two sources of the same name are told apart by their
+    address.
+    """
+    parts = Path(dataset.uri).parts
+    if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
+        return parts[-3]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.name).strip("-.") or "data"
+    first = next(iter(versions(out, name)), None)
+    if first is None or first.source_uri == dataset.uri:
+        return name
+    return f"{name}-{hashlib.sha256(dataset.uri.encode()).hexdigest()[:6]}"
+
+
+def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
+    """Yield the data set with the plan's changes, part by part.
+
+    Args:
+        source: Canonical `dataset.parquet`.
+        plan: What changes.
+    """
+    drops = pa.array([c.sample_id for c in plan.changes if c.new_label is None], pa.string())
+    with pq.ParquetFile(source) as file:
+        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
+            table = pa.table(batch)
+            ids = table["sample_id"].cast(pa.string())
+            known = [plan.by_sample.get(sample_id) for sample_id in ids.to_pylist()]
+            if any(known):
+                labels = table["label"].cast(pa.string()).to_pylist()
+                new = [y if c is None else c.new_label for c, y in zip(known, labels, strict=True)]
+                index = table.schema.get_field_index("label")
+                table = table.set_column(
+                    index, table.schema.field("label"), pa.array(new, pa.string()).cast(table["label"].type)
+                )
+                table = table.filter(pc.invert(pc.is_in(ids, value_set=drops)))
+            yield table
+
+
+def state_of(tables: Iterator[pa.Table]) -> tuple[str, int]:
+    """Return the digest of a data set's samples, contents and labels, and how many samples there are."""
+    digest, rows = hashlib.sha256(), 0
+    for table in tables:
+        columns = [table[name].cast(pa.string()).to_pylist() for name in KEY_COLUMNS]
+        for row in zip(*columns, strict=True):
+            digest.update("\0".join(value or "" for value in row).encode() + b"\n")
+        rows += table.num_rows
+    return digest.hexdigest(), rows
+
+
+def key_tables(source: Path) -> Iterator[pa.Table]:
+    """Yield the columns that make up the state of a data set, part by part."""
+    with pq.ParquetFile(source) as file:
+        for batch in file.iter_batches(columns=list(KEY_COLUMNS)):
+            yield pa.table(batch)
+
+
+def write_version(out: Path, version: Version, write_data: Callable[[Path], None], changes: pa.Table) -> Path:
+    """Publish a version: the folder appears under its name when all of it is written.
+
+    Args:
+        out: The output folder.
+        version: Its lineage.
+        write_data: Writes the data set to the path that it is given.
+        changes: What differs from the parent.
+
+    Raises:
+        InputError: Somebody else has just written a version of this number.
+    """
+    final = folder_of(out, version)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(final) as folder:
+        write_data(folder / "dataset.parquet")
+        write_table(changes, folder / "changes.parquet")
+        write_json(version.model_dump(mode="json"), folder / "version.json")
+        try:
+            folder.rename(final)
+        except OSError as error:
+            raise InputError(
+                "somebody has just written this version", where=str(final), fix="try again"
+            ) from error
+    _name_latest(final)
+    return final
+
+
+@contextmanager
+def _temporary(final: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name_latest(final: Path) -> None:
+    link = final.parent / f".latest.{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(final.name)
+    link.replace(final.parent / "latest")
+
+
+def share_file(source: Path) -> Callable[[Path], None]:
+    """Return a writer that links an unchanging file instead of copying it, where the file system can."""
+
+    def write(target: Path) -> None:
+        try:
+            target.hardlink_to(source.resolve())
+        except OSError:
+            shutil.copyfile(source, target)
+
+    return write
+
+
+def write_tables(tables: Iterator[pa.Table], schema: pa.Schema, target: Path) -> None:
+    """Write a data set part by part, in row groups of the usual size."""
+    with table_writer(target, schema) as writer:
+        for table in tables:
+            if table.num_rows:
+                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
+    """Return changes as a table of the layout of `changes.parquet`."""
+    rows = [
+        {
+            "sample_id": c.sample_id,
+            "content_hash": c.content_hash,
+            "change": c.kind,
+            "old_label": c.old_label,
+            "new_label": c.new_label,
+            "reviewers": list(c.reviewers),
+            "decisions": list(c.decisions),
+        }
+        for c in changes
+    ]
+    return pa.Table.from_pylist(rows, schema=CHANGES)
+
+
+def now() -> str:
+    """Return the time as versions record it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def next_number(found: list[Version]) -> int:
+    """Return the number of the next version.
+
+    >>> next_number([])
+    0
+    """
+    return max((version.number for version in found), default=-1) + 1
+
+
+def as_lines(version: Version) -> dict[str, Any]:
+    """Return a version's lineage without what only programs need."""
+    return version.model_dump(mode="json", exclude={"decisions", "state", "source_digest"}, exclude_none=True)

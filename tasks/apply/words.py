@@ -1,0 +1,111 @@
+"""A plan and a gain in words, as the command prints them and the Prefect UI shows them."""
+
+from collections.abc import Sequence
+
+from tasks.apply.gain import Gain, Measure
+from tasks.apply.plan import RULES, Plan
+
+# A screen of lines; what does not fit is counted.
+_MOST = 12
+
+
+def plan_text(plan: Plan) -> str:
+    """Return what would change: counts, confusion given → new, drops, and what is left out.
+
+    Args:
+        plan: The plan.
+    """
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in plan.outcomes.items()) or "none"
+    lines = [f"Decisions: {outcomes}", f"Changes:   {len(plan.changes):,} samples", ""]
+    if plan.confusion:
+        pairs = [(f"{old} → {new}", f"{count:,}") for (old, new), count in plan.confusion.items()]
+        lines += ["Relabeled (given → new)", *_columns(pairs), ""]
+    if plan.dropped:
+        lines += ["Dropped", *_columns([(label, f"{count:,}") for label, count in plan.dropped.items()]), ""]
+    if plan.changes:
+        after = plan.after
+        counts = [
+            (label, f"{plan.before.get(label, 0):,}", "→", f"{after[label]:,}")
+            for label in sorted(after)
+            if plan.before.get(label, 0) != after[label]
+        ]
+        lines += ["Samples of each class", *(_columns(counts) or ["  as before"]), ""]
+    if plan.left_out:
+        left = [
+            (each.sample_id, f"given {each.given_label}", each.why, each.answers) for each in plan.left_out
+        ]
+        lines += [f"Left out: {len(left):,}", *_columns(left), ""]
+    lines.append(f"Rule for several reviewers: {RULES[plan.rule]}.")
+    return "\n".join(lines) + "\n"
+
+
+def gain_text(gain: Gain) -> str:
+    """Return what the corrections were worth.
+
+    Args:
+        gain: The measured gain.
+    """
+    classes = [
+        (one.label, f"{one.samples:,}", _points(one.accuracy), f"{-one.log_loss.gain:+.3f} nats")
+        for one in gain.classes
+    ]
+    lines = [
+        f"Refitted with and without the corrections, {gain.folds} folds, seed {gain.seed}.",
+        f"Judged out of fold on {gain.samples:,} {gain.basis}.",
+        "",
+        f"  accuracy  {_percent(gain.accuracy)}",
+        f"  log-loss  {_nats(gain.log_loss)}",
+        "",
+        "By class: samples, accuracy in points (95 % interval), log-loss",
+        *_columns(classes),
+    ]
+    if gain.predicted is not None:
+        told = gain.predicted
+        share = f" ({told.came_true / told.nats:.0%} of it)".replace("%", " %") if told.nats > 0 else ""
+        predicted = (
+            f"{told.changes:,} changes were predicted to lower the evaluation loss by {told.nats:.4f} nats"
+        )
+        lines += [
+            "",
+            f"{predicted};",
+            f"{told.came_true:.4f} came true{share}, 95 % interval {told.low:.4f} to {told.high:.4f}.",
+        ]
+    if gain.wrong_before is not None:
+        lines += [
+            "",
+            f"Against the truth: {gain.wrong_before:,} wrong labels before, {gain.wrong_after:,} after.",
+        ]
+    if not gain.converged:
+        lines += ["", "Not every fit converged: take these figures with care."]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(measure: Measure) -> str:
+    """Write an accuracy in percent, its gain in points.
+
+    >>> _percent(Measure(before=0.9, after=0.95, gain=0.05, low=0.02, high=0.08))
+    '90.0 % → 95.0 %, +5.0 points (95 % interval +2.0 to +8.0)'
+    """
+    before, after, gain, low, high = (100 * value for value in measure.model_dump().values())
+    return f"{before:.1f} % → {after:.1f} %, {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+
+
+def _points(measure: Measure) -> str:
+    gain, low, high = (100 * value for value in (measure.gain, measure.low, measure.high))
+    return f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _nats(measure: Measure) -> str:
+    fall = f"{-measure.gain:+.4f} nats (95 % interval {-measure.high:+.4f} to {-measure.low:+.4f})"
+    return f"{measure.before:.4f} → {measure.after:.4f}, {fall}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align rows, at most a screen of them."""
+    shown = rows[:_MOST]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    return lines + ([f"  and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else [])
