@@ -7,19 +7,20 @@ from pathlib import Path
 
 from prefect import State, flow
 from prefect.states import Failed
-from tasks.validate.step import validate
 
 from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import fit_and_attribute, steps_of
 from flows.progress import progress, step
 from flows.run import run_folder
-from tasks.errors import LabelsweepError
+from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.step import ingest
 from tasks.queue.step import queue
-from tasks.records import Record
+from tasks.records import Dataset, Record, Validation
 from tasks.report.step import report
+from tasks.storage import read_json
+from tasks.validate.step import validate
 
 
 class Cleaned(Record):
@@ -41,7 +42,15 @@ class Cleaned(Record):
             f"({self.flagged / max(self.samples, 1):.1%}), "
             f"{self.queued:,} queued, {self.quarantined:,} in quarantine"
         )
-        return f"{counts}\nqueue:  {self.queue}\nreport: {self.report}\n"
+        return "\n".join([counts, *self._quality(), f"queue:  {self.queue}", f"report: {self.report}", ""])
+
+    def _quality(self) -> list[str]:
+        """Say how good the queue is, where the truth is known."""
+        quality = read_json(self.summary).get("quality")
+        if not quality:
+            return []
+        found = f"average precision {quality['average_precision']:.3f}, F1 {quality['f1']:.3f}"
+        return [f"against the truth: {found}, suggested label right for {quality['suggested_right']:.1%}"]
 
 
 @flow(name="clean-labels", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")
@@ -64,15 +73,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     options = parameters.audit_options()
     with progress("clean-labels-progress", 5 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
-        validation = step(
-            validate,
-            dataset,
-            folder,
-            folds=options.folds,
-            tolerance=parameters.tolerance,
-            expectations=parameters.expectations,
-            data_docs=parameters.data_docs,
-        )
+        validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
         fitted = fit_and_attribute(dataset, folder, options)
         scores = step(flag, dataset, fitted.scores, folder, options)
@@ -97,3 +98,21 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
         flagged=queued.flagged,
         queued=queued.rows,
     )
+
+
+def _validated(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Validation:
+    """Validate the data; where they fail, write the report that says why before giving up."""
+    try:
+        return step(
+            validate,
+            dataset,
+            folder,
+            folds=parameters.folds,
+            tolerance=parameters.tolerance,
+            expectations=parameters.expectations,
+            data_docs=parameters.data_docs,
+        )
+    except ValidationFailed as error:
+        page = step(report, folder)
+        fix = f"{error.fix}; " if error.fix else ""
+        raise ValidationFailed(error.what, where=error.where, fix=f"{fix}see {page.html}") from error

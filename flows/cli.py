@@ -18,6 +18,10 @@ BENCHMARKS = {
 }
 
 
+class Interrupted(Exception):  # noqa: N818 (not an error)
+    """Ctrl-C, with how to go on."""
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
     sys.exit(run(sys.argv[1:]))
@@ -37,12 +41,13 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         format_message = getattr(error, "format_message", error.__str__)
         return _say("error: " + " ".join(format_message().split()), 2)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _say("; ".join(["interrupted", *getattr(error, "__notes__", [])]), INTERRUPTED)
+    except Interrupted as stop:
+        return _say(str(stop), INTERRUPTED)
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to say it to
         return 1
-    return code if isinstance(code, int) else 0
+    # typer turns Ctrl-C outside a run into this code, and says nothing.
+    return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:
@@ -114,13 +119,38 @@ def clean(
     from flows.local import run_clean  # noqa: PLC0415
 
     parameters = from_command_line(values, config)
-    with chosen(quiet=quiet) as watcher:
-        cleaned = run_clean(parameters, watcher)
+    try:
+        with chosen(quiet=quiet) as watcher:
+            cleaned = run_clean(parameters, watcher)
+    except KeyboardInterrupt as error:
+        raise Interrupted("; ".join(["interrupted", *getattr(error, "__notes__", [])])) from error
     sys.stdout.write(cleaned.summary.read_text(encoding="utf-8") if json else cleaned.headline())
 
 
-def synthesize() -> None:
+def synthesize(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="file to write: .parquet or .csv")],
+    *,
+    rows: Annotated[int, typer.Option(metavar="N", help="samples")] = 10_000,
+    dimension: Annotated[int, typer.Option(metavar="N", help="features")] = 2,
+    mean_0: Annotated[str, typer.Option(metavar="A,B,…", help="mean of class 0 (default: zeros)")] = "",
+    mean_1: Annotated[str, typer.Option(metavar="A,B,…", help="mean of class 1 (default: ones)")] = "",
+    sigma: Annotated[float, typer.Option(metavar="X", help="standard deviation around the means")] = 0.2,
+    flips: Annotated[float, typer.Option(metavar="X", help="share of the labels that are exchanged")] = 0.05,
+    seed: Annotated[int, typer.Option(metavar="N", help="seed of all that is drawn")] = 0,
+) -> None:
     """Write the two-Gaussian data set of the theory, with planted errors."""
+    from tasks.synthesize import synthesize as write  # noqa: PLC0415
+
+    means = {"mean_0": _numbers("--mean-0", mean_0), "mean_1": _numbers("--mean-1", mean_1)}
+    path = write(out, rows=rows, dimension=dimension, sigma=sigma, flips=flips, seed=seed, **means)
+    sys.stdout.write(f"{path}\n")
+
+
+def _numbers(option: str, text: str) -> list[float] | None:
+    try:
+        return [float(part) for part in text.split(",")] if text else None
+    except ValueError as error:
+        raise InputError(f"not numbers: '{text}'", where=option, fix="write them as 0,0.5,1") from error
 
 
 def runs(

@@ -63,7 +63,7 @@ class CleanParameters(AuditOptions):
     trusted: Column = Field(None, description="boolean column: this label has been verified")
     truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
     name: Column = Field(
-        None, description="name of the data set in run ids and in the report (default: from the source)"
+        None, description="name of the data set in run ids and lists (default: from the source)"
     )
     expectations: File = Field(
         None, description="YAML or JSON file of your own Great Expectations expectations"
@@ -101,7 +101,7 @@ class CleanParameters(AuditOptions):
     def replayable(self) -> str:
         """Return the parameters as YAML that replays the run from any working directory."""
         values = self.model_dump(mode="json", exclude={"resume"})
-        values |= {"source": absolute(self.source), "out": str(self.out.absolute())}
+        values = {"source": absolute(values.pop("source"))} | values | {"out": str(self.out.absolute())}
         if self.expectations is not None:
             values["expectations"] = str(self.expectations.absolute())
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

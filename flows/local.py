@@ -1,6 +1,7 @@
 """A cleaning run in this process: Prefect's settings, its temporary server, and the flow."""
 
 import atexit
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from flows.config import CleanParameters
 from flows.console import Quiet
+from flows.run import new_run_id
 from tasks.errors import LabelsweepError
+from tasks.storage import discard_run, open_run
 
 if TYPE_CHECKING:
     from flows.clean import Cleaned
@@ -34,11 +37,14 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     Raises:
         LabelsweepError: What went wrong, in one line.
     """
+    _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
+    gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
     with _prefect() as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
+        gc.enable()
         wait_for_server()
         token = display.set(watcher)
         try:
@@ -48,6 +54,18 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     if not isinstance(cleaned, Cleaned):
         raise TypeError(f"the flow ended without a result: {cleaned}")
     return cleaned
+
+
+def _look_ahead(parameters: CleanParameters) -> None:
+    """Find at once what needs no run to be found: nothing to read, or nowhere to write.
+
+    Raises:
+        InputError: One of the two.
+    """
+    from tasks.ingest.source import locate  # noqa: PLC0415
+
+    locate(parameters.records_source().uri)
+    discard_run(open_run(parameters.out, new_run_id(parameters)))
 
 
 @contextmanager
@@ -66,7 +84,8 @@ def _prefect() -> Iterator[Callable[[], None]]:
 
     settings = get_current_settings()
     if settings.api.url:
-        yield _check_server
+        _check_server()
+        yield lambda: None
         return
 
     from flows.server import TemporaryServer  # noqa: PLC0415

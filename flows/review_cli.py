@@ -19,7 +19,7 @@ TOKEN_VARIABLE = "LABELSWEEP_REVIEW_TOKEN"  # noqa: S105 (the name of a variable
 
 Run = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="id or folder of a run (default: the newest)", show_default=False),
+    typer.Argument(metavar="RUN", help="id or folder of a run (default: the newest)", show_default=False),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder of the results")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on standard output")]

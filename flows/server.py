@@ -21,13 +21,14 @@ from tasks.errors import LabelsweepError
 # A new database is migrated first: 9 s on two cores when nothing else runs, several times that beside other
 # work.
 STARTUP_SECONDS = 120
-# Prefect's own names for a server without the UI and without the services that only a lasting server needs.
+# Prefect's own names for a server without the UI and without the services that only a lasting server needs; its
+# errors go to the log that `wait` reads, whatever the terminal shows.
 _EPHEMERAL = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
     "PREFECT_SERVER_UI_ENABLED": "0",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
 }
-
 # The working folder stays off the module path (-P): what lies there must not be imported by chance.
 _LAUNCH = "import sys; sys.path.append(sys.argv[1]); from flows.server import serve; serve(int(sys.argv[2]))"
 
@@ -72,8 +73,8 @@ class TemporaryServer:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=1)
             self._log.seek(0)
-            lines = self._log.read().decode(errors="replace").split("\n")
-            reason = next((line.strip() for line in reversed(lines) if line.strip()), str(error))
+            lines = self._log.read().decode(errors="replace").splitlines()
+            reason = next((line.strip() for line in reversed(lines) if "Error" in line), str(error))
             raise LabelsweepError(
                 f"Prefect's server did not start ({reason[:200]})",
                 where=str(self._home),
