@@ -8,7 +8,7 @@ field, NA, NaN and NULL are missing values.
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -48,7 +48,7 @@ class DelimitedReader:
     def place(self, row: int) -> str:
         """Return the line on which the row begins: quoted line breaks make it differ from its number."""
         lines = _lines(self.part, self.delimiter)
-        next(lines)
+        next(lines, None)
         return next(
             (f"line {line}" for index, (line, _) in enumerate(lines) if index == row), f"row {row + 1}"
         )
@@ -72,7 +72,7 @@ def open_delimited(part: Part, as_text: frozenset[str]) -> DelimitedReader:
 def _delimiter(part: Part, head: bytes) -> str:
     """Return the delimiter: a CSV file without a comma in its header may have semicolons or tabs."""
     header = head.split(b"\n", 1)[0].decode(errors="replace")
-    if ".tsv" in part.path.lower().rsplit("/", 1)[-1]:
+    if part.path.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
     return next((mark for mark in ",;\t" if mark in header), ",")
 
@@ -118,7 +118,7 @@ def _settle_types(part: Part, delimiter: str, names: list[str], as_text: frozens
                 seen[index] = seen[index] or column.null_count < len(column)
             last = batch if batch.num_rows else last
     if last is not None and "\n" in (last.column(len(names) - 1)[-1].as_py() or ""):
-        _check_quotes(part, delimiter)
+        _check_quotes(part)
     return [
         _WIDENING[level[index]] if seen[index] or name in as_text else pa.null()
         for index, name in enumerate(names)
@@ -157,7 +157,7 @@ def _explained(part: Part, delimiter: str) -> Iterator[None]:
 def _check_rows(part: Part, delimiter: str) -> None:
     """Raise InputError at the first row whose number of fields is not the header's."""
     lines = _lines(part, delimiter)
-    _, header = next(lines)
+    _, header = next(lines, (1, []))
     for line, row in lines:
         if len(row) != len(header):
             found = "1 field" if len(row) == 1 else f"{len(row)} fields"
@@ -168,26 +168,30 @@ def _check_rows(part: Part, delimiter: str) -> None:
             )
 
 
-def _check_quotes(part: Part, delimiter: str) -> None:
+def _check_quotes(part: Part) -> None:
     """Raise InputError when a quote is never closed: everything after it would silently become one value."""
-    line = 1
-    try:
-        for line, _ in _lines(part, delimiter):  # noqa: B007 (the last value is what the message needs)
-            pass
-    except csv.Error as error:
+    with open_text(part) as file:
+        inside, line, opened = False, 0, 1
+        for line, text in enumerate(file, start=1):
+            # Inside a quoted value a doubled quote closes and opens again, so counting is enough.
+            if text.count(b'"') % 2:
+                inside, opened = not inside, line
+    if inside:
         raise InputError(
-            f"a quote that opens after line {line} is never closed",
-            where=part.shown,
-            fix="close or remove it",
-        ) from error
+            f"a quote that opens in line {opened} is never closed", where=part.shown, fix="close or remove it"
+        )
 
 
 def _lines(part: Part, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the line it begins on; slow and exact, for messages."""
+    """Yield each row that is not blank with the line it begins on; slow and exact, for messages.
+
+    A field longer than the standard library reads ends it: the message then does without a line.
+    """
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader = csv.reader(text, delimiter=delimiter)
         begins = 1
-        for row in reader:
-            if row:
-                yield begins, row
-            begins = reader.line_num + 1
+        with suppress(csv.Error):
+            for row in reader:
+                if row:
+                    yield begins, row
+                begins = reader.line_num + 1

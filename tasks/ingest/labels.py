@@ -41,6 +41,7 @@ class LabelSurvey:
         for item in pc.value_counts(text.drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
         if len(self.counts) > _MOST_CLASSES:
+            self._check_not_measured()
             raise InputError(
                 f"column '{self.column}' has more than {_MOST_CLASSES:,} different labels",
                 where=self.where,

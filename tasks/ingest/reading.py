@@ -22,6 +22,10 @@ _KNOWN_BYTES = {
     b"SQLite format 3": "SQLite",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
+    b"version https://git-lfs": "a Git LFS pointer: fetch the file with git lfs pull",
+    b"<!DOCTYPE": "a web page",
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
 }
 
 

@@ -111,10 +111,9 @@ def locate(uri: str) -> list[Part]:
         return [Part(LocalFileSystem(), str(sample), uri)]
     filesystem, path = _filesystem(uri)
     with access(uri):
-        if filesystem.isdir(path):
+        # Not `exists` or `isdir`: they call a fault of the network "not there".
+        if filesystem.info(path)["type"] == "directory":
             return _parts_of_folder(filesystem, path, uri)
-        if not filesystem.exists(path):
-            raise InputError("no such file or folder", where=uri, fix="check the path")
     if kind_of(path) is None:
         suffix = PurePosixPath(_plain_path(path)).suffix
         named = (
@@ -168,8 +167,8 @@ def access(where: str) -> Iterator[None]:
     """Turn what only the user can put right about reaching a file into InputError; what may pass stays."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=where, fix="check the path") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError("no such file or folder", where=where, fix="check the path") from error
     except PermissionError as error:
         raise InputError(
             "cannot be read: permission denied",

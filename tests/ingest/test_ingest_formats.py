@@ -199,6 +199,27 @@ def test_json_columns_that_appear_late_are_read(tmp_path):
     assert np.isnan(features[:-1, 1]).all()
 
 
+def test_json_nulls_and_nested_values_are_read(tmp_path):
+    lines = [
+        {"x": None, "none": None, "v": [], "meta": {"a": 1}, "label": "a"},
+        {"x": 2, "none": None, "v": [1.5], "meta": {"b": None}, "label": "b"},
+    ]
+    path = tmp_path / "n.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    dataset = ingest(Source(uri=str(path)), tmp_path / "run")
+    assert dataset.feature_names == ("x",)
+    table = pq.read_table(dataset.path)
+    assert table["meta"].to_pylist() == [{"a": 1, "b": None}, {"a": None, "b": None}]
+    assert table["v"].to_pylist() == [[], [1.5]]
+
+
+def test_quoted_line_breaks_and_quotes_are_part_of_the_value(tmp_path):
+    path = tmp_path / "q.csv"
+    path.write_text('x,label,note\n1,a,"two\nlines"\n2,b,"a ""quoted"" word\n"\n')
+    table = pq.read_table(ingest(Source(uri=str(path)), tmp_path / "run").path)
+    assert table["note"].to_pylist() == ["two\nlines", 'a "quoted" word\n']
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv_with_another_separator_is_read(separator, tmp_path):
     path = tmp_path / "s.csv"

@@ -8,11 +8,13 @@ import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from tasks.errors import InputError
@@ -141,6 +143,8 @@ def test_a_file_of_nothing_but_white_space_is_called_empty(name, content, tmp_pa
         ("m.feather", b"PAR1....", "it looks like Parquet"),
         ("m.feather", b"FEA1....", "Feather version 1"),
         ("m.jsonl", b"\x89PNG\r\n\x1a\n", "it looks like a PNG image"),
+        ("m.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        ("m.csv", b"<!DOCTYPE html><title>Sign in</title>", "it looks like a web page"),
         ("m.jsonl", b'[{"a": 1}]', "a JSON array, not JSON Lines"),
     ],
 )
@@ -209,7 +213,9 @@ def test_a_ragged_row_far_down_a_compressed_file_is_found(tmp_path, run):
 
 
 def test_a_quote_that_is_never_closed_does_not_swallow_rows(tmp_path, run):
-    assert "never closed" in refused(write(tmp_path / "q.csv", 'x,label\n1,a\n2,"b\n3,a\n4,b\n'), run)
+    assert "a quote that opens in line 3 is never closed" in refused(
+        write(tmp_path / "q.csv", 'x,label\n1,a\n2,"b\n3,a\n4,b\n'), run
+    )
 
 
 def test_text_that_is_not_utf8_is_named_with_line_and_position(tmp_path, run):
@@ -315,6 +321,33 @@ def test_a_damaged_part_is_named(tmp_path, run):
     assert "2.parquet: the file is empty" in refused(data, run)
 
 
+def test_a_field_too_long_to_read_is_an_error_of_the_file(tmp_path, run):
+    text = 'x,note,label\n1,"' + "n" * (20 * 2**20) + '",a\n2,short,b\n'
+    line = refused(write(tmp_path / "long.csv", text), run)
+    assert "long.csv" in line
+
+
+def test_a_very_long_field_does_not_hide_which_row_is_wrong(tmp_path, run):
+    text = 'k,x,note,label\n1,2,"' + "n" * 200_000 + '",a\n1,3,short,b\n'
+    assert "id '1'" in refused(write(tmp_path / "long.csv", text), run, id="k")
+
+
+@pytest.mark.parametrize("name", ["cats.csv", "cats.parquet", "cats.jsonl", "cats.arrow"])
+@pytest.mark.parametrize("faulty", ["info", "_open"])
+def test_a_fault_of_the_network_is_not_blamed_on_the_user(name, faulty, run):
+    def reset(*_: object, **__: object):
+        raise ConnectionResetError("connection reset by peer")
+
+    there = {"info": lambda _self, path, **_: {"name": path, "size": 18, "type": "file"}}
+    flaky = type(
+        "Flaky", (MemoryFileSystem,), {"protocol": "flaky", "cachable": False, **there, faulty: reset}
+    )
+    fsspec.register_implementation("flaky", flaky, clobber=True)
+    with pytest.raises(ConnectionResetError):
+        ingest(Source(uri=f"flaky://{name}"), run)
+    assert not run.exists()
+
+
 # Labels
 
 
@@ -337,6 +370,18 @@ def test_a_header_without_rows_is_said(tmp_path, run):
     assert "no rows" in refused(
         parquet(tmp_path / "c.parquet", x=pa.array([], pa.int64()), label=pa.array([], "string")), run
     )
+
+
+def test_very_many_measured_quantities_are_named_as_such(tmp_path, run):
+    path = parquet(
+        tmp_path / "m.parquet", x=np.zeros(150_000), label=np.random.default_rng(0).random(150_000)
+    )
+    assert "measured quantities" in refused(path, run)
+
+
+def test_free_text_is_not_a_class(tmp_path, run):
+    path = parquet(tmp_path / "m.parquet", x=np.zeros(150_000), label=[f"text {i}" for i in range(150_000)])
+    assert "more than 100,000 different labels" in refused(path, run)
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.parquet"])
