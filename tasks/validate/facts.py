@@ -86,11 +86,11 @@ def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
     labels = np.empty(dataset.rows, np.int32)
     ids = np.empty(dataset.rows, np.uint64)
     contents = np.empty(dataset.rows, np.uint64)
-    for start, table in parts(dataset.path, ["sample_id", "label", "content_hash"]):
-        stop = start + table.num_rows
-        labels[start:stop] = _codes(table.column("label"), classes)
-        ids[start:stop] = _fingerprints(table.column("sample_id"))
-        contents[start:stop] = _fingerprints(table.column("content_hash"))
+    for start, batch in parts(dataset.path, ["sample_id", "label", "content_hash"]):
+        stop = start + batch.num_rows
+        labels[start:stop] = _codes(batch.column("label"), classes)
+        ids[start:stop] = _fingerprints(batch.column("sample_id"))
+        contents[start:stop] = _fingerprints(batch.column("content_hash"))
     repeated = _repeated_ids(dataset.path, ids)
     return Facts(labels, ids, contents, _nonfinite(dataset, progress), repeated)
 
@@ -116,15 +116,15 @@ def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32],
     return others, int(pairs.duplicated().sum())
 
 
-def _codes(labels: pa.ChunkedArray, classes: pa.Array) -> NDArray[np.int32]:
+def _codes(labels: pa.Array, classes: pa.Array) -> NDArray[np.int32]:
     index = pc.index_in(labels, value_set=classes)
     known = pc.fill_null(index, UNKNOWN).to_numpy()
-    return np.where(labels.is_null().to_numpy(), MISSING, known).astype(np.int32)
+    return np.where(labels.is_null().to_numpy(zero_copy_only=False), MISSING, known).astype(np.int32)
 
 
-def _fingerprints(text: pa.ChunkedArray, key: str = _KEY) -> NDArray[np.uint64]:
-    values = text.to_numpy()
-    hashes: NDArray[np.uint64] = pd.util.hash_array(values.astype(object), hash_key=key, categorize=False)
+def _fingerprints(text: pa.Array, key: str = _KEY) -> NDArray[np.uint64]:
+    values = text.to_numpy(zero_copy_only=False)
+    hashes: NDArray[np.uint64] = pd.util.hash_array(values, hash_key=key, categorize=False)
     return hashes
 
 
@@ -141,7 +141,7 @@ def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
     if not len(suspected):
         return {}
     text = [row["sample_id"] for row in cells(path, ["sample_id"], suspected.tolist())]
-    ids[suspected] = _fingerprints(pa.chunked_array([pa.array(text, pa.string())]), _OTHER_KEY)
+    ids[suspected] = _fingerprints(pa.array(text, pa.string()), _OTHER_KEY)
     counts = Counter(text)
     repeated: dict[str, list[int]] = {name: [] for name in text if counts[name] > 1}
     for name, row in zip(text, suspected.tolist(), strict=True):
@@ -155,19 +155,17 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
     found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]] = []
     by_feature = np.zeros(width, np.int64)
     if width:
-        for start, table in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
-            for chunk in table.column("features").chunks:
-                matrix = _matrix(chunk, width)
-                bad = ~np.isfinite(matrix)
-                if bad.any():
-                    rows = np.flatnonzero(bad.any(axis=1))
-                    first = bad[rows].argmax(axis=1).astype(np.int32)
-                    count = bad[rows].sum(axis=1, dtype=np.int32)
-                    found.append((rows + start, first, matrix[rows, first], count))
-                    by_feature += bad.sum(axis=0)
-                start += len(chunk)  # noqa: PLW2901 (chunks follow each other inside a part)
+        for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
+            matrix = _matrix(batch.column("features"), width)
+            bad = ~np.isfinite(matrix)
+            if bad.any():
+                rows = np.flatnonzero(bad.any(axis=1))
+                first = bad[rows].argmax(axis=1).astype(np.int32)
+                count = bad[rows].sum(axis=1, dtype=np.int32)
+                found.append((rows + start, first, matrix[rows, first], count))
+                by_feature += bad.sum(axis=0)
             if progress is not None:
-                progress(start, dataset.rows)
+                progress(start + batch.num_rows, dataset.rows)
     if not found:
         found.append(
             (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
@@ -177,16 +175,6 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
 
 
 def _matrix(features: pa.FixedSizeListArray, width: int) -> NDArray[np.float32]:
-    """Return the features as `(rows, features)`, NaN where a number or a whole row is missing."""
-    valid = features.is_valid().to_numpy(zero_copy_only=False)
-    present: NDArray[np.float32] = (
-        (features if valid.all() else features.drop_null())
-        .flatten()
-        .to_numpy(zero_copy_only=False)
-        .reshape(-1, width)
-    )
-    if valid.all():
-        return present
-    matrix = np.full((len(features), width), np.nan, np.float32)
-    matrix[valid] = present
-    return matrix
+    """Return the features as `(rows, features)`, NaN where a number is missing."""
+    values: NDArray[np.float32] = features.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(-1, width)

@@ -115,7 +115,7 @@ def judge_rows(
     by_scope = {
         scope: [check for check in checks if check.scope == scope] for scope in ("columns", "table", "rows")
     }
-    head = next((table.slice(0, _HEAD_ROWS) for _, table in parts(dataset.path, columns, rows=1)), None)
+    head = next((batch for _, batch in parts(dataset.path, columns, rows=_HEAD_ROWS)), None)
     if head is not None:
         frame = _frame(head)
         frame[[name for name in pq.read_schema(dataset.path).names if name not in frame]] = None
@@ -125,8 +125,8 @@ def judge_rows(
     needed = _existing(columns, by_scope["rows"])
     bad = np.zeros(facts.rows, np.int32)
     bad[facts.nonfinite.rows] = facts.nonfinite.count
-    for start, table in parts(dataset.path, needed):
-        frame = _frame(table)
+    for start, batch in parts(dataset.path, needed):
+        frame = _frame(batch)
         frame[NONFINITE] = bad[start : start + len(frame)]
         _run(engine, frame, by_scope["rows"], findings, start)
         if progress is not None:
@@ -178,7 +178,7 @@ def _run(
 def _whole(dataset: Dataset, checks: Sequence[Check]) -> pd.DataFrame:
     """Return all rows of the columns that some checks name: what the user asks to compare across rows has to be there at once."""
     needed = sorted({column for check in checks for column in (*check.columns, *check.also_reads)})
-    frames = [_frame(table) for _, table in parts(dataset.path, needed)] if needed else []
+    frames = [_frame(batch) for _, batch in parts(dataset.path, needed)] if needed else []
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(index=pd.RangeIndex(dataset.rows))
 
 
@@ -187,8 +187,8 @@ def _existing(columns: list[str], checks: Sequence[Check]) -> list[str]:
     return [column for column in columns if column in wanted]
 
 
-def _frame(table: Any) -> pd.DataFrame:  # noqa: ANN401 (pyarrow is untyped)
-    return table.to_pandas(ignore_metadata=True)
+def _frame(batch: Any) -> pd.DataFrame:  # noqa: ANN401 (pyarrow is untyped)
+    return batch.to_pandas(ignore_metadata=True)
 
 
 def checked_columns(path: Path, payload: str) -> list[str]:

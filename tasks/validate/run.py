@@ -27,7 +27,7 @@ from tasks.validate.result import describe, write_data_docs, write_suite
 from tasks.validate.structure import require_layout, require_usable, required_columns
 from tasks.validate.verdict import Verdict, decide
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("labelsweep.validate")
 _STAMP = "labelsweep.validation"
 
 
@@ -110,8 +110,8 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, key: str, index: 
         _same_file(dataset.path, final)
     else:
         with atomic_path(final) as path:
-            write_kept(dataset.path, verdict.aside, {_STAMP: key}, path)
-            write_json(summary | {"digest": sha256_file(path)}, result)
+            digest = write_kept(dataset.path, verdict.aside, {_STAMP: key}, path)
+            write_json(summary | {"digest": digest}, result)
     return _record(dataset, folder, read_json(result), index)
 
 

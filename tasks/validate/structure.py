@@ -168,6 +168,6 @@ def _first_row(dataset: Dataset, facts: Facts, feature: int) -> int:
             return source_row(dataset.path, row)
         if count > 1:
             value = cell(dataset.path, "features", row)
-            if value is None or value[feature] is None or not np.isfinite(value[feature]):
+            if value[feature] is None or not np.isfinite(value[feature]):
                 return source_row(dataset.path, row)
     raise LookupError(feature)

@@ -24,9 +24,11 @@ def columns(rows: int = 60, *, features: int = 3, classes: int = 3, seed: int = 
     }
 
 
-def write(path: Path, data: dict[str, list], *, classes: int = 3, rows_per_group: int = 16, **changes: object) -> Dataset:
+def write(
+    path: Path, data: dict[str, list], *, classes: int = 3, rows_per_group: int = 16, **changes: object
+) -> Dataset:
     """Write columns as a canonical file and return its record."""
-    width = len(next(row for row in data["features"] if row is not None))
+    width = len(data["features"][0])
     known = {
         "sample_id": pa.string(),
         "label": pa.string(),
@@ -54,4 +56,8 @@ def write(path: Path, data: dict[str, list], *, classes: int = 3, rows_per_group
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return every file under a folder with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

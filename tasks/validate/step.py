@@ -1,0 +1,73 @@
+"""The validate step of the flow."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.errors import LabelsweepError
+from tasks.records import Dataset, Validation
+from tasks.steps import recorded
+from tasks.storage import read_json, sha256_file
+from tasks.validate import validate as validate_dataset
+
+
+def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
+    """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
+    error = state.data
+    return isinstance(error, OSError) and not isinstance(error, LabelsweepError)
+
+
+@task(
+    name="validate",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
+def validate(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    folds: int,
+    tolerance: float = 0.2,
+    expectations: Path | None = None,
+    data_docs: bool = False,
+) -> Validation:
+    """Set aside the rows that fail, or return what an earlier try found in the same data under the same options."""
+    inputs = {
+        "dataset": dataset,
+        "ingest": _ingested_from(folder),
+        "folds": folds,
+        "tolerance": tolerance,
+        "expectations": sha256_file(expectations)
+        if expectations is not None and expectations.is_file()
+        else "",
+        "data_docs": data_docs,
+    }
+    validation = recorded(
+        "validate",
+        folder,
+        Validation,
+        inputs,
+        lambda: validate_dataset(
+            dataset, folder, folds=folds, tolerance=tolerance, expectations=expectations, data_docs=data_docs
+        ),
+    )
+    _log(validation)
+    return validation
+
+
+def _ingested_from(folder: Path) -> str:
+    """Return the digest of what ingest read: a source that changed is validated anew, whatever column changed."""
+    record = folder / "steps" / "ingest.json"
+    return str(read_json(record)["inputs"]) if record.exists() else ""
+
+
+def _log(validation: Validation) -> None:
+    logger = get_run_logger()
+    for reason, rows in validation.reasons.items():
+        logger.info("set aside: %s (%d rows)", reason, rows)
+    if validation.data_docs is not None:
+        logger.info("Data Docs: %s", validation.data_docs)
