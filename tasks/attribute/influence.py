@@ -73,7 +73,8 @@ def _directional_derivative(
 ) -> tuple[Tensor, Tensor]:
     """Return logits and their derivative along a direction of theta, (b, K, C) each, in one pass."""
     logits, derivative = torch.func.jvp(lambda t: stack.logits(features, t), (theta,), (along,))[:2]
-    return logits, derivative
+    # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
+    return logits.double(), derivative.double()
 
 
 def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:

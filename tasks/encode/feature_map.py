@@ -19,6 +19,10 @@ from torch import Tensor
 # Directions of the kernel matrix with an eigenvalue below this share of the largest are rounding, not signal.
 EIGENVALUE_FLOOR = 1e-6
 
+# Kernel features have norm one, standardised features a norm of the square root of their number: this brings the two into the
+# range of the same regularisation.
+KERNEL_SCALE = 10.0
+
 # The eigendecomposition is cubic in the width: 1.5 s at 2,048 on two cores, and beyond it more than the
 # rotation saves.
 ROTATED_WIDTH = 2_048
@@ -73,8 +77,8 @@ class FeatureMap:
         """Return the same map in the basis of the principal components of `sample`, (n, d) raw features."""
         if self.width > ROTATED_WIDTH:
             return self
-        encoded = self(sample)
-        _, basis = torch.linalg.eigh(encoded.T @ encoded)
+        encoded = self(sample).double()
+        basis = torch.linalg.eigh(encoded.T @ encoded)[1].to(sample)
         return replace(self, projection=basis if self.projection is None else self.projection @ basis)
 
 
@@ -107,12 +111,13 @@ def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: f
         The map, or None where all landmarks coincide and there is no kernel to speak of.
     """
     chosen = standard(sample[:landmarks])
-    distances = squared_distances(chosen, chosen)
+    # In float64 whatever the features are: the projection divides by the square root of small eigenvalues.
+    distances = squared_distances(chosen.double(), chosen.double())
     positive = distances[distances > 0]
     if not len(positive):
         return None
     gamma = multiple / float(positive.median())
     values, vectors = torch.linalg.eigh(torch.exp(-gamma * distances))
     kept = values > EIGENVALUE_FLOOR * values[-1]
-    projection = vectors[:, kept] / values[kept].sqrt()
+    projection = (KERNEL_SCALE * vectors[:, kept] / values[kept].sqrt()).to(sample)
     return FeatureMap(f"kernel {multiple:g}", standard.mean, standard.scale, projection, chosen, gamma)

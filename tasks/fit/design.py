@@ -104,7 +104,7 @@ def make_design(
         InputError: `trusted` without verified samples, or with nothing else.
 
     >>> make_design(np.array([0, 0, 1, 1]), "crossfit", 2, seed=0).group.tolist()
-    [1, 0, 0, 1]
+    [0, 1, 0, 1]
     """
     generator = np.random.default_rng(seed)
     if evaluation == "holdout":

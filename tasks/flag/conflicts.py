@@ -17,6 +17,7 @@ def outvoted(content: Array, labels: Array) -> Array:
     Returns:
         (n,) bool.
 
+    >>> import numpy as np
     >>> outvoted(np.array(["a", "a", "a", "b", "b"]), np.array(["cat", "cat", "dog", "cat", "dog"])).tolist()
     [False, False, True, True, True]
     """

@@ -121,17 +121,19 @@ def _evidence(
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
     samples = read_samples(dataset, options.device)
     members = load_encoding(encoding, samples.features)
-    best = members[0]
-    theta = load_parameters(model.path, "theta", len(members), samples.features)[0]
-    ihvp = load_parameters(model.path, "ihvp", len(members), samples.features)[0]
+    # Every flagged sample needs a solve of its own here: the narrowest member gives it at the least cost.
+    number = min(range(len(members)), key=lambda m: members[m].feature_map.width)
+    member = members[number]
+    theta = load_parameters(model.path, "theta", len(members), samples.features)[number]
+    ihvp = load_parameters(model.path, "ihvp", len(members), samples.features)[number]
     design = samples.design(options)
-    stack = make_stacks(samples, design, members[:1], model.left_out)[0]
+    stack = make_stacks(samples, design, [member], model.left_out)[0]
     index = torch.from_numpy(order).to(samples.labels.device)
-    standardised = (samples.features - best.feature_map.mean) / best.feature_map.scale
+    standardised = (samples.features - member.feature_map.mean) / member.feature_map.scale
     close = nearest(standardised, index) if len(order) else Nearest(np.empty((0, 0), int), np.empty((0, 0)))
     hurt = harmed(stack, theta, index[:HARMED_ROWS]) if len(order) else {}
     top = index[:SALIENCY_ROWS]
-    gradients = saliency_of(best, samples, design, top, theta, ihvp).astype(np.float32)
+    gradients = saliency_of(member, samples, design, top, theta, ihvp).astype(np.float32)
     saliency_table = {
         "sample_id": table["sample_id"].take(pa.array(order[:SALIENCY_ROWS])),
         "saliency": pa.array(list(gradients), pa.list_(pa.float32())),

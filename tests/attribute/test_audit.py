@@ -1,0 +1,143 @@
+"""The audit finds planted errors, and its answer depends on data and seed alone."""
+
+import numpy as np
+import pytest
+import torch
+from problems import blobs, crossfit, fitted, stack_of
+from scipy.stats import spearmanr
+from sklearn.datasets import load_digits, load_wine
+from sklearn.metrics import average_precision_score
+
+from tasks.attribute import AuditOptions, audit
+from tasks.attribute.ihvp import solve_ihvp
+from tasks.attribute.influence import score_blocks
+from tasks.errors import InputError
+from tasks.fit import device
+
+
+def test_scores_do_not_depend_on_batch_size() -> None:
+    features, labels, _ = blobs()
+    results = []
+    for block_rows in (7, 64, 1_000):
+        stack = stack_of(features, labels, crossfit(labels), block_rows=block_rows)
+        theta = fitted(stack)
+        ihvp = solve_ihvp(stack, theta, "direct").vector
+        results.append(torch.cat([block.influence for block in score_blocks(stack, theta, ihvp)]))
+    assert torch.allclose(results[0], results[1], rtol=1e-8)
+    assert torch.allclose(results[0], results[2], rtol=1e-8)
+
+
+def test_scores_do_not_depend_on_row_order() -> None:
+    features, labels, _ = blobs()
+    design = crossfit(labels)
+    order = np.random.default_rng(1).permutation(len(labels))
+    results = []
+    for rows in (np.arange(len(labels)), order):
+        moved = type(design)(design.evaluation, design.group[torch.from_numpy(rows)], design.folds)
+        stack = stack_of(features[rows], labels[rows], moved)
+        theta = fitted(stack)
+        blocks = score_blocks(stack, theta, solve_ihvp(stack, theta, "direct").vector)
+        results.append(torch.cat([block.influence for block in blocks]))
+    assert torch.allclose(results[0][torch.from_numpy(order)], results[1], rtol=1e-7)
+
+
+def test_the_same_seed_gives_the_same_scores_bit_for_bit() -> None:
+    features, labels = load_wine(return_X_y=True)
+    first, second = audit(features, labels), audit(features, labels)
+    assert np.array_equal(first.score, second.score)
+    assert np.array_equal(first.influence, second.influence)
+
+
+def test_single_and_double_precision_give_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels, _ = blobs(n=400, flips=0.1)
+    monkeypatch.setattr(device, "DOUBLE_VALUES", 10**9)
+    double = audit(features, labels)
+    monkeypatch.setattr(device, "DOUBLE_VALUES", 0)
+    single = audit(features, labels)
+    assert double.members[0].start.dtype == torch.float64
+    assert single.members[0].start.dtype == torch.float32
+    # Samples on the threshold may fall to either side: at most one in a hundred.
+    assert (double.flagged != single.flagged).mean() < 0.01
+    assert spearmanr(double.score, single.score).statistic > 0.999
+
+
+@pytest.mark.parametrize("evaluation", ["crossfit", "holdout", "trusted"])
+def test_planted_errors_come_first_in_every_evaluation(evaluation: str) -> None:
+    features, truth = load_wine(return_X_y=True)
+    labels = truth.copy()
+    labels[::10] = (labels[::10] + 1) % 3
+    trusted = (labels == truth) & (np.arange(len(labels)) % 3 == 0)
+    options = AuditOptions(evaluation=evaluation)
+    result = audit(features, labels, options, trusted=trusted if evaluation == "trusted" else None)
+    assert np.isfinite(result.score).all()
+    assert average_precision_score(labels != truth, -result.score) > 0.9
+    assert result.converged
+
+
+def test_the_suggested_label_of_a_flagged_sample_is_another_one() -> None:
+    features, labels, _ = blobs(n=300)
+    result = audit(features, labels)
+    assert result.flagged.any()
+    assert (result.suggested != labels)[result.flagged].all()
+    assert (result.relabel_gain[result.flagged] > 0).mean() > 0.9
+
+
+def test_kernel_features_are_chosen_where_borders_curve_and_not_where_they_do_not() -> None:
+    features, labels = load_digits(return_X_y=True)
+    digits = audit(features[:600], labels[:600], AuditOptions(rounds=1))
+    assert digits.members[0].feature_map.name.startswith("kernel")
+    generator = np.random.default_rng(0)
+    straight = generator.normal(size=(500, 20))
+    sides = (straight @ generator.normal(size=20) + 0.3 * generator.normal(size=500) > 0).astype(int)
+    assert audit(straight, sides, AuditOptions(rounds=1)).members[0].feature_map.name == "raw"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda x, y: (np.where(np.arange(len(x))[:, None] == 3, np.nan, x), y), "row 3"),
+        (lambda x, y: (x, np.zeros_like(y)), "only one class"),
+        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, 9, y)), "fewer than 5 folds"),
+        (lambda x, y: (x, y + 0.5), "not classes"),
+        (lambda x, y: (x[:-1], y), "shape"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused_in_one_line(change: object, says: str) -> None:
+    features, labels, _ = blobs()
+    with pytest.raises(InputError, match=says) as caught:
+        audit(*change(features, labels))  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "classes"),
+    [
+        (np.arange(40.0)[:, None], 2),  # a single feature
+        (np.c_[np.arange(40.0), np.ones(40)], 2),  # a constant one beside it
+        (np.random.default_rng(0).normal(size=(30, 200)), 3),  # more parameters than samples
+        (np.repeat(np.eye(4), 10, axis=0), 4),  # many identical rows
+    ],
+)
+def test_awkward_shapes_give_finite_converged_scores(features: np.ndarray, classes: int) -> None:
+    labels = np.arange(len(features)) * classes // len(features)
+    result = audit(features, labels)
+    assert np.isfinite(result.score).all()
+    assert np.isfinite(result.influence).all()
+    assert result.converged
+
+
+def test_many_classes() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(200), 6)
+    features = generator.normal(size=(200, 16))[labels] * 3 + generator.normal(size=(1_200, 16))
+    given = labels.copy()
+    given[::40] = (given[::40] + 1) % 200
+    result = audit(features, given, AuditOptions(rounds=1))
+    assert average_precision_score(given != labels, -result.score) > 0.8
+
+
+def test_adamw_says_that_it_did_not_converge() -> None:
+    features, labels, _ = blobs()
+    result = audit(features, labels, AuditOptions(optimizer="adamw", rounds=1))
+    assert not result.converged
+    assert np.isfinite(result.score).all()
