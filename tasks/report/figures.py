@@ -112,7 +112,15 @@ def inline(figure: "Drawing", name: str, alt: str) -> Markup:
 
 
 def _own_ids(text: str, name: str) -> str:
-    """Drop the ids that nothing refers to, and give the others the name of their drawing."""
-    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', text))
-    text = re.sub(r' id="([\w-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
-    return re.sub(r'(href="|url\()#([\w-]+)', rf"\1#{name}-\2", text)
+    """Drop the ids that nothing refers to or that were there before, and give the others the name of their drawing."""
+    used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', text))
+
+    def own(match: re.Match[str]) -> str:
+        # Matplotlib's ids are hashes of what they name, so a second one names the same.
+        if match[1] not in used:
+            return ""
+        used.remove(match[1])
+        return f' id="{name}-{match[1]}"'
+
+    text = re.sub(r' id="([\w.-]+)"', own, text)
+    return re.sub(r'(href="|url\()#([\w.-]+)', rf"\1#{name}-\2", text)

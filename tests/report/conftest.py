@@ -36,10 +36,19 @@ class Labeled:
     shape: tuple[int, ...]
     images: list[bytes] | None = None
     synthetic: Synthetic | None = None
+    classes: tuple[str, ...] = tuple("0123456789")
+    columns: tuple[str, ...] = ()
 
     @property
     def ids(self) -> list[str]:
         return [f"{self.name}-{i:05d}" for i in range(len(self.given))]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.columns or tuple(f"x{i}" for i in range(self.features.shape[1]))
+
+    def labels(self, codes: np.ndarray) -> list[str]:
+        return [self.classes[code] for code in codes]
 
 
 @dataclass
@@ -113,7 +122,7 @@ def audit(data: Labeled) -> Audited:
     pairwise = gradients[worst] @ inverse @ gradients[held].T
     harms = [
         [
-            {"sample_id": data.ids[held[j]], "label": str(data.given[held[j]]), "influence": row[j]}
+            {"sample_id": data.ids[held[j]], "label": data.classes[data.given[held[j]]], "influence": row[j]}
             for j in np.argsort(row)[:3]
         ]
         for row in pairwise
@@ -146,8 +155,8 @@ def write_run(folder: Path, data: Labeled) -> Path:
     suggested = np.where(margin < 0, other, data.given)
     columns = {
         "sample_id": ids,
-        "given_label": data.given.astype(str),
-        "suggested_label": suggested.astype(str),
+        "given_label": data.labels(data.given),
+        "suggested_label": data.labels(suggested),
         "influence": audited.influence,
         "influence_raw": audited.raw,
         "score": score,
@@ -156,7 +165,7 @@ def write_run(folder: Path, data: Labeled) -> Path:
         "suggested_probability": np.where(margin < 0, others.max(1), own),
         "flagged": flagged,
         "n_folds": np.full(n, FOLDS - 1),
-        "predicted_label": predicted.astype(str),
+        "predicted_label": data.labels(predicted),
         "predicted_probability": audited.probabilities.max(1),
         "conflict": np.zeros(n, dtype=bool),
     }
@@ -199,22 +208,21 @@ def write_dataset(folder: Path, data: Labeled) -> Dataset:
     )
     columns: dict[str, object] = {
         "sample_id": data.ids,
-        "label": data.given.astype(str),
+        "label": data.labels(data.given),
         "features": flat,
         "content_hash": [f"{i:064x}" for i in range(len(data.given))],
         "source_row": np.arange(len(data.given)),
     }
-    names = [f"x{i}" for i in range(data.features.shape[1])]
     display: tuple[str, ...] = ()
     if data.images:
         columns["image"] = data.images
     else:
-        columns |= {name: data.features[:, i] for i, name in enumerate(names)}
-        display = tuple(names)
+        columns |= {name: data.features[:, i] for i, name in enumerate(data.names)}
+        display = data.names
     table = pa.table(columns)
     write_table(table, folder / "dataset.parquet")
     write_table(
-        pa.table({"sample_id": data.ids, "true_label": data.truth.astype(str)}), folder / "truth.parquet"
+        pa.table({"sample_id": data.ids, "true_label": data.labels(data.truth)}), folder / "truth.parquet"
     )
     reasons = ["the label is missing", "the label is missing", "a feature is not finite"]
     set_aside = table.drop_columns(["features"]).slice(0, 3).append_column("reason", pa.array(reasons))
@@ -224,9 +232,9 @@ def write_dataset(folder: Path, data: Labeled) -> Dataset:
         name=data.name,
         uri=f"sample:{data.name}",
         rows=len(data.given),
-        classes=tuple(str(c) for c in range(int(data.truth.max()) + 1)),
+        classes=data.classes[: int(data.truth.max()) + 1],
         payload="image" if data.images else "tabular",
-        feature_names=tuple(names),
+        feature_names=data.names,
         feature_shape=data.shape,
         display_columns=display,
         digest="0" * 64,
@@ -234,7 +242,7 @@ def write_dataset(folder: Path, data: Labeled) -> Dataset:
         synthetic=data.synthetic,
     )
     write_table(
-        pa.table({"sample_id": data.ids[:2], "label": ["0", "1"], "content_hash": ["a" * 64] * 2}),
+        pa.table({"sample_id": data.ids[:2], "label": data.classes[:2], "content_hash": ["a" * 64] * 2}),
         folder / "validation/conflicts.parquet",
     )
     return dataset
@@ -250,14 +258,14 @@ def write_queue(folder: Path, data: Labeled, audited: Audited, scores: pa.Table)
     for i in order:
         distance = np.linalg.norm(data.features - data.features[i], axis=1)
         near = [
-            {"sample_id": data.ids[j], "label": str(data.given[j]), "distance": distance[j]}
+            {"sample_id": data.ids[j], "label": data.classes[data.given[j]], "distance": distance[j]}
             for j in np.argsort(distance)[1:6]
         ]
         evidence.append(
             json.dumps({"harms": audited.harms[worst[i]] if i in worst else [], "neighbours": near})
         )
-        agree = sum(item["label"] == str(data.given[i]) for item in near)
-        reasons.append(f"Given as {data.given[i]}; {agree} of 5 neighbours carry that label.")
+        agree = sum(item["label"] == data.classes[data.given[i]] for item in near)
+        reasons.append(f"Given as {data.classes[data.given[i]]}; {agree} of 5 neighbours carry that label.")
     queue = scores.take(pa.array(order)).drop_columns(["flagged", "conflict"])
     queue = queue.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1)))
     queue = queue.append_column("reason", pa.array(reasons)).append_column("evidence", pa.array(evidence))
@@ -265,8 +273,8 @@ def write_queue(folder: Path, data: Labeled, audited: Audited, scores: pa.Table)
     if data.images:
         queue = queue.append_column("image", pa.array([data.images[i] for i in order]))
     else:
-        for j in range(data.features.shape[1]):
-            queue = queue.append_column(f"x{j}", pa.array(data.features[order, j]))
+        for j, name in enumerate(data.names):
+            queue = queue.append_column(name, pa.array(data.features[order, j]))
     write_table(queue, folder / "queue.parquet")
     top = order[:24]
     saliency = pa.table({"sample_id": [data.ids[i] for i in top], "saliency": audited.saliency[top].tolist()})
@@ -376,6 +384,36 @@ def plane_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthetic = Synthetic(mean_0=(0.0, 0.0), mean_1=(1.0, 1.0), sigma=0.2)
     data = Labeled("gaussians", features, truth, plant(truth, 0.05, 1), "tabular", (2,), synthetic=synthetic)
     return write_run(tmp_path_factory.mktemp("runs") / "gaussians-20260101-120000-abcd", data)
+
+
+HOSTILE = (
+    "<script>alert(document.domain)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "<svg onload=alert(1)><a href=http://evil.example>",
+    "\x1b[31mred\x1b[0m\x07\x00",
+    "abc\u202egnp.exe\u2066",
+    "A" * 10_000,
+)
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a data set whose labels, columns, ids and name try to break the page; not to be changed."""
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, len(HOSTILE), 600)
+    features = generator.normal(3 * np.eye(len(HOSTILE))[truth], 0.8)
+    name = "</style><script>alert(1)</script>{{ 7 * 7 }}"
+    data = Labeled(
+        name,
+        features,
+        truth,
+        plant(truth, 0.1, 1),
+        "tabular",
+        (len(HOSTILE),),
+        classes=HOSTILE,
+        columns=HOSTILE,
+    )
+    return write_run(tmp_path_factory.mktemp("runs") / "hostile-20260101-120000-abcd", data)
 
 
 @pytest.fixture

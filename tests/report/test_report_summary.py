@@ -29,11 +29,27 @@ def joined(run: Path) -> dict[str, np.ndarray]:
 def test_summary_has_every_part_of_a_whole_run(digits_run: Path) -> None:
     summary = summarise(digits_run)
     assert set(summary) == {
-        *("run_id", "source", "data", "validation", "audit", "queue", "quality", "convergence", "steps", "versions")
+        *(
+            "run_id",
+            "source",
+            "data",
+            "validation",
+            "audit",
+            "queue",
+            "quality",
+            "convergence",
+            "steps",
+            "versions",
+        )
     }
     assert summary["run_id"] == digits_run.name
     assert summary["source"] == "sample:digits"
-    assert summary["data"] | {"classes": None} == {"rows": 1797, "classes": None, "features": 64, "payload": "image"}
+    assert summary["data"] | {"classes": None} == {
+        "rows": 1797,
+        "classes": None,
+        "features": 64,
+        "payload": "image",
+    }
     assert summary["validation"] == {
         "rows_in": 1800,
         "quarantined": 3,
@@ -45,9 +61,18 @@ def test_summary_has_every_part_of_a_whole_run(digits_run: Path) -> None:
     assert summary["audit"]["folds"] == 3
     assert summary["audit"]["feature_map"] == "raw"
     assert summary["audit"]["l2"] == 0.01
-    assert [step["step"] for step in summary["steps"]] == ["ingest", "validate", "encode", "fit-1", "attribute-1", "queue"]
+    assert [step["step"] for step in summary["steps"]] == [
+        "ingest",
+        "validate",
+        "encode",
+        "fit-1",
+        "attribute-1",
+        "queue",
+    ]
     assert set(summary["steps"][0]) == {"step", "seconds", "peak_memory_mb", "rows"}
-    assert {"labelsweep", "python", "torch", "pydvl", "prefect", "great_expectations", "numpy"} <= set(summary["versions"])
+    assert {"labelsweep", "python", "torch", "pydvl", "prefect", "great_expectations", "numpy"} <= set(
+        summary["versions"]
+    )
 
 
 def test_counts_agree_with_the_files(digits_run: Path) -> None:
@@ -70,7 +95,9 @@ def test_quality_agrees_with_direct_computation(digits_run: Path) -> None:
     assert found["f1"] == pytest.approx(f1_score(wrong, data["flagged"]))
     assert found["precision"] == pytest.approx(precision_score(wrong, data["flagged"]))
     assert found["recall"] == pytest.approx(recall_score(wrong, data["flagged"]))
-    assert found["precision_at_n"] == pytest.approx(wrong[np.argsort(data["score"], kind="stable")][:n].mean())
+    assert found["precision_at_n"] == pytest.approx(
+        wrong[np.argsort(data["score"], kind="stable")][:n].mean()
+    )
     hits = wrong & data["flagged"]
     right = data["suggested_label"][hits] == data["true_label"][hits]
     assert found["suggested_right"] == pytest.approx(right.mean())
@@ -92,7 +119,9 @@ def test_samples_of_unknown_truth_do_not_count(plane_run: Path, copied: Copied) 
     run, data = copied(plane_run), joined(plane_run)
     truth = pq.read_table(run / "truth.parquet")
     known = np.arange(len(truth)) % 2 == 0
-    labels = pa.array([label if k else None for label, k in zip(truth["true_label"].to_pylist(), known, strict=True)])
+    labels = pa.array(
+        [label if k else None for label, k in zip(truth["true_label"].to_pylist(), known, strict=True)]
+    )
     write_table(pa.table({"sample_id": truth["sample_id"], "true_label": labels}), run / "truth.parquet")
     wrong = (data["given_label"] != data["true_label"])[known]
     found = summarise(run)["quality"]
@@ -109,7 +138,10 @@ def test_quality_is_null_without_the_truth(plane_run: Path, copied: Copied) -> N
 def test_data_without_errors_has_no_ranking_to_measure(plane_run: Path, copied: Copied) -> None:
     run = copied(plane_run)
     scores = pq.read_table(run / "scores.parquet")
-    write_table(pa.table({"sample_id": scores["sample_id"], "true_label": scores["given_label"]}), run / "truth.parquet")
+    write_table(
+        pa.table({"sample_id": scores["sample_id"], "true_label": scores["given_label"]}),
+        run / "truth.parquet",
+    )
     found = summarise(run)["quality"]
     assert found["n_errors"] == 0
     assert found["average_precision"] is None
@@ -119,7 +151,9 @@ def test_data_without_errors_has_no_ranking_to_measure(plane_run: Path, copied: 
 
 def test_controls_give_the_noise_estimate(plane_run: Path, copied: Copied) -> None:
     run = copied(plane_run)
-    controls = {name: {"estimate": 0.05, "low": 0.04, "high": 0.07} for name in ("recall", "precision", "noise_rate")}
+    controls = {
+        name: {"estimate": 0.05, "low": 0.04, "high": 0.07} for name in ("recall", "precision", "noise_rate")
+    }
     write_json(controls, run / "controls.json")
     queue = summarise(run)["queue"]
     assert queue["estimated_noise_rate"] == 0.05
