@@ -28,6 +28,8 @@ class ArrowReader:
         with readable(self.part, "Arrow"), ExitStack() as stack:
             for batch in _record_batches(self.part, stack, stream=self.stream):
                 chosen = batch.select(list(columns))
+                # Arrow trusts what it reads: broken offsets would reach beyond the memory of the batch.
+                chosen.validate(full=True)
                 for start in range(0, chosen.num_rows, rows):
                     yield chosen.slice(start, rows)
 

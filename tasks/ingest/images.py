@@ -80,7 +80,10 @@ class Images:
         matrix = np.full((len(files), int(np.prod(self.shape))), np.nan, np.float32)
         stored: list[bytes | None] = [None] * len(files)
         there = [offset for offset, file in enumerate(files) if file is not None]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+        with (
+            _quiet(),
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):  # Pillow decodes outside the interpreter's lock
             images = pool.map(partial(decode, shape=self.shape), [files[offset] or b"" for offset in there])
             for offset, image in zip(there, images, strict=True):
                 if isinstance(image, str):
@@ -99,8 +102,7 @@ def images(table: SourceTable, column: str) -> Images:
     """
     sizes: Counter[tuple[int, int]] = Counter()
     gray = True
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _quiet():
         for row, file in _numbered(table, column):
             seen = look(file)
             if isinstance(seen, str):
@@ -155,6 +157,15 @@ def decode(file: bytes, shape: tuple[int, ...]) -> Decoded | str:
             return Decoded(_pixels(upright, shape), file if kept else _as_png(upright))
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _reason(error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Pillow says about odd metadata off the terminal; what it says about bombs is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 @contextmanager

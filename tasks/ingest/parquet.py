@@ -27,7 +27,9 @@ class ParquetReader:
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows and about 64 MiB at a time."""
         with readable(self.part, "Parquet"), _open(self.part) as file:
-            yield from file.iter_batches(batch_size=_batch_rows(file, rows), columns=list(columns))
+            for batch in file.iter_batches(batch_size=_batch_rows(file, rows), columns=list(columns)):
+                batch.validate(full=True)  # text that is not UTF-8, above all
+                yield batch
 
     def place(self, row: int) -> str:
         """Return how a person finds the row."""

@@ -175,6 +175,30 @@ def test_a_truncated_arrow_file_says_so(name, tmp_path, run):
     assert "damaged or truncated Arrow" in refused(path, run)
 
 
+def test_an_arrow_file_with_broken_offsets_is_refused_before_they_are_followed(tmp_path, run):
+    path = tmp_path / "o.arrow"
+    table = pa.table({"x": range(6), "note": ["four"] * 6, "label": ["a", "b"] * 3})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    whole = path.read_bytes()
+    offsets = struct.pack("<3i", 4, 8, 12)
+    assert whole.count(offsets) == 1
+    line = refused(write(path, whole.replace(offsets, struct.pack("<3i", 2**30, 2**31 - 1, 8))), run)
+    assert "damaged or truncated Arrow" in line
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow"])
+def test_typed_text_that_is_not_utf8_is_refused(name, tmp_path, run):
+    latin = pa.array(["käse".encode("latin-1"), b"b"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, latin.buffers())
+    table = pa.table({"x": [1, 2], "note": text, "label": ["a", "b"]})
+    if name.endswith("parquet"):
+        pq.write_table(table, tmp_path / name)
+    else:
+        feather.write_feather(table, str(tmp_path / name))
+    assert "UTF8" in refused(tmp_path / name, run).replace("-", "").upper()
+
+
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz"])
 def test_a_truncated_gzip_says_so(name, tmp_path, run):
     rows = "".join(f"{i},{i * 7919 % 1000},{'ab'[i % 2]}\n" for i in range(5000))
