@@ -1,7 +1,9 @@
 """One thing to check, and the contract: the checks that every data set has to pass."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -79,7 +81,9 @@ def make_check(
     """Build a check from an expectation's type and arguments; the words come from them unless given."""
     from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415 (2 s)
 
-    expectation = get_expectation_impl(kind)(**kwargs, severity=severity, meta={**(meta or {}), MARK: key})
+    expectation = get_expectation_impl(kind)(
+        **_with_times(kwargs), severity=severity, meta={**(meta or {}), MARK: key}
+    )
     expected, failing = sentences(kind, kwargs, columns)
     return Check(
         key=key,
@@ -94,6 +98,22 @@ def make_check(
         entry=entry,
         mostly=float(kwargs.get("mostly", 1)),
     )
+
+
+def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with dates as moments: a bound that is a date cannot be compared with a column of times.
+
+    >>> _with_times({"min_value": date(2024, 2, 3), "max_value": "2024-02-04", "column": "2024-02-04"})
+    {'min_value': '2024-02-03T00:00:00', 'max_value': '2024-02-04T00:00:00', 'column': '2024-02-04'}
+    """
+    converted = dict(kwargs)
+    for name in ("min_value", "max_value"):
+        value = kwargs.get(name)
+        if isinstance(value, date):
+            converted[name] = datetime.fromisoformat(value.isoformat()).isoformat()
+        elif isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+            converted[name] = f"{value}T00:00:00"
+    return converted
 
 
 def contract(dataset: Dataset, folds: int, nonfinite: NonFinite, columns: Sequence[str]) -> list[Check]:

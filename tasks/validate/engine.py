@@ -44,15 +44,18 @@ class Outcome:
 def quiet() -> Iterator[None]:
     """Import and run Great Expectations without analytics, logging or warnings."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # Its modules set levels of their own; what stops here reaches no handler.
     logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    silence, propagates = logging.NullHandler(), logger.propagate
+    logger.addHandler(silence)
+    logger.propagate = False
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logger.propagate = propagates
+        logger.removeHandler(silence)
 
 
 class Engine:

@@ -83,7 +83,7 @@ def _known_keys(entry: object, where: str) -> dict[str, Any]:
         raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
     for key in entry:
         if key not in _SHOWN_KEYS and key not in _OTHER_KEYS:
-            raise InputError(f"unknown key '{key}'", where=where, fix=_nearest(str(key), _SHOWN_KEYS, "key"))
+            raise InputError(f"unknown key '{key}'", where=where, fix=_nearest(str(key), _SHOWN_KEYS))
     return entry
 
 
@@ -94,7 +94,7 @@ def _kind(name: str, where: str) -> str:
     kinds = sorted(registry.list_registered_expectation_implementations())
     kind = name if "_" in name else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
     if kind not in kinds:
-        raise InputError(f"unknown expectation '{name}'", where=where, fix=_nearest(kind, kinds, "type"))
+        raise InputError(f"unknown expectation '{name}'", where=where, fix=_nearest(kind, kinds))
     if kind in _DATABASE_ONLY:
         raise InputError(f"'{kind}' needs a database", where=where, fix="use an expectation about columns")
     return kind
@@ -111,7 +111,7 @@ def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     for name, value in kwargs.items():
         if name not in known:
             raise InputError(
-                f"'{name}' is not an argument of it", where=where, fix=_nearest(str(name), known, "argument")
+                f"'{name}' is not an argument of it", where=where, fix=_nearest(str(name), known)
             )
         if isinstance(value, dict) and "$PARAMETER" in value:
             raise InputError(f"'{name}' is a suite parameter", where=where, fix="write its value")
@@ -144,7 +144,7 @@ def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], wh
     for name in named:
         if name not in columns:
             what = f"there is no column '{name}' to check"
-            raise InputError(what, where=where, fix=_nearest(str(name), columns, "column"))
+            raise InputError(what, where=where, fix=_nearest(str(name), columns))
     return tuple(named)
 
 
@@ -169,7 +169,7 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
     for name in names:
         if name not in columns:
             what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=_nearest(name, columns, "column"))
+            raise InputError(what, where=where, fix=_nearest(name, columns))
     return tuple(dict.fromkeys(names))
 
 
@@ -179,11 +179,11 @@ def _scope(kind: str) -> Scope:
     return "rows" if kind.startswith(_BY_ROW) and kind not in _WHOLE_COLUMN else "table"
 
 
-def _nearest(name: str, choices: Sequence[str], what: str) -> str:
+def _nearest(name: str, choices: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, choices, n=1)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"choose a {what} from: {', '.join(choices[:20])}" + (", …" if len(choices) > 20 else "")
+    return f"choose from: {', '.join(choices[:20])}" + (", …" if len(choices) > 20 else "")
 
 
 def _first_problem(error: Exception) -> str:

@@ -188,7 +188,7 @@ def _existing(columns: list[str], checks: Sequence[Check]) -> list[str]:
 
 
 def _frame(batch: Any) -> pd.DataFrame:  # noqa: ANN401 (pyarrow is untyped)
-    return batch.to_pandas(ignore_metadata=True)
+    return batch.to_pandas(ignore_metadata=True, date_as_object=False)
 
 
 def checked_columns(path: Path, payload: str) -> list[str]:

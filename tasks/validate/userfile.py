@@ -17,6 +17,15 @@ from tasks.errors import InputError
 
 # A thousand expectations take 0.2 MB; YAML of many megabytes takes minutes to parse.
 LARGEST_FILE = 2**20
+# A JSON schema as an argument nests a few levels; the parser itself crashes at some ten thousand.
+_DEEPEST = 50
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _EXAMPLE = "{type: expect_column_values_to_be_between, kwargs: {column: age, min_value: 0}}"
 
 
@@ -72,13 +81,15 @@ def _text(path: Path) -> str:
 
 
 def _yaml(text: str, path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
-    """Parse YAML without anchors and aliases, by which a small file becomes a huge value."""
+    """Parse YAML that is what it looks like: no anchors, by which a small file becomes a huge value, no depths."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
     for token in yaml.scan(text, Loader=loader):
+        line = token.start_mark.line + 1
         if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
-            raise InputError(
-                f"line {token.start_mark.line + 1}: anchors and aliases (& and *) are not accepted",
-                where=str(path),
-                fix="write the value out",
-            )
+            what = f"line {line}: anchors and aliases (& and *) are not accepted"
+            raise InputError(what, where=str(path), fix="write the value out")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST:
+            raise InputError(f"line {line}: it is nested too deep", where=str(path), fix="write a flat list")
     return yaml.load(text, Loader=loader)  # noqa: S506 (a safe loader in either case)
