@@ -19,6 +19,8 @@ SMALL_SIDE = 40
 # What ingest accepts and what cameras and browsers write. Formats with programs inside them (PostScript) stay out.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
+_CHANNELS = (1, 3, 4)
+
 # A photograph of 96 pixels keeps its look in this many colours and takes a third of the bytes.
 _COLOURS = 128
 
@@ -117,12 +119,24 @@ def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
     >>> plane(np.ones(12), (2, 2, 3)).tolist(), plane(np.ones(3), (3,)) is None
     ([[3.0, 3.0], [3.0, 3.0]], True)
     """
-    if len(shape) not in (2, 3) or int(np.prod(shape)) != saliency.size:
+    sides = plane_shape(shape)
+    if sides is None or int(np.prod(shape)) != saliency.size:
         return None
     values = saliency.reshape(shape)
+    return values if len(shape) == 2 else np.asarray(values.sum(0 if shape[1:] == sides else -1))
+
+
+def plane_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the (height, width) of a picture's shape, without its colour channels; None where it is no picture's.
+
+    >>> plane_shape((8, 8)), plane_shape((32, 24, 3)), plane_shape((3, 32, 24)), plane_shape((5,))
+    ((8, 8), (32, 24), (32, 24), None)
+    """
+    if len(shape) not in (2, 3):
+        return None
     if len(shape) == 2:
-        return values
-    return np.asarray(values.sum(0 if shape[0] in (1, 3, 4) and shape[-1] not in (1, 3, 4) else -1))
+        return shape
+    return shape[1:] if shape[0] in _CHANNELS and shape[-1] not in _CHANNELS else shape[:-1]
 
 
 def tinted(gray: Floats, field: Floats) -> Pillow.Image:

@@ -1,5 +1,6 @@
 """`summary.json`: what a program wants to know of a finished run."""
 
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -149,7 +150,9 @@ def _worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
 
 
 def _largest(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+    """Return the largest value; what is not a number is worse than any number."""
+    known = [value for value in values if value is not None]
+    return max(known, key=lambda value: math.inf if math.isnan(value) else value, default=None)
 
 
 def _rows(record: Mapping[str, Any]) -> int | None:

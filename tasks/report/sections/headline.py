@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.report.images import plane_shape
 from tasks.report.parts import Command, Facts, Part, Section, Text
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
@@ -43,7 +44,8 @@ def _lead(view: RunView, summary: Summary) -> str:
     data, audit = summary.get("data"), summary.get("audit", {})
     what = "This run"
     if data and view.dataset:
-        shape = " × ".join(str(side) for side in view.dataset.feature_shape)
+        sides = plane_shape(view.dataset.feature_shape) or view.dataset.feature_shape
+        shape = " × ".join(f"{side:,}" for side in sides)
         content = {"image": f"images of {shape} pixels", "embedding": f"embeddings of {shape} numbers"}.get(
             data["payload"], counted(data["features"], "feature")
         )
