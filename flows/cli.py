@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from flows.review_cli import register
 from tasks.errors import InputError, LabelsweepError
 
 # Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
@@ -71,6 +72,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     program.command()(runs)
     passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     program.command(context_settings=passed_on)(bench)
+    register(program)
     return program
 
 

@@ -22,7 +22,9 @@ from tasks.records import Dataset
 from tasks.storage import finish_run, write_json, write_table
 
 
-def digits_run(out: Path, *, n: int = 700, flips: float = 0.1, run_id: str = "digits-run", copies: int = 2) -> Path:
+def digits_run(
+    out: Path, *, n: int = 700, flips: float = 0.1, run_id: str = "digits-run", copies: int = 2
+) -> Path:
     """Pictures of digits with planted flips; the first `copies` samples occur twice, once more with another label."""
     images, truth = load_digits(return_X_y=True)
     images, truth = images[:n], truth[:n].astype(str)
@@ -42,7 +44,18 @@ def wine_run(out: Path, *, run_id: str = "wine-run") -> Path:
     truth = np.array(["Barolo", "<b>Grignolino</b>", "Barbera & co"])[data.target]
     labels = plant(truth, 0.12, list(np.unique(truth)))
     frame = data.data.rename(columns={"hue": "hue <script>alert(1)</script>"})
-    return _write(out, run_id, "wine", "tabular", frame, data.data.to_numpy(), labels, truth, tuple(frame.columns), (13,))
+    return _write(
+        out,
+        run_id,
+        "wine",
+        "tabular",
+        frame,
+        data.data.to_numpy(),
+        labels,
+        truth,
+        tuple(frame.columns),
+        (13,),
+    )
 
 
 def plant(truth: np.ndarray, share: float, classes: list[str], seed: int = 0) -> np.ndarray:
@@ -101,7 +114,9 @@ def _write(
     write_table(pa.Table.from_pandas(scores, preserve_index=False), run / "scores.parquet")
     twins = pd.DataFrame({"sample_id": ids, "label": labels.astype(str), "content_hash": content})
     contested = twins.groupby("content_hash")["label"].transform("nunique") > 1
-    write_table(pa.Table.from_pandas(twins[contested], preserve_index=False), run / "validation" / "conflicts.parquet")
+    write_table(
+        pa.Table.from_pandas(twins[contested], preserve_index=False), run / "validation" / "conflicts.parquet"
+    )
     _write_queue(run, scores, content, frame, features)
 
     dataset = Dataset(
@@ -123,7 +138,9 @@ def _write(
     return run
 
 
-def _write_queue(run: Path, scores: pd.DataFrame, content: list[str], frame: pd.DataFrame, features: np.ndarray) -> None:
+def _write_queue(
+    run: Path, scores: pd.DataFrame, content: list[str], frame: pd.DataFrame, features: np.ndarray
+) -> None:
     scale = np.where(features.std(0) > 0, features.std(0), 1)
     near = NearestNeighbors(n_neighbors=6).fit(features / scale)
     queue = scores[scores["flagged"]].sort_values("score", kind="stable")
@@ -136,10 +153,19 @@ def _write_queue(run: Path, scores: pd.DataFrame, content: list[str], frame: pd.
             json.dumps(
                 {
                     "harms": [
-                        {"sample_id": scores["sample_id"][i], "label": scores["given_label"][i], "influence": -0.1} for i in harmed
+                        {
+                            "sample_id": scores["sample_id"][i],
+                            "label": scores["given_label"][i],
+                            "influence": -0.1,
+                        }
+                        for i in harmed
                     ],
                     "neighbours": [
-                        {"sample_id": scores["sample_id"][i], "label": scores["given_label"][i], "distance": float(d)}
+                        {
+                            "sample_id": scores["sample_id"][i],
+                            "label": scores["given_label"][i],
+                            "distance": float(d),
+                        }
                         for i, d in zip(others, away, strict=True)
                     ],
                 }
@@ -164,7 +190,12 @@ def _write_queue(run: Path, scores: pd.DataFrame, content: list[str], frame: pd.
     written.to_csv(run / "queue.csv", index=False)
     rng = np.random.default_rng(0)
     saliency = rng.normal(size=(len(queue), features.shape[1])) * (features[queue.index] != 0)
-    top = pa.table({"sample_id": list(queue["sample_id"]), "saliency": pa.array([list(map(float, row)) for row in saliency])})
+    top = pa.table(
+        {
+            "sample_id": list(queue["sample_id"]),
+            "saliency": pa.array([list(map(float, row)) for row in saliency]),
+        }
+    )
     write_table(top, run / "saliency.parquet")
 
 
@@ -175,7 +206,11 @@ def stretched(run: Path, rows: int) -> None:
     longer = table.take(pa.array(take))
     ids = pa.array([f"{i}-{n:05d}" for n, i in enumerate(longer["sample_id"].to_pylist())])
     hashes = pa.array([hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(rows)])
-    for name, values in {"rank": pa.array(np.arange(1, rows + 1)), "sample_id": ids, "content_hash": hashes}.items():
+    for name, values in {
+        "rank": pa.array(np.arange(1, rows + 1)),
+        "sample_id": ids,
+        "content_hash": hashes,
+    }.items():
         longer = longer.set_column(longer.schema.get_field_index(name), name, values)
     write_table(longer, run / "queue.parquet")
 
