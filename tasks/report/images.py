@@ -51,11 +51,12 @@ def decode(data: object, side: int = SIDE) -> Pillow.Image | None:
         return None
     try:
         # A decompression bomb is a warning at first; here it is no picture.
-        with warnings.catch_warnings(), Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            opened.draft("RGB", (side, side))
-            picture = _opaque(opened)
-            picture.load()
+            with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
+                opened.draft("RGB", (side, side))
+                picture = _opaque(opened)
+                picture.load()
     except (
         OSError,
         ValueError,

@@ -144,12 +144,12 @@ def _worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
     return {
         "count": len(entries),
         "not_converged": sum(not entry.get("converged", False) for entry in entries),
-        measure: _largest(entry.get(measure) for entry in entries),
-        "iterations": _largest(entry.get("iterations") for entry in entries),
+        measure: largest(entry.get(measure) for entry in entries),
+        "iterations": largest(entry.get("iterations") for entry in entries),
     }
 
 
-def _largest(values: Iterable[float | None]) -> float | None:
+def largest(values: Iterable[float | None]) -> float | None:
     """Return the largest value; what is not a number is worse than any number."""
     known = [value for value in values if value is not None]
     return max(known, key=lambda value: math.inf if math.isnan(value) else value, default=None)

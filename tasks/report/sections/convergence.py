@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
-from tasks.report.summary import Summary
+from tasks.report.summary import Summary, largest
 from tasks.report.text import counted, listed, number
 from tasks.report.view import RunView
 
@@ -57,24 +57,25 @@ def build(view: RunView, summary: Summary) -> Section | None:
 
 
 def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:
+    """Return one row for each round; iterations only where they were counted."""
+    counted_too = any(entry.get("iterations") is not None for entry in entries)
     rows = []
     for number_of_round in sorted({entry.get("round", 1) for entry in entries}):
         mine = [entry for entry in entries if entry.get("round", 1) == number_of_round]
         converged = sum(bool(entry.get("converged")) for entry in mine)
-        iterations = [entry["iterations"] for entry in mine if entry.get("iterations") is not None]
-        values = [entry[measure] for entry in mine if entry.get(measure) is not None]
-        rows.append(
-            [
-                Cell(f"Round {number_of_round}"),
-                Cell(
-                    f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"),
-                    strong=converged < len(mine),
-                ),
-                Cell(number(max(values, default=None))),
-                Cell(number(max(iterations, default=None))),
-            ]
+        state = Cell(
+            f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"),
+            strong=converged < len(mine),
         )
-    header = [name, "Converged", f"{title}, worst", "Iterations, most"]
+        row = [
+            Cell(f"Round\u00a0{number_of_round}"),
+            state,
+            Cell(number(largest(entry.get(measure) for entry in mine))),
+        ]
+        if counted_too:
+            row.append(Cell(number(largest(entry.get("iterations") for entry in mine))))
+        rows.append(row)
+    header = [name, "Converged", f"{title}, worst", *(["Iterations, most"] if counted_too else [])]
     return Table(
         f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3})
     )

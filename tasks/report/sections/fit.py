@@ -63,9 +63,10 @@ def _curves(view: RunView) -> list[Figure]:
     keys = np.column_stack([rounds, data.get("member", np.zeros_like(rounds)), data["fold"]])
     _, group = np.unique(keys, axis=0, return_inverse=True)
     iteration = np.asarray(data["iteration"], dtype=np.float64)
-    folds = counted(int(group.max()) + 1, "fit")
+    fits = int(group.max()) + 1
+    folds = counted(fits, "fit") if fits <= CURVES else f"the last {CURVES} of {fits:,} fits"
     last = int(rounds.max())
-    colours = f"Blue: round {last}, the last one; gray: before. " if last > 1 else ""
+    colours = f"Solid: round {last}, the last one; dashed: before. " if last > 1 else ""
     found = []
     for column, name, what in (
         ("loss", "training loss", "Training loss by iteration"),
@@ -76,14 +77,12 @@ def _curves(view: RunView) -> list[Figure]:
         ),
     ):
         values = np.asarray(data[column], dtype=np.float64)
-        alt = f"{what}, for {folds}; the last values lie at {np.nanmax(_last(values, group)):.2g} or below."
+        ends = np.array([values[group == g][-1] for g in np.unique(group)])
+        worst = number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
+        alt = f"{what}, for {folds}; the last values lie at {worst} or below."
         caption = f"{what}, one line for each of {folds}. {colours}".strip()
         found.append(Figure(_lines(iteration, values, group, rounds, column, name, alt), alt, caption))
     return found
-
-
-def _last(values: Floats, group: Ints) -> Floats:
-    return np.array([values[group == g][-1] for g in np.unique(group)])
 
 
 def _lines(
@@ -93,18 +92,19 @@ def _lines(
     stride = max(1, len(values) // POINTS)
     with drawing(5.6, 3.2) as figure:
         axes = figure.subplots()
-        for g in np.unique(group)[:CURVES]:
+        for g in np.unique(group)[-CURVES:]:
             mine = np.flatnonzero(group == g)
             mine = np.unique(np.append(mine[::stride], mine[-1]))
             mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
-            colour = HELPFUL if rounds[mine[:1]].tolist() == [rounds.max()] else QUIET
+            last = rounds[mine[:1]].tolist() == [rounds.max()]
             axes.plot(
                 iteration[mine],
                 values[mine],
-                color=colour,
+                color=HELPFUL if last else QUIET,
+                linestyle="-" if last else "--",
                 alpha=0.75,
                 linewidth=1.3,
-                marker="o" if len(mine) < 3 else None,
+                marker="o" if len(mine) < 2 else None,
             )
         if (values > 0).any() and (column == "gradient_norm" or values.max() > 30 * values[values > 0].min()):
             axes.set_yscale("log")

@@ -128,7 +128,7 @@ def _check(entry: Mapping[str, Any]) -> list[Cell]:
     passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
         Cell(plain(entry.get("says") or entry.get("check"), SENTENCE)),
-        Cell("you" if entry.get("source") == "user" else "the contract"),
-        Cell("✓ yes" if passed else "✗ no", strong=not passed),
+        Cell("you" if entry.get("source") == "user" else "the\u00a0contract"),
+        Cell("✓\u00a0yes" if passed else "✗\u00a0no", strong=not passed),
         Cell("–" if failed is None else f"{int(failed):,}"),
     ]
