@@ -67,7 +67,9 @@ def make_example(optimizer: str = "newton", rows: int = ROWS, seed: int = 0) -> 
     group[: round(HOLDOUT_TRAIN * rows)] = 0
     group[rows - round(HOLDOUT_TEST * rows) :] = 2
     keep = torch.ones(rows, dtype=torch.bool)
-    stack = SoftmaxStack(MemoryRows(torch.from_numpy(features)), labels, 2, Design("holdout", group, 1), L2, keep)
+    stack = SoftmaxStack(
+        MemoryRows(torch.from_numpy(features)), labels, 2, Design("holdout", group, 1), L2, keep
+    )
     fit = fit_newton(stack, newton_step) if optimizer == "newton" else fit_adamw(stack, seed=seed)
     test = torch.nonzero(group == 2).squeeze(1)
     predicted = stack.logits(stack.rows.take(test), fit.theta)[:, 0].argmax(1)
@@ -108,7 +110,9 @@ def pydvl_influences(example: Example, solver: str) -> Tensor:
     influence = (
         DirectInfluence(model, loss, regularization=L2)
         if solver == "direct"
-        else CgInfluence(model, loss, regularization=L2, rtol=1e-4, solve_simultaneously=True, warn_on_max_iteration=False)
+        else CgInfluence(
+            model, loss, regularization=L2, rtol=1e-4, solve_simultaneously=True, warn_on_max_iteration=False
+        )
     )
     first = torch.arange(FIRST)
     with warnings.catch_warnings():
@@ -116,7 +120,10 @@ def pydvl_influences(example: Example, solver: str) -> Tensor:
         data = TensorDataset(stack.rows.take(train), stack.labels[train])
         fitted = influence.fit(DataLoader(data, batch_size=len(train)))
         matrix: Tensor = fitted.influences(
-            stack.rows.take(example.test), stack.labels[example.test], stack.rows.take(first), stack.labels[first]
+            stack.rows.take(example.test),
+            stack.labels[example.test],
+            stack.rows.take(first),
+            stack.labels[first],
         )
     return matrix.mean(0)
 

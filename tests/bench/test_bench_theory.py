@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.bench.theory import Example, make_example, main, our_influences, pydvl_influences
+from tasks.bench.theory import Example, main, make_example, our_influences, pydvl_influences
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,9 @@ def example() -> Example:
 @pytest.mark.parametrize("solver", ["direct", "cg"])
 def test_one_solve_gives_the_mean_of_pydvls_matrix(example: Example, solver: str) -> None:
     expected = pydvl_influences(example, solver)
-    assert torch.allclose(our_influences(example, solver), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    assert torch.allclose(
+        our_influences(example, solver), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
+    )
 
 
 def test_direct_and_conjugate_gradients_agree_and_the_flipped_are_harmful(example: Example) -> None:
