@@ -24,6 +24,7 @@ Explain = Callable[[NDArray[np.int64], pd.DataFrame], list[str]]
 # row, and what has to
 # be compared across parts is counted before.
 NONFINITE = "labelsweep_nonfinite_features"
+SAMPLES_OF_ID = "labelsweep_samples_of_id"
 SAMPLES_OF_LABEL = "labelsweep_samples_of_label"
 OTHER_LABELS = "labelsweep_other_labels_of_content"
 
@@ -181,10 +182,12 @@ def _kept_checks(folds: int) -> list[Check]:
     return [
         make_check(
             "unique sample id",
-            "expect_column_values_to_be_unique",
-            {"column": "sample_id"},
+            "expect_column_values_to_be_in_set",
+            {"column": SAMPLES_OF_ID, "value_set": [1]},
             scope="kept",
-            columns=("sample_id",),
+            columns=(SAMPLES_OF_ID,),
+            says="sample_id is unique",
+            fails="sample_id is not unique",
         ),
         make_check(
             "samples of each class",

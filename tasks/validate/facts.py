@@ -1,8 +1,8 @@
-"""What has to be known about the whole data set before any row can be judged: 20 bytes a row, taken in one pass.
+"""What has to be known about the whole data set before a row can be judged: 20 bytes a row, in one pass.
 
-Identity is compared by 64-bit fingerprints of the text. Where two fingerprints of ids meet, the ids themselves are compared, so
-that no id is ever called a duplicate by chance; contents are already hashes, and ten million of them meet by chance once in
-370,000 data sets.
+Identity is compared by 64-bit fingerprints of the text. Where fingerprints of ids meet, the ids themselves are compared, so that
+no id is called a duplicate by chance; contents are hashes already: ten million of them meet by chance once in 370,000 data
+sets.
 """
 
 from collections import Counter
@@ -21,12 +21,10 @@ from tasks.validate.parts import cells, parts
 
 Progress = Callable[[int, int], None]
 
+# Enough to say what is wrong; where every id repeats, nobody reads them all.
+_MOST_REPEATED = 1_000
 MISSING = -1
 UNKNOWN = -2
-# Keys of 16 characters, as the hash wants them; the second tells apart different ids whose first fingerprints
-# meet.
-_KEY = "labelsweep-first"
-_OTHER_KEY = "labelsweep-again"
 # Features are decoded this much at a time: a quarter of what a part may take, because the check needs a mask
 # beside them.
 _FEATURE_BYTES = 16 * 2**20
@@ -57,14 +55,12 @@ class Facts:
 
     Attributes:
         labels: Index of the label among the classes, `MISSING` or `UNKNOWN`  # (rows,) int32
-        ids: Fingerprint of the sample id, equal exactly where the ids are equal  # (rows,) uint64
         contents: Fingerprint of the content hash  # (rows,) uint64
         nonfinite: The rows with features that are not finite.
-        repeated_ids: The ids that occur more than once, with their rows.
+        repeated_ids: Ids that occur more than once, with their rows; not all of them where very many do.
     """
 
     labels: NDArray[np.int32]
-    ids: NDArray[np.uint64]
     contents: NDArray[np.uint64]
     nonfinite: NonFinite
     repeated_ids: dict[str, list[int]]
@@ -92,7 +88,8 @@ def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
         ids[start:stop] = _fingerprints(batch.column("sample_id"))
         contents[start:stop] = _fingerprints(batch.column("content_hash"))
     repeated = _repeated_ids(dataset.path, ids)
-    return Facts(labels, ids, contents, _nonfinite(dataset, progress), repeated)
+    del ids
+    return Facts(labels, contents, _nonfinite(dataset, progress), repeated)
 
 
 def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
@@ -107,7 +104,7 @@ def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32],
         and how many kept rows repeat the content and label of an earlier one.
     """
     others = np.zeros(len(kept), np.int32)
-    contents = facts.contents[kept]
+    contents = facts.contents if len(kept) == facts.rows else facts.contents[kept]
     inside = np.flatnonzero(_occurs_again(contents))
     if not len(inside):
         return others, 0
@@ -122,9 +119,9 @@ def _codes(labels: pa.Array, classes: pa.Array) -> NDArray[np.int32]:
     return np.where(labels.is_null().to_numpy(zero_copy_only=False), MISSING, known).astype(np.int32)
 
 
-def _fingerprints(text: pa.Array, key: str = _KEY) -> NDArray[np.uint64]:
+def _fingerprints(text: pa.Array) -> NDArray[np.uint64]:
     values = text.to_numpy(zero_copy_only=False)
-    hashes: NDArray[np.uint64] = pd.util.hash_array(values, hash_key=key, categorize=False)
+    hashes: NDArray[np.uint64] = pd.util.hash_array(values, categorize=False)
     return hashes
 
 
@@ -136,12 +133,13 @@ def _occurs_again(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
-    """Return the ids that repeat with their rows; give different ids that share a fingerprint new ones, in place."""
+    """Return the ids that repeat, with their rows; where fingerprints meet, the ids themselves are compared."""
     suspected = np.flatnonzero(_occurs_again(ids))
     if not len(suspected):
         return {}
+    some = np.isin(ids[suspected], np.unique(ids[suspected])[:_MOST_REPEATED])
+    suspected = suspected[some]
     text = [row["sample_id"] for row in cells(path, ["sample_id"], suspected.tolist())]
-    ids[suspected] = _fingerprints(pa.array(text, pa.string()), _OTHER_KEY)
     counts = Counter(text)
     repeated: dict[str, list[int]] = {name: [] for name in text if counts[name] > 1}
     for name, row in zip(text, suspected.tolist(), strict=True):

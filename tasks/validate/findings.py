@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.validate.checks import NONFINITE, OTHER_LABELS, SAMPLES_OF_LABEL, Check
+from tasks.validate.checks import NONFINITE, OTHER_LABELS, SAMPLES_OF_ID, SAMPLES_OF_LABEL, Check
 from tasks.validate.engine import Engine, Outcome
 from tasks.validate.facts import Facts, Progress
 from tasks.validate.parts import parts
@@ -146,10 +146,13 @@ def judge_kept(
         kept: Numbers of the rows that stay  # (kept,)
         others: For each of them, how many other labels its content carries  # (kept,)
     """
+    same_id = np.ones(facts.rows, np.int8)
+    for rows in facts.repeated_ids.values():
+        same_id[rows] = min(len(rows), np.iinfo(np.int8).max)
     labels = facts.labels[kept]
-    counts = np.bincount(labels, minlength=1) if len(labels) else np.zeros(1, np.int64)
+    counts = np.bincount(labels, minlength=1).astype(np.int32)
     frame = pd.DataFrame(
-        {"sample_id": facts.ids[kept].view(np.int64), SAMPLES_OF_LABEL: counts[labels], OTHER_LABELS: others},
+        {SAMPLES_OF_ID: same_id[kept], SAMPLES_OF_LABEL: counts[labels], OTHER_LABELS: others},
         index=pd.RangeIndex(len(kept)),
     )
     findings = {check.key: Finding(check) for check in checks if check.scope == "kept"}

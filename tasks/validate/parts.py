@@ -1,5 +1,6 @@
 """Reading a data set part by part, so that memory depends on the size of a part and never on the size of the data set."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,13 @@ def cell(path: Path, column: str, row: int) -> Any:  # noqa: ANN401 (whatever th
 
 def cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[str, Any]]:
     """Return a few rows of a Parquet file, in the order asked for; each row group is read once at most."""
+    wanted = sorted(set(rows))
     found: dict[int, dict[str, Any]] = {}
     with pq.ParquetFile(path) as file:
         start = 0
         for group in range(file.metadata.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
-            inside = sorted({row for row in rows if start <= row < end})
+            inside = wanted[bisect_left(wanted, start) : bisect_left(wanted, end)]
             if inside:
                 table = file.read_row_group(group, columns=list(columns)).take(
                     [row - start for row in inside]

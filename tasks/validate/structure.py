@@ -130,8 +130,7 @@ def _require_unique_ids(dataset: Dataset, facts: Facts) -> None:
         return
     name, rows = next(iter(facts.repeated_ids.items()))
     first, second = (source_row(dataset.path, row) for row in rows[:2])
-    others = len(facts.repeated_ids) - 1
-    more = f" ({others} more ids repeat too)" if others else ""
+    more = "; other ids repeat too" if len(facts.repeated_ids) > 1 else ""
     raise InputError(
         f"the id '{name}' occurs {len(rows)} times, first in source rows {first} and {second}{more}",
         where=dataset.uri,

@@ -76,7 +76,7 @@ def test_data_docs_are_whole_pages_about_the_findings(offline):
 
 
 def test_the_suite_is_one_that_great_expectations_reads_and_writes(offline):
-    import great_expectations as gx  # noqa: PLC0415
+    import great_expectations as gx
 
     folder, _ = offline
     written = json.loads((folder / "validation" / "suite.json").read_text())
