@@ -60,6 +60,16 @@ def validate(
         InputError: The data cannot be audited, or the file of expectations is wrong.
         ValidationFailed: More rows than `tolerance` fail, none is left, or an expectation about a whole column does not hold.
             The details stay in the folder.
+
+    >>> import tempfile
+    >>> from tasks.ingest import ingest
+    >>> from tasks.records import Source
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rows = "".join(f"{n},{'ab'[n % 2]}\\n" for n in range(20))
+    >>> _ = (folder / "sizes.csv").write_text("size,label\\n" + rows + "nan,a\\n")
+    >>> validation = validate(ingest(Source(uri=str(folder / "sizes.csv")), folder), folder, folds=5)
+    >>> validation.rows_in, validation.dataset.rows, validation.reasons
+    (21, 20, {'a feature is not finite': 1})
     """
     _require_options(folds, tolerance)
     key = _key(dataset, folds, tolerance, expectations)
