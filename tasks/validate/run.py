@@ -65,8 +65,8 @@ def validate(
     >>> from tasks.ingest import ingest
     >>> from tasks.records import Source
     >>> folder = Path(tempfile.mkdtemp())
-    >>> rows = "".join(f"{n},{'ab'[n % 2]}\\n" for n in range(20))
-    >>> _ = (folder / "sizes.csv").write_text("size,label\\n" + rows + "nan,a\\n")
+    >>> rows = ["size,label", *(f"{n},{'ab'[n % 2]}" for n in range(20)), "nan,a"]
+    >>> _ = (folder / "sizes.csv").write_text(chr(10).join(rows))
     >>> validation = validate(ingest(Source(uri=str(folder / "sizes.csv")), folder), folder, folds=5)
     >>> validation.rows_in, validation.dataset.rows, validation.reasons
     (21, 20, {'a feature is not finite': 1})
