@@ -17,13 +17,16 @@ from tasks.storage import discard_run, open_run
 if TYPE_CHECKING:
     from flows.clean import Cleaned
 
-# What a run in this process wants of Prefect and Great Expectations, unless the user decided otherwise: no
-# telemetry, nothing pickled.
+# What a run in this process wants of the libraries, unless the user decided otherwise: no telemetry, nothing
+# pickled.
 _SETTINGS = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    # Idle threads of the matrix library wait instead of spinning: beside other work (Prefect's server to begin with) two
+    # cores finish the demo in less than half the processor time.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 # The run's log goes to Prefect's database; the terminal gets what a person must know, from us.
 _NO_LOG_ON_TERMINAL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"

@@ -1,0 +1,210 @@
+"""The command itself: light, interruptible, and clear about Prefect."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from flow_command import environment, start
+
+from flows.cli import run
+from flows.config import CleanParameters, build, from_command_line, read_config
+from flows.run import run_folder, state_of
+from flows.server import TemporaryServer
+from tasks.errors import InputError, LabelsweepError
+
+HEAVY = (
+    "torch",
+    "prefect",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "sklearn",
+    "great_expectations",
+    "matplotlib",
+    "pydvl",
+    "fsspec",
+)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["clean", "--help"], ["runs", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        "import sys; from flows.cli import run; code = run(sys.argv[1:]); "
+        f"sys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules)); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_every_parameter_is_an_option_and_the_help_says_what_it_does(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert run(["clean", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, field in CleanParameters.model_fields.items():
+        if name not in ("source", "resume"):
+            assert f"--{name.replace('_', '-')}" in text
+        if name != "resume":
+            assert field.description in text
+
+
+def test_options_win_over_the_configuration_file(tmp_path):
+    config = tmp_path / "options.yaml"
+    config.write_text("source: cats.csv\nfolds: 7\nmax-queue: 12\nfeatures: [a, b]\n")
+    parameters = from_command_line({"folds": "3"}, config)
+    assert (parameters.source, parameters.folds, parameters.max_queue) == ("cats.csv", 3, 12)
+    assert parameters.features == ("a", "b")
+
+
+def test_bundled_digits_know_their_columns_and_options_win():
+    known = build({"source": "sample:digits"}, str)
+    assert (known.label, known.id, known.image, known.truth) == ("label", "id", "image", "true_label")
+    assert build({"source": "sample:digits", "id": "image"}, str).id == "image"
+
+
+def test_replayable_parameters_are_the_same_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parameters = build(
+        {"source": "cats.csv", "expectations": "mine.yaml", "features": "a,b", "data_docs": True}, str
+    )
+    (tmp_path / "config.yaml").write_text(parameters.replayable())
+    monkeypatch.chdir("/")
+    replayed = build(read_config(tmp_path / "config.yaml"), str)
+    assert replayed.source == str(tmp_path / "cats.csv")
+    assert replayed.expectations == tmp_path / "mine.yaml"
+    assert replayed.out == tmp_path / "data"
+    assert replayed.features == ("a", "b")
+
+
+def end(parameters: CleanParameters, error: BaseException) -> Path:
+    """Open a run folder, end its run with an error, and return the folder."""
+    with suppress(type(error)), run_folder(parameters) as folder:
+        assert state_of(folder) == "running"
+        raise error
+    return folder
+
+
+def test_run_folder_is_whole_or_gone_or_says_how_it_ended(tmp_path):
+    parameters = CleanParameters(source="cats.csv", out=tmp_path / "out")
+    end(parameters, InputError("wrong"))
+    assert not (tmp_path / "out").exists()
+
+    failed = end(parameters, ZeroDivisionError())
+    assert state_of(failed) == "failed"
+
+    stop = KeyboardInterrupt()
+    unfinished = end(parameters, stop)
+    assert state_of(unfinished) == "unfinished"
+    assert str(unfinished / "config.yaml") in stop.__notes__[0]
+
+    with run_folder(parameters) as finished:
+        pass
+    assert state_of(finished) == "finished"
+    assert (tmp_path / "out" / "runs" / "latest").resolve() == finished.resolve()
+
+
+def test_configuration_of_an_unfinished_run_goes_on_with_it(tmp_path):
+    unfinished = end(CleanParameters(source="cats.csv", out=tmp_path), KeyboardInterrupt())
+    (unfinished / "dataset.csv").touch()
+    with run_folder(from_command_line({}, unfinished / "config.yaml")) as folder:
+        assert folder == unfinished
+        assert (folder / "dataset.csv").exists()
+    assert from_command_line({}, unfinished / "config.yaml").resume is None
+
+
+def test_two_processes_cannot_work_on_one_run(tmp_path):
+    parameters = CleanParameters(source="cats.csv", out=tmp_path)
+    with run_folder(parameters) as folder:
+        same = parameters.model_copy(update={"resume": folder.name})
+        with pytest.raises(InputError, match="another process"), run_folder(same):
+            pass
+    assert state_of(folder) == "finished"
+
+
+@pytest.mark.parametrize("run_id", ["absent", "../..", ""])
+def test_going_on_with_no_run_is_an_input_error(run_id, tmp_path):
+    (tmp_path / "config.yaml").touch()
+    with (
+        pytest.raises(InputError),
+        run_folder(CleanParameters(source="a", out=tmp_path / "out", resume=run_id or ".")),
+    ):
+        pass
+
+
+def test_interrupted_command_says_how_to_go_on_and_leaves_no_server(user_home, tmp_path):
+    out = tmp_path / "out"
+    process = start(["clean", "sample:digits", "--out", str(out)], user_home)
+    first = process.stderr.readline()
+    assert first.startswith("labelsweep: ingest: "), first
+    servers = children(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    (folder,) = (out / "runs").iterdir()
+    assert process.returncode == 130
+    assert stdout == ""
+    assert (
+        stderr == f"labelsweep: interrupted; go on with: labelsweep clean --config {folder / 'config.yaml'}\n"
+    )
+    assert state_of(folder) == "unfinished"
+    assert len(servers) == 1
+    assert not Path(f"/proc/{servers[0]}").exists()
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process started (Linux)."""
+    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def test_server_ends_when_its_command_is_killed(user_home):
+    code = (
+        "import sys, time; from pathlib import Path; from flows.server import TemporaryServer; "
+        "server = TemporaryServer(Path('home')); print(server._process.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(user_home), stdout=subprocess.PIPE, text=True
+    )
+    server = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while running(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running(server)
+
+
+def running(pid: int) -> bool:
+    """Return whether a process is there and is not just waiting to be reaped (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_server_that_cannot_start_says_why_and_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    for name in [name for name in os.environ if name.startswith(("PREFECT_API", "PREFECT_SERVER_DATABASE"))]:
+        monkeypatch.delenv(name)
+    server = TemporaryServer(home)
+    with pytest.raises(LabelsweepError, match="PREFECT_HOME") as error:
+        server.wait()
+    server.stop()
+    assert str(error.value).startswith(f"{home}: Prefect's server did not start (")
+    assert "Error" in str(error.value)
+
+
+def test_server_that_does_not_answer_is_one_line(tmp_path):
+    process = start(["clean", "sample:digits"], tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (1, "")
+    (line,) = stderr.splitlines()
+    assert "PREFECT_API_URL=http://127.0.0.1:9/api" in line
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,127 @@
+"""The flow as Prefect sees it."""
+
+import asyncio
+import importlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from flow_inputs import parquet
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from flows.artifacts import escape, top_of_queue
+from flows.clean import Cleaned, clean_labels
+from flows.config import CleanParameters
+from flows.fit import fit_on_worker
+from tasks.errors import InputError
+
+
+def run_of(state):
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(state.state_details.flow_run_id)
+
+
+def artifacts_of(state) -> dict:
+    async def read():
+        async with get_client() as client:
+            wanted = ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
+            )
+            return await client.read_artifacts(artifact_filter=wanted)
+
+    return {artifact.key: artifact for artifact in asyncio.run(read())}
+
+
+@pytest.fixture(scope="module")
+def swept(prefect_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flow")
+    source = parquet(folder, label=["dog"] * 2 + [("cat", "dog")[n % 2] for n in range(2, 60)])
+    return clean_labels(CleanParameters(source=str(source), out=folder / "out", id="id"), return_state=True)
+
+
+def test_flow_run_is_named_after_the_data_set_and_the_day(swept):
+    run = run_of(swept)
+    assert swept.is_completed()
+    assert run.name.startswith("pets 20")
+
+
+def test_artifacts_show_the_queue_the_headline_and_the_report(swept):
+    cleaned = asyncio.run(swept.aresult()) if hasattr(swept, "aresult") else swept.result()
+    assert isinstance(cleaned, Cleaned)
+    artifacts = artifacts_of(swept)
+    assert artifacts.keys() >= {
+        *("clean-labels-queue", "clean-labels-summary", "clean-labels-report", "clean-labels-progress")
+    }
+    table = json.loads(artifacts["clean-labels-queue"].data)
+    assert len(table) == cleaned.queued
+    assert table[0]["rank"] == 1
+    assert float(artifacts["clean-labels-progress"].data) == 100
+    assert cleaned.report.absolute().as_uri() in artifacts["clean-labels-report"].data
+    assert "60 samples" in artifacts["clean-labels-summary"].data
+
+
+def test_what_the_user_did_wrong_fails_the_run_with_one_line(prefect_server, tmp_path):
+    parameters = CleanParameters(source=str(tmp_path / "absent.csv"), out=tmp_path / "out")
+    state = clean_labels(parameters, return_state=True)
+    assert state.is_failed()
+    assert run_of(state).state.message.startswith(f"{tmp_path}/absent.csv: no such file")
+    assert "\n" not in state.message
+    with pytest.raises(InputError, match="absent"):
+        clean_labels(parameters)
+
+
+def test_form_in_the_ui_describes_every_field(prefect_server):
+    schema = clean_labels.parameters.model_dump()["definitions"]["CleanParameters"]
+    assert schema["properties"].keys() == CleanParameters.model_fields.keys()
+    assert [name for name, field in schema["properties"].items() if not field.get("description")] == []
+
+
+def test_records_cross_to_the_worker_as_json(swept):
+    """What the GPU part takes and gives survives the way through Prefect's API."""
+    cleaned: Cleaned = swept.result()
+    steps = {p.stem: json.loads(p.read_text())["record"] for p in (cleaned.folder / "steps").glob("*.json")}
+    parameters = {
+        "dataset": steps["validate"]["dataset"],
+        "folder": str(cleaned.folder),
+        "options": CleanParameters(source="x").audit_options().model_dump(mode="json"),
+    }
+    fitted = fit_on_worker(**fit_on_worker.validate_parameters(json.loads(json.dumps(parameters))))
+    assert fitted.scores.model_dump(mode="json") == steps["attribute-2"]
+
+
+def test_table_of_the_queue_stays_small_whatever_the_data_hold(tmp_path):
+    rows = 3_000
+    pq.write_table(
+        pa.table(
+            {
+                "rank": range(1, rows + 1),
+                "sample_id": ["s" * 5_000] * rows,
+                "reason": ["because " * 500] * rows,
+                "image": [b"x" * 1_000] * rows,
+            }
+        ),
+        tmp_path / "queue.parquet",
+    )
+    table = top_of_queue(tmp_path / "queue.parquet")
+    assert len(table) == 1_000
+    assert len(json.dumps(table)) < 1_000_000
+    assert "image" not in table[0]
+
+
+def test_text_from_the_data_is_only_text_in_markdown():
+    escaped = escape("[click](http://x) <img src=x>\n# title | **bold** `code`")
+    assert escaped == r"\[click\]\(http://x\) \<img src=x\> \# title \| \*\*bold\*\* \`code\`"
+
+
+def test_deployment_file_names_what_can_be_imported():
+    deployments = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
+    for deployment in deployments:
+        module, name = deployment["entrypoint"].rsplit(".", 1)
+        flow = getattr(importlib.import_module(module), name)
+        assert isinstance(flow, Flow)
+        flow.validate_parameters(deployment["parameters"])

@@ -1,0 +1,125 @@
+"""Every wrong input is one line that says what, where and how; nothing of the run is left behind."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from flow_inputs import WRONG_INPUTS, good_table, parquet
+
+from flows.cli import run
+
+
+def complaint(capsys) -> str:
+    """Return the one line that a failed command printed."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("labelsweep: error: ")
+    assert "Traceback" not in line
+    return line
+
+
+@pytest.mark.parametrize("name", WRONG_INPUTS)
+def test_wrong_input_is_one_line_and_leaves_no_run(name, prefect_server, tmp_path, capsys):
+    wrong = WRONG_INPUTS[name]
+    out = tmp_path / "out"
+    source = wrong.make(tmp_path)
+    assert run(["clean", str(source), "--out", str(out), "--quiet", *wrong.options]) == 2
+    line = complaint(capsys)
+    for part in wrong.names:
+        assert part in line
+    assert not out.exists()
+
+
+def test_unwritable_output_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    assert run(["clean", "sample:digits", "--out", str(out)]) == 2
+    assert str(out) in complaint(capsys)
+
+
+def test_data_over_the_tolerance_exit_3_and_the_report_says_why(prefect_server, tmp_path, capsys):
+    labels = [None if n < 18 else ("cat", "dog")[n % 2] for n in range(60)]
+    source = parquet(tmp_path, label=labels)
+    assert run(["clean", str(source), "--out", str(tmp_path / "out"), "--quiet"]) == 3
+    line = complaint(capsys)
+    (folder,) = (path for path in (tmp_path / "out" / "runs").iterdir())
+    assert str(folder / "report.html") in line
+    assert (folder / "report.html").read_text().count("label") > 1
+    assert not (folder / "manifest.json").exists()
+    run(["runs", "--out", str(tmp_path / "out"), "--json"])
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["state"] == "failed"
+
+
+def test_rows_within_the_tolerance_are_set_aside_and_the_run_goes_on(prefect_server, tmp_path, capsys):
+    labels = [None if n < 3 else ("cat", "dog")[n % 2] for n in range(60)]
+    source = parquet(tmp_path, label=labels)
+    assert run(["clean", str(source), "--out", str(tmp_path / "out"), "--quiet", "--id", "id"]) == 0
+    folder = (tmp_path / "out" / "runs" / "latest").resolve()
+    assert capsys.readouterr().out.splitlines()[0].endswith("3 in quarantine")
+    quarantine = pq.read_table(folder / "quarantine.parquet").to_pylist()
+    assert [row["sample_id"] for row in quarantine] == ["row-0", "row-1", "row-2"]
+    assert all("label" in row["reason"] for row in quarantine)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("fold: 3\n", ("config.yaml", "fold", "did you mean folds?")),
+        ("folds: 1\n", ("config.yaml", "folds", "at least 2", "1")),
+        ("rounds: many\n", ("config.yaml", "rounds", "whole number", "many")),
+        ("evaluation: all\n", ("config.yaml", "evaluation", "crossfit", "holdout", "trusted")),
+        ("features: [x0, 3]\n", ("config.yaml", "features")),
+        ("- folds\n", ("config.yaml",)),
+        ("folds: [1\n", ("config.yaml", "line 2")),
+        ("a: !!python/object/apply:os.system [true]\n", ("config.yaml",)),
+    ],
+)
+def test_wrong_configuration_is_one_line(text, parts, tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    assert run(["clean", "sample:digits", "--config", str(config), "--out", str(tmp_path / "out")]) == 2
+    line = complaint(capsys)
+    for part in parts:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["clean"], "SOURCE"),
+        (["clean", "a.csv", "b.csv"], "b.csv"),
+        (["clean", "a.csv", "--folds"], "--folds"),
+        (["clean", "a.csv", "--config", "absent.yaml"], "absent.yaml"),
+        (["claen"], "clean"),
+        (["bench", "speeed"], "quality"),
+        (["synthesize"], "OUT"),
+        (["synthesize", "two.csv", "--mean-0", "a,b"], "--mean-0"),
+        (["runs", "--of", "x"], "--of"),
+    ],
+)
+def test_wrong_command_line_is_one_line(arguments, part, capsys):
+    assert run(arguments) == 2
+    assert part in complaint(capsys)
+
+
+def test_terminal_escapes_in_a_file_name_do_not_reach_the_terminal(tmp_path, capsys):
+    name = "evil\x1b[31m\nname.csv"
+    assert run(["clean", str(tmp_path / name), "--out", str(tmp_path / "out")]) == 2
+    assert "\x1b" not in complaint(capsys)
+
+
+def test_a_user_file_runs_with_defaults(prefect_server, tmp_path, capsys):
+    table = good_table()
+    flipped = ["dog" if n == 0 else label for n, label in enumerate(table["label"].to_pylist())]
+    source = parquet(tmp_path, label=flipped)
+    assert run(["clean", str(source), "--out", str(tmp_path / "out"), "--quiet", "--id", "id"]) == 0
+    queue = pq.read_table(tmp_path / "out" / "runs" / "latest" / "queue.parquet").to_pylist()
+    assert (queue[0]["sample_id"], queue[0]["given_label"], queue[0]["suggested_label"]) == (
+        "row-0",
+        "dog",
+        "cat",
+    )
+    assert Path(capsys.readouterr().out.splitlines()[1].removeprefix("queue:  ")).is_file()
