@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.review.deck import Item
 from tasks.review.desk import Answer, Desk, Filter
+from tasks.review.ledger import key_of
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.room import Room
 
@@ -154,18 +155,17 @@ def _saved(rows: list[Decision]) -> dict[str, Any]:
 
 def _news(desk: Desk, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
-    changed = {(row.content_hash, row.given_label) for row in desk.log.since(since) if row.reviewer != name}
-    touched = [item for item in desk.deck.items if item.key[:2] in changed] if changed else []
-    undecided = desk.todo(name)
-    standing = desk.standing()
-    return {
-        "seq": desk.ledger.seq,
-        "total": len(desk.deck.items),
-        "todo": len(undecided),
-        "busy": sorted(desk.busy(name)),
-        "changed": {item.position: desk.status(item, name) for item in touched},
-        "running": standing.running._asdict() if standing.running else None,
-        "left": standing.left._asdict() if standing.left else None,
-        "outlook": standing.outlook._asdict() if standing.outlook else None,
-        "disagreements": sum(desk.ledger.disagrees(item.key) for item in desk.deck.items),
-    }
+    with desk.lock:
+        foreign = (key_of(row) for row in desk.log.since(since) if row.reviewer != name)
+        standing = desk.standing()
+        return {
+            "seq": desk.ledger.seq,
+            "total": len(desk.deck.items),
+            "todo": desk.board.todo(name),
+            "busy": sorted(desk.busy(name)),
+            "changed": {place: desk.board.status(place, name) for place in desk.board.places(foreign)},
+            "running": standing.running._asdict() if standing.running else None,
+            "left": standing.left._asdict() if standing.left else None,
+            "outlook": standing.outlook._asdict() if standing.outlook else None,
+            "disagreements": desk.board.disagreements,
+        }

@@ -16,10 +16,11 @@ from pydantic import Field
 from tasks.errors import InputError
 from tasks.records import Record
 from tasks.review.agreement import wants_second_opinion
+from tasks.review.board import Board
 from tasks.review.deck import Deck, Item
 from tasks.review.estimate import WORTH
 from tasks.review.insights import Standing, standing_of
-from tasks.review.ledger import Ledger
+from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import VERDICTS, Decision, DecisionLog
 
 State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
@@ -81,45 +82,27 @@ class Desk:
         self.log = log
         self.options = options or ReviewOptions()
         self.ledger = Ledger(log.since(0))
-        self._settled = self.ledger.settled()
-        self._lock = threading.RLock()
+        self.board = Board(deck.items, self.ledger, self.options.second_opinion)
+        self.lock = threading.RLock()
         self._open: dict[str, tuple[int, float]] = {}
         self._standing: Standing | None = None
         self._counted = -1
 
-    def refresh(self) -> None:
-        """Take in what others have written to the log."""
-        with self._lock:
-            self.ledger.add(self.log.since(self.ledger.seq))
+    def refresh(self) -> list[Decision]:
+        """Take in what others have written to the log; return it."""
+        with self.lock:
+            rows = self.log.since(self.ledger.seq)
+            self.ledger.add(rows)
+            self.board.update(rows)
+        return rows
 
     def status(self, item: Item, reviewer: str) -> str:
         """Return what the item is to this reviewer: todo, settled (earlier), disagree, or a verdict."""
-        answers = self.ledger.opinions(item.key)
-        if not answers and self.ledger.adjudication(item.key) is None:
-            return "settled" if not item.is_control and item.key[:2] in self._settled else "todo"
-        if self.is_blind(item, reviewer):
-            return "todo"
-        if self.ledger.disagrees(item.key):
-            return "disagree"
-        resolved = self.ledger.resolve(item.key)
-        if resolved.label is None:
-            return resolved.outcome or "disagree"
-        return "keep" if resolved.label == item.given else "relabel"
-
-    def is_blind(self, item: Item, reviewer: str) -> bool:
-        """Whether this reviewer is asked for a second opinion, and must not know the first."""
-        answers = self.ledger.opinions(item.key)
-        asked = wants_second_opinion(item.key, self.options.second_opinion)
-        return (
-            asked
-            and len(answers) == 1
-            and reviewer not in answers
-            and self.ledger.adjudication(item.key) is None
-        )
+        return self.board.status(item.position, reviewer)
 
     def others(self, item: Item, reviewer: str) -> list[Decision]:
         """Return the answers of other people that this reviewer may see."""
-        if self.is_blind(item, reviewer):
+        if self.board.is_blind(item.position, reviewer):
             return []
         mine = self.ledger.opinions(item.key).get(reviewer)
         blind_pair = mine is not None and wants_second_opinion(item.key, self.options.second_opinion)
@@ -129,7 +112,7 @@ class Desk:
 
     def select(self, wanted: Filter, reviewer: str) -> list[Item]:
         """Return the items that match, in order."""
-        with self._lock:
+        with self.lock:
             items = [item for item in self.deck.items if self._matches(item, wanted, reviewer)]
         if wanted.sort == "influence":
             items.sort(key=lambda item: item.influence)
@@ -167,7 +150,7 @@ class Desk:
             raise InputError(
                 f"no class {answer.new_label!r} in this data set", fix="choose one of its classes"
             )
-        with self._lock:
+        with self.lock:
             self.refresh()
             rows = self.log.append(
                 [self._draft(item, answer, reviewer) for item in items], action=answer.action
@@ -196,11 +179,10 @@ class Desk:
 
     def undo(self, reviewer: str, action: str = "") -> tuple[list[Decision], list[Item]]:
         """Take back this reviewer's last action; return the undo rows and the items they speak of."""
-        with self._lock:
+        with self.lock:
             rows = self.log.undo(reviewer, self.deck.run_id, action=action)
             self.refresh()
-            keys = {(row.sample_id, row.given_label, row.control) for row in rows}
-            items = [i for i in self.deck.items if (i.sample_id, i.given, i.key.control) in keys]
+            items = [self.deck.items[place] for place in self.board.places(key_of(row) for row in rows)]
         return rows, items
 
     def open(self, item: Item, reviewer: str) -> None:
@@ -212,15 +194,10 @@ class Desk:
         since = time.monotonic() - _LEASE_S
         return {at for name, (at, when) in list(self._open.items()) if name != reviewer and when > since}
 
-    def todo(self, reviewer: str) -> list[int]:
-        """Return the positions that still wait for this reviewer."""
-        return [item.position for item in self.select(Filter(), reviewer)]
-
     def standing(self) -> Standing:
         """Return the figures of the review, brought up to date every `STEP` answers."""
-        with self._lock:
-            answered = sum(1 for item in self.deck.items if self.ledger.standing(item.key))
-            if self._standing is None or answered // STEP != self._counted:
+        with self.lock:
+            if self._standing is None or self.board.answered // STEP != self._counted:
                 self._standing = standing_of(self.deck.items, self.ledger, self.options.worth)
-                self._counted = answered // STEP
+                self._counted = self.board.answered // STEP
             return self._standing

@@ -132,14 +132,13 @@ def insights(request: Request) -> Response:
         return RedirectResponse("/name", 303)
     desk = room.desk
     desk.refresh()
-    html = room.render(
-        "insights.html",
-        request,
-        standing=desk.standing(),
-        reviewers=reviewers_of(desk.deck.items, desk.ledger),
-        agreements=agreements_of(desk.deck.items, desk.ledger),
-        **_frame(request, "insights"),
-    )
+    with desk.lock:
+        figures = {
+            "standing": desk.standing(),
+            "reviewers": reviewers_of(desk.deck.items, desk.ledger),
+            "agreements": agreements_of(desk.deck.items, desk.ledger),
+        }
+    html = room.render("insights.html", request, **figures, **_frame(request, "insights"))
     return HTMLResponse(html)
 
 
@@ -168,8 +167,7 @@ def _frame(request: Request, here: str) -> dict[str, Any]:
     """Return what every page shows around its own content."""
     room = room_of(request)
     desk, name = room.desk, room.who(request)
-    todo = len(desk.todo(name))
-    disagreements = sum(desk.ledger.disagrees(item.key) for item in desk.deck.items)
+    todo, disagreements = desk.board.todo(name), desk.board.disagreements
     total = len(desk.deck.items)
     return {
         "here": here,

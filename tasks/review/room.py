@@ -1,5 +1,6 @@
 """Everything that the routes of the review page share, and how an item looks to one reviewer."""
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Room:
         self.choices = choices_of(deck)
         self.store = PayloadStore()
         self._fill()
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
         self._saliency = _saliency_rows(deck.run)
         self._png = lru_cache(_CACHED_IMAGES)(self._encode)
         self.pages = Environment(
@@ -101,13 +103,15 @@ class Room:
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks to one reviewer."""
         desk, deck = self.desk, self.deck
-        mine = desk.ledger.standing(item.key).get(reviewer)
-        blind = desk.is_blind(item, reviewer) and desk.options.hide_suggestion
+        with desk.lock:
+            mine = desk.ledger.standing(item.key).get(reviewer)
+            blind = desk.board.is_blind(item.position, reviewer) and desk.options.hide_suggestion
+            status, others = desk.status(item, reviewer), desk.others(item, reviewer)
         return {
             "item": item,
-            "status": desk.status(item, reviewer),
+            "status": status,
             "mine": mine,
-            "others": desk.others(item, reviewer),
+            "others": others,
             "blind": blind,
             "row": self.store.row(item.sample_id) if deck.content != "image" else {},
             "neighbours": self._near(item, "neighbours"),
@@ -137,6 +141,12 @@ class Room:
         top = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))[:5]
         largest = abs(top[0][1]) or 1.0
         return [(name, value, abs(value) / largest) for name, value in top]
+
+
+def _warm_up() -> None:
+    """Import what the figures need before the first decision asks for it: a second that nobody should wait."""
+    import scipy.stats  # noqa: F401, PLC0415
+    import sklearn.isotonic  # noqa: F401, PLC0415
 
 
 def choices_of(deck: Deck) -> tuple[Choice, ...]:

@@ -1,12 +1,13 @@
 """The review page on a real port: in a thread of the test, or as a process that can be killed."""
 
+import http.client
 import json
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import uvicorn
 
+from tasks.review.deck import Item
 from tasks.review.room import Room
 from tasks.review.web import create_app, listen
 
@@ -72,27 +74,58 @@ class Process:
 
 
 class Client:
-    """A reviewer without a browser."""
+    """A reviewer without a browser: one connection, the cookies and the token of a page."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address.split("?")[0].rstrip("/")
-        with urllib.request.urlopen(f"{self.address}/review", timeout=20) as answer:
-            self.cookie = answer.headers["set-cookie"].split(";")[0]
+    def __init__(self, address: str, reviewer: str = "") -> None:
+        self.host = address.removeprefix("http://").partition("/")[0]
+        self.cookies: dict[str, str] = {}
+        self.request("GET", "/name")
+        if reviewer:
+            form = f"csrf={self.csrf}&name={reviewer}".encode()
+            self.request("POST", "/name", form, {"content-type": "application/x-www-form-urlencoded"})
+
+    @property
+    def csrf(self) -> str:
+        """The token that a page of ours sends with every write."""
+        return next((value for name, value in self.cookies.items() if "csrf" in name), "")
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """Send a request; return status, headers and text."""
+        connection = http.client.HTTPConnection(self.host, timeout=20)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        try:
+            connection.request(method, path, body, {"cookie": cookie, **(headers or {})})
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+        for line in answer.headers.get_all("set-cookie") or []:
+            name, _, value = line.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
+
+    def page(self, path: str) -> str:
+        """Return the text of a page."""
+        return self.request("GET", path)[2]
 
     def get(self, path: str) -> Any:
-        """Get JSON, or the text of a page."""
-        request = urllib.request.Request(self.address + path, headers={"cookie": self.cookie})
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            body = answer.read().decode()
-        return json.loads(body) if path.startswith("/api/") else body
+        """Return the answer to a question of the page's script."""
+        return json.loads(self.page(path))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Post JSON."""
-        headers = {
-            "cookie": self.cookie,
-            "content-type": "application/json",
-            "x-csrf-token": self.cookie.split("=", 1)[1],
+    def post(self, path: str, body: dict[str, Any], **headers: str) -> tuple[int, Any]:
+        """Write as the page's script does; return status and answer."""
+        sent = {"content-type": "application/json", "x-csrf-token": self.csrf, **headers}
+        status, _, text = self.request("POST", path, json.dumps(body).encode(), sent)
+        return status, json.loads(text) if text.startswith("{") else text
+
+    def decide(self, room_item: Item, decision: str, **more: Any) -> tuple[int, Any]:
+        """Decide one item."""
+        body = {
+            "position": room_item.position,
+            "check": room_item.check,
+            "decision": decision,
+            "action": secrets.token_hex(16),
         }
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read() or "{}")
+        return self.post("/api/decide", {**body, **more})

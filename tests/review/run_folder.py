@@ -18,6 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from tasks.attribute import audit
 from tasks.options import AuditOptions
+from tasks.queue.reason import reason
 from tasks.records import Dataset
 from tasks.storage import finish_run, write_json, write_table
 
@@ -147,34 +148,22 @@ def _write_queue(
     distance, neighbours = near.kneighbors(features[queue.index] / scale)
     evidence = []
     for row, away, others in zip(queue.index, distance, neighbours, strict=True):
-        others, away = others[others != row][:5], away[others != row][:5]
-        harmed = [i for i in others if scores["given_label"][i] == scores["suggested_label"][row]]
-        evidence.append(
-            json.dumps(
-                {
-                    "harms": [
-                        {
-                            "sample_id": scores["sample_id"][i],
-                            "label": scores["given_label"][i],
-                            "influence": -0.1,
-                        }
-                        for i in harmed
-                    ],
-                    "neighbours": [
-                        {
-                            "sample_id": scores["sample_id"][i],
-                            "label": scores["given_label"][i],
-                            "distance": float(d),
-                        }
-                        for i, d in zip(others, away, strict=True)
-                    ],
-                }
-            )
-        )
+        close = [(i, float(d)) for i, d in zip(others, away, strict=True) if i != row][:5]
+        found = [
+            {"sample_id": scores["sample_id"][i], "label": scores["given_label"][i], "distance": d}
+            for i, d in close
+        ]
+        harms = [
+            {"sample_id": near["sample_id"], "label": near["label"], "influence": -0.1}
+            for near in found
+            if near["label"] == scores["suggested_label"][row]
+        ]
+        evidence.append(json.dumps({"harms": harms, "neighbours": found}))
+    shown = ("given_label", "suggested_label", "given_probability", "suggested_probability", "influence")
     queue = queue.assign(
         reason=[
-            f"Given as {g}, but the model, fitted without this sample, reads it as {s}."
-            for g, s in zip(queue["given_label"], queue["suggested_label"], strict=True)
+            reason(g, s, p, q, i, [near["label"] for near in json.loads(e)["neighbours"]], conflict=False)
+            for g, s, p, q, i, e in zip(*(queue[name] for name in shown), evidence, strict=True)
         ],
         evidence=evidence,
         content_hash=[content[i] for i in queue.index],

@@ -22,14 +22,10 @@ def answers(*given_answers: tuple[str, str]) -> list[Decision]:
     return rows
 
 
-histories = st.lists(
-    st.tuples(
-        st.sampled_from(["Ada", "Bo"]),
-        st.sampled_from(["keep", "drop", "dog", "undo"]),
-        st.sampled_from("ab"),
-    ),
-    max_size=25,
+steps = st.tuples(
+    st.sampled_from(["Ada", "Bo"]), st.sampled_from(["keep", "drop", "dog", "undo"]), st.sampled_from("ab")
 )
+histories = st.lists(steps, max_size=25)
 
 
 def written(history: list[tuple[str, str, str]]) -> list[Decision]:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -121,8 +122,6 @@ def test_a_log_of_a_newer_version_is_refused(log: DecisionLog) -> None:
 def test_the_export_holds_every_row_and_says_which_stand(
     log: DecisionLog, tmp_path: Path, ending: str
 ) -> None:
-    import pandas as pd
-
     log.append([CAT], action="one")
     log.append([replace(CAT, decision="relabel", new_label="=1+1", comment='a "quoted", line')])
     log.undo("Ada", "r")

@@ -86,7 +86,13 @@ async function confirmed(decision, label, number) {
   $('#confirm-text').textContent = `${what} ${plural(number)}, on all pages of this filter?`;
   dialog.returnValue = 'no';
   dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener('close', resolve, { once: true }));
+  await new Promise((resolve) => {
+    dialog.addEventListener('close', function closed() {
+      if (dialog.open) return; // the event of an earlier round, come late
+      dialog.removeEventListener('close', closed);
+      resolve();
+    });
+  });
   return dialog.returnValue === 'yes';
 }
 
