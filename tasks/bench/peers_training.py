@@ -28,7 +28,7 @@ def area_under_margin_network(case: Case) -> Verdict:
 
 def _area_under_margin(case: Case, hidden: int | None) -> Verdict:
     import torch  # noqa: PLC0415 (seconds to import)
-    from aum import AUMCalculator  # type: ignore[import-untyped]  # noqa: PLC0415 (belongs to the bench extra)
+    from aum import AUMCalculator  # noqa: PLC0415 (belongs to the bench extra)
     from torch import nn  # noqa: PLC0415
 
     with torch.random.fork_rng():

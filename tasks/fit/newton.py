@@ -95,7 +95,10 @@ def _norm(stacked: Tensor) -> Tensor:
 
 def gradient_scale(stack: SoftmaxStack) -> Tensor:
     """Return the norm of each fold's gradient at theta = 0, (K,): what a gradient norm is relative to."""
-    return _norm(stack.loss_and_gradient(stack.zeros())[1]).clamp_min(torch.finfo(stack.rows.like.dtype).eps)
+    # The intercept alone makes a sample's gradient about one long. A mean this far below it is rounding: features that say
+    # nothing of the labels have their optimum at zero, and nothing to be relative to.
+    floor = torch.finfo(stack.rows.like.dtype).eps ** 0.5
+    return _norm(stack.loss_and_gradient(stack.zeros())[1]).clamp_min(floor)
 
 
 def relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
@@ -106,13 +109,16 @@ def relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
 def _line_search(
     stack: SoftmaxStack, theta: Tensor, loss: Tensor, gradient: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Halve each fold's step until its loss falls enough; None when no fold can be improved in this precision."""
+    """Halve each fold's step until its loss falls enough; None when no fold can be improved in this precision.
+
+    A fold that cannot be improved stands still while the others go on.
+    """
     slope = (gradient * step).sum(dim=(0, 2))
     length = torch.where(slope < 0, 1.0, 0.0).to(theta.dtype)
     # A loss that is equal up to rounding is a success: near the optimum the decrease is below the precision
     # of the loss.
     slack = 10 * torch.finfo(theta.dtype).eps * loss.abs()
-    for _ in range(HALVINGS):
+    for halving in range(HALVINGS + 1):
         if not length.any():
             return None
         candidate = theta + length[None, :, None] * step
@@ -120,5 +126,5 @@ def _line_search(
         failed = ~(new_loss <= loss + ARMIJO * length * slope + slack)
         if not failed.any():
             return candidate, new_loss, new_gradient
-        length = torch.where(failed, length / 2, length)
+        length = torch.where(failed, length / 2 if halving < HALVINGS - 1 else 0.0, length)
     return None

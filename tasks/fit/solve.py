@@ -145,6 +145,8 @@ def solve(
 
 def _solve_cg(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float, max_iterations: int) -> Tensor:
     """Solve with pyDVL's preconditioned conjugate gradients."""
+    if not rhs.any():  # nothing to evaluate on is nothing to solve; the iteration would divide zero by zero
+        return torch.zeros_like(rhs)
     solver = RelativeCgOperator(
         StackedHessian(hessian),
         rtol=tolerance,

@@ -23,6 +23,8 @@ from tasks.review.payload import PayloadStore
 # Beyond nine classes a digit names only some of them; the search box names all.
 MAX_KEYS: Final = 9
 _CACHED_IMAGES: Final = 512
+# The first page comes first: imports would compete with it for the interpreter.
+_WARM_UP_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class Room:
         self.choices = choices_of(deck)
         self.store = PayloadStore()
         self._fill()
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        warm_up = threading.Timer(_WARM_UP_S, _warm_up)
+        warm_up.daemon = True
+        warm_up.start()
         self._saliency = _saliency_rows(deck.run)
         self._png = lru_cache(_CACHED_IMAGES)(self._encode)
         self.pages = Environment(

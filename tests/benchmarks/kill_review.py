@@ -1,0 +1,39 @@
+"""Kill the review server a hundred times while a reviewer works, and count lost decisions.
+
+python tests/benchmarks/kill_review.py [kills] [seed]
+"""
+
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "review"), str(Path(__file__).parents[2])]
+
+from killing import kill_while_reviewing  # noqa: E402
+from run_folder import digits_run  # noqa: E402
+
+
+def main() -> None:
+    """Print a table."""
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    out = Path(tempfile.mkdtemp(prefix="labelsweep-kills-"))
+    toll = kill_while_reviewing(out, digits_run(out), kills, seed)
+    rows = [
+        ("kills (SIGKILL, 0.1 to 0.9 s into the work)", toll.kills),
+        ("acknowledged actions (decisions and undos)", toll.acknowledged),
+        ("of them lost", toll.lost),
+        ("rows written twice by sending an action again", toll.doubled),
+        ("actions under way at a kill", toll.unanswered),
+        ("of them written nevertheless", toll.of_those_written),
+        ("failed integrity checks of the database", toll.corrupt),
+    ]
+    lines = [f"| {name} | {value:,} |" for name, value in rows]
+    table = "\n".join(["| review server killed while a reviewer works | |", "|---|---:|", *lines])
+    sys.stdout.write(f"{table}\n\nseed {seed}, Python {platform.python_version()}, {platform.system()}\n")
+    sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Rows from disk are the rows in memory, in blocks of any size."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from fit_problems import clouds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.arrays import Array
+from tasks.encode.feature_map import FeatureMap, kernel_map, raw_map
+from tasks.fit.data import read_samples
+from tasks.fit.design import make_design
+from tasks.fit.newton import fit_newton
+from tasks.fit.rows import DiskRows, MemoryRows
+from tasks.fit.softmax import SoftmaxStack
+from tasks.fit.solve import newton_step
+from tasks.records import Dataset
+
+
+def on_disk(path: Path, raw: Array, feature_map: FeatureMap, block_rows: int) -> DiskRows:
+    raw.astype("<f4").tofile(path)
+    like = torch.empty(0, dtype=torch.float32)
+    return DiskRows(path, raw.shape, feature_map, feature_map.width + 1, like, block_rows)
+
+
+@pytest.mark.parametrize("kind", ["raw", "kernel"])
+@pytest.mark.parametrize("block_rows", [1, 7, 100, 1_000])
+def test_disk_rows_equal_memory_rows(tmp_path: Path, kind: str, block_rows: int) -> None:
+    raw = clouds(100, 3, 2)[0].astype(np.float32)
+    x = torch.from_numpy(raw)
+    feature_map: FeatureMap | None = raw_map(x.mean(0), x.std(0))
+    if kind == "kernel":
+        feature_map = kernel_map(feature_map, x, 20, 1.0)
+    disk = on_disk(tmp_path / "raw", raw, feature_map, block_rows)
+    memory = MemoryRows(feature_map(x), block_rows)
+    assert (disk.n, disk.width, disk.like.dtype) == (memory.n, memory.width, memory.like.dtype)
+    for (rows, block), (expected_rows, expected) in zip(disk.blocks(), memory.blocks(), strict=True):
+        assert rows == expected_rows
+        # Matrix products of other shapes may round the last bit otherwise.
+        assert torch.allclose(block, expected, rtol=1e-5, atol=1e-5)
+    index = torch.tensor([99, 0, 50, 50])
+    assert torch.allclose(disk.take(index), memory.take(index), rtol=1e-5, atol=1e-5)
+
+
+def test_a_fit_from_disk_is_the_fit_in_memory(tmp_path: Path) -> None:
+    raw, labels = clouds(100, 3, 2)
+    raw = raw.astype(np.float32)
+    x = torch.from_numpy(raw)
+    feature_map = raw_map(x.mean(0), x.std(0))
+    design = make_design(labels, "crossfit", 3, seed=0)
+    fits = [
+        fit_newton(
+            SoftmaxStack(rows, torch.from_numpy(labels), 2, design, 0.01, torch.ones(100, dtype=torch.bool)),
+            newton_step,
+        )
+        for rows in (on_disk(tmp_path / "raw", raw, feature_map, 16), MemoryRows(feature_map(x), 16))
+    ]
+    assert torch.allclose(fits[0].theta, fits[1].theta, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 70))
+def test_blocks_cover_every_row_once_in_order(n: int, block_rows: int) -> None:
+    rows = MemoryRows(torch.arange(n, dtype=torch.float32)[:, None], block_rows)
+    blocks = [block for _, block in rows.blocks()]
+    assert torch.equal(torch.cat(blocks)[:, 0], torch.arange(n, dtype=torch.float32))
+    assert all(len(block) <= block_rows for block in blocks)
+
+
+@pytest.mark.parametrize("group_rows", [1, 7, 1_000])
+def test_samples_do_not_depend_on_the_row_groups_of_the_file(tmp_path: Path, group_rows: int) -> None:
+    raw, labels = clouds(50, 3, 2)
+    raw = raw.astype(np.float32)
+    features = pa.FixedSizeListArray.from_arrays(pa.array(raw.reshape(-1)), 3)
+    trusted = pa.array([None if i % 7 == 0 else i % 2 == 0 for i in range(50)])
+    table = pa.table({"features": features, "label": pa.array(["ba"[i] for i in labels]), "trusted": trusted})
+    pq.write_table(table, tmp_path / "d.parquet", row_group_size=group_rows)
+    dataset = Dataset(
+        path=tmp_path / "d.parquet",
+        name="d",
+        uri="d",
+        rows=50,
+        classes=("a", "b"),
+        payload="tabular",
+        feature_names=("x", "y", "z"),
+        feature_shape=(3,),
+        digest="",
+        trusted=True,
+    )
+    samples = read_samples(dataset, "cpu")
+    assert np.array_equal(samples.features.float().numpy(), raw)
+    assert np.array_equal(samples.labels.numpy(), 1 - labels)
+    assert np.array_equal(samples.trusted, [i % 7 != 0 and i % 2 == 0 for i in range(50)])

@@ -1,0 +1,9 @@
+from pathlib import Path
+
+from killing import kill_while_reviewing
+
+
+def test_an_acknowledged_decision_survives_kill_9(digits: Path, out: Path) -> None:
+    toll = kill_while_reviewing(out, digits, kills=4, seed=0)
+    assert toll.acknowledged > 20
+    assert (toll.lost, toll.doubled, toll.corrupt) == (0, 0, 0)
