@@ -21,7 +21,7 @@ def main() -> None:
     out = Path(tempfile.mkdtemp(prefix="labelsweep-kills-"))
     toll = kill_while_reviewing(out, digits_run(out), kills, seed)
     rows = [
-        ("kills (SIGKILL, 0.1 to 0.9 s into the work)", toll.kills),
+        ("kills (SIGKILL, 0 to 0.8 s into the work)", toll.kills),
         ("acknowledged actions (decisions and undos)", toll.acknowledged),
         ("of them lost", toll.lost),
         ("rows written twice by sending an action again", toll.doubled),

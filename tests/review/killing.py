@@ -33,7 +33,7 @@ class Toll:
 
 
 def kill_while_reviewing(out: Path, run: Path, kills: int, seed: int) -> Toll:
-    """Serve, decide without pause, kill -9 at a random moment; again and again on the same log.
+    """Serve, decide without pause, kill -9 at a random moment after the first answer; again and again on the same log.
 
     A reviewer whose action was not answered sends it again to the next server, as the page does.
     """
@@ -43,11 +43,14 @@ def kill_while_reviewing(out: Path, run: Path, kills: int, seed: int) -> Toll:
     unanswered: dict[str, dict[str, object]] = {}
     for _ in range(kills):
         server = Process(out, run.name, "--reviewer", "Ada", "--port", "0", "--controls", "0")
+        at_work = threading.Event()
         reviewer = threading.Thread(
-            target=_work, args=(server.address, items, acknowledged, unanswered, rng.random())
+            target=_work, args=(server.address, items, acknowledged, unanswered, rng.random(), at_work)
         )
         reviewer.start()
-        time.sleep(0.1 + rng.random() * 0.8)
+        if not at_work.wait(60):
+            raise AssertionError("the server answered nothing for a minute")
+        time.sleep(rng.random() * 0.8)
         server.kill()
         reviewer.join(30)
         toll.kills += 1
@@ -66,7 +69,12 @@ def kill_while_reviewing(out: Path, run: Path, kills: int, seed: int) -> Toll:
 
 
 def _work(
-    address: str, items: tuple, acknowledged: set[str], unanswered: dict[str, dict[str, object]], seed: float
+    address: str,
+    items: tuple,
+    acknowledged: set[str],
+    unanswered: dict[str, dict[str, object]],
+    seed: float,
+    at_work: threading.Event,
 ) -> None:
     """Decide until the server is gone; note what was acknowledged and what was under way."""
     rng = random.Random(seed)  # noqa: S311 (no secret)
@@ -81,6 +89,7 @@ def _work(
                 decision = rng.choice(["keep", "suggestion", "drop", "unsure"])
                 body |= {"position": item.position, "check": item.check, "decision": decision}
             _send(client, action, body, acknowledged, unanswered)
+            at_work.set()
     except (OSError, http.client.HTTPException):
         return
 
