@@ -70,21 +70,20 @@ def fit_newton(
     loss, gradient = stack.loss_and_gradient(theta)
     scale = gradient_scale(stack)
     curve = []
+    stuck = torch.zeros_like(scale, dtype=torch.bool)
     for iteration in range(max_iterations + 1):
         relative = _norm(gradient) / scale
         curve.append((loss.tolist(), relative.tolist()))
-        active = relative > tolerance
+        active = (relative > tolerance) & ~stuck
         if not active.any() or iteration == max_iterations:
             break
-        forcing = min(0.5, float(relative.max().sqrt()))
+        forcing = min(0.5, float(relative[active].max().sqrt()))
         step = (
             solve_step(stack.hessian(theta), -gradient * active[None, :, None], forcing)
             * active[None, :, None]
         )
-        moved = _line_search(stack, theta, loss, gradient, step)
-        if moved is None:
-            break
-        theta, loss, gradient = moved
+        length, theta, loss, gradient = _line_search(stack, theta, loss, gradient, step)
+        stuck |= active & (length == 0)
     return Fit(theta, relative, iteration, bool((relative <= tolerance).all()), curve)
 
 
@@ -108,10 +107,10 @@ def relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
 
 def _line_search(
     stack: SoftmaxStack, theta: Tensor, loss: Tensor, gradient: Tensor, step: Tensor
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Halve each fold's step until its loss falls enough; None when no fold can be improved in this precision.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Halve each fold's step until its loss falls enough; return lengths (K,), parameters, losses and gradient.
 
-    A fold that cannot be improved stands still while the others go on.
+    A fold that cannot be improved in this precision has length 0 and stands still while the others go on.
     """
     slope = (gradient * step).sum(dim=(0, 2))
     length = torch.where(slope < 0, 1.0, 0.0).to(theta.dtype)
@@ -120,11 +119,11 @@ def _line_search(
     slack = 10 * torch.finfo(theta.dtype).eps * loss.abs()
     for halving in range(HALVINGS + 1):
         if not length.any():
-            return None
+            break
         candidate = theta + length[None, :, None] * step
         new_loss, new_gradient = stack.loss_and_gradient(candidate)
         failed = ~(new_loss <= loss + ARMIJO * length * slope + slack)
         if not failed.any():
-            return candidate, new_loss, new_gradient
+            return length, candidate, new_loss, new_gradient
         length = torch.where(failed, length / 2 if halving < HALVINGS - 1 else 0.0, length)
-    return None
+    return torch.zeros_like(length), theta, loss, gradient

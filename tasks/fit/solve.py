@@ -26,10 +26,11 @@ NEWTON_CG_ITERATIONS = 200
 
 
 class StackedHessian(TensorOperator):  # type: ignore[misc]
-    """The Hessian of all folds as a pyDVL operator on flat vectors of width x K x C entries."""
+    """The Hessian of all folds, divided by `scale`, as a pyDVL operator on flat vectors of width x K x C entries."""
 
-    def __init__(self, hessian: SoftmaxHessian) -> None:
+    def __init__(self, hessian: SoftmaxHessian, scale: float = 1.0) -> None:
         self.hessian = hessian
+        self.scale = scale
 
     @property
     def input_size(self) -> int:
@@ -56,7 +57,8 @@ class StackedHessian(TensorOperator):  # type: ignore[misc]
         return self._apply_to_mat(vec[None])[0]
 
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        return self.hessian.product(mat.reshape(len(mat), *self.hessian.theta.shape)).reshape(len(mat), -1)
+        product = self.hessian.product(mat.reshape(len(mat), *self.hessian.theta.shape))
+        return product.reshape(len(mat), -1) / self.scale
 
 
 class DiagonalPreconditioner(Preconditioner):  # type: ignore[misc]
@@ -87,14 +89,28 @@ class DiagonalPreconditioner(Preconditioner):  # type: ignore[misc]
 
 
 class RelativeCgOperator(CgOperator):  # type: ignore[misc]
-    """pyDVL's conjugate gradients, stopping at |r| <= rtol |g| for every right-hand side.
+    """pyDVL's conjugate gradients from zero, stopping at |r| <= rtol |g| for every right-hand side.
 
-    pyDVL 0.10 compares the residual with rtol^2 times single entries of g, and loses the right-hand sides
-    beyond the number of parameters; the iteration itself is right and is used as it is.
+    pyDVL 0.10 compares the residual with rtol^2 times single entries of g, and loses the right-hand sides beyond the number
+    of parameters. It also starts at x = g, which for a steep Hessian is so far off that an inexact Newton step can point
+    uphill; conjugate gradients from zero always point downhill. (H / scale) y = g with y = scale x starts at
+    x = g / scale, next to zero for a large scale. The iteration itself is right and is used as it is.
     """
 
+    def __init__(self, hessian: SoftmaxHessian, rtol: float, maxiter: int) -> None:
+        diagonal = hessian.diagonal().reshape(-1)
+        self.scale = float(diagonal.max()) / torch.finfo(diagonal.dtype).eps
+        super().__init__(
+            StackedHessian(hessian, self.scale),
+            rtol=rtol,
+            maxiter=maxiter,
+            preconditioner=DiagonalPreconditioner(diagonal / self.scale),
+            warn_on_max_iteration=False,
+        )
+
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        return torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])
+        solved = torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])
+        return solved / self.scale
 
 
 @dataclass(frozen=True)
@@ -147,14 +163,7 @@ def _solve_cg(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float, max_iterat
     """Solve with pyDVL's preconditioned conjugate gradients."""
     if not rhs.any():  # nothing to evaluate on is nothing to solve; the iteration would divide zero by zero
         return torch.zeros_like(rhs)
-    solver = RelativeCgOperator(
-        StackedHessian(hessian),
-        rtol=tolerance,
-        maxiter=max_iterations,
-        preconditioner=DiagonalPreconditioner(hessian.diagonal().reshape(-1)),
-        warn_on_max_iteration=False,
-    )
-    solution: Tensor = solver.apply(rhs.reshape(1, -1))
+    solution: Tensor = RelativeCgOperator(hessian, tolerance, max_iterations).apply(rhs.reshape(1, -1))
     return solution.reshape(rhs.shape)
 
 

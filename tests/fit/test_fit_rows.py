@@ -41,10 +41,13 @@ def test_disk_rows_equal_memory_rows(tmp_path: Path, kind: str, block_rows: int)
     assert (disk.n, disk.width, disk.like.dtype) == (memory.n, memory.width, memory.like.dtype)
     for (rows, block), (expected_rows, expected) in zip(disk.blocks(), memory.blocks(), strict=True):
         assert rows == expected_rows
-        # Matrix products of other shapes may round the last bit otherwise.
-        assert torch.allclose(block, expected, rtol=1e-5, atol=1e-5)
+        # Matrix products of other shapes may round the last bit otherwise, and the projection of a kernel divides by the
+        # square root of eigenvalues down to 1e-6 of the largest.
+        assert torch.allclose(block, expected, rtol=1e-5, atol=1e-3 if kind == "kernel" else 1e-5)
     index = torch.tensor([99, 0, 50, 50])
-    assert torch.allclose(disk.take(index), memory.take(index), rtol=1e-5, atol=1e-5)
+    assert torch.allclose(
+        disk.take(index), memory.take(index), rtol=1e-5, atol=1e-3 if kind == "kernel" else 1e-5
+    )
 
 
 def test_a_fit_from_disk_is_the_fit_in_memory(tmp_path: Path) -> None:
