@@ -62,10 +62,16 @@ def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
             bool | None,
             typer.Option(f"{flag}/--no-{flag[2:]}", help=text, show_default=False, rich_help_panel=panel),
         ]
+    named = field.json_schema_extra.get("metavar") if isinstance(field.json_schema_extra, dict) else None
+    metavar = str(named) if named else _metavar(field.annotation)
     return Annotated[
         str | None,
         typer.Option(
-            flag, metavar=_metavar(field.annotation), help=text, show_default=False, rich_help_panel=panel
+            flag,
+            metavar=metavar,
+            help=text,
+            show_default=False,
+            rich_help_panel=panel,
         ),
     ]
 

@@ -1,9 +1,10 @@
 """The options of an audit, typed and bounded."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from tasks.memory import MemorySize
 from tasks.records import Record
 
 
@@ -13,6 +14,8 @@ class AuditOptions(Record):
     >>> AuditOptions(folds=3).rounds
     2
     """
+
+    indifferent: ClassVar[frozenset[str]] = frozenset({"memory"})
 
     model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
     params: Literal["head", "all"] = Field(
@@ -38,6 +41,12 @@ class AuditOptions(Record):
     )
     optimizer: Literal["newton", "adamw"] = Field(
         "newton", description="newton converges; adamw is the theory's example"
+    )
+    memory: MemorySize = Field(
+        None,
+        description="memory that features and probabilities may fill, such as 4GB; what does not fit stays on disk "
+        "(default: a quarter of the machine)",
+        json_schema_extra={"metavar": "SIZE"},
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the tensors live")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of folds, landmarks and initial weights")

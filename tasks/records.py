@@ -5,7 +5,7 @@ resumed from, or sent to another machine.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,9 +13,14 @@ Payload = Literal["tabular", "embedding", "image"]
 
 
 class Record(BaseModel):
-    """A frozen record; unknown fields are refused."""
+    """A frozen record; unknown fields are refused.
+
+    `indifferent` names fields that decide how fast or how large a computation is and never what comes out: a step
+    that was done with other values of them need not be done again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    indifferent: ClassVar[frozenset[str]] = frozenset()
 
 
 class Source(Record):
@@ -78,6 +83,17 @@ class Validation(Record):
     data_docs: Path | None = None
 
 
+class FeatureFile(Record):
+    """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
+
+    What the audit reads instead of the columns of the data set, whatever these are.
+    """
+
+    path: Path
+    rows: int
+    width: int
+
+
 class EncodedMember(Record):
     """One member of the ensemble: a feature map and the regularisation that goes with it.
 
@@ -92,10 +108,13 @@ class EncodedMember(Record):
 
 
 class Encoding(Record):
-    """How features become what the linear heads see: a folder with one safetensors file for each member, best first."""
+    """How features become what the linear heads see: a folder with one safetensors file for each member, best first.
+
+    The features themselves lie in `features`.
+    """
 
     path: Path
-    features: int
+    features: FeatureFile
     members: tuple[EncodedMember, ...]
 
 

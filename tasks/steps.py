@@ -53,7 +53,10 @@ def recorded(
 
 def _digest(inputs: Mapping[str, object]) -> str:
     def plain(value: object) -> object:
-        return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+        if not isinstance(value, BaseModel):
+            return str(value)
+        unread = value.indifferent if isinstance(value, Record) else frozenset()
+        return value.model_dump(mode="json", exclude=set(unread))
 
     text = json.dumps({key: plain(value) for key, value in inputs.items()}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

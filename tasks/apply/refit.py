@@ -9,12 +9,16 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
+from tasks.encode.featurize import feature_batches
 from tasks.encode.store import load_encoding
-from tasks.fit.data import Samples, read_samples
+from tasks.fit.data import Samples, read_labels, read_samples
 from tasks.fit.design import Design, make_design
+from tasks.fit.device import pick_device, pick_dtype
+from tasks.fit.features import MemoryFeatures
 from tasks.fit.fit import fit_stack
-from tasks.fit.rows import MemoryRows
 from tasks.fit.softmax import SoftmaxStack
+from tasks.fit.stacks import make_stacks
+from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.storage import read_json
@@ -53,16 +57,35 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
         dataset: Its data set.
         options: Options of the run.
     """
-    samples = read_samples(dataset, options.device)
+    encoding = _encoding_of(run)
+    samples = _samples_of(dataset, encoding, options)
     design = make_design(samples.labels.cpu().numpy(), "crossfit", options.folds, options.seed)
     design = design.to(samples.labels.device)
-    record = run / "steps" / "encode.json"
-    if record.exists():
-        encoding = Encoding.model_validate(read_json(record)["record"])
-        encoding = encoding.model_copy(update={"path": run / "model" / encoding.path.name})
-        return Judge(samples, design, load_encoding(encoding, samples.features), options)
+    if encoding is not None:
+        return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
     members = choose_members(samples.features, samples.labels, design, samples.n_classes, options)
     return Judge(samples, design, members, options)
+
+
+def _encoding_of(run: Path) -> Encoding | None:
+    """Return the encoding of a run with its paths as they are now, wherever the run folder has moved to."""
+    record = run / "steps" / "encode.json"
+    if not record.exists():
+        return None
+    encoding = Encoding.model_validate(read_json(record)["record"])
+    file = encoding.features.model_copy(update={"path": run / "model" / encoding.features.path.name})
+    return encoding.model_copy(update={"path": run / "model" / encoding.path.name, "features": file})
+
+
+def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptions) -> Samples:
+    """Return the samples with the features that the run audited; from the data set where it left no feature file."""
+    if encoding is not None and encoding.features.path.exists():
+        return read_samples(dataset, encoding.features, options.device)
+    where = pick_device(options.device)
+    raw = torch.from_numpy(np.concatenate(list(feature_batches(dataset))))
+    labels, trusted = read_labels(dataset)
+    features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
+    return Samples(features, torch.from_numpy(labels).to(where), trusted, len(dataset.classes))
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
@@ -73,13 +96,13 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
         labels: (n,) classes.
         kept: (n,) bool, False for samples that are not fitted on.
     """
-    x = judge.samples.features
-    y = torch.as_tensor(labels, dtype=torch.long, device=x.device)
-    keep = torch.as_tensor(kept, device=x.device)
+    features = judge.samples.features
+    y = torch.as_tensor(labels, dtype=torch.long, device=features.like.device)
+    keep = torch.as_tensor(kept, device=y.device)
+    memory = memory_budget(judge.options.memory)
     total, converged = np.zeros((len(labels), judge.samples.n_classes)), True
     for member in judge.members:
-        rows = MemoryRows(member.feature_map(x))
-        stack = SoftmaxStack(rows, y, judge.samples.n_classes, judge.design, member.l2, keep)
+        (stack,) = make_stacks(features, y, judge.samples.n_classes, judge.design, [member], keep, memory)
         start = member.start if member.start.shape == stack.shape else None
         fit = fit_stack(stack, start, judge.options)
         total += _out_of_fold(stack, fit.theta)

@@ -19,11 +19,12 @@ from tasks.encode.choose import Member, choose_members
 from tasks.errors import InputError
 from tasks.fit.design import make_design
 from tasks.fit.device import pick_device, pick_dtype
+from tasks.fit.features import MemoryFeatures
 from tasks.fit.fit import fit_stack
 from tasks.fit.newton import Fit
-from tasks.fit.rows import MemoryRows
-from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.solve import Solution
+from tasks.fit.stacks import make_stacks
+from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 
 
@@ -109,15 +110,14 @@ def audit(
     options = options or AuditOptions()
     x, y, n_classes = check_arrays(features, labels, options)
     design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
-    members = choose_members(x, y, design, n_classes, options)
+    raw = MemoryFeatures(x)
+    members = choose_members(raw, y, design, n_classes, options)
     keep = torch.ones(len(y), dtype=torch.bool, device=x.device)
     starts = [member.start for member in members]
     fits: list[list[Fit]] = []
     solutions: list[list[Solution]] = []
     for _ in range(options.rounds):
-        stacks = [
-            SoftmaxStack(MemoryRows(m.feature_map(x)), y, n_classes, design, m.l2, keep) for m in members
-        ]
+        stacks = make_stacks(raw, y, n_classes, design, members, keep, memory_budget(options.memory))
         fits.append([fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)])
         starts = [fit.theta for fit in fits[-1]]
         solutions.append(

@@ -13,7 +13,7 @@ from tasks.attribute.table import scores_table
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import read_samples
 from tasks.fit.solve import Solution
-from tasks.fit.step import make_stacks
+from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.steps import recorded
@@ -36,10 +36,11 @@ def attribute(
 
 
 def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: AuditOptions) -> Scores:
-    samples = read_samples(dataset, options.device)
-    members = load_encoding(encoding, samples.features)
-    thetas = load_parameters(model.path, "theta", len(members), samples.features)
-    stacks = make_stacks(samples, samples.design(options), members, model.left_out)
+    samples = read_samples(dataset, encoding.features, options.device)
+    like = samples.features.like
+    members = load_encoding(encoding, like)
+    thetas = load_parameters(model.path, "theta", len(members), like)
+    stacks = stacks_of_round(samples, samples.design(options), members, model.left_out, options)
     solutions = [
         solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)
     ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tasks.encode.feature_map import FeatureMap, kernel_map, raw_map
 from tasks.fit.design import Design
+from tasks.fit.features import Features, moments
 from tasks.fit.newton import fit_newton
 from tasks.fit.rows import MemoryRows
 from tasks.fit.softmax import SoftmaxStack
@@ -66,12 +67,12 @@ class Member:
 
 
 def choose_members(
-    x: Tensor, y: Tensor, design: Design, n_classes: int, options: AuditOptions
+    features: Features, y: Tensor, design: Design, n_classes: int, options: AuditOptions
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
     Args:
-        x: (n, d) raw features.
+        features: Raw features of n samples.
         y: (n,) classes.
         design: Folds.
         n_classes: C.
@@ -81,16 +82,16 @@ def choose_members(
         The members, best first; at least one.
     """
     generator = np.random.default_rng(options.seed)
-    chosen = torch.from_numpy(generator.permutation(len(x))[:CHOICE_ROWS]).to(x.device)
+    chosen = torch.from_numpy(generator.permutation(features.n)[:CHOICE_ROWS].copy()).to(y.device)
     part = Design(design.evaluation, design.group[chosen], design.folds)
-    sample, labels = x[chosen], y[chosen]
-    standard = raw_map(x.mean(0), x.std(0, correction=0))
-    products = len(x) * LANDMARKS * design.folds * n_classes
+    sample, labels = features.take(chosen), y[chosen]
+    standard = raw_map(*moments(features))
+    products = features.n * LANDMARKS * design.folds * n_classes
     candidates = [
         candidate.rotated(sample)
         for candidate in _candidates(standard, sample, options.feature_map, products)
     ]
-    members = [_best_l2(candidate, sample, labels, part, n_classes, len(x)) for candidate in candidates]
+    members = [_best_l2(candidate, sample, labels, part, n_classes, features.n) for candidate in candidates]
     members.sort(key=lambda member: member.log_loss)
     best = members[0].log_loss
     reach = best + REACH * max(math.log(n_classes) - best, 0.0)

@@ -58,9 +58,13 @@ class FeatureMap:
         """Number of encoded features."""
         return len(self.mean) if self.projection is None else self.projection.shape[1]
 
+    def standardised(self, raw: Tensor) -> Tensor:
+        """Return raw features in units of their standard deviation, (b, d)."""
+        return (raw - self.mean) / self.scale
+
     def __call__(self, raw: Tensor) -> Tensor:
         """Encode raw features, (b, d) to (b, width)."""
-        encoded = (raw - self.mean) / self.scale
+        encoded = self.standardised(raw)
         if self.landmarks is not None:
             encoded = torch.exp(-self.gamma * squared_distances(encoded, self.landmarks))
         return encoded if self.projection is None else encoded @ self.projection

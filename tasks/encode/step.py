@@ -1,4 +1,4 @@
-"""The encode step: choose the feature maps and the regularisation, write them down."""
+"""The encode step: features into one file, then the choice of feature maps and regularisation, written down."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
+from tasks.encode.featurize import featurize
 from tasks.encode.store import save_encoding
 from tasks.fit.data import read_samples
 from tasks.options import AuditOptions
@@ -27,9 +28,10 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions) -> Encoding:
 
 
 def _encode(dataset: Dataset, folder: Path, options: AuditOptions) -> Encoding:
-    samples = read_samples(dataset, options.device)
+    features = featurize(dataset, folder / "model")
+    samples = read_samples(dataset, features, options.device)
     members = choose_members(
         samples.features, samples.labels, samples.design(options), samples.n_classes, options
     )
     write_json(list(dataset.classes), folder / "model" / "labels.json")
-    return save_encoding(members, samples.features.shape[1], folder / "model" / "encoding")
+    return save_encoding(members, features, folder / "model" / "encoding")

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from tasks.encode.choose import Member
 from tasks.encode.feature_map import FeatureMap
-from tasks.records import EncodedMember, Encoding
+from tasks.records import EncodedMember, Encoding, FeatureFile
 from tasks.storage import atomic_path
 
 
-def save_encoding(members: list[Member], features: int, folder: Path) -> Encoding:
+def save_encoding(members: list[Member], features: FeatureFile, folder: Path) -> Encoding:
     """Write the ensemble's feature maps and starting points.
 
     Args:
         members: The ensemble.
-        features: Number of raw features.
+        features: The file of the raw features.
         folder: Where to write; one file for each member.
     """
     for number, member in enumerate(members):

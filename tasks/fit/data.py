@@ -1,4 +1,4 @@
-"""From canonical Parquet to tensors: raw features, classes, verified samples."""
+"""What a fit reads of a run: features from the feature file, classes and verified samples from the canonical data."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,23 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
+from tasks.fit.features import Features, FileFeatures
 from tasks.options import AuditOptions
-from tasks.records import Dataset
+from tasks.records import Dataset, FeatureFile
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a data set as tensors on the device of the run.
+    """The samples of a data set.
 
     Attributes:
-        features: (n, d) raw features.
-        labels: (n,) long, index into the data set's classes.
+        features: Raw features, block by block on the device of the run.
+        labels: (n,) long on the device of the run, index into the data set's classes.
         trusted: (n,) bool on the CPU, or None where no label was verified.
         n_classes: C.
     """
 
-    features: Tensor
+    features: Features
     labels: Tensor
     trusted: Array | None
     n_classes: int
@@ -40,28 +41,31 @@ class Samples:
         )
 
 
-def read_samples(dataset: Dataset, device: str) -> Samples:
-    """Read a validated data set, one row group at a time.
+def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Samples:
+    """Read the labels of a validated data set, and open its feature file.
 
     Args:
-        dataset: Canonical data without missing labels or features that are not finite.
+        dataset: Canonical data without missing labels.
+        features: Its feature file.
         device: `auto`, `cpu` or `cuda`.
     """
     where = pick_device(device)
-    width = len(dataset.feature_names)
-    features = np.empty((dataset.rows, width), dtype=np.float32)
+    labels, trusted = read_labels(dataset)
+    like = torch.empty(0, dtype=pick_dtype(features.rows * features.width, where), device=where)
+    return Samples(
+        FileFeatures(features, like), torch.from_numpy(labels).to(where), trusted, len(dataset.classes)
+    )
+
+
+def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
+    """Return the class of each sample, (n,) int64, and which are verified, (n,) bool or None where nobody said."""
     labels = np.empty(dataset.rows, dtype=np.int64)
     trusted = np.zeros(dataset.rows, dtype=bool) if dataset.trusted else None
     classes = pa.array(dataset.classes, pa.string())
     start = 0
     with pq.ParquetFile(dataset.path) as file:
-        for batch in file.iter_batches(
-            columns=["features", "label", *(["trusted"] if dataset.trusted else [])]
-        ):
+        for batch in file.iter_batches(columns=["label", *(["trusted"] if dataset.trusted else [])]):
             rows = slice(start, start + len(batch))
-            features[rows] = (
-                batch.column("features").flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-            )
             labels[rows] = pc.index_in(batch.column("label"), value_set=classes).to_numpy(
                 zero_copy_only=False
             )
@@ -70,5 +74,4 @@ def read_samples(dataset: Dataset, device: str) -> Samples:
                     zero_copy_only=False
                 )
             start += len(batch)
-    raw = torch.from_numpy(features).to(where, pick_dtype(features.size, where))
-    return Samples(raw, torch.from_numpy(labels).to(where), trusted, len(dataset.classes))
+    return labels, trusted

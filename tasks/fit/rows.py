@@ -1,22 +1,25 @@
-"""Rows of encoded features, block by block: in memory where they fit, from disk where they do not.
+"""Rows of encoded features, block by block: in memory where they fit, encoded as they are read where they do not."""
 
-Every sum over samples in this project is a sum over these blocks, in order. Blocks have a fixed size, so the
-sums do not depend on how the source was cut into row groups, nor on how many machines share the work.
-"""
-
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.arrays import Array
+from tasks.fit.features import BLOCK_ROWS, Features
 
-# 16,384 x 1,024 float32 is 64 MiB: large enough that a matrix product dominates the loop around it, small
-# enough for any budget.
-BLOCK_ROWS = 16_384
+
+class Encode(Protocol):
+    """A map from raw features (b, d) to encoded features (b, width)."""
+
+    @property
+    def width(self) -> int:
+        """Number of encoded features, without the intercept."""
+        ...
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Encode raw features."""
+        ...
 
 
 class Rows(Protocol):
@@ -67,7 +70,7 @@ class MemoryRows:
     def __init__(self, features: Tensor, block_rows: int = BLOCK_ROWS) -> None:
         self.features = with_intercept(features)
         self.n, self.width = self.features.shape
-        self.like = self.features.new_empty(0)
+        self.like = features.new_empty(0)
         self.block_rows = block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
@@ -81,53 +84,53 @@ class MemoryRows:
         return self.features[index.to(self.features.device)]
 
 
-class DiskRows:
-    """Raw float32 features in a flat file, encoded block by block each time they are read.
-
-    Plain reads rather than a memory map: mapped pages count as resident memory until the system takes them
-    back, and the promise here is a bound on it.
+class EncodedRows:
+    """Features that are encoded block by block each time they are read; memory is that of one block.
 
     Args:
-        path: File of n x d little-endian float32 in C order.
-        shape: (n, d).
-        encode: Feature map from raw (b, d) to encoded (b, width - 1).
-        width: Encoded features, the intercept included.
-        like: A tensor of the dtype and device wanted.
-        block_rows: Samples per block.
+        features: Raw features.
+        encode: Feature map.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        shape: tuple[int, int],
-        encode: Callable[[Tensor], Tensor],
-        width: int,
-        like: Tensor,
-        block_rows: int = BLOCK_ROWS,
-    ) -> None:
-        self.path = path
-        self.n, self.raw_width = shape
+    def __init__(self, features: Features, encode: Encode) -> None:
+        self.features = features
         self.encode = encode
-        self.width = width
-        self.like = like
-        self.block_rows = block_rows
-
-    def _encoded(self, raw: Array) -> Tensor:
-        return with_intercept(self.encode(torch.from_numpy(raw).to(self.like)))
+        self.n, self.width = features.n, encode.width + 1
+        self.like = features.like
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Read the file once from front to back."""
-        with self.path.open("rb") as file:
-            for start in range(0, self.n, self.block_rows):
-                stop = min(start + self.block_rows, self.n)
-                raw = np.fromfile(file, dtype="<f4", count=(stop - start) * self.raw_width)
-                yield slice(start, stop), self._encoded(raw.reshape(stop - start, self.raw_width))
+        """Read and encode the features once from front to back."""
+        for rows, raw in self.features.blocks():
+            yield rows, with_intercept(self.encode(raw))
 
     def take(self, index: Tensor) -> Tensor:
-        """Read some samples, each where it lies."""
-        raw = np.empty((len(index), self.raw_width), dtype="<f4")
-        with self.path.open("rb") as file:
-            for row, sample in enumerate(index.tolist()):
-                file.seek(sample * self.raw_width * 4)
-                raw[row] = np.fromfile(file, dtype="<f4", count=self.raw_width)
-        return self._encoded(raw)
+        """Return the features of some samples."""
+        return with_intercept(self.encode(self.features.take(index)))
+
+
+class CachedRows(EncodedRows):
+    """The same rows to the last bit, encoded once and held in memory."""
+
+    def __init__(self, features: Features, encode: Encode) -> None:
+        super().__init__(features, encode)
+        self._held = features.like.new_ones(self.n, self.width)
+        for rows, raw in features.blocks():
+            self._held[rows, :-1] = encode(raw)
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield views, nothing is copied."""
+        for start in range(0, self.n, self.features.block_rows):
+            rows = slice(start, min(start + self.features.block_rows, self.n))
+            yield rows, self._held[rows]
+
+
+def encoded_bytes(features: Features, encode: Encode) -> int:
+    """Return what the encoded features of all samples take in memory."""
+    return features.n * (encode.width + 1) * features.like.element_size()
+
+
+def encode_rows(features: Features, encode: Encode, memory: int) -> Rows:
+    """Return encoded rows, in memory where they take at most `memory` bytes."""
+    if encoded_bytes(features, encode) <= memory:
+        return CachedRows(features, encode)
+    return EncodedRows(features, encode)

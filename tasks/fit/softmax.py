@@ -20,8 +20,7 @@ from torch import Tensor
 from tasks.fit.design import Design
 from tasks.fit.rows import Rows
 
-# Probabilities of all samples and folds are kept between Hessian products while they stay below this; beyond
-# it they are computed again from the logits, which costs one more matrix product per block.
+# What a stack that nobody gave a budget may keep.
 KEEP_PROBABILITIES_BYTES = 2**29
 
 
@@ -36,6 +35,8 @@ class SoftmaxStack:
         design: Who is fitted on.
         l2: Regularisation of the mean loss.
         keep: (n,) bool, False for samples left out of fitting and evaluation (what an earlier round flagged).
+        keep_bytes: Bytes that the probabilities of all samples and folds may take between Hessian products; beyond
+            them they are computed again from the logits, which costs one more matrix product per block.
     """
 
     rows: Rows
@@ -44,6 +45,7 @@ class SoftmaxStack:
     design: Design
     l2: float
     keep: Tensor
+    keep_bytes: int = KEEP_PROBABILITIES_BYTES
     _totals: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ class SoftmaxHessian:
         self.theta = theta
         wanted = stack.rows.n * stack.design.folds * stack.n_classes * theta.element_size()
         self._kept: list[Tensor] | None = None
-        if wanted <= KEEP_PROBABILITIES_BYTES:
+        if wanted <= stack.keep_bytes:
             self._kept = [self._probabilities(features) for _, features in stack.rows.blocks()]
 
     def _probabilities(self, features: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from tasks.fit.data import Samples, read_samples
 from tasks.fit.design import Design
 from tasks.fit.fit import fit_stack
 from tasks.fit.newton import Fit
-from tasks.fit.rows import MemoryRows
 from tasks.fit.softmax import SoftmaxStack
+from tasks.fit.stacks import make_stacks
+from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.steps import recorded
@@ -47,15 +48,14 @@ def _fit(
     previous: Scores | None,
     number: int,
 ) -> Model:
-    samples = read_samples(dataset, options.device)
-    members = load_encoding(encoding, samples.features)
+    samples = read_samples(dataset, encoding.features, options.device)
+    like = samples.features.like
+    members = load_encoding(encoding, like)
     starts = [m.start for m in members]
     if previous is not None:
-        starts = load_parameters(
-            round_folder(folder, previous.round), "theta", len(members), samples.features
-        )
-    stacks = make_stacks(
-        samples, samples.design(options), members, None if previous is None else previous.path
+        starts = load_parameters(round_folder(folder, previous.round), "theta", len(members), like)
+    stacks = stacks_of_round(
+        samples, samples.design(options), members, None if previous is None else previous.path, options
     )
     fits = [fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)]
     target = round_folder(folder, number)
@@ -78,20 +78,23 @@ def round_folder(folder: Path, number: int) -> Path:
     return folder / "model" / f"round-{number}"
 
 
-def make_stacks(
-    samples: Samples, design: Design, members: list[Member], left_out: Path | None
+def stacks_of_round(
+    samples: Samples, design: Design, members: list[Member], left_out: Path | None, options: AuditOptions
 ) -> list[SoftmaxStack]:
     """Return one stack of folds for each member, without what the scores of the round before (`left_out`) flagged."""
-    keep = torch.ones(len(samples.labels), dtype=torch.bool, device=samples.labels.device)
+    keep = torch.ones(samples.features.n, dtype=torch.bool)
     if left_out is not None:
         flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
-        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False)).to(keep.device)
-    return [
-        SoftmaxStack(
-            MemoryRows(m.feature_map(samples.features)), samples.labels, samples.n_classes, design, m.l2, keep
-        )
-        for m in members
-    ]
+        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False))
+    return make_stacks(
+        samples.features,
+        samples.labels,
+        samples.n_classes,
+        design,
+        members,
+        keep.to(samples.labels.device),
+        memory_budget(options.memory),
+    )
 
 
 def fit_convergence(fits: list[Fit], number: int) -> list[dict[str, object]]:

@@ -8,9 +8,10 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.attribute.pairwise import most_harmed, saliency
 from tasks.encode.choose import Member
-from tasks.encode.feature_map import squared_distances
+from tasks.encode.feature_map import FeatureMap, squared_distances
 from tasks.fit.data import Samples
 from tasks.fit.design import Design
+from tasks.fit.features import Features
 from tasks.fit.softmax import SoftmaxStack
 
 HARMED, NEIGHBOURS = 5, 5
@@ -36,25 +37,37 @@ class Nearest:
     distance: Array
 
 
-def nearest(features: Tensor, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
-    """Return the nearest neighbours of some samples among all others, exactly.
+def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
+    """Return the nearest neighbours of some samples among all others, exactly, in one pass over the features.
 
     Args:
-        features: (n, d) standardised features.
+        features: Raw features of n samples.
+        standard: Its mean and scale make features of different units comparable.
         chosen: (q,) samples.
         count: k.
 
-    >>> nearest(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0]), 1).index.tolist()
+    >>> from tasks.fit.features import MemoryFeatures
+    >>> plain = FeatureMap("raw", torch.zeros(1), torch.ones(1))
+    >>> nearest(MemoryFeatures(torch.tensor([[0.0], [1.0], [5.0]])), plain, torch.tensor([0]), 1).index.tolist()
     [[1]]
     """
-    index, distance = [], []
-    for part in torch.split(chosen, max(1, PAIRS // len(features))):
-        pairs = squared_distances(features[part], features)
-        pairs[torch.arange(len(part), device=part.device), part] = torch.inf
-        found = pairs.topk(min(count, len(features) - 1), dim=1, largest=False)
-        index.append(found.indices)
-        distance.append(found.values.sqrt())
-    return Nearest(torch.cat(index).cpu().numpy(), torch.cat(distance).cpu().numpy())
+    own = standard.standardised(features.take(chosen))
+    kept = min(count, features.n - 1)
+    distance = own.new_full((len(chosen), kept), torch.inf)
+    index = torch.zeros_like(distance, dtype=torch.long)
+    places = torch.arange(len(chosen), device=own.device)
+    for rows, raw in features.blocks():
+        block = standard.standardised(raw)
+        for part in torch.split(places, max(1, PAIRS // len(block))):
+            pairs = squared_distances(own[part], block)
+            inside = (chosen[part] >= rows.start) & (chosen[part] < rows.stop)
+            pairs[inside, chosen[part][inside] - rows.start] = torch.inf
+            found = pairs.topk(min(kept, len(block)), dim=1, largest=False)
+            both = torch.cat([distance[part], found.values], dim=1)
+            which = torch.cat([index[part], found.indices + rows.start], dim=1)
+            best = both.topk(kept, dim=1, largest=False)
+            distance[part], index[part] = best.values, which.gather(1, best.indices)
+    return Nearest(index.cpu().numpy(), distance.sqrt().cpu().numpy())
 
 
 def harmed(
@@ -94,6 +107,6 @@ def saliency_of(
     """Return (q, d) derivatives of the influence of some samples with respect to their raw features."""
     scored = design.scored(chosen).to(theta.dtype)
     gradient = saliency(
-        member.feature_map, samples.features[chosen], samples.labels[chosen], scored, theta, ihvp
+        member.feature_map, samples.features.take(chosen), samples.labels[chosen], scored, theta, ihvp
     )
     return gradient.cpu().numpy()

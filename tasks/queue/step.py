@@ -14,9 +14,9 @@ from prefect.cache_policies import NO_CACHE
 from tasks.arrays import Array
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import read_samples
-from tasks.fit.step import make_stacks
+from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
-from tasks.queue.evidence import HARMED_ROWS, SALIENCY_ROWS, Nearest, harmed, nearest, saliency_of
+from tasks.queue.evidence import HARMED_ROWS, SALIENCY_ROWS, harmed, nearest, saliency_of
 from tasks.queue.reason import reason
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.records import Dataset, Encoding, Model, Queue, Scores
@@ -119,18 +119,18 @@ def _evidence(
     table: pa.Table,
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
-    samples = read_samples(dataset, options.device)
-    members = load_encoding(encoding, samples.features)
+    samples = read_samples(dataset, encoding.features, options.device)
+    like = samples.features.like
+    members = load_encoding(encoding, like)
     # Every flagged sample needs a solve of its own here: the narrowest member gives it at the least cost.
     number = min(range(len(members)), key=lambda m: members[m].feature_map.width)
     member = members[number]
-    theta = load_parameters(model.path, "theta", len(members), samples.features)[number]
-    ihvp = load_parameters(model.path, "ihvp", len(members), samples.features)[number]
+    theta = load_parameters(model.path, "theta", len(members), like)[number]
+    ihvp = load_parameters(model.path, "ihvp", len(members), like)[number]
     design = samples.design(options)
-    stack = make_stacks(samples, design, [member], model.left_out)[0]
+    stack = stacks_of_round(samples, design, [member], model.left_out, options)[0]
     index = torch.from_numpy(order).to(samples.labels.device)
-    standardised = (samples.features - member.feature_map.mean) / member.feature_map.scale
-    close = nearest(standardised, index) if len(order) else Nearest(np.empty((0, 0), int), np.empty((0, 0)))
+    close = nearest(samples.features, member.feature_map, index)
     hurt = harmed(stack, theta, index[:HARMED_ROWS]) if len(order) else {}
     top = index[:SALIENCY_ROWS]
     gradients = saliency_of(member, samples, design, top, theta, ihvp).astype(np.float32)

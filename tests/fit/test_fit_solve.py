@@ -84,13 +84,13 @@ def test_right_hand_sides_that_repeat_each_other_are_all_solved(copies: int) -> 
     assert float(difference.max()) < 1e-5
 
 
-def test_probabilities_that_do_not_fit_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probabilities_that_do_not_fit_are_computed_again() -> None:
     features, labels = clouds(150, 4, 3)
     stack = stacked(features, labels)
     theta = fit_newton(stack, newton_step).theta
     vectors = torch.ones((2, *stack.shape), dtype=torch.float64)
     kept = stack.hessian(theta)
-    monkeypatch.setattr("tasks.fit.softmax.KEEP_PROBABILITIES_BYTES", 0)
+    stack.keep_bytes = 0
     fresh = stack.hessian(theta)
     assert torch.equal(kept.product(vectors), fresh.product(vectors))
     assert torch.equal(kept.diagonal(), fresh.diagonal())

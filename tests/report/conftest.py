@@ -18,7 +18,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from tasks.records import Dataset, EncodedMember, Encoding, Model, Queue, Scores, Synthetic, Validation
+from tasks.records import (
+    Dataset,
+    EncodedMember,
+    Encoding,
+    FeatureFile,
+    Model,
+    Queue,
+    Scores,
+    Synthetic,
+    Validation,
+)
 from tasks.storage import write_json, write_table, write_text
 
 FOLDS = 3
@@ -331,7 +341,9 @@ def write_steps(folder: Path, dataset: Dataset, flagged: int) -> None:
         ),
         "encode": Encoding(
             path=folder / "model/encoding",
-            features=len(dataset.feature_names),
+            features=FeatureFile(
+                path=folder / "model/features.f32", rows=dataset.rows, width=len(dataset.feature_names)
+            ),
             members=(EncodedMember(name="raw", width=len(dataset.feature_names), l2=0.01, log_loss=0.312),),
         ),
         "fit-1": Model(

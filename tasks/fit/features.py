@@ -1,0 +1,134 @@
+"""Raw features of the samples, block by block: a tensor of the caller's, or the feature file of a run.
+
+Every sum over samples in this project is a sum over these blocks, in order. Blocks have a fixed size, so the
+sums depend neither on how the source was cut into row groups nor on how much of the data lies in memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.records import FeatureFile
+
+# 16,384 x 1,024 float32 is 64 MiB: large enough that a matrix product dominates the loop around it, small
+# enough for any budget.
+BLOCK_ROWS = 16_384
+
+# Little-endian float32 in C order, whatever machine wrote it.
+STORED = np.dtype("<f4")
+
+
+class Features(Protocol):
+    """Raw features of n samples."""
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Number of raw features, d."""
+        ...
+
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor of the dtype and device in which blocks come."""
+        ...
+
+    @property
+    def block_rows(self) -> int:
+        """Samples per block; the last block may have fewer."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (rows, features (b, d)) in order."""
+        ...
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return the features of some samples, (len(index), d)."""
+        ...
+
+
+class MemoryFeatures:
+    """Features that lie in memory (or on the device) as one tensor, (n, d)."""
+
+    def __init__(self, tensor: Tensor, block_rows: int = BLOCK_ROWS) -> None:
+        self.tensor = tensor
+        self.n, self.width = tensor.shape
+        self.like = tensor.new_empty(0)
+        self.block_rows = block_rows
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield views, nothing is copied."""
+        for start in range(0, self.n, self.block_rows):
+            rows = slice(start, min(start + self.block_rows, self.n))
+            yield rows, self.tensor[rows]
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return the features of some samples."""
+        return self.tensor[index.to(self.tensor.device)]
+
+
+class FileFeatures:
+    """Features in the feature file of a run, read anew each time they are asked for.
+
+    Plain reads rather than a memory map: mapped pages count as resident memory until the system takes them
+    back, and the promise here is a bound on it. What was read lately comes from the system's page cache.
+
+    Args:
+        file: The feature file.
+        like: A tensor of the dtype and device wanted.
+        block_rows: Samples per block.
+    """
+
+    def __init__(self, file: FeatureFile, like: Tensor, block_rows: int = BLOCK_ROWS) -> None:
+        self.path: Path = file.path
+        self.n, self.width = file.rows, file.width
+        self.like = like
+        self.block_rows = block_rows
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Read the file once from front to back."""
+        with self.path.open("rb") as file:
+            for start in range(0, self.n, self.block_rows):
+                stop = min(start + self.block_rows, self.n)
+                raw = np.fromfile(file, dtype=STORED, count=(stop - start) * self.width)
+                yield slice(start, stop), self._tensor(raw, stop - start)
+
+    def take(self, index: Tensor) -> Tensor:
+        """Read some samples, each where it lies."""
+        raw = np.empty((len(index), self.width), dtype=STORED)
+        with self.path.open("rb") as file:
+            for row, sample in enumerate(index.tolist()):
+                file.seek(sample * self.width * STORED.itemsize)
+                raw[row] = np.fromfile(file, dtype=STORED, count=self.width)
+        return self._tensor(raw, len(index))
+
+    def _tensor(self, raw: np.ndarray, rows: int) -> Tensor:  # type: ignore[type-arg]
+        return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
+
+
+def moments(features: Features) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each feature, (d,) each, of the features' dtype and device.
+
+    Blocks are joined by the update of Chan, Golub and LeVeque (1983) in float64, so that one pass is enough.
+
+    >>> mean, deviation = moments(MemoryFeatures(torch.tensor([[1.0], [2.0], [3.0]]), block_rows=2))
+    >>> mean.tolist(), deviation.square().tolist()
+    ([2.0], [0.6666666865348816])
+    """
+    count, mean, squares = 0, torch.zeros(features.width), torch.zeros(features.width)
+    mean, squares = (t.to(features.like.device, torch.float64) for t in (mean, squares))
+    for _, block in features.blocks():
+        double = block.double()
+        own = double.mean(0)
+        total = count + len(block)
+        squares += (double - own).square().sum(0) + (own - mean).square() * (count * len(block) / total)
+        mean += (own - mean) * (len(block) / total)
+        count = total
+    return mean.to(features.like), (squares / max(count, 1)).sqrt().to(features.like)

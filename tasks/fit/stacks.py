@@ -1,0 +1,49 @@
+"""The stacks of folds of an ensemble, within a budget of memory."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from tasks.encode.choose import Member
+from tasks.fit.design import Design
+from tasks.fit.features import Features
+from tasks.fit.rows import encode_rows, encoded_bytes
+from tasks.fit.softmax import SoftmaxStack
+
+# Half of the budget for encoded features, a quarter for the probabilities of one Hessian; the last quarter is
+# for blocks under way, columns of scores, and the libraries.
+FEATURES_SHARE, PROBABILITIES_SHARE = 1 / 2, 1 / 4
+
+
+def make_stacks(
+    features: Features,
+    labels: Tensor,
+    n_classes: int,
+    design: Design,
+    members: Sequence[Member],
+    keep: Tensor,
+    memory: int,
+) -> list[SoftmaxStack]:
+    """Return one stack of folds for each member; what does not fit into memory is encoded as it is read.
+
+    The budget decides where encoded features lie and what is computed twice, never what comes out.
+
+    Args:
+        features: Raw features of n samples.
+        labels: (n,) classes.
+        n_classes: C.
+        design: Folds.
+        members: The ensemble.
+        keep: (n,) bool, False for samples that are left out of fitting and evaluation.
+        memory: Bytes that all stacks together may fill.
+    """
+    left = int(memory * FEATURES_SHARE)
+    stacks = []
+    for member in members:
+        size = encoded_bytes(features, member.feature_map)
+        rows = encode_rows(features, member.feature_map, left)
+        left -= size if size <= left else 0
+        stacks.append(
+            SoftmaxStack(rows, labels, n_classes, design, member.l2, keep, int(memory * PROBABILITIES_SHARE))
+        )
+    return stacks

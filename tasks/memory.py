@@ -1,0 +1,58 @@
+"""How much memory a run may fill: written as 4GB, and a quarter of the machine where nobody says."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", start=1)}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+
+# The rest is for the system's page cache and for whoever else works on the machine.
+MACHINE_SHARE = 4
+
+
+def parse_size(value: object) -> object:
+    """Return the bytes of a size such as `500MB`, `4 GB` or `1.5GiB`, None of an empty text; other values as they are.
+
+    Raises:
+        ValueError: Text that is no size.
+
+    >>> parse_size("4GB"), parse_size("1.5 GiB"), parse_size("1000")
+    (4000000000, 1610612736, 1000)
+    """
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise ValueError("must be a size such as 500MB or 4GB")
+    return round(float(match[1]) * _UNITS[(match[2] or "").lower()])
+
+
+# 64 MB: below, the blocks alone do not fit.
+MemorySize = Annotated[Annotated[int, Field(ge=64_000_000)] | None, BeforeValidator(parse_size)]
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory of this machine, or of the container that this process is kept in (cgroup v2 or v1)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(limit).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such group, or `max`: no limit
+            continue
+    return total
+
+
+def memory_budget(asked: int | None) -> int:
+    """Return the bytes that a run may fill with data: what was asked for, else a quarter of the machine.
+
+    >>> memory_budget(10**9)
+    1000000000
+    """
+    return asked if asked is not None else machine_memory() // MACHINE_SHARE

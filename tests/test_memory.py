@@ -1,0 +1,41 @@
+"""The memory that a run may fill: how it is written, and that it decides nothing but where things lie."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.memory import machine_memory, memory_budget, parse_size
+from tasks.options import AuditOptions
+from tasks.records import Scores
+from tasks.steps import recorded
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64MB", 64e6), ("1.5 GiB", 1.5 * 2**30), ("2g", 2e9), ("100000000", 1e8)]
+)
+def test_sizes_are_read_as_people_write_them(text: str, size: float) -> None:
+    assert AuditOptions(memory=text).memory == size
+
+
+@pytest.mark.parametrize("text", ["much", "-4GB", "4 apples", "1MB"])
+def test_what_is_no_size_or_too_small_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"size|greater"):
+        AuditOptions(memory=text)
+
+
+def test_a_quarter_of_the_machine_unless_said() -> None:
+    assert memory_budget(AuditOptions(memory="").memory) == machine_memory() // 4
+    assert parse_size(5) == 5
+
+
+def test_another_budget_does_not_make_a_step_run_again(tmp_path: Path) -> None:
+    scores = Scores(path=tmp_path, round=1, rows=0, flagged=0, residual=0.0, converged=True)
+    runs = []
+
+    def work() -> Scores:
+        runs.append(1)
+        return scores
+
+    for options in (AuditOptions(), AuditOptions(memory="1GB"), AuditOptions(seed=1)):
+        recorded("attribute", tmp_path, Scores, {"options": options}, work)
+    assert len(runs) == 2  # the seed counts, the memory does not
