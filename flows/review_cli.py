@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it.
 import json
 import secrets
 import sys
+import warnings
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -143,35 +144,25 @@ def apply(
 ) -> None:
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
     from tasks.apply.carry import carry_out  # noqa: PLC0415
-    from tasks.apply.correct import plan_for  # noqa: PLC0415
-    from tasks.apply.words import gain_text, plan_text  # noqa: PLC0415
+    from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
+    from tasks.apply.words import gain_text, outcome, plan_text  # noqa: PLC0415
     from tasks.review.deck import find_run  # noqa: PLC0415
 
+    warnings.simplefilter("ignore")  # those of the libraries that the refit imports
     folder = find_run(out, run)
     plan = plan_for(folder, out, conflicts.value)
-    say = sys.stderr if json_ else sys.stdout
-    say.write(plan_text(plan))
+    (sys.stderr if json_ else sys.stdout).write(plan_text(plan))
     if plan.changes and not yes and not _agreed(len(plan.changes)):
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
-        return
-    applied, measured = carry_out(folder, out, plan, measure=gain)
+        applied, measured = Applied(None, None, is_new=False), None
+    else:
+        applied, measured = carry_out(folder, out, plan, measure=gain)
+        if not json_:
+            sys.stdout.write(applied.sentence())
+            sys.stdout.write("\n" + gain_text(measured) if measured else "")
     if json_:
-        result = {
-            "version": applied.version.model_dump(mode="json") if applied.version else None,
-            "folder": str(applied.folder) if applied.folder else None,
-            "new": applied.is_new,
-            "left_out": [[each.sample_id, each.why] for each in plan.left_out],
-            "gain": measured.model_dump(mode="json") if measured else None,
-        }
+        result = outcome(plan, applied, measured)
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-        return
-    if applied.folder is None:
-        sys.stdout.write("\nNothing to apply: no decision changes a label.\n")
-        return
-    found = "written" if applied.is_new else "already holds these decisions, nothing was written"
-    sys.stdout.write(f"\n{applied.folder}: {found}.\n")
-    if measured is not None:
-        sys.stdout.write("\n" + gain_text(measured))
 
 
 def _agreed(changes: int) -> bool:

@@ -38,6 +38,13 @@ class Applied:
     folder: Path | None
     is_new: bool
 
+    def sentence(self) -> str:
+        """Say in a line what was written, and where it is."""
+        if self.folder is None:
+            return "\nNothing to apply: no decision changes a label.\n"
+        found = "written" if self.is_new else "already holds these decisions, nothing was written"
+        return f"\n{self.folder}: {found}.\n"
+
 
 def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """Work out what the decisions under `out` would change in the data set of a run.

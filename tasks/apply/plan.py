@@ -176,20 +176,19 @@ def _stale(
     columns: pa.Table, resolved: dict[Key, Resolution], present: set[Key], run_id: str
 ) -> list[LeftOut]:
     """Return decisions of this run that no longer fit the data; one that the data already follows is no such case."""
-    lost = {
-        vote.sample_id: (key, resolution.votes)
+    lost = [
+        (sample_id, key)
         for key, resolution in resolved.items()
         if key not in present
-        for vote in resolution.votes
-        if vote.run == run_id
-    }
-    wanted = pc.is_in(_as_text(columns["sample_id"]), value_set=pa.array(lost, pa.string()))
+        for sample_id in dict.fromkeys(vote.sample_id for vote in resolution.votes if vote.run == run_id)
+    ]
+    wanted = pc.is_in(_as_text(columns["sample_id"]), value_set=pa.array({s for s, _ in lost}, pa.string()))
     part = columns.filter(wanted)
     now = {
         s: (h, y) for s, h, y in zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
     }
     found = []
-    for sample_id, (key, votes) in lost.items():
+    for sample_id, key in lost:
         content_hash, label = now.get(sample_id, ("", ""))
         if content_hash == key.content_hash and label == resolved[key].label:
             continue
@@ -200,6 +199,7 @@ def _stale(
                 if content_hash != key.content_hash
                 else f"the label has become {label!r} since"
             )
+        votes = tuple(vote for vote in resolved[key].votes if vote.sample_id == sample_id)
         found.append(_left_out(key, votes, why))
     return found
 

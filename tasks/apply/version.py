@@ -11,6 +11,7 @@ back is a new version as well. The *state* of a version is a digest of its sampl
 in order: equal states are equal data sets.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -180,7 +181,7 @@ def write_version(out: Path, version: Version, write_data: Callable[[Path], None
     """
     final = folder_of(out, version)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(final) as folder:
+    with _alone(final.parent), _temporary(final) as folder:
         write_data(folder / "dataset.parquet")
         write_table(changes, folder / "changes.parquet")
         write_json(version.model_dump(mode="json"), folder / "version.json")
@@ -190,8 +191,24 @@ def write_version(out: Path, version: Version, write_data: Callable[[Path], None
             raise InputError(
                 "somebody has just written this version", where=str(final), fix="try again"
             ) from error
-    _name_latest(final)
+        _name_latest(final)
     return final
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Let one process at a time write versions of a data set; what a killed one left half written is removed.
+
+    The lock ends with the process that holds it, however that ends.
+    """
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in root.glob(".v[0-9]*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

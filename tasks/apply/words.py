@@ -1,7 +1,9 @@
 """A plan and a gain in words, as the command prints them and the Prefect UI shows them."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
 
@@ -37,6 +39,36 @@ def plan_text(plan: Plan) -> str:
         lines += [f"Left out: {len(left):,}", *_columns(left), ""]
     lines.append(f"Rule for several reviewers: {RULES[plan.rule]}.")
     return "\n".join(lines) + "\n"
+
+
+def outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[str, Any]:
+    """Return the same for programs: what the plan changes, what was written, and what it was worth.
+
+    Args:
+        plan: The plan.
+        applied: What became of it; no version where nothing was written.
+        gain: The measured gain, if it was measured.
+    """
+    return {
+        "decisions": plan.outcomes,
+        "changes": len(plan.changes),
+        "confusion": [
+            {"given": old, "new": new, "samples": count} for (old, new), count in plan.confusion.items()
+        ],
+        "dropped": plan.dropped,
+        "classes": {
+            label: {"before": plan.before.get(label, 0), "after": count}
+            for label, count in sorted(plan.after.items())
+        },
+        "left_out": [
+            {"sample_id": each.sample_id, "why": each.why, "answers": each.answers} for each in plan.left_out
+        ],
+        "rule": plan.rule,
+        "folder": str(applied.folder) if applied.folder else None,
+        "new": applied.is_new,
+        "version": applied.version.model_dump(mode="json") if applied.version else None,
+        "gain": gain.model_dump(mode="json") if gain else None,
+    }
 
 
 def gain_text(gain: Gain) -> str:

@@ -3,7 +3,9 @@
 python tests/benchmarks/kill_review.py [kills] [seed]
 """
 
+import os
 import platform
+import sqlite3
 import sys
 import tempfile
 from pathlib import Path
@@ -18,10 +20,11 @@ def main() -> None:
     """Print a table."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    out = Path(tempfile.mkdtemp(prefix="labelsweep-kills-"))
-    toll = kill_while_reviewing(out, digits_run(out), kills, seed)
+    with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:
+        out = Path(folder)
+        toll = kill_while_reviewing(out, digits_run(out), kills, seed)
     rows = [
-        ("kills (SIGKILL, 0 to 0.8 s into the work)", toll.kills),
+        ("kills (SIGKILL, 0 to 0.8 s after the first answer)", toll.kills),
         ("acknowledged actions (decisions and undos)", toll.acknowledged),
         ("of them lost", toll.lost),
         ("rows written twice by sending an action again", toll.doubled),
@@ -31,7 +34,11 @@ def main() -> None:
     ]
     lines = [f"| {name} | {value:,} |" for name, value in rows]
     table = "\n".join(["| review server killed while a reviewer works | |", "|---|---:|", *lines])
-    sys.stdout.write(f"{table}\n\nseed {seed}, Python {platform.python_version()}, {platform.system()}\n")
+    sys.stdout.write(
+        f"`python tests/benchmarks/kill_review.py {kills} {seed}`\n\n{table}\n\n"
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()}, "
+        f"{os.cpu_count()} cores.\n"
+    )
     sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
 
 
