@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types format bench-quality clean system
+.PHONY: help install demo serve nightly test lint types format bench-quality clean system
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -22,6 +22,24 @@ install: $(VENV)/.installed ## make .venv with the labelsweep command in it
 
 demo: install ## install, then sweep the bundled digits; prints where the queue and the report are
 	$(BIN)/labelsweep clean sample:digits
+
+# The stack of one machine. Every setting can be given in the environment: PREFECT_SERVER_DATABASE_CONNECTION_URL makes the
+# server keep its database in Postgres, LABELSWEEP_OUT is the folder of the results.
+serve nightly: export PREFECT_API_URL ?= http://127.0.0.1:$(or $(LABELSWEEP_PORT),4200)/api
+serve: export LABELSWEEP_OUT ?= $(CURDIR)/data
+serve: export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+serve: export DO_NOT_TRACK ?= 1
+serve: export GX_ANALYTICS_ENABLED ?= false
+serve: export PREFECT_RESULTS_DEFAULT_SERIALIZER ?= json
+# Workers ask for work every second; runs give a sign of life every 30 s, which deploy/automations.yaml counts on.
+serve: export PREFECT_WORKER_QUERY_SECONDS ?= 1
+serve: export PREFECT_FLOWS_HEARTBEAT_FREQUENCY ?= 30
+
+serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu worker; Ctrl-C stops everything
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start --no-colour
+
+nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
+	$(BIN)/prefect deployment run clean-labels/nightly --watch
 
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
 	$(BIN)/python -m pytest tests flows tasks
@@ -53,6 +71,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-serve: $(VENV)/.installed
+	$(PIP) --editable '.[serve]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

@@ -10,8 +10,9 @@ from prefect.states import Failed
 
 from flows.artifacts import publish
 from flows.config import CleanParameters
-from flows.fit import fit_and_attribute, steps_of
-from flows.progress import progress, step
+from flows.fit import Fitted, fit_and_attribute, steps_of
+from flows.lost import take_over
+from flows.progress import progress, say, step, steps_done
 from flows.run import run_folder
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
@@ -60,7 +61,8 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     What the user can put right fails the flow run with one line that says what, where and how.
     """
     try:
-        with run_folder(parameters) as folder:
+        with run_folder(parameters, say) as folder:
+            take_over(folder)
             cleaned = _sweep(parameters, folder)
     except LabelsweepError as error:
         return Failed(message=str(error), data=error)
@@ -75,7 +77,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
         dataset = step(ingest, parameters.records_source(), folder)
         validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
-        fitted = fit_and_attribute(dataset, folder, options)
+        fitted = _fitted(dataset, folder, parameters)
         scores = step(flag, dataset, fitted.scores, folder, options)
         queued = step(
             queue,
@@ -98,6 +100,20 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
         flagged=queued.flagged,
         queued=queued.rows,
     )
+
+
+def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Fitted:
+    """Fit here, or on a worker of the gpu pool."""
+    options = parameters.audit_options()
+    if parameters.gpu_deployment is None:
+        return fit_and_attribute(dataset, folder, options)
+    from flows.dispatch import fit_by  # noqa: PLC0415 (only where a server and its workers are)
+
+    fitted = fit_by(
+        parameters.gpu_deployment, dataset, folder, options, pickup_seconds=parameters.gpu_timeout
+    )
+    steps_done(steps_of(options), "fit and attribute", fitted.scores)
+    return fitted
 
 
 def _validated(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Validation:

@@ -76,6 +76,18 @@ class CleanParameters(AuditOptions):
         None, ge=1, description="longest queue, worst samples first (default: everything flagged)"
     )
     out: Path = Field(Path("data"), description="folder of the results")
+    wait: float = Field(
+        0,
+        ge=0,
+        description="seconds to wait for another run of the same data set to end (default: do not wait)",
+    )
+    gpu_deployment: Column = Field(
+        None,
+        description="deployment that fits on a worker of the gpu pool: fit/gpu (default: fit in this process)",
+    )
+    gpu_timeout: float = Field(
+        600, gt=0, description="seconds that a worker of the gpu pool has to pick the fit up"
+    )
     resume: Column = Field(
         None,
         description="id of an unfinished run in the results folder, to go on with instead of starting anew",
@@ -217,6 +229,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
         "string_too_short": "must not be empty",
         "literal_error": f"must be one of {str(context.get('expected')).replace(' or ', ', ')}",
         "greater_than_equal": f"must be at least {context.get('ge')}",
+        "greater_than": f"must be more than {context.get('gt')}",
         "less_than_equal": f"must be at most {context.get('le')}",
         "less_than": f"must be less than {context.get('lt')}",
         "int": "must be a whole number",

@@ -29,6 +29,9 @@ class Quiet:
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Show nothing."""
 
+    def say(self, line: str) -> None:
+        """Show nothing."""
+
 
 class Lines(Quiet):
     """One plain line a finished step on standard error."""
@@ -36,6 +39,11 @@ class Lines(Quiet):
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Write what the step made."""
         sys.stderr.write(f"labelsweep: {step}: {result} ({seconds:.1f} s)\n")
+        sys.stderr.flush()
+
+    def say(self, line: str) -> None:
+        """Write the line."""
+        sys.stderr.write(f"labelsweep: {line}\n")
         sys.stderr.flush()
 
 
@@ -68,6 +76,10 @@ class Bar(Quiet):
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Write what the step made above the bar."""
         self._console.print(f"{step}: {result} ({seconds:.1f} s)", markup=False)
+
+    def say(self, line: str) -> None:
+        """Write the line above the bar."""
+        self._console.print(line, markup=False)
 
 
 def chosen(*, quiet: bool) -> Quiet:

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.locks import hold
 from flows.progress import progress, step
 from tasks.attribute.step import attribute
 from tasks.encode.step import encode
 from tasks.fit.step import fit
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Record, Scores
+from tasks.storage import write_json
+
+# Where a worker leaves its result in the run folder, for the flow that sent it.
+FITTED = "fitted.json"
 
 
 class Fitted(Record):
@@ -46,9 +51,22 @@ def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> 
 
 @flow(name="fit", flow_run_name="fit {dataset.name}", persist_result=False, result_serializer="json")
 def fit_on_worker(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
-    """Do the same as a flow run of its own, on the machine of the worker that picks it up."""
-    with progress("fit-progress", steps_of(options)):
-        return fit_and_attribute(dataset, folder, options)
+    """Train the models of an audit and attribute their losses to the labels, on the worker that picks this up.
+
+    Sent by `clean-labels` where its `gpu_deployment` names this deployment; not meant to be started by hand.
+
+    Args:
+        dataset: The validated data, by path.
+        folder: The run folder, at the same path as on the machine that sent it.
+        options: What decides the scores.
+    """
+    with (
+        hold(folder / ".fit.lock", "another worker fits this run"),
+        progress("fit-progress", steps_of(options)),
+    ):
+        fitted = fit_and_attribute(dataset, folder, options)
+        write_json(fitted.model_dump(mode="json"), folder / FITTED)
+        return fitted
 
 
 def _round(

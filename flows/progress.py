@@ -29,6 +29,9 @@ class Display(Protocol):
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Say what a step made, and how long it took."""
 
+    def say(self, line: str) -> None:
+        """Say something that is not a step."""
+
 
 display: ContextVar[Display | None] = ContextVar("display", default=None)
 _current: ContextVar["_Progress | None"] = ContextVar("progress", default=None)
@@ -83,6 +86,21 @@ def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         state.done += 1
         update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
     return record
+
+
+def steps_done(count: int, label: str, record: Record) -> None:
+    """Count steps that were done elsewhere, and say what they made."""
+    get_run_logger().info("%s: %s", label, describe(record))
+    if state := _current.get():
+        state.done += count
+        update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
+
+
+def say(line: str) -> None:
+    """Tell everyone who watches something that is not a step."""
+    get_run_logger().info("%s", line)
+    if watcher := display.get():
+        watcher.say(line)
 
 
 def describe(record: Record) -> str:

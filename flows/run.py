@@ -2,20 +2,30 @@
 
 import fcntl
 import os
-import re
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from flows.config import CleanParameters, data_set_name
+from flows.config import CleanParameters
+from flows.identity import (
+    FAILURE,
+    REQUEST,
+    Request,
+    data_set_key,
+    data_set_slug,
+    make_request,
+    may_be_tried_again,
+    same_request,
+    times_failed,
+)
+from flows.locks import hold
 from tasks.errors import InputError, LabelsweepError
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
 
-FAILURE = "failure.json"
 State = Literal["finished", "failed", "running", "unfinished"]
 
 
@@ -25,36 +35,55 @@ def new_run_id(parameters: CleanParameters) -> str:
     >>> new_run_id(CleanParameters(source="My cats.csv")).startswith("my-cats-20")
     True
     """
-    name = data_set_name(parameters.name or parameters.source).lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40].strip("-") or "data"
-    return f"{slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{data_set_slug(parameters)}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 @contextmanager
-def run_folder(parameters: CleanParameters) -> Iterator[Path]:
-    """Yield the folder of a new run, or of the unfinished one that `resume` names; decide what becomes of it.
+def run_folder(
+    parameters: CleanParameters, waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[Path]:
+    """Yield the folder of a run, which nobody else works in; decide what becomes of it.
 
-    A run whose input was wrong leaves nothing behind; one that failed later keeps its files beside the reason;
-    an interrupted one keeps them without, and can be gone on with.
+    It is the folder of the unfinished run with the same parameters on the same source, if there is one, or the one that
+    `resume` names, or a new one. A run whose input was wrong leaves nothing behind; one that failed later keeps its files
+    beside the reason; an interrupted one keeps them without. One run of a data set is at work at a time.
+
+    Args:
+        parameters: What was asked for.
+        waiting: Told when another run of the data set has to end first.
 
     Raises:
-        InputError: The folder cannot be written, or the run to go on with is not there or not unfinished.
+        InputError: The folder cannot be written, the run to go on with is not there or not unfinished, or another run of the
+            data set is at work.
     """
-    folder = (
-        _reopen(parameters.out, parameters.resume)
-        if parameters.resume
-        else open_run(parameters.out, new_run_id(parameters))
+    runs = open_run(parameters.out, "")
+    key = data_set_key(parameters)
+    taken = f"another process is at work on data set '{key}'"
+    lock = hold(runs / f".{key}.lock", taken, wait_seconds=parameters.wait, waiting=waiting)
+    try:
+        with lock, _opened(parameters) as folder:
+            yield folder
+    finally:
+        discard_run(runs / ".none")  # what is empty of results and runs goes away
+
+
+@contextmanager
+def _opened(parameters: CleanParameters) -> Iterator[Path]:
+    request = make_request(parameters)
+    resumed = (
+        _reopen(parameters.out, parameters.resume) if parameters.resume else unfinished(parameters, request)
     )
+    folder = resumed or open_run(parameters.out, new_run_id(parameters))
     with _locked(folder):
         try:
             write_text(
                 "# Replays this run: labelsweep clean --config with this file.\n" + parameters.replayable(),
                 folder / "config.yaml",
             )
-            (folder / FAILURE).unlink(missing_ok=True)
+            write_json(request.model_dump(mode="json"), folder / REQUEST)
             yield folder
         except InputError as error:
-            if parameters.resume:
+            if resumed:
                 _record_failure(folder, error)
             else:
                 discard_run(folder)
@@ -67,7 +96,23 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
         except Exception as error:
             _record_failure(folder, error)
             raise
+        (folder / FAILURE).unlink(missing_ok=True)
         finish_run(folder)
+
+
+def unfinished(parameters: CleanParameters, request: Request) -> Path | None:
+    """Return the newest run that was asked for the same and did not come to its end, None if there is none.
+
+    A run that failed for no fault of the data or the options counts too, until it has failed too often.
+    """
+    slug = data_set_slug(parameters)
+    folders = [path.parent for path in (parameters.out / "runs").glob(f"{slug}-*/{REQUEST}")]
+    for folder in sorted(folders, key=lambda folder: folder.name, reverse=True):
+        if not (folder / "manifest.json").exists() and same_request(folder, request):
+            state = state_of(folder)
+            if state == "unfinished" or (state == "failed" and may_be_tried_again(folder)):
+                return folder
+    return None
 
 
 def _reopen(out: Path, run_id: str) -> Path:
@@ -101,7 +146,8 @@ def _locked(folder: Path) -> Iterator[None]:
 def _record_failure(folder: Path, error: Exception) -> None:
     line = str(error) if isinstance(error, LabelsweepError) else f"{type(error).__name__}: {error}"
     code = error.exit_code if isinstance(error, LabelsweepError) else 1
-    write_json({"error": line, "exit_code": code}, folder / FAILURE)
+    entry = {"error": line, "exit_code": code, "times": times_failed(folder) + 1}
+    write_json(entry, folder / FAILURE)
 
 
 def state_of(folder: Path) -> State:

@@ -130,7 +130,9 @@ def finish_run(folder: Path) -> None:
 
     The manifest comes last: a folder without one is a run that did not finish.
     """
-    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".partial"))
+    for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
+        left_behind.unlink(missing_ok=True)
+    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".lock"))
     entries = {
         str(path.relative_to(folder)): {
             "bytes": path.stat().st_size,

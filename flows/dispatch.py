@@ -1,0 +1,133 @@
+"""The fit on another machine: a flow run of its own, picked up by a worker of the deployment's pool.
+
+Data cross by path: what goes out are records and a folder, what comes back lies in that folder. Prefect's `run_deployment`
+does not raise: a child that failed, or that nobody picked up, comes back in its state and might still run later. Here such a
+child is cancelled, and the parent ends with what to do about it.
+"""
+
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
+
+from flows.fit import FITTED, Fitted
+from tasks.errors import InputError, LabelsweepError
+from tasks.options import AuditOptions
+from tasks.records import Dataset
+from tasks.storage import read_json
+
+# A worker polls every second in our stack (15 s by default): asking more often tells nothing new.
+POLL_SECONDS = 1.0
+
+
+def fit_by(
+    deployment: str, dataset: Dataset, folder: Path, options: AuditOptions, *, pickup_seconds: float
+) -> Fitted:
+    """Have a deployment of the `fit` flow do the fit, and wait until it is done.
+
+    A run that is gone on with joins the child that its predecessor left behind, if that one still works.
+
+    Args:
+        deployment: Name of the deployment, such as `fit/gpu`.
+        dataset: The validated data.
+        folder: The run folder, at the same path on both machines.
+        options: What decides the scores.
+        pickup_seconds: How long the child may wait for a worker.
+
+    Raises:
+        InputError: There is no such deployment.
+        LabelsweepError: The child failed, or no worker picked it up.
+    """
+    parameters = {
+        "dataset": dataset.model_dump(mode="json"),
+        "folder": str(folder),
+        "options": options.model_dump(mode="json"),
+    }
+    with get_client(sync_client=True) as client:
+        pool = _pool_of(client, deployment)
+        for attempt in count(1):
+            key = f"{folder.name}-fit-{attempt}"
+            earlier = _find(client, key)
+            if earlier is not None and _failed(earlier.state):
+                continue
+            child = earlier or _start(deployment, parameters, key)
+            state = _follow(client, child, pool, pickup_seconds)
+            if state.is_completed():
+                return Fitted.model_validate(read_json(folder / FITTED))
+            if earlier is None:
+                raise LabelsweepError(
+                    f"the fit ended as {state.name} on pool '{pool}' ({state.message or 'no message'})",
+                    where=deployment,
+                    fix=f"look at flow run {child.name}; then the same command goes on from the last finished step",
+                )
+    raise AssertionError("unreachable: attempts are counted without end")
+
+
+def _pool_of(client: SyncPrefectClient, deployment: str) -> str:
+    try:
+        found = client.read_deployment_by_name(deployment)
+    except (ObjectNotFound, ValueError) as error:
+        raise InputError(
+            f"no deployment '{deployment}' on the Prefect server",
+            where="--gpu-deployment",
+            fix="`prefect deploy --all` makes fit/gpu; without the option the fit runs in this process",
+        ) from error
+    return found.work_pool_name or "default"
+
+
+def _find(client: SyncPrefectClient, key: str) -> FlowRun | None:
+    """Return the child that was started under a key."""
+    wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key]))
+    found = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+    return found[0] if found else None
+
+
+def _failed(state: State[Any] | None) -> bool:
+    return state is not None and state.is_final() and not state.is_completed()
+
+
+def _start(deployment: str, parameters: dict[str, Any], key: str) -> FlowRun:
+    return cast(
+        "FlowRun",
+        run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key, tags=["gpu"]),
+    )
+
+
+def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds: float) -> State[Any]:
+    """Wait for the child's end; cancel it when nobody picks it up, and when this process is told to stop."""
+    deadline = time.monotonic() + pickup_seconds
+    try:
+        while True:
+            state = client.read_flow_run(child.id).state
+            if state is not None and state.is_final():
+                return state
+            if (state is None or state.is_scheduled()) and time.monotonic() > deadline:
+                _give_up(client, pool, pickup_seconds)
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        client.set_flow_run_state(child.id, Cancelling(message="the run that wanted it has ended"))
+        raise
+
+
+def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:
+    raise LabelsweepError(
+        f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({_workers(client, pool)})",
+        where="--gpu-timeout",
+        fix=f"start one with `prefect worker start --pool {pool}`, or wait longer; the same command then goes on",
+    )
+
+
+def _workers(client: SyncPrefectClient, pool: str) -> str:
+    """Say how many workers of a pool the server hears from."""
+    answer = client.request(
+        "POST", "/work_pools/{work_pool_name}/workers/filter", path_params={"work_pool_name": pool}, json={}
+    )
+    online = sum(worker.get("status") == "ONLINE" for worker in answer.json())
+    return "none is online" if not online else f"{online} online, busy"

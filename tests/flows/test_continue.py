@@ -1,0 +1,130 @@
+"""The same command goes on with what it began, and two runs of one data set are kept apart."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from flow_inputs import parquet
+
+from flows.config import CleanParameters
+from flows.identity import data_set_key
+from flows.locks import hold
+from flows.run import run_folder, state_of
+from tasks.errors import InputError, LabelsweepError
+
+
+def ended(parameters: CleanParameters, error: BaseException | None) -> Path:
+    """Begin a run and end it with an error, or as it should; return its folder."""
+    try:
+        with run_folder(parameters) as folder:
+            (folder / "begun").touch()
+            if error:
+                raise error
+    except type(error or OSError()):
+        pass
+    return folder
+
+
+@pytest.fixture
+def parameters(tmp_path) -> CleanParameters:
+    return CleanParameters(source=str(parquet(tmp_path)), out=tmp_path / "out")
+
+
+def test_same_command_goes_on_with_the_run_that_was_interrupted(parameters):
+    first = ended(parameters, KeyboardInterrupt())
+    assert ended(parameters, KeyboardInterrupt()) == first
+    assert ended(parameters, None) == first
+    assert state_of(first) == "finished"
+
+
+def test_where_and_when_a_run_works_does_not_make_it_another_one(parameters):
+    first = ended(parameters, KeyboardInterrupt())
+    elsewhere = parameters.model_copy(update={"gpu_deployment": "fit/gpu", "wait": 5.0, "gpu_timeout": 1.0})
+    assert ended(elsewhere, None) == first
+
+
+def test_other_parameters_or_another_source_start_a_new_run(parameters):
+    first = ended(parameters, KeyboardInterrupt())
+    second = ended(parameters.model_copy(update={"folds": 3}), KeyboardInterrupt())
+    path = Path(parameters.source)
+    os.utime(path, ns=(0, 0))
+    third = ended(parameters, KeyboardInterrupt())
+    assert len({first, second, third}) == 3
+
+
+def test_run_that_failed_for_no_fault_of_the_user_is_gone_on_with_but_not_for_ever(parameters):
+    folders = [ended(parameters, ZeroDivisionError()) for _ in range(4)]
+    assert len(set(folders[:3])) == 1
+    assert folders[3] != folders[0]
+
+
+def test_run_that_the_data_failed_is_not_gone_on_with(parameters):
+    from tasks.errors import ValidationFailed
+
+    first = ended(parameters, ValidationFailed("too many rows set aside"))
+    assert state_of(first) == "failed"
+    assert ended(parameters, None) != first
+
+
+def test_second_run_of_a_data_set_is_refused_or_queues(parameters):
+    with run_folder(parameters) as folder:
+        with pytest.raises(InputError, match=f"process {os.getpid()}.*--wait"), run_folder(parameters):
+            pass
+        told = []
+        patient = parameters.model_copy(update={"wait": 0.3})
+        with pytest.raises(InputError, match="another process"), run_folder(patient, told.append):
+            pass
+        assert len(told) == 1
+        with run_folder(parameters.model_copy(update={"name": "other"})) as other:
+            assert other != folder
+
+
+def test_sources_of_one_name_at_two_places_are_two_data_sets():
+    assert data_set_key(CleanParameters(source="/a/train.csv")) != data_set_key(
+        CleanParameters(source="/b/train.csv")
+    )
+    named = [CleanParameters(source=f"/{place}/train.csv", name="Pets") for place in "ab"]
+    assert {data_set_key(one) for one in named} == {"pets"}
+
+
+def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
+    path = tmp_path / "data.lock"
+    code = (
+        "import sys, time; from pathlib import Path; from flows.locks import hold\n"
+        "with hold(Path(sys.argv[1]), 'taken'): print('held', flush=True); time.sleep(600)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout.readline() == "held\n"
+    with pytest.raises(LabelsweepError, match=f"taken .process {owner.pid}"), hold(path, "taken"):
+        pass
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    with hold(path, "taken"):
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_lock_passes_from_one_to_the_next_without_two_holding_it(tmp_path):
+    path, log = tmp_path / "data.lock", tmp_path / "log"
+    code = (
+        "import sys, os, time; from pathlib import Path; from flows.locks import hold\n"
+        "for _ in range(20):\n"
+        "    with hold(Path(sys.argv[1]), 'taken', wait_seconds=60):\n"
+        "        with open(sys.argv[2], 'a') as f: f.write(f'in {os.getpid()}\\n')\n"
+        "        time.sleep(0.002)\n"
+        "        with open(sys.argv[2], 'a') as f: f.write(f'out {os.getpid()}\\n')\n"
+    )
+    command = [sys.executable, "-c", code, str(path), str(log)]
+    started = time.monotonic()
+    for process in [subprocess.Popen(command) for _ in range(3)]:
+        assert process.wait(timeout=60) == 0
+    lines = log.read_text().split("\n")[:-1]
+    assert len(lines) == 120
+    for entered, left in zip(lines[::2], lines[1::2], strict=True):
+        assert (entered.split()[0], left.split()[0]) == ("in", "out")
+        assert entered.split()[1] == left.split()[1]
+    assert time.monotonic() - started < 60

@@ -1,0 +1,77 @@
+"""The fit sent to a worker that does not come, or that fails: the parent says which pool, and what to do."""
+
+import threading
+import time
+
+import pytest
+from flow_inputs import parquet
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.states import Crashed, Running
+
+from flows.clean import clean_labels
+from flows.config import CleanParameters
+from flows.fit import fit_on_worker
+from tasks.errors import InputError, LabelsweepError
+
+
+@pytest.fixture(scope="module")
+def lonely_pool(prefect_server):
+    """Deploy the fit to a pool that no worker serves."""
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="lonely", type="process"))
+        flow = client.create_flow(fit_on_worker)
+        return client.create_deployment(flow_id=flow, name="lonely", work_pool_name="lonely")
+
+
+@pytest.fixture
+def parameters(tmp_path) -> CleanParameters:
+    return CleanParameters(
+        source=str(parquet(tmp_path)), out=tmp_path / "out", gpu_deployment="fit/lonely", gpu_timeout=0.5
+    )
+
+
+def children() -> list:
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=["gpu"]))
+        return client.read_flow_runs(flow_run_filter=wanted)
+
+
+def test_no_worker_in_time_names_the_pool_and_cancels_the_child(lonely_pool, parameters):
+    with pytest.raises(LabelsweepError) as error:
+        clean_labels(parameters)
+    line = str(error.value)
+    assert "no worker of pool 'lonely' picked up the fit within 0.5 s (none is online)" in line
+    assert "prefect worker start --pool lonely" in line
+    (child,) = [run for run in children() if run.deployment_id == lonely_pool]
+    assert child.state.is_cancelled()
+
+
+def test_failed_child_ends_the_parent_and_the_same_command_sends_another_one(lonely_pool, parameters):
+    known = {run.id for run in children()}
+
+    def crash_the_next_child():
+        deadline = time.monotonic() + 60
+        with get_client(sync_client=True) as client:
+            while time.monotonic() < deadline:
+                for run in (run for run in children() if run.id not in known):
+                    client.set_flow_run_state(run.id, Running(), force=True)
+                    client.set_flow_run_state(run.id, Crashed(message="the power went"), force=True)
+                    return
+                time.sleep(0.1)
+
+    patient = parameters.model_copy(update={"gpu_timeout": 60.0})
+    threading.Thread(target=crash_the_next_child, daemon=True).start()
+    with pytest.raises(LabelsweepError, match="ended as Crashed on pool 'lonely' .the power went.*goes on"):
+        clean_labels(patient)
+    with pytest.raises(LabelsweepError, match="no worker of pool 'lonely'"):
+        clean_labels(parameters)
+    assert len({run.id for run in children()} - known) == 2
+    (folder,) = (parameters.out / "runs").iterdir()
+    assert (folder / "steps" / "validate.json").exists()
+
+
+def test_deployment_that_is_not_there_is_one_line(prefect_server, parameters):
+    with pytest.raises(InputError, match="no deployment 'fit/nowhere'.*prefect deploy --all"):
+        clean_labels(parameters.model_copy(update={"gpu_deployment": "fit/nowhere"}))
