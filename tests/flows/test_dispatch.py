@@ -63,7 +63,7 @@ def test_failed_child_ends_the_parent_and_the_same_command_sends_another_one(lon
 
     patient = parameters.model_copy(update={"gpu_timeout": 60.0})
     threading.Thread(target=crash_the_next_child, daemon=True).start()
-    with pytest.raises(LabelsweepError, match="ended as Crashed on pool 'lonely' .the power went.*goes on"):
+    with pytest.raises(LabelsweepError, match=r"ended as Crashed on pool 'lonely' .the power went.*goes on"):
         clean_labels(patient)
     with pytest.raises(LabelsweepError, match="no worker of pool 'lonely'"):
         clean_labels(parameters)
@@ -73,5 +73,5 @@ def test_failed_child_ends_the_parent_and_the_same_command_sends_another_one(lon
 
 
 def test_deployment_that_is_not_there_is_one_line(prefect_server, parameters):
-    with pytest.raises(InputError, match="no deployment 'fit/nowhere'.*prefect deploy --all"):
+    with pytest.raises(InputError, match=r"no deployment 'fit/nowhere'.*prefect deploy --all"):
         clean_labels(parameters.model_copy(update={"gpu_deployment": "fit/nowhere"}))
