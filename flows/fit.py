@@ -11,6 +11,7 @@ from prefect import flow
 from flows.locks import hold
 from flows.progress import progress, step
 from tasks.attribute.step import attribute
+from tasks.controls.step import controls
 from tasks.encode.step import encode
 from tasks.fit.step import fit
 from tasks.options import AuditOptions
@@ -30,8 +31,8 @@ class Fitted(Record):
 
 
 def steps_of(options: AuditOptions) -> int:
-    """Return how many steps the flow has: encode once, fit and attribute in every round."""
-    return 1 + 2 * options.rounds
+    """Return how many steps the flow has: encode once, fit and attribute in every round, controls once."""
+    return 2 + 2 * options.rounds
 
 
 def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
@@ -46,6 +47,7 @@ def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> 
     model, scores = _round(dataset, encoding, folder, options, None)
     for _ in range(1, options.rounds):
         model, scores = _round(dataset, encoding, folder, options, scores)
+    step(controls, dataset, encoding, model, scores, folder, options)
     return Fitted(encoding=encoding, model=model, scores=scores)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from prefect import Task, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks.records import Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
+from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
@@ -123,6 +123,8 @@ def describe(record: Record) -> str:
             text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
         case Scores():
             text = f"{record.flagged:,} of {record.rows:,} samples flagged, {_converged(record.converged)}"
+        case Controls():
+            text = f"{record.found:,} of {record.planted:,} planted errors found"
         case Queue():
             text = f"{record.rows:,} of {record.flagged:,} flagged samples queued"
         case Report():

@@ -15,7 +15,7 @@ class AuditOptions(Record):
     2
     """
 
-    indifferent: ClassVar[frozenset[str]] = frozenset({"memory"})
+    indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "controls"})
 
     model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
     params: Literal["head", "all"] = Field(
@@ -41,6 +41,12 @@ class AuditOptions(Record):
     )
     optimizer: Literal["newton", "adamw"] = Field(
         "newton", description="newton converges; adamw is the theory's example"
+    )
+    controls: float = Field(
+        0.05,
+        ge=0,
+        le=0.2,
+        description="share of labels flipped on purpose in a second audit, to estimate recall and precision of the queue",
     )
     memory: MemorySize = Field(
         None,

@@ -148,6 +148,17 @@ class Scores(Record):
     converged: bool
 
 
+class Controls(Record):
+    """Labels flipped on purpose in a shadow audit: how many, and how many of them were flagged.
+
+    `path` holds what they say of the queue; None where no label could be flipped.
+    """
+
+    path: Path | None
+    planted: int
+    found: int
+
+
 class Queue(Record):
     """The flagged samples, worst first."""
 

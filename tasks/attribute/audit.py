@@ -12,19 +12,15 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.combine import SampleScores, agreed, combine, judge
-from tasks.attribute.ihvp import solve_ihvp
-from tasks.attribute.influence import score_blocks
+from tasks.attribute.combine import SampleScores, judge
+from tasks.attribute.rounds import run_rounds
 from tasks.encode.choose import Member, choose_members
 from tasks.errors import InputError
 from tasks.fit.design import make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
-from tasks.fit.fit import fit_stack
 from tasks.fit.newton import Fit
 from tasks.fit.solve import Solution
-from tasks.fit.stacks import make_stacks
-from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 
 
@@ -112,25 +108,10 @@ def audit(
     design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
     raw = MemoryFeatures(x)
     members = choose_members(raw, y, design, n_classes, options)
-    keep = torch.ones(len(y), dtype=torch.bool, device=x.device)
     starts = [member.start for member in members]
-    fits: list[list[Fit]] = []
-    solutions: list[list[Solution]] = []
-    for _ in range(options.rounds):
-        stacks = make_stacks(raw, y, n_classes, design, members, keep, memory_budget(options.memory))
-        fits.append([fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)])
-        starts = [fit.theta for fit in fits[-1]]
-        solutions.append(
-            [solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, starts, strict=True)]
-        )
-        scores = combine(
-            [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, starts, solutions[-1], strict=True)],
-            y,
-            n_classes,
-        )
-        keep = torch.from_numpy(~agreed(scores.influence, scores.margin)).to(x.device)
-    score, flagged = judge(scores, options.score)
-    return Audit(score, flagged, scores, members, fits, solutions)
+    rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
+    score, flagged = judge(rounds.scores, options.score)
+    return Audit(score, flagged, rounds.scores, members, rounds.fits, rounds.solutions)
 
 
 def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:

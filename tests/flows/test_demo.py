@@ -25,7 +25,7 @@ def test_demo_tells_each_step_in_one_plain_line(demo):
     steps = [line.split(": ")[1] for line in demo.stderr.splitlines()]
     assert steps == [
         *("ingest", "validate", "encode", "fit", "attribute", "fit, round 2", "attribute, round 2"),
-        *("flag", "queue", "report"),
+        *("controls", "flag", "queue", "report"),
     ]
 
 
@@ -34,6 +34,16 @@ def test_demo_finds_the_planted_errors(demo):
     assert quality["average_precision"] >= 0.94
     assert quality["f1"] >= 0.83
     assert quality["suggested_right"] >= 0.93
+
+
+def test_demo_knows_without_the_truth_how_good_its_queue_is(demo):
+    summary = json.loads(demo.stdout)
+    controls, quality = summary["queue"]["controls"], summary["quality"]
+    assert controls["planted"] == 90
+    assert controls["recall"]["low"] <= quality["recall"] <= controls["recall"]["high"]
+    assert controls["precision"]["low"] <= quality["precision"] <= controls["precision"]["high"]
+    noise = quality["n_errors"] / summary["data"]["rows"]
+    assert controls["noise_rate"]["low"] <= noise <= controls["noise_rate"]["high"]
 
 
 def test_nothing_tries_to_reach_the_internet(demo):

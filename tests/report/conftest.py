@@ -5,11 +5,12 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -18,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from tasks.controls.estimate import quality_of
 from tasks.records import (
     Dataset,
     EncodedMember,
@@ -384,7 +386,13 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features, truth = load_digits(return_X_y=True)
     images = [png(row.reshape(8, 8)) for row in features]
     data = Labeled("digits", features, truth, plant(truth, 0.08, 20), "image", (8, 8), images)
-    return write_run(tmp_path_factory.mktemp("runs") / "digits-20260101-120000-abcd", data)
+    run = write_run(tmp_path_factory.mktemp("runs") / "digits-20260101-120000-abcd", data)
+    # The planted errors double as controls: what the section says of them is known to be right.
+    scores = pq.read_table(run / "scores.parquet", columns=["score", "flagged"])
+    score, flagged = (scores[name].to_numpy() for name in ("score", "flagged"))
+    controls = np.flatnonzero(data.given != data.truth)[:60]
+    write_json(asdict(quality_of(score, flagged, controls, int(flagged.sum()))), run / "controls.json")
+    return run
 
 
 @pytest.fixture(scope="session")

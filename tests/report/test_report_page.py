@@ -106,8 +106,15 @@ def test_page_has_a_section_for_everything_a_run_can_show(pages: dict[str, Page]
         "timing",
         "settings",
     ]
-    assert pages["digits"].sections == common
+    assert pages["digits"].sections == [*common[:4], "controls", *common[4:]]
     assert pages["plane"].sections == [*common[:3], "plane", *common[3:]]
+
+
+def test_controls_say_how_good_the_queue_is(pages: dict[str, Page]) -> None:
+    text = pages["digits"].text
+    assert "60 labels that nothing spoke against were flipped on purpose; your data were not touched" in text
+    assert "95 % interval" in text
+    assert "Reviewed, from the top" in text
 
 
 def test_navigation_leads_to_every_section(pages: dict[str, Page]) -> None:

@@ -81,8 +81,14 @@ def test_counts_agree_with_the_files(digits_run: Path) -> None:
     assert summary["data"]["classes"] == scores["given_label"].value_counts().sort_index().to_dict()
     assert summary["queue"]["flagged"] == int(scores["flagged"].sum())
     assert summary["queue"]["queued"] == pq.read_metadata(digits_run / "queue.parquet").num_rows
-    assert summary["queue"]["estimated_noise_rate"] == pytest.approx(scores["flagged"].mean())
+    controls = json.loads((digits_run / "controls.json").read_text())
+    assert summary["queue"]["estimated_noise_rate"] == controls["noise_rate"]["estimate"]
     assert Path(summary["queue"]["parquet"]) == digits_run / "queue.parquet"
+
+
+def test_without_controls_the_flagged_share_is_the_noise_estimate(plane_run: Path) -> None:
+    flagged = pq.read_table(plane_run / "scores.parquet")["flagged"].to_numpy()
+    assert summarise(plane_run)["queue"]["estimated_noise_rate"] == pytest.approx(flagged.mean())
 
 
 def test_quality_agrees_with_direct_computation(digits_run: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tasks.report.parts import Section
 from tasks.report.sections import (
     confusion,
+    controls,
     convergence,
     fit,
     headline,
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[RunView, Summary], Section | None], ...] = (
     influence.build,
     plane.build,
     saliency.build,
+    controls.build,
     quality.build,
     fit.build,
     convergence.build,

@@ -1,0 +1,76 @@
+"""The rounds of an audit in memory: fit, solve, score, and again without what two signals agree on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.attribute.combine import SampleScores, agreed, combine
+from tasks.attribute.ihvp import solve_ihvp
+from tasks.attribute.influence import score_blocks
+from tasks.encode.choose import Member
+from tasks.fit.design import Design
+from tasks.fit.features import Features
+from tasks.fit.fit import fit_stack
+from tasks.fit.newton import Fit
+from tasks.fit.solve import Solution
+from tasks.fit.stacks import make_stacks
+from tasks.memory import memory_budget
+from tasks.options import AuditOptions
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What the rounds of an audit found.
+
+    Attributes:
+        scores: The last round's.
+        fits: For each round the fit of each member.
+        solutions: For each round the solve of each member.
+    """
+
+    scores: SampleScores
+    fits: list[list[Fit]]
+    solutions: list[list[Solution]]
+
+
+def run_rounds(
+    features: Features,
+    labels: Tensor,
+    n_classes: int,
+    design: Design,
+    members: Sequence[Member],
+    starts: Sequence[Tensor],
+    options: AuditOptions,
+    *,
+    keep_probabilities: bool = True,
+) -> Rounds:
+    """Fit and score `options.rounds` times; each later round is fitted without what the earlier one found.
+
+    Args:
+        features: Raw features of n samples.
+        labels: (n,) given classes.
+        n_classes: C.
+        design: Folds.
+        members: The ensemble.
+        starts: For each member the (width, K, C) parameters that the first fit starts from.
+        options: Options of the audit.
+        keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
+    """
+    keep = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
+    memory = memory_budget(options.memory)
+    fits: list[list[Fit]] = []
+    solutions: list[list[Solution]] = []
+    thetas = list(starts)
+    for _ in range(options.rounds):
+        stacks = make_stacks(features, labels, n_classes, design, members, keep, memory)
+        fits.append([fit_stack(stack, theta, options) for stack, theta in zip(stacks, thetas, strict=True)])
+        thetas = [fit.theta for fit in fits[-1]]
+        solutions.append(
+            [solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)]
+        )
+        blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
+        scores = combine(blocks, labels, n_classes, keep_probabilities=keep_probabilities)
+        keep = torch.from_numpy(~agreed(scores.influence, scores.margin)).to(labels.device)
+    return Rounds(scores, fits, solutions)

@@ -1,0 +1,1 @@
+"""Planted controls: labels flipped on purpose in a shadow audit, which say how good this queue is on this data."""

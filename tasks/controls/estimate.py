@@ -1,0 +1,146 @@
+r"""What the controls say of the queue: recall, the number of wrong labels, precision at each depth.
+
+Let q_c(t) be the share of the controls, and q_u(t) the share of all other samples, that score at most t. Among the others
+a share a is wrong. Wrong labels score like controls and right ones add to q_u, so q_u(t) >= a q_c(t) at every t, with
+equality where the top of the queue is pure. Hence
+
+    a = min_t q_u(t) / q_c(t),
+
+taken where the ratio is known well enough (its uncertainty by the inequality of Dvoretzky, Kiefer and Wolfowitz is added
+before the minimum is taken): the best bin estimate of Garg, Wu, Smola, Balakrishnan and Lipton, "Mixture Proportion
+Estimation and PU Learning: A Modern Approach", 2021. The precision at depth k is then a q_c / q_u there.
+
+It assumes that this data set's errors are about as hard to find as the controls. Errors that look right to every model are
+in neither count.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest
+
+from tasks.arrays import Array
+
+CONFIDENCE = 0.95
+RESAMPLES = 400
+
+# Failure probability of the uniform bounds that the best bin is chosen by: the paper's choice.
+DELTA = 0.1
+
+# A depth above which fewer controls lie is not spoken of: the standard error would be over a fifth of the precision.
+FEWEST_CONTROLS = 25
+
+# Depths of the queue that the estimate is given for.
+DEPTHS = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float) -> "Estimate":
+        """Return the share times a factor, at most 1."""
+        return Estimate(*(min(1.0, value * factor) for value in (self.estimate, self.low, self.high)))
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What a reviewer who stops after `depth` samples has: the share of wrong labels met, and how pure the queue was."""
+
+    depth: int
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the controls say of the queue.
+
+    Attributes:
+        planted: Controls planted.
+        found: Of them flagged.
+        recall: Share of the wrong labels that are flagged.
+        noise_rate: Share of all samples whose label is wrong.
+        precision: Share of the flagged samples whose label is wrong.
+        depths: Down the queue.
+    """
+
+    planted: int
+    found: int
+    recall: Estimate
+    noise_rate: Estimate
+    precision: Estimate
+    depths: tuple[Depth, ...]
+
+
+def quality_of(score: Array, flagged: Array, controls: Array, flagged_before: int) -> Quality:
+    """Return what a shadow audit says of the real queue.
+
+    Args:
+        score: (n,) score of the shadow audit, lower = more likely mislabeled.
+        flagged: (n,) bool, what the shadow audit flagged.
+        controls: (m,) indices of the planted controls, m > 0.
+        flagged_before: Samples that the real audit flagged.
+    """
+    others = np.ones(len(score), dtype=bool)
+    others[controls] = False
+    planted = np.sort(score[controls])
+    below = np.searchsorted(np.sort(score[others]), planted, side="right")
+    share = _interval(planted, below, int(others.sum()))
+    found = int(flagged[controls].sum())
+    test = binomtest(found, len(controls)).proportion_ci(CONFIDENCE, "wilson")
+    recall = Estimate(found / len(controls), float(test.low), float(test.high))
+    noise = share.scaled(others.sum() / len(score))
+    precision = noise.scaled(recall.estimate * len(score) / max(flagged_before, 1))
+    depths = _depths(np.sort(score[others]), planted, share.estimate, flagged_before)
+    return Quality(len(controls), found, recall, noise, precision, depths)
+
+
+def best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
+    """Return the share of wrong labels among the other samples.
+
+    Args:
+        below: (t,) others that score at most each threshold.
+        planted_below: (t,) controls that do, above 0.
+        n: Others.
+        m: Controls.
+
+    >>> best_bin(np.array([5, 10, 60]), np.array([5, 10, 10]), n=100, m=10)  # the first ten of a hundred are wrong
+    0.1
+    """
+    wrong, planted = below / n, planted_below / m
+    slack = np.sqrt(np.log(4 / DELTA) / 2) * (1 / np.sqrt(n) + 1 / np.sqrt(m))
+    best = int(np.argmin((wrong + slack) / planted))
+    return float(min(wrong[best] / planted[best], 1.0))
+
+
+def _interval(planted: Array, below: Array, n: int) -> Estimate:
+    """Return the estimate and its bootstrap interval: controls drawn again, counts of the others varied as Poisson."""
+    m = len(planted)
+    estimate = best_bin(below, np.arange(1, m + 1), n, m)
+    generator = np.random.default_rng(0)  # the same run has the same interval
+    steps = np.diff(below, prepend=0)
+    drawn = []
+    for _ in range(RESAMPLES):
+        again = generator.multinomial(m, np.full(m, 1 / m)).cumsum()
+        varied = generator.poisson(steps).cumsum()
+        drawn.append(best_bin(varied[again > 0], again[again > 0], n, m))
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(estimate, float(min(low, estimate)), float(max(high, estimate)))
+
+
+def _depths(others: Array, planted: Array, share: float, flagged: int) -> tuple[Depth, ...]:
+    """Return recall and precision at round depths up to what is flagged, and there, where enough controls lie above."""
+    depths = [depth for depth in DEPTHS if depth < flagged] + ([flagged] if flagged else [])
+    found = []
+    for depth in depths:
+        threshold = others[min(depth, len(others)) - 1]
+        above = int(np.searchsorted(planted, threshold, side="right"))
+        recall = above / len(planted)
+        if above >= FEWEST_CONTROLS:
+            found.append(Depth(depth, recall, min(1.0, share * len(others) * recall / depth)))
+    return tuple(found)

@@ -1,0 +1,104 @@
+"""The controls step: audit the data once more with some labels flipped on purpose, and see where they land."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from torch import Tensor
+
+from tasks.arrays import Array
+from tasks.attribute.combine import judge
+from tasks.attribute.rounds import run_rounds
+from tasks.controls.estimate import quality_of
+from tasks.controls.plant import choose_controls, flip
+from tasks.encode.choose import Member
+from tasks.encode.store import load_encoding, load_parameters
+from tasks.fit.data import Samples, read_samples
+from tasks.fit.design import Design
+from tasks.fit.rows import with_intercept
+from tasks.options import AuditOptions
+from tasks.records import Controls, Dataset, Encoding, Model, Scores
+from tasks.steps import recorded
+from tasks.storage import write_json
+
+
+@task(name="controls", cache_policy=NO_CACHE)
+def controls(
+    dataset: Dataset,
+    encoding: Encoding,
+    model: Model,
+    scores: Scores,
+    folder: Path,
+    options: AuditOptions,
+) -> Controls:
+    """Estimate recall and precision of the queue from planted controls; the user's data stay as they are."""
+    inputs = {
+        "dataset": dataset,
+        "encoding": encoding,
+        "scores": scores,
+        "options": options,
+        "share": options.controls,
+    }
+    return recorded(
+        "controls",
+        folder,
+        Controls,
+        inputs,
+        lambda: _controls(dataset, encoding, model, scores, folder, options),
+    )
+
+
+def _controls(
+    dataset: Dataset,
+    encoding: Encoding,
+    model: Model,
+    scores: Scores,
+    folder: Path,
+    options: AuditOptions,
+) -> Controls:
+    samples = read_samples(dataset, encoding.features, options.device)
+    members = load_encoding(encoding, samples.features.like)
+    thetas = load_parameters(model.path, "theta", len(members), samples.features.like)
+    design = samples.design(options)
+    before = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
+    believed = ~before if samples.trusted is None else ~before & ~samples.trusted
+    chosen = choose_controls(believed, options.controls, options.seed)
+    if not len(chosen):
+        return Controls(path=None, planted=0, found=0)
+    shadow = samples.labels.clone()
+    index = torch.from_numpy(chosen).to(shadow.device)
+    probabilities = _out_of_fold(samples, design, members, thetas, index)
+    shadow[index] = torch.from_numpy(flip(shadow[index].cpu().numpy(), probabilities, options.seed)).to(
+        shadow
+    )
+    rounds = run_rounds(
+        samples.features,
+        shadow,
+        samples.n_classes,
+        design,
+        members,
+        thetas,
+        options,
+        keep_probabilities=False,
+    )
+    score, flagged = judge(rounds.scores, options.score)
+    quality = quality_of(score, flagged, chosen, int(before.sum()))
+    path = write_json(asdict(quality), folder / "controls.json")
+    return Controls(path=path, planted=quality.planted, found=quality.found)
+
+
+def _out_of_fold(
+    samples: Samples, design: Design, members: list[Member], thetas: list[Tensor], index: Tensor
+) -> Array:
+    """Return the ensemble's out-of-fold probabilities of some samples, (m, C)."""
+    raw, own = samples.features.take(index), design.out_of_fold(index)
+    total = torch.zeros(len(index), samples.n_classes, dtype=torch.float64, device=own.device)
+    for member, theta in zip(members, thetas, strict=True):
+        logits = with_intercept(member.feature_map(raw)) @ theta.reshape(len(theta), -1)
+        logits = logits.reshape(len(index), *theta.shape[1:])[torch.arange(len(index)), own]
+        total += torch.softmax(logits.double(), dim=-1)
+    probabilities: Array = (total / len(members)).cpu().numpy()
+    return probabilities

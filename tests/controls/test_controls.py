@@ -1,0 +1,95 @@
+"""Planted controls: the estimates are near the truth where the truth is known, and the data stay as they are."""
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.attribute.combine import judge
+from tasks.attribute.rounds import run_rounds
+from tasks.controls.estimate import Quality, quality_of
+from tasks.controls.plant import MOST_CONTROLS, choose_controls, flip
+from tasks.encode.choose import choose_members
+from tasks.fit.design import make_design
+from tasks.fit.features import MemoryFeatures
+from tasks.options import AuditOptions
+
+
+def test_controls_are_believed_labels_and_never_more_than_asked_for() -> None:
+    believed = np.arange(1_000) % 3 > 0
+    chosen = choose_controls(believed, 0.05, seed=1)
+    assert len(chosen) == len(set(chosen.tolist())) == 50
+    assert believed[chosen].all()
+    assert len(choose_controls(np.ones(100_000, dtype=bool), 0.2, seed=1)) == MOST_CONTROLS
+    assert len(choose_controls(np.zeros(100, dtype=bool), 0.2, seed=1)) == 0
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_control_gets_another_class_and_half_of_them_one_it_is_easily_taken_for(classes: int) -> None:
+    given = np.arange(4_000) % classes
+    probabilities = np.full((4_000, classes), 1e-6)
+    probabilities[np.arange(4_000), given] = 1.0
+    probabilities[np.arange(4_000), (given + 1) % classes] = 0.1
+    flipped = flip(given, probabilities, seed=0)
+    assert (flipped != given).all()
+    assert flipped.min() >= 0
+    assert flipped.max() < classes
+    expected = 0.5 + 0.5 / (classes - 1)
+    assert (flipped == (given + 1) % classes).mean() == pytest.approx(expected, abs=0.03)
+
+
+def test_a_model_that_is_certain_still_leaves_another_class() -> None:
+    certain = np.eye(3)[np.zeros(50, dtype=int)]
+    assert set(flip(np.zeros(50, dtype=int), certain, seed=0).tolist()) == {1, 2}
+
+
+def drawn(n: int, wrong: int, planted: int, seed: int) -> tuple[Quality, int]:
+    """Return the estimates on scores whose distribution is known, and how many of the wrong ones are flagged."""
+    generator = np.random.default_rng(seed)
+    score = generator.normal(2.0, 1.0, n)
+    score[: wrong + planted] = generator.normal(-2.0, 1.0, wrong + planted)
+    controls = np.arange(wrong, wrong + planted)
+    flagged = score < 0
+    return quality_of(score, flagged, controls, int(flagged.sum()) - int(flagged[controls].sum())), int(
+        flagged[:wrong].sum()
+    )
+
+
+@pytest.mark.parametrize("wrong", [100, 600])
+def test_the_estimates_are_near_the_truth(wrong: int) -> None:
+    quality, found = drawn(6_000, wrong, planted=300, seed=0)
+    assert quality.recall.low <= found / wrong <= quality.recall.high
+    # The minimum over thresholds is an upper estimate where wrong labels are few and the top of the queue is not pure.
+    assert 0.75 <= quality.noise_rate.estimate / (wrong / 6_000) <= (1.25 if wrong > 300 else 1.6)
+    assert quality.noise_rate.low < quality.noise_rate.estimate < quality.noise_rate.high
+    assert [depth.recall for depth in quality.depths] == sorted(depth.recall for depth in quality.depths)
+    assert quality.depths[0].precision > 0.8
+
+
+def test_clean_labels_are_not_called_wrong() -> None:
+    quality, _ = drawn(6_000, wrong=0, planted=300, seed=0)
+    assert quality.noise_rate.estimate < 0.01
+    assert quality.precision.estimate < 0.3
+
+
+def test_a_shadow_audit_estimates_the_errors_of_real_data() -> None:
+    from sklearn.datasets import load_breast_cancer
+
+    from tasks.bench.noise import plant
+
+    features, labels = load_breast_cancer(return_X_y=True)
+    given = plant("uniform", features, labels, 0.1, seed=0)
+    options = AuditOptions(feature_map="raw")
+    raw, y = MemoryFeatures(torch.from_numpy(features)), torch.from_numpy(given)
+    design = make_design(given, "crossfit", 5, 0)
+    members = choose_members(raw, y, design, 2, options)
+    starts = [member.start for member in members]
+    real = run_rounds(raw, y, 2, design, members, starts, options)
+    _, flagged = judge(real.scores, options.score)
+    chosen = choose_controls(~flagged, 0.1, seed=0)
+    shadow = y.clone()
+    shadow[chosen] = torch.from_numpy(flip(given[chosen], real.scores.probabilities[chosen], seed=0))
+    again = run_rounds(raw, shadow, 2, design, members, starts, options)
+    quality = quality_of(*judge(again.scores, options.score), chosen, int(flagged.sum()))
+    wrong = given != labels
+    assert quality.recall.low <= flagged[wrong].mean() <= quality.recall.high
+    assert quality.noise_rate.low <= wrong.mean() <= quality.noise_rate.high
