@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve nightly test lint types format bench-quality clean system
+.PHONY: help install demo serve nightly test lint types format bench-quality audit licences clean system
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -44,9 +44,10 @@ nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow i
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
 	$(BIN)/python -m pytest tests flows tasks
 
-lint: $(VENV)/.installed-dev ## check style and format
+lint: $(VENV)/.installed-dev ## check style, format, and which way imports point
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/.installed-dev ## check types
 	$(BIN)/mypy
@@ -57,6 +58,14 @@ format: $(VENV)/.installed-dev ## put the code in its format
 
 bench-quality: $(VENV)/.installed-bench ## compare the queue's quality with the peers, on the same data
 	$(BIN)/labelsweep bench quality
+
+audit: $(VENV)/.installed-dev ## look the tested versions up in the advisory database (needs the network)
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+licences: $(VENV)/.installed-dev ## list the licences of everything that is installed
+	$(PIP) pip-licenses
+	$(BIN)/pip-licenses --order=license --format=markdown
 
 clean: ## remove caches and build output; runs and the environment stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
