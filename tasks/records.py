@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Payload = Literal["tabular", "embedding", "image"]
+Payload = Literal["tabular", "embedding", "image", "text"]
 
 
 class Record(BaseModel):

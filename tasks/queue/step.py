@@ -98,7 +98,8 @@ def worst_first(scores: pa.Table, max_queue: int | None) -> Array:
 
 def read_payload(dataset: Dataset, rows: Array) -> pa.Table:
     """Return content hash and what a reviewer is shown of some rows, in their order."""
-    columns = ["content_hash", *(["image"] if dataset.payload == "image" else []), *dataset.display_columns]
+    own = [name for name in ("image", "text") if name == dataset.payload]
+    columns = ["content_hash", *own, *dataset.display_columns]
     parts, start = [], 0
     with pq.ParquetFile(dataset.path) as file:
         for batch in file.iter_batches(columns=columns):

@@ -75,12 +75,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Deck:
-    """The items of one run in order, and what is needed to show them."""
+    """The items of one run in order, and what is needed to show them.
+
+    Attributes:
+        content: What a sample is.
+        prose: The column that is read as running text, empty if there is none.
+        columns: The other columns that a reviewer sees.
+    """
 
     run: Path
     dataset: Dataset
     items: tuple[Item, ...]
     content: Content
+    prose: str
     columns: tuple[str, ...]
     conflicts: Mapping[str, Mapping[str, int]]
     copies: Mapping[Key, int]
@@ -156,8 +163,10 @@ def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
     queue = _queue_rows(run)
     planted = plant_controls(run, queue, control_share) if control_share > 0 else []
     items = _in_order(queue, planted)
-    content: Content = "image" if dataset.payload == "image" else _kind(run, columns)
-    return Deck(run, dataset, items, content, columns, _conflicts(run), _copies(run, items))
+    prose = _prose(run, dataset, columns)
+    content: Content = "image" if dataset.payload == "image" else "text" if prose else "table"
+    rest = tuple(name for name in columns if name != prose)
+    return Deck(run, dataset, items, content, prose, rest, _conflicts(run), _copies(run, items))
 
 
 def _queue_rows(run: Path) -> list[dict[str, Any]]:
@@ -200,13 +209,15 @@ def _item(position: int, row: Mapping[str, Any]) -> Item:
     )
 
 
-def _kind(run: Path, columns: tuple[str, ...]) -> Content:
-    if len(columns) != 1:
-        return "table"
+def _prose(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
+    """Return the column of running text: the text that was audited, or the one column there is, if it is long."""
+    if dataset.payload == "text":
+        return "text"
+    if dataset.payload == "image" or len(columns) != 1:
+        return ""
     column = pq.read_table(run / "queue.parquet", columns=list(columns)).column(0)
-    if not (str(column.type).endswith("string") and len(column)):
-        return "table"
-    return "text" if (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else "table"
+    is_text = str(column.type).endswith("string") and len(column) > 0
+    return columns[0] if is_text and (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else ""
 
 
 def _conflicts(run: Path) -> dict[str, dict[str, int]]:

@@ -47,10 +47,14 @@ class Imported:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        parts = [f"{self.written} decisions imported"]
-        parts += [f"{self.known} were known"] if self.known else []
-        parts += [f"{self.empty} rows without a decision"] if self.empty else []
+        parts = [f"{_counted(self.written, 'decision')} imported"]
+        parts += [f"{self.known:,} known before"] if self.known else []
+        parts += [f"{_counted(self.empty, 'row')} without a decision"] if self.empty else []
         return ", ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def import_decisions(

@@ -36,9 +36,8 @@ def labeling_config(deck: Deck) -> str:
         deck: The queue of the run.
     """
     view = ET.Element("View")
-    ET.SubElement(view, "Header", value="$question", size="4")
-    tag = {"image": "Image", "text": "Text", "table": "Table"}[deck.content]
-    ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[deck.content]}")
+    ET.SubElement(view, "Header", value="$question", size="5")
+    # Above the sample, which may be longer than the screen.
     classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
     for choice in choices_of(deck):
         attributes = {"value": choice.label} | ({"hotkey": choice.key} if choice.key else {})
@@ -46,6 +45,8 @@ def labeling_config(deck: Deck) -> str:
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
     ET.SubElement(verdicts, "Choice", value="drop", hotkey="d")
     ET.SubElement(verdicts, "Choice", value="unsure", hotkey="u")
+    tag = {"image": "Image", "text": "Text", "table": "Table"}[deck.content]
+    ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[deck.content]}")
     ET.SubElement(
         view, "TextArea", name=COMMENT, toName=SAMPLE, placeholder="comment", rows="1", maxSubmissions="1"
     )
@@ -79,12 +80,13 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
 
 def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
     chosen = {
+        "id": item.check,  # ties an accepted or changed suggestion to this one
         "from_name": LABEL,
         "to_name": SAMPLE,
         "type": "choices",
         "value": {"choices": [item.suggested]},
     }
-    question = f"Given label: {item.given}. {item.reason}"
+    question = item.reason or f"Given label: {item.given}"
     return {
         "data": {
             "sample_id": item.sample_id,
@@ -106,7 +108,7 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
 
 
 def _payload(deck: Deck) -> dict[str, Any]:
-    columns = ["image"] if deck.content == "image" else list(deck.columns)
+    columns = ["image"] if deck.content == "image" else [deck.prose] if deck.prose else list(deck.columns)
     rows = pq.read_table(deck.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
     if deck.content == "image":
         return {row["sample_id"]: row["image"] for row in rows}
@@ -186,7 +188,7 @@ def _annotations(
 
 
 def _decision(where: str, data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Incoming:
-    found = {LABEL: "", VERDICT: "", COMMENT: ""}
+    found, untouched = {LABEL: "", VERDICT: "", COMMENT: ""}, False
     for part in annotation["result"]:
         name, value = part.get("from_name"), part.get("value", {})
         values = value.get("choices") or value.get("text") or []
@@ -195,6 +197,11 @@ def _decision(where: str, data: Mapping[str, Any], annotation: Mapping[str, Any]
             if name != COMMENT and len(values) > 1:
                 raise ValueError(f"{name} has {len(values)} values, one is allowed")
             found[name] = "\n".join(str(v) for v in values)
+            untouched |= name == LABEL and part.get("origin") == "prediction"
+    if found[VERDICT] and untouched:
+        found[LABEL] = (
+            ""  # Label Studio starts with our suggestion chosen; whoever says drop need not take it back
+        )
     if bool(found[LABEL]) == bool(found[VERDICT]):
         raise ValueError(
             "a label and a verdict contradict each other" if found[LABEL] else "neither a label nor a verdict"

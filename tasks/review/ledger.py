@@ -143,10 +143,16 @@ class Ledger:
         return Resolution(leaders[0] if settles else None, votes)
 
     def settled(self) -> set[tuple[str, str]]:
-        """Return the (content hash, label) pairs not to be asked again: as decided on, and as decided."""
-        pairs = {(key.content_hash, key.given_label) for key in self._stacks if not key.control}
+        """Return the (content hash, label) pairs not to be asked again: as decided on, and as decided.
+
+        What the reviewers disagree about is not settled.
+        """
+        pairs: set[tuple[str, str]] = set()
         for key in self._stacks:
-            if not key.control and (label := self.resolve(key).label) is not None:
+            if key.control or self.disagrees(key):
+                continue
+            pairs.add((key.content_hash, key.given_label))
+            if (label := self.resolve(key).label) is not None:
                 pairs.add((key.content_hash, label))
         return pairs
 

@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS decisions (
     action          TEXT NOT NULL,
     undoes          INTEGER UNIQUE REFERENCES decisions (seq)
                     CHECK ((decision = 'undo') = (undoes IS NOT NULL)),
-    UNIQUE (action, sample_id, given_label)
+    UNIQUE (action, sample_id, given_label, reviewer)
 );
 CREATE INDEX IF NOT EXISTS decisions_by_reviewer ON decisions (reviewer, run, seq);
 CREATE TRIGGER IF NOT EXISTS decisions_are_never_changed BEFORE UPDATE ON decisions

@@ -55,8 +55,8 @@ class PayloadStore:
         return {} if value is None else json.loads(value)
 
     def fill(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
-        """Copy the wanted rows of a Parquet file: `columns` as JSON, or the bytes of `image` alone."""
-        left = {sample_id for sample_id in wanted if sample_id not in self}
+        """Copy the wanted rows of a Parquet file: `columns` as JSON, or the bytes of `image` alone; nothing without columns."""
+        left = {sample_id for sample_id in wanted if columns and sample_id not in self}
         for batch in _batches(source, columns, left):
             for row in batch:
                 self.put(str(row.pop("sample_id")), _packed(row))

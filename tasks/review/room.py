@@ -42,7 +42,8 @@ class Room:
         self.desk = Desk(deck, DecisionLog(log_path(out)), options)
         self.reviewer = reviewer
         self.choices = choices_of(deck)
-        self.store = PayloadStore()
+        self.pictures = PayloadStore()
+        self.rows = PayloadStore()
         self._fill()
         warm_up = threading.Timer(_WARM_UP_S, _warm_up)
         warm_up.daemon = True
@@ -66,12 +67,7 @@ class Room:
 
     def _fill(self) -> None:
         deck = self.deck
-        columns = ["image"] if deck.content == "image" else list(deck.columns)
-        self.store.fill(
-            deck.run / "queue.parquet",
-            columns,
-            [item.sample_id for item in deck.items if not item.is_control],
-        )
+        queued = [item.sample_id for item in deck.items if not item.is_control]
         others = [item.sample_id for item in deck.items]
         others += [
             near["sample_id"]
@@ -79,14 +75,20 @@ class Room:
             for kind in ("neighbours", "harms")
             for near in item.evidence.get(kind, ())
         ]
-        self.store.fill_later(deck.run / "dataset.parquet", columns, others)
+        cells = [deck.prose, *deck.columns] if deck.prose else list(deck.columns)
+        for store, columns in (
+            (self.pictures, ["image"] if deck.content == "image" else []),
+            (self.rows, cells),
+        ):
+            store.fill(deck.run / "queue.parquet", columns, queued)
+            store.fill_later(deck.run / "dataset.parquet", columns, others)
 
     def image(self, sample_id: str) -> bytes | None:
         """Return a sample's picture as a PNG of our own making; None where there is none."""
         return self._png(sample_id)
 
     def _encode(self, sample_id: str) -> bytes | None:
-        data = self.store.get(sample_id)
+        data = self.pictures.get(sample_id)
         return safe_png(data) if data else None
 
     def saliency(self, item: Item) -> bytes | None:
@@ -117,7 +119,7 @@ class Room:
             "mine": mine,
             "others": others,
             "blind": blind,
-            "row": self.store.row(item.sample_id) if deck.content != "image" else {},
+            **self._words(item.sample_id),
             "neighbours": self._near(item, "neighbours"),
             "harms": self._near(item, "harms"),
             "features": self.features(item) if not blind else [],
@@ -132,9 +134,14 @@ class Room:
     def _near(self, item: Item, kind: str) -> list[dict[str, Any]]:
         found = []
         for near in item.evidence.get(kind, ()):
-            row = self.store.row(near["sample_id"]) if self.deck.content != "image" else {}
-            found.append({**near, "image": image_url(near["sample_id"]), "row": row})
+            words = self._words(near["sample_id"]) if self.deck.content != "image" else {}
+            found.append({**near, "image": image_url(near["sample_id"]), **words})
         return found
+
+    def _words(self, sample_id: str) -> dict[str, Any]:
+        """Return a sample's running text and its other columns."""
+        row = self.rows.row(sample_id)
+        return {"prose": row.pop(self.deck.prose, ""), "row": row}
 
     def features(self, item: Item) -> list[tuple[str, float, float]]:
         """Return the columns that move a row's influence most: name, derivative, share of the largest."""

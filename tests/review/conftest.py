@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 from review_server import Served, served
-from run_folder import digits_run, wine_run
+from run_folder import digits_run, notes_run, wine_run
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder with one run on pictures and one on a table."""
+    """An output folder with a run on pictures, one on a table and one on text."""
     out = tmp_path_factory.mktemp("made")
     digits_run(out)
     wine_run(out)
+    notes_run(out)
     return out
 
 
@@ -30,6 +31,11 @@ def digits(out: Path) -> Path:
 @pytest.fixture
 def wine(out: Path) -> Path:
     return out / "runs" / "wine-run"
+
+
+@pytest.fixture
+def notes(out: Path) -> Path:
+    return out / "runs" / "notes-run"
 
 
 @pytest.fixture

@@ -59,6 +59,51 @@ def wine_run(out: Path, *, run_id: str = "wine-run") -> Path:
     )
 
 
+def notes_run(out: Path, *, run_id: str = "notes-run", n: int = 240) -> Path:
+    """Short notes about goods, as text with a column of their own, with planted flips."""
+    rng = np.random.default_rng(0)
+    topics = {
+        "bread": "loaf crust oven flour rye slice dough baker yeast crumb",
+        "cheese": "rind cellar milk goat blue wheel cream ripe curd whey",
+        "tea": "leaf steep cup green brew pot harvest bitter steam aroma",
+    }
+    truth = np.array([list(topics)[i % len(topics)] for i in range(n)])
+    common = [
+        "the",
+        "and",
+        "with",
+        "from",
+        "very",
+        "almost",
+        "<b>not</b>",
+        "quite",
+        "some",
+        "more",
+        "for",
+        "a",
+        "long",
+        "time",
+    ]
+    words = [topics[topic].split() for topic in truth]
+    texts = [" ".join(rng.choice([*own, *own, *common], size=14)) + "." for own in words]
+    vocabulary = sorted({word for own in topics.values() for word in own.split()})
+    counts = np.array([[text.split().count(word) for word in vocabulary] for text in texts], dtype=float)
+    frame = pd.DataFrame({"text": texts, "shop": [f"shop {i % 7}" for i in range(n)]})
+    names = tuple(f"word {word}" for word in vocabulary)
+    return _write(
+        out,
+        run_id,
+        "notes",
+        "text",
+        frame,
+        counts,
+        plant(truth, 0.1, list(topics)),
+        truth,
+        names,
+        (len(names),),
+    )
+
+
 def plant(truth: np.ndarray, share: float, classes: list[str], seed: int = 0) -> np.ndarray:
     """Return labels of which `share` are wrong."""
     rng = np.random.default_rng(seed)
@@ -129,7 +174,7 @@ def _write(
         payload=payload,
         feature_names=names,
         feature_shape=shape,
-        display_columns=() if payload == "image" else tuple(frame.columns),
+        display_columns=tuple(name for name in frame.columns if name not in ("image", "text")),
         digest=hashlib.sha256(f"{name}{len(labels)}".encode()).hexdigest(),
         truth=run / "truth.parquet",
     )

@@ -80,10 +80,10 @@ def test_markup_in_labels_columns_and_comments_is_text(wine: Path, out: Path) ->
 def test_pictures_are_encoded_anew_and_other_bytes_are_not_shown(page: Served) -> None:
     client = Client(page.address)
     sample = page.room.deck.items[0].sample_id
-    page.room.store.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    page.room.pictures.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
     assert client.request("GET", f"/image?id={sample}")[1]["content-type"] == "image/png"
     assert client.request("GET", "/image?id=svg")[0] == 404
-    page.room.store._complete.wait(20)
+    page.room.pictures._complete.wait(20)
     assert client.request("GET", "/image?id=../../etc/passwd")[0] == 404
 
 

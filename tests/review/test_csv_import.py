@@ -1,0 +1,185 @@
+"""`queue.csv`, filled in by a person in a spreadsheet program."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.cli import run as labelsweep
+from tasks.queue.spreadsheet import write_spreadsheet
+from tasks.review.deck import load_deck
+from tasks.review.log import read_log
+from tasks.review.spreadsheet import import_csv
+
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture
+def sheet(wine: Path) -> Rows:
+    """The queue of a run as its CSV file has it."""
+    write_spreadsheet(pq.read_table(wine / "queue.parquet"), wine / "queue.csv")
+    with (wine / "queue.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def saved(
+    rows: Rows, file: Path, *, delimiter: str = ",", end: str = "\n", mark: str = "", last: str = ""
+) -> Path:
+    """Save rows as a spreadsheet program does."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator=end)
+    writer.writeheader()
+    writer.writerows(rows)
+    file.write_bytes((mark + text.getvalue() + last).encode())
+    return file
+
+
+@pytest.fixture
+def imported(wine: Path, out: Path, tmp_path: Path, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Save, import by the command, and return its exit code and what it printed."""
+
+    def run(rows: Rows, **how: str) -> tuple[int, str, str]:
+        file = saved(rows, tmp_path / "edited.csv", **how)
+        code = labelsweep(["import", str(file), "--from", "csv", "--run", wine.name, "--out", str(out)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_two_columns_are_all_a_person_fills_in(sheet: Rows, imported, wine: Path, out: Path):
+    items = load_deck(wine).items
+    sheet[0]["new_label"] = items[0].suggested  # a label alone is a relabel
+    sheet[1] |= {"decision": "Keep "}
+    sheet[2] |= {
+        "decision": "relabel",
+        "new_label": "Barolo" if items[2].given != "Barolo" else "Barbera & co",
+    }
+    sheet[3] |= {"decision": "drop"}
+    code, said, _ = imported(sheet)
+    assert (code, said) == (0, f"4 decisions imported, {len(sheet) - 4} rows without a decision\n")
+    rows = read_log(out)
+    assert [row.decision for row in rows] == ["relabel", "keep", "relabel", "drop"]
+    assert [row.sample_id for row in rows] == [item.sample_id for item in items[:4]]
+    assert {(row.origin, row.reviewer, row.run) for row in rows} == {("csv", "spreadsheet", wine.name)}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"delimiter": ";", "mark": "\ufeff", "end": "\r\n"},
+        {"delimiter": "\t"},
+        {"end": "\r\n", "last": ",,,\r\n"[3:]},
+    ],
+    ids=["semicolons and a mark", "tabs", "Windows lines and an empty last one"],
+)
+def test_what_spreadsheet_programs_do_to_a_file_is_understood(
+    sheet: Rows, imported, out: Path, how: dict[str, str]
+):
+    sheet[0]["decision"] = "keep"
+    # Numbers are written anew, columns are moved: neither matters.
+    moved = [{name: row[name] for name in reversed(row)} | {"score": "0,5"} for row in sheet]
+    assert imported(moved, **how)[0] == 0
+    assert [row.decision for row in read_log(out)] == ["keep"]
+
+
+def test_an_unchanged_file_decides_nothing(sheet: Rows, imported, out: Path):
+    assert imported(sheet)[:2] == (0, f"0 decisions imported, {len(sheet)} rows without a decision\n")
+    assert read_log(out) == []
+
+
+def test_one_wrong_row_and_nothing_is_imported(sheet: Rows, imported, out: Path):
+    sheet[0]["decision"] = "keep"
+    sheet[1]["decision"] = "maybe"
+    sheet[2] |= {"decision": "relabel"}
+    sheet[3] |= {"decision": "drop", "new_label": "Barolo"}
+    sheet[4]["new_label"] = "Merlot"
+    code, said, error = imported(sheet)
+    assert (code, said, error.count("\n")) == (2, "", 1)
+    assert "4 rows are wrong, nothing was imported" in error
+    assert "row 3: no decision 'maybe', use keep, relabel, drop, unsure" in error
+    assert "row 4: relabel needs a new_label" in error
+    assert "row 5: drop and a new_label contradict each other" in error
+    assert "row 6: no class 'Merlot' in this data set" in error
+    assert read_log(out) == []
+
+
+def test_rows_of_another_state_of_the_data_are_refused(sheet: Rows, imported, out: Path):
+    sheet[0] |= {"decision": "keep", "given_label": "Riesling"}
+    sheet[1] |= {"decision": "keep", "content_hash": "0" * 64}
+    sheet[2] |= {"decision": "keep", "sample_id": "nobody"}
+    code, _, error = imported(sheet)
+    assert code == 2
+    assert "not 'Riesling'" in error
+    assert "is not the one that was decided on" in error
+    assert "row 4: no sample 'nobody' in this run" in error
+    assert read_log(out) == []
+
+
+def test_a_sample_decided_twice_in_one_file_is_refused(sheet: Rows, imported, out: Path):
+    sheet[0]["decision"] = "keep"
+    code, _, error = imported([*sheet, {**sheet[0], "decision": "drop"}])
+    assert code == 2
+    assert "is already decided in row 2" in error
+    assert read_log(out) == []
+
+
+def test_importing_again_writes_only_what_changed(sheet: Rows, imported, out: Path):
+    sheet[0]["decision"] = sheet[1]["decision"] = "keep"
+    imported(sheet)
+    sheet[1]["decision"] = "unsure"
+    assert imported(sheet)[1].startswith("1 decision imported, 1 known before")
+    assert [row.decision for row in read_log(out)] == ["keep", "keep", "unsure"]
+
+
+def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were(wine: Path, out: Path, tmp_path: Path):
+    table = pq.read_table(wine / "queue.parquet")
+    ids = ["=1+1", "+2", *table["sample_id"].to_pylist()[2:]]
+    import pyarrow as pa
+
+    table = table.set_column(table.schema.get_field_index("sample_id"), "sample_id", pa.array(ids))
+    pq.write_table(table, wine / "queue.parquet")
+    write_spreadsheet(table, wine / "queue.csv")
+    with (wine / "queue.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sample_id"] for row in rows[:2]] == ["'=1+1", "'+2"]
+    rows[0]["decision"] = rows[1]["decision"] = "drop"
+    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    assert [row.sample_id for row in read_log(out)] == ["=1+1", "+2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"sample_id,new_label\na,b\n", "no column 'decision'; start from the run's queue.csv"),
+        (b"", "no column 'sample_id' and 'decision' and 'new_label'"),
+        (b"\xff\xfe\x00", "not UTF-8 text; save it as CSV UTF-8"),
+        (b"sample_id,decision,new_label\na,keep\n", "row 2: 2 columns, the header has 3"),
+        (b"sample_id,decision,decision,new_label\n", "column 'decision' occurs twice"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(
+    wine: Path, out: Path, tmp_path: Path, capsys, content: bytes, says: str
+):
+    file = tmp_path / "edited.csv"
+    file.write_bytes(content)
+    assert labelsweep(["import", str(file), "--from", "csv", "--run", wine.name, "--out", str(out)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert says in printed.err
+
+
+def test_exported_decisions_can_be_imported_elsewhere(
+    sheet: Rows, imported, wine: Path, out: Path, tmp_path: Path, capsys
+):
+    sheet[0]["decision"], sheet[1]["decision"] = "keep", "drop"
+    imported(sheet)
+    file = tmp_path / "decisions.csv"
+    assert labelsweep(["export", "--to", "csv", "-o", str(file), "--out", str(out)]) == 0
+    for name in ("", "-wal", "-shm"):
+        (out / f"decisions.sqlite{name}").unlink(missing_ok=True)
+    capsys.readouterr()
+    assert labelsweep(["import", str(file), "--from", "csv", "--run", wine.name, "--out", str(out)]) == 0
+    assert [row.decision for row in read_log(out)] == ["keep", "drop"]
