@@ -6,22 +6,27 @@ Requires: nothing but the data; it runs in process, or on any worker that sees t
 from pathlib import Path
 
 from prefect import State, flow
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
+from flows.gate import announce, check_noise
+from flows.incremental import look_back, same_content, unchanged_since
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
-from flows.run import run_folder
+from flows.run import Unchanged, claimed, run_folder
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.step import ingest
 from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Validation
 from tasks.report.step import report
-from tasks.storage import read_json
+from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
+
+# What a run returned, in its folder: what a later one returns where nothing changed.
+RESULT = "result.json"
 
 
 class Cleaned(Record):
@@ -35,6 +40,7 @@ class Cleaned(Record):
     quarantined: int
     flagged: int
     queued: int
+    unchanged: bool = False
 
     def headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
@@ -43,7 +49,10 @@ class Cleaned(Record):
             f"({self.flagged / max(self.samples, 1):.1%}), "
             f"{self.queued:,} queued, {self.quarantined:,} in quarantine"
         )
-        return "\n".join([counts, *self._quality(), f"queue:  {self.queue}", f"report: {self.report}", ""])
+        lines = [counts, *self._quality(), f"queue:  {self.queue}", f"report: {self.report}", ""]
+        if self.unchanged:
+            lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
+        return "\n".join(lines)
 
     def _quality(self) -> list[str]:
         """Say how good the queue is, where the truth is known."""
@@ -61,23 +70,52 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     What the user can put right fails the flow run with one line that says what, where and how.
     """
     try:
-        with run_folder(parameters, say) as folder:
-            take_over(folder)
-            cleaned = _sweep(parameters, folder)
+        with claimed(parameters, say):
+            cleaned = _swept(parameters)
+        publish(cleaned.folder, cleaned.headline())
+        if not cleaned.unchanged:
+            announce(cleaned.folder)
+        check_noise(cleaned.summary, parameters.max_noise, cleaned.report)
     except LabelsweepError as error:
         return Failed(message=str(error), data=error)
-    publish(cleaned.folder, cleaned.headline())
+    if cleaned.unchanged:
+        return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
     return cleaned
+
+
+def _swept(parameters: CleanParameters) -> Cleaned:
+    """Sweep, or return what the last run found where nothing changed since."""
+    new = parameters.force or parameters.resume
+    if not new and (earlier := unchanged_since(parameters)):
+        return _as_before(earlier)
+    try:
+        with run_folder(parameters) as folder:
+            take_over(folder)
+            cleaned = _sweep(parameters, folder)
+            write_json(cleaned.model_dump(mode="json"), folder / RESULT)
+    except Unchanged as unchanged:
+        return _as_before(unchanged.folder)
+    return cleaned
+
+
+def _as_before(folder: Path) -> Cleaned:
+    """Return the result of an earlier run, which may have been moved since."""
+    places = {"folder": folder, "queue": folder / "queue.csv", "report": folder / "report.html"}
+    places["summary"] = folder / "summary.json"
+    return Cleaned.model_validate({**read_json(folder / RESULT), **places, "unchanged": True})
 
 
 def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     """Run the steps, each from the files of the one before."""
     options = parameters.audit_options()
+    previous = look_back(parameters, folder)
     with progress("clean-labels-progress", 5 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
+        if previous and (earlier := same_content(parameters, dataset)):
+            raise Unchanged(earlier)
         validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
-        fitted = _fitted(dataset, folder, parameters)
+        fitted = _fitted(dataset, folder, parameters, previous)
         scores = step(flag, dataset, fitted.scores, folder, options)
         queued = step(
             queue,
@@ -88,6 +126,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
             folder,
             options,
             max_queue=parameters.max_queue,
+            previous=previous,
         )
         page = step(report, folder)
     return Cleaned(
@@ -102,15 +141,15 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     )
 
 
-def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Fitted:
+def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None) -> Fitted:
     """Fit here, or on a worker of the gpu pool."""
     options = parameters.audit_options()
     if parameters.gpu_deployment is None:
-        return fit_and_attribute(dataset, folder, options)
+        return fit_and_attribute(dataset, folder, options, previous)
     from flows.dispatch import fit_by  # noqa: PLC0415 (only where a server and its workers are)
 
     fitted = fit_by(
-        parameters.gpu_deployment, dataset, folder, options, pickup_seconds=parameters.gpu_timeout
+        parameters.gpu_deployment, dataset, folder, options, previous, pickup_seconds=parameters.gpu_timeout
     )
     steps_done(steps_of(options), "fit and attribute", fitted.scores)
     return fitted

@@ -14,6 +14,7 @@ from tasks.errors import InputError, LabelsweepError
 # Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
 INTERRUPTED = 130
 BENCHMARKS = {
+    "faults": "runs killed at random moments, and what was lost",
     "quality": "how well the wrong labels are found, beside the peers",
     "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",
 }

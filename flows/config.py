@@ -88,6 +88,12 @@ class CleanParameters(AuditOptions):
     gpu_timeout: float = Field(
         600, gt=0, description="seconds that a worker of the gpu pool has to pick the fit up"
     )
+    force: bool = Field(
+        default=False, description="run even if nothing changed, and take nothing over from earlier runs"
+    )
+    max_noise: float | None = Field(
+        None, ge=0, le=1, description="fail (exit code 4) where the estimated share of wrong labels is larger"
+    )
     resume: Column = Field(
         None,
         description="id of an unfinished run in the results folder, to go on with instead of starting anew",

@@ -28,7 +28,13 @@ POLL_SECONDS = 1.0
 
 
 def fit_by(
-    deployment: str, dataset: Dataset, folder: Path, options: AuditOptions, *, pickup_seconds: float
+    deployment: str,
+    dataset: Dataset,
+    folder: Path,
+    options: AuditOptions,
+    previous: Path | None,
+    *,
+    pickup_seconds: float,
 ) -> Fitted:
     """Have a deployment of the `fit` flow do the fit, and wait until it is done.
 
@@ -39,6 +45,7 @@ def fit_by(
         dataset: The validated data.
         folder: The run folder, at the same path on both machines.
         options: What decides the scores.
+        previous: Folder of the last run of the same data set.
         pickup_seconds: How long the child may wait for a worker.
 
     Raises:
@@ -49,6 +56,7 @@ def fit_by(
         "dataset": dataset.model_dump(mode="json"),
         "folder": str(folder),
         "options": options.model_dump(mode="json"),
+        "previous": str(previous) if previous else None,
     }
     with get_client(sync_client=True) as client:
         pool = _pool_of(client, deployment)

@@ -35,15 +35,18 @@ def steps_of(options: AuditOptions) -> int:
     return 2 + 2 * options.rounds
 
 
-def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
+def fit_and_attribute(
+    dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None
+) -> Fitted:
     """Fit the audit's models and give every sample its influence.
 
     Args:
         dataset: The validated data.
         folder: The run folder.
         options: What decides the scores.
+        previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
-    encoding = step(encode, dataset, folder, options)
+    encoding = step(encode, dataset, folder, options, previous)
     model, scores = _round(dataset, encoding, folder, options, None)
     for _ in range(1, options.rounds):
         model, scores = _round(dataset, encoding, folder, options, scores)
@@ -52,7 +55,9 @@ def fit_and_attribute(dataset: Dataset, folder: Path, options: AuditOptions) -> 
 
 
 @flow(name="fit", flow_run_name="fit {dataset.name}", persist_result=False, result_serializer="json")
-def fit_on_worker(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitted:
+def fit_on_worker(
+    dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None
+) -> Fitted:
     """Train the models of an audit and attribute their losses to the labels, on the worker that picks this up.
 
     Sent by `clean-labels` where its `gpu_deployment` names this deployment; not meant to be started by hand.
@@ -61,12 +66,13 @@ def fit_on_worker(dataset: Dataset, folder: Path, options: AuditOptions) -> Fitt
         dataset: The validated data, by path.
         folder: The run folder, at the same path as on the machine that sent it.
         options: What decides the scores.
+        previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
     with (
         hold(folder / ".fit.lock", "another worker fits this run"),
         progress("fit-progress", steps_of(options)),
     ):
-        fitted = fit_and_attribute(dataset, folder, options)
+        fitted = fit_and_attribute(dataset, folder, options, previous)
         write_json(fitted.model_dump(mode="json"), folder / FITTED)
         return fitted
 

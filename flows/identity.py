@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from flows.config import CleanParameters, absolute, data_set_name
 from tasks.errors import LabelsweepError
+from tasks.options import AuditOptions
 from tasks.records import Record
 from tasks.storage import read_json
 
@@ -20,7 +21,7 @@ REQUEST = "request.json"
 FAILURE = "failure.json"
 
 # Parameters that decide where, when or whether a run works, and not what it finds.
-NOT_ASKED_FOR = frozenset({"resume", "wait", "gpu_deployment", "gpu_timeout", "out"})
+NOT_ASKED_FOR = frozenset({"resume", "force", "max_noise", "wait", "gpu_deployment", "gpu_timeout", "out"})
 
 # A run that fails at the same place again and again is not gone on with for ever: then a new one starts.
 MOST_FAILURES = 3
@@ -69,7 +70,7 @@ def make_request(parameters: CleanParameters) -> Request:
     from tasks.ingest.source import fingerprint  # noqa: PLC0415 (only a run needs it, not the list of runs)
 
     asked = parameters.model_copy(update={"source": absolute(parameters.source)})
-    text = asked.model_dump_json(exclude=set(NOT_ASKED_FOR))
+    text = asked.model_dump_json(exclude=set(NOT_ASKED_FOR | AuditOptions.indifferent))
     try:
         source = fingerprint(absolute(parameters.source))
     except (LabelsweepError, OSError):

@@ -38,37 +38,50 @@ def new_run_id(parameters: CleanParameters) -> str:
     return f"{data_set_slug(parameters)}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-@contextmanager
-def run_folder(
-    parameters: CleanParameters, waiting: Callable[[str], None] = lambda _: None
-) -> Iterator[Path]:
-    """Yield the folder of a run, which nobody else works in; decide what becomes of it.
+class Unchanged(Exception):  # noqa: N818 (not an error)
+    """The data say what they said in an earlier run, so that this one need not go on.
 
-    It is the folder of the unfinished run with the same parameters on the same source, if there is one, or the one that
-    `resume` names, or a new one. A run whose input was wrong leaves nothing behind; one that failed later keeps its files
-    beside the reason; an interrupted one keeps them without. One run of a data set is at work at a time.
+    Attributes:
+        folder: Folder of the earlier run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+
+@contextmanager
+def claimed(parameters: CleanParameters, waiting: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Keep every other run of the same data set out.
 
     Args:
-        parameters: What was asked for.
-        waiting: Told when another run of the data set has to end first.
+        parameters: What was asked for; `wait` says how long another run may take to end.
+        waiting: Told when there is another one.
 
     Raises:
-        InputError: The folder cannot be written, the run to go on with is not there or not unfinished, or another run of the
-            data set is at work.
+        InputError: The folder of the results cannot be written, or another run of the data set is at work.
     """
     runs = open_run(parameters.out, "")
     key = data_set_key(parameters)
     taken = f"another process is at work on data set '{key}'"
-    lock = hold(runs / f".{key}.lock", taken, wait_seconds=parameters.wait, waiting=waiting)
     try:
-        with lock, _opened(parameters) as folder:
-            yield folder
+        with hold(runs / f".{key}.lock", taken, wait_seconds=parameters.wait, waiting=waiting):
+            yield
     finally:
         discard_run(runs / ".none")  # what is empty of results and runs goes away
 
 
 @contextmanager
-def _opened(parameters: CleanParameters) -> Iterator[Path]:
+def run_folder(parameters: CleanParameters) -> Iterator[Path]:
+    """Yield the folder of a run; decide what becomes of it.
+
+    It is the folder of the unfinished run with the same parameters on the same source, if there is one, or the one that
+    `resume` names, or a new one. A run whose input was wrong, or that turned out to change nothing, leaves nothing behind; one
+    that failed later keeps its files beside the reason; an interrupted one keeps them without.
+
+    Raises:
+        InputError: The folder cannot be written, or the run to go on with is not there, not unfinished or at work.
+    """
     request = make_request(parameters)
     resumed = (
         _reopen(parameters.out, parameters.resume) if parameters.resume else unfinished(parameters, request)
@@ -82,6 +95,9 @@ def _opened(parameters: CleanParameters) -> Iterator[Path]:
             )
             write_json(request.model_dump(mode="json"), folder / REQUEST)
             yield folder
+        except Unchanged:
+            discard_run(folder)
+            raise
         except InputError as error:
             if resumed:
                 _record_failure(folder, error)

@@ -42,6 +42,12 @@ class InputError(LabelsweepError):
     exit_code = 2
 
 
+class TooMuchNoise(LabelsweepError):  # noqa: N818 (the outcome of a gate, named as users read it)
+    """More labels are likely wrong than the gate allows (exit code 4); the run is complete."""
+
+    exit_code = 4
+
+
 class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, named as users read it)
     """The data failed validation beyond the tolerance (exit code 3); the run folder says why."""
 

@@ -31,7 +31,7 @@ def recorded(
         work: The step itself.
     """
     path = folder / "steps" / f"{name}.json"
-    key = _digest(inputs)
+    key = digest_of(inputs)
     if path.exists():
         kept = read_json(path)
         if kept["inputs"] == key:
@@ -51,7 +51,9 @@ def recorded(
     return record
 
 
-def _digest(inputs: Mapping[str, object]) -> str:
+def digest_of(inputs: Mapping[str, object]) -> str:
+    """Return a digest of everything that a result depends on: records and options."""
+
     def plain(value: object) -> object:
         if not isinstance(value, BaseModel):
             return str(value)

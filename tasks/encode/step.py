@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
 from tasks.encode.store import save_encoding
+from tasks.encode.warm import WARM, warm_members
 from tasks.fit.data import read_samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
@@ -16,22 +17,25 @@ from tasks.storage import write_json
 
 
 @task(name="encode", cache_policy=NO_CACHE)
-def encode(dataset: Dataset, folder: Path, options: AuditOptions) -> Encoding:
-    """Choose the ensemble by out-of-fold log-loss on the given labels."""
+def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None) -> Encoding:
+    """Choose the ensemble by out-of-fold log-loss on the given labels, or take over that of the run in `previous`."""
     return recorded(
         "encode",
         folder,
         Encoding,
-        {"dataset": dataset, "options": options},
-        lambda: _encode(dataset, folder, options),
+        {"dataset": dataset, "options": options, "previous": previous},
+        lambda: _encode(dataset, folder, options, previous),
     )
 
 
-def _encode(dataset: Dataset, folder: Path, options: AuditOptions) -> Encoding:
+def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
     features = featurize(dataset, folder / "model")
     samples = read_samples(dataset, features, options.device)
-    members = choose_members(
-        samples.features, samples.labels, samples.design(options), samples.n_classes, options
+    members, chosen_on = warm_members(previous, dataset, options, samples.features.like) or (
+        choose_members(samples.features, samples.labels, samples.design(options), samples.n_classes, options),
+        dataset.rows,
     )
+    warm = {"options": options.model_dump(mode="json"), "rows": chosen_on}
+    write_json(warm, folder / "model" / "encoding" / WARM)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
     return save_encoding(members, features, folder / "model" / "encoding")

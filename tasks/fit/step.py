@@ -1,5 +1,6 @@
 """The fit step: all folds of every member, to convergence, leaving out what the round before flagged."""
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import Member
-from tasks.encode.store import load_encoding, load_parameters, save_parameters
+from tasks.encode.store import load_encoding, load_parameters
+from tasks.fit.checkpoint import kept_fit
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.design import Design
 from tasks.fit.fit import fit_stack
@@ -20,7 +22,7 @@ from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
-from tasks.steps import recorded
+from tasks.steps import digest_of, recorded
 from tasks.storage import write_json, write_table
 
 
@@ -36,7 +38,7 @@ def fit(
         folder,
         Model,
         inputs,
-        lambda: _fit(dataset, encoding, folder, options, previous, number),
+        lambda: _fit(dataset, encoding, folder, options, previous, number, digest_of(inputs)),
     )
 
 
@@ -47,6 +49,7 @@ def _fit(
     options: AuditOptions,
     previous: Scores | None,
     number: int,
+    key: str,
 ) -> Model:
     samples = read_samples(dataset, encoding.features, options.device)
     like = samples.features.like
@@ -57,9 +60,11 @@ def _fit(
     stacks = stacks_of_round(
         samples, samples.design(options), members, None if previous is None else previous.path, options
     )
-    fits = [fit_stack(stack, start, options) for stack, start in zip(stacks, starts, strict=True)]
     target = round_folder(folder, number)
-    save_parameters([one.theta for one in fits], target, "theta")
+    fits = [
+        kept_fit(target, member, key, like, partial(fit_stack, stack, start, options))
+        for member, (stack, start) in enumerate(zip(stacks, starts, strict=True))
+    ]
     _write_curve(fits, number, folder / "model" / "training_curve.parquet")
     write_json(fit_convergence(fits, number), target / "fit.json")
     return Model(

@@ -18,6 +18,7 @@ from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
 from tasks.queue.evidence import HARMED_ROWS, SALIENCY_ROWS, harmed, nearest, saliency_of
 from tasks.queue.reason import reason
+from tasks.queue.since import to_show
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.records import Dataset, Encoding, Model, Queue, Scores
 from tasks.steps import recorded
@@ -33,6 +34,7 @@ def queue(
     folder: Path,
     options: AuditOptions,
     max_queue: int | None = None,
+    previous: Path | None = None,
 ) -> Queue:
     """Write the queue as Parquet and CSV, and the saliency of its top."""
     inputs = {
@@ -41,13 +43,14 @@ def queue(
         "scores": scores,
         "options": options,
         "max_queue": max_queue,
+        "previous": previous,
     }
     return recorded(
         "queue",
         folder,
         Queue,
         inputs,
-        lambda: _queue(dataset, encoding, model, scores, folder, options, max_queue),
+        lambda: _queue(dataset, encoding, model, scores, folder, options, max_queue, previous),
     )
 
 
@@ -59,9 +62,10 @@ def _queue(
     folder: Path,
     options: AuditOptions,
     max_queue: int | None,
+    previous: Path | None,
 ) -> Queue:
     table = pq.read_table(scores.path)
-    order = worst_first(table, max_queue)
+    order = worst_first(table, max_queue, to_show(table, dataset, folder, previous))
     chosen = table.take(pa.array(order))
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, table)
     reasons = [
@@ -87,9 +91,9 @@ def _queue(
     return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 
 
-def worst_first(scores: pa.Table, max_queue: int | None) -> Array:
-    """Return the rows of the flagged samples by score, ties by sample id; at most `max_queue`."""
-    flagged = np.flatnonzero(scores["flagged"].to_numpy())
+def worst_first(scores: pa.Table, max_queue: int | None, shown: Array) -> Array:
+    """Return the rows of the samples to show, (n,) bool, by score, ties by sample id; at most `max_queue`."""
+    flagged = np.flatnonzero(shown)
     part = scores.select(["score", "sample_id"]).take(pa.array(flagged))
     order = pc.sort_indices(part, sort_keys=[("score", "ascending"), ("sample_id", "ascending")]).to_numpy()
     rows: Array = flagged[order][:max_queue]

@@ -13,7 +13,7 @@ from flow_inputs import parquet
 from flows.config import CleanParameters
 from flows.identity import data_set_key
 from flows.locks import hold
-from flows.run import run_folder, state_of
+from flows.run import claimed, run_folder, state_of
 from tasks.errors import InputError, LabelsweepError
 
 
@@ -71,16 +71,17 @@ def test_run_that_the_data_failed_is_not_gone_on_with(parameters):
 
 
 def test_second_run_of_a_data_set_is_refused_or_queues(parameters):
-    with run_folder(parameters) as folder:
-        with pytest.raises(InputError, match=f"process {os.getpid()}.*--wait"), run_folder(parameters):
+    with claimed(parameters):
+        with pytest.raises(InputError, match=f"process {os.getpid()}.*--wait"), claimed(parameters):
             pass
         told = []
         patient = parameters.model_copy(update={"wait": 0.3})
-        with pytest.raises(InputError, match="another process"), run_folder(patient, told.append):
+        with pytest.raises(InputError, match="another process"), claimed(patient, told.append):
             pass
         assert len(told) == 1
-        with run_folder(parameters.model_copy(update={"name": "other"})) as other:
-            assert other != folder
+        with claimed(parameters.model_copy(update={"name": "other"})):
+            pass
+    assert not parameters.out.exists()
 
 
 def test_sources_of_one_name_at_two_places_are_two_data_sets():

@@ -19,6 +19,7 @@ from tasks.report.sections import (
     queue,
     saliency,
     settings,
+    since,
     timing,
     validation,
 )
@@ -29,6 +30,7 @@ __all__ = ["SECTIONS"]
 
 SECTIONS: tuple[Callable[[RunView, Summary], Section | None], ...] = (
     headline.build,
+    since.build,
     queue.build,
     confusion.build,
     influence.build,

@@ -1,0 +1,100 @@
+"""What a run takes over from the runs of the same data set before it.
+
+Nothing to do where neither source nor parameters changed; otherwise the last run's models to start from, what its queue shows
+already, what people have decided, and how the runs have gone so far. All of it is written into the run folder before the first
+step, so that a run that is gone on with knows the same as when it began.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flows.config import CleanParameters
+from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
+from tasks.queue.since import DECIDED
+from tasks.records import Dataset
+from tasks.review.ledger import Ledger
+from tasks.review.log import read_log
+from tasks.storage import read_json, write_json, write_table
+
+_BEFORE = "before.json"
+
+
+def finished_runs(parameters: CleanParameters) -> list[Path]:
+    """Return the finished runs of the data set, oldest first."""
+    key, slug = data_set_key(parameters), data_set_slug(parameters)
+    found = [path.parent for path in (parameters.out / "runs").glob(f"{slug}-*/manifest.json")]
+    asked = {folder: request_of(folder) for folder in sorted(found, key=lambda folder: folder.name)}
+    return [
+        folder.absolute()
+        for folder, request in asked.items()
+        if request is not None and request.data_set == key
+    ]
+
+
+def unchanged_since(parameters: CleanParameters) -> Path | None:
+    """Return the last run of the data set if it was asked for the same, of the same files."""
+    runs = finished_runs(parameters)
+    request = make_request(parameters)
+    return runs[-1] if runs and request.source and request_of(runs[-1]) == request else None
+
+
+def same_content(parameters: CleanParameters, dataset: Dataset) -> Path | None:
+    """Return the last run of the data set if it was asked for the same, of files that say the same.
+
+    Args:
+        parameters: What was asked for.
+        dataset: What the files say now.
+    """
+    runs = finished_runs(parameters)
+    if not runs:
+        return None
+    asked, now = request_of(runs[-1]), make_request(parameters)
+    if asked is None or _without_source(asked) != _without_source(now):
+        return None
+    before = Dataset.model_validate(read_json(runs[-1] / "steps" / "ingest.json")["record"])
+    return runs[-1] if before.digest == dataset.digest and before.rows == dataset.rows else None
+
+
+def _without_source(request: Request) -> Request:
+    return request.model_copy(update={"source": ""})
+
+
+def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
+    """Write what went before into the run folder; return the last finished run of the data set, if there is one.
+
+    Args:
+        parameters: What was asked for; `force` takes nothing over but the decisions.
+        folder: The run folder.
+    """
+    path = folder / _BEFORE
+    if not path.exists():
+        decisions = Ledger(read_log(parameters.out))
+        pairs = sorted(decisions.settled())
+        columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}
+        write_table(
+            pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}),
+            folder / DECIDED,
+        )
+        runs = [] if parameters.force else finished_runs(parameters)
+        trend = [_line(run, decisions) for run in runs]
+        write_json({"previous": str(runs[-1]) if runs else None, "trend": trend}, path)
+    previous = read_json(path)["previous"]
+    return Path(previous) if previous and Path(previous).is_dir() else None
+
+
+def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
+    """Return one line of the trend: what a run found, and how right it was where people looked."""
+    summary = read_json(run / "summary.json")
+    answers = [row.decision for row in decisions.rows() if row.run == run.name and not row.control]
+    wrong = sum(answer in ("relabel", "drop") for answer in answers)
+    judged = wrong + answers.count("keep")
+    return {
+        "run_id": run.name,
+        "rows": summary["data"]["rows"],
+        "flagged": summary["queue"]["flagged"],
+        "noise_rate": summary["queue"]["estimated_noise_rate"],
+        "reviewed": judged,
+        "precision": wrong / judged if judged else None,
+    }

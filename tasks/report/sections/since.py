@@ -1,0 +1,65 @@
+"""What changed since the last run of the data set, and how its runs have gone so far."""
+
+from typing import Any
+
+from tasks.report.parts import Cell, Facts, Part, Section, Table, Text
+from tasks.report.summary import Summary
+from tasks.report.text import counted, decimal, percent, plain
+from tasks.report.view import RunView
+
+# Nights that are worth a line: what came before them is in the earlier reports.
+TREND = 14
+
+
+def build(view: RunView, summary: Summary) -> Section | None:
+    """Return the changes and the trend; None for the first run of a data set."""
+    since: dict[str, Any] | None = view.json("since.json")
+    before: dict[str, Any] = view.json("before.json") or {}
+    trend = before.get("trend") or []
+    if since is None or since.get("previous") is None or "queue" not in summary:
+        return None
+    rows, flagged = since["rows"], since["flagged"]
+    facts = [
+        ("New rows", f"{rows['new']:,}", f"of {rows['new'] + rows['changed'] + rows['same']:,}"),
+        ("Changed rows", f"{rows['changed']:,}", "content or given label"),
+        ("Removed rows", f"{rows['removed']:,}", ""),
+        ("Newly flagged", f"{flagged['newly']:,}", f"of {flagged['now']:,} flagged"),
+        ("No longer flagged", f"{since['no_longer_flagged']:,}", ""),
+    ]
+    text = (
+        f"Compared with {plain(since['previous'])}. This queue shows the {counted(since['shown'], 'sample')} that are new, "
+        f"changed or newly flagged; {counted(since['open'], 'flagged sample')} that earlier queues show are still open "
+        f"(open.parquet names the run of each), and {counted(since['decided'], 'flagged sample')} are not asked again because "
+        "people have decided on them."
+    )
+    parts: list[Part] = [Text(text), Facts(facts), _trend([*trend[-TREND:], _this(view, summary)])]
+    return Section("since", "Since the last run", parts, "Since last run")
+
+
+def _this(view: RunView, summary: Summary) -> dict[str, Any]:
+    return {
+        "run_id": view.run_id,
+        "rows": summary["data"]["rows"],
+        "flagged": summary["queue"]["flagged"],
+        "noise_rate": summary["queue"]["estimated_noise_rate"],
+        "reviewed": 0,
+        "precision": None,
+    }
+
+
+def _trend(runs: list[dict[str, Any]]) -> Table:
+    most = max((run["noise_rate"] or 0.0 for run in runs), default=0.0) or 1.0
+    lines = [
+        [
+            Cell(plain(run["run_id"]), strong=run is runs[-1]),
+            Cell(f"{run['rows']:,}"),
+            Cell(f"{run['flagged']:,}"),
+            Cell(percent(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
+            Cell(f"{run['reviewed']:,}" if run["reviewed"] else "–"),
+            Cell("–" if run["precision"] is None else decimal(run["precision"], 2)),
+        ]
+        for run in runs
+    ]
+    header = ["Run", "Rows", "Flagged", "Noise", "Reviewed", "Precision"]
+    caption = "The runs of this data set, oldest first; precision is the share of reviewed samples whose label was wrong"
+    return Table(caption, header, lines, numeric=frozenset({1, 2, 3, 4, 5}))

@@ -1,0 +1,172 @@
+"""A data set swept again: nothing to do where nothing changed, and a queue of what is new where something did."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.clean import Cleaned, clean_labels
+from flows.cli import run
+from flows.config import CleanParameters
+from tasks.review.log import Decision, DecisionLog, log_path
+
+ROWS, PLANTED = 160, 12
+
+
+def table(rows: int, planted: int, seed: int = 0, first: int = 0) -> pa.Table:
+    """Return two well separated classes, the first few labels of which are wrong."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(rows) % 2
+    x = rng.normal(truth[:, None] * 3.0, 0.4, (rows, 2))
+    label = np.where(np.arange(rows) < planted, 1 - truth, truth)
+    return pa.table(
+        {
+            "id": [f"row-{first + n}" for n in range(rows)],
+            "x0": x[:, 0],
+            "x1": x[:, 1],
+            "label": [("cat", "dog")[n] for n in label],
+        }
+    )
+
+
+def queue_of(cleaned: Cleaned) -> set[str]:
+    return set(pq.read_table(cleaned.folder / "queue.parquet")["sample_id"].to_pylist())
+
+
+@pytest.fixture(scope="module")
+def nights(prefect_server, tmp_path_factory):
+    """Sweep three nights: the second finds a few new rows, one changed label and some decisions; the third nothing new."""
+    folder = tmp_path_factory.mktemp("nights")
+    source = folder / "pets.parquet"
+    first_table = table(ROWS, PLANTED)
+    pq.write_table(first_table, source)
+    parameters = CleanParameters(source=str(source), id="id", out=folder / "out", rounds=1, feature_map="raw")
+    first = clean_labels(parameters)
+    queued = pq.read_table(first.folder / "queue.parquet").to_pylist()
+    log = DecisionLog(log_path(parameters.out))
+    answers = [("relabel", "dog" if row["given_label"] == "cat" else "cat") for row in queued[:3]]
+    keys = ("sample_id", "content_hash", "given_label")
+    log.append(
+        [
+            Decision(
+                decision=verdict,
+                new_label=new,
+                reviewer="Ada",
+                run=first.folder.name,
+                **{k: row[k] for k in keys},
+            )
+            for row, (verdict, new) in zip(queued, [*answers, ("keep", None)], strict=False)
+        ]
+    )
+    log.close()
+    same = clean_labels(parameters)
+    labels = first_table["label"].to_pylist()
+    labels[100] = "dog" if labels[100] == "cat" else "cat"
+    changed = first_table.set_column(3, "label", pa.array(labels)).slice(0, ROWS - 5)
+    pq.write_table(pa.concat_tables([changed, table(20, 3, seed=1, first=1_000)]), source)
+    second = clean_labels(parameters)
+    pq.write_table(pq.read_table(source), source)
+    os.utime(source, ns=(1, 1))
+    third = clean_labels(parameters)
+    return {
+        "parameters": parameters,
+        "first": first,
+        "same": same,
+        "second": second,
+        "third": third,
+        "decided": [row["sample_id"] for row in queued[:4]],
+    }
+
+
+def test_unchanged_source_and_parameters_end_early_and_point_at_the_last_queue(nights):
+    first, same = nights["first"], nights["same"]
+    assert same.unchanged
+    assert same.queue.read_bytes() == first.queue.read_bytes()
+    assert (
+        same.headline().splitlines()[0]
+        == f"nothing changed since run {first.folder.name}; --force runs anyway"
+    )
+    assert (first.samples, first.flagged) == (same.samples, same.flagged)
+
+
+def test_source_written_again_with_the_same_rows_is_unchanged_and_leaves_no_run(nights):
+    assert nights["third"].unchanged
+    assert nights["third"].folder == nights["second"].folder.absolute()
+    runs = [path for path in (nights["parameters"].out / "runs").iterdir() if not path.is_symlink()]
+    assert len(runs) == 2
+
+
+def test_queue_shows_what_is_new_or_changed_and_nothing_that_was_asked(nights):
+    assert {f"row-{n}" for n in range(PLANTED)} <= queue_of(nights["first"])
+    shown = queue_of(nights["second"])
+    assert {"row-1000", "row-1001", "row-1002", "row-100"} <= shown
+    assert not shown & queue_of(nights["first"])
+
+
+def test_what_is_open_from_earlier_queues_is_named_with_its_run_and_what_was_decided_is_not(nights):
+    still_open = pq.read_table(nights["second"].folder / "open.parquet")
+    ids = set(still_open["sample_id"].to_pylist())
+    assert ids == queue_of(nights["first"]) - set(nights["decided"])
+    assert set(still_open["run"].to_pylist()) == {nights["first"].folder.name}
+
+
+def test_all_rows_are_scored_and_the_changes_are_counted(nights):
+    second = nights["second"]
+    assert pq.read_metadata(second.folder / "scores.parquet").num_rows == ROWS - 5 + 20
+    since = json.loads((second.folder / "since.json").read_text())
+    assert since["rows"] == {"new": 20, "changed": 1, "same": ROWS - 6, "removed": 5}
+    assert since["decided"] == 4
+    assert since["shown"] == len(queue_of(second))
+
+
+def test_fit_starts_from_the_models_of_the_last_run(nights):
+    warm = json.loads((nights["second"].folder / "model" / "encoding" / "warm.json").read_text())
+    assert warm["rows"] == ROWS  # what the maps were chosen on
+    curve = {
+        name: pq.read_table(nights[name].folder / "model" / "training_curve.parquet").to_pandas()
+        for name in ("first", "second")
+    }
+    begin = {name: one.loc[one["iteration"] == 0, "gradient_norm"].max() for name, one in curve.items()}
+    assert begin["second"] < 0.5
+
+
+def test_warm_and_cold_agree_on_what_is_wrong(nights, tmp_path):
+    parameters = nights["parameters"].model_copy(update={"out": tmp_path})
+    cold = clean_labels(parameters)
+    flagged = [
+        set(table.filter(table["flagged"])["sample_id"].to_pylist())
+        for table in (pq.read_table(one.folder / "scores.parquet") for one in (cold, nights["second"]))
+    ]
+    assert flagged[0] == flagged[1]
+
+
+def test_report_says_what_changed_and_how_the_runs_went(nights):
+    page = nights["second"].report.read_text()
+    assert "Since the last run" in page
+    assert nights["first"].folder.name in page
+    (line,) = json.loads((nights["second"].folder / "before.json").read_text())["trend"]
+    assert (line["reviewed"], line["precision"]) == (4, 0.75)
+    assert "Since the last run" not in nights["first"].report.read_text()
+
+
+def test_force_runs_anyway_and_shows_everything_undecided(nights, tmp_path):
+    forced = clean_labels(nights["parameters"].model_copy(update={"force": True}))
+    assert not forced.unchanged
+    assert queue_of(nights["second"]) < queue_of(forced)
+    assert not queue_of(forced) & set(nights["decided"])
+
+
+def test_gate_fails_the_run_with_exit_code_4_and_leaves_it_whole(prefect_server, tmp_path, capsys):
+    source: Path = tmp_path / "pets.parquet"
+    pq.write_table(table(ROWS, PLANTED), source)
+    command = ["clean", str(source), "--id", "id", "--rounds", "1", "--feature-map", "raw", "--quiet"]
+    for _ in range(2):  # the second time nothing has changed, and the gate still holds
+        assert run([*command, "--out", str(tmp_path / "out"), "--max-noise", "0.01"]) == 4
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "more than 1.0% (--max-noise)" in line
+    assert run([*command, "--out", str(tmp_path / "out"), "--max-noise", "0.5"]) == 0
+    assert (tmp_path / "out" / "runs" / "latest" / "manifest.json").exists()
