@@ -17,11 +17,12 @@ the matrix of pairwise influences never exists.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from tasks.fit.part import Block, Part, minus_one_at
 from tasks.fit.softmax import SoftmaxStack
 
 
@@ -55,26 +56,35 @@ def evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
     """
     gradient = stack.zeros()
     total = stack.rows.like.new_zeros(stack.design.folds)
-    for rows, features in stack.rows.blocks():
-        p = torch.softmax(stack.logits(features, theta), dim=-1)
-        given = stack.labels[rows, None, None].expand(-1, stack.design.folds, 1)
-        p_given = p.gather(-1, given).squeeze(-1)
-        weight = (stack.design.evaluated(rows) & stack.keep[rows, None]).to(p.dtype)
-        if stack.design.trust_weighted:
-            weight = weight * p_given.square()
-        total += weight.sum(0)
-        residual = p.scatter_add_(-1, given, p.new_full((), -1.0).expand(given.shape)) * weight[..., None]
-        gradient += (features.T @ residual.reshape(len(features), -1)).reshape(stack.shape)
+    for some, weight in stack.place.map(_evaluation_gradient, stack.parts, (theta,)):
+        gradient += some.permute(2, 0, 1)
+        total += weight
     return gradient / total.clamp_min(torch.finfo(total.dtype).tiny)[None, :, None]
 
 
-def _directional_derivative(
-    stack: SoftmaxStack, features: Tensor, theta: Tensor, along: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return logits and their derivative along a direction of theta, (b, K, C) each, in one pass."""
-    logits, derivative = torch.func.jvp(lambda t: stack.logits(features, t), (theta,), (along,))[:2]
+def _evaluation_gradient(part: Part, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a part's share of the weighted sum of evaluation gradients, (K, C, width), and of the weights, (K,)."""
+    folds = part.design.folds
+    gradient, total = part.zeros(folds, part.n_classes, part.rows.width), part.zeros(folds)
+    for block in part.blocks():
+        p, given = torch.softmax(block.logits(theta), dim=1), block.given(folds)
+        weight = part.evaluated(block.rows)
+        if part.design.trust_weighted:
+            weight = weight * p.gather(1, given).squeeze(1).square()
+        total += weight.sum(1)
+        gradient += block.outer(minus_one_at(given, p).mul_(weight[:, None]))
+    return gradient, total
+
+
+def _directional_derivative(block: Block, theta: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits and their derivative along a direction of theta, (K, C, b) each, in one pass.
+
+    The logits are linear in theta: the derivative is the same product with the direction in the place of theta.
+    """
+    both = block.logits(torch.cat([theta, along], dim=1))
     # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
-    return logits.double(), derivative.double()
+    logits, derivative = both.double().chunk(2)
+    return logits, derivative
 
 
 def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:
@@ -85,27 +95,33 @@ def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[B
         theta: (width, K, C) fitted parameters.
         ihvp: (width, K, C) inverse-Hessian-vector products v_k.
     """
-    for rows, features in stack.rows.blocks():
-        logits, u = _directional_derivative(stack, features, theta, ihvp)
-        log_p = torch.log_softmax(logits, dim=-1)
+    start = 0
+    for part in stack.parts:
+        for block in score_part(part, theta, ihvp):
+            yield replace(block, rows=slice(start + block.rows.start, start + block.rows.stop))
+        start += part.rows.n
+
+
+def score_part(part: Part, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:
+    """Score the samples of a part, block by block; `rows` are places in the part."""
+    for block in part.blocks():
+        logits, u = _directional_derivative(block, theta, ihvp)
+        log_p = torch.log_softmax(logits, dim=1)
         p = log_p.exp()
-        raw = (p * u).sum(dim=-1, keepdim=True) - u
+        raw = (p * u).sum(dim=1, keepdim=True) - u
         # |p - e_c|^2 = |p|^2 - 2 p_c + 1
-        distance = (
-            (p.square().sum(dim=-1, keepdim=True) - 2 * p + 1).clamp_min(torch.finfo(p.dtype).tiny).sqrt()
-        )
-        relative = raw / (distance * features.norm(dim=-1)[:, None, None])
-        scored = stack.design.scored(rows).to(p.dtype)[..., None]
-        count = scored.sum(dim=1)
-        own = stack.design.out_of_fold(rows)[:, None, None].expand(-1, 1, stack.n_classes)
-        given = stack.labels[rows, None, None].expand(-1, stack.design.folds, 1)
-        fitted = stack.design.fitted(rows).to(p.dtype)
-        loss = -log_p.gather(-1, given).squeeze(-1)
+        distance = (p.square().sum(dim=1, keepdim=True) - 2 * p + 1).clamp_min(torch.finfo(p.dtype).tiny)
+        relative = raw / distance.sqrt_().mul_(block.features.norm(dim=1))
+        scored = part.design.scored(block.rows).T.contiguous().to(p.dtype)[:, None]
+        count = scored.sum(dim=0)
+        own = part.design.out_of_fold(block.rows)
+        fitted = part.design.fitted(block.rows).T.contiguous().to(p.dtype)
+        loss = -log_p.gather(1, block.given(part.design.folds)).squeeze(1)
         yield BlockScores(
-            rows=rows,
-            influence_raw=(raw * scored).sum(dim=1) / count,
-            influence=(relative * scored).sum(dim=1) / count,
-            probabilities=p.gather(1, own).squeeze(1),
-            training_loss=(loss * fitted).sum(1) / fitted.sum(1),
-            n_folds=count.squeeze(-1).to(torch.int16),
+            rows=block.rows,
+            influence_raw=((raw * scored).sum(dim=0) / count).T,
+            influence=((relative * scored).sum(dim=0) / count).T,
+            probabilities=p.gather(0, own.expand(1, part.n_classes, -1)).squeeze(0).T,
+            training_loss=(loss * fitted).sum(0) / fitted.sum(0),
+            n_folds=count.squeeze(0).to(torch.int16),
         )

@@ -133,11 +133,12 @@ def _best_l2(
 def out_of_fold_log_loss(stack: SoftmaxStack, theta: Tensor) -> float:
     """Return the mean out-of-fold log-loss of the given labels, in nats."""
     total, count = 0.0, 0
-    for rows, features in stack.rows.blocks():
-        log_p = torch.log_softmax(stack.logits(features, theta), dim=-1)
-        own = stack.design.out_of_fold(rows)
-        index = torch.arange(len(own), device=own.device)
-        unseen = ~stack.design.fitted(rows)[index, own]
-        total -= float(log_p[index, own, stack.labels[rows]][unseen].sum())
-        count += int(unseen.sum())
+    for part in stack.parts:
+        for block in part.blocks():
+            log_p = torch.log_softmax(block.logits(theta), dim=1)
+            own = part.design.out_of_fold(block.rows)
+            index = torch.arange(len(own), device=own.device)
+            unseen = ~part.design.fitted(block.rows)[index, own]
+            total -= float(log_p[own, block.labels, index][unseen].sum())
+            count += int(unseen.sum())
     return total / max(count, 1)

@@ -53,6 +53,10 @@ class Features(Protocol):
         """Return the features of some samples, (len(index), d)."""
         ...
 
+    def part(self, start: int, stop: int) -> "Features":
+        """Return the features of the samples from `start`, a block's first, up to `stop`."""
+        ...
+
 
 class MemoryFeatures:
     """Features that lie in memory (or on the device) as one tensor, (n, d)."""
@@ -73,6 +77,10 @@ class MemoryFeatures:
         """Return the features of some samples."""
         return self.tensor[index.to(self.tensor.device)]
 
+    def part(self, start: int, stop: int) -> "MemoryFeatures":
+        """Return a view of some samples."""
+        return MemoryFeatures(self.tensor[start:stop], self.block_rows)
+
 
 class FileFeatures:
     """Features in the feature file of a run, read anew each time they are asked for.
@@ -84,17 +92,20 @@ class FileFeatures:
         file: The feature file.
         like: A tensor of the dtype and device wanted.
         block_rows: Samples per block.
+        first: Row of the file that is the first sample here.
     """
 
-    def __init__(self, file: FeatureFile, like: Tensor, block_rows: int = BLOCK_ROWS) -> None:
+    def __init__(self, file: FeatureFile, like: Tensor, block_rows: int = BLOCK_ROWS, first: int = 0) -> None:
         self.path: Path = file.path
-        self.n, self.width = file.rows, file.width
+        self.n, self.width = file.rows - first, file.width
+        self.first = first
         self.like = like
         self.block_rows = block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Read the file once from front to back."""
         with self.path.open("rb") as file:
+            file.seek(self.first * self.width * STORED.itemsize)
             for start in range(0, self.n, self.block_rows):
                 stop = min(start + self.block_rows, self.n)
                 raw = np.fromfile(file, dtype=STORED, count=(stop - start) * self.width)
@@ -105,9 +116,14 @@ class FileFeatures:
         raw = np.empty((len(index), self.width), dtype=STORED)
         with self.path.open("rb") as file:
             for row, sample in enumerate(index.tolist()):
-                file.seek(sample * self.width * STORED.itemsize)
+                file.seek((self.first + sample) * self.width * STORED.itemsize)
                 raw[row] = np.fromfile(file, dtype=STORED, count=self.width)
         return self._tensor(raw, len(index))
+
+    def part(self, start: int, stop: int) -> "FileFeatures":
+        """Return the same file, read from one row up to another."""
+        file = FeatureFile(path=self.path, rows=self.first + stop, width=self.width)
+        return FileFeatures(file, self.like, self.block_rows, self.first + start)
 
     def _tensor(self, raw: np.ndarray, rows: int) -> Tensor:  # type: ignore[type-arg]
         return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)

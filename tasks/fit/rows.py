@@ -40,12 +40,21 @@ class Rows(Protocol):
         """An empty tensor of the dtype and device in which blocks come."""
         ...
 
+    @property
+    def block_rows(self) -> int:
+        """Samples per block; the last block may have fewer."""
+        ...
+
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield (rows, features (b, width)) in order."""
         ...
 
     def take(self, index: Tensor) -> Tensor:
         """Return the features of some samples, (len(index), width)."""
+        ...
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Return the samples from `start`, a block's first, up to `stop`."""
         ...
 
 
@@ -59,29 +68,40 @@ def with_intercept(features: Tensor) -> Tensor:
     return torch.cat([features, features.new_ones(len(features), 1)], dim=1)
 
 
-class MemoryRows:
+class HeldRows:
     """Encoded features that lie in memory (or on the device) as one tensor.
 
     Args:
-        features: (n, d) encoded features without the intercept.
+        held: (n, width) encoded features with the intercept.
         block_rows: Samples per block.
     """
 
-    def __init__(self, features: Tensor, block_rows: int = BLOCK_ROWS) -> None:
-        self.features = with_intercept(features)
-        self.n, self.width = self.features.shape
-        self.like = features.new_empty(0)
+    def __init__(self, held: Tensor, block_rows: int = BLOCK_ROWS) -> None:
+        self.held = held
+        self.n, self.width = held.shape
+        self.like = held.new_empty(0)
         self.block_rows = block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield views, nothing is copied."""
         for start in range(0, self.n, self.block_rows):
             rows = slice(start, min(start + self.block_rows, self.n))
-            yield rows, self.features[rows]
+            yield rows, self.held[rows]
 
     def take(self, index: Tensor) -> Tensor:
         """Return the features of some samples."""
-        return self.features[index.to(self.features.device)]
+        return self.held[index.to(self.held.device)]
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Return a view of some samples."""
+        return HeldRows(self.held[start:stop], self.block_rows)
+
+
+class MemoryRows(HeldRows):
+    """Features (n, d) that are taken as they are, the intercept put beside them."""
+
+    def __init__(self, features: Tensor, block_rows: int = BLOCK_ROWS) -> None:
+        super().__init__(with_intercept(features), block_rows)
 
 
 class EncodedRows:
@@ -97,6 +117,7 @@ class EncodedRows:
         self.encode = encode
         self.n, self.width = features.n, encode.width + 1
         self.like = features.like
+        self.block_rows = features.block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Read and encode the features once from front to back."""
@@ -107,21 +128,24 @@ class EncodedRows:
         """Return the features of some samples."""
         return with_intercept(self.encode(self.features.take(index)))
 
+    def part(self, start: int, stop: int) -> Rows:
+        """Return some samples, still unread."""
+        return EncodedRows(self.features.part(start, stop), self.encode)
 
-class CachedRows(EncodedRows):
-    """The same rows to the last bit, encoded once and held in memory."""
+
+class CachedRows(HeldRows):
+    """The rows of `EncodedRows` to the last bit, encoded once and held in memory."""
 
     def __init__(self, features: Features, encode: Encode) -> None:
-        super().__init__(features, encode)
-        self._held = features.like.new_ones(self.n, self.width)
+        held = features.like.new_ones(features.n, encode.width + 1)
         for rows, raw in features.blocks():
-            self._held[rows, :-1] = encode(raw)
+            held[rows, :-1] = encode(raw)
+        super().__init__(held, features.block_rows)
+        self._unread = EncodedRows(features, encode)
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield views, nothing is copied."""
-        for start in range(0, self.n, self.features.block_rows):
-            rows = slice(start, min(start + self.features.block_rows, self.n))
-            yield rows, self._held[rows]
+    def take(self, index: Tensor) -> Tensor:
+        """Encode anew: a matrix product of few rows may round otherwise than one of a block."""
+        return self._unread.take(index)
 
 
 def encoded_bytes(features: Features, encode: Encode) -> int:

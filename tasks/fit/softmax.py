@@ -13,11 +13,15 @@ rest: without it the Hessian would be singular along the direction that moves al
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from tasks.fit import part as sums
 from tasks.fit.design import Design
+from tasks.fit.part import PART_BLOCKS, Part
+from tasks.fit.places import Here, Place
 from tasks.fit.rows import Rows
 
 # What a stack that nobody gave a budget may keep.
@@ -30,13 +34,15 @@ class SoftmaxStack:
 
     Attributes:
         rows: Encoded features.
-        labels: (n,) long, class of each sample.
+        labels: (n,) integers, class of each sample.
         n_classes: C.
         design: Who is fitted on.
         l2: Regularisation of the mean loss.
         keep: (n,) bool, False for samples left out of fitting and evaluation (what an earlier round flagged).
         keep_bytes: Bytes that the probabilities of all samples and folds may take between Hessian products; beyond
             them they are computed again from the logits, which costs one more matrix product per block.
+        place: Where sums over parts of the rows are computed.
+        sampled: Kept by `tasks.fit.precondition`: mean parameters, factor and diagonal of a sampled Hessian there.
     """
 
     rows: Rows
@@ -46,14 +52,34 @@ class SoftmaxStack:
     l2: float
     keep: Tensor
     keep_bytes: int = KEEP_PROBABILITIES_BYTES
-    _totals: Tensor = field(init=False, repr=False)
+    place: Place = field(default_factory=Here)
+    sampled: tuple[Tensor, Tensor, Tensor] | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def totals(self) -> Tensor:
+        """(K,) number of samples in the training set of each fold, at least one."""
         totals = torch.zeros(self.design.folds, dtype=torch.float64, device=self.labels.device)
         for start in range(0, self.rows.n, 2**20):
             rows = slice(start, min(start + 2**20, self.rows.n))
             totals += (self.design.fitted(rows) & self.keep[rows, None]).sum(0)
-        self._totals = totals.clamp_min(1)
+        return totals.clamp_min(1)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts whose sums make every sum over the samples, in order."""
+        size = PART_BLOCKS * self.rows.block_rows
+        ranges = [(start, min(start + size, self.rows.n)) for start in range(0, self.rows.n, size)]
+        return [
+            Part(
+                self.rows.part(start, stop),
+                self.labels[start:stop],
+                Design(self.design.evaluation, self.design.group[start:stop], self.design.folds),
+                self.keep[start:stop],
+                self.totals,
+                self.n_classes,
+            )
+            for start, stop in ranges
+        ]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,9 +91,9 @@ class SoftmaxStack:
         return self.rows.like.new_zeros(self.shape)
 
     def weights(self, rows: slice | Tensor) -> Tensor:
-        """Return (b, K) training weights of a block or of indexed samples; each column sums to one over all samples."""
+        """Return (b, K) training weights of some samples; each column sums to one over all samples."""
         mask = self.design.fitted(rows) & self.keep[rows, None]
-        return mask.to(self.rows.like.dtype) / self._totals.to(self.rows.like.dtype)
+        return mask.to(self.rows.like.dtype) / self.totals.to(self.rows.like.dtype)
 
     def logits(self, features: Tensor, theta: Tensor) -> Tensor:
         """Return (b, K, C) logits of a block."""
@@ -77,14 +103,9 @@ class SoftmaxStack:
         """Return the losses (K,) and the gradient (width, K, C) at theta."""
         loss = 0.5 * self.l2 * theta.square().sum(dim=(0, 2))
         gradient = self.l2 * theta
-        for rows, features in self.rows.blocks():
-            log_p = torch.log_softmax(self.logits(features, theta), dim=-1)
-            given = self.labels[rows, None, None].expand(-1, self.design.folds, 1)
-            weight = self.weights(rows)
-            loss -= (weight * log_p.gather(-1, given).squeeze(-1)).sum(0)
-            residual = log_p.exp_().scatter_add_(-1, given, log_p.new_full((), -1.0).expand(given.shape))
-            residual *= weight[..., None]
-            gradient += (features.T @ residual.reshape(len(features), -1)).reshape(self.shape)
+        for some_loss, some_gradient in self.place.map(sums.loss_and_gradient, self.parts, (theta,)):
+            loss += some_loss
+            gradient += some_gradient.permute(2, 0, 1)
         return loss, gradient
 
     def hessian(self, theta: Tensor) -> "SoftmaxHessian":
@@ -99,37 +120,31 @@ class SoftmaxHessian:
         self.stack = stack
         self.theta = theta
         wanted = stack.rows.n * stack.design.folds * stack.n_classes * theta.element_size()
-        self._kept: list[Tensor] | None = None
-        if wanted <= stack.keep_bytes:
-            self._kept = [self._probabilities(features) for _, features in stack.rows.blocks()]
-
-    def _probabilities(self, features: Tensor) -> Tensor:
-        return torch.softmax(self.stack.logits(features, self.theta), dim=-1)
+        self._kept: list[list[Tensor]] | None = None
+        if wanted <= stack.keep_bytes and isinstance(stack.place, Here):
+            self._kept = list(stack.place.map(sums.probabilities, stack.parts, (theta,)))
 
     def product(self, vectors: Tensor) -> Tensor:
         """Multiply r vectors, each of the shape of theta: (r, width, K, C) to (r, width, K, C)."""
-        stack, (count, width, folds, classes) = self.stack, vectors.shape
-        result = stack.l2 * vectors
-        flat = vectors.permute(1, 0, 2, 3).reshape(width, -1)
-        for number, (rows, features) in enumerate(stack.rows.blocks()):
-            p = (self._kept[number] if self._kept is not None else self._probabilities(features))[:, None]
-            u = (features @ flat).reshape(len(features), count, folds, classes)
-            u -= (p * u).sum(dim=-1, keepdim=True)
-            u *= p
-            u *= stack.weights(rows)[:, None, :, None]
-            result += (
-                (features.T @ u.reshape(len(features), -1))
-                .reshape(width, count, folds, classes)
-                .permute(1, 0, 2, 3)
-            )
+        result = self.stack.l2 * vectors
+        arguments = (self.theta, vectors)
+        for some in self.stack.place.map(sums.hessian_product, self.stack.parts, arguments, self._kept):
+            result += some.permute(0, 3, 1, 2)
         return result
 
     def diagonal(self) -> Tensor:
         """Return the exact diagonal, (width, K, C): sum_i w_i h_i^2 p_i (1 - p_i) + l2."""
-        stack = self.stack
-        result = torch.full_like(self.theta, stack.l2)
-        for number, (rows, features) in enumerate(stack.rows.blocks()):
-            p = self._kept[number] if self._kept is not None else self._probabilities(features)
-            curvature = p * (1 - p) * stack.weights(rows)[..., None]
-            result += (features.square().T @ curvature.reshape(len(features), -1)).reshape(stack.shape)
+        result = torch.full_like(self.theta, self.stack.l2)
+        for some in self.stack.place.map(sums.hessian_diagonal, self.stack.parts, (self.theta,)):
+            result += some.permute(2, 0, 1)
         return result
+
+    def dense(self) -> Tensor:
+        """Return the matrices of all folds, (K, width C, width C) in the order of theta's entries."""
+        width, folds, classes = self.theta.shape
+        result = self.theta.new_zeros(folds, classes, width, classes, width)
+        for some in self.stack.place.map(sums.dense_hessian, self.stack.parts, (self.theta,)):
+            result += some
+        matrix = result.permute(0, 2, 1, 4, 3).reshape(folds, width * classes, width * classes)
+        matrix.diagonal(dim1=1, dim2=2).add_(self.stack.l2)
+        return matrix

@@ -14,6 +14,7 @@ from pydvl.influence.torch.operator import CgOperator, DirectSolveOperator
 from pydvl.influence.torch.preconditioner import Preconditioner
 from torch import Tensor
 
+from tasks.fit.precondition import DiagonalPreconditioner, SampledPreconditioner, make_preconditioner
 from tasks.fit.softmax import SoftmaxHessian
 
 # Beyond this many parameters a dense factorisation (cubic) costs more than conjugate gradients on the closed
@@ -61,33 +62,6 @@ class StackedHessian(TensorOperator):  # type: ignore[misc]
         return product.reshape(len(mat), -1) / self.scale
 
 
-class DiagonalPreconditioner(Preconditioner):  # type: ignore[misc]
-    """Division by the exact diagonal of the Hessian, which the closed form gives; pyDVL's own Jacobi estimates it.
-
-    Features come in the basis of their principal components (see `tasks.encode.feature_map`), where the
-    Hessian is nearly
-    diagonal: together the two take the place of a factorisation.
-    """
-
-    modify_regularization_requires_fit = True
-    is_fitted = True
-
-    def __init__(self, diagonal: Tensor) -> None:
-        self.diagonal = diagonal
-
-    def _fit(self, operator: TensorOperator, regularization: float | None = None) -> None:
-        raise NotImplementedError("the diagonal is given, not estimated")
-
-    def _solve(self, rhs: Tensor) -> Tensor:
-        return rhs / (
-            self.diagonal if rhs.ndim == 1 else self.diagonal[:, None]
-        )  # block mode: one column each
-
-    def to(self, device: torch.device) -> "DiagonalPreconditioner":
-        """Return the preconditioner on a device."""
-        return DiagonalPreconditioner(self.diagonal.to(device))
-
-
 class RelativeCgOperator(CgOperator):  # type: ignore[misc]
     """pyDVL's conjugate gradients from zero, stopping at |r| <= rtol |g| for every right-hand side.
 
@@ -98,19 +72,27 @@ class RelativeCgOperator(CgOperator):  # type: ignore[misc]
     """
 
     def __init__(self, hessian: SoftmaxHessian, rtol: float, maxiter: int) -> None:
-        diagonal = hessian.diagonal().reshape(-1)
+        factor, diagonal = make_preconditioner(hessian)
         self.scale = float(diagonal.max()) / torch.finfo(diagonal.dtype).eps
         super().__init__(
             StackedHessian(hessian, self.scale),
             rtol=rtol,
             maxiter=maxiter,
-            preconditioner=DiagonalPreconditioner(diagonal / self.scale),
+            preconditioner=_preconditioner(hessian, factor, diagonal, self.scale),
             warn_on_max_iteration=False,
         )
 
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
         solved = torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])
         return solved / self.scale
+
+
+def _preconditioner(
+    hessian: SoftmaxHessian, factor: Tensor | None, diagonal: Tensor, scale: float
+) -> Preconditioner:
+    if factor is None:
+        return DiagonalPreconditioner(diagonal, scale)
+    return SampledPreconditioner(factor, hessian.stack.shape, scale)
 
 
 @dataclass(frozen=True)
@@ -170,13 +152,7 @@ def _solve_cg(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float, max_iterat
 def _solve_dense(hessian: SoftmaxHessian, rhs: Tensor) -> Tensor:
     """Solve fold by fold with pyDVL's direct operator on the dense Hessian."""
     width, folds, classes = rhs.shape
-    size = width * classes
-    columns = (
-        torch.eye(size, dtype=rhs.dtype, device=rhs.device)
-        .reshape(size, width, 1, classes)
-        .expand(-1, -1, folds, -1)
-    )
-    dense = hessian.product(columns.contiguous()).permute(2, 0, 1, 3).reshape(folds, size, size)
+    dense = hessian.dense()
     solved = [
         DirectSolveOperator(dense[k]).apply(rhs[:, k].reshape(1, -1)).reshape(width, classes)
         for k in range(folds)
@@ -206,12 +182,13 @@ def solve_many(
         tolerance: Relative residual that is wanted for each.
         max_iterations: Bound on the block iterations.
     """
+    factor, diagonal = make_preconditioner(hessian)
     solver = CgOperator(
         StackedHessian(hessian),
         rtol=math.sqrt(tolerance),  # pyDVL stops at |r| <= rtol^2 |g|
         atol=0.0,
         maxiter=max_iterations,
-        preconditioner=DiagonalPreconditioner(hessian.diagonal().reshape(-1)),
+        preconditioner=_preconditioner(hessian, factor, diagonal, 1.0),
         use_block_cg=True,
         warn_on_max_iteration=False,
     )

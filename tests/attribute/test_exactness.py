@@ -180,7 +180,6 @@ def test_scores_predict_retraining_without_the_sample() -> None:
     for sample in train.tolist():
         without = stack_of(features, labels, design, l2=0.05)
         without.keep[sample] = False
-        without.__post_init__()
         # The regularisation stays that of the whole set, as the up-weighting by 1/n assumes.
         without.l2 = 0.05 * len(train) / (len(train) - 1)
         actual.append((weighted_loss(fitted(without)) - base) * len(train))
