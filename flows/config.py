@@ -56,10 +56,12 @@ class CleanParameters(AuditOptions):
     label: str = Field("label", min_length=1, description="column of the given labels")
     id: Column = Field(None, description="column that identifies a sample (default: a hash of its content)")
     features: Columns = Field(
-        None, description="numeric columns to learn from (default: every numeric column)"
+        None,
+        description="columns to learn from (default: every number, boolean, date, and text of few different values)",
     )
     embedding: Column = Field(None, description="column of embeddings: lists of floats, all of one length")
     image: Column = Field(None, description="column of images: PNG or JPEG bytes, or paths to such files")
+    text: Column = Field(None, description="column of texts: sentences, reviews, tickets, of any length")
     trusted: Column = Field(None, description="boolean column: this label has been verified")
     truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
     name: Column = Field(

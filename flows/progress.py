@@ -5,7 +5,7 @@ One line a step in Prefect's log, a progress artifact in its UI, and whatever di
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import ParamSpec, Protocol, TypeVar
@@ -18,6 +18,9 @@ from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Rep
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
+
+# Columns that a line of the terminal names; the report has them all.
+NAMED = 6
 
 
 class Display(Protocol):
@@ -112,8 +115,9 @@ def describe(record: Record) -> str:
     """
     match record:
         case Dataset():
-            classes, features = len(record.classes), len(record.feature_names)
-            text = f"{record.rows:,} samples of {classes:,} classes, {features:,} features"
+            content = {"text": "texts"}.get(record.payload, f"{len(record.feature_names):,} features")
+            text = f"{record.rows:,} samples of {len(record.classes):,} classes, {content}"
+            text += f"; left out: {_why(record.left_out)}" if record.left_out else ""
         case Validation():
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
             text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""
@@ -132,6 +136,12 @@ def describe(record: Record) -> str:
         case _:
             text = "done"
     return text
+
+
+def _why(left_out: Mapping[str, str]) -> str:
+    """Name some of the columns that are no features, each with the reason."""
+    shown = ", ".join(f"'{name}' ({why})" for name, why in list(left_out.items())[:NAMED])
+    return shown + (f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else "")
 
 
 def _converged(yes: bool) -> str:  # noqa: FBT001 (a field of a record)

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Payload = Literal["tabular", "embedding", "image", "text"]
+ColumnKind = Literal["number", "boolean", "date", "category"]
 
 
 class Record(BaseModel):
@@ -32,6 +33,7 @@ class Source(Record):
     features: tuple[str, ...] | None = None
     embedding: str | None = None
     image: str | None = None
+    text: str | None = None
     trusted: str | None = None
     truth: str | None = None
 
@@ -44,6 +46,22 @@ class Synthetic(Record):
     sigma: float
 
 
+class Column(Record):
+    """What one column of a table is, and how its values became the numbers in `features`.
+
+    Attributes:
+        name: Name in the source.
+        kind: A number or a boolean is itself, a date its days since 1970, a category its place among `categories`.
+        categories: Values that enough rows share, most frequent first; every other value has the place behind the last one.
+        pattern: How the dates of a column of text are written.
+    """
+
+    name: str
+    kind: ColumnKind
+    categories: tuple[str, ...] = ()
+    pattern: str = ""
+
+
 class Dataset(Record):
     """Canonical data: one Parquet file, row groups of at most `tasks.storage.ROWS_PER_GROUP` rows.
 
@@ -52,6 +70,8 @@ class Dataset(Record):
     string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary
     (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
+    A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
+    is NaN and no error; `left_out` says why a column is not among them.
     """
 
     path: Path
@@ -63,6 +83,8 @@ class Dataset(Record):
     feature_names: tuple[str, ...]
     feature_shape: tuple[int, ...]
     display_columns: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    left_out: dict[str, str] = {}
     digest: str
     trusted: bool = False
     truth: Path | None = None

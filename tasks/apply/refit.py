@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
-from tasks.encode.featurize import feature_batches
+from tasks.encode.encoded import encoded
 from tasks.encode.store import load_encoding
 from tasks.fit.data import Samples, read_labels, read_samples
 from tasks.fit.design import Design, make_design
@@ -82,7 +82,7 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     if encoding is not None and encoding.features.path.exists():
         return read_samples(dataset, encoding.features, options.device)
     where = pick_device(options.device)
-    raw = torch.from_numpy(np.concatenate(list(feature_batches(dataset))))
+    raw = torch.from_numpy(np.concatenate(list(encoded(dataset, options).batches())))
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
     return Samples(features, torch.from_numpy(labels).to(where), trusted, len(dataset.classes))

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
+from tasks.encode.names import read_names
 from tasks.encode.store import save_encoding
 from tasks.encode.warm import WARM, warm_members
 from tasks.fit.data import read_samples
@@ -29,9 +30,17 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
 
 
 def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
-    features = featurize(dataset, folder / "model")
+    features = featurize(dataset, folder / "model", options)
     samples = read_samples(dataset, features, options.device)
-    members, chosen_on = warm_members(previous, dataset, options, samples.features.like) or (
+    # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
+    same = (
+        previous
+        and dataset.payload != "text"
+        and read_names(previous, dataset) == read_names(folder, dataset)
+    )
+    members, chosen_on = warm_members(
+        previous if same else None, dataset, options, samples.features.like
+    ) or (
         choose_members(samples.features, samples.labels, samples.design(options), samples.n_classes, options),
         dataset.rows,
     )

@@ -1,8 +1,9 @@
-"""What the model sees of a row, as one vector of float32: numeric columns, or an embedding.
+"""What the model sees of a row: the columns of a table, an embedding, or a text.
 
 Images are a module of their own; all kinds of content answer to the same few names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,8 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
+from tasks.ingest.dates import as_days
 from tasks.ingest.identity import content_hashes, vector_rows
+from tasks.ingest.labels import as_text
+from tasks.ingest.numbers import as_float32
 from tasks.ingest.table import SourceTable
+from tasks.records import Column
 
 _LOOK = 1024
 
@@ -23,14 +28,14 @@ class Encoded:
     """One batch of content.
 
     Attributes:
-        matrix: The features  # (rows, features), NaN where a value is missing.
+        matrix: The features  # (rows, features), NaN where a value is missing; None where an encoder makes them.
         hashes: Content hash of each row.
-        images: PNG or JPEG bytes, for images.
+        payload: What a reviewer sees of it: PNG or JPEG bytes of images, or text.
     """
 
-    matrix: NDArray[np.float32]
+    matrix: NDArray[np.float32] | None
     hashes: list[str]
-    images: pa.Array | None = None
+    payload: pa.Array | None = None
 
 
 class Content(Protocol):
@@ -50,23 +55,67 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Tabular:
-    """Numeric columns, in the order of the source."""
+    """The columns of a table, in the order of the source: numbers as they are, dates as days, categories as their places.
 
-    names: tuple[str, ...]
+    Nothing is encoded yet, so that the numbers stay those of the source: an encoder fills gaps and spreads categories.
+    """
+
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """One number a column."""
-        return (len(self.names),)
+        return (len(self.columns),)
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (no row can be wrong here)
-        """Return the features and hashes; the hash does not depend on the order of the columns."""
-        matrix = np.empty((batch.num_rows, len(self.names)), np.float32)
-        for position, name in enumerate(self.names):
-            matrix[:, position] = as_float32(batch.column(name))
-        order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        names = [self.names[position] for position in order]
-        return Encoded(matrix, content_hashes("tabular", names, vector_rows(matrix[:, order])))
+        """Return the features and hashes; the hash does not depend on the order of the columns.
+
+        Nor does it depend on which categories other rows have: it is that of the value, not of its place.
+        """
+        matrix = np.empty((batch.num_rows, len(self.columns)), np.float32)
+        for position, column in enumerate(self.columns):
+            matrix[:, position] = _as_number(batch.column(column.name), column)
+        order = sorted(range(len(self.columns)), key=self.names.__getitem__)
+        numbers = [position for position in order if self.columns[position].kind != "category"]
+        words = [self.names[position] for position in order if self.columns[position].kind == "category"]
+        vectors: Sequence[bytes | memoryview] = (
+            vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
+        )
+        if words:
+            texts = zip(*(as_text(batch.column(name)).to_pylist() for name in words), strict=True)
+            vectors = [
+                bytes(vector) + repr(text).encode() for vector, text in zip(vectors, texts, strict=True)
+            ]
+        names = [self.names[position] for position in numbers] + words
+        return Encoded(matrix, content_hashes("tabular", names, vectors))
+
+
+@dataclass(frozen=True)
+class Text:
+    """A column of text; what is blank is missing."""
+
+    column: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """No features yet: an encoder makes them of all texts."""
+        return ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """No features yet."""
+        return (0,)
+
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (no row can be wrong here)
+        """Return the texts and their hashes."""
+        text = as_text(batch.column(self.column))
+        hashes = content_hashes("text", (), [(value or "").encode() for value in text.to_pylist()])
+        return Encoded(None, hashes, text)
 
 
 @dataclass(frozen=True)
@@ -111,28 +160,6 @@ class Embedding:
         return Encoded(matrix, content_hashes("embedding", (), vector_rows(matrix)))
 
 
-def tabular(table: SourceTable, columns: tuple[str, ...]) -> Tabular:
-    """Return how numeric columns are encoded.
-
-    Raises:
-        InputError: A named column holds text that is not a number.
-    """
-    text = [name for name in columns if pa.types.is_string(table.schema.field(name).type)]
-    row = 0
-    for batch in table.scan(text, 2**16) if text else ():
-        for name in text:
-            wrong = _first_not_number(batch.column(name))
-            if wrong is not None:
-                value = batch.column(name)[wrong].as_py()
-                raise table.problem(
-                    row + wrong,
-                    f"column '{name}': '{value[:40]}' is not a number",
-                    fix="correct it, or leave the column out of --features",
-                )
-        row += batch.num_rows
-    return Tabular(columns)
-
-
 def embedding(table: SourceTable, column: str) -> Embedding:
     """Return how an embedding column is encoded; its first list tells the length.
 
@@ -156,25 +183,19 @@ def embedding(table: SourceTable, column: str) -> Embedding:
     )
 
 
-def as_float32(column: pa.Array) -> NDArray[np.float32]:
-    """Return a numeric column as float32 of shape (rows,), NaN where missing."""
-    kind = column.type
-    if pa.types.is_string(kind):
-        column = pc.utf8_trim_whitespace(column)
-    if pa.types.is_decimal(kind) or pa.types.is_string(kind):
-        column = column.cast(pa.float64())
-    numbers = pc.fill_null(column.cast(pa.float32(), safe=False), np.float32("nan"))
-    values: NDArray[np.float32] = numbers.to_numpy(zero_copy_only=False)
-    return values
+def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
+    """Return one column of a table as float32 of shape (rows,), NaN where missing.
 
-
-def _first_not_number(column: pa.Array) -> int | None:
-    try:
-        as_float32(column)
-    except pa.ArrowInvalid:
-        if len(column) == 1:
-            return 0
-        middle = len(column) // 2
-        first = _first_not_number(column.slice(0, middle))
-        return first if first is not None else middle + (_first_not_number(column.slice(middle)) or 0)
-    return None
+    A value that is no category has the place behind the last one.
+    """
+    if column.kind == "date":
+        return as_days(values, column.pattern)
+    if column.kind != "category":
+        return as_float32(values)
+    text = as_text(values)
+    place = pc.index_in(text, value_set=pa.array(column.categories, pa.string()))
+    place = pc.fill_null(place, len(column.categories)).cast(pa.float32())
+    numbers: NDArray[np.float32] = pc.if_else(text.is_valid(), place, np.float32("nan")).to_numpy(
+        zero_copy_only=False
+    )
+    return numbers

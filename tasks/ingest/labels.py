@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.roles import is_list
+from tasks.ingest.kinds import is_list
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21

@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tasks.errors import InputError
-from tasks.ingest.content import Content, embedding, tabular
+from tasks.ingest.content import Content, Tabular, Text, embedding
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import images
+from tasks.ingest.kinds import is_displayable
 from tasks.ingest.labels import LabelSurvey, Writing
-from tasks.ingest.roles import Roles, assign_roles, is_displayable, synthetic_metadata
+from tasks.ingest.roles import Roles, assign_roles, synthetic_metadata
 from tasks.ingest.source import slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_truth
@@ -76,6 +77,8 @@ def ingest(source: Source, folder: Path) -> Dataset:
         feature_names=content.names,
         feature_shape=content.shape,
         display_columns=_displayed(table, roles),
+        columns=roles.columns,
+        left_out=roles.left_out,
         digest=digest,
         trusted=roles.trusted is not None,
         truth=truth if roles.truth else None,
@@ -112,7 +115,9 @@ def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
 
 def _content(table: SourceTable, roles: Roles) -> Content:
     if roles.payload == "tabular":
-        return tabular(table, roles.content)
+        return Tabular(roles.columns)
+    if roles.payload == "text":
+        return Text(roles.content[0])
     return (embedding if roles.payload == "embedding" else images)(table, roles.content[0])
 
 

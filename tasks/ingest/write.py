@@ -20,6 +20,8 @@ from tasks.storage import ROWS_PER_GROUP, table_writer
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
 _GROUP_BYTES = 16 * 2**20
+# What a reviewer is shown in place of columns, by kind of content.
+_SHOWN = {"image": pa.binary(), "text": pa.string()}
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Canonical:
         fields = [
             pa.field("sample_id", pa.string(), nullable=False),
             pa.field("label", pa.string()),
-            pa.field("features", pa.list_(pa.float32(), self._width), nullable=False),
+            *self._features(),
             pa.field("content_hash", pa.string(), nullable=False),
             pa.field("source_row", pa.int64(), nullable=False),
         ]
-        if self.roles.payload == "image":
-            fields.append(pa.field("image", pa.binary()))
+        if self.roles.payload in _SHOWN:
+            fields.append(pa.field(self.roles.payload, _SHOWN[self.roles.payload]))
         if self.roles.trusted:
             fields.append(pa.field("trusted", pa.bool_()))
         kept = [self.table.schema.field(name).with_name(stored) for name, stored in self.roles.kept.items()]
@@ -59,6 +61,11 @@ class Canonical:
     @property
     def _width(self) -> int:
         return int(np.prod(self.content.shape))
+
+    def _features(self) -> list[pa.Field]:
+        return (
+            [pa.field("features", pa.list_(pa.float32(), self._width), nullable=False)] if self._width else []
+        )
 
     def write(self, path: Path) -> str:
         """Write all rows and return the digest of contents and labels in their order."""
@@ -75,7 +82,7 @@ class Canonical:
     def _batches(self, digest: "hashlib._Hash", occurrences: Occurrences | None) -> Iterator[pa.RecordBatch]:
         roles = self.roles
         named = [roles.label, roles.id, roles.trusted, *roles.content, *roles.kept]
-        rows = min(ROWS_PER_GROUP, max(1, _GROUP_BYTES // (4 * self._width)))
+        rows = min(ROWS_PER_GROUP, max(1, _GROUP_BYTES // (4 * max(1, self._width))))
         row = 0
         for batch in regroup(self.table.scan([name for name in named if name], rows), rows, _GROUP_BYTES):
             encoded = self.content.encode(batch, row)
@@ -98,15 +105,15 @@ class Canonical:
     def _batch(
         self, batch: pa.RecordBatch, encoded: Encoded, ids: pa.Array, labels: pa.Array, row: int
     ) -> pa.RecordBatch:
-        columns = [
-            ids,
-            labels,
-            pa.FixedSizeListArray.from_arrays(pa.array(encoded.matrix.ravel()), self._width),
+        columns = [ids, labels]
+        if encoded.matrix is not None:
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(encoded.matrix.ravel()), self._width))
+        columns += [
             pa.array(encoded.hashes, pa.string()),
             pa.array(np.arange(row, row + batch.num_rows)),
         ]
-        if encoded.images is not None:
-            columns.append(encoded.images)
+        if encoded.payload is not None:
+            columns.append(encoded.payload)
         if self.roles.trusted:
             columns.append(trusted(self.table, self.roles.trusted, batch.column(self.roles.trusted), row))
         columns.extend(batch.column(name) for name in self.roles.kept)

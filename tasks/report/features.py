@@ -25,7 +25,7 @@ def effects(view: RunView, saliency: Floats) -> Floats:
 
 def feature_name(view: RunView, place: int) -> str:
     """Return a feature's name, its number where it has none."""
-    names = view.dataset.feature_names if view.dataset else ()
+    names = view.feature_names
     return plain(names[place]) if place < len(names) else f"feature {place + 1}"
 
 

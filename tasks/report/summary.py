@@ -78,7 +78,7 @@ def _data(view: RunView) -> Summary | None:
     return {
         "rows": view.dataset.rows,
         "classes": _class_counts(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
-        "features": int(np.prod(view.dataset.feature_shape)),
+        "features": len(view.feature_names),
         "payload": view.dataset.payload,
     }
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import ValidationError
 
+from tasks.encode.names import read_names
 from tasks.records import Dataset, Record, Validation
 from tasks.report.scores import ScoreColumns, read_scores
 from tasks.storage import read_json
@@ -220,9 +221,19 @@ class RunView:
 
     @cached_property
     def spreads(self) -> Floats | None:
-        """Standard deviation of each feature, (features,), from a random part of the data."""
+        """Standard deviation of each feature that the models saw, (features,), from a part of the data spread over all of it."""
+        path, width = self.path("model/features.f32"), len(self.feature_names)
+        if path is not None and width:
+            rows = path.stat().st_size // (4 * width)
+            matrix = np.memmap(path, "<f4", "r", shape=(rows, width))
+            return np.asarray(matrix[:: -(-rows // SPREAD_SAMPLES)].astype(np.float64).std(axis=0))
         found = self.features(SPREAD_SAMPLES)
         return None if found is None else np.asarray(np.nanstd(found[1], axis=0))
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Name of each feature that the models saw."""
+        return () if self.dataset is None else read_names(self.folder, self.dataset)
 
     def _row_groups(self, column: str, at_most: int | None = None) -> list[tuple[pq.ParquetFile, int]]:
         """Return the row groups of the data set that have the column and rows, all or some evenly spread.

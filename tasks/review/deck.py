@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.encode.names import read_names
 from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.review.controls import Planted, plant_controls
@@ -73,7 +75,7 @@ class Item:
         return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deck:
     """The items of one run in order, and what is needed to show them.
 
@@ -101,6 +103,11 @@ class Deck:
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the data set."""
         return self.dataset.classes
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Name of each feature that the models saw."""
+        return read_names(self.run, self.dataset)
 
     def of(self, sample_id: str) -> Item | None:
         """Return the item of a sample, controls left out."""

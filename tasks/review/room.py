@@ -146,7 +146,7 @@ class Room:
     def features(self, item: Item) -> list[tuple[str, float, float]]:
         """Return the columns that move a row's influence most: name, derivative, share of the largest."""
         values = self._saliency.get(item.borrows)
-        names = self.deck.dataset.feature_names
+        names = self.deck.feature_names
         if self.deck.content == "image" or values is None or len(values) != len(names):
             return []
         top = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))[:5]

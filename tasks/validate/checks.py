@@ -165,16 +165,30 @@ def _row_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
                 f"label = {shown(label)} is not one of the classes" for label in values["label"]
             ],
         ),
+        *_content_checks(dataset, nonfinite),
+    ]
+
+
+def _content_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
+    """Return what the model needs of each row: its text, or features that are numbers."""
+    if dataset.payload == "text":
+        present = "expect_column_values_to_not_be_null"
+        return [make_check("text", present, {"column": "text"}, scope="rows", columns=("text",))]
+    count = len(dataset.feature_names)
+    says = f"each of the {count} features is finite"
+    if dataset.columns:
+        says = f"none of the {count} features is infinite, and they are not all missing"
+    return [
         make_check(
             "finite features",
             "expect_column_values_to_be_in_set",
             {"column": NONFINITE, "value_set": [0]},
             scope="rows",
             columns=(NONFINITE,),
-            says=f"each of the {len(dataset.feature_names)} features is finite",
+            says=says,
             fails="a feature is not finite",
             explain=_feature_words(dataset.feature_names, nonfinite),
-        ),
+        )
     ]
 
 

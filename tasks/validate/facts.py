@@ -32,7 +32,7 @@ _FEATURE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class NonFinite:
-    """The rows with a feature that is NaN, infinite or missing, in order of row.
+    """The rows with a feature that is infinite, missing where none may be, or missing as all of them are, in order of row.
 
     Attributes:
         rows: Row numbers  # (failing,) int64
@@ -155,7 +155,7 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
     if width:
         for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
             matrix = _matrix(batch.column("features"), width)
-            bad = ~np.isfinite(matrix)
+            bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
             if bad.any():
                 rows = np.flatnonzero(bad.any(axis=1))
                 first = bad[rows].argmax(axis=1).astype(np.int32)
@@ -170,6 +170,20 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
         )
     rows, feature, value, count = (np.concatenate(column) for column in zip(*found, strict=True))
     return NonFinite(rows, feature, value, count, by_feature)
+
+
+def _unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[np.bool_]:
+    """Return which features make their row unusable, as a mask of the same shape.
+
+    In a table a value is missing as a matter of course, and is filled in; a row in which all are missing says nothing, and an
+    infinite number is an accident anywhere. In an embedding or an image, so is NaN.
+    """
+    if not gaps_are_normal:
+        return ~np.isfinite(matrix)
+    missing = np.isnan(matrix)
+    missing &= missing.all(axis=1)[:, None]
+    missing |= np.isinf(matrix)
+    return missing
 
 
 def _matrix(features: pa.FixedSizeListArray, width: int) -> NDArray[np.float32]:

@@ -18,9 +18,9 @@ REQUIRED = ("sample_id", "label", "content_hash", "source_row")
 def required_columns(dataset: Dataset) -> list[str]:
     """Return the columns that a canonical data set has to have."""
     features = ["features"] if dataset.feature_names else []
-    image = ["image"] if dataset.payload == "image" else []
+    shown = [dataset.payload] if dataset.payload in ("image", "text") else []
     trusted = ["trusted"] if dataset.trusted else []
-    return list(dict.fromkeys([*REQUIRED, *features, *image, *trusted, *dataset.display_columns]))
+    return list(dict.fromkeys([*REQUIRED, *features, *shown, *trusted, *dataset.display_columns]))
 
 
 def require_layout(dataset: Dataset) -> None:

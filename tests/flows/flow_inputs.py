@@ -90,7 +90,9 @@ WRONG_INPUTS = {
     "no features": WrongInput(lambda f: parquet(f, x0=None, x1=None), ("pets.parquet",)),
     "a feature is missing": WrongInput(parquet, ("x7",), ("--features", "x0,x7")),
     "a feature is text": WrongInput(
-        lambda f: parquet(f, x1=["warm", "cold"] * 30), ("x1",), ("--features", "x0,x1")
+        lambda f: parquet(f, x1=[f"sentence {n}" for n in range(60)]),
+        ("x1", "--text"),
+        ("--features", "x0,x1"),
     ),
     "not finite beyond tolerance": WrongInput(lambda f: parquet(f, x1=_not_finite()), ("x1",)),
     "fewer samples in a class than folds": WrongInput(

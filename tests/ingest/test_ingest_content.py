@@ -29,7 +29,7 @@ def features(table) -> np.ndarray:
 LABEL = pa.array(["a", "b", "a"])
 
 
-def test_every_kind_of_number_is_a_feature(tmp_path):
+def test_every_kind_of_number_and_date_is_a_feature(tmp_path):
     dataset, table = ingested(
         tmp_path,
         {
@@ -44,9 +44,13 @@ def test_every_kind_of_number_is_a_feature(tmp_path):
             "label": LABEL,
         },
     )
-    assert dataset.feature_names == ("i", "u", "h", "d", "b", "f")
-    nan, inf = np.nan, np.inf
-    expected = [[1, 1, 0.5, 0.25, 1, inf], [2, 2, 1, nan, nan, nan], [nan, 3, 2, 1.5, 0, -1]]
+    assert dataset.feature_names == ("i", "u", "h", "d", "b", "f", "when")
+    nan, inf, day = np.nan, np.inf, 18_262
+    expected = [
+        [1, 1, 0.5, 0.25, 1, inf, day],
+        [2, 2, 1, nan, nan, nan, day],
+        [nan, 3, 2, 1.5, 0, -1, day],
+    ]
     np.testing.assert_array_equal(features(table), np.array(expected, np.float32))
     assert dataset.display_columns == ("i", "u", "h", "d", "b", "f", "text", "when")
     assert table["when"].to_pylist() == [dt.date(2020, 1, 1)] * 3

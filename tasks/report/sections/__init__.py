@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tasks.report.parts import Section
 from tasks.report.sections import (
+    columns,
     confusion,
     controls,
     convergence,
@@ -40,6 +41,7 @@ SECTIONS: tuple[Callable[[RunView, Summary], Section | None], ...] = (
     quality.build,
     fit.build,
     convergence.build,
+    columns.build,
     validation.build,
     timing.build,
     settings.build,

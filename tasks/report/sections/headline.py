@@ -46,9 +46,11 @@ def _lead(view: RunView, summary: Summary) -> str:
     if data and view.dataset:
         sides = plane_shape(view.dataset.feature_shape) or view.dataset.feature_shape
         shape = " × ".join(f"{side:,}" for side in sides)
-        content = {"image": f"images of {shape} pixels", "embedding": f"embeddings of {shape} numbers"}.get(
-            data["payload"], counted(data["features"], "feature")
-        )
+        content = {
+            "image": f"images of {shape} pixels",
+            "embedding": f"embeddings of {shape} numbers",
+            "text": "texts",
+        }.get(data["payload"], counted(data["features"], "feature"))
         size = f"{counted(data['rows'], 'sample')} of {counted(len(data['classes']), 'class', 'classes')}"
         what = f"The sweep of {plain(view.name)} read {size}, {content}"
     sentence = f"{what}{_how(view, audit)}."

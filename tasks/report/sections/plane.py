@@ -48,8 +48,11 @@ class Points:
 
 def build(view: RunView, _: Summary) -> Section | None:
     """Return the plane, for data sets with exactly two features."""
-    if view.scores is None or view.dataset is None or view.dataset.feature_shape != (2,):
+    data = view.dataset
+    if view.scores is None or data is None or data.feature_shape != (2,):
         return None
+    if any(column.kind != "number" for column in data.columns):
+        return None  # a category has no place on an axis
     points = _points(view)
     if points is None:
         return None

@@ -1,0 +1,71 @@
+"""The features of every sample, whatever the samples are: copied where they are numbers already, encoded where they are not."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.arrays import Array
+from tasks.encode.table import fit_table
+from tasks.encode.text import fit_text
+from tasks.errors import InputError
+from tasks.options import AuditOptions
+from tasks.records import Dataset
+
+# Bytes of one batch as float32: the memory of this step, about three times over.
+BATCH_BYTES = 16 * 2**20
+TEXTS = 1_024
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Features in batches.
+
+    Attributes:
+        names: Name of each feature.
+        batches: Starts over the features in the order of the data set, (b, d) float32 each.
+    """
+
+    names: tuple[str, ...]
+    batches: Callable[[], Iterator[Array]]
+
+
+def encoded(dataset: Dataset, options: AuditOptions) -> Encoded:
+    """Return the features of a validated data set.
+
+    Args:
+        dataset: Canonical data.
+        options: Name the seed of what is drawn.
+
+    Raises:
+        InputError: No column of a table tells two rows apart.
+    """
+    if dataset.payload == "text":
+        text = fit_text(lambda: text_batches(dataset), options.seed)
+        return Encoded(text.names, lambda: (text(batch) for batch in text_batches(dataset)))
+    if not dataset.columns:
+        return Encoded(dataset.feature_names, lambda: stored_batches(dataset))
+    table = fit_table(dataset.columns, lambda: stored_batches(dataset))
+    if not table.names:
+        raise InputError(
+            "no column tells two rows apart", where=dataset.uri, fix="name other columns with --features"
+        )
+    return Encoded(table.names, lambda: (table(batch) for batch in stored_batches(dataset)))
+
+
+def stored_batches(dataset: Dataset) -> Iterator[Array]:
+    """Yield the features as they are stored, (b, d) float32 each."""
+    width = len(dataset.feature_names)
+    rows = max(1, BATCH_BYTES // (4 * width))
+    with pq.ParquetFile(dataset.path) as file:
+        for batch in file.iter_batches(rows, columns=["features"]):
+            flat = batch.column("features").flatten().to_numpy(zero_copy_only=False)
+            yield np.ascontiguousarray(flat, dtype=np.float32).reshape(-1, width)
+
+
+def text_batches(dataset: Dataset) -> Iterator[list[str]]:
+    """Yield the texts."""
+    with pq.ParquetFile(dataset.path) as file:
+        for batch in file.iter_batches(TEXTS, columns=["text"]):
+            yield [text or "" for text in batch.column(0).to_pylist()]

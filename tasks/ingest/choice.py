@@ -1,0 +1,195 @@
+"""What the model sees of a row: what the user named, and what can be told from types and values alone."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from tasks.errors import InputError
+from tasks.ingest.columns import TableColumns, survey_default, survey_named
+from tasks.ingest.dates import is_date
+from tasks.ingest.kinds import is_embedding, is_image, is_numeric
+from tasks.ingest.table import SourceTable
+from tasks.records import Column, Payload, Source
+
+# A truth that nobody named must not become a feature of the very model that is to find the errors.
+TRUTH_NAME = "true_label"
+# These names say which row it is, not what is in it: ids, and the row numbers that pandas writes.
+_IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+)", re.IGNORECASE)
+# Columns that our own ingest made of the content.
+_DERIVED = ("content_hash",)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the model sees.
+
+    Attributes:
+        payload: What a sample is.
+        content: The columns that the model sees.
+        columns: What each column of a table is, in the order of `content`.
+        left_out: Why a column of a table is not learned from, by its name.
+    """
+
+    payload: Payload
+    content: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
+    """Return what the model sees of a row.
+
+    Args:
+        source: What the user named.
+        table: The source.
+        taken: Columns that have another role.
+
+    Raises:
+        InputError: Options exclude each other, a column cannot be what it was named as, or there is nothing to learn from.
+    """
+    schema = table.schema
+    options = {
+        "--features": source.features,
+        "--embedding": source.embedding,
+        "--image": source.image,
+        "--text": source.text,
+    }
+    chosen = [option for option, value in options.items() if value is not None]
+    if len(chosen) > 1:
+        raise InputError(
+            f"{' and '.join(chosen)} exclude each other", where=source.uri, fix="name one of them"
+        )
+    singles = tuple(name for name in (source.embedding, source.image, source.text) if name is not None)
+    for name in (source.features or ()) + singles:
+        check_exists(chosen[0].removeprefix("--"), name, schema, source.uri)
+        if name in taken:
+            raise InputError(
+                f"column '{name}' is the label, id, trusted or truth column and cannot be {chosen[0]} too",
+                where=source.uri,
+                fix="leave it out",
+            )
+    if source.features is not None:
+        return _named_features(source, table)
+    if source.embedding is not None:
+        _check_embedding(source.uri, source.embedding, schema.field(source.embedding).type)
+        return Choice("embedding", singles)
+    if source.image is not None:
+        _check_image(source.uri, source.image, schema.field(source.image).type)
+        return Choice("image", singles)
+    if source.text is not None:
+        _check_text(source.uri, source.text, schema.field(source.text).type)
+        return Choice("text", singles)
+    return _default(source.uri, table, taken)
+
+
+def check_exists(role: str, name: str, schema: pa.Schema, uri: str) -> None:
+    """Raise InputError when there is no such column, with the name that was probably meant."""
+    if name in schema.names:
+        return
+    what = (
+        f"no {role} column '{name}'" if role in {"label", "id", "trusted", "truth"} else f"no column '{name}'"
+    )
+    lower = {other.lower().strip(): other for other in schema.names}
+    close = difflib.get_close_matches(name.lower().strip(), lower, n=1)
+    meant = f"did you mean '{lower[close[0]]}'? " if close else ""
+    option = "" if role == "label" and name != "label" else f" with --{role}"
+    raise InputError(f"{what}; it has {listed(schema.names)}", where=uri, fix=f"{meant}name another{option}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name some columns: a person needs a few to recognise the file, not a thousand."""
+    shown = ", ".join(f"'{name}'" for name in names[:12])
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
+
+
+def _named_features(source: Source, table: SourceTable) -> Choice:
+    features = tuple(dict.fromkeys(source.features or ()))
+    if not features:
+        raise InputError(
+            "--features names no column", where=source.uri, fix="name one or more, separated by commas"
+        )
+    for name in features:
+        kind = table.schema.field(name).type
+        if pa.types.is_null(kind):
+            raise InputError(
+                f"column '{name}' has no value at all", where=source.uri, fix="leave it out of --features"
+            )
+        if not is_numeric(kind) and not pa.types.is_string(kind) and not is_date(kind):
+            hint = "--embedding" if is_embedding(kind) else "--image" if is_image(kind) else "other columns"
+            raise InputError(
+                f"column '{name}' holds {kind}, not numbers", where=source.uri, fix=f"use {hint}"
+            )
+    return Choice("tabular", features, survey_named(table, features).used)
+
+
+def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
+    hidden = {*taken, TRUTH_NAME, *_DERIVED}
+    free = [field for field in table.schema if field.name not in hidden]
+    images = [field.name for field in free if is_image(field.type)]
+    vectors = [field.name for field in free if is_embedding(field.type)]
+    if images and vectors == ["features"]:
+        vectors = []  # pixels that an earlier ingest derived from the images
+    names = [f.name for f in free if not _IDENTIFIES.fullmatch(f.name) and f.name not in [*images, *vectors]]
+    numbers = any(is_numeric(table.schema.field(name).type) for name in names)
+    found = images + vectors
+    if len(found) == 1 and not numbers:
+        return Choice("image" if images else "embedding", (found[0],))
+    if found and not numbers:
+        named = ", ".join(
+            [f"--image {name}" for name in images] + [f"--embedding {name}" for name in vectors]
+        )
+        raise InputError(
+            "several columns could be what the model sees", where=uri, fix=f"choose one: {named}"
+        )
+    survey = survey_default(table, names)
+    if len(survey.prose) == 1 and not numbers:
+        return Choice("text", survey.prose)
+    if not survey.used:
+        raise _nothing(uri, [field.name for field in free], survey)
+    return Choice("tabular", tuple(column.name for column in survey.used), survey.used, survey.left_out)
+
+
+def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:
+    """Return the error for a source without anything that a table is learned from."""
+    if not free:
+        return InputError(
+            "no column to learn from beside the label",
+            where=uri,
+            fix="add columns, an embedding, an image or a text",
+        )
+    prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
+    text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"
+    return InputError(
+        f"no numeric column and no column of categories or dates to learn from, only {listed(free)}",
+        where=uri,
+        fix=f"{text}, or a column with --embedding or --image",
+    )
+
+
+def _check_embedding(uri: str, name: str, kind: pa.DataType) -> None:
+    if not is_embedding(kind):
+        raise InputError(
+            f"column '{name}' holds {kind}, not lists of numbers",
+            where=uri,
+            fix="--embedding takes a column of lists, as Parquet or JSON Lines can hold it",
+        )
+
+
+def _check_image(uri: str, name: str, kind: pa.DataType) -> None:
+    paths = pa.types.is_string(kind) or (pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)
+    if not is_image(kind) and not paths:
+        raise InputError(
+            f"column '{name}' holds {kind}, not images",
+            where=uri,
+            fix="--image takes a column of PNG or JPEG bytes, of paths, or of structs with 'bytes'",
+        )
+
+
+def _check_text(uri: str, name: str, kind: pa.DataType) -> None:
+    if not pa.types.is_string(kind):
+        raise InputError(
+            f"column '{name}' holds {kind}, not text", where=uri, fix="--text takes a column of text"
+        )

@@ -1,0 +1,34 @@
+"""What the type of a column says about its values."""
+
+import pyarrow as pa
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether every value of the type is a number (true and false count as 1 and 0)."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
+    )
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether the type is any kind of list."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def is_embedding(kind: pa.DataType) -> bool:
+    """Return whether the type is a list of numbers."""
+    return is_list(kind) and is_numeric(kind.value_type) and not pa.types.is_boolean(kind.value_type)
+
+
+def is_image(kind: pa.DataType) -> bool:
+    """Return whether the type holds the bytes of a file, alone or in a struct (as Hugging Face does)."""
+    if pa.types.is_struct(kind):
+        position = kind.get_field_index("bytes")
+        return bool(position >= 0 and pa.types.is_binary(kind.field(position).type))
+    return bool(pa.types.is_binary(kind))
+
+
+def is_displayable(kind: pa.DataType) -> bool:
+    """Return whether a value fits into a cell for a person to read."""
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind))

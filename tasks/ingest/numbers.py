@@ -1,0 +1,32 @@
+"""Numbers, of any type that holds them."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+def as_float32(column: pa.Array) -> NDArray[np.float32]:
+    """Return a numeric column as float32 of shape (rows,), NaN where missing."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
+    if pa.types.is_decimal(kind) or pa.types.is_string(kind):
+        column = column.cast(pa.float64())
+    numbers = pc.fill_null(column.cast(pa.float32(), safe=False), np.float32("nan"))
+    values: NDArray[np.float32] = numbers.to_numpy(zero_copy_only=False)
+    return values
+
+
+def first_not_number(column: pa.Array) -> int | None:
+    """Return the place of the first value of a column of text that is no number, None where all are."""
+    try:
+        as_float32(column)
+    except pa.ArrowInvalid:
+        if len(column) == 1:
+            return 0
+        middle = len(column) // 2
+        first = first_not_number(column.slice(0, middle))
+        return first if first is not None else middle + (first_not_number(column.slice(middle)) or 0)
+    return None

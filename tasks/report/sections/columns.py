@@ -1,0 +1,42 @@
+"""What a table was learned from, and what was left out and why."""
+
+from tasks.records import Column
+from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.report.summary import Summary
+from tasks.report.text import counted, plain
+from tasks.report.view import RunView
+
+# A person looks for one column; beyond this many, the record in steps/ingest.json has them all.
+SHOWN = 60
+_WHAT = {"number": "number", "boolean": "true or false", "date": "date"}
+
+
+def build(view: RunView, _: Summary) -> Section | None:
+    """Return the columns of a table, where something was decided about them; numbers alone need no word."""
+    data = view.dataset
+    if data is None or not (data.left_out or any(column.kind != "number" for column in data.columns)):
+        return None
+    what = Text(
+        f"The models see {counted(len(view.feature_names), 'number')} for each sample, made of these columns without a look at "
+        "any label: a missing value becomes the column's median and a note that it is missing, a category one number for each "
+        "of its values, a date its day, season, weekday and hour."
+    )
+    tables: list[Part] = [
+        Table(
+            "Learned from",
+            ["Column", "What it is"],
+            [[Cell(plain(column.name)), Cell(_kind(column))] for column in data.columns[:SHOWN]],
+        )
+    ]
+    if data.left_out:
+        rows = [[Cell(plain(name)), Cell(plain(why))] for name, why in list(data.left_out.items())[:SHOWN]]
+        tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
+    return Section("columns", "What the columns are", [what, Columns(tables)], "Columns")
+
+
+def _kind(column: Column) -> str:
+    if column.kind != "category":
+        return _WHAT[column.kind]
+    shown = ", ".join(plain(value, 24) for value in column.categories[:6])
+    more = f" and {len(column.categories) - 6} more" if len(column.categories) > 6 else ""
+    return f"category: {shown}{more}"
