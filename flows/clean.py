@@ -80,6 +80,10 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
         return Failed(message=str(error), data=error)
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
+    if parameters.wait_for_review and cleaned.queued:
+        from flows.relabel import wait_for_review  # noqa: PLC0415 (only where somebody is asked)
+
+        return wait_for_review(cleaned.folder, cleaned.queued, parameters.review_timeout, cleaned)
     return cleaned
 
 

@@ -96,6 +96,13 @@ class CleanParameters(AuditOptions):
     max_noise: float | None = Field(
         None, ge=0, le=1, description="fail (exit code 4) where the estimated share of wrong labels is larger"
     )
+    wait_for_review: bool = Field(
+        default=False,
+        description="pause when the queue is written, until somebody answers in the Prefect UI; needs a Prefect server",
+    )
+    review_timeout: float = Field(
+        7 * 24 * 3600, gt=0, description="seconds that the review may take while the run is paused"
+    )
     resume: Column = Field(
         None,
         description="id of an unfinished run in the results folder, to go on with instead of starting anew",

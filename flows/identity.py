@@ -21,7 +21,19 @@ REQUEST = "request.json"
 FAILURE = "failure.json"
 
 # Parameters that decide where, when or whether a run works, and not what it finds.
-NOT_ASKED_FOR = frozenset({"resume", "force", "max_noise", "wait", "gpu_deployment", "gpu_timeout", "out"})
+NOT_ASKED_FOR = frozenset(
+    {
+        "resume",
+        "force",
+        "max_noise",
+        "wait",
+        "wait_for_review",
+        "review_timeout",
+        "gpu_deployment",
+        "gpu_timeout",
+        "out",
+    }
+)
 
 # A run that fails at the same place again and again is not gone on with for ever: then a new one starts.
 MOST_FAILURES = 3

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows.config import CleanParameters
 from flows.console import Quiet
 from flows.run import new_run_id
-from tasks.errors import LabelsweepError
+from tasks.errors import InputError, LabelsweepError
 from tasks.storage import discard_run, open_run
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
-    with _prefect() as wait_for_server:
+    with _prefect(asks=parameters.wait_for_review) as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
@@ -72,8 +72,12 @@ def _look_ahead(parameters: CleanParameters) -> None:
 
 
 @contextmanager
-def _prefect() -> Iterator[Callable[[], None]]:
-    """Prepare Prefect; yield a function that returns when its server answers."""
+def _prefect(*, asks: bool) -> Iterator[Callable[[], None]]:
+    """Prepare Prefect; yield a function that returns when its server answers.
+
+    Args:
+        asks: Whether the run will ask somebody, for which it takes a server that others reach.
+    """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
@@ -91,6 +95,12 @@ def _prefect() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
 
+    if asks:
+        raise InputError(
+            "nobody could answer: this run has a Prefect server of its own, without a UI",
+            where="--wait-for-review",
+            fix="start `prefect server start`, and set PREFECT_API_URL to it",
+        )
     from flows.server import TemporaryServer  # noqa: PLC0415
 
     server = TemporaryServer(settings.home)

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -93,6 +94,7 @@ def review(
     open_browser: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
 ) -> None:
     """Serve the review page for the queue of a run, on this machine alone unless told otherwise."""
+    from flows.reviewed import announce_reviewed  # noqa: PLC0415
     from tasks.review.deck import find_run  # noqa: PLC0415
     from tasks.review.desk import ReviewOptions  # noqa: PLC0415
     from tasks.review.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
@@ -108,7 +110,15 @@ def review(
     )
     guard = guard_for(host, token)
     opened = listen(host, port)
-    app = create_app(folder, out, options=options, reviewer=reviewer, control_share=controls, guard=guard)
+    app = create_app(
+        folder,
+        out,
+        options=options,
+        reviewer=reviewer,
+        control_share=controls,
+        guard=guard,
+        when_finished=partial(announce_reviewed, folder),
+    )
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 (compared)
     address = f"http://{shown}:{opened.getsockname()[1]}/" + (f"?token={token}" if token else "")
 

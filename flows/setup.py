@@ -28,7 +28,7 @@ POOLS = {
     "cpu": "Cleaning runs: ingest, validation, queue, report",
     "gpu": "Training and attribution: one run per GPU",
 }
-DEPLOYMENTS = ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu")
+DEPLOYMENTS = ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu", "apply-review/on-demand")
 
 # A new database is migrated first, which takes 9 s on two idle cores and several times that beside other work.
 HEALTHY_SECONDS = 120.0

@@ -7,7 +7,7 @@ answers stand.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -75,7 +75,11 @@ class Answer:
 
 
 class Desk:
-    """One deck, one log, any number of reviewers; safe to call from several threads."""
+    """One deck, one log, any number of reviewers; safe to call from several threads.
+
+    Attributes:
+        when_finished: Called by whoever's decision leaves nothing open, for anybody.
+    """
 
     def __init__(self, deck: Deck, log: DecisionLog, options: ReviewOptions | None = None) -> None:
         self.deck = deck
@@ -84,6 +88,7 @@ class Desk:
         self.ledger = Ledger(log.since(0))
         self.board = Board(deck.items, self.ledger, self.options.second_opinion)
         self.lock = threading.RLock()
+        self.when_finished: Callable[[], None] | None = None
         self._open: dict[str, tuple[int, float]] = {}
         self._standing: Standing | None = None
         self._counted = -1
@@ -152,10 +157,15 @@ class Desk:
             )
         with self.lock:
             self.refresh()
+            before = self.board.is_finished()
             rows = self.log.append(
                 [self._draft(item, answer, reviewer) for item in items], action=answer.action
             )
             self.refresh()
+            done = self.board.is_finished() and not before
+        if done and self.when_finished is not None:
+            # Whoever is told may take a second; the reviewer does not wait for that.
+            threading.Thread(target=self.when_finished, name="finished").start()
         return rows
 
     def _draft(self, item: Item, answer: Answer, reviewer: str) -> Decision:

@@ -29,6 +29,7 @@ def create_app(
     reviewer: str | None = None,
     control_share: float = CONTROL_SHARE,
     guard: Guard | None = None,
+    when_finished: Callable[[], None] | None = None,
 ) -> FastAPI:
     """Make the review page of one run.
 
@@ -39,6 +40,7 @@ def create_app(
         reviewer: Name of whoever reviews; None asks each browser for one.
         control_share: Share of planted controls; 0 plants none.
         guard: Who may reach the page; this machine alone if None.
+        when_finished: Called when a decision leaves nothing open in the queue.
 
     Raises:
         InputError: The folder is not that of a run, or the log cannot be used.
@@ -47,6 +49,7 @@ def create_app(
     app.state.room = Room(
         load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
     )
+    app.state.room.desk.when_finished = when_finished
     app.middleware("http")(guard or Guard())
     app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
     app.include_router(pages.router)

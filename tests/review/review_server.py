@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -52,11 +53,16 @@ def served(run: Path, out: Path, **options: Any) -> Iterator[Served]:
 class Process:
     """The real server process, started as a user would."""
 
-    def __init__(self, out: Path, *arguments: str) -> None:
+    def __init__(self, out: Path, *arguments: str, **variables: str) -> None:
         code = "import sys; from flows.cli import run; sys.exit(run(sys.argv[1:]))"
         command = [sys.executable, "-W", "ignore", "-c", code, "review", "--out", str(out), *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | variables,
         )
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().strip()

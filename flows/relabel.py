@@ -1,0 +1,199 @@
+"""The second half of the loop: decisions become a new version of the data set, and the gain a number.
+
+Requires: a finished run with decisions on its queue. It runs in process, on a worker (`apply-review/on-demand`), by the event
+that the review page sends when the queue is finished, or out of the sweep itself, which waits for the review when asked to.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+from prefect import State, flow, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed, Running
+from pydantic import BaseModel, Field
+
+from flows.artifacts import MAX_ROWS, escape
+from tasks.apply.carry import carry_out
+from tasks.apply.correct import Applied, plan_for
+from tasks.apply.gain import Gain
+from tasks.apply.plan import Plan
+from tasks.apply.words import gain_text, plan_text
+from tasks.errors import LabelsweepError
+from tasks.records import Record
+from tasks.review.deck import find_run
+from tasks.review.ledger import Rule
+
+# A person answers when they have time, and the flow only sleeps meanwhile: it asks this often whether they have.
+_ASK_EVERY_S = 5
+
+
+class ApplyParameters(BaseModel):
+    """Which decisions to apply, and how.
+
+    >>> ApplyParameters(run="cats-20260101").title
+    'cats-20260101'
+    """
+
+    run: str | None = Field(
+        None, description="id of a run in the results folder (default: the newest finished one)"
+    )
+    out: Path = Field(Path("data"), description="folder of the results")
+    conflicts: Rule = Field(
+        "majority", description="what counts where reviewers differ; the rest is left out"
+    )
+    gain: bool = Field(default=True, description="refit and measure what the corrections are worth")
+
+    @property
+    def title(self) -> str:
+        """Name of the flow run."""
+        return self.run or f"newest run, {datetime.now(UTC):%Y-%m-%d}"
+
+
+class Relabeled(Record):
+    """What was applied; no folder where no decision changes a label."""
+
+    run: str
+    folder: Path | None
+    is_new: bool
+    changes: int
+    left_out: int
+    gain: Gain | None
+
+    def headline(self) -> str:
+        """Say it in one line."""
+        if self.folder is None:
+            return "nothing to apply: no decision changes a label"
+        known = "" if self.is_new else ", as before"
+        gained = f", accuracy {100 * self.gain.accuracy.gain:+.1f} points" if self.gain else ""
+        return f"{self.changes:,} changes in {self.folder.name}{known}{gained}"
+
+
+@flow(name="apply-review", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")
+def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
+    """Write a new version of the data set from the decisions of the review, refit, and measure the gain.
+
+    Nothing is changed in place, and the same decisions again find their version as it is.
+    """
+    try:
+        folder = find_run(parameters.out, parameters.run)
+        plan = plan_changes(folder, parameters.out, parameters.conflicts)
+        applied, gain = write_and_measure(folder, parameters.out, plan, measure=parameters.gain)
+    except LabelsweepError as error:
+        return Failed(message=str(error), data=error)
+    _publish(folder.name, plan, applied, gain)
+    done = Relabeled(
+        run=folder.name,
+        folder=applied.folder,
+        is_new=applied.is_new,
+        changes=len(plan.changes),
+        left_out=len(plan.left_out),
+        gain=gain,
+    )
+    return Completed(message=done.headline(), data=done)
+
+
+@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
+def plan_changes(run: Path, out: Path, rule: Rule) -> Plan:
+    """Work out what the decisions change."""
+    return plan_for(run, out, rule)
+
+
+@task(name="apply", cache_policy=NO_CACHE, persist_result=False)
+def write_and_measure(run: Path, out: Path, plan: Plan, *, measure: bool) -> tuple[Applied, Gain | None]:
+    """Write the corrected version and measure what it is worth."""
+    return carry_out(run, out, plan, measure=measure)
+
+
+def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:
+    """Show in the Prefect UI what was applied."""
+    parts = [plan_text(plan), applied.sentence().strip(), gain_text(gain) if gain else ""]
+    blocks = "\n\n".join(f"~~~text\n{part.replace('~~~', '~ ~')}\n~~~" for part in parts if part)
+    create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key="apply-review-summary")
+    changes = [
+        {
+            "sample_id": one.sample_id,
+            "change": one.kind,
+            "old_label": one.old_label,
+            "new_label": one.new_label or "",
+            "reviewers": ", ".join(one.reviewers),
+        }
+        for one in plan.changes[:MAX_ROWS]
+    ]
+    create_table_artifact(
+        table=changes,
+        key="apply-review-changes",
+        description=f"Changes by the review of {escape(run)}, at most {MAX_ROWS:,} of them",
+    )
+
+
+class ReviewAnswer(RunInput):
+    """The form that a paused sweep shows in the Prefect UI."""
+
+    action: Literal["apply now", "apply later", "reject"] = Field(
+        "apply now",
+        description="apply now: a new version from the decisions so far; apply later: end, and leave them for "
+        "`labelsweep apply`; reject: end as rejected, nothing is applied",
+    )
+    conflicts: Rule = Field(
+        "majority", description="what counts where reviewers differ; the rest is left out"
+    )
+    comment: str = Field("", description="why, for whoever reads this run later")
+
+
+_INVITATION = """\
+**{queued:,} samples wait for a look.** Serve them with
+
+    labelsweep review {run} --out {out}
+
+and answer here when the review is done. Nothing is changed in place.
+"""
+
+
+def _go_on() -> None:
+    """Let a flow run whose pause ran out end as it wants: Prefect would have it fail."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(str(flow_run.id)), Running(), force=True)
+
+
+def wait_for_review(run: Path, queued: int, seconds: float, result: object) -> State[object]:
+    """Pause the running flow until somebody answers the form; act on the answer.
+
+    Args:
+        run: The finished run folder.
+        queued: Length of its queue.
+        seconds: How long to wait.
+        result: What the flow returns, whatever the answer.
+
+    Returns:
+        The state in which the flow ends.
+    """
+    out = run.parents[1]
+    form = ReviewAnswer.with_initial_data(
+        description=_INVITATION.format(queued=queued, run=run.name, out=out.absolute())
+    )
+    try:
+        answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)
+    except FlowPauseTimeout:
+        _go_on()
+        message = f"nobody answered; labelsweep apply {run.name} applies the decisions"
+        return Completed(name="ReviewPending", message=message, data=result)
+    said = f" ({answer.comment})" if answer.comment else ""
+    if answer.action == "reject":
+        message = f"the review was rejected, nothing was applied{said}"
+        return Completed(name="Rejected", message=message, data=result)
+    if answer.action == "apply later":
+        message = f"labelsweep apply {run.name} applies the decisions{said}"
+        return Completed(name="ApplyLater", message=message, data=result)
+    parameters = ApplyParameters(run=run.name, out=out, conflicts=answer.conflicts)
+    applied = apply_review(parameters, return_state=True)
+    if not applied.is_completed():
+        return Failed(message=f"the decisions were not applied: {applied.message}")
+    return Completed(name="Applied", message=f"{applied.message}{said}", data=result)
