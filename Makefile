@@ -36,7 +36,7 @@ serve: export PREFECT_WORKER_QUERY_SECONDS ?= 1
 serve: export PREFECT_FLOWS_HEARTBEAT_FREQUENCY ?= 30
 
 serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu worker; Ctrl-C stops everything
-	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start --no-colour
+	@PATH="$(abspath $(BIN)):$$PATH" exec $(BIN)/honcho start --no-colour
 
 nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
 	$(BIN)/prefect deployment run clean-labels/nightly --watch
@@ -90,7 +90,9 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(PIP) --editable '.[bench]'
 	@touch $@
 
-# The report is looked at in a real browser; where none can be installed, those tests say that they were skipped.
+# The report is looked at in a real browser, and the stack runs on a real Postgres; where they cannot be installed, the tests of
+# the page say that they were skipped, and the stack's run on SQLite.
 system:
-	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; fi
+	@missing="$$(command -v chromium >/dev/null || echo chromium) $$(ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql)"; \
+	if [ "$$missing" != " " ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; fi

@@ -1,8 +1,9 @@
 """Kill real runs at random moments and count what was lost.
 
-A trial starts `labelsweep clean` on a small data set, ends its whole process group with SIGKILL at a moment drawn evenly from
-the length of an undisturbed run, looks at what the killed run left, and then repeats the very same command until it is
-through (the first repetition of every other trial is killed again). Lost is: a file under its final name that is not whole, a
+A trial starts `labelsweep clean` on a small data set and ends its whole process group with SIGKILL at a random moment: after a
+number of finished steps that is drawn evenly, and a part of a second that is drawn evenly. (Moments drawn from the length of a run
+would mostly hit its start-up.) It looks at what the killed run left, and then repeats the very same command until it is through
+(the first repetition of every other trial is killed again). Lost is: a file under its final name that is not whole, a
 command that does not come through, scores or a queue that differ in a byte from the undisturbed run's, a second run folder
 beside the one that was to be gone on with.
 """
@@ -13,13 +14,15 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +56,7 @@ class Bench:
         folder: Working folder.
         source: The data set.
         seconds: How long an undisturbed run takes.
+        steps: How many steps it has.
         reference: Bytes of the files that are compared.
         environment: Variables of every process.
     """
@@ -60,6 +64,7 @@ class Bench:
     folder: Path
     source: Path
     seconds: float
+    steps: int
     reference: dict[str, bytes]
     environment: dict[str, str]
 
@@ -71,28 +76,66 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the moments")
     parser.add_argument("--rows", type=int, default=1_500, metavar="N", help="rows of the data set")
     options = parser.parse_args(list(arguments))
-    with tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as folder:
-        bench = prepare(Path(folder), options.rows)
+    with (
+        tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as folder,
+        prefect_server(Path(folder)) as variables,
+    ):
+        bench = prepare(Path(folder), options.rows, variables)
         counted = campaign(bench, options.kills, random.Random(options.seed))  # noqa: S311 (no secret)
     sys.stdout.write(table(counted, bench.seconds, options.rows))
     sys.exit(1 if counted.lost else 0)
 
 
-def prepare(folder: Path, rows: int) -> Bench:
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a Prefect server for all runs, which saves each its own; yield the environment that names it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    variables = {
+        **os.environ,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    variables |= {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+        try:
+            for _ in range(240):
+                with suppress(OSError):
+                    urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310 (our own address)
+                    break
+                time.sleep(0.5)
+            yield {**variables, "PREFECT_API_URL": url}
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def prepare(folder: Path, rows: int, variables: dict[str, str]) -> Bench:
     """Make the data set and run on it undisturbed."""
     source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
-    variables = {**os.environ, "PREFECT_HOME": str(folder / "prefect")}
-    bench = Bench(folder, source, 0.0, {}, variables)
-    start(bench, folder / "warm").wait(timeout=600)  # the database is made once
+    out = folder / "reference"
     began = time.monotonic()
-    code = start(bench, folder / "reference").wait(timeout=600)
+    code = start(Bench(folder, source, 0.0, 0, {}, variables), out).wait(timeout=600)
     seconds = time.monotonic() - began
     if code:
         raise SystemExit(f"the undisturbed run ended with exit code {code}")
-    latest = folder / "reference" / "runs" / "latest"
-    return Bench(
-        folder, source, seconds, {name: (latest / name).read_bytes() for name in COMPARED}, variables
-    )
+    latest = out / "runs" / "latest"
+    reference = {name: (latest / name).read_bytes() for name in COMPARED}
+    return Bench(folder, source, seconds, finished_steps(out), reference, variables)
 
 
 def start(bench: Bench, out: Path) -> "subprocess.Popen[bytes]":
@@ -114,9 +157,9 @@ def campaign(bench: Bench, kills: int, generator: random.Random) -> Counted:
     trial = 0
     while counted.kills < kills:
         out = bench.folder / f"trial-{trial}"
-        moments = [generator.uniform(0.0, bench.seconds) for _ in range(1 + trial % 2)]
-        for moment in moments[: kills - counted.kills]:
-            kill_once(bench, out, moment, counted)
+        moments = [(generator.randrange(bench.steps), generator.random()) for _ in range(1 + trial % 2)]
+        for steps, part in moments[: kills - counted.kills]:
+            kill_once(bench, out, steps, part, counted)
         come_through(bench, out, counted)
         shutil.rmtree(out, ignore_errors=True)
         trial += 1
@@ -125,21 +168,32 @@ def campaign(bench: Bench, kills: int, generator: random.Random) -> Counted:
     return counted
 
 
-def kill_once(bench: Bench, out: Path, moment: float, counted: Counted) -> None:
-    """Start a run, kill it at `moment` seconds, and look at what it left."""
+def kill_once(bench: Bench, out: Path, steps: int, part: float, counted: Counted) -> None:
+    """Start a run, kill it after `steps` finished steps and `part` of a second, and look at what it left.
+
+    Before the first step the part is one of the start-up, which is the longest stretch of a run.
+    """
     process = start(bench, out)
-    try:
-        process.wait(timeout=moment)
-    except subprocess.TimeoutExpired:
-        counted.kills += 1
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for path in broken_files(out):
-            counted.lost[f"broken file: {path.name}"] += 1
-        counted.kept_steps[len(list(out.glob("runs/[!l.]*/steps/*.json")))] += 1
-    else:
+    before = finished_steps(out)
+    while process.poll() is None and finished_steps(out) < max(steps, before):
+        time.sleep(0.01)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=part * (bench.seconds / 2 if steps <= before else 1.0))
+    if process.poll() is not None:
         counted.too_late += 1
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    counted.kills += 1
+    counted.kept_steps[finished_steps(out)] += 1
+    for path in broken_files(out):
+        counted.lost[f"broken file: {path.name}"] += 1
+
+
+def finished_steps(out: Path) -> int:
+    """Return how many steps the runs under `out` have finished."""
+    return sum(1 for path in out.glob("runs/*/steps/*.json") if "latest" not in path.parts)
 
 
 def broken_files(out: Path) -> list[Path]:
@@ -195,8 +249,8 @@ def table(counted: Counted, seconds: float, rows: int) -> str:
     kept = "\n".join(f"| {steps} | {count} |" for steps, count in sorted(counted.kept_steps.items()))
     return (
         f"{counted.kills} runs of `labelsweep clean` on {rows:,} rows killed (SIGKILL to the whole process group), each at a\n"
-        f"random moment of the {seconds:.1f} s that an undisturbed run took; {counted.too_late} more were through before "
-        "their moment came.\n\n"
+        f"random moment (an undisturbed run took {seconds:.1f} s); {counted.too_late} more were through before their moment "
+        "came.\n\n"
         f"| lost | count |\n|---|---|\n{lost}\n\n"
         f"| steps that were finished when the run was killed | runs |\n|---|---|\n{kept}\n\n{os.cpu_count()} cores; {packages}\n"
     )

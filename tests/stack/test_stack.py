@@ -1,0 +1,168 @@
+"""The whole stack, by `make serve`: deployments, two workers, faults, and an end that leaves nothing behind.
+
+The tests go in their order: the first loses a run on purpose, which the last but one finds marked as crashed; the last presses
+Ctrl-C.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from local_stack import Stack
+from prefect.states import Cancelling
+
+SMALL = {"rounds": 1, "feature_map": "raw", "folds": 3}
+
+
+def runs_in(out: Path) -> list[Path]:
+    return [path for path in (out / "runs").glob("*-*") if path.is_dir()]
+
+
+@pytest.fixture(scope="module")
+def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float]:
+    """Kill a run together with everything that would say so; return its id and when."""
+    out = tmp_path_factory.mktemp("lost")
+    command = [sys.executable, "-m", "flows.cli", "clean", str(blobs), "--out", str(out), "--quiet"]
+    process = subprocess.Popen(command, env=stack.environment(), start_new_session=True)
+    stack.wait(lambda: list(out.glob("runs/*/steps/ingest.json")), 120)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    _, found = stack.post("/flow_runs/filter", {"flows": {"name": {"any_": ["clean-labels"]}}})
+    (run,) = [one["id"] for one in found if one["name"].startswith("blobs ")]
+    assert stack.state(run) == "RUNNING"
+    return run, time.monotonic()
+
+
+def test_stack_keeps_its_database_where_the_environment_says(stack: Stack, lost):
+    database = stack.folder / "home" / "prefect.db"
+    assert database.exists() == ("PREFECT_SERVER_DATABASE_CONNECTION_URL" not in stack.variables)
+
+
+def test_deployments_are_on_their_pools_with_schedule_and_limit(stack: Stack):
+    with stack.client() as client:
+        found = {
+            name: client.read_deployment_by_name(name)
+            for name in ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu")
+        }
+    assert {name: one.work_pool_name for name, one in found.items()} == {
+        "clean-labels/nightly": "cpu",
+        "clean-labels/on-demand": "cpu",
+        "fit/gpu": "gpu",
+    }
+    nightly = found["clean-labels/nightly"]
+    (schedule,) = nightly.schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 2 * * *", "Europe/Berlin")
+    assert nightly.global_concurrency_limit.limit == 1
+    assert nightly.concurrency_options.collision_strategy == "ENQUEUE"
+    assert found["fit/gpu"].tags == ["gpu"]
+    assert not nightly.pull_steps
+    assert nightly.parameters["parameters"]["out"] == str(stack.folder / "out")
+
+
+def test_schedule_creates_runs(stack: Stack):
+    with stack.client() as client:
+        nightly = client.read_deployment_by_name("clean-labels/nightly")
+
+    def scheduled():
+        body = {
+            "deployments": {"id": {"any_": [str(nightly.id)]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        }
+        return stack.post("/flow_runs/filter", body)[1]
+
+    assert stack.wait(scheduled, 60)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("folds", 1), ("tolerance", 2), ("lable", "x"), ("solver", "magic")]
+)
+def test_server_refuses_wrong_parameters(stack: Stack, field, value):
+    with stack.client() as client:
+        deployment = client.read_deployment_by_name("clean-labels/on-demand")
+    body = {"parameters": {"parameters": {"source": "sample:digits", field: value}}}
+    status, answer = stack.post(f"/deployments/{deployment.id}/create_flow_run", body)
+    assert status == 409
+    assert field in str(answer) or str(value) in str(answer)
+
+
+@pytest.fixture(scope="module")
+def sent(stack: Stack, blobs: Path, tmp_path_factory):
+    """Sweep with the fit on the gpu worker; return the run, its child and the run folder."""
+    out = tmp_path_factory.mktemp("sent")
+    run = stack.submit(
+        "clean-labels/on-demand",
+        source=str(blobs),
+        out=str(out),
+        gpu_deployment="fit/gpu",
+        gpu_timeout=120,
+        **SMALL,
+    )
+    ended = stack.ended(run.id)
+    assert ended.state.is_completed(), ended.state.message
+    (folder,) = runs_in(out)
+    return ended, stack.child(run.id), folder
+
+
+def test_fit_ran_on_the_gpu_worker_and_the_rest_on_the_cpu_worker(stack: Stack, sent):
+    parent, child, folder = sent
+    assert child.state.is_completed()
+    assert (parent.work_pool_name, child.work_pool_name) == ("cpu", "gpu")
+    assert "gpu" in child.tags
+    lines = stack.log.splitlines()
+    for run, worker in ((parent, "cpu.1"), (child, "gpu.1")):
+        where = {line.split()[1] for line in lines if str(run.id) in line}
+        assert where == {worker}
+    assert (folder / "manifest.json").exists()
+
+
+def test_killed_run_is_crashed_and_the_next_one_goes_on_to_the_same_bytes(
+    stack: Stack, blobs: Path, sent, tmp_path
+):
+    parameters = {"source": str(blobs), "out": str(tmp_path), **SMALL}
+    run = stack.submit("clean-labels/on-demand", **parameters, gpu_deployment=None)
+    stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
+    os.kill(stack.process_of(run.id), signal.SIGKILL)
+    assert stack.ended(run.id, 30).state.is_crashed()
+    (folder,) = runs_in(tmp_path)
+    record = (folder / "steps" / "ingest.json").read_bytes()
+    again = stack.submit("clean-labels/on-demand", **parameters, gpu_deployment=None)
+    assert stack.ended(again.id).state.is_completed()
+    assert runs_in(tmp_path) == [folder]
+    assert (folder / "steps" / "ingest.json").read_bytes() == record
+    for name in ("scores.parquet", "queue.parquet"):
+        assert (folder / name).read_bytes() == (sent[2] / name).read_bytes()
+
+
+def test_cancelling_the_parent_cancels_the_child(stack: Stack, tmp_path):
+    slow = {"folds": 50, "rounds": 5, "out": str(tmp_path), "gpu_deployment": "fit/gpu", "gpu_timeout": 120}
+    run = stack.submit("clean-labels/on-demand", source="sample:digits", **slow)
+    child = stack.wait(lambda: stack.child(run.id), 120)
+    stack.wait(lambda: stack.state(child.id) == "RUNNING", 60)
+    process = stack.process_of(child.id)
+    with stack.client() as client:
+        client.set_flow_run_state(run.id, Cancelling())
+    assert stack.ended(run.id, 60).state.is_cancelled()
+    assert stack.ended(child.id, 60).state.is_cancelled()
+    stack.wait(lambda: process not in stack.processes(), 30)
+
+
+def test_run_that_lost_its_process_is_marked_as_crashed(stack: Stack, lost):
+    run, killed = lost
+    ended = stack.ended(run, max(1.0, killed + 100 - time.monotonic()))
+    assert ended.state.is_crashed()
+    assert "not been heard of" in ended.state.message
+
+
+def test_ctrl_c_stops_everything_and_leaves_no_process(stack: Stack, blobs: Path, tmp_path):
+    run = stack.submit("clean-labels/on-demand", source=str(blobs), out=str(tmp_path), gpu_deployment=None)
+    stack.wait(lambda: stack.process_of(run.id), 60)
+    assert len(stack.processes()) > 4
+    stack.stop()
+    deadline = time.monotonic() + 15
+    while stack.processes() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert stack.processes() == {}
