@@ -1,9 +1,9 @@
 """Kill real runs at random moments and count what was lost.
 
-A trial starts `labelsweep clean` on a small data set and ends its whole process group with SIGKILL at a random moment: after a
-number of finished steps that is drawn evenly, and a part of a second that is drawn evenly. (Drawn from the length of a
-run, most would hit its start-up.) It looks at what the killed run left, and then repeats the very same command until it is through
-(the first repetition of every other trial is killed again). Lost is: a file under its final name that is not whole, a
+A trial starts `labelsweep clean` on a small data set and ends its whole process group with SIGKILL at a random moment: after
+a number of finished steps that is drawn evenly, and a part of a second that is drawn evenly. (Drawn from the length of a run,
+most moments would hit its start-up.) It looks at what the killed run left, and then repeats the very same command until it is
+through (the first repetition of every other trial is killed again). Lost is: a file under its final name that is not whole, a
 command that does not come through, scores or a queue that differ in a byte from the undisturbed run's, a second run folder
 beside the one that was to be gone on with.
 """
