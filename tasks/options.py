@@ -34,7 +34,7 @@ class AuditOptions(Record):
     )
     score: Literal["influence", "consensus"] = Field(
         "consensus",
-        description="what orders the queue: relative influence, or its consensus with the out-of-fold margin",
+        description="what orders the queue: relative influence, or its consensus with the log-odds of the label",
     )
     feature_map: Literal["auto", "raw", "kernel"] = Field(
         "auto", description="raw features, kernel features beside them, or the choice by out-of-fold log-loss"

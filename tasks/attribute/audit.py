@@ -32,6 +32,7 @@ class Audit:
         score: Orders the queue, lower = more likely mislabeled.
         flagged: Likely mislabeled.
         scores: The columns behind the score, of the last round.
+        noise_matrix: (C, C) estimated probability of each given label (column) under each true one (row).
         members: The ensemble that was chosen.
         fits: For each round the fit of each member.
         solutions: For each round the solve of each member.
@@ -40,6 +41,7 @@ class Audit:
     score: Array
     flagged: Array
     scores: SampleScores
+    noise_matrix: Array
     members: list[Member]
     fits: list[list[Fit]]
     solutions: list[list[Solution]]
@@ -111,7 +113,8 @@ def audit(
     starts = [member.start for member in members]
     rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
     score, flagged = judge(rounds.scores, options.score)
-    return Audit(score, flagged, rounds.scores, members, rounds.fits, rounds.solutions)
+    matrix = rounds.noise.count.exp().cpu().numpy()
+    return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
 
 
 def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tasks.attribute.noise import beliefs
 from tasks.fit.part import Block, Part, minus_one_at
 from tasks.fit.softmax import SoftmaxStack
 
@@ -35,6 +36,8 @@ class BlockScores:
         influence_raw: (b, C) mean influence over the folds that score the sample, under each label.
         influence: (b, C) the same, relative to the norm of the sample's gradient under that label.
         probabilities: (b, C) out of fold.
+        belief: (b, C) logarithm of what the folds believe, those fitted on the sample included; see
+            `tasks.attribute.noise.beliefs`.
         training_loss: (b,) mean loss over the folds that were fitted on the sample, nan where none was.
         n_folds: (b,) number of folds that score the sample.
     """
@@ -43,6 +46,7 @@ class BlockScores:
     influence_raw: Tensor
     influence: Tensor
     probabilities: Tensor
+    belief: Tensor
     training_loss: Tensor
     n_folds: Tensor
 
@@ -114,14 +118,15 @@ def score_part(part: Part, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]
         relative = raw / distance.sqrt_().mul_(block.features.norm(dim=1))
         scored = part.design.scored(block.rows).T.contiguous().to(p.dtype)[:, None]
         count = scored.sum(dim=0)
-        own = part.design.out_of_fold(block.rows)
+        unseen, belief = beliefs(part.design, block.rows, log_p)
         fitted = part.design.fitted(block.rows).T.contiguous().to(p.dtype)
         loss = -log_p.gather(1, block.given(part.design.folds)).squeeze(1)
         yield BlockScores(
             rows=block.rows,
             influence_raw=((raw * scored).sum(dim=0) / count).T,
             influence=((relative * scored).sum(dim=0) / count).T,
-            probabilities=p.gather(0, own.expand(1, part.n_classes, -1)).squeeze(0).T,
+            probabilities=unseen.exp(),
+            belief=belief,
             training_loss=(loss * fitted).sum(0) / fitted.sum(0),
             n_folds=count.squeeze(0).to(torch.int16),
         )

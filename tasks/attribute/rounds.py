@@ -1,4 +1,4 @@
-"""The rounds of an audit in memory: fit, solve, score, and again without what two signals agree on."""
+"""The rounds of an audit in memory: fit, solve, score, and again without what was flagged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.attribute.combine import SampleScores, agreed, combine
+from tasks.attribute.combine import SampleScores, combine, judge
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
+from tasks.attribute.noise import Noise, estimate_noise
 from tasks.encode.choose import Member
 from tasks.fit.design import Design
 from tasks.fit.features import Features
@@ -26,11 +27,13 @@ class Rounds:
 
     Attributes:
         scores: The last round's.
+        noise: The last round's noise matrices.
         fits: For each round the fit of each member.
         solutions: For each round the solve of each member.
     """
 
     scores: SampleScores
+    noise: Noise
     fits: list[list[Fit]]
     solutions: list[list[Solution]]
 
@@ -46,7 +49,7 @@ def run_rounds(
     *,
     keep_probabilities: bool = True,
 ) -> Rounds:
-    """Fit and score `options.rounds` times; each later round is fitted without what the earlier one found.
+    """Fit and score `options.rounds` times; each later round is fitted without what the earlier one flagged.
 
     Args:
         features: Raw features of n samples.
@@ -71,6 +74,7 @@ def run_rounds(
             [solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)]
         )
         blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
-        scores = combine(blocks, labels, n_classes, keep_probabilities=keep_probabilities)
-        keep = torch.from_numpy(~agreed(scores.influence, scores.margin)).to(labels.device)
-    return Rounds(scores, fits, solutions)
+        noise = estimate_noise(stacks, thetas, options.seed)
+        scores = combine(blocks, labels, noise, keep_probabilities=keep_probabilities)
+        keep = torch.from_numpy(~judge(scores, options.score)[1]).to(labels.device)
+    return Rounds(scores, noise, fits, solutions)

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.attribute.combine import combine, judge
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
+from tasks.attribute.noise import estimate_noise
 from tasks.attribute.table import scores_table
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import read_samples
@@ -47,7 +48,8 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
     blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
-    scores = combine(blocks, samples.labels, samples.n_classes, keep_probabilities=False)
+    noise = estimate_noise(stacks, thetas, options.seed)
+    scores = combine(blocks, samples.labels, noise, keep_probabilities=False)
     score, flagged = judge(scores, options.score)
     ids = pq.read_table(dataset.path, columns=["sample_id"])["sample_id"]
     path = write_table(

@@ -42,8 +42,9 @@ WORTHWHILE = 0.01
 CHOICE_ROWS = 4_000
 
 # A map joins the ensemble while its log-loss is within this share of the way from the best to a uniform
-# guess.
-REACH = 0.05
+# guess. On the develop half of the quality benchmark the average precision of the log-odds rose with it: .830
+# for the best map alone, .837 at 0.05, .844 at 0.2, and .845 with every map in.
+REACH = 0.2
 
 # Beyond this many multiply-adds per pass, kernel features cost minutes and raw features must do.
 KERNEL_BUDGET = 1e9

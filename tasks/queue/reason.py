@@ -31,7 +31,11 @@ def reason(
     parts = []
     if conflict:
         parts.append(f"given '{given}', while identical content carries another label")
-    if suggested != given:
+    if suggested != given and suggested_probability <= given_probability:
+        parts.append(
+            f"given '{given}', but '{suggested}' is more likely, as labels go wrong in this data set"
+        )
+    elif suggested != given:
         parts.append(
             f"given '{given}', but out of fold '{suggested}' is more probable "
             f"({suggested_probability:.0%} against {given_probability:.0%})".replace("%", " %")

@@ -48,7 +48,8 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     wrong = None if scores.truth is None else inside[scores.wrong[finite]]
     svg = _draw(edges, inside[~flagged], inside[flagged], wrong, alt)
     rule = (
-        "Flagged is what is harmful and finds another label more probable out of fold; the score orders the queue by both."
+        "The score adds the log-odds of the given label to the influence; flagged are the lowest by score, as many as promise "
+        "the best F1."
         if summary.get("audit", {}).get("score") == "consensus"
         else "Flagged is what lies below 0."
     )
