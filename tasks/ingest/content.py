@@ -80,9 +80,10 @@ class Tabular:
         matrix = np.empty((batch.num_rows, len(self.columns)), np.float32)
         for position, column in enumerate(self.columns):
             matrix[:, position] = _as_number(batch.column(column.name), column)
-        order = sorted(range(len(self.columns)), key=self.names.__getitem__)
+        known = self.names
+        order = sorted(range(len(known)), key=known.__getitem__)
         numbers = [position for position in order if self.columns[position].kind != "category"]
-        words = [self.names[position] for position in order if self.columns[position].kind == "category"]
+        words = [known[position] for position in order if self.columns[position].kind == "category"]
         vectors: Sequence[bytes | memoryview] = (
             vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
         )
@@ -91,7 +92,7 @@ class Tabular:
             vectors = [
                 bytes(vector) + repr(text).encode() for vector, text in zip(vectors, texts, strict=True)
             ]
-        names = [self.names[position] for position in numbers] + words
+        names = [known[position] for position in numbers] + words
         return Encoded(matrix, content_hashes("tabular", names, vectors))
 
 

@@ -102,7 +102,7 @@ def _check_lines(part: Part) -> None:
     for number, line in _lines(part):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"line {number} is not JSON ({error})", where=part.shown, fix="write one object a line"
             ) from error

@@ -29,6 +29,17 @@ def is_image(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind))
 
 
+def fits_parquet(kind: pa.DataType) -> bool:
+    """Return whether Parquet has a type for the values; for a union it has none, however deep it lies.
+
+    >>> fits_parquet(pa.int8()), fits_parquet(pa.list_(pa.sparse_union([pa.field("a", pa.int8())])))
+    (True, False)
+    """
+    if pa.types.is_nested(kind) and not pa.types.is_union(kind):
+        return all(fits_parquet(kind.field(place).type) for place in range(kind.num_fields))
+    return not pa.types.is_union(kind)
+
+
 def is_displayable(kind: pa.DataType) -> bool:
     """Return whether a value fits into a cell for a person to read."""
     return not (pa.types.is_nested(kind) or pa.types.is_binary(kind))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
+from tasks.ingest.kinds import fits_parquet
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, Payload, Source
 
@@ -67,12 +68,9 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
             )
     choice = choose_content(source, table, set(given.values()))
     taken = {*given.values(), *(choice.content if choice.payload != "tabular" else ())}
+    taken |= _left_out(source, choice.content)
     kept = _kept_names(
-        [
-            name
-            for name in schema.names
-            if name not in taken and name not in _left_out(source, choice.content)
-        ],
+        [field.name for field in schema if field.name not in taken and fits_parquet(field.type)],
         choice.payload,
     )
     _tell(source, schema, choice)

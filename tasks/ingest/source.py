@@ -1,5 +1,6 @@
 """Where the data lies: a file or a folder of parts, here or behind any fsspec URL, or a bundled sample."""
 
+import errno
 import hashlib
 import json
 import re
@@ -174,6 +175,12 @@ def access(where: str) -> Iterator[None]:
             "cannot be read: permission denied",
             where=where,
             fix="check the file's permissions or your credentials",
+        ) from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise InputError(
+            "a symbolic link leads back to itself", where=where, fix="name the file itself"
         ) from error
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.formats import open_part
@@ -31,7 +32,8 @@ class SourceTable:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
         schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(columns)])
         for reader in self.readers:
-            there = [name for name in schema.names if name in reader.schema.names]
+            present = set(reader.schema.names)
+            there = [name for name in schema.names if name in present]
             for batch in reader.batches(there or _any_column(reader), rows):
                 yield _as_schema(batch, schema, reader.part.shown)
 
@@ -175,6 +177,8 @@ def _as_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.Recor
         column = batch.column(position)
         if isinstance(column, pa.ExtensionArray):
             column = column.storage
+        if pa.types.is_run_end_encoded(column.type):
+            column = pc.run_end_decode(column)
         try:
             columns.append(column if column.type == field.type else column.cast(field.type))
         except pa.ArrowException as error:

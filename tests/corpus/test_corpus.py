@@ -1,0 +1,60 @@
+"""Every nasty input is read right or refused in one line, within bounds of time and memory, and leaves nothing half done."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from corpus_cases import Nasty, cases
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.records import Source
+from tasks.steps import peak_memory, reset_peak_memory
+
+CASES = list(cases())
+
+# The slowest case (a gzip bomb) takes 3 s here; this is what tells a slow machine from a hang.
+HANG_SECONDS = 120
+
+# 200 MB of one endless field are read in blocks; a picture that claims 3.6 gigapixels would take 3.6 GB.
+MEMORY_BYTES = 1_500 * 2**20
+
+
+@pytest.fixture(autouse=True)
+def no_hang() -> Iterator[None]:
+    def hung(*_: object) -> None:
+        raise TimeoutError(f"no answer in {HANG_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.alarm(HANG_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_the_corpus_is_as_large_as_it_claims_and_names_no_case_twice() -> None:
+    assert len(CASES) >= 200
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nasty_input_is_read_right_or_refused_in_one_line(case: Nasty, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    path, run = case.make(tmp_path / "source"), tmp_path / "run"
+    reset_peak_memory()
+    before = peak_memory()
+    if case.said is None:
+        dataset = ingest(Source(uri=str(path), **case.columns), run)
+        assert dataset.rows == case.rows == pq.read_metadata(dataset.path).num_rows
+    else:
+        with pytest.raises(InputError) as caught:
+            ingest(Source(uri=str(path), **case.columns), run)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert "\x1b" not in line
+        assert all(part in line for part in case.said), line
+        assert len(line) < 1_000
+        assert not run.exists() or not list(run.rglob("*"))
+    assert peak_memory() - before < MEMORY_BYTES
