@@ -19,6 +19,10 @@ from tasks.arrays import Array
 from tasks.attribute.influence import BlockScores
 from tasks.attribute.noise import Noise, posterior, worthwhile, wrong_probability
 
+# Beyond this many samples columns are kept in single precision: half of 80 MB a column for ten million of them, and seven
+# digits are more than a score has.
+DOUBLE_ROWS = 1_000_000
+
 
 @dataclass(frozen=True)
 class SampleScores:
@@ -76,12 +80,14 @@ def combine(
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     n, n_classes = len(labels), len(noise.rank)
-    relative = np.empty((len(members), n))
-    columns = {
-        name: np.empty(n) for name in ("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "loss")
+    real = np.float64 if n <= DOUBLE_ROWS else np.float32
+    relative = np.empty((len(members), n), real)
+    columns: dict[str, Array] = {
+        name: np.empty(n, real)
+        for name in ("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "loss")
     }
     wrong = np.empty(n, np.float32)
-    predicted, rival, n_folds = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int16)
+    predicted, rival, n_folds = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int16)
     probabilities = np.empty((n, n_classes), np.float32) if keep_probabilities else None
     for blocks in zip(*members, strict=True):
         rows = blocks[0].rows
@@ -109,18 +115,17 @@ def combine(
         n_folds[rows] = blocks[0].n_folds.cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
-    magnitude = np.abs(relative).mean(axis=1, keepdims=True)
-    influence = (relative / np.where(magnitude > 0, magnitude, 1.0)).mean(axis=0)
+    influence = _mean_in_units(relative)
     consensus = influence + columns["odds"]
     flagged = lowest(consensus, worthwhile(wrong))
     doubted = flagged | (columns["margin"] < 0)
     return SampleScores(
         given=labels.cpu().numpy(),
         predicted=predicted,
-        suggested=np.where(doubted, rival, labels.cpu().numpy()),
+        suggested=np.where(doubted, rival, labels.to(torch.int32).cpu().numpy()),
         influence=influence,
         influence_raw=columns["raw"],
-        relabel_gain=np.where(doubted, columns["raw_rival"] - columns["raw"], 0.0),
+        relabel_gain=np.where(doubted, columns["raw_rival"] - columns["raw"], real(0)),
         given_probability=columns["given_p"],
         suggested_probability=np.where(doubted, columns["rival_p"], columns["given_p"]),
         margin=columns["margin"],
@@ -131,6 +136,16 @@ def combine(
         n_folds=n_folds,
         probabilities=probabilities,
     )
+
+
+def _mean_in_units(relative: Array) -> Array:
+    """Return the mean over the members, each in units of its mean magnitude: (members, n) to (n,)."""
+    total = np.zeros(relative.shape[1], relative.dtype)
+    for member in relative:
+        magnitude = np.abs(member).mean(dtype=np.float64)
+        total += member / relative.dtype.type(magnitude if magnitude > 0 else 1.0)
+    total /= len(relative)
+    return total
 
 
 def lowest(score: Array, count: int) -> Array:

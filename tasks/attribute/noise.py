@@ -36,6 +36,8 @@ MATRIX_ROWS = 20_000
 # Bound on samples x classes, 32 MiB of float64, with at least 2,000 samples.
 MATRIX_VALUES, LEAST_ROWS = 2**22, 2_000
 CHUNK_ROWS = 2_048
+# Sorted probabilities are summed in pieces of this many, 8 MiB of float64.
+SORTED_ROWS = 2**20
 
 MAX_ITERATIONS = 60
 SETTLED = 1e-4
@@ -178,8 +180,16 @@ def worthwhile(wrong: Array) -> int:
     >>> worthwhile(np.array([0.9, 0.8, 0.1, 0.0])), worthwhile(np.array([0.01, 0.0]))
     (2, 0)
     """
-    most_doubtful = np.sort(wrong.astype(np.float64))[::-1]
-    expected = 2 * np.cumsum(most_doubtful) / (np.arange(1, len(wrong) + 1) + most_doubtful.sum())
-    none = float(np.exp(np.log1p(-np.minimum(most_doubtful, 1 - 1e-12)).sum()))
-    best = int(expected.argmax())
-    return best + 1 if expected[best] > none else 0
+    most_doubtful = np.sort(wrong)[::-1]
+    total, reached, none = float(wrong.sum(dtype=np.float64)), 0.0, 0.0
+    best, best_expected = 0, 0.0
+    for start in range(0, len(wrong), SORTED_ROWS):
+        some = most_doubtful[start : start + SORTED_ROWS].astype(np.float64)
+        sums = reached + np.cumsum(some)
+        expected = 2 * sums / (np.arange(start + 1, start + 1 + len(some)) + total)
+        at = int(expected.argmax())
+        if expected[at] > best_expected:
+            best, best_expected = start + at + 1, float(expected[at])
+        reached = float(sums[-1])
+        none += float(np.log1p(-np.minimum(some, 1 - 1e-12)).sum())
+    return best if best_expected > np.exp(none) else 0

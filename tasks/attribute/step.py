@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -10,7 +9,7 @@ from tasks.attribute.combine import combine, judge
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.attribute.noise import estimate_noise
-from tasks.attribute.table import scores_table
+from tasks.attribute.table import write_scores
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import read_samples
 from tasks.fit.solve import Solution
@@ -18,7 +17,7 @@ from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.steps import recorded
-from tasks.storage import write_json, write_table
+from tasks.storage import write_json
 
 
 @task(name="attribute", cache_policy=NO_CACHE)
@@ -51,10 +50,7 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
     noise = estimate_noise(stacks, thetas, options.seed)
     scores = combine(blocks, samples.labels, noise, keep_probabilities=False)
     score, flagged = judge(scores, options.score)
-    ids = pq.read_table(dataset.path, columns=["sample_id"])["sample_id"]
-    path = write_table(
-        scores_table(ids, dataset.classes, scores, score, flagged), model.path / "scores.parquet"
-    )
+    path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(
         path=path,
         round=model.round,

@@ -1,43 +1,77 @@
 """Scores as a table, with labels as names: the columns that the rest of the pipeline and other programs read."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores
+from tasks.records import Dataset
+from tasks.storage import ROWS_PER_GROUP, table_writer
 
 
-def scores_table(
-    ids: pa.Array, classes: tuple[str, ...], scores: SampleScores, score: Array, flagged: Array
-) -> pa.Table:
-    """Return one row for each sample, in the order of the data set.
+def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Array, flagged: Array) -> Path:
+    """Write one row for each sample, in the order of the data set, a row group at a time.
 
     Args:
-        ids: (n,) sample ids.
-        classes: Names of the C classes.
+        path: The file to write.
+        dataset: Has the sample ids and the names of the classes.
         scores: The columns behind the score.
         score: (n,) what orders the queue, lower = more likely mislabeled.
         flagged: (n,) bool.
     """
-    names = pa.array(classes, pa.string())
-    return pa.table(
-        {
-            "sample_id": ids,
-            "given_label": names.take(pa.array(scores.given)),
-            "suggested_label": names.take(pa.array(scores.suggested)),
-            "influence": scores.influence,
-            "influence_raw": scores.influence_raw,
-            "score": score,
-            "relabel_gain": scores.relabel_gain,
-            "given_probability": scores.given_probability,
-            "suggested_probability": scores.suggested_probability,
-            "flagged": flagged,
-            "n_folds": pa.array(scores.n_folds, pa.int16()),
-            "predicted_label": names.take(pa.array(scores.predicted)),
-            "predicted_probability": np.maximum(
-                scores.given_probability, scores.given_probability - scores.margin
-            ),
-            "margin": scores.margin,
-            "training_loss": scores.training_loss,
-        }
-    )
+    names, start = pa.array(dataset.classes, pa.string()), 0
+    with pq.ParquetFile(dataset.path) as file, table_writer(path, _SCHEMA) as writer:
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id"]):
+            rows = slice(start, start + len(batch))
+            writer.write_table(_table(batch.column(0), names, scores, score, flagged, rows))
+            start += len(batch)
+    return path
+
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string()),
+        pa.field("given_label", pa.string()),
+        pa.field("suggested_label", pa.string()),
+        *(pa.field(name, pa.float64()) for name in ("influence", "influence_raw", "score", "relabel_gain")),
+        *(pa.field(name, pa.float64()) for name in ("given_probability", "suggested_probability")),
+        pa.field("flagged", pa.bool_()),
+        pa.field("n_folds", pa.int16()),
+        pa.field("predicted_label", pa.string()),
+        *(pa.field(name, pa.float64()) for name in ("predicted_probability", "margin", "training_loss")),
+    ]
+)
+
+
+def _table(
+    ids: pa.Array, names: pa.Array, scores: SampleScores, score: Array, flagged: Array, rows: slice
+) -> pa.Table:
+    """Return some rows; whatever precision the columns are kept in, the file has float64."""
+    given, margin = scores.given_probability[rows], scores.margin[rows]
+    columns = {
+        "sample_id": ids,
+        "given_label": names.take(pa.array(scores.given[rows])),
+        "suggested_label": names.take(pa.array(scores.suggested[rows])),
+        "influence": scores.influence[rows],
+        "influence_raw": scores.influence_raw[rows],
+        "score": score[rows],
+        "relabel_gain": scores.relabel_gain[rows],
+        "given_probability": given,
+        "suggested_probability": scores.suggested_probability[rows],
+        "flagged": flagged[rows],
+        "n_folds": scores.n_folds[rows],
+        "predicted_label": names.take(pa.array(scores.predicted[rows])),
+        "predicted_probability": np.maximum(given, given - margin),
+        "margin": margin,
+        "training_loss": scores.training_loss[rows],
+    }
+    arrays = [
+        columns[field.name]
+        if isinstance(columns[field.name], pa.Array)
+        else pa.array(columns[field.name], field.type)
+        for field in _SCHEMA
+    ]
+    return pa.table(arrays, schema=_SCHEMA)

@@ -22,7 +22,7 @@ from tasks.fit import part as sums
 from tasks.fit.design import Design
 from tasks.fit.part import PART_BLOCKS, Part
 from tasks.fit.places import Here, Place
-from tasks.fit.rows import Rows
+from tasks.fit.rows import HeldRows, Rows
 
 # What a stack that nobody gave a budget may keep.
 KEEP_PROBABILITIES_BYTES = 2**29
@@ -80,6 +80,13 @@ class SoftmaxStack:
             )
             for start, stop in ranges
         ]
+
+    def subset(self, index: Tensor) -> "SoftmaxStack":
+        """Return the same problems over some of the samples, their features in memory."""
+        some = index.to(self.labels.device)
+        design = Design(self.design.evaluation, self.design.group[some], self.design.folds)
+        rows = HeldRows(self.rows.take(index), self.rows.block_rows)
+        return SoftmaxStack(rows, self.labels[some], self.n_classes, design, self.l2, self.keep[some])
 
     @property
     def shape(self) -> tuple[int, int, int]:

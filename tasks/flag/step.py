@@ -1,20 +1,19 @@
 """The flag step: the last round's scores, and conflicting labels on identical content, become `scores.parquet`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.arrays import Array
 from tasks.flag.conflicts import outvoted
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Scores
 from tasks.steps import recorded
-from tasks.storage import read_json, write_json, write_table
+from tasks.storage import ROWS_PER_GROUP, read_json, table_writer, write_json
 
 COLUMNS = [
     "sample_id",
@@ -42,11 +41,6 @@ def flag(dataset: Dataset, scores: Scores, folder: Path, options: AuditOptions) 
 
 
 def _flag(scores: Scores, folder: Path) -> Scores:
-    table = pq.read_table(scores.path)
-    conflict, lost = _conflicts(table, folder)
-    flagged = pc.or_(table["flagged"], pa.array(lost))
-    table = table.set_column(table.column_names.index("flagged"), "flagged", flagged)
-    table = table.append_column("conflict", pa.array(conflict))
     rounds = range(1, scores.round + 1)
     write_json(
         {
@@ -58,32 +52,66 @@ def _flag(scores: Scores, folder: Path) -> Scores:
         folder / "model" / "convergence.json",
     )
     _write_baselines(folder)
-    path = write_table(table.select(COLUMNS), folder / "scores.parquet")
-    return scores.model_copy(update={"path": path, "flagged": pc.sum(flagged).as_py() or 0})
+    path = folder / "scores.parquet"
+    flagged = _write_scores(scores.path, _Conflicts.read(folder), path)
+    return scores.model_copy(update={"path": path, "flagged": flagged})
 
 
-def _conflicts(table: pa.Table, folder: Path) -> tuple[Array, Array]:
-    """Return which samples share their content with another label, and which of those are not in the majority; (n,) bool each."""
-    path = folder / "validation" / "conflicts.parquet"
-    if not path.exists():
-        return np.zeros(len(table), dtype=bool), np.zeros(len(table), dtype=bool)
-    found = pq.read_table(path)
-    losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
-    ids = table["sample_id"]
-    conflict = pc.is_in(ids, value_set=found["sample_id"].combine_chunks())
-    lost = pc.is_in(ids, value_set=found["sample_id"].filter(pa.array(losers)).combine_chunks())
-    return conflict.to_numpy(), lost.to_numpy()
+@dataclass(frozen=True)
+class _Conflicts:
+    """Samples that share their content with another label, and those of them that are not in the majority; sample ids."""
+
+    all: pa.Array
+    lost: pa.Array
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Conflicts":
+        path = folder / "validation" / "conflicts.parquet"
+        if not path.exists():
+            return cls(pa.array([], pa.string()), pa.array([], pa.string()))
+        found = pq.read_table(path)
+        losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
+        ids = found["sample_id"]
+        return cls(ids.combine_chunks(), ids.filter(pa.array(losers)).combine_chunks())
+
+
+def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
+    """Write the scores with what is flagged in the end, batch by batch; return how many are."""
+    count = 0
+    with pq.ParquetFile(scored) as file:
+        fields = [
+            pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
+            for n in COLUMNS
+        ]
+        with table_writer(final, pa.schema(fields)) as writer:
+            for batch in file.iter_batches(ROWS_PER_GROUP):
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                ids = columns["sample_id"]
+                columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=conflicts.lost))
+                columns["conflict"] = pc.is_in(ids, value_set=conflicts.all)
+                count += columns["flagged"].true_count
+                writer.write_batch(
+                    pa.RecordBatch.from_arrays([columns[n] for n in COLUMNS], schema=pa.schema(fields))
+                )
+    return count
 
 
 def _write_baselines(folder: Path) -> None:
     """Write what simpler methods say of the same samples on the same folds: the first round, nothing left out."""
-    first = pq.read_table(folder / "model" / "round-1" / "scores.parquet")
-    table = pa.table(
-        {
-            "sample_id": first["sample_id"],
-            "training_loss": pc.negate(first["training_loss"]),
-            "self_confidence": first["given_probability"],
-            "normalized_margin": first["margin"],
-        }
-    )
-    write_table(table, folder / "baselines.parquet")
+    names = ["sample_id", "training_loss", "self_confidence", "normalized_margin"]
+    with pq.ParquetFile(folder / "model" / "round-1" / "scores.parquet") as file:
+        schema = pa.schema(
+            [pa.field(names[0], pa.string()), *(pa.field(name, pa.float64()) for name in names[1:])]
+        )
+        with table_writer(folder / "baselines.parquet", schema) as writer:
+            for batch in file.iter_batches(
+                ROWS_PER_GROUP, columns=["sample_id", "training_loss", "given_probability", "margin"]
+            ):
+                loss = pc.negate(batch.column("training_loss"))
+                columns = [
+                    batch.column("sample_id"),
+                    loss,
+                    batch.column("given_probability"),
+                    batch.column("margin"),
+                ]
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

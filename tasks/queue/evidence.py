@@ -20,6 +20,13 @@ HARMED, NEIGHBOURS = 5, 5
 HARMED_ROWS = 200
 SALIENCY_ROWS = 48
 
+# Pairs of a queued sample and any other that are compared for neighbours, half a minute of two cores at 64 features. Where the
+# data are larger, the worst samples have neighbours and the rest of the queue has none.
+NEIGHBOUR_PAIRS = 10**10
+
+# Whom a sample harms is told to two digits, for which a Hessian of this many rows, and as many to look among, are enough.
+EVIDENCE_ROWS = 65_536
+
 # Distances are taken in blocks of this many pairs: 64 MiB of float32.
 PAIRS = 2**24
 
@@ -83,6 +90,8 @@ def harmed(
         chosen: (q,) samples.
         count: At most how many.
     """
+    if stack.rows.n > EVIDENCE_ROWS:
+        return _harmed_in_part(stack, theta, chosen, count)
     design = stack.design
     judge = (design.out_of_fold(slice(0, stack.rows.n))[chosen] + 1) % design.folds
     result: dict[int, list[tuple[int, float]]] = {}
@@ -99,6 +108,19 @@ def harmed(
                 (other, value) for other, value in zip(others, values, strict=True) if value < 0
             ]
     return result
+
+
+def _harmed_in_part(
+    stack: SoftmaxStack, theta: Tensor, chosen: Tensor, count: int
+) -> dict[int, list[tuple[int, float]]]:
+    """Do the same on the chosen samples and a random part of the others."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(stack.rows.n, (EVIDENCE_ROWS - len(chosen),), generator=generator)
+    some = torch.unique(torch.cat([drawn.to(chosen.device), chosen]))
+    part = stack.subset(some)
+    found = harmed(part, theta, torch.searchsorted(some, chosen), count)
+    place = some.tolist()
+    return {place[sample]: [(place[j], value) for j, value in harms] for sample, harms in found.items()}
 
 
 def saliency_of(

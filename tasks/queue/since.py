@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
-from tasks.records import Dataset
+from tasks.records import Dataset, Scores
 from tasks.storage import write_json, write_table
 
 DECIDED = "decided.parquet"
@@ -24,17 +24,20 @@ NEW, CHANGED, SAME = 0, 1, 2
 _KEYS = ["sample_id", "content_hash", "label"]
 
 
-def to_show(scores: pa.Table, dataset: Dataset, folder: Path, previous: Path | None) -> Array:
+def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | None) -> Array:
     """Return which samples the queue shows, (n,) bool; write what is open from earlier runs, and the counts.
 
     Args:
-        scores: Columns `sample_id` and `flagged`, in the order of the data set.
+        scores: The scores, in the order of the data set.
         dataset: The audited data.
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
     """
+    flagged = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
+    if previous is None and not (folder / DECIDED).exists():
+        everything: Array = flagged
+        return everything
     rows = pq.read_table(dataset.path, columns=_KEYS)
-    flagged = scores["flagged"].to_numpy()
     decided = flagged & _is_decided(rows, flagged, folder / DECIDED)
     if previous is None:
         if decided.any():

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,8 +14,9 @@ from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import read_samples
 from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
-from tasks.queue.evidence import HARMED_ROWS, SALIENCY_ROWS, harmed, nearest, saliency_of
+from tasks.queue.evidence import HARMED_ROWS, NEIGHBOUR_PAIRS, SALIENCY_ROWS, harmed, nearest, saliency_of
 from tasks.queue.reason import reason
+from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.records import Dataset, Encoding, Model, Queue, Scores
@@ -64,10 +63,9 @@ def _queue(
     max_queue: int | None,
     previous: Path | None,
 ) -> Queue:
-    table = pq.read_table(scores.path)
-    order = worst_first(table, max_queue, to_show(table, dataset, folder, previous))
-    chosen = table.take(pa.array(order))
-    evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, table)
+    order = worst_first(scores.path, to_show(scores, dataset, folder, previous), max_queue)
+    chosen = take_rows(scores.path, order)
+    evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
     reasons = [
         reason(
             row["given_label"],
@@ -75,10 +73,10 @@ def _queue(
             row["given_probability"],
             row["suggested_probability"],
             row["influence"],
-            labels,
+            neighbours[number],
             conflict=row["conflict"],
         )
-        for row, labels in zip(chosen.to_pylist(), neighbours, strict=True)
+        for number, row in enumerate(row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
     ]
     ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
     ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
@@ -91,27 +89,10 @@ def _queue(
     return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 
 
-def worst_first(scores: pa.Table, max_queue: int | None, shown: Array) -> Array:
-    """Return the rows of the samples to show, (n,) bool, by score, ties by sample id; at most `max_queue`."""
-    flagged = np.flatnonzero(shown)
-    part = scores.select(["score", "sample_id"]).take(pa.array(flagged))
-    order = pc.sort_indices(part, sort_keys=[("score", "ascending"), ("sample_id", "ascending")]).to_numpy()
-    rows: Array = flagged[order][:max_queue]
-    return rows
-
-
 def read_payload(dataset: Dataset, rows: Array) -> pa.Table:
     """Return content hash and what a reviewer is shown of some rows, in their order."""
     own = [name for name in ("image", "text") if name == dataset.payload]
-    columns = ["content_hash", *own, *dataset.display_columns]
-    parts, start = [], 0
-    with pq.ParquetFile(dataset.path) as file:
-        for batch in file.iter_batches(columns=columns):
-            inside = np.sort(rows[(rows >= start) & (rows < start + len(batch))])
-            parts.append(pa.table(batch).take(pa.array(inside - start)))
-            start += len(batch)
-    in_file_order = pa.concat_tables(parts)
-    return in_file_order.take(pa.array(np.argsort(np.argsort(rows)))).select(columns)
+    return take_rows(dataset.path, rows, ["content_hash", *own, *dataset.display_columns])
 
 
 def _evidence(
@@ -121,7 +102,7 @@ def _evidence(
     folder: Path,
     options: AuditOptions,
     order: Array,
-    table: pa.Table,
+    scores: Scores,
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
     samples = read_samples(dataset, encoding.features, options.device)
@@ -135,30 +116,47 @@ def _evidence(
     design = samples.design(options)
     stack = stacks_of_round(samples, design, [member], model.left_out, options)[0]
     index = torch.from_numpy(order).to(samples.labels.device)
-    close = nearest(samples.features, member.feature_map, index)
+    compared = index[: max(1, NEIGHBOUR_PAIRS // samples.features.n)]
+    close = nearest(samples.features, member.feature_map, compared)
     hurt = harmed(stack, theta, index[:HARMED_ROWS]) if len(order) else {}
     top = index[:SALIENCY_ROWS]
     gradients = saliency_of(member, samples, design, top, theta, ihvp).astype(np.float32)
     saliency_table = {
-        "sample_id": table["sample_id"].take(pa.array(order[:SALIENCY_ROWS])),
+        "sample_id": take_rows(scores.path, order[:SALIENCY_ROWS], ["sample_id"])["sample_id"],
         "saliency": pa.array(list(gradients), pa.list_(pa.float32())),
     }
     write_table(pa.table(saliency_table), folder / "saliency.parquet")
-    ids, labels = table["sample_id"].to_numpy(), table["given_label"].to_numpy()
+    named = np.unique([*close.index.reshape(-1), *(j for harms in hurt.values() for j, _ in harms)]).astype(
+        int
+    )
+    names = take_rows(scores.path, named, ["sample_id", "given_label"])
+    known = dict(
+        zip(
+            named.tolist(),
+            zip(names["sample_id"].to_pylist(), names["given_label"].to_pylist(), strict=True),
+            strict=True,
+        )
+    )
+    nobody: Array = np.empty(0, int)
+    near = [*close.index, *([nobody] * (len(order) - len(compared)))]
+    distance = [*close.distance, *([nobody] * (len(order) - len(compared)))]
     evidence = [
-        _as_json(ids, labels, hurt.get(int(sample), []), close.index[row], close.distance[row])
+        _as_json(known, hurt.get(int(sample), []), near[row], distance[row])
         for row, sample in enumerate(order)
     ]
-    return evidence, [labels[close.index[row]].tolist() for row in range(len(order))]
+    return evidence, [[known[int(j)][1] for j in near[row]] for row in range(len(order))]
 
 
-def _as_json(ids: Array, labels: Array, hurt: list[tuple[int, float]], near: Array, distance: Array) -> str:
-    """Return a sample's evidence as a JSON object."""
+def _as_json(
+    known: dict[int, tuple[str, str]], hurt: list[tuple[int, float]], near: Array, distance: Array
+) -> str:
+    """Return a sample's evidence as a JSON object; `known` has id and label of the samples that it names."""
     harms = [
-        {"sample_id": ids[j], "label": labels[j], "influence": float(f"{value:.4g}")} for j, value in hurt
+        {"sample_id": known[j][0], "label": known[j][1], "influence": float(f"{value:.4g}")}
+        for j, value in hurt
     ]
     neighbours = [
-        {"sample_id": ids[j], "label": labels[j], "distance": float(f"{d:.4g}")}
-        for j, d in zip(near, distance, strict=True)
+        {"sample_id": known[j][0], "label": known[j][1], "distance": float(f"{d:.4g}")}
+        for j, d in zip(near.tolist(), distance.tolist(), strict=True)
     ]
     return json.dumps({"harms": harms, "neighbours": neighbours}, ensure_ascii=False)
