@@ -33,7 +33,7 @@ def audited(case: Case, features: Features = "auto", rounds: int = 2) -> "Audit"
 
 
 def by_consensus(case: Case, features: Features = "auto", rounds: int = 2) -> Verdict:
-    """Score and flags as the audit gives them."""
+    """Score and flags as the audit gives them: influence and log-odds together."""
     result = audited(case, features, rounds)
     return Verdict(result.score, result.flagged, result.suggested)
 
@@ -42,6 +42,15 @@ def by_influence(case: Case, features: Features = "auto", rounds: int = 2) -> Ve
     """The relative influence alone; flagged where it is negative."""
     result = audited(case, features, rounds)
     return Verdict(result.influence, result.influence < 0, result.suggested)
+
+
+def by_log_odds(case: Case) -> Verdict:
+    """The log-odds of the given label alone, with as many flags as the consensus has."""
+    from tasks.attribute.combine import lowest  # noqa: PLC0415 (imports torch)
+
+    result = audited(case)
+    flagged = lowest(result.scores.log_odds, int(result.flagged.sum()))
+    return Verdict(result.scores.log_odds, flagged, result.suggested)
 
 
 def by_gain(case: Case) -> Verdict:
@@ -66,6 +75,7 @@ def ours() -> tuple[Method, ...]:
     package = "labelsweep"
     return (
         Method(DEFAULT, by_consensus, package, "ours"),
+        Method("log-odds", by_log_odds, package, "ours"),
         Method("influence", by_influence, package, "ours"),
         Method("relabel gain", by_gain, package, "ours"),
         Method("consensus, one round", partial(by_consensus, rounds=1), package, "ours"),

@@ -116,9 +116,24 @@ def verdict(frame: pd.DataFrame, default: str) -> str:
     lines = [
         _place(frame, default, "ap", "AP"),
         _place(frame, default, "f1", "F1 at its own threshold"),
+        *_against_each(frame, default),
         f"Against the best peer of each setting, picked with the truth at hand: {count}; {share}.",
     ]
     return "".join(f"- {line}\n" for line in lines)
+
+
+def _against_each(frame: pd.DataFrame, default: str) -> list[str]:
+    """Return how the default fares against the one peer that holds out best against it; nothing where there is no peer."""
+    shares: dict[str, tuple[float, int]] = {}
+    for peer in sorted(set(frame.loc[frame["block"] == "peers", "method"])):
+        found = list(outcomes(frame, default, peer).values())
+        if found:
+            shares[peer] = (1 - found.count("loss") / len(found), len(found))
+    if not shares:
+        return []
+    peer, (share, count) = min(shares.items(), key=lambda item: item[1][0])
+    line = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings"
+    return [f"{line}; closest is {peer} ({count} settings)."]
 
 
 def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:

@@ -46,6 +46,10 @@ CHOICE_ROWS = 4_000
 # for the best map alone, .837 at 0.05, .844 at 0.2, and .845 with every map in.
 REACH = 0.2
 
+# Beyond this many multiply-adds per pass every further member costs seconds, and a map has to be closer to the best to be worth
+# them.
+ENSEMBLE_BUDGET, NARROW_REACH = 1e8, 0.05
+
 # Beyond this many multiply-adds per pass, kernel features cost minutes and raw features must do.
 KERNEL_BUDGET = 1e9
 
@@ -95,7 +99,8 @@ def choose_members(
     members = [_best_l2(candidate, sample, labels, part, n_classes, features.n) for candidate in candidates]
     members.sort(key=lambda member: member.log_loss)
     best = members[0].log_loss
-    reach = best + REACH * max(math.log(n_classes) - best, 0.0)
+    share = REACH if products <= ENSEMBLE_BUDGET else NARROW_REACH
+    reach = best + share * max(math.log(n_classes) - best, 0.0)
     return [member for member in members if member.log_loss <= reach]
 
 

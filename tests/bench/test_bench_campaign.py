@@ -117,6 +117,13 @@ def test_wins_ties_and_losses_are_counted_by_one_standard_error():
     assert "1 wins, 2 ties, 1 losses; wins or ties in 75 % of 4 settings" in table.verdict(frame, "default")
 
 
+def test_the_closest_peer_is_the_one_that_wins_most_often_against_the_default():
+    rows = rows_of([(0.1, 0.2, 0.3), (0.1, 0.1, 0.1)])
+    better = [row | {"method": "better", "ap": 0.65} for row in rows if row["method"] == "rival"]
+    said = table.verdict(table.measured(rows + better), "default")
+    assert "wins or ties in at least 50 % of the settings; closest is better (2 settings)" in said
+
+
 def test_overview_gives_mean_and_seed_spread():
     frame = table.measured(rows_of([(0.1, 0.2), (0.2, 0.3)]))
     line = next(line for line in table.overview(frame, "default").splitlines() if "**default**" in line)
