@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.errors import InputError
 from tasks.options import AuditOptions
@@ -134,6 +134,16 @@ class CleanParameters(AuditOptions):
     def audit_options(self) -> AuditOptions:
         """Return what the encode, fit, attribute and flag steps read."""
         return AuditOptions(**{name: getattr(self, name) for name in AuditOptions.model_fields})
+
+    @field_validator("encoder")
+    @classmethod
+    def _find_the_encoder(cls, value: str | None) -> str | None:
+        """Make the path of a model absolute; a wrong one is told before any data are read."""
+        if not value:
+            return None
+        if not (Path(value) / "config.json").is_file():
+            raise ValueError("must be a folder with a model in it (config.json)")
+        return str(Path(value).absolute())
 
     def replayable(self) -> str:
         """Return the parameters as YAML that replays the run from any working directory."""
