@@ -1,8 +1,8 @@
 """The options of an audit, typed and bounded."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tasks.memory import MemorySize
 from tasks.records import Record
@@ -15,14 +15,9 @@ class AuditOptions(Record):
     2
     """
 
-    indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "controls"})
+    indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "dask", "controls"})
 
     model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
-    encoder: str | None = Field(
-        None,
-        description="folder of a model on disk that turns texts or images into embeddings: sentence-transformers or transformers",
-        json_schema_extra={"metavar": "PATH"},
-    )
     params: Literal["head", "all"] = Field(
         "head", description="influences on the last linear layer, or on every parameter"
     )
@@ -58,6 +53,12 @@ class AuditOptions(Record):
         description="memory that features and probabilities may fill, such as 4GB; what does not fit stays on disk "
         "(default: a quarter of the machine)",
         json_schema_extra={"metavar": "SIZE"},
+    )
+    dask: Annotated[str | None, BeforeValidator(lambda value: value or None)] = Field(
+        None,
+        description="address of a Dask scheduler whose workers compute sums and scores over parts of the data, "
+        "such as tcp://127.0.0.1:8786 (default: this process alone)",
+        json_schema_extra={"metavar": "ADDRESS"},
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the tensors live")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of folds, landmarks and initial weights")

@@ -26,6 +26,10 @@ from tasks.attribute.noise import beliefs
 from tasks.fit.part import Block, Part, minus_one_at
 from tasks.fit.softmax import SoftmaxStack
 
+# Values (folds x classes x samples) that are scored at a time: 4 MiB of float64 stay in the processor's cache through the dozen
+# steps over them; but at least this many samples.
+SCORED_VALUES, LEAST_SCORED = 2**19, 256
+
 
 @dataclass(frozen=True)
 class BlockScores:
@@ -85,9 +89,7 @@ def _directional_derivative(block: Block, theta: Tensor, along: Tensor) -> tuple
 
     The logits are linear in theta: the derivative is the same product with the direction in the place of theta.
     """
-    both = block.logits(torch.cat([theta, along], dim=1))
-    # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
-    logits, derivative = both.double().chunk(2)
+    logits, derivative = block.logits(torch.cat([theta, along], dim=1)).chunk(2)
     return logits, derivative
 
 
@@ -100,33 +102,47 @@ def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[B
         ihvp: (width, K, C) inverse-Hessian-vector products v_k.
     """
     start = 0
-    for part in stack.parts:
-        for block in score_part(part, theta, ihvp):
+    scored = stack.place.map(score_part, stack.parts, (theta, ihvp))
+    for part, blocks in zip(stack.parts, scored, strict=True):
+        for block in blocks:
             yield replace(block, rows=slice(start + block.rows.start, start + block.rows.stop))
         start += part.rows.n
 
 
 def score_part(part: Part, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:
-    """Score the samples of a part, block by block; `rows` are places in the part."""
+    """Score the samples of a part, a few thousand at a time; `rows` are places in the part."""
+    some = max(LEAST_SCORED, SCORED_VALUES // (part.design.folds * part.n_classes))
     for block in part.blocks():
-        logits, u = _directional_derivative(block, theta, ihvp)
-        log_p = torch.log_softmax(logits, dim=1)
-        p = log_p.exp()
-        raw = (p * u).sum(dim=1, keepdim=True) - u
-        # |p - e_c|^2 = |p|^2 - 2 p_c + 1
-        distance = (p.square().sum(dim=1, keepdim=True) - 2 * p + 1).clamp_min(torch.finfo(p.dtype).tiny)
-        relative = raw / distance.sqrt_().mul_(block.features.norm(dim=1))
-        scored = part.design.scored(block.rows).T.contiguous().to(p.dtype)[:, None]
-        count = scored.sum(dim=0)
-        unseen, belief = beliefs(part.design, block.rows, log_p)
-        fitted = part.design.fitted(block.rows).T.contiguous().to(p.dtype)
-        loss = -log_p.gather(1, block.given(part.design.folds)).squeeze(1)
-        yield BlockScores(
-            rows=block.rows,
-            influence_raw=((raw * scored).sum(dim=0) / count).T,
-            influence=((relative * scored).sum(dim=0) / count).T,
-            probabilities=unseen.exp(),
-            belief=belief,
-            training_loss=(loss * fitted).sum(0) / fitted.sum(0),
-            n_folds=count.squeeze(0).to(torch.int16),
-        )
+        logits, derivative = _directional_derivative(block, theta, ihvp)
+        norm = block.features.norm(dim=1)
+        for start in range(0, len(norm), some):
+            here = slice(start, min(start + some, len(norm)))
+            rows = slice(block.rows.start + here.start, block.rows.start + here.stop)
+            yield _scores(part, rows, logits[..., here], derivative[..., here], norm[here])
+
+
+def _scores(part: Part, rows: slice, logits: Tensor, derivative: Tensor, norm: Tensor) -> BlockScores:
+    """Return the scores of some samples of a part from their logits and derivatives, (K, C, b), and |h|, (b,)."""
+    # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
+    u = derivative.double()
+    log_p = torch.log_softmax(logits.double(), dim=1)
+    p = log_p.exp()
+    raw = (p * u).sum(dim=1, keepdim=True) - u
+    # |p - e_c|^2 = |p|^2 - 2 p_c + 1
+    distance = (p.square().sum(dim=1, keepdim=True) - 2 * p + 1).clamp_min(torch.finfo(p.dtype).tiny)
+    relative = raw / distance.sqrt_().mul_(norm)
+    scored = part.design.scored(rows).T.contiguous().to(p.dtype)[:, None]
+    count = scored.sum(dim=0)
+    unseen, belief = beliefs(part.design, rows, log_p)
+    fitted = part.design.fitted(rows).T.contiguous().to(p.dtype)
+    given = part.labels[rows].long().expand(part.design.folds, 1, -1)
+    loss = -log_p.gather(1, given).squeeze(1)
+    return BlockScores(
+        rows=rows,
+        influence_raw=((raw * scored).sum(dim=0) / count).T,
+        influence=((relative * scored).sum(dim=0) / count).T,
+        probabilities=unseen.exp(),
+        belief=belief,
+        training_loss=(loss * fitted).sum(0) / fitted.sum(0),
+        n_folds=count.squeeze(0).to(torch.int16),
+    )

@@ -67,7 +67,7 @@ def run_rounds(
     solutions: list[list[Solution]] = []
     thetas = list(starts)
     for _ in range(options.rounds):
-        stacks = make_stacks(features, labels, n_classes, design, members, keep, memory)
+        stacks = make_stacks(features, labels, n_classes, design, members, keep, memory, options.dask)
         fits.append([fit_stack(stack, theta, options) for stack, theta in zip(stacks, thetas, strict=True)])
         thetas = [fit.theta for fit in fits[-1]]
         solutions.append(

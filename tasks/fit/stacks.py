@@ -7,6 +7,7 @@ from torch import Tensor
 from tasks.encode.choose import Member
 from tasks.fit.design import Design
 from tasks.fit.features import Features
+from tasks.fit.places import Here, Place
 from tasks.fit.rows import encode_rows, encoded_bytes
 from tasks.fit.softmax import SoftmaxStack
 
@@ -23,6 +24,7 @@ def make_stacks(
     members: Sequence[Member],
     keep: Tensor,
     memory: int,
+    dask: str | None = None,
 ) -> list[SoftmaxStack]:
     """Return one stack of folds for each member; what does not fit into memory is encoded as it is read.
 
@@ -36,14 +38,29 @@ def make_stacks(
         members: The ensemble.
         keep: (n,) bool, False for samples that are left out of fitting and evaluation.
         memory: Bytes that all stacks together may fill.
+        dask: Address of the Dask scheduler whose workers compute, None for this process. Workers read features themselves.
+
+    Raises:
+        InputError: The cluster cannot be used.
     """
-    left = int(memory * FEATURES_SHARE)
+    place = _place_of(dask)
+    left = int(memory * FEATURES_SHARE) if isinstance(place, Here) else -1
     stacks = []
     for member in members:
         size = encoded_bytes(features, member.feature_map)
         rows = encode_rows(features, member.feature_map, left)
         left -= size if size <= left else 0
         stacks.append(
-            SoftmaxStack(rows, labels, n_classes, design, member.l2, keep, int(memory * PROBABILITIES_SHARE))
+            SoftmaxStack(
+                rows, labels, n_classes, design, member.l2, keep, int(memory * PROBABILITIES_SHARE), place
+            )
         )
     return stacks
+
+
+def _place_of(dask: str | None) -> Place:
+    if dask is None:
+        return Here()
+    from tasks.fit.cluster import place_of  # noqa: PLC0415 (a second, and only with a cluster)
+
+    return place_of(dask)

@@ -1,6 +1,5 @@
 """The validate step of the flow."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import LabelsweepError
 from tasks.records import Dataset, Validation
-from tasks.steps import recorded, tick
+from tasks.steps import recorded
 from tasks.storage import read_json, sha256_file
 from tasks.validate import validate as validate_dataset
 
@@ -53,13 +52,7 @@ def validate(
         Validation,
         inputs,
         lambda: validate_dataset(
-            dataset,
-            folder,
-            folds=folds,
-            tolerance=tolerance,
-            expectations=expectations,
-            data_docs=data_docs,
-            progress=partial(tick, "rows"),
+            dataset, folder, folds=folds, tolerance=tolerance, expectations=expectations, data_docs=data_docs
         ),
     )
     _log(validation)
