@@ -1,11 +1,16 @@
 """What a finished run shows in the Prefect UI: the top of the queue, a summary, and the way to the report."""
 
+import base64
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from flows.plots import plots_of
+from tasks.storage import read_json
 
 # Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
 # characters a cell stay below both.
@@ -15,20 +20,52 @@ COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", "score", "infl
 
 
 def publish(folder: Path, headline: str) -> None:
-    """Create the artifacts of a finished run: the top of its queue, its headline, the way to its report."""
+    """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report."""
     name = folder.name
+    summary = read_json(folder / "summary.json")
     create_table_artifact(
         table=top_of_queue(folder / "queue.parquet"),
         key="clean-labels-queue",
         description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
     )
-    lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines())
-    create_markdown_artifact(markdown=f"# {escape(name)}\n\n{lines}\n", key="clean-labels-summary")
+    create_table_artifact(
+        table=steps_of(summary),
+        key="clean-labels-steps",
+        description=f"Time, memory and rows of each step of run {escape(name)}",
+    )
+    create_markdown_artifact(markdown=summary_page(folder, summary, headline), key="clean-labels-summary")
     create_link_artifact(
         link=(folder / "report.html").absolute().as_uri(),
         link_text=f"Report of {name}",
         key="clean-labels-report",
+        description=f"To review its queue: labelsweep review {name} --out {folder.parents[1].absolute()}",
     )
+
+
+def steps_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what each step cost, as rows of a table."""
+    return [
+        {
+            "step": step["step"],
+            "seconds": round(step["seconds"], 1),
+            "peak memory (MB)": round(step["peak_memory_mb"]),
+            "rows": step["rows"],
+        }
+        for step in summary["steps"]
+    ]
+
+
+def summary_page(folder: Path, summary: Mapping[str, Any], headline: str) -> str:
+    """Return the summary as Markdown: headline, plots as images, the ways to report and review page."""
+    out = folder.parents[1].absolute()
+    lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines() if line)
+    plots = "\n\n".join(
+        f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        for alt, png in plots_of(folder, summary)
+    )
+    report = (folder / "report.html").absolute().as_uri()
+    ways = f"[Report]({report}) · review the queue: `labelsweep review {folder.name} --out {out}`"
+    return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
 
 
 def top_of_queue(path: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from tasks.errors import InputError, LabelsweepError
 INTERRUPTED = 130
 BENCHMARKS = {
     "faults": "runs killed at random moments, and what was lost",
+    "inputs": "mixed tables and texts from the raw file, beside the peers",
     "quality": "how well the wrong labels are found, beside the peers",
     "speed": "how fast it is, beside the peers",
     "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.errors import InputError
 from tasks.options import AuditOptions
@@ -41,6 +41,14 @@ Columns = Annotated[
 File = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 
 
+def _as_form(schema: dict[str, Any]) -> None:
+    """Make the schema a good form: what is swept comes first, how it is audited after it."""
+    schema["description"] = "What to sweep, how to audit it, and where the results go."
+    fields = schema["properties"]
+    order = sorted(fields, key=lambda name: name in AuditOptions.model_fields)
+    schema["properties"] = {name: fields[name] for name in order}
+
+
 class CleanParameters(AuditOptions):
     """What to sweep, how to audit it, and where the results go.
 
@@ -48,6 +56,8 @@ class CleanParameters(AuditOptions):
     >>> parameters.records_source().label, parameters.audit_options().folds
     ('label', 3)
     """
+
+    model_config = ConfigDict(json_schema_extra=_as_form)
 
     source: str = Field(
         min_length=1,
@@ -124,6 +134,16 @@ class CleanParameters(AuditOptions):
     def audit_options(self) -> AuditOptions:
         """Return what the encode, fit, attribute and flag steps read."""
         return AuditOptions(**{name: getattr(self, name) for name in AuditOptions.model_fields})
+
+    @field_validator("encoder")
+    @classmethod
+    def _find_the_encoder(cls, value: str | None) -> str | None:
+        """Make the path of a model absolute; a wrong one is told before any data are read."""
+        if not value:
+            return None
+        if not (Path(value) / "config.json").is_file():
+            raise ValueError("must be a folder with a model in it (config.json)")
+        return str(Path(value).absolute())
 
     def replayable(self) -> str:
         """Return the parameters as YAML that replays the run from any working directory."""

@@ -15,9 +15,13 @@ from prefect import Task, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
+from tasks.steps import watched
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
+
+# A step that is done sooner is not worth an artifact, and more often nobody looks.
+EVERY_SECONDS = 2.0
 
 # Columns that a line of the terminal names; the report has them all.
 NAMED = 6
@@ -80,7 +84,9 @@ def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     if state and watcher:
         watcher.started(label, state.done, state.total)
     began = time.perf_counter()
-    record: R = task(*args, **kwargs)
+    with watched(Within(task.name, label)) as within:
+        record: R = task(*args, **kwargs)
+        within.finished()
     seconds, result = time.perf_counter() - began, describe(record)
     get_run_logger().info("%s: %s (%.1f s)", label, result, seconds)
     if watcher:
@@ -89,6 +95,42 @@ def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         state.done += 1
         update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
     return record
+
+
+class Within:
+    """How far one step is, as a progress artifact of its own, for steps that take longer than a moment.
+
+    Args:
+        name: The step, which the artifact's key is made of.
+        label: What a person reads.
+    """
+
+    def __init__(self, name: str, label: str) -> None:
+        self._key, self._label = f"{name}-progress", label
+        self._began = self._told = time.monotonic()
+        self._artifact: UUID | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take in that `done` of `total` are done; tell of it now and then."""
+        now = time.monotonic()
+        if now - self._told < EVERY_SECONDS or not done or not total:
+            return
+        self._told = now
+        left = (now - self._began) * (total - done) / done
+        text = f"{self._label}: {done:,} of {total:,} {what}, about {left:,.0f} s left"
+        self._show(100.0 * done / total, text)
+
+    def finished(self) -> None:
+        """Say that the step is done, if anything was said of it."""
+        if self._artifact is not None:
+            self._show(100.0, f"{self._label}: done in {time.monotonic() - self._began:,.0f} s")
+
+    def _show(self, percent: float, text: str) -> None:
+        if self._artifact is None:
+            made = create_progress_artifact(progress=percent, key=self._key, description=text)
+            self._artifact = UUID(str(made))
+        else:
+            update_progress_artifact(artifact_id=self._artifact, progress=percent, description=text)
 
 
 def steps_done(count: int, label: str, record: Record) -> None:

@@ -18,6 +18,11 @@ class AuditOptions(Record):
     indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "dask", "controls"})
 
     model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
+    encoder: str | None = Field(
+        None,
+        description="folder of a model on disk that turns texts or images into embeddings: sentence-transformers or transformers",
+        json_schema_extra={"metavar": "PATH"},
+    )
     params: Literal["head", "all"] = Field(
         "head", description="influences on the last linear layer, or on every parameter"
     )

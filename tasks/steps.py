@@ -3,7 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +15,37 @@ from tasks.records import Record
 from tasks.storage import read_json, write_json
 
 R = TypeVar("R", bound=Record)
+
+# Who watches a step from within: told what is counted, how much of it is done, and how much there is.
+Watch = Callable[[str, int, int], None]
+W = TypeVar("W", bound=Watch)
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(watch: W) -> Iterator[W]:
+    """Have `watch` told how far the enclosed steps are."""
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+def tick(what: str, done: int, total: int) -> None:
+    """Say from within a step how far it is.
+
+    Args:
+        what: What is counted: rows, folds.
+        done: How many are done.
+        total: How many there are.
+
+    >>> with watched(print):
+    ...     tick("rows", 10, 100)
+    rows 10 100
+    """
+    if (watch := _watch.get()) is not None:
+        watch(what, done, total)
 
 
 def recorded(

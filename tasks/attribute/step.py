@@ -1,5 +1,6 @@
 """The attribute step: one solve for each member, one forward-mode pass over the data, all scores of a round."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prefect import task
@@ -7,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.attribute.combine import combine, judge
 from tasks.attribute.ihvp import solve_ihvp
-from tasks.attribute.influence import score_blocks
+from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.noise import estimate_noise
 from tasks.attribute.table import write_scores
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
@@ -16,7 +17,7 @@ from tasks.fit.solve import Solution
 from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
-from tasks.steps import recorded
+from tasks.steps import recorded, tick
 from tasks.storage import write_json
 
 
@@ -47,6 +48,7 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
     blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
+    blocks[0] = _counted(blocks[0], samples.features.n)
     noise = estimate_noise(stacks, thetas, options.seed)
     scores = combine(blocks, samples.labels, noise, keep_probabilities=False)
     score, flagged = judge(scores, options.score)
@@ -59,6 +61,13 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
         residual=max(float(solution.residual.max()) for solution in solutions),
         converged=model.converged and all(solution.converged for solution in solutions),
     )
+
+
+def _counted(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
+    """Say how far the pass over the data is."""
+    for block in blocks:
+        yield block
+        tick("rows", block.rows.stop, rows)
 
 
 def _solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:

@@ -152,8 +152,16 @@ def start(bench: Bench, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def campaign(bench: Bench, kills: int, generator: random.Random) -> Counted:
-    """Kill as many runs as were asked for."""
+    """Kill as many runs as were asked for; told to stop (SIGINT, SIGTERM), return what was seen until then."""
     counted = Counted()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        _kill_and_come_through(bench, kills, generator, counted)
+    return counted
+
+
+def _kill_and_come_through(bench: Bench, kills: int, generator: random.Random, counted: Counted) -> None:
     trial = 0
     while counted.kills < kills:
         out = bench.folder / f"trial-{trial}"
@@ -165,7 +173,6 @@ def campaign(bench: Bench, kills: int, generator: random.Random) -> Counted:
         trial += 1
         sys.stderr.write(f"\r{counted.kills} of {kills} killed, {counted.lost.total()} lost ")
     sys.stderr.write("\n")
-    return counted
 
 
 def kill_once(bench: Bench, out: Path, steps: int, part: float, counted: Counted) -> None:

@@ -18,7 +18,9 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
         folder: Where to write `features.f32`, and `features.json` with the names of the features.
         options: What decides how content that is not numbers is encoded.
     """
-    features = encoded(dataset, options or AuditOptions())
+    # Beside the folder of the runs, so that the next run finds what this one asked of the model.
+    cache = folder.parents[2] / "embeddings" if folder.parents[1].name == "runs" else folder
+    features = encoded(dataset, options or AuditOptions(), cache)
     final = folder / "features.f32"
     with atomic_path(final) as path, path.open("wb") as file:
         for batch in features.batches():

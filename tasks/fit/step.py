@@ -22,7 +22,7 @@ from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
-from tasks.steps import digest_of, recorded
+from tasks.steps import digest_of, recorded, tick
 from tasks.storage import write_json, write_table
 
 
@@ -61,10 +61,10 @@ def _fit(
         samples, samples.design(options), members, None if previous is None else previous.path, options
     )
     target = round_folder(folder, number)
-    fits = [
-        kept_fit(target, member, key, like, partial(fit_stack, stack, start, options))
-        for member, (stack, start) in enumerate(zip(stacks, starts, strict=True))
-    ]
+    fits = []
+    for member, (stack, start) in enumerate(zip(stacks, starts, strict=True)):
+        fits.append(kept_fit(target, member, key, like, partial(fit_stack, stack, start, options)))
+        tick("folds", (member + 1) * stack.design.folds, len(stacks) * stack.design.folds)
     _write_curve(fits, number, folder / "model" / "training_curve.parquet")
     write_json(fit_convergence(fits, number), target / "fit.json")
     return Model(

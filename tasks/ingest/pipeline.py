@@ -53,7 +53,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
     content = _content(table, roles)
-    canonical = Canonical(table, roles, content, survey.writing)
+    canonical = Canonical(table, roles, content, survey.writing, survey.rows)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
     with atomic_path(path) as unpublished:
         digest = canonical.write(unpublished)

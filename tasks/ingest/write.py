@@ -16,6 +16,7 @@ from tasks.ingest.labels import Writing, as_text
 from tasks.ingest.roles import Roles
 from tasks.ingest.table import SourceTable, regroup
 from tasks.ingest.trust import trusted
+from tasks.steps import tick
 from tasks.storage import ROWS_PER_GROUP, table_writer
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
@@ -33,12 +34,14 @@ class Canonical:
         roles: Which column means what.
         content: How content becomes features.
         writing: How labels are written.
+        rows: How many rows there are.
     """
 
     table: SourceTable
     roles: Roles
     content: Content
     writing: Writing
+    rows: int
 
     @property
     def schema(self) -> pa.Schema:
@@ -101,6 +104,7 @@ class Canonical:
                     occurrences.see(made)
             yield self._batch(batch, encoded, ids, labels, row)
             row += batch.num_rows
+            tick("rows", row, self.rows)
 
     def _batch(
         self, batch: pa.RecordBatch, encoded: Encoded, ids: pa.Array, labels: pa.Array, row: int

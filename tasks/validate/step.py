@@ -1,5 +1,6 @@
 """The validate step of the flow."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import LabelsweepError
 from tasks.records import Dataset, Validation
-from tasks.steps import recorded
+from tasks.steps import recorded, tick
 from tasks.storage import read_json, sha256_file
 from tasks.validate import validate as validate_dataset
 
@@ -52,7 +53,13 @@ def validate(
         Validation,
         inputs,
         lambda: validate_dataset(
-            dataset, folder, folds=folds, tolerance=tolerance, expectations=expectations, data_docs=data_docs
+            dataset,
+            folder,
+            folds=folds,
+            tolerance=tolerance,
+            expectations=expectations,
+            data_docs=data_docs,
+            progress=partial(tick, "rows"),
         ),
     )
     _log(validation)

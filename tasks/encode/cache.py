@@ -1,0 +1,61 @@
+"""Embeddings kept by content: what a model said of a text or an image is asked of it once.
+
+One SQLite file for each model beside the runs; a row is the hash of a content and its float32 embedding.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+# SQLite takes a statement of at most 32,766 parameters.
+_ASKED = 10_000
+
+
+def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[int]], Floats]) -> Floats:
+    """Return the embedding of each content, from the file or else from the model.
+
+    Args:
+        path: The file of the model's embeddings; made where there is none.
+        contents: What is embedded.
+        model: From places in `contents` to their embeddings, (b, width).
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "m.sqlite"
+    >>> length = lambda places: np.array([[float(place)] for place in places], np.float32)
+    >>> embedded(file, [b"a", b"b", b"a"], length).ravel().tolist()
+    [0.0, 1.0, 0.0]
+    >>> embedded(file, [b"b"], length).ravel().tolist()
+    [1.0]
+    """
+    keys = [hashlib.sha256(content).digest()[:16] for content in contents]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=60)) as store:
+        store.execute(
+            "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
+        )
+        known = _known(store, sorted(set(keys)))
+        first = {key: place for place, key in reversed(list(enumerate(keys))) if key not in known}
+        if first:
+            places = sorted(first.values())
+            found = np.ascontiguousarray(model(places), "<f4")
+            new = {keys[place]: vector.tobytes() for place, vector in zip(places, found, strict=True)}
+            with store:
+                store.executemany("insert or replace into embeddings values (?, ?)", new.items())
+            known |= new
+    return np.stack([np.frombuffer(known[key], "<f4") for key in keys])
+
+
+def _known(store: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(keys), _ASKED):
+        some = keys[start : start + _ASKED]
+        marks = ",".join("?" * len(some))
+        found.update(store.execute(f"select * from embeddings where content in ({marks})", some).fetchall())  # noqa: S608 (marks only)
+    return found
