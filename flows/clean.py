@@ -21,6 +21,7 @@ from tasks.flag.step import flag
 from tasks.ingest.step import ingest
 from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Validation
+from tasks.remote import publish_run
 from tasks.report.step import report
 from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
@@ -41,6 +42,7 @@ class Cleaned(Record):
     flagged: int
     queued: int
     unchanged: bool = False
+    published: str | None = None
 
     def headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
@@ -50,6 +52,8 @@ class Cleaned(Record):
             f"{self.queued:,} queued, {self.quarantined:,} in quarantine"
         )
         lines = [counts, *self._quality(), f"queue:  {self.queue}", f"report: {self.report}", ""]
+        if self.published:
+            lines.insert(-1, f"published: {self.published}")
         if self.unchanged:
             lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
         return "\n".join(lines)
@@ -72,6 +76,9 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     try:
         with claimed(parameters, say):
             cleaned = _swept(parameters)
+            if parameters.publish:
+                published = publish_run(cleaned.folder, parameters.publish)
+                cleaned = cleaned.model_copy(update={"published": published})
         publish(cleaned.folder, cleaned.headline())
         if not cleaned.unchanged:
             announce(cleaned.folder)

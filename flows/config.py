@@ -4,6 +4,8 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 """
 
 import difflib
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +89,14 @@ class CleanParameters(AuditOptions):
     max_queue: int | None = Field(
         None, ge=1, description="longest queue, worst samples first (default: everything flagged)"
     )
-    out: Path = Field(Path("data"), description="folder of the results")
+    out: Path = Field(
+        Path("data"), description="folder of the results, or an address such as s3://bucket/prefix"
+    )
+    publish: Column = Field(
+        None,
+        description="address that each finished run is copied to, such as s3://bucket/prefix (the same as --out with "
+        "such an address, which works in a local folder)",
+    )
     wait: float = Field(
         0,
         ge=0,
@@ -117,6 +126,13 @@ class CleanParameters(AuditOptions):
         None,
         description="id of an unfinished run in the results folder, to go on with instead of starting anew",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _work_on_disk(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+        """Work in a local folder where results go to an object store."""
+        out = str(values.get("out") or "") if isinstance(values, Mapping) else ""
+        return {**values, "out": work_folder(out), "publish": out} if "://" in out else values
 
     @model_validator(mode="before")
     @classmethod
@@ -157,6 +173,12 @@ class CleanParameters(AuditOptions):
     def title(self) -> str:
         """Name of the data set and the day, as Prefect's list of runs shows it."""
         return f"{data_set_name(self.name or self.source)} {datetime.now(UTC):%Y-%m-%d}"
+
+
+def work_folder(address: str) -> Path:
+    """Return the local folder in which runs work whose results go to `address`: always the same for one address."""
+    root = os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep"
+    return Path(root) / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:12]
 
 
 def absolute(source: str) -> str:

@@ -24,6 +24,7 @@ FAILURE = "failure.json"
 NOT_ASKED_FOR = frozenset(
     {
         "resume",
+        "publish",
         "force",
         "max_noise",
         "wait",
