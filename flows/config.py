@@ -74,6 +74,14 @@ class CleanParameters(AuditOptions):
     embedding: Column = Field(None, description="column of embeddings: lists of floats, all of one length")
     image: Column = Field(None, description="column of images: PNG or JPEG bytes, or paths to such files")
     text: Column = Field(None, description="column of texts: sentences, reviews, tickets, of any length")
+    pred_probs: Columns = Field(
+        None,
+        description="out-of-fold probabilities of a model of yours: a column of lists, or one column a class",
+    )
+    raters: Columns = Field(
+        None,
+        description="columns of several raters' labels: their majority is the given label (instead of --label)",
+    )
     trusted: Column = Field(None, description="boolean column: this label has been verified")
     truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
     name: Column = Field(

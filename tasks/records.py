@@ -34,6 +34,8 @@ class Source(Record):
     embedding: str | None = None
     image: str | None = None
     text: str | None = None
+    pred_probs: tuple[str, ...] | None = None
+    raters: tuple[str, ...] | None = None
     trusted: str | None = None
     truth: str | None = None
 

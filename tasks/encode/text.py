@@ -4,7 +4,8 @@ A row is the concatenation of the TF-IDF vectors of its words and pairs of words
 inside its words, which know spelling, endings and languages without spaces. Truncated singular value decomposition (latent
 semantic analysis: Deerwester et al., 1990) keeps the directions that hold most of it.
 
-The encoder sees all texts at once and no label: one encoding serves all folds.
+The encoder sees all texts at once and no label: one encoding serves all folds. Encoders fitted anew on the training texts of each
+fold found a few wrong labels fewer (`tests/benchmarks/results/inputs.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

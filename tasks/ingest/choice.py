@@ -56,14 +56,16 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
         "--embedding": source.embedding,
         "--image": source.image,
         "--text": source.text,
+        "--pred-probs": source.pred_probs,
     }
     chosen = [option for option, value in options.items() if value is not None]
     if len(chosen) > 1:
         raise InputError(
             f"{' and '.join(chosen)} exclude each other", where=source.uri, fix="name one of them"
         )
+    probabilities = tuple(dict.fromkeys(source.pred_probs or ()))
     singles = tuple(name for name in (source.embedding, source.image, source.text) if name is not None)
-    for name in (source.features or ()) + singles:
+    for name in (source.features or ()) + singles + probabilities:
         check_exists(chosen[0].removeprefix("--"), name, schema, source.uri)
         if name in taken:
             raise InputError(
@@ -71,6 +73,9 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
                 where=source.uri,
                 fix="leave it out",
             )
+    if source.pred_probs is not None:
+        _check_probabilities(source.uri, probabilities, schema)
+        return Choice("embedding", probabilities)
     if source.features is not None:
         return _named_features(source, table)
     if source.embedding is not None:
@@ -175,6 +180,18 @@ def _check_embedding(uri: str, name: str, kind: pa.DataType) -> None:
             f"column '{name}' holds {kind}, not lists of numbers",
             where=uri,
             fix="--embedding takes a column of lists, as Parquet or JSON Lines can hold it",
+        )
+
+
+def _check_probabilities(uri: str, names: tuple[str, ...], schema: pa.Schema) -> None:
+    kinds = [schema.field(name).type for name in names]
+    if not (len(kinds) == 1 and is_embedding(kinds[0])) and not (
+        len(kinds) > 1 and all(map(is_numeric, kinds))
+    ):
+        raise InputError(
+            f"--pred-probs {','.join(names)} holds no probabilities",
+            where=uri,
+            fix="name one column of lists of numbers, or a numeric column for each class",
         )
 
 

@@ -1,5 +1,6 @@
 """Labels as text: as the user wrote them, and which of them there are."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class LabelSurvey:
         column: Name of the column.
         untyped: Whether the format has no types, so that a number may only look like one.
         counts: How often each label occurs, as text.
+        names: Names of the classes where the column holds their places, as the datasets library keeps them.
     """
 
     column: str
@@ -32,11 +34,12 @@ class LabelSurvey:
     role: str = "label"
     counts: Counter[str] = field(default_factory=Counter)
     missing: int = 0
+    names: tuple[str, ...] = ()
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
         check_type(column.type, self.column, self.where, self.role)
-        text = as_text(column)
+        text = as_text(named(column, self.names) if self.names else column)
         self.missing += text.null_count
         for item in pc.value_counts(text.drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
@@ -51,7 +54,7 @@ class LabelSurvey:
     @property
     def writing(self) -> "Writing":
         """How these labels are written, once all were seen."""
-        return Writing(whole=self.untyped and _whole_with_point(self.counts))
+        return Writing(self.untyped and _whole_with_point(self.counts), self.names)
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes in order: numerically when all are integers.
@@ -96,9 +99,11 @@ class Writing:
 
     Attributes:
         whole: All labels are whole numbers, some with a point, as pandas writes them beside missing ones.
+        names: Names of the classes where the column holds their places.
     """
 
     whole: bool
+    names: tuple[str, ...] = ()
 
     def one(self, label: str) -> str:
         """Return one label as it is written."""
@@ -106,8 +111,30 @@ class Writing:
 
     def text(self, column: pa.Array) -> pa.Array:
         """Return a column of labels as text, null where missing."""
-        text = as_text(column)
+        text = as_text(named(column, self.names) if self.names else column)
         return pc.replace_substring_regex(text, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1") if self.whole else text
+
+
+def named(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
+    """Return the names that the places in a column stand for; a place that is none, such as -1, is missing.
+
+    >>> named(pa.array([1, 0, -1]), ("cat", "dog")).to_pylist()
+    ['dog', 'cat', None]
+    """
+    inside = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(names)))
+    return pa.array(names, pa.string()).take(pc.if_else(inside, column, None).cast(pa.int64()))
+
+
+def class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
+    """Return the names that the datasets library wrote down for a column of class numbers, if it did."""
+    text = (schema.metadata or {}).get(b"huggingface")
+    try:
+        feature = json.loads(text)["info"]["features"][column] if text else {}
+        names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    whole = pa.types.is_integer(schema.field(column).type)
+    return tuple(map(str, names)) if whole and isinstance(names, list) else ()
 
 
 def as_text(column: pa.Array) -> pa.Array:

@@ -11,7 +11,9 @@ from tasks.ingest.content import Content, Tabular, Text, embedding
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import images
 from tasks.ingest.kinds import is_displayable
-from tasks.ingest.labels import LabelSurvey, Writing
+from tasks.ingest.labels import LabelSurvey, Writing, class_names
+from tasks.ingest.probabilities import Probabilities
+from tasks.ingest.raters import UNANIMOUS, rated
 from tasks.ingest.roles import Roles, assign_roles, synthetic_metadata
 from tasks.ingest.source import slug
 from tasks.ingest.table import SourceTable, open_source
@@ -47,12 +49,15 @@ def ingest(source: Source, folder: Path) -> Dataset:
     (1797, 'image', (8, 8), ('0', '1', '2'))
     """
     texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
-    table = open_source(source.uri, texts)
+    table = open_source(source.uri, texts | set(source.raters or ()))
+    if source.raters is not None:
+        table = rated(table, source.raters, source.label)
+        source = source.model_copy(update={"trusted": source.trusted or UNANIMOUS})
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
-    content = _content(table, roles)
+    content = _content(source, table, roles)
     canonical = Canonical(table, roles, content, survey.writing, survey.rows)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
     with atomic_path(path) as unpublished:
@@ -96,8 +101,10 @@ class _Survey:
 
 def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
     """Look at labels, ids and truths once, before anything is written."""
-    labels = LabelSurvey(roles.label, table.untyped, source.uri)
+    labels = LabelSurvey(roles.label, table.untyped, source.uri, names=class_names(table.schema, roles.label))
     truths = LabelSurvey(roles.truth or "", table.untyped, source.uri, "truth")
+    if roles.truth:
+        truths.names = class_names(table.schema, roles.truth)
     ids = IdSurvey(table, roles.id) if roles.id else None
     rows = 0
     for batch in table.scan([name for name in (roles.label, roles.truth, roles.id) if name], _LOOK):
@@ -113,11 +120,14 @@ def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
     return _Survey(rows, classes, labels.writing, truths.writing)
 
 
-def _content(table: SourceTable, roles: Roles) -> Content:
+def _content(source: Source, table: SourceTable, roles: Roles) -> Content:
     if roles.payload == "tabular":
         return Tabular(roles.columns)
     if roles.payload == "text":
         return Text(roles.content[0])
+    if source.pred_probs is not None:
+        width = embedding(table, roles.content[0]).width if len(roles.content) == 1 else len(roles.content)
+        return Probabilities(table, roles.content, width)
     return (embedding if roles.payload == "embedding" else images)(table, roles.content[0])
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from tasks.errors import InputError
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet
+from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, Payload, Source
 
@@ -66,7 +67,9 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
                 where=source.uri,
                 fix="name two different columns",
             )
-    choice = choose_content(source, table, set(given.values()))
+    # What several raters said is the label already; it must not become a feature too.
+    votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
+    choice = choose_content(source, table, {*given.values(), *votes})
     taken = {*given.values(), *(choice.content if choice.payload != "tabular" else ())}
     taken |= _left_out(source, choice.content)
     kept = _kept_names(

@@ -29,6 +29,7 @@ SUFFIXES = {
     ".arrow": "arrow",
     ".feather": "arrow",
 }
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 COMPRESSIBLE = {"csv", "jsonl"}
 READABLE = ".parquet, .arrow, .feather, or .csv, .tsv, .jsonl, .ndjson (these also as .gz)"
 
@@ -96,6 +97,15 @@ def kind_of(path: str) -> str | None:
         return SUFFIXES.get(name.suffix)
     kind = SUFFIXES.get(PurePosixPath(name.stem).suffix)
     return kind if kind in COMPRESSIBLE else None
+
+
+def is_image_file(path: str) -> bool:
+    """Return whether a file's name says that it is an image.
+
+    >>> is_image_file("cats/one.JPG"), is_image_file("cats.csv")
+    (True, False)
+    """
+    return PurePosixPath(path.lower()).suffix in IMAGE_SUFFIXES
 
 
 def locate(uri: str) -> list[Part]:
@@ -216,7 +226,7 @@ def _filesystem(uri: str) -> tuple[Any, str]:
 
 def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # noqa: ANN401 (fsspec is untyped)
     base = folder.rstrip("/") + "/"
-    found = []
+    found, images = [], []
     for path in sorted(filesystem.find(folder)):
         relative = path.removeprefix(base)
         hidden = any(step.startswith((".", "_")) for step in relative.split("/"))
@@ -224,8 +234,16 @@ def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # n
         intermediate = relative.rsplit("/", 1)[-1].startswith("cache-")
         if kind_of(path) and not hidden and not intermediate:
             found.append(Part(filesystem, path, f"{uri.rstrip('/')}/{relative}"))
+        elif is_image_file(path) and not hidden and "/" in relative:
+            images.append(Part(filesystem, path, f"{uri.rstrip('/')}/{relative}"))
+    if images and not found:
+        return images
     if not found:
-        raise InputError("no data files in this folder", where=uri, fix=f"it should hold {READABLE}")
+        raise InputError(
+            "no data files in this folder",
+            where=uri,
+            fix=f"it should hold {READABLE}, or one sub-folder of images for each class",
+        )
     kinds = sorted({part.kind or "" for part in found})
     if len(kinds) > 1:
         raise InputError(

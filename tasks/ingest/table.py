@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.formats import open_part
+from tasks.ingest.image_folder import ImageFolderReader
 from tasks.ingest.reading import Reader
-from tasks.ingest.source import locate
+from tasks.ingest.source import Part, is_image_file, locate
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,13 @@ def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
     Raises:
         InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice.
     """
-    readers = tuple(open_part(part, as_text) for part in locate(uri))
+    parts = locate(uri)
+    if is_image_file(parts[0].path):
+        base = parts[0].path[: len(parts[0].path) - (len(parts[0].shown) - len(uri.rstrip("/")) - 1)]
+        files = tuple(part.path.removeprefix(base) for part in parts)
+        pictures = ImageFolderReader(Part(parts[0].filesystem, base, uri), files)
+        return SourceTable(uri, (pictures,), pictures.schema)
+    readers = tuple(open_part(part, as_text) for part in parts)
     for reader in readers:
         _check_names(reader)
     schema = _plain(readers[0].schema)

@@ -84,3 +84,38 @@ def test_texts_are_swept_and_shown_to_people(prefect_server, tmp_path, capsys):
     page = (folder / "report.html").read_text()
     assert "texts" in page
     assert queue[0]["text"][:30].split()[0] in page
+
+
+def test_a_folder_of_pictures_is_swept(prefect_server, tmp_path, capsys):
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    for number in range(400):
+        wrong = number % 40 == 0
+        digit = (int(labels[number]) + 1) % 10 if wrong else int(labels[number])
+        side = 8 if number % 3 else 24  # sizes and modes differ, as they do in a folder that people filled
+        image = Image.fromarray(np.uint8(pixels[number].reshape(8, 8) * 15)).resize((side, side))
+        path = tmp_path / "digits" / f"class {digit}" / f"{'wrong' if wrong else 'right'} {number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (image.convert("RGBA") if number % 5 == 0 else image).save(path)
+    folder = swept(tmp_path, capsys, tmp_path / "digits", "--id", "file")
+    queue = pq.read_table(folder / "queue.parquet").to_pylist()
+    assert sum("wrong" in row["sample_id"] for row in queue[:10]) >= 7
+    assert queue[0]["image"].startswith(b"\x89PNG")
+    assert "data:image/png;base64" in (folder / "report.html").read_text()
+
+
+def test_raters_and_probabilities_are_swept_and_shown(prefect_server, tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    true = np.array(["no", "yes"])[np.arange(200) % 2]
+    sure = np.clip(np.where(true == "yes", 0.9, 0.1) + generator.normal(0, 0.05, 200), 0.01, 0.99)
+    votes = {name: with_errors(true.tolist(), 0.15, seed) for seed, name in enumerate(("ann", "bob", "eve"))}
+    frame = pd.DataFrame({**votes, "p_no": 1 - sure, "p_yes": sure, "true": true})
+    frame.to_csv(tmp_path / "votes.csv", index=False)
+    options = ("--raters", "ann,bob,eve", "--pred-probs", "p_no,p_yes", "--truth", "true")
+    folder = swept(tmp_path, capsys, tmp_path / "votes.csv", *options)
+    queue = pq.read_table(folder / "queue.parquet").to_pylist()
+    assert read_json(folder / "summary.json")["quality"]["average_precision"] > 0.9
+    assert {"ann", "bob", "eve", "raters_agree"} <= queue[0].keys()
+    assert "raters_agree" in (folder / "report.html").read_text()

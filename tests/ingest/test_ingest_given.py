@@ -1,0 +1,135 @@
+"""What people have already: probabilities of a model, labels of several raters, folders of pictures, saved data sets."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tasks.errors import InputError
+from tasks.ingest import fingerprint, ingest
+from tasks.records import Source
+
+
+def ingested(tmp_path, columns, **roles):
+    path = tmp_path / "g.parquet"
+    pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path)
+    dataset = ingest(Source(uri=str(path), **roles), tmp_path / "run")
+    return dataset, pq.read_table(dataset.path)
+
+
+LABEL = ["a", "b", "a"]
+
+
+def test_probabilities_become_clipped_logs(tmp_path):
+    lists = {"p": [[0.25, 0.75], [0.0, 1.0], None], "label": LABEL}
+    dataset, table = ingested(tmp_path, lists, pred_probs=("p",))
+    expected = np.log([[0.25, 0.75], [1e-6, 1.0]]).astype(np.float32)
+    features = np.array(table["features"].to_pylist(), np.float32)
+    np.testing.assert_allclose(features[:2], expected, rtol=1e-6)
+    assert np.isnan(features[2]).all()
+    assert dataset.feature_names == ("p[0]", "p[1]")
+    columns = {"pa": [0.25, 0.0, 0.5], "pb": [0.75, 1.0, 0.5], "label": LABEL}
+    dataset, table = ingested(tmp_path, columns, pred_probs=("pa", "pb"))
+    np.testing.assert_allclose(np.array(table["features"].to_pylist())[:2], expected, rtol=1e-6)
+    assert dataset.feature_names == ("pa", "pb")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [[0.5, 0.5], [2.5, -1.5], [0.5, 0.5]],
+            r"row 2: --pred-probs 'p' holds 2\.5, which is no probability",
+        ),
+        ([[0.5, 0.5], [0.1, 0.2], [0.5, 0.5]], r"row 2: --pred-probs 'p' sums to 0\.3, not to 1"),
+        ([[0.5, 0.5], [0.5, 0.5], [1.0]], r"row 3: --pred-probs 'p' has 1 numbers, not 2"),
+    ],
+)
+def test_what_is_no_probability_is_named_with_its_row(values, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        ingested(tmp_path, {"p": values, "label": LABEL}, pred_probs=("p",))
+
+
+def test_the_majority_of_the_raters_is_the_given_label_and_their_agreement_is_shown(tmp_path):
+    columns = {
+        "x": [1, 2, 3, 4, 5],
+        "ann": ["cat", "dog", "cat", "dog", None],
+        "bob": ["cat", "cat", "dog", None, None],
+        "eve": ["cat", "cat", None, None, None],
+    }
+    dataset, table = ingested(tmp_path, columns, raters=("ann", "bob", "eve"))
+    assert table["label"].to_pylist() == ["cat", "cat", "cat", "dog", None]
+    assert table["trusted"].to_pylist() == [True, False, False, False, False]
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.feature_names == ("x",)
+    assert {"ann", "bob", "eve", "raters_agree"} <= set(dataset.display_columns)
+    np.testing.assert_allclose(table["raters_agree"].to_pylist()[:4], [1, 2 / 3, 1 / 2, 1])
+
+
+def test_raters_in_csv_keep_their_labels_as_written(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("x,r1,r2,label\n1,01,01,9\n2,02,02,9\n3,01,02,9\n")
+    dataset = ingest(Source(uri=str(path), raters=("r1", "r2")), tmp_path / "run")
+    assert dataset.classes == ("01", "02")
+    assert dataset.feature_names == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("raters", "message"), [(("ann",), "one rater is no vote"), (("ann", "bop"), "no column 'bop'")]
+)
+def test_wrong_raters_are_refused_in_one_line(raters, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        ingested(tmp_path, {"x": [1, 2], "ann": ["a", "b"], "bob": ["a", "b"]}, raters=raters)
+
+
+def test_a_folder_with_one_sub_folder_a_class_is_a_data_set(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("cats/one.png", "cats/deep/two.jpg", "dogs/three.png"):
+        path = tmp_path / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (12, 9, 3), np.uint8)).save(path)
+    (tmp_path / "pets" / "notes.txt").write_text("not a picture")
+    dataset = ingest(Source(uri=f"{tmp_path / 'pets'}/"), tmp_path / "run")
+    table = pq.read_table(dataset.path)
+    assert (dataset.payload, dataset.classes, dataset.feature_shape) == (
+        "image",
+        ("cats", "dogs"),
+        (12, 9, 3),
+    )
+    assert table["file"].to_pylist() == ["cats/deep/two.jpg", "cats/one.png", "dogs/three.png"]
+    assert table["label"].to_pylist() == ["cats", "cats", "dogs"]
+    before = fingerprint(str(tmp_path / "pets"))
+    Image.new("RGB", (12, 9)).save(tmp_path / "pets" / "dogs" / "four.png")
+    assert fingerprint(str(tmp_path / "pets")) != before
+
+
+def test_a_picture_of_a_folder_that_does_not_decode_is_named(tmp_path):
+    (tmp_path / "pets" / "cats").mkdir(parents=True)
+    (tmp_path / "pets" / "dogs").mkdir()
+    Image.new("RGB", (12, 9)).save(tmp_path / "pets" / "dogs" / "good.png")
+    (tmp_path / "pets" / "cats" / "broken.png").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"cats/broken\.png: the image in column 'image' does not decode"):
+        ingest(Source(uri=str(tmp_path / "pets")), tmp_path / "run")
+
+
+def test_class_numbers_of_a_saved_hugging_face_data_set_have_their_names(tmp_path):
+    info = {"info": {"features": {"label": {"names": ["dog", "cat"], "_type": "ClassLabel"}}}}
+    table = pa.table({"x": [1, 2, 3, 4], "label": [0, 1, 0, -1]}).replace_schema_metadata(
+        {"huggingface": json.dumps(info)}
+    )
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    with pa.ipc.new_stream(str(folder / "data-00000-of-00001.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    (folder / "dataset_info.json").write_text(json.dumps(info["info"]))
+    (folder / "state.json").write_text("{}")
+    for source in (folder, None):
+        if source is None:
+            source = tmp_path / "s.parquet"
+            pq.write_table(table, source)
+        dataset = ingest(Source(uri=str(source)), tmp_path / f"run-{source.name}")
+        assert dataset.classes == ("cat", "dog")
+        assert pq.read_table(dataset.path)["label"].to_pylist() == ["dog", "cat", "dog", None]
