@@ -12,7 +12,7 @@ from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
 from flows.gate import announce, check_noise
-from flows.incremental import look_back, same_content, unchanged_since
+from flows.incremental import look_back, note_version, same_content, unchanged_since
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
@@ -124,6 +124,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
         dataset = step(ingest, parameters.records_source(), folder)
         if previous and (earlier := same_content(parameters, dataset)):
             raise Unchanged(earlier)
+        note_version(parameters, dataset, folder, previous)
         validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
         fitted = _fitted(dataset, folder, parameters, previous)

@@ -5,20 +5,24 @@ already, what people have decided, and how the runs have gone so far. All of it 
 step, so that a run that is gone on with knows the same as when it began.
 """
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from flows.config import CleanParameters
+from flows.config import CleanParameters, absolute
 from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
+from tasks.ingest.source import Part, locate
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.storage import read_json, write_json, write_table
+from tasks.storage import read_json, sha256_file, write_json, write_table
 
 _BEFORE = "before.json"
+VERSION = "version.json"
 
 
 def finished_runs(parameters: CleanParameters) -> list[Path]:
@@ -98,3 +102,39 @@ def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
         "reviewed": judged,
         "precision": wrong / judged if judged else None,
     }
+
+
+def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, previous: Path | None) -> None:
+    """Write `version.json`: the number of this version of the data set, and a digest of each file of its source.
+
+    Args:
+        parameters: What was asked for.
+        dataset: What was read.
+        folder: The run folder.
+        previous: Folder of the last finished run of the data set.
+    """
+    before = read_json(previous / VERSION) if previous and (previous / VERSION).exists() else None
+    known = {part["part"]: part["digest"] for part in before["parts"]} if before else {}
+    parts = [
+        {"part": part.shown, "bytes": part.size, "digest": _digest_of_part(part)}
+        for part in locate(absolute(parameters.source))
+    ]
+    now = {str(part["part"]): part["digest"] for part in parts}
+    same = before is not None and before["digest"] == dataset.digest
+    entry = {
+        "version": 1 if before is None else before["version"] + (not same),
+        "digest": dataset.digest,
+        "rows": dataset.rows,
+        "parts": parts,
+        "new_parts": sorted(now.keys() - known.keys()),
+        "changed_parts": sorted(name for name in now.keys() & known.keys() if now[name] != known[name]),
+        "removed_parts": sorted(known.keys() - now.keys()),
+    }
+    write_json(entry, folder / VERSION)
+
+
+def _digest_of_part(part: Part) -> str:
+    """Return a digest of a part: of its bytes where it lies here, of what the store says of it otherwise."""
+    if part.local:
+        return sha256_file(Path(part.path))
+    return hashlib.sha256(json.dumps(part.fingerprint()).encode()).hexdigest()

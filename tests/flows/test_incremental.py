@@ -1,5 +1,6 @@
 """A data set swept again: nothing to do where nothing changed, and a queue of what is new where something did."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -69,7 +70,9 @@ def nights(prefect_server, tmp_path_factory):
     changed = first_table.set_column(3, "label", pa.array(labels)).slice(0, ROWS - 5)
     pq.write_table(pa.concat_tables([changed, table(20, 3, seed=1, first=1_000)]), source)
     second = clean_labels(parameters)
-    pq.write_table(pq.read_table(source), source)
+    second_bytes = folder / "second.bytes"
+    second_bytes.write_bytes(source.read_bytes())
+    pq.write_table(pq.read_table(source), source, compression="zstd")
     os.utime(source, ns=(1, 1))
     third = clean_labels(parameters)
     return {
@@ -78,6 +81,7 @@ def nights(prefect_server, tmp_path_factory):
         "same": same,
         "second": second,
         "third": third,
+        "second_bytes": second_bytes,
         "decided": [row["sample_id"] for row in queued[:4]],
     }
 
@@ -112,6 +116,20 @@ def test_what_is_open_from_earlier_queues_is_named_with_its_run_and_what_was_dec
     ids = set(still_open["sample_id"].to_pylist())
     assert ids == queue_of(nights["first"]) - set(nights["decided"])
     assert set(still_open["run"].to_pylist()) == {nights["first"].folder.name}
+
+
+def test_data_set_has_versions_and_a_digest_of_each_part(nights):
+    first, second = (
+        json.loads((nights[name].folder / "version.json").read_text()) for name in ("first", "second")
+    )
+    assert (first["version"], second["version"]) == (1, 2)
+    source = nights["parameters"].source
+    assert [part["part"] for part in first["parts"]] == [source]
+    assert second["changed_parts"] == [source]
+    assert first["parts"][0]["digest"] != second["parts"][0]["digest"]
+    assert (
+        second["parts"][0]["digest"] == hashlib.sha256(Path(nights["second_bytes"]).read_bytes()).hexdigest()
+    )
 
 
 def test_all_rows_are_scored_and_the_changes_are_counted(nights):
