@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.plots import plots_of
-from tasks.storage import read_json
+from tasks.storage import open_parquet, read_json
 
 # Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
 # characters a cell stay below both.
@@ -70,7 +69,7 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str) -> str
 
 def top_of_queue(path: Path) -> list[dict[str, Any]]:
     """Return the first rows of a queue, without payloads, cells cut to a length that the UI can bear."""
-    file = pq.ParquetFile(path)
+    file = open_parquet(path)
     columns = [name for name in COLUMNS if name in file.schema_arrow.names]
     batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
     rows: list[dict[str, Any]] = batch.to_pylist() if batch is not None else []

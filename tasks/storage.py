@@ -65,6 +65,14 @@ def write_table(table: pa.Table, final: Path) -> Path:
     return final
 
 
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file to be read batch by batch, in memory that does not grow with the file.
+
+    By default pyarrow reads ahead, and keeps all that it has read until the file is closed.
+    """
+    return pq.ParquetFile(path, pre_buffer=False)
+
+
 @contextmanager
 def table_writer(final: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Yield a streaming Parquet writer whose file appears under `final` when the block succeeds."""

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.memory import machine_memory, memory_budget, parse_size
 from tasks.options import AuditOptions
 from tasks.records import Scores
 from tasks.steps import recorded
+from tasks.storage import open_parquet
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,13 @@ def test_another_budget_does_not_make_a_step_run_again(tmp_path: Path) -> None:
     for options in (AuditOptions(), AuditOptions(memory="1GB"), AuditOptions(seed=1)):
         recorded("attribute", tmp_path, Scores, {"options": options}, work)
     assert len(runs) == 2  # the seed counts, the memory does not
+
+
+def test_reading_a_file_batch_by_batch_does_not_keep_what_was_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random(2_000_000)  # 16 MB that do not compress
+    pq.write_table(pa.table({"x": values}), tmp_path / "x.parquet", row_group_size=100_000)
+    before, most = pa.total_allocated_bytes(), 0
+    with open_parquet(tmp_path / "x.parquet") as file:
+        for _ in file.iter_batches(100_000):
+            most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 8e6

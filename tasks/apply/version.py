@@ -25,12 +25,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
 from tasks.errors import InputError
 from tasks.records import Dataset, Record
-from tasks.storage import ROWS_PER_GROUP, read_json, table_writer, write_json, write_table
+from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json, write_table
 
 Kind = Literal["source", "corrected", "restored"]
 
@@ -133,7 +132,7 @@ def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
         plan: What changes.
     """
     drops = pa.array([c.sample_id for c in plan.changes if c.new_label is None], pa.string())
-    with pq.ParquetFile(source) as file:
+    with open_parquet(source) as file:
         for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
             table = pa.table(batch)
             ids = table["sample_id"].cast(pa.string())
@@ -162,7 +161,7 @@ def state_of(tables: Iterator[pa.Table]) -> tuple[str, int]:
 
 def key_tables(source: Path) -> Iterator[pa.Table]:
     """Yield the columns that make up the state of a data set, part by part."""
-    with pq.ParquetFile(source) as file:
+    with open_parquet(source) as file:
         for batch in file.iter_batches(columns=list(KEY_COLUMNS)):
             yield pa.table(batch)
 

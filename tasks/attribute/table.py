@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores
 from tasks.records import Dataset
-from tasks.storage import ROWS_PER_GROUP, table_writer
+from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer
 
 
 def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Array, flagged: Array) -> Path:
@@ -23,7 +22,7 @@ def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Arra
         flagged: (n,) bool.
     """
     names, start = pa.array(dataset.classes, pa.string()), 0
-    with pq.ParquetFile(dataset.path) as file, table_writer(path, _SCHEMA) as writer:
+    with open_parquet(dataset.path) as file, table_writer(path, _SCHEMA) as writer:
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id"]):
             rows = slice(start, start + len(batch))
             writer.write_table(_table(batch.column(0), names, scores, score, flagged, rows))

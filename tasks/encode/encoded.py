@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.encode.cache import embedded
@@ -16,6 +15,7 @@ from tasks.encode.text import fit_text
 from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
+from tasks.storage import open_parquet
 
 # Bytes of one batch as float32: the memory of this step, about three times over.
 BATCH_BYTES = 16 * 2**20
@@ -68,7 +68,7 @@ def stored_batches(dataset: Dataset) -> Iterator[Array]:
     """Yield the features as they are stored, (b, d) float32 each."""
     width = len(dataset.feature_names)
     rows = max(1, BATCH_BYTES // (4 * width))
-    with pq.ParquetFile(dataset.path) as file:
+    with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(rows, columns=["features"]):
             flat = batch.column("features").flatten().to_numpy(zero_copy_only=False)
             yield np.ascontiguousarray(flat, dtype=np.float32).reshape(-1, width)
@@ -76,14 +76,14 @@ def stored_batches(dataset: Dataset) -> Iterator[Array]:
 
 def text_batches(dataset: Dataset) -> Iterator[list[str]]:
     """Yield the texts."""
-    with pq.ParquetFile(dataset.path) as file:
+    with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(TEXTS, columns=["text"]):
             yield [text or "" for text in batch.column(0).to_pylist()]
 
 
 def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
     """Yield the files of the images."""
-    with pq.ParquetFile(dataset.path) as file:
+    with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(IMAGES, columns=["image"]):
             yield batch.column(0).to_pylist()
 

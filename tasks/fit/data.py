@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import Features, FileFeatures
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
+from tasks.storage import open_parquet
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
     trusted = np.zeros(dataset.rows, dtype=bool) if dataset.trusted else None
     classes = pa.array(dataset.classes, pa.string())
     start = 0
-    with pq.ParquetFile(dataset.path) as file:
+    with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(columns=["label", *(["trusted"] if dataset.trusted else [])]):
             rows = slice(start, start + len(batch))
             labels[rows] = pc.index_in(batch.column("label"), value_set=classes).to_numpy(

@@ -13,7 +13,7 @@ from tasks.flag.conflicts import outvoted
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Scores
 from tasks.steps import recorded
-from tasks.storage import ROWS_PER_GROUP, read_json, table_writer, write_json
+from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json
 
 COLUMNS = [
     "sample_id",
@@ -78,7 +78,7 @@ class _Conflicts:
 def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
     count = 0
-    with pq.ParquetFile(scored) as file:
+    with open_parquet(scored) as file:
         fields = [
             pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
             for n in COLUMNS
@@ -99,7 +99,7 @@ def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
 def _write_baselines(folder: Path) -> None:
     """Write what simpler methods say of the same samples on the same folds: the first round, nothing left out."""
     names = ["sample_id", "training_loss", "self_confidence", "normalized_margin"]
-    with pq.ParquetFile(folder / "model" / "round-1" / "scores.parquet") as file:
+    with open_parquet(folder / "model" / "round-1" / "scores.parquet") as file:
         schema = pa.schema(
             [pa.field(names[0], pa.string()), *(pa.field(name, pa.float64()) for name in names[1:])]
         )

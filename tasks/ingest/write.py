@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.ingest.content import Content, Encoded
@@ -17,7 +16,7 @@ from tasks.ingest.roles import Roles
 from tasks.ingest.table import SourceTable, regroup
 from tasks.ingest.trust import trusted
 from tasks.steps import tick
-from tasks.storage import ROWS_PER_GROUP, table_writer
+from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
 _GROUP_BYTES = 16 * 2**20
@@ -126,7 +125,7 @@ class Canonical:
 
 def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
     """Rewrite the ids of rows whose content and label occurred before, `numbers` times each."""
-    with pq.ParquetFile(path) as file, table_writer(path, file.schema_arrow) as writer:
+    with open_parquet(path) as file, table_writer(path, file.schema_arrow) as writer:
         start = 0
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
@@ -143,7 +142,7 @@ def write_truth(table: SourceTable, column: str, writing: Writing, dataset: Path
     schema = pa.schema(
         [pa.field("sample_id", pa.string(), nullable=False), pa.field("true_label", pa.string())]
     )
-    with pq.ParquetFile(dataset) as file, table_writer(final, schema) as writer:
+    with open_parquet(dataset) as file, table_writer(final, schema) as writer:
         ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
         pairs = zip(_even(ids), _even(table.scan([column], ROWS_PER_GROUP)), strict=True)
         for named, true in pairs:

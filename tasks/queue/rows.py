@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks.arrays import Array
-from tasks.storage import ROWS_PER_GROUP
+from tasks.storage import ROWS_PER_GROUP, open_parquet
 
 
 def worst_first(scores: Path, shown: Array, most: int | None) -> Array:
@@ -21,7 +20,7 @@ def worst_first(scores: Path, shown: Array, most: int | None) -> Array:
         most: Length of the queue, None for all.
     """
     best, start = None, 0
-    with pq.ParquetFile(scores) as file:
+    with open_parquet(scores) as file:
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id", "score"]):
             inside = np.flatnonzero(shown[start : start + len(batch)])
             some = pa.table(batch.take(pa.array(inside))).append_column("row", pa.array(inside + start))
@@ -49,7 +48,7 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
     wanted, place = np.unique(rows, return_inverse=True)
     parts: list[pa.Table] = []
     start = 0
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = list(columns) if columns is not None else file.schema_arrow.names
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=names):
             low, high = np.searchsorted(wanted, [start, start + len(batch)])

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from tasks.encode.names import read_names
 from tasks.records import Dataset, Record, Validation
 from tasks.report.scores import ScoreColumns, read_scores
-from tasks.storage import read_json
+from tasks.storage import open_parquet, read_json
 
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
@@ -151,7 +151,7 @@ class RunView:
         path = self.path("queue.parquet")
         if path is None:
             return []
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             batch = next(file.iter_batches(batch_size=TOP), None)
         rows: list[Row] = [] if batch is None else batch.to_pylist()
         return [{**row, "evidence": _evidence(row.get("evidence"))} for row in rows]
@@ -243,9 +243,7 @@ class RunView:
         path = self.path("dataset.parquet")
         if path is None:
             return []
-        files = [
-            pq.ParquetFile(part) for part in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])
-        ]
+        files = [open_parquet(part) for part in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])]
         groups = [
             (file, group)
             for file in files

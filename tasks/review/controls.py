@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from tasks.queue.reason import reason
 from tasks.review.log import Control
+from tasks.storage import open_parquet
 
 # One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
 # about ± 0.1 on a sensitivity of 0.95.
@@ -197,7 +198,7 @@ def nearest(
     """
     if not points or any(point is None for point in points):
         return [[] for _ in points]
-    file = pq.ParquetFile(run / "dataset.parquet")
+    file = open_parquet(run / "dataset.parquet")
     x = np.asarray(points, dtype=np.float32)  # (points, d)
     scale = _scale(file)
     best: list[list[tuple[float, str, str]]] = [[] for _ in points]

@@ -15,7 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from tasks.storage import open_parquet
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
@@ -78,7 +79,7 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
     if not wanted:
         return
     ids = pa.array(wanted, pa.string())
-    for batch in pq.ParquetFile(source).iter_batches(batch_size=256, columns=["sample_id", *columns]):
+    for batch in open_parquet(source).iter_batches(batch_size=256, columns=["sample_id", *columns]):
         chosen = batch.filter(pc.is_in(batch.column("sample_id").cast(pa.string()), value_set=ids))
         if chosen.num_rows:
             yield chosen.to_pylist()

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.storage import open_parquet
+
 # An expectation costs about 5 ms however few the rows are: 2**18 rows a part make that negligible.
 ROWS_PER_PART = 2**18
 # The columns of one part before compression; pandas and the expectations keep a few copies of one of them.
@@ -25,7 +27,7 @@ def parts(
         rows: Rows of a part, at most; `ROWS_PER_PART` unless given.
         size: Bytes of a part before compression, about, if rows are alike.
     """
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         metadata = file.metadata
         named = list(columns) if columns is not None else metadata.schema.to_arrow_schema().names
         total = sum(_bytes(metadata, group, set(named)) for group in range(metadata.num_row_groups))
@@ -47,7 +49,7 @@ def cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[
     """Return a few rows of a Parquet file, in the order asked for; each row group is read once at most."""
     wanted = sorted(set(rows))
     found: dict[int, dict[str, Any]] = {}
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         start = 0
         for group in range(file.metadata.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows

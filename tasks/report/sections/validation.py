@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tasks.report.parts import Cell, Part, Section, Table, Text
 from tasks.report.summary import Summary
 from tasks.report.text import SENTENCE, counted, plain
 from tasks.report.view import RunView
+from tasks.storage import open_parquet
 
 EXAMPLES = 6
 COLUMNS = 5
@@ -59,7 +58,7 @@ def _quarantine(view: RunView) -> Table | None:
     path = view.path("quarantine.parquet")
     if path is None:
         return None
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = [name for name in file.schema_arrow.names if name not in _INTERNAL][:COLUMNS]
         has_reason = "reason" in file.schema_arrow.names
         batch = next(
@@ -92,7 +91,7 @@ def _conflicts(view: RunView) -> Table | None:
     path = view.path("validation/conflicts.parquet")
     if path is None:
         return None
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         batch = next(file.iter_batches(batch_size=50 * GROUPS), None)
     groups: dict[str, list[tuple[str, str]]] = {}
     for row in batch.to_pylist() if batch is not None else []:
