@@ -24,6 +24,8 @@ _SETTINGS = {
     "GX_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    # On a server that lasts, a run that falls silent for 90 s is given up (deploy/automations.yaml).
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # Idle threads of the matrix library wait instead of spinning: beside other work (Prefect's server to begin with) two
     # cores finish the demo in less than half the processor time.
     "OMP_WAIT_POLICY": "PASSIVE",
