@@ -17,6 +17,7 @@ BENCHMARKS = {
     "faults": "runs killed at random moments, and what was lost",
     "inputs": "mixed tables and texts from the raw file, beside the peers",
     "quality": "how well the wrong labels are found, beside the peers",
+    "review": "what looking at samples buys, in the order of our queue and of others",
     "speed": "how fast it is, beside the peers",
     "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",
 }

@@ -1,0 +1,174 @@
+"""`labelsweep bench review`: what looking at samples buys, in the order of our queue and of others.
+
+The reviewer is played by the truth: whoever looks at a sample gives it its true label. After every so many samples a
+classifier is fitted anew on everything, corrected or not, and judged on test samples that were set aside with clean
+labels. The curve runs from nothing reviewed to everything reviewed; what lies between is the possible gain. The measure
+under it is DataPerf's (Mazumder et al. 2023, training set cleaning): the share of the data to look at for 95 % of the gain.
+
+The classifier is scikit-learn's logistic regression on standardised pixels, which is nobody's base model but cleanlab's.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from tasks.bench.case import Case
+from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
+from tasks.bench.ours import by_consensus
+from tasks.bench.peers import clean_learning
+from tasks.errors import InputError
+
+OURS, PEER, CHANCE = "labelsweep", "cleanlab", "random order"
+# Where the curve bends, a step is half a percent of the data; beyond, all queues but the random one are flat.
+_FINE, _FINE_TO, _COARSE = 0.005, 0.20, 0.05
+_SHOWN = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20, 0.50, 1.0)
+GOAL = 0.95
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Clean-test accuracy by number of reviewed samples.
+
+    Attributes:
+        shares: (k,) shares of the data that were looked at.
+        accuracy: Queue to (seeds, k) accuracies.
+        samples: Samples that are audited.
+        tested: Samples with clean labels that judge.
+        wrong: Mean number of wrong labels among the audited.
+    """
+
+    shares: Floats
+    accuracy: dict[str, Floats]
+    samples: int
+    tested: int
+    wrong: float
+
+    def share_for(self, queue: str, goal: float = GOAL) -> float:
+        """Return the share of the data to look at, in the order of a queue, for `goal` of the possible gain.
+
+        Read off the mean over the seeds: the first share from which the curve reaches the goal.
+        """
+        mean = self.accuracy[queue].mean(axis=0)
+        wanted = mean[0] + goal * (mean[-1] - mean[0])
+        return float(self.shares[np.flatnonzero(mean >= wanted)[0]])
+
+
+def curves(name: str, seeds: int) -> Curves:
+    """Play the reviewer on one data set with the errors that it ships with.
+
+    Args:
+        name: Data set of `tasks.bench.datasets`.
+        seeds: Number of splits into audited and test samples.
+    """
+    data = load(name)
+    if data.given is None:
+        raise InputError(f"'{name}' ships with no errors", where="--data", fix="choose digits_bundled")
+    steps = np.r_[np.arange(0, _FINE_TO, _FINE), np.arange(_FINE_TO, 1, _COARSE), 1.0]
+    found: dict[str, list[Floats]] = {OURS: [], PEER: [], CHANCE: []}
+    wrong = []
+    for seed in range(seeds):
+        audited, test = split_clean_test(data.labels, seed)
+        features, test_features = standardise(data.features[audited], data.features[test])
+        true, given = data.labels[audited], data.given[audited]
+        case = Case(features, given, data.classes, seed)
+        orders = {
+            OURS: by_consensus(case).score.argsort(kind="stable"),
+            PEER: clean_learning(case).score.argsort(kind="stable"),
+            CHANCE: np.random.default_rng(seed).permutation(len(given)),
+        }
+        known: dict[bytes, float] = {}
+        for queue, order in orders.items():
+            reviewed = [order[: round(share * len(order))] for share in steps]
+            found[queue].append(
+                _along(features, true, given, reviewed, test_features, data.labels[test], known)
+            )
+        wrong.append(float((true != given).sum()))
+        sys.stderr.write(f"split {seed + 1} of {seeds}\n")
+    arrays = {queue: np.stack(rows) for queue, rows in found.items()}
+    return Curves(steps, arrays, len(audited), len(test), float(np.mean(wrong)))
+
+
+def _along(
+    features: Floats,
+    true: Ints,
+    given: Ints,
+    reviewed: Sequence[Ints],
+    test_features: Floats,
+    test_labels: Ints,
+    known: dict[bytes, float],
+) -> Floats:
+    """Return the clean-test accuracy after each stretch of the queue; equal labels are fitted once."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
+
+    accuracy = []
+    for rows in reviewed:
+        labels = given.copy()
+        labels[rows] = true[rows]
+        key = labels.tobytes()
+        if key not in known:
+            model = LogisticRegression(max_iter=2_000).fit(features, labels)
+            known[key] = float((model.predict(test_features) == test_labels).mean())
+        accuracy.append(known[key])
+    return np.array(accuracy)
+
+
+def as_markdown(found: Curves, command: str) -> str:
+    """Return the curve as a table, with what it was run on.
+
+    Args:
+        found: The curves.
+        command: What was typed.
+    """
+    queues = list(found.accuracy)
+    about = (
+        f"Clean-test accuracy (mean over {len(found.accuracy[OURS])} splits, ± their deviation) against the number "
+        f"of samples that a reviewer who makes no mistake has looked at. {found.samples:,} audited samples, "
+        f"{found.wrong:.0f} of them with a wrong label; {found.tested:,} test samples."
+    )
+    peer = (
+        f"{PEER}: `CleanLearning(LogisticRegression())` on the same features, its issues first, then by label "
+        f"quality. scikit-learn {version('scikit-learn')}, cleanlab {version('cleanlab')}, torch {version('torch')}, "
+        f"Python {platform.python_version()}; {os.cpu_count()} cores."
+    )
+    rows = []
+    for share in _SHOWN:
+        at = int(np.abs(found.shares - share).argmin())
+        place = float(found.shares[at])
+        cells = [
+            f"{_percent(curve[:, at].mean())} ± {_percent(curve[:, at].std())}"
+            for curve in found.accuracy.values()
+        ]
+        rows.append([f"{round(place * found.samples):,}", _percent(place, 1), *cells])
+    goals = [_percent(found.share_for(queue), 1) for queue in queues]
+    rows.append([f"**share for {_percent(GOAL, 0)} of the possible gain**", "", *goals])
+    head = ["reviewed", "share", *queues]
+    table = ["| " + " | ".join(row) + " |" for row in (head, ["---:"] * len(head), *rows)]
+    return "\n".join([f"# `{command}`", "", about, "", *table, "", peer]) + "\n"
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark with command line arguments and print its table as markdown.
+
+    Raises:
+        InputError: An option names a data set that does not exist, or that has no errors of its own.
+    """
+    parser = argparse.ArgumentParser(prog="labelsweep bench review", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--data", default="digits_bundled", help="data set (default: digits_bundled)")
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="splits into audited and test samples (default: 10)"
+    )
+    options = parser.parse_args(argv)
+    if options.seeds < 1:
+        raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
+    typed = " ".join(["labelsweep bench review", *(argv if argv is not None else sys.argv[1:])])
+    sys.stdout.write(as_markdown(curves(options.data, options.seeds), typed))
