@@ -89,11 +89,6 @@ class Board:
         return answered == len(self._items) and not self._first and not self.disagreements
 
     @property
-    def answered(self) -> int:
-        """How many positions have an answer."""
-        return len(self._public)
-
-    @property
     def disagreements(self) -> int:
         """How many positions the reviewers disagree about."""
         return Counter(self._public.values())["disagree"]

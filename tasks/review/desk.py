@@ -29,7 +29,7 @@ Sort = Literal["rank", "influence", "gain", "class"]
 # A sample that somebody has had open this long is offered to others again: several times what a decision
 # takes.
 _LEASE_S: Final = 120.0
-# The figures move in steps of this many answers: a counter that stood still for one answer would give a
+# The figures move in steps of this many rows of the log: a counter that stood still for one answer would give a
 # control away.
 STEP: Final = 10
 
@@ -205,9 +205,9 @@ class Desk:
         return {at for name, (at, when) in list(self._open.items()) if name != reviewer and when > since}
 
     def standing(self) -> Standing:
-        """Return the figures of the review, brought up to date every `STEP` answers."""
+        """Return the figures of the review, brought up to date every `STEP` rows of the log."""
         with self.lock:
-            if self._standing is None or self.board.answered // STEP != self._counted:
+            if self._standing is None or self.ledger.seq // STEP != self._counted:
                 self._standing = standing_of(self.deck.items, self.ledger, self.options.worth)
-                self._counted = self.board.answered // STEP
+                self._counted = self.ledger.seq // STEP
             return self._standing

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from review_server import Client, Process, Served, served
 from run_folder import stretched
+from stopwatch import STOPWATCH
 
 from tasks.review.desk import Filter, ReviewOptions
 from tasks.review.log import read_log
@@ -309,15 +310,7 @@ def test_of_ten_thousand_the_next_sample_shows_in_under_a_tenth_of_a_second(
     with served(digits, out, reviewer="Ada") as site:
         opened(tab, site.address)
         assert "10" in tab.inner_text("#progress-text")
-        tab.evaluate(
-            """() => {
-                window.times = [];
-                let pressed = 0;
-                document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
-                new MutationObserver(() => window.times.push(performance.now() - pressed))
-                    .observe(document.querySelector('#stage'), { childList: true });
-            }"""
-        )
+        tab.evaluate(STOPWATCH)
         for number in range(24):
             press(tab, "s" if number % 3 else "k")
             tab.wait_for_timeout(60)  # a glance: the next ones are fetched meanwhile
