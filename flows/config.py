@@ -5,6 +5,7 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 
 import difflib
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -145,9 +146,14 @@ class CleanParameters(AuditOptions):
     @model_validator(mode="before")
     @classmethod
     def _know_the_samples(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
-        """Name the columns of bundled data, unless the user did."""
-        if isinstance(values, Mapping) and values.get("source") in SAMPLES:
-            return {**SAMPLES[str(values["source"])], **values}
+        """Name the columns of bundled data and of corrected versions, unless the user did."""
+        if not isinstance(values, Mapping):
+            return values
+        source = str(values.get("source"))
+        if source in SAMPLES:
+            return {**SAMPLES[source], **values}
+        if version := _version_at(source):
+            return {**version, **values, "source": version["source"]}
         return values
 
     def records_source(self) -> Source:
@@ -187,6 +193,23 @@ def work_folder(address: str) -> Path:
     """Return the local folder in which runs work whose results go to `address`: always the same for one address."""
     root = os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep"
     return Path(root) / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:12]
+
+
+def _version_at(source: str) -> dict[str, Any] | None:
+    """Return the parameters for a version of a data set, as `labelsweep apply` writes it: its file, name and columns.
+
+    Args:
+        source: What the user named; only the version's folder is one, also by way of `latest`.
+    """
+    lineage = Path(source).resolve() / "version.json"
+    if "://" in source or source.startswith("sample:") or not lineage.is_file():
+        return None
+    version = json.loads(lineage.read_text(encoding="utf-8"))
+    return {
+        "source": str(lineage.with_name("dataset.parquet")),
+        "name": version["name"],
+        **version["columns"],
+    }
 
 
 def absolute(source: str) -> str:

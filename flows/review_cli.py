@@ -153,12 +153,12 @@ def apply(
     json_: AsJson = False,
 ) -> None:
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
+    warnings.simplefilter("ignore")  # those of the libraries that the refit imports
     from tasks.apply.carry import carry_out  # noqa: PLC0415
     from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
     from tasks.apply.words import gain_text, outcome, plan_text  # noqa: PLC0415
     from tasks.review.deck import find_run  # noqa: PLC0415
 
-    warnings.simplefilter("ignore")  # those of the libraries that the refit imports
     folder = find_run(out, run)
     plan = plan_for(folder, out, conflicts.value)
     (sys.stderr if json_ else sys.stdout).write(plan_text(plan))

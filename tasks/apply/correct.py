@@ -12,6 +12,7 @@ from tasks.apply.version import (
     CHANGES,
     Version,
     changes_table,
+    columns_of,
     corrected_rows,
     folder_of,
     key_tables,
@@ -93,6 +94,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         decisions=tuple(sorted({seq for change in plan.changes for seq in change.decisions})),
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
+        columns=columns_of(dataset),
     )
     schema = pq.read_schema(source)
 
@@ -119,6 +121,7 @@ def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found:
         classes=dataset.classes,
         source_uri=found[0].source_uri if found else dataset.uri,
         source_digest=dataset.digest,
+        columns=columns_of(dataset),
     )
     write_version(out, version, share_file(source), changes_table())
     return version

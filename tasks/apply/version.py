@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
 from tasks.errors import InputError
@@ -32,6 +33,7 @@ from tasks.records import Dataset, Record
 from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json, write_table
 
 Kind = Literal["source", "corrected", "restored"]
+Columns = dict[str, str | tuple[str, ...]]
 
 CHANGES = pa.schema(
     [
@@ -47,7 +49,10 @@ CHANGES = pa.schema(
 
 
 class Version(Record):
-    """One version of a data set and where it comes from."""
+    """One version of a data set and where it comes from.
+
+    `columns` says which column means what, so that `labelsweep clean` takes the version's folder as it is.
+    """
 
     name: str
     number: int
@@ -65,11 +70,26 @@ class Version(Record):
     relabeled: int = 0
     dropped: int = 0
     restored_from: int | None = None
+    columns: Columns = Field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The version's folder name."""
         return f"v{self.number:04d}"
+
+
+def columns_of(dataset: Dataset) -> Columns:
+    """Return which column of canonical data means what, by the names of the options of `labelsweep clean`.
+
+    Args:
+        dataset: The data set as a run keeps it.
+    """
+    found: Columns = {"label": "label", "id": "sample_id"}
+    if dataset.trusted:
+        found["trusted"] = "trusted"
+    if dataset.payload == "tabular":
+        return found | {"features": dataset.feature_names}
+    return found | {dataset.payload: "features" if dataset.payload == "embedding" else dataset.payload}
 
 
 def versions(out: Path, name: str) -> list[Version]:

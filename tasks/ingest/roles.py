@@ -71,7 +71,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
     choice = choose_content(source, table, {*given.values(), *votes})
     taken = {*given.values(), *(choice.content if choice.payload != "tabular" else ())}
-    taken |= _left_out(source, choice.content)
+    taken |= _left_out(source, choice.content) | _bookkeeping(source, schema)
     kept = _kept_names(
         [field.name for field in schema if field.name not in taken and fits_parquet(field.type)],
         choice.payload,
@@ -92,6 +92,12 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
 
 def _left_out(source: Source, content: Iterable[str]) -> set[str]:
     return {TRUTH_NAME} - {source.truth, source.label, source.id, source.trusted} - set(content)
+
+
+def _bookkeeping(source: Source, schema: pa.Schema) -> set[str]:
+    """Return what an earlier ingest added to a file of its own making: it is made anew, not kept beside."""
+    ours = {"content_hash", "source_row"}
+    return ours | {"features"} if source.id == "sample_id" and ours <= set(schema.names) else set()
 
 
 def _kept_names(names: list[str], payload: Payload) -> dict[str, str]:

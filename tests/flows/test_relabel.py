@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from flow_command import start
 from flow_inputs import parquet
@@ -141,6 +142,20 @@ def test_the_flow_applies_the_decisions_and_shows_what_it_did(run: Path):
     assert len(json.loads(shown["apply-review-changes"])) == done.changes > 0
     again = apply_review(ApplyParameters(run=run.name, out=run.parents[1]))
     assert (again.is_new, again.folder, again.gain) == (False, done.folder, done.gain)
+
+
+def test_a_version_is_swept_as_it_is_and_what_was_decided_is_not_asked_again(run: Path):
+    take_every_suggestion(run)
+    out, decided = run.parents[1], {item.sample_id for item in load_deck(run).items}
+    apply_review(ApplyParameters(out=out, gain=False))
+    again = clean_labels(CleanParameters(source=str(out / "datasets" / "pets" / "latest"), out=out))
+    assert isinstance(again, Cleaned)
+    before, after = (pq.read_table(folder / "dataset.parquet") for folder in (run, again.folder))
+    assert after.column_names == before.column_names
+    assert after["content_hash"].equals(before["content_hash"])
+    assert after["sample_id"].equals(before["sample_id"])
+    assert after["label"].to_pylist()[:2] != before["label"].to_pylist()[:2]
+    assert not {item.sample_id for item in load_deck(again.folder).items} & decided
 
 
 def test_what_is_wrong_fails_the_run_with_one_line(prefect_server, tmp_path: Path):
