@@ -62,14 +62,18 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
 
 
 def _look_ahead(parameters: CleanParameters) -> None:
-    """Find at once what needs no run to be found: nothing to read, or nowhere to write.
+    """Find at once what needs no run to be found: nothing to read, nowhere to write, no such model.
 
     Raises:
-        InputError: One of the two.
+        InputError: One of these.
     """
     from tasks.ingest.source import locate  # noqa: PLC0415
 
     locate(parameters.records_source().uri)
+    if ":" in parameters.model and parameters.gpu_deployment is None:
+        from tasks.fit.network.factory import load_factory  # noqa: PLC0415 (imports torch)
+
+        load_factory(parameters.model)
     discard_run(open_run(parameters.out, new_run_id(parameters)))
 
 

@@ -1,11 +1,15 @@
 """The options of an audit, typed and bounded."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from tasks.memory import MemorySize
 from tasks.records import Record
+
+BUILT_IN = ("linear", "mlp", "cnn")
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class AuditOptions(Record):
@@ -17,7 +21,11 @@ class AuditOptions(Record):
 
     indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "dask", "controls"})
 
-    model: str = Field("linear", description="linear, mlp, cnn, or package.module:factory")
+    model: str = Field(
+        "linear",
+        description="linear, mlp, cnn (images), or PACKAGE.MODULE:FUNCTION, your own code, which is imported and run "
+        "and returns a torch.nn.Module",
+    )
     encoder: str | None = Field(
         None,
         description="folder of a model on disk that turns texts or images into embeddings: sentence-transformers or transformers",
@@ -67,3 +75,11 @@ class AuditOptions(Record):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the tensors live")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of folds, landmarks and initial weights")
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_model(cls, model: str) -> str:
+        """Refuse what is neither built in nor names a factory."""
+        if model in BUILT_IN or _FACTORY.fullmatch(model):
+            return model
+        raise ValueError("must be linear, mlp, cnn or PACKAGE.MODULE:FUNCTION")

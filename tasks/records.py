@@ -147,6 +147,8 @@ class Model(Record):
 
     `gradient_norm` is the largest over members and folds, relative to the one at zero weights. `left_out`
     names the scores of the round before, whose flagged samples this round was fitted and evaluated without.
+    `members` says what the heads of networks stand on, which only training them shows; elsewhere it is empty, and
+    the encoding says it.
     """
 
     path: Path
@@ -156,6 +158,7 @@ class Model(Record):
     converged: bool
     gradient_norm: float
     iterations: int
+    members: tuple[EncodedMember, ...] = ()
 
 
 class Scores(Record):

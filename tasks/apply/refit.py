@@ -16,6 +16,8 @@ from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.fit import fit_stack
+from tasks.fit.network.round import fit_round, make_task
+from tasks.fit.network.stored import first_l2, image_shape
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
@@ -31,14 +33,18 @@ class Judge:
     Attributes:
         samples: The samples with the labels they were audited with.
         design: Folds, stratified by those labels.
-        members: The ensemble of the run.
+        members: The ensemble of the run; empty with networks, which learn their features from the labels.
         options: Options of the run.
+        image_shape: Shape of an image, None for plain features.
+        l2: Regularisation of the networks' heads in the run, None where it is to be chosen.
     """
 
     samples: Samples
     design: Design
     members: list[Member]
     options: AuditOptions
+    image_shape: tuple[int, ...] | None = None
+    l2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,10 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     samples = _samples_of(dataset, encoding, options)
     design = make_design(samples.labels.cpu().numpy(), "crossfit", options.folds, options.seed)
     design = design.to(samples.labels.device)
+    if options.model != "linear":
+        shape = image_shape(dataset, samples)
+        heads = run / "model" / "round-1" / "heads"
+        return Judge(samples, design, [], options, shape, first_l2(heads) if heads.exists() else None)
     if encoding is not None:
         return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
     members = choose_members(samples.features, samples.labels, design, samples.n_classes, options)
@@ -99,6 +109,8 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
     features = judge.samples.features
     y = torch.as_tensor(labels, dtype=torch.long, device=features.like.device)
     keep = torch.as_tensor(kept, device=y.device)
+    if judge.options.model != "linear":
+        return _refit_networks(judge, y, keep)
     memory = memory_budget(judge.options.memory)
     total, converged = np.zeros((len(labels), judge.samples.n_classes)), True
     for member in judge.members:
@@ -108,6 +120,18 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
         total += _out_of_fold(stack, fit.theta)
         converged &= fit.converged
     return Refit(total / len(judge.members), converged)
+
+
+def _refit_networks(judge: Judge, labels: Tensor, keep: Tensor) -> Refit:
+    """Train a network on every fold with these labels, from the same initial weights, and fit its head."""
+    features, classes = judge.samples.features, judge.samples.n_classes
+    task = make_task(features, labels, classes, judge.image_shape, judge.options)
+    fitted = fit_round(task, judge.design, keep, judge.options, number=1, l2=judge.l2)
+    own = judge.design.out_of_fold(slice(0, features.n)).cpu().numpy()
+    probabilities = np.empty((features.n, classes))
+    for fold, stack in enumerate(fitted.stacks):
+        probabilities[own == fold] = _out_of_fold(stack, fitted.fit.theta[:, fold : fold + 1])[own == fold]
+    return Refit(probabilities, fitted.fit.converged)
 
 
 def _out_of_fold(stack: SoftmaxStack, theta: Tensor) -> Array:

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores, judge
+from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.encode.choose import Member, choose_members
 from tasks.errors import InputError
 from tasks.fit.design import make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
+from tasks.fit.network.round import make_task
 from tasks.fit.newton import Fit
 from tasks.fit.solve import Solution
 from tasks.options import AuditOptions
@@ -33,8 +35,8 @@ class Audit:
         flagged: Likely mislabeled.
         scores: The columns behind the score, of the last round.
         noise_matrix: (C, C) estimated probability of each given label (column) under each true one (row).
-        members: The ensemble that was chosen.
-        fits: For each round the fit of each member.
+        members: The ensemble that was chosen; with networks, for each fold the features of its network.
+        fits: For each round the fit of each member; with networks, of their heads.
         solutions: For each round the solve of each member.
     """
 
@@ -82,14 +84,16 @@ def audit(
     options: AuditOptions | None = None,
     *,
     trusted: Array | None = None,
+    feature_shape: tuple[int, ...] | None = None,
 ) -> Audit:
     """Audit the labels of a data set.
 
     Args:
-        features: (n, d) numbers, finite.
+        features: (n, d) numbers, finite; images may come as (n, height, width) or (n, height, width, channels).
         labels: (n,) integers in [0, C).
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
+        feature_shape: Shape of one image where `features` are flat, for networks that want images.
 
     Returns:
         Scores of all samples.
@@ -106,12 +110,16 @@ def audit(
     True
     """
     options = options or AuditOptions()
+    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
     design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
     raw = MemoryFeatures(x)
-    members = choose_members(raw, y, design, n_classes, options)
-    starts = [member.start for member in members]
-    rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
+    if options.model == "linear":
+        members = choose_members(raw, y, design, n_classes, options)
+        starts = [member.start for member in members]
+        rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
+    else:
+        rounds, members = run_network_rounds(make_task(raw, y, n_classes, shape, options), design, options)
     score, flagged = judge(rounds.scores, options.score)
     matrix = rounds.noise.count.exp().cpu().numpy()
     return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
@@ -119,11 +127,12 @@ def audit(
 
 def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
     """Return features and labels as tensors, and C; refuse what cannot be audited."""
-    if features.ndim != 2 or len(features) != len(labels):
+    if features.ndim < 2 or len(features) != len(labels):
         raise InputError(
             f"features of shape {features.shape} and {len(labels)} labels",
             fix="pass (n, d) features, (n,) labels",
         )
+    features = features.reshape(len(features), -1)
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise InputError("features are not finite", where=f"row {row}", fix="drop or fill these samples")

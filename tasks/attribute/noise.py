@@ -11,7 +11,7 @@ which is expectation maximisation (Dawid & Skene, "Maximum Likelihood Estimation
 the EM Algorithm", 1979) with the model as the prior. No truth is asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,13 +87,28 @@ def estimate_noise(stacks: Sequence[SoftmaxStack], thetas: Sequence[Tensor], see
         thetas: Their fitted parameters, (width, K, C) each.
         seed: Which samples are drawn, where there are more.
     """
-    n, classes = stacks[0].rows.n, stacks[0].n_classes
+    labels, classes = stacks[0].labels, stacks[0].n_classes
+    return noise_from(lambda index: _mean_beliefs(stacks, thetas, index), labels, classes, seed)
+
+
+def noise_from(
+    beliefs_of: Callable[[Tensor], tuple[Tensor, Tensor]], given: Tensor, classes: int, seed: int
+) -> Noise:
+    """Estimate the noise matrices from what a model believes of at most `MATRIX_ROWS` random samples.
+
+    Args:
+        beliefs_of: From samples to the belief and the logarithm of the out-of-fold probabilities, (m, C) each.
+        given: (n,) given classes.
+        classes: C.
+        seed: Which samples are drawn, where there are more.
+    """
+    n = len(given)
     most = min(MATRIX_ROWS, max(MATRIX_VALUES // classes, LEAST_ROWS))
     chosen = torch.arange(n)
     if n > most:
         chosen = torch.from_numpy(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))
-    labels = stacks[0].labels[chosen.to(stacks[0].labels.device)]
-    parts = [_mean_beliefs(stacks, thetas, part) for part in torch.split(chosen, CHUNK_ROWS)]
+    labels = given[chosen.to(given.device)]
+    parts = [beliefs_of(part) for part in torch.split(chosen, CHUNK_ROWS)]
     both, unseen = (torch.cat(part) for part in zip(*parts, strict=True))
     return Noise(noise_matrix(both, labels), noise_matrix(SHARPNESS * unseen, labels))
 

@@ -6,12 +6,12 @@ influence with respect to its input says which pixels or features make it harmfu
 perturbation influence).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tasks.encode.feature_map import FeatureMap
 from tasks.fit.rows import with_intercept
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.solve import solve_many
@@ -90,7 +90,12 @@ def most_harmed(stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: 
 
 
 def saliency(
-    feature_map: FeatureMap, raw: Tensor, labels: Tensor, scored: Tensor, theta: Tensor, ihvp: Tensor
+    feature_map: Callable[[Tensor], Tensor],
+    raw: Tensor,
+    labels: Tensor,
+    scored: Tensor,
+    theta: Tensor,
+    ihvp: Tensor,
 ) -> Tensor:
     """Return the derivative of each sample's mean influence with respect to its raw features.
 

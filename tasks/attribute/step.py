@@ -6,15 +6,15 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.attribute.combine import combine, judge
+from tasks.attribute.combine import SampleScores, combine, judge
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.noise import estimate_noise
 from tasks.attribute.table import write_scores
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
-from tasks.fit.data import read_samples
+from tasks.fit.data import Samples, read_samples
 from tasks.fit.solve import Solution
-from tasks.fit.step import stacks_of_round
+from tasks.fit.step import kept_samples, stacks_of_round
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.steps import recorded, tick
@@ -38,19 +38,18 @@ def attribute(
 
 def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: AuditOptions) -> Scores:
     samples = read_samples(dataset, encoding.features, options.device)
-    like = samples.features.like
-    members = load_encoding(encoding, like)
-    thetas = load_parameters(model.path, "theta", len(members), like)
-    stacks = stacks_of_round(samples, samples.design(options), members, model.left_out, options)
-    solutions = [
-        solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)
-    ]
+    if options.model == "linear":
+        solutions, scores = _score_linear(encoding, model, samples, options)
+    else:
+        from tasks.attribute.networks import score_round  # noqa: PLC0415 (only where a network is asked for)
+        from tasks.fit.network.stored import load_round  # noqa: PLC0415
+
+        keep, design = kept_samples(samples, model.left_out), samples.design(options)
+        task, fitted = load_round(dataset, encoding, samples, keep, options, model)
+        scored = score_round(task, fitted, design, options, keep_probabilities=False)
+        solutions, scores = [scored.solution], scored.scores
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
-    blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
-    blocks[0] = _counted(blocks[0], samples.features.n)
-    noise = estimate_noise(stacks, thetas, options.seed)
-    scores = combine(blocks, samples.labels, noise, keep_probabilities=False)
     score, flagged = judge(scores, options.score)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(
@@ -68,6 +67,23 @@ def _counted(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
     for block in blocks:
         yield block
         tick("rows", block.rows.stop, rows)
+
+
+def _score_linear(
+    encoding: Encoding, model: Model, samples: Samples, options: AuditOptions
+) -> tuple[list[Solution], SampleScores]:
+    """Solve and score with every member of the ensemble."""
+    like = samples.features.like
+    members = load_encoding(encoding, like)
+    thetas = load_parameters(model.path, "theta", len(members), like)
+    stacks = stacks_of_round(samples, samples.design(options), members, model.left_out, options)
+    solutions = [
+        solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)
+    ]
+    blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
+    blocks[0] = _counted(blocks[0], samples.features.n)
+    noise = estimate_noise(stacks, thetas, options.seed)
+    return solutions, combine(blocks, samples.labels, noise, keep_probabilities=False)
 
 
 def _solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.combine import judge
-from tasks.attribute.rounds import run_rounds
+from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
 from tasks.controls.plant import choose_controls, flip
 from tasks.encode.choose import Member
@@ -60,23 +60,44 @@ def _controls(
     options: AuditOptions,
 ) -> Controls:
     samples = read_samples(dataset, encoding.features, options.device)
-    members = load_encoding(encoding, samples.features.like)
-    thetas = load_parameters(model.path, "theta", len(members), samples.features.like)
-    design = samples.design(options)
     before = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
     believed = ~before if samples.trusted is None else ~before & ~samples.trusted
     chosen = choose_controls(believed, options.controls, options.seed)
     if not len(chosen):
         return Controls(path=None, planted=0, found=0)
-    shadow = samples.labels.clone()
+    if options.model == "linear":
+        rounds = _audit_linear(samples, encoding, model, options, chosen)
+    else:
+        from tasks.controls.networks import audit_networks  # noqa: PLC0415 (only where networks were trained)
+
+        rounds = audit_networks(dataset, samples, encoding, model, options, chosen)
+    score, flagged = judge(rounds.scores, options.score)
+    quality = quality_of(score, flagged, chosen, int(before.sum()))
+    path = write_json(asdict(quality), folder / "controls.json")
+    return Controls(path=path, planted=quality.planted, found=quality.found)
+
+
+def shadow_labels(labels: Tensor, probabilities: Array, chosen: Array, seed: int) -> Tensor:
+    """Return the labels with the chosen ones flipped to what the model finds likely, (n,)."""
+    shadow = labels.clone()
     index = torch.from_numpy(chosen).to(shadow.device)
+    flipped = flip(shadow[index].cpu().numpy(), probabilities, seed)
+    shadow[index] = torch.from_numpy(flipped).to(shadow)
+    return shadow
+
+
+def _audit_linear(
+    samples: Samples, encoding: Encoding, model: Model, options: AuditOptions, chosen: Array
+) -> Rounds:
+    """Audit once more with the chosen labels flipped, from where the fits of the last round ended."""
+    members = load_encoding(encoding, samples.features.like)
+    thetas = load_parameters(model.path, "theta", len(members), samples.features.like)
+    design = samples.design(options)
+    index = torch.from_numpy(chosen).to(samples.labels.device)
     probabilities = _out_of_fold(samples, design, members, thetas, index)
-    shadow[index] = torch.from_numpy(flip(shadow[index].cpu().numpy(), probabilities, options.seed)).to(
-        shadow
-    )
-    rounds = run_rounds(
+    return run_rounds(
         samples.features,
-        shadow,
+        shadow_labels(samples.labels, probabilities, chosen, options.seed),
         samples.n_classes,
         design,
         members,
@@ -84,10 +105,6 @@ def _controls(
         options,
         keep_probabilities=False,
     )
-    score, flagged = judge(rounds.scores, options.score)
-    quality = quality_of(score, flagged, chosen, int(before.sum()))
-    path = write_json(asdict(quality), folder / "controls.json")
-    return Controls(path=path, planted=quality.planted, found=quality.found)
 
 
 def _out_of_fold(

@@ -32,6 +32,12 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
 def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
     features = featurize(dataset, folder / "model", options)
     samples = read_samples(dataset, features, options.device)
+    write_json(list(dataset.classes), folder / "model" / "labels.json")
+    if options.model != "linear":
+        from tasks.fit.network.stored import task_of  # noqa: PLC0415 (only where a network is asked for)
+
+        task_of(dataset, samples, options)  # what cannot be trained is refused before anything is
+        return Encoding(path=folder / "model" / "encoding", features=features, members=())
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
     same = (
         previous
@@ -46,5 +52,4 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
     )
     warm = {"options": options.model_dump(mode="json"), "rows": chosen_on}
     write_json(warm, folder / "model" / "encoding" / WARM)
-    write_json(list(dataset.classes), folder / "model" / "labels.json")
     return save_encoding(members, features, folder / "model" / "encoding")

@@ -8,7 +8,7 @@ and never fitted
   on them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,16 +30,18 @@ class Design:
         group: (n,) int8. Crossfit: the fold of each sample. Holdout: 0 train, 1 validation, 2 test. Trusted:
             the fold of each unverified sample, -1 for the verified ones.
         folds: K, number of fits.
+        verified: Whether the labels of the evaluation set are verified, where `evaluation` does not say it.
     """
 
     evaluation: str
     group: Tensor
     folds: int
+    verified: bool = False
 
     @property
     def trust_weighted(self) -> bool:
-        """Whether evaluation samples count as far as the model believes their labels."""
-        return self.evaluation != "trusted"
+        """Whether evaluation samples count as far as the model believes their labels; verified ones count in full."""
+        return self.evaluation != "trusted" and not self.verified
 
     def _own_fold(self, rows: slice | Tensor) -> Tensor:
         return self.group[rows, None] == torch.arange(
@@ -79,11 +81,11 @@ class Design:
         group = torch.ones_like(self.group)
         group[self.fitted(everything).expand(-1, self.folds)[:, fold]] = 0
         group[self.evaluated(everything).expand(-1, self.folds)[:, fold]] = 2
-        return Design("holdout", group, 1)
+        return Design("holdout", group, 1, verified=not self.trust_weighted)
 
     def to(self, device: torch.device) -> "Design":
         """Return the design with its masks on a device."""
-        return Design(self.evaluation, self.group.to(device), self.folds)
+        return replace(self, group=self.group.to(device))
 
 
 def make_design(

@@ -12,7 +12,7 @@ product with a block of features is one matrix product whatever K is. The interc
 rest: without it the Hessian would be singular along the direction that moves all logits alike.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -73,7 +73,7 @@ class SoftmaxStack:
             Part(
                 self.rows.part(start, stop),
                 self.labels[start:stop],
-                Design(self.design.evaluation, self.design.group[start:stop], self.design.folds),
+                replace(self.design, group=self.design.group[start:stop]),
                 self.keep[start:stop],
                 self.totals,
                 self.n_classes,
@@ -84,7 +84,7 @@ class SoftmaxStack:
     def subset(self, index: Tensor) -> "SoftmaxStack":
         """Return the same problems over some of the samples, their features in memory."""
         some = index.to(self.labels.device)
-        design = Design(self.design.evaluation, self.design.group[some], self.design.folds)
+        design = replace(self.design, group=self.design.group[some])
         rows = HeldRows(self.rows.take(index), self.rows.block_rows)
         return SoftmaxStack(rows, self.labels[some], self.n_classes, design, self.l2, self.keep[some])
 

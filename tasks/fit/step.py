@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from torch import Tensor
 
 from tasks.encode.choose import Member
 from tasks.encode.store import load_encoding, load_parameters
@@ -21,7 +22,7 @@ from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding, Model, Scores
+from tasks.records import Dataset, EncodedMember, Encoding, Model, Scores
 from tasks.steps import digest_of, recorded, tick
 from tasks.storage import write_json, write_table
 
@@ -52,6 +53,40 @@ def _fit(
     key: str,
 ) -> Model:
     samples = read_samples(dataset, encoding.features, options.device)
+    left_out, target = None if previous is None else previous.path, round_folder(folder, number)
+    members: tuple[EncodedMember, ...] = ()
+    if options.model == "linear":
+        fits = _fit_linear(encoding, samples, folder, options, previous, target, key)
+    else:
+        from tasks.fit.network.stored import fit_networks  # noqa: PLC0415 (only where a network is asked for)
+
+        keep = kept_samples(samples, left_out)
+        one, members = fit_networks(dataset, encoding, samples, keep, options, number, target)
+        fits = [one]
+    _write_curve(fits, number, folder / "model" / "training_curve.parquet")
+    write_json(fit_convergence(fits, number), target / "fit.json")
+    return Model(
+        path=target,
+        round=number,
+        left_out=left_out,
+        folds=fits[0].theta.shape[1],
+        converged=all(one.converged for one in fits),
+        gradient_norm=max(float(one.gradient_norm.max()) for one in fits),
+        iterations=max(one.iterations for one in fits),
+        members=members,
+    )
+
+
+def _fit_linear(
+    encoding: Encoding,
+    samples: Samples,
+    folder: Path,
+    options: AuditOptions,
+    previous: Scores | None,
+    target: Path,
+    key: str,
+) -> list[Fit]:
+    """Fit every member on the encoded features, from where the round before ended."""
     like = samples.features.like
     members = load_encoding(encoding, like)
     starts = [m.start for m in members]
@@ -60,22 +95,11 @@ def _fit(
     stacks = stacks_of_round(
         samples, samples.design(options), members, None if previous is None else previous.path, options
     )
-    target = round_folder(folder, number)
     fits = []
     for member, (stack, start) in enumerate(zip(stacks, starts, strict=True)):
         fits.append(kept_fit(target, member, key, like, partial(fit_stack, stack, start, options)))
         tick("folds", (member + 1) * stack.design.folds, len(stacks) * stack.design.folds)
-    _write_curve(fits, number, folder / "model" / "training_curve.parquet")
-    write_json(fit_convergence(fits, number), target / "fit.json")
-    return Model(
-        path=target,
-        round=number,
-        left_out=None if previous is None else previous.path,
-        folds=stacks[0].design.folds,
-        converged=all(one.converged for one in fits),
-        gradient_norm=max(float(one.gradient_norm.max()) for one in fits),
-        iterations=max(one.iterations for one in fits),
-    )
+    return fits
 
 
 def round_folder(folder: Path, number: int) -> Path:
@@ -87,20 +111,25 @@ def stacks_of_round(
     samples: Samples, design: Design, members: list[Member], left_out: Path | None, options: AuditOptions
 ) -> list[SoftmaxStack]:
     """Return one stack of folds for each member, without what the scores of the round before (`left_out`) flagged."""
-    keep = torch.ones(samples.features.n, dtype=torch.bool)
-    if left_out is not None:
-        flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
-        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False))
     return make_stacks(
         samples.features,
         samples.labels,
         samples.n_classes,
         design,
         members,
-        keep.to(samples.labels.device),
+        kept_samples(samples, left_out),
         memory_budget(options.memory),
         options.dask,
     )
+
+
+def kept_samples(samples: Samples, left_out: Path | None) -> Tensor:
+    """Return (n,) bool: not flagged by the scores of the round before (`left_out`; None: nothing was)."""
+    keep = torch.ones(samples.features.n, dtype=torch.bool)
+    if left_out is not None:
+        flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
+        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False))
+    return keep.to(samples.labels.device)
 
 
 def fit_convergence(fits: list[Fit], number: int) -> list[dict[str, object]]:

@@ -1,5 +1,6 @@
 """Evidence for the flagged samples: whom they harm, who is nearest, which inputs matter."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,21 @@ class Nearest:
 
     index: Array
     distance: Array
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks about the queued samples, worst first.
+
+    Attributes:
+        close: Nearest neighbours of the first of them, at most `NEIGHBOUR_PAIRS` compared.
+        hurt: For the top, the samples each harms most, with the influence.
+        saliency: (q, d) for the top, the derivative of the influence with respect to the raw features.
+    """
+
+    close: Nearest
+    hurt: dict[int, list[tuple[int, float]]]
+    saliency: Array
 
 
 def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
@@ -92,14 +108,24 @@ def harmed(
     """
     if stack.rows.n > EVIDENCE_ROWS:
         return _harmed_in_part(stack, theta, chosen, count)
-    design = stack.design
-    judge = (design.out_of_fold(slice(0, stack.rows.n))[chosen] + 1) % design.folds
+
+    def alone(fold: int) -> SoftmaxStack:
+        design = stack.design.single(fold)
+        return SoftmaxStack(stack.rows, stack.labels, stack.n_classes, design, stack.l2, stack.keep)
+
+    return harmed_by_fold(alone, stack.design, theta, chosen, count)
+
+
+def harmed_by_fold(
+    alone: Callable[[int], SoftmaxStack], design: Design, theta: Tensor, chosen: Tensor, count: int = HARMED
+) -> dict[int, list[tuple[int, float]]]:
+    """Do the same with problems of one fold each, `alone(fold)`."""
+    judge = (design.out_of_fold(chosen) + 1) % design.folds
     result: dict[int, list[tuple[int, float]]] = {}
     for fold in torch.unique(judge).tolist():
         samples = chosen[judge == fold]
-        alone = design.single(fold)
-        one = SoftmaxStack(stack.rows, stack.labels, stack.n_classes, alone, stack.l2, stack.keep)
-        evaluation = torch.nonzero((alone.group == 2) & stack.keep).squeeze(1)
+        one = alone(fold)
+        evaluation = torch.nonzero((one.design.group == 2) & one.keep).squeeze(1)
         found = most_harmed(one, theta[:, fold : fold + 1], samples, evaluation, count)
         for sample, others, values in zip(
             samples.tolist(), found.index.tolist(), found.influence.tolist(), strict=True

@@ -8,13 +8,22 @@ import pyarrow as pa
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.store import load_encoding, load_parameters
-from tasks.fit.data import read_samples
+from tasks.fit.data import Samples, read_samples
 from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
-from tasks.queue.evidence import HARMED_ROWS, NEIGHBOUR_PAIRS, SALIENCY_ROWS, harmed, nearest, saliency_of
+from tasks.queue.evidence import (
+    HARMED_ROWS,
+    NEIGHBOUR_PAIRS,
+    SALIENCY_ROWS,
+    Evidence,
+    harmed,
+    nearest,
+    saliency_of,
+)
 from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
@@ -106,24 +115,17 @@ def _evidence(
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
     samples = read_samples(dataset, encoding.features, options.device)
-    like = samples.features.like
-    members = load_encoding(encoding, like)
-    # Every flagged sample needs a solve of its own here: the narrowest member gives it at the least cost.
-    number = min(range(len(members)), key=lambda m: members[m].feature_map.width)
-    member = members[number]
-    theta = load_parameters(model.path, "theta", len(members), like)[number]
-    ihvp = load_parameters(model.path, "ihvp", len(members), like)[number]
-    design = samples.design(options)
-    stack = stacks_of_round(samples, design, [member], model.left_out, options)[0]
     index = torch.from_numpy(order).to(samples.labels.device)
-    compared = index[: max(1, NEIGHBOUR_PAIRS // samples.features.n)]
-    close = nearest(samples.features, member.feature_map, compared)
-    hurt = harmed(stack, theta, index[:HARMED_ROWS]) if len(order) else {}
-    top = index[:SALIENCY_ROWS]
-    gradients = saliency_of(member, samples, design, top, theta, ihvp).astype(np.float32)
+    if options.model == "linear":
+        found = _linear_evidence(samples, encoding, model, options, index)
+    else:
+        from tasks.queue.evidence_network import network_evidence  # noqa: PLC0415 (only where networks were trained)
+
+        found = network_evidence(dataset, samples, encoding, model, options, index)
+    close, hurt = found.close, found.hurt
     saliency_table = {
         "sample_id": take_rows(scores.path, order[:SALIENCY_ROWS], ["sample_id"])["sample_id"],
-        "saliency": pa.array(list(gradients), pa.list_(pa.float32())),
+        "saliency": pa.array(list(found.saliency.astype(np.float32)), pa.list_(pa.float32())),
     }
     write_table(pa.table(saliency_table), folder / "saliency.parquet")
     named = np.unique([*close.index.reshape(-1), *(j for harms in hurt.values() for j, _ in harms)]).astype(
@@ -138,13 +140,34 @@ def _evidence(
         )
     )
     nobody: Array = np.empty(0, int)
-    near = [*close.index, *([nobody] * (len(order) - len(compared)))]
-    distance = [*close.distance, *([nobody] * (len(order) - len(compared)))]
+    near = [*close.index, *([nobody] * (len(order) - len(close.index)))]
+    distance = [*close.distance, *([nobody] * (len(order) - len(close.index)))]
     evidence = [
         _as_json(known, hurt.get(int(sample), []), near[row], distance[row])
         for row, sample in enumerate(order)
     ]
     return evidence, [[known[int(j)][1] for j in near[row]] for row in range(len(order))]
+
+
+def _linear_evidence(
+    samples: Samples, encoding: Encoding, model: Model, options: AuditOptions, index: Tensor
+) -> Evidence:
+    """Return evidence from one member of the ensemble."""
+    like = samples.features.like
+    members = load_encoding(encoding, like)
+    # Every flagged sample needs a solve of its own here: the narrowest member gives it at the least cost.
+    number = min(range(len(members)), key=lambda m: members[m].feature_map.width)
+    member = members[number]
+    theta = load_parameters(model.path, "theta", len(members), like)[number]
+    ihvp = load_parameters(model.path, "ihvp", len(members), like)[number]
+    design = samples.design(options)
+    stack = stacks_of_round(samples, design, [member], model.left_out, options)[0]
+    compared = index[: max(1, NEIGHBOUR_PAIRS // samples.features.n)]
+    return Evidence(
+        close=nearest(samples.features, member.feature_map, compared),
+        hurt=harmed(stack, theta, index[:HARMED_ROWS]) if len(index) else {},
+        saliency=saliency_of(member, samples, design, index[:SALIENCY_ROWS], theta, ihvp),
+    )
 
 
 def _as_json(

@@ -99,10 +99,11 @@ def _audit(view: RunView) -> Summary | None:
     model, encoding = view.record(Model), view.record(Encoding)
     if model:
         chosen |= {"folds": model.folds, "rounds": model.round}
-    if encoding:
-        members = [member.model_dump() for member in encoding.members]
-        names = ", ".join(member.name for member in encoding.members)
-        chosen |= {"feature_map": names, "l2": encoding.members[0].l2, "members": members}
+    ensemble = (model.members if model else ()) or (encoding.members if encoding else ())
+    if ensemble:
+        members = [member.model_dump() for member in ensemble]
+        names = ", ".join(member.name for member in ensemble)
+        chosen |= {"feature_map": names, "l2": ensemble[0].l2, "members": members}
     return chosen or None
 
 

@@ -11,6 +11,7 @@ from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.parts import Cell, Columns, Figure, Part, Section, Table
 from tasks.report.scores import Floats, Ints
+from tasks.report.sections import network
 from tasks.report.summary import Summary
 from tasks.report.text import counted, number, percent, plain
 from tasks.report.view import RunView
@@ -25,7 +26,10 @@ def build(view: RunView, summary: Summary) -> Section | None:
     parts: list[Part] = []
     members = summary.get("audit", {}).get("members")
     if members:
-        parts.append(_members(members))
+        parts.append(_members(members, summary["audit"].get("model", "linear")))
+    networks = network.curves(view)
+    if networks:
+        parts.append(Columns(networks))
     curves = _curves(view)
     if curves:
         parts.append(Columns(curves))
@@ -40,13 +44,18 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section("fit", "The fit", parts, "Fit") if parts else None
 
 
-def _members(members: Sequence[Mapping[str, Any]]) -> Table:
+def _members(members: Sequence[Mapping[str, Any]], model: str) -> Table:
     """Return the ensemble that the run chose."""
     rows = [
         [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
         for m in members
     ]
     caption = "The models whose mean is taken: each is a softmax regression on its own features, chosen by out-of-fold log-loss"
+    if model != "linear":
+        caption = (
+            "A network for each fold gives the features; the model is a softmax regression on them, its l2 chosen by "
+            "out-of-fold log-loss"
+        )
     return Table(
         caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3})
     )

@@ -1,0 +1,32 @@
+"""Small images with planted errors, and what networks are trained on, shared by the tests of networks."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from tasks.arrays import Array
+from tasks.fit.features import MemoryFeatures
+from tasks.fit.network.round import make_task
+from tasks.fit.network.train import Task
+from tasks.options import AuditOptions
+
+
+@lru_cache
+def digits(n: int = 400, flips: float = 0.1) -> tuple[Array, Array, Array]:
+    """Return (n, 8, 8) images, given labels and true labels."""
+    images, truth = load_digits(return_X_y=True)
+    generator = np.random.default_rng(0)
+    given = truth[:n].copy()
+    wrong = generator.choice(n, round(flips * n), replace=False)
+    given[wrong] = (given[wrong] + generator.integers(1, 10, size=len(wrong))) % 10
+    return images[:n].reshape(n, 8, 8), given, truth[:n]
+
+
+def digits_task(model: str = "mlp", n: int = 400) -> Task:
+    """Return what networks train on."""
+    images, given, _ = digits(n)
+    features = MemoryFeatures(torch.from_numpy(images.reshape(n, -1)).float())
+    options = AuditOptions(model=model, device="cpu")
+    return make_task(features, torch.from_numpy(given), 10, (8, 8), options)

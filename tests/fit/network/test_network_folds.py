@@ -1,0 +1,53 @@
+"""A killed training goes on with the first fold that was not finished, and ends with the same bytes."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from networks import digits_task
+
+from tasks.fit.design import make_design
+from tasks.fit.network.folds import train_folds
+from tasks.fit.network.train import Task
+from tasks.options import AuditOptions
+
+OPTIONS = AuditOptions(model="mlp", folds=3, device="cpu")
+
+
+def trained_bytes(task: Task, folder: Path, number: int = 1) -> dict[str, str]:
+    """Train three folds and return the digest of each file."""
+    design = make_design(task.labels.numpy(), "crossfit", 3, seed=0)
+    keep = torch.ones(len(task.labels), dtype=torch.bool)
+    networks = train_folds(task, design, keep, OPTIONS, number, folder)
+    assert [features.width for features in networks.features] == [64] * 3
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_a_killed_training_goes_on_from_the_last_finished_fold(tmp_path: Path) -> None:
+    task = digits_task(n=150)
+    whole = trained_bytes(task, tmp_path)
+    assert len(whole) == 6
+    finished = tmp_path / "network-0.safetensors"
+    written = finished.stat().st_mtime_ns
+    for name in ("network-1.safetensors", "network-2.safetensors", "features-1.f32", "features-2.f32"):
+        (tmp_path / name).unlink()
+    assert trained_bytes(task, tmp_path) == whole
+    assert finished.stat().st_mtime_ns == written
+
+
+def test_features_that_are_gone_are_computed_again_from_the_network(tmp_path: Path) -> None:
+    task = digits_task(n=150)
+    whole = trained_bytes(task, tmp_path)
+    (tmp_path / "features-1.f32").unlink()
+    assert trained_bytes(task, tmp_path) == whole
+
+
+def test_a_network_of_other_labels_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    task = digits_task(n=150)
+    whole = trained_bytes(task, tmp_path)
+    labels = task.labels.clone()
+    labels[:20] = labels[:20].flip(0)
+    other = trained_bytes(replace(task, labels=labels), tmp_path)
+    assert all(other[name] != whole[name] for name in whole)
+    assert trained_bytes(task, tmp_path) == whole
