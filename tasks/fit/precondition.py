@@ -27,6 +27,9 @@ SAMPLED_PARAMETERS = 1_500
 # The sampled Hessian may cost as much as this many products, less than it saves in one fit and the solve after it.
 WORTH_PRODUCTS = 8
 
+# More rows than the least are sampled as long as they cost this many products.
+WORTH_MORE = 4
+
 # What is added to the diagonal, as a share of its largest entry, where rounding outweighs the regularisation.
 JITTERS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -98,7 +101,7 @@ def make_preconditioner(hessian: SoftmaxHessian) -> tuple[Tensor | None, Tensor]
     cost = ROWS_PER_FEATURE * width * (width * classes) ** 2 * 2
     product = 4 * stack.rows.n * width * folds * classes
     rows = int(
-        ROWS_PER_FEATURE * min(max(product / cost, 1), MOST_ROWS_PER_FEATURE / ROWS_PER_FEATURE) * width
+        ROWS_PER_FEATURE * min(max(WORTH_MORE * product / cost, 1), MOST_ROWS_PER_FEATURE / ROWS_PER_FEATURE) * width
     )
     if width * classes > SAMPLED_PARAMETERS or cost > WORTH_PRODUCTS * product:
         return None, hessian.diagonal().reshape(-1)
