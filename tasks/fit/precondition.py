@@ -101,7 +101,9 @@ def make_preconditioner(hessian: SoftmaxHessian) -> tuple[Tensor | None, Tensor]
     cost = ROWS_PER_FEATURE * width * (width * classes) ** 2 * 2
     product = 4 * stack.rows.n * width * folds * classes
     rows = int(
-        ROWS_PER_FEATURE * min(max(WORTH_MORE * product / cost, 1), MOST_ROWS_PER_FEATURE / ROWS_PER_FEATURE) * width
+        ROWS_PER_FEATURE
+        * min(max(WORTH_MORE * product / cost, 1), MOST_ROWS_PER_FEATURE / ROWS_PER_FEATURE)
+        * width
     )
     if width * classes > SAMPLED_PARAMETERS or cost > WORTH_PRODUCTS * product:
         return None, hessian.diagonal().reshape(-1)
