@@ -42,9 +42,10 @@ def reason(
         )
     if influence < 0:
         parts.append(f"the label harms other predictions (influence {influence:.1f})")
-    if neighbours:
-        label, count = Counter(neighbours).most_common(1)[0]
-        if label != given:
-            parts.append(f"{count} of its {len(neighbours)} nearest neighbours are '{label}'")
+    label, count = Counter(neighbours).most_common(1)[0] if neighbours else (given, 0)
+    if label == suggested and label != given:
+        parts.append(f"{count} of its {len(neighbours)} nearest neighbours are '{label}'")
+    elif label != given:
+        parts.append(f"its nearest neighbours are rather '{label}' ({count} of {len(neighbours)})")
     sentence = "; ".join(parts) or f"given '{given}', and flagged by the ranking"
     return sentence[0].upper() + sentence[1:] + "."

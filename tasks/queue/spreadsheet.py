@@ -1,4 +1,8 @@
-"""The queue as CSV for a spreadsheet: a person fills in two columns, and no cell runs as a formula."""
+"""The queue as CSV for a spreadsheet: a person fills in two columns, and no cell runs as a formula.
+
+What a person reads and fills in comes first. The file begins with a byte order mark, without which Excel takes it for
+the local 8-bit code and shows other letters than English ones as noise.
+"""
 
 import csv
 from pathlib import Path
@@ -11,6 +15,7 @@ from tasks.storage import atomic_path
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 DECISION_COLUMNS = ("decision", "new_label")
+FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISION_COLUMNS, "reason")
 
 
 def neutralise(cell: object) -> object:
@@ -25,10 +30,14 @@ def neutralise(cell: object) -> object:
 def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     """Write the queue without binary columns, with empty columns for the decision and the new label."""
     kept = [field.name for field in queue.schema if not pa.types.is_binary(field.type)]
-    with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8") as file:
+    columns = [name for name in FIRST_COLUMNS if name in kept or name in DECISION_COLUMNS]
+    columns += [name for name in kept if name not in columns]
+    with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
-        writer.writerow([*(neutralise(name) for name in kept), *DECISION_COLUMNS])
+        writer.writerow([neutralise(name) for name in columns])
         for batch in queue.select(kept).to_batches():
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                writer.writerow([*(neutralise(cell) for cell in row), *("" for _ in DECISION_COLUMNS)])
+            cells = {name: batch.column(name).to_pylist() for name in kept}
+            cells |= {name: [""] * batch.num_rows for name in DECISION_COLUMNS}
+            for row in zip(*(cells[name] for name in columns), strict=True):
+                writer.writerow([neutralise(cell) for cell in row])
     return final

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+import numpy as np
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
+from tasks.report.features import effects as effects_of
+from tasks.report.view import RunView
 from tasks.review.deck import Deck, Item
 from tasks.review.desk import Desk, ReviewOptions
 from tasks.review.guard import cookie_name
@@ -49,6 +52,7 @@ class Room:
         warm_up.daemon = True
         warm_up.start()
         self._saliency = _saliency_rows(deck.run)
+        self._run = RunView(deck.run)
         self._png = lru_cache(_CACHED_IMAGES)(self._encode)
         self.pages = Environment(
             loader=PackageLoader("tasks.review"),
@@ -144,12 +148,16 @@ class Room:
         return {"prose": row.pop(self.deck.prose, ""), "row": row}
 
     def features(self, item: Item) -> list[tuple[str, float, float]]:
-        """Return the columns that move a row's influence most: name, derivative, share of the largest."""
+        """Return the columns that move a row's influence most: name, effect, share of the largest.
+
+        The effect is that of one standard deviation, as in the report: columns of different units compare.
+        """
         values = self._saliency.get(item.borrows)
         names = self.deck.feature_names
         if self.deck.content == "image" or values is None or len(values) != len(names):
             return []
-        top = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))[:5]
+        effects = np.nan_to_num(effects_of(self._run, np.asarray(values))).tolist()
+        top = sorted(zip(names, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
         largest = abs(top[0][1]) or 1.0
         return [(name, value, abs(value) / largest) for name, value in top]
 

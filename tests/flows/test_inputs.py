@@ -78,7 +78,7 @@ def test_texts_are_swept_and_shown_to_people(prefect_server, tmp_path, capsys):
     assert read_json(folder / "summary.json")["quality"]["average_precision"] > 0.6
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert queue[0]["text"] in texts
-    with (folder / "queue.csv").open(newline="") as file:
+    with (folder / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
         first = next(csv.DictReader(file))
     assert first["text"].lstrip("'")[:40] == queue[0]["text"][:40]
     page = (folder / "report.html").read_text()

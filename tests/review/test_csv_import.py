@@ -21,7 +21,7 @@ Rows = list[dict[str, str]]
 def sheet(wine: Path) -> Rows:
     """The queue of a run as its CSV file has it."""
     write_spreadsheet(pq.read_table(wine / "queue.parquet"), wine / "queue.csv")
-    with (wine / "queue.csv").open(encoding="utf-8", newline="") as file:
+    with (wine / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -142,7 +142,7 @@ def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were(wine: Path, o
     table = table.set_column(table.schema.get_field_index("sample_id"), "sample_id", pa.array(ids))
     pq.write_table(table, wine / "queue.parquet")
     write_spreadsheet(table, wine / "queue.csv")
-    with (wine / "queue.csv").open(encoding="utf-8", newline="") as file:
+    with (wine / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["sample_id"] for row in rows[:2]] == ["'=1+1", "'+2"]
     rows[0]["decision"] = rows[1]["decision"] = "drop"
