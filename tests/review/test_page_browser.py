@@ -1,7 +1,6 @@
 """The review page in a real browser: what a reviewer's hands and eyes meet."""
 
 import socket
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from review_server import Client, Process, Served, served
 from run_folder import stretched
-from stopwatch import STOPWATCH
 
 from tasks.review.desk import Filter, ReviewOptions
 from tasks.review.log import read_log
@@ -303,20 +301,20 @@ def test_the_grid_works_by_keyboard_alone_on_all_results(digits: Path, out: Path
     assert len(read_log(out)) == 300
 
 
-def test_of_ten_thousand_the_next_sample_shows_in_under_a_tenth_of_a_second(
+def test_of_ten_thousand_the_next_samples_are_there_before_they_are_asked_for(
     digits: Path, out: Path, tab: Page
 ) -> None:
     stretched(digits, 10_000)
     with served(digits, out, reviewer="Ada") as site:
         opened(tab, site.address)
         assert "10" in tab.inner_text("#progress-text")
-        tab.evaluate(STOPWATCH)
-        for number in range(24):
-            press(tab, "s" if number % 3 else "k")
-            tab.wait_for_timeout(60)  # a glance: the next ones are fetched meanwhile
-        times = tab.evaluate("() => window.times")
-    assert len(times) == 24
-    assert statistics.median(times) < 100, times
+        tab.wait_for_load_state("networkidle")  # a glance: the next ones are fetched meanwhile
+        tab.route("**/item/**", lambda route: route.abort())
+        first = at(tab)
+        press(tab, "s")
+        press(tab, "k")
+        assert at(tab) == first + 2
+    assert len(read_log(out)) == 2
 
 
 def test_the_figures_appear_once_there_is_something_to_say(page: Served, tab: Page) -> None:
