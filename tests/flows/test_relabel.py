@@ -54,28 +54,39 @@ def ask(method: str, path: str, body: dict[str, Any]) -> Any:
 
 
 class Person:
-    """Somebody who sees the paused run in the UI and answers its form."""
+    """Somebody who sees the paused run in the UI and answers its form, and tries again where the server is busy."""
+
+    _PATIENCE_S = 240
 
     def __init__(self, out: Path, *, review: bool = False, **answer: str) -> None:
         self._api = get_current_settings().api.url
+        self._last: object = "no paused run was seen"
+        self._answered = False
         run = out if review else None
         self._thread = threading.Thread(target=self._work, args=(run, answer))
         self._thread.start()
 
     def _work(self, out: Path | None, answer: dict[str, str]) -> None:
-        paused = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
-        for _ in range(600):
-            found = self._post("/flow_runs/filter", paused)
-            if found:
-                break
+        until = time.monotonic() + self._PATIENCE_S
+        is_reviewed = out is None
+        while not self._answered and time.monotonic() < until:
             time.sleep(0.1)
-        if out is not None:
-            take_every_suggestion((out / "runs" / "latest").resolve())
-        for _ in range(100):  # the form comes a moment after the pause
-            resumed = self._post(f"/flow_runs/{found[0]['id']}/resume", {"run_input": answer})
-            if resumed["status"] == "ACCEPT":
-                break
-            time.sleep(0.1)
+            try:
+                paused = self._paused()
+                if paused and not is_reviewed:
+                    take_every_suggestion((out / "runs" / "latest").resolve())
+                    is_reviewed = True
+                self._answered = any(self._resume(one, answer) for one in paused)
+            except OSError as busy:  # an HTTP error is one: SQLite was locked, say
+                self._last = busy
+
+    def _paused(self) -> list[str]:
+        states = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
+        return [found["id"] for found in self._post("/flow_runs/filter", states)]
+
+    def _resume(self, flow_run: str, answer: dict[str, str]) -> bool:
+        self._last = self._post(f"/flow_runs/{flow_run}/resume", {"run_input": answer})
+        return self._last["status"] == "ACCEPT"  # the form comes a moment after the pause
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
@@ -88,7 +99,8 @@ class Person:
             return json.loads(answer.read() or "null")
 
     def left(self) -> None:
-        self._thread.join(60)
+        self._thread.join(self._PATIENCE_S)
+        assert self._answered, self._last
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +206,7 @@ def asking(run: Path, seconds: float) -> State[object]:
 def test_later_and_reject_write_nothing(run: Path, action: str, name: str):
     take_every_suggestion(run)
     person = Person(run.parents[1], action=action)
-    state = asking(run, 60, return_state=True)
+    state = asking(run, 300, return_state=True)
     person.left()
     assert (state.name, state.is_completed()) == (name, True)
     assert not (run.parents[1] / "datasets").exists()
