@@ -3,6 +3,7 @@
 One model is the form in the Prefect UI, the options of the command, and what a `--config` file may hold.
 """
 
+import csv
 import difflib
 import hashlib
 import json
@@ -31,8 +32,18 @@ def _empty_is_none(value: object) -> object:
 
 
 def _split_commas(value: object) -> object:
-    """Read `a,b,c` as three names."""
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) and value else value
+    """Read `a,b,c` as three names; as in a CSV file, quotes around a name keep its commas.
+
+    >>> _split_commas('age, "height, cm" ,town')
+    ('age', 'height, cm', 'town')
+    """
+    if not (isinstance(value, str) and value):
+        return value
+    try:
+        (names,) = csv.reader([value], skipinitialspace=True)
+    except (csv.Error, ValueError):
+        names = value.split(",")  # a line break inside a name
+    return tuple(name.strip() for name in names)
 
 
 Column = Annotated[str | None, BeforeValidator(_empty_is_none)]

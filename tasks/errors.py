@@ -1,6 +1,7 @@
 """The one exception family: what is wrong, where, and what to do about it, in one line for a person."""
 
 import re
+from collections.abc import Sequence
 
 # Terminal escapes and line breaks in a user's file names or values must not reach the terminal as such.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -52,3 +53,9 @@ class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, n
     """The data failed validation beyond the tolerance (exit code 3); the run folder says why."""
 
     exit_code = 3
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name some columns or classes: a person needs a few to recognise the data, not a thousand."""
+    shown = ", ".join(f"'{name}'" for name in names[:12])
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown

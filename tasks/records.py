@@ -73,7 +73,7 @@ class Dataset(Record):
     (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
-    is NaN and no error; `left_out` says why a column is not among them.
+    is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of images that do not decode why.
     """
 
     path: Path
@@ -90,6 +90,7 @@ class Dataset(Record):
     digest: str
     trusted: bool = False
     truth: Path | None = None
+    unreadable: Path | None = None
     synthetic: Synthetic | None = None
 
 

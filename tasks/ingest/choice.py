@@ -2,12 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from tasks.errors import InputError
+from tasks.errors import InputError, listed
 from tasks.ingest.columns import TableColumns, survey_default, survey_named
 from tasks.ingest.dates import is_date
 from tasks.ingest.kinds import is_embedding, is_image, is_numeric
@@ -66,7 +66,7 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
     probabilities = tuple(dict.fromkeys(source.pred_probs or ()))
     singles = tuple(name for name in (source.embedding, source.image, source.text) if name is not None)
     for name in (source.features or ()) + singles + probabilities:
-        check_exists(chosen[0].removeprefix("--"), name, schema, source.uri)
+        check_exists(chosen[0].removeprefix("--"), name, schema, source.uri, taken)
         if name in taken:
             raise InputError(
                 f"column '{name}' is the label, id, trusted or truth column and cannot be {chosen[0]} too",
@@ -90,24 +90,26 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
     return _default(source.uri, table, taken)
 
 
-def check_exists(role: str, name: str, schema: pa.Schema, uri: str) -> None:
-    """Raise InputError when there is no such column, with the name that was probably meant."""
+def check_exists(role: str, name: str, schema: pa.Schema, uri: str, taken: Iterable[str] = ()) -> None:
+    """Raise InputError when there is no such column, with the name that was probably meant.
+
+    Args:
+        role: The option without its dashes.
+        name: What was named.
+        schema: The columns that there are.
+        uri: The source.
+        taken: Columns that mean something else, and cannot have been meant.
+    """
     if name in schema.names:
         return
     what = (
         f"no {role} column '{name}'" if role in {"label", "id", "trusted", "truth"} else f"no column '{name}'"
     )
-    lower = {other.lower().strip(): other for other in schema.names}
+    apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
+    lower = {other.lower().strip(): other for other in schema.names if other not in apart}
     close = difflib.get_close_matches(name.lower().strip(), lower, n=1)
-    meant = f"did you mean '{lower[close[0]]}'? " if close else ""
-    option = "" if role == "label" and name != "label" else f" with --{role}"
-    raise InputError(f"{what}; it has {listed(schema.names)}", where=uri, fix=f"{meant}name another{option}")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Name some columns: a person needs a few to recognise the file, not a thousand."""
-    shown = ", ".join(f"'{name}'" for name in names[:12])
-    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
+    fix = f"did you mean '{lower[close[0]]}'? Name it with --{role}" if close else f"name one with --{role}"
+    raise InputError(f"{what}; it has {listed(schema.names)}", where=uri, fix=fix)
 
 
 def _named_features(source: Source, table: SourceTable) -> Choice:

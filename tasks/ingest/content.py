@@ -4,7 +4,7 @@ Images are a module of their own; all kinds of content answer to the same few na
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,11 +31,13 @@ class Encoded:
         matrix: The features  # (rows, features), NaN where a value is missing; None where an encoder makes them.
         hashes: Content hash of each row.
         payload: What a reviewer sees of it: PNG or JPEG bytes of images, or text.
+        problems: Why the content of a row cannot be read, by its place in the batch; its features are NaN.
     """
 
     matrix: NDArray[np.float32] | None
     hashes: list[str]
     payload: pa.Array | None = None
+    problems: dict[int, str] = field(default_factory=dict)
 
 
 class Content(Protocol):

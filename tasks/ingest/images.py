@@ -37,6 +37,7 @@ _GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 _BATCH = 256
+_NAME_ANOTHER = "name another with --image"
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,14 @@ class Images:
         return tuple(f"{place} {channel}" for place in places for channel in ("red", "green", "blue"))
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
-        """Return pixels, hashes and files; a missing image is all NaN.
+        """Return pixels, hashes and files; an image that is missing or does not decode is all NaN.
 
         The hash is that of the file: it does not depend on the decoder's version or on the common size.
-
-        Raises:
-            InputError: An image does not decode.
         """
         files = list(_files(self.table, batch.column(self.column), first_row))
         matrix = np.full((len(files), int(np.prod(self.shape))), np.nan, np.float32)
         stored: list[bytes | None] = [None] * len(files)
+        problems: dict[int, str] = {}
         there = [offset for offset, file in enumerate(files) if file is not None]
         with (
             _quiet(),
@@ -87,32 +86,41 @@ class Images:
             images = pool.map(partial(decode, shape=self.shape), [files[offset] or b"" for offset in there])
             for offset, image in zip(there, images, strict=True):
                 if isinstance(image, str):
-                    raise _undecodable(self.table, self.column, first_row + offset, image)
+                    problems[offset] = _undecodable(image)
+                    continue
                 matrix[offset] = image.pixels.ravel()
                 stored[offset] = image.stored
         hashes = content_hashes("image", (), [file or b"" for file in files])
-        return Encoded(matrix, hashes, pa.array(stored, pa.binary()))
+        return Encoded(matrix, hashes, pa.array(stored, pa.binary()), problems)
 
 
 def images(table: SourceTable, column: str) -> Images:
     """Return how an image column is encoded, after a look at the size and mode of every image.
 
+    An image that does not decode has no say; it is set aside later, and the others go on.
+
     Raises:
-        InputError: There is no image, a file is missing, or an image does not decode.
+        InputError: There is no image, none decodes, or a file is missing.
     """
     sizes: Counter[tuple[int, int]] = Counter()
     gray = True
+    first: InputError | None = None
     with _quiet():
         for row, file in _numbered(table, column):
             seen = look(file)
             if isinstance(seen, str):
-                raise _undecodable(table, column, row, seen)
+                first = first or table.problem(
+                    row,
+                    f"no image in column '{column}' decodes, this one neither ({seen})",
+                    fix=_NAME_ANOTHER,
+                )
+                continue
             size, is_gray = seen
             sizes[size] += 1
             gray = gray and is_gray
     if not sizes:
-        raise InputError(
-            f"column '{column}' has no image at all", where=table.uri, fix="name another with --image"
+        raise first or InputError(
+            f"column '{column}' has no image at all", where=table.uri, fix=_NAME_ANOTHER
         )
     return Images(table, column, common_shape(sizes, gray=gray))
 
@@ -238,10 +246,8 @@ def _file_beside(table: SourceTable, row: int, name: str) -> bytes:
         ) from error
 
 
-def _undecodable(table: SourceTable, column: str, row: int, why: str) -> InputError:
-    return table.problem(
-        row, f"the image in column '{column}' does not decode ({why})", fix="replace it, or leave the row out"
-    )
+def _undecodable(why: str) -> str:
+    return f"the image does not decode ({why})"
 
 
 def _reason(error: Exception) -> str:

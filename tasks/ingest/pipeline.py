@@ -17,7 +17,7 @@ from tasks.ingest.raters import UNANIMOUS, rated
 from tasks.ingest.roles import Roles, assign_roles, synthetic_metadata
 from tasks.ingest.source import slug
 from tasks.ingest.table import SourceTable, open_source
-from tasks.ingest.write import Canonical, write_truth
+from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
 from tasks.storage import atomic_path
 
@@ -60,8 +60,11 @@ def ingest(source: Source, folder: Path) -> Dataset:
     content = _content(source, table, roles)
     canonical = Canonical(table, roles, content, survey.writing, survey.rows)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
+    unread = folder / "unreadable.parquet"
     with atomic_path(path) as unpublished:
         digest = canonical.write(unpublished)
+        if canonical.problems:
+            write_problems(canonical.problems, unread)
         if roles.truth:
             write_truth(table, roles.truth, survey.truth_writing, unpublished, truth)
     log.info(
@@ -87,6 +90,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         digest=digest,
         trusted=roles.trusted is not None,
         truth=truth if roles.truth else None,
+        unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
     )
 

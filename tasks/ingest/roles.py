@@ -58,7 +58,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     named = {"label": source.label, "id": source.id, "trusted": source.trusted, "truth": source.truth}
     given = {role: name for role, name in named.items() if name is not None}
     for role, name in given.items():
-        check_exists(role, name, schema, source.uri)
+        check_exists(role, name, schema, source.uri, set(given.values()) - {name})
     for role, name in given.items():
         other = next((r for r, n in given.items() if n == name and r != role), None)
         if other:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from tasks.ingest.roles import Roles
 from tasks.ingest.table import SourceTable, regroup
 from tasks.ingest.trust import trusted
 from tasks.steps import tick
-from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer
+from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
 _GROUP_BYTES = 16 * 2**20
@@ -34,6 +34,7 @@ class Canonical:
         content: How content becomes features.
         writing: How labels are written.
         rows: How many rows there are.
+        problems: Why the content of a row cannot be read, by its number; known once all rows are written.
     """
 
     table: SourceTable
@@ -41,6 +42,7 @@ class Canonical:
     content: Content
     writing: Writing
     rows: int
+    problems: dict[int, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -88,6 +90,7 @@ class Canonical:
         row = 0
         for batch in regroup(self.table.scan([name for name in named if name], rows), rows, _GROUP_BYTES):
             encoded = self.content.encode(batch, row)
+            self.problems.update({row + offset: why for offset, why in encoded.problems.items()})
             labels = self.writing.text(batch.column(roles.label))
             texts = labels.to_pylist()
             for content_hash, label in zip(encoded.hashes, texts, strict=True):
@@ -135,6 +138,13 @@ def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
             rows = zip(*columns, some.tolist(), strict=True)
             ids = [sample_id(content, label, k) if k else first for first, content, label, k in rows]
             writer.write_table(table.set_column(0, file.schema_arrow.field(0), pa.array(ids, pa.string())))
+
+
+def write_problems(problems: dict[int, str], final: Path) -> None:
+    """Write why the content of some rows cannot be read, in the order of the rows."""
+    rows = sorted(problems)
+    columns = [pa.array(rows, pa.int64()), pa.array([problems[row] for row in rows], pa.string())]
+    write_table(pa.Table.from_arrays(columns, ["source_row", "reason"]), final)
 
 
 def write_truth(table: SourceTable, column: str, writing: Writing, dataset: Path, final: Path) -> None:

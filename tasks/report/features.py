@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.report.parts import Bar, Bars
-from tasks.report.text import number, plain
+from tasks.report.text import NAME, number, plain
 from tasks.report.view import RunView
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ def effects(view: RunView, saliency: Floats) -> Floats:
 def feature_name(view: RunView, place: int) -> str:
     """Return a feature's name, its number where it has none."""
     names = view.feature_names
-    return plain(names[place]) if place < len(names) else f"feature {place + 1}"
+    return plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
 
 
 def signed_bars(view: RunView, saliency: Floats, shown: int = SHOWN, caption: str = "") -> Bars | None:

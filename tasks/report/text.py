@@ -11,6 +11,8 @@ from collections.abc import Iterable
 # A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
 CELL = 60
 SENTENCE = 400
+# The whole name of a column or feature, but for what nobody called it on purpose.
+NAME = 300
 
 # Joiners that scripts and emoji need; every other invisible formatting character can only mislead, direction overrides first.
 _JOINERS = "\u200c\u200d"

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from tasks.errors import InputError
+from tasks.errors import InputError, listed
 from tasks.records import Record
 from tasks.review.agreement import wants_second_opinion
 from tasks.review.board import Board
@@ -153,7 +153,8 @@ class Desk:
             )
         if answer.verdict == "relabel" and answer.new_label not in self.deck.classes:
             raise InputError(
-                f"no class {answer.new_label!r} in this data set", fix="choose one of its classes"
+                f"no class {answer.new_label!r} in this data set",
+                fix=f"choose one of its classes: {listed(self.deck.classes)}",
             )
         with self.lock:
             self.refresh()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError
+from tasks.errors import InputError, listed
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import VERDICTS, Decision, DecisionLog, log_path
@@ -165,7 +165,7 @@ def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]
         (verdict == "relabel" and not row.new_label, "relabel needs a new_label"),
         (
             verdict == "relabel" and row.new_label not in classes,
-            f"no class {row.new_label!r} in this data set",
+            f"no class {row.new_label!r} in this data set, it has {listed(classes)}",
         ),
         (
             verdict != "relabel" and bool(row.new_label) and not confirms,

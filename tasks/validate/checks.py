@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
@@ -174,6 +175,8 @@ def _content_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
     if dataset.payload == "text":
         present = "expect_column_values_to_not_be_null"
         return [make_check("text", present, {"column": "text"}, scope="rows", columns=("text",))]
+    if dataset.payload == "image":
+        return [_image_check(dataset)]
     count = len(dataset.feature_names)
     says = f"each of the {count} features is finite"
     if dataset.columns:
@@ -190,6 +193,33 @@ def _content_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
             explain=_feature_words(dataset.feature_names, nonfinite),
         )
     ]
+
+
+def _image_check(dataset: Dataset) -> Check:
+    """Return the check that every image was decoded; its reason is what the decoder said."""
+
+    def explain(rows: NDArray[np.int64], _values: pd.DataFrame) -> list[str]:
+        why = _unreadable(dataset)
+        return [why.get(row, "there is no image") for row in rows.tolist()]
+
+    return make_check(
+        "image",
+        "expect_column_values_to_be_in_set",
+        {"column": NONFINITE, "value_set": [0]},
+        scope="rows",
+        columns=(NONFINITE,),
+        says="each image is there and decodes",
+        fails="the image is missing or does not decode",
+        explain=explain,
+    )
+
+
+def _unreadable(dataset: Dataset) -> dict[int, str]:
+    """Return why a row cannot be read, by its number in the source: before validation, that in the data set."""
+    if dataset.unreadable is None:
+        return {}
+    table = pq.read_table(dataset.unreadable)
+    return dict(zip(table["source_row"].to_pylist(), table["reason"].to_pylist(), strict=True))
 
 
 def _kept_checks(folds: int) -> list[Check]:

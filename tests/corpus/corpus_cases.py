@@ -498,29 +498,29 @@ def _numbers() -> Iterator[Nasty]:
 
 
 def _pictures() -> Iterator[Nasty]:
-    """Yield pictures that do not decode, or would rather not."""
+    """Yield pictures that do not decode, or would rather not: one among many is for the quarantine, and is read past."""
     role: dict[str, object] = {"image": "p"}
 
     def case(name: str, said: tuple[str, ...] | None, content: object) -> Nasty:
         return Nasty(f"pictures: {name}", table_file("data.parquet", p=content), said, role)
 
     yield case("good", None, pictures())
-    yield case("one is empty", ("data.parquet", "row 4", "'p'"), pictures(r3=b""))
-    yield case("one is cut", ("data.parquet", "row 4", "'p'"), pictures(r3=png()[:40]))
-    yield case("one is text", ("data.parquet", "row 4", "'p'"), pictures(r3=b"not a picture"))
-    yield case("none decodes", ("p",), [b"not a picture"] * ROWS)
+    yield case("one is empty", None, pictures(r3=b""))
+    yield case("one is cut", None, pictures(r3=png()[:40]))
+    yield case("one is text", None, pictures(r3=b"not a picture"))
+    yield case("none decodes", ("data.parquet", "row 1", "'p'"), [b"not a picture"] * ROWS)
     yield case(
         "one declares a huge size",
-        ("data.parquet", "row 4", "'p'"),
+        None,
         pictures(r3=declared_huge(60_000, 60_000)),
     )
-    yield case("one declares size zero", ("data.parquet", "row 4", "'p'"), pictures(r3=declared_huge(0, 10)))
+    yield case("one declares size zero", None, pictures(r3=declared_huge(0, 10)))
     yield case(
         "one is an SVG with a script",
-        ("data.parquet", "row 4", "'p'"),
+        None,
         pictures(r3=b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"),
     )
-    yield case("one is a PDF", ("data.parquet", "row 4", "'p'"), pictures(r3=b"%PDF-1.4\n%%EOF"))
+    yield case("one is a PDF", None, pictures(r3=b"%PDF-1.4\n%%EOF"))
     yield case("JPEG among PNG", None, pictures(r3=png(kind="JPEG")))
     yield case("paths that do not exist", ("p",), [f"missing-{n}.png" for n in range(ROWS)])
     yield case("paths out of the folder", ("p",), ["../../../../etc/passwd"] * ROWS)

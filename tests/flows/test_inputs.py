@@ -55,6 +55,21 @@ def test_a_mixed_table_is_swept_as_it_is(prefect_server, tmp_path, capsys):
     assert "island" in json.loads((folder / "model" / "features.json").read_text())[0]
 
 
+def test_a_comma_in_a_column_name_is_kept_by_quotes_and_long_names_are_shown_whole(
+    prefect_server, tmp_path, capsys
+):
+    long = "how strongly the respondent agrees with the statement, from not at all (1) to completely (7)"
+    label = np.arange(60) % 2
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 60))
+    frame = pd.DataFrame({"height, cm": label + noise[0], long: label + noise[1], "label": label})
+    frame.loc[0, "label"] = 1
+    frame.to_csv(tmp_path / "c.csv", index=False)
+    options = ("--features", f'"height, cm","{long}"', "--controls", "0")
+    folder = swept(tmp_path, capsys, tmp_path / "c.csv", *options)
+    assert json.loads((folder / "model" / "features.json").read_text()) == ["height, cm", long]
+    assert long in (folder / "report.html").read_text()
+
+
 def docstrings() -> tuple[list[str], list[str]]:
     """Return what functions of three libraries say of themselves, with the library: real texts that are at hand."""
     import scipy.stats
@@ -84,6 +99,43 @@ def test_texts_are_swept_and_shown_to_people(prefect_server, tmp_path, capsys):
     page = (folder / "report.html").read_text()
     assert "texts" in page
     assert queue[0]["text"][:30].split()[0] in page
+
+
+def picture_table(folder: Path, broken: int) -> Path:
+    """Write real digits as pictures in one Parquet file, the first of them broken."""
+    import io
+
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(n_class=2, return_X_y=True)
+    files = []
+    for number in range(80):
+        buffer = io.BytesIO()
+        Image.fromarray(np.uint8(pixels[number].reshape(8, 8) * 15)).save(buffer, "PNG")
+        whole = buffer.getvalue()
+        files.append((b"not a picture" if number % 2 else whole[:40]) if number < broken else whole)
+    frame = pd.DataFrame({"image": files, "label": labels[:80], "name": [f"scan {n}" for n in range(80)]})
+    frame.to_parquet(folder / "scans.parquet")
+    return folder / "scans.parquet"
+
+
+def test_pictures_that_do_not_decode_are_set_aside_and_the_run_goes_on(prefect_server, tmp_path, capsys):
+    folder = swept(tmp_path, capsys, picture_table(tmp_path, broken=3), "--id", "name", "--controls", "0")
+    rows = pq.read_table(folder / "quarantine.parquet").to_pylist()
+    assert [row["sample_id"] for row in rows] == ["scan 0", "scan 1", "scan 2"]
+    assert all(row["reason"].startswith("the image does not decode (") for row in rows)
+    assert rows[1]["reason"] == "the image does not decode (not an image of a known format)"
+    assert read_json(folder / "summary.json")["data"]["rows"] == 77
+    assert "the image does not decode" in (folder / "report.html").read_text()
+
+
+def test_too_many_pictures_that_do_not_decode_exit_3(prefect_server, tmp_path, capsys):
+    source = picture_table(tmp_path, broken=30)
+    assert run(["clean", str(source), "--out", str(tmp_path / "out"), "--quiet", "--id", "name"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "37.5% of 80 rows fail validation (tolerance 20%)" in line
+    assert "missing or does not decode, in 30 rows, first in source row 0" in line
 
 
 def test_a_folder_of_pictures_is_swept(prefect_server, tmp_path, capsys):

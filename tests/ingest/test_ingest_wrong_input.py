@@ -295,6 +295,17 @@ def test_a_missing_label_column_lists_the_columns_and_suggests_one(tmp_path, run
     assert "did you mean 'Lable'?" in line
 
 
+def test_the_truth_or_another_role_is_never_what_was_meant(tmp_path, run):
+    path = write(tmp_path / "c.csv", "x,true_label\n1,a\n2,b\n")
+    assert refused(path, run).endswith(
+        f"{path}: no label column 'label'; it has 'x', 'true_label'; name one with --label"
+    )
+    assert "did you mean" not in refused(path, run, label="true_labl", truth="true_label")
+    assert "did you mean 'true_label'? Name it with --truth" in refused(
+        path, run, label="x", truth="true_labl"
+    )
+
+
 @pytest.mark.parametrize("role", ["id", "truth", "trusted", "embedding", "image"])
 def test_a_missing_column_of_any_role_is_named(role, tmp_path, run):
     assert "column 'nope'" in refused(write(tmp_path / "c.csv", GOOD), run, **{role: "nope"})
@@ -534,20 +545,39 @@ def broken_images() -> dict[str, bytes]:
     return {"text": b"not an image", "empty": b"", "truncated": whole[: len(whole) // 2], "bomb": bomb}
 
 
+def unreadable(files: list[bytes], folder: Path, run: Path) -> list[dict[str, object]]:
+    """Ingest images and return which of them cannot be read and why; their pixels are missing, the others' are not."""
+    labels = ["a", "b"] * (len(files) // 2) + ["a"] * (len(files) % 2)
+    path = parquet(folder / "i.parquet", picture=pa.array(files, pa.binary()), label=labels)
+    dataset = ingest(Source(uri=str(path)), run)
+    assert dataset.unreadable is not None
+    found = pq.read_table(dataset.unreadable).to_pylist()
+    table = pq.read_table(dataset.path)
+    pixels = np.array(table["features"].to_pylist())
+    aside = [row["source_row"] for row in found]
+    assert np.isnan(pixels).any(axis=1).nonzero()[0].tolist() == aside
+    assert [row for row, image in enumerate(table["image"].to_pylist()) if image is None] == aside
+    return found
+
+
 @pytest.mark.parametrize("kind", ["text", "empty", "truncated", "bomb"])
-def test_an_image_that_does_not_decode_is_named_with_its_row(kind, tmp_path, run):
-    rows = [png((64, 64)), png((64, 64), value=9), broken_images()[kind]]
-    path = parquet(tmp_path / "i.parquet", picture=pa.array(rows, pa.binary()), label=["a", "b", "a"])
-    assert "row 3: the image in column 'picture' does not decode" in refused(path, run)
+def test_an_image_that_does_not_decode_is_kept_with_its_reason_and_its_pixels_missing(kind, tmp_path, run):
+    files = [png((64, 64)), png((64, 64), value=9), broken_images()[kind]]
+    (found,) = unreadable(files, tmp_path, run)
+    assert found["source_row"] == 2
+    assert str(found["reason"]).startswith("the image does not decode (")
 
 
-def test_a_bomb_within_pillows_own_limit_is_refused(tmp_path, run):
+def test_an_image_of_which_none_decodes_is_refused_with_its_row(tmp_path, run):
+    path = parquet(tmp_path / "i.parquet", picture=pa.array([b"no", b"neither"]), label=["a", "b"])
+    assert "row 1: no image in column 'picture' decodes" in refused(path, run)
+
+
+def test_a_bomb_within_pillows_own_limit_does_not_unfold(tmp_path, run):
     buffer = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(buffer, "PNG")
-    path = parquet(
-        tmp_path / "i.parquet", image=pa.array([png(), buffer.getvalue()], pa.binary()), label=["a", "b"]
-    )
-    assert "row 2" in refused(path, run)
+    (found,) = unreadable([png(), buffer.getvalue()], tmp_path, run)
+    assert found["source_row"] == 1
 
 
 def test_a_missing_image_file_is_named_with_its_line(tmp_path, run):
@@ -563,8 +593,8 @@ def test_a_column_without_any_image_is_refused(tmp_path, run):
 
 def test_eps_is_never_handed_to_an_interpreter(tmp_path, run):
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    path = parquet(tmp_path / "i.parquet", image=pa.array([png(), eps], pa.binary()), label=["a", "b"])
-    assert "not an image of a known format" in refused(path, run)
+    (found,) = unreadable([png(), eps], tmp_path, run)
+    assert "not an image of a known format" in str(found["reason"])
 
 
 def test_a_failure_in_the_middle_of_writing_leaves_no_partial_file(tmp_path, run):

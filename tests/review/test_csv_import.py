@@ -102,7 +102,10 @@ def test_one_wrong_row_and_nothing_is_imported(sheet: Rows, imported, out: Path)
     assert "row 3: no decision 'maybe', use keep, relabel, drop, unsure" in error
     assert "row 4: relabel needs a new_label" in error
     assert "row 5: drop and a new_label contradict each other" in error
-    assert "row 6: no class 'Merlot' in this data set" in error
+    assert (
+        "row 6: no class 'Merlot' in this data set, it has '<b>Grignolino</b>', 'Barbera & co', 'Barolo'"
+        in error
+    )
     assert read_log(out) == []
 
 

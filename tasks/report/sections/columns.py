@@ -3,7 +3,7 @@
 from tasks.records import Column
 from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import counted, plain
+from tasks.report.text import NAME, counted, plain
 from tasks.report.view import RunView
 
 # A person looks for one column; beyond this many, the record in steps/ingest.json has them all.
@@ -25,11 +25,13 @@ def build(view: RunView, _: Summary) -> Section | None:
         Table(
             "Learned from",
             ["Column", "What it is"],
-            [[Cell(plain(column.name)), Cell(_kind(column))] for column in data.columns[:SHOWN]],
+            [[Cell(plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]],
         )
     ]
     if data.left_out:
-        rows = [[Cell(plain(name)), Cell(plain(why))] for name, why in list(data.left_out.items())[:SHOWN]]
+        rows = [
+            [Cell(plain(name, NAME)), Cell(plain(why))] for name, why in list(data.left_out.items())[:SHOWN]
+        ]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns")
 
