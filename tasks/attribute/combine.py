@@ -98,7 +98,7 @@ def combine(
         log_r_rival, best = log_r.scatter(1, given, -torch.inf).max(dim=1, keepdim=True)
         p_given = p.gather(1, given)
         for number, block in enumerate(blocks):
-            relative[number, rows] = block.influence.gather(1, given).squeeze(1).cpu().numpy()
+            relative[number, rows] = block.influence.cpu().numpy()
         for name, values in {
             "raw": raw.gather(1, given),
             "raw_rival": raw.gather(1, best),

@@ -65,25 +65,23 @@ def merge_folds(folds: Sequence[Iterable[BlockScores]], design: Design) -> Itera
     """
     for blocks in zip(*folds, strict=True):
         rows = blocks[0].rows
-        scored = design.scored(rows).to(blocks[0].influence.dtype)[..., None]
+        scored = design.scored(rows).expand(-1, len(folds)).to(blocks[0].influence.dtype)
         count = scored.sum(dim=1)
         own = design.out_of_fold(rows)
         fitted = design.fitted(rows)
         losses = torch.stack([block.training_loss for block in blocks], dim=1)
         p = torch.stack([block.probabilities for block in blocks], dim=1)
         log_p = p.clamp_min(torch.finfo(p.dtype).tiny).log().permute(1, 2, 0)
-        influence, raw = (
-            (torch.stack([getattr(block, name) for block in blocks], dim=1) * scored).sum(dim=1) / count
-            for name in ("influence", "influence_raw")
-        )
+        relative = torch.stack([block.influence for block in blocks], dim=1)
+        raw = torch.stack([block.influence_raw for block in blocks], dim=1)
         yield BlockScores(
             rows=rows,
-            influence_raw=raw,
-            influence=influence,
+            influence_raw=(raw * scored[..., None]).sum(dim=1) / count[:, None],
+            influence=(relative * scored).sum(dim=1) / count,
             probabilities=p[torch.arange(len(own), device=own.device), own],
             belief=beliefs(design, rows, log_p)[1],
             training_loss=torch.where(fitted, losses, 0.0).sum(1) / fitted.sum(1),
-            n_folds=count.squeeze(-1).to(torch.int16),
+            n_folds=count.to(torch.int16),
         )
 
 

@@ -8,7 +8,7 @@ labels):
     u_i    = J_i v_k                                 derivative of the logits along v_k: one forward-mode pass
     I_i(c) = (p_i - e_c)^T u_i                       influence of sample i, if its label were c, on the mean
     evaluation loss
-    relative: I_i(c) / |grad l_i(c)|,                for a linear head |grad l_i(c)| = |p_i - e_c| |h_i|
+    relative: I_i(y_i) / |grad l_i|,                 for a linear head |grad l_i| = |p_i - e_y| |h_i|
 
 Positive = helpful (up-weighting the sample lowers the evaluation loss), negative = harmful. Koh & Liang,
 "Understanding Black-box Predictions via Influence Functions", 2017, equation 2, in pyDVL's sign. The mean
@@ -38,7 +38,7 @@ class BlockScores:
     Attributes:
         rows: Which samples.
         influence_raw: (b, C) mean influence over the folds that score the sample, under each label.
-        influence: (b, C) the same, relative to the norm of the sample's gradient under that label.
+        influence: (b,) mean influence of the given label, relative to the norm of the sample's gradient.
         probabilities: (b, C) out of fold.
         belief: (b, C) logarithm of what the folds believe, those fitted on the sample included; see
             `tasks.attribute.noise.beliefs`.
@@ -128,21 +128,22 @@ def _scores(part: Part, rows: slice, logits: Tensor, derivative: Tensor, norm: T
     log_p = torch.log_softmax(logits.double(), dim=1)
     p = log_p.exp()
     raw = (p * u).sum(dim=1, keepdim=True) - u
-    # |p - e_c|^2 = |p|^2 - 2 p_c + 1
-    distance = (p.square().sum(dim=1, keepdim=True) - 2 * p + 1).clamp_min(torch.finfo(p.dtype).tiny)
-    relative = raw / distance.sqrt_().mul_(norm)
-    scored = part.design.scored(rows).T.contiguous().to(p.dtype)[:, None]
+    given = part.labels[rows].long().expand(part.design.folds, 1, -1)
+    # |p - e_y|^2 = |p|^2 - 2 p_y + 1
+    distance = p.square().sum(dim=1) - 2 * p.gather(1, given).squeeze(1) + 1
+    length = distance.clamp_min(torch.finfo(p.dtype).tiny).sqrt() * norm
+    relative = raw.gather(1, given).squeeze(1) / length
+    scored = part.design.scored(rows).T.contiguous().to(p.dtype)
     count = scored.sum(dim=0)
     unseen, belief = beliefs(part.design, rows, log_p)
     fitted = part.design.fitted(rows).T.contiguous().to(p.dtype)
-    given = part.labels[rows].long().expand(part.design.folds, 1, -1)
     loss = -log_p.gather(1, given).squeeze(1)
     return BlockScores(
         rows=rows,
-        influence_raw=((raw * scored).sum(dim=0) / count).T,
-        influence=((relative * scored).sum(dim=0) / count).T,
+        influence_raw=((raw * scored[:, None]).sum(dim=0) / count).T,
+        influence=(relative * scored).sum(dim=0) / count,
         probabilities=unseen.exp(),
         belief=belief,
         training_loss=(loss * fitted).sum(0) / fitted.sum(0),
-        n_folds=count.squeeze(0).to(torch.int16),
+        n_folds=count.to(torch.int16),
     )

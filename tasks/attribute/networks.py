@@ -1,17 +1,24 @@
 """The audit with networks: every round trains them anew without what the round before flagged."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from tasks.attribute.combine import SampleScores, combine, judge
-from tasks.attribute.folds import noise_of_heads, score_heads, solve_heads
+from tasks.attribute.folds import merge_folds, noise_of_heads, score_heads, solve_heads
+from tasks.attribute.ihvp import SOLVE_TOLERANCE
+from tasks.attribute.influence import BlockScores
 from tasks.attribute.noise import Noise
 from tasks.attribute.rounds import Rounds
+from tasks.attribute.whole import evaluation_gradient, gauss_newton, score_whole, solve_whole
 from tasks.encode.choose import Member
 from tasks.fit.design import Design
+from tasks.fit.network.folds import body_of
 from tasks.fit.network.round import NetworkRound, fit_round
 from tasks.fit.network.train import Task
+from tasks.fit.network.whole import Whole, make_whole
 from tasks.fit.newton import Fit
 from tasks.fit.solve import Solution
 from tasks.options import AuditOptions
@@ -68,12 +75,41 @@ def score_round(
         task: Data and architecture.
         fitted: What the round fitted.
         design: Folds.
-        options: Options of the audit.
+        options: Options of the audit; `params` says whether influences are on the heads or on every parameter.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     theta = fitted.fit.theta
-    solution = solve_heads(fitted.stacks, theta, options.solver)
-    blocks = score_heads(fitted.stacks, design, theta, solution.vector)
+    if options.params == "all":
+        solution, blocks = _score_wholes(task, fitted, design)
+    else:
+        solution = solve_heads(fitted.stacks, theta, options.solver)
+        blocks = score_heads(fitted.stacks, design, theta, solution.vector)
     noise = noise_of_heads(fitted.stacks, design, task.labels, theta, options.seed)
     scores = combine([blocks], task.labels, noise, keep_probabilities=keep_probabilities)
     return Scored(scores, noise, solution)
+
+
+def wholes_of(task: Task, fitted: NetworkRound) -> list[Whole]:
+    """Return the network of each fold with its exact head as a function of every parameter."""
+    return [
+        make_whole(body_of(task, trained.network), member.feature_map, fitted.fit.theta[:, fold])
+        for fold, (trained, member) in enumerate(zip(fitted.networks.networks, fitted.members, strict=True))
+    ]
+
+
+def _score_wholes(task: Task, fitted: NetworkRound, design: Design) -> tuple[Solution, Iterator[BlockScores]]:
+    """Solve and score by every parameter; the solution's vector is (K, P)."""
+    wholes = wholes_of(task, fitted)
+    solved = [
+        solve_whole(
+            gauss_newton(whole, task, stack), evaluation_gradient(whole, task, stack), SOLVE_TOLERANCE
+        )
+        for whole, stack in zip(wholes, fitted.stacks, strict=True)
+    ]
+    blocks = [
+        score_whole(whole, task, stack, fitted.fit.theta[:, fold : fold + 1], one.vector)
+        for fold, (whole, stack, one) in enumerate(zip(wholes, fitted.stacks, solved, strict=True))
+    ]
+    vectors: Tensor = torch.stack([one.vector for one in solved])
+    residual = torch.cat([one.residual for one in solved])
+    return Solution(vectors, residual, all(one.converged for one in solved)), merge_folds(blocks, design)

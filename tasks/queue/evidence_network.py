@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from tasks.arrays import Array
+from tasks.attribute.networks import wholes_of
 from tasks.attribute.pairwise import saliency
+from tasks.attribute.whole import saliency_of_whole
 from tasks.encode.choose import Member
 from tasks.encode.store import load_parameters
 from tasks.fit.data import Samples
@@ -51,11 +53,13 @@ def network_evidence(
     keep, design = kept_samples(samples, model.left_out), samples.design(options)
     task, fitted = load_round(dataset, encoding, samples, keep, options, model)
     (ihvp,) = load_parameters(model.path, "ihvp", 1, samples.features.like)
-    top = index[:HARMED_ROWS]
+    top, seen = index[:HARMED_ROWS], index[:SALIENCY_ROWS]
     return Evidence(
         close=nearest_unseen(fitted, design, index[: max(1, NEIGHBOUR_PAIRS // len(task.labels))]),
         hurt=harmed_by_fold(fitted.stacks.__getitem__, design, fitted.fit.theta, top) if len(index) else {},
-        saliency=network_saliency(task, fitted, design, index[:SALIENCY_ROWS], ihvp),
+        saliency=whole_saliency(task, fitted, design, seen, ihvp)
+        if options.params == "all"
+        else network_saliency(task, fitted, design, seen, ihvp),
     )
 
 
@@ -106,6 +110,18 @@ def network_saliency(task: Task, fitted: NetworkRound, design: Design, chosen: T
             ihvp[:, one],
         )
         total += gradient * scored[:, one]
+    mean: Array = (total / scored.sum(1, keepdim=True)).cpu().numpy()
+    return mean
+
+
+def whole_saliency(task: Task, fitted: NetworkRound, design: Design, chosen: Tensor, ihvp: Tensor) -> Array:
+    """Do the same for influences on every parameter; `ihvp` is (K, P). Whom a sample harms is told by the head alone."""
+    scored = design.scored(chosen).expand(-1, design.folds).to(ihvp)
+    gradients = [
+        saliency_of_whole(whole, task, chosen, vector)
+        for whole, vector in zip(wholes_of(task, fitted), ihvp, strict=True)
+    ]
+    total = torch.stack([gradient * scored[:, fold, None] for fold, gradient in enumerate(gradients)]).sum(0)
     mean: Array = (total / scored.sum(1, keepdim=True)).cpu().numpy()
     return mean
 

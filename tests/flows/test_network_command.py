@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from flow_command import environment
-from flow_inputs import parquet
+from flow_inputs import good_table, parquet
+
+from flows.cli import run as labelsweep
 
 OWN = """
 from torch import nn
@@ -72,3 +75,28 @@ def test_a_network_of_the_users_own_sweeps_a_table(tmp_path: Path) -> None:
     assert curve.groupby(["round", "fold"]).kept.sum().eq(1).all()
     page = (run / "report.html").read_text()
     assert "Loss of 3 networks by epoch" in page
+
+
+def test_influences_on_every_parameter_sweep_a_table_and_corrections_are_worth_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = good_table()["label"].to_pylist()
+    wrong = [4, 9, 15, 22]
+    given = [("dog", "cat")[x == "dog"] if row in wrong else x for row, x in enumerate(labels)]
+    options = ("--id", "id", "--folds", "2", "--rounds", "1", "--controls", "0", "--json", "--quiet")
+    source = str(parquet(tmp_path, label=given))
+    ran = clean(tmp_path, source, "--model", "mynet:factory", "--params", "all", *options)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["convergence"]["converged"]
+    run = next((tmp_path / "data" / "runs").glob("pets-*"))
+    assert pq.read_table(run / "scores.parquet").to_pandas().influence.notna().all()
+    queue = pd.read_csv(run / "queue.csv", dtype=str)
+    assert {f"row-{row}" for row in wrong} <= set(queue.sample_id)
+    queue.assign(new_label=queue.suggested_label).to_csv(tmp_path / "edited.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    assert labelsweep(["import", "edited.csv", "--from", "csv", "--reviewer", "Ada"]) == 0
+    capsys.readouterr()
+    # Refits the network of every fold with and without the corrections.
+    assert labelsweep(["apply", "--yes", "--json"]) == 0
+    gain = json.loads(capsys.readouterr().out)["gain"]
+    assert gain["log_loss"]["after"] < gain["log_loss"]["before"]

@@ -10,11 +10,12 @@ from tasks.encode.choose import Member
 from tasks.errors import InputError
 from tasks.fit.design import Design
 from tasks.fit.features import Features, MemoryFeatures
-from tasks.fit.network.factory import check_factory, load_factory
+from tasks.fit.network.factory import check_factory, load_factory, make_network
 from tasks.fit.network.folds import FoldNetworks, choose_heads, head_stacks, train_folds
 from tasks.fit.network.heads import fit_heads
 from tasks.fit.network.inputs import input_map
 from tasks.fit.network.train import Task
+from tasks.fit.network.whole import check_derivatives
 from tasks.fit.newton import Fit
 from tasks.fit.softmax import SoftmaxStack
 from tasks.memory import memory_budget
@@ -57,9 +58,11 @@ def make_task(
     Raises:
         InputError: The model cannot be made, or does not fit the data.
     """
-    if options.params == "all":
+    if options.params == "all" and options.solver == "direct":
         raise InputError(
-            "networks have influences on their last layer only", where="--params all", fix="use --params head"
+            "the curvature of a whole network is no matrix to factorise",
+            where="--solver direct",
+            fix="use --solver auto, or --params head",
         )
     factory = load_factory(options.model)
     inputs = input_map(features, feature_shape)
@@ -70,6 +73,10 @@ def make_task(
             fix="name the column of images with --image, or use --model mlp",
         )
     check_factory(factory, options.model, inputs.shape, n_classes)
+    if options.params == "all":
+        with torch.random.fork_rng(devices=[]):
+            network = make_network(factory, options.model, inputs.shape, n_classes).eval()
+            check_derivatives(network, inputs.shape, options.model)
     return Task(_in_memory(features, options), labels, n_classes, inputs, factory, options.model)
 
 

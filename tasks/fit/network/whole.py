@@ -1,0 +1,128 @@
+r"""A fold's network with its exact head as one function of all parameters, and the derivatives of that function.
+
+With theta all trainable parameters of the body and those of the head as one vector, z_i(theta) the logits of sample i and
+J_i = dz_i / dtheta:
+
+    derivative        u_i = J_i v                                one forward-mode pass
+    pulled back       sum_i J_i^T r_i                            one backward pass
+    squared lengths   |J_i^T r_ic|^2 for some vectors r_ic       one backward pass for each c
+
+Nothing here knows a layer by name: any network that torch can differentiate in both directions will do.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp, vjp, vmap
+
+from tasks.encode.feature_map import FeatureMap
+from tasks.errors import InputError
+from tasks.fit.network.architecture import split_network
+from tasks.fit.rows import with_intercept
+
+# Gradients of single samples are held for as many samples as fill this many values: 64 MiB of float32.
+GRADIENT_VALUES = 2**24
+
+Inputs = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A network as a function of one flat vector: first the body's trainable parameters, then the head.
+
+    Attributes:
+        body: Gives the penultimate features, in evaluation mode.
+        feature_map: From penultimate to encoded features, as the head was fitted on.
+        shapes: Shape of each trainable parameter of the body by name; its entries lie in this order.
+        parameters: (P,) where the network is.
+        width: Encoded features, intercept included.
+    """
+
+    body: nn.Module
+    feature_map: FeatureMap
+    shapes: dict[str, torch.Size]
+    parameters: Tensor
+    width: int
+
+    @property
+    def of_body(self) -> int:
+        """Number of parameters of the body; those of the head follow."""
+        return sum(shape.numel() for shape in self.shapes.values())
+
+    def logits(self, parameters: Tensor, inputs: Tensor) -> Tensor:
+        """Return the logits of some inputs: (P,) and (b, *shape) to (b, C)."""
+        parts = torch.split(parameters[: self.of_body], [shape.numel() for shape in self.shapes.values()])
+        named = {
+            name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+        features = functional_call(self.body, named, (inputs,)) if named else self.body(inputs)
+        return with_intercept(self.feature_map(features)) @ parameters[self.of_body :].reshape(self.width, -1)
+
+    def derivative(self, inputs: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and their derivative along a direction (P,), (b, C) each."""
+        logits, derivative, *_ = jvp(
+            lambda parameters: self.logits(parameters, inputs), (self.parameters,), (along,)
+        )
+        return logits, derivative
+
+    def pulled_back(self, inputs: Tensor, residual: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return sum_i J_i^T r_i, (P,), with r = residual(logits), (b, C)."""
+        logits, pull, *_ = vjp(lambda parameters: self.logits(parameters, inputs), self.parameters)
+        gradient: Tensor = pull(residual(logits.detach()))[0]
+        return gradient
+
+    def lengths(self, inputs: Tensor, residuals: Tensor) -> Tensor:
+        """Return |J_i^T r_ic|, (b, m), for m vectors of each sample, (b, m, C)."""
+        some = max(1, GRADIENT_VALUES // len(self.parameters))
+        pairs = zip(torch.split(inputs, some), torch.split(residuals, some), strict=True)
+        return torch.cat([vmap(self._lengths)(*pair) for pair in pairs])
+
+    def _lengths(self, one: Tensor, residuals: Tensor) -> Tensor:
+        """Do the same for one sample: (*shape) and (m, C) to (m,)."""
+        _, pull, *_ = vjp(lambda parameters: self.logits(parameters, one[None])[0], self.parameters)
+        return torch.stack([pull(residual)[0].square().sum() for residual in residuals]).sqrt()
+
+
+def make_whole(body: nn.Module, feature_map: FeatureMap, theta: Tensor) -> Whole:
+    """Return the function of a fold's network.
+
+    Args:
+        body: Of `split_network`; a copy is taken, in the precision of `theta`.
+        feature_map: From its features to those the head was fitted on.
+        theta: (width, C) parameters of the head.
+    """
+    body = copy.deepcopy(body).eval().to(theta)
+    trained = {name: p.detach() for name, p in body.named_parameters() if p.requires_grad}
+    flat = torch.cat([p.reshape(-1) for p in (*trained.values(), theta.detach())])
+    return Whole(
+        body, feature_map.to(theta), {name: p.shape for name, p in trained.items()}, flat, len(theta)
+    )
+
+
+def check_derivatives(network: nn.Module, feature_shape: tuple[int, ...], model: str) -> None:
+    """Try out whether torch can differentiate a network by all of its parameters in the ways that influences need.
+
+    Raises:
+        InputError: It cannot.
+    """
+    probe = torch.rand(2, *feature_shape)
+    with torch.no_grad():
+        network.eval()(probe)  # lazy layers learn their shape
+    split = split_network(network, probe)
+    width = split.head.in_features
+    plain = FeatureMap("raw", torch.zeros(width), torch.ones(width))
+    whole = make_whole(split.body, plain, torch.zeros(width + 1, split.head.out_features))
+    where, fix = f"--model {model} --params all", "use --params head"
+    try:
+        logits, _ = whole.derivative(probe, torch.ones_like(whole.parameters))
+        whole.lengths(probe, torch.ones_like(logits)[:, None])
+    except Exception as error:  # what a user's layers do is not ours to foresee
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"a layer cannot be differentiated in forward mode and by single samples ({type(error).__name__}: {said})",
+            where=where,
+            fix=fix,
+        ) from error
