@@ -18,6 +18,7 @@ BENCHMARKS = {
     "inputs": "mixed tables and texts from the raw file, beside the peers",
     "quality": "how well the wrong labels are found, beside the peers",
     "review": "what looking at samples buys, in the order of our queue and of others",
+    "scale": "what a larger run will cost: a model held against a run of ten million rows",
     "speed": "how fast it is, beside the peers",
     "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",
 }

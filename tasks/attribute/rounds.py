@@ -66,8 +66,8 @@ def run_rounds(
     fits: list[list[Fit]] = []
     solutions: list[list[Solution]] = []
     thetas = list(starts)
+    stacks = make_stacks(features, labels, n_classes, design, members, keep, memory, options.dask)
     for _ in range(options.rounds):
-        stacks = make_stacks(features, labels, n_classes, design, members, keep, memory, options.dask)
         fits.append([fit_stack(stack, theta, options) for stack, theta in zip(stacks, thetas, strict=True)])
         thetas = [fit.theta for fit in fits[-1]]
         solutions.append(
@@ -77,4 +77,5 @@ def run_rounds(
         noise = estimate_noise(stacks, thetas, options.seed)
         scores = combine(blocks, labels, noise, keep_probabilities=keep_probabilities)
         keep = torch.from_numpy(~judge(scores, options.score)[1]).to(labels.device)
+        stacks = [stack.keeping(keep) for stack in stacks]
     return Rounds(scores, noise, fits, solutions)

@@ -7,7 +7,7 @@ quality benchmark).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from tasks.encode.feature_map import FeatureMap, kernel_map, raw_map
 from tasks.fit.design import Design
 from tasks.fit.features import Features, moments
 from tasks.fit.newton import fit_newton
-from tasks.fit.rows import MemoryRows
+from tasks.fit.rows import MemoryRows, with_intercept
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.solve import newton_step
 from tasks.options import AuditOptions
@@ -46,9 +46,15 @@ CHOICE_ROWS = 4_000
 # for the best map alone, .837 at 0.05, .844 at 0.2, and .845 with every map in.
 REACH = 0.2
 
-# Beyond this many multiply-adds per pass every further member costs seconds, and a map has to be closer to the best to be worth
-# them.
+# Beyond this many multiply-adds per pass every member costs seconds, kernel features most: raw ones do where they are within
+# this share of the best, and a further member has to be as close.
 ENSEMBLE_BUDGET, NARROW_REACH = 1e8, 0.05
+
+# There, kernel maps are not even fitted unless least squares on them explain this share more of the labels than on raw features.
+# Gaussian classes (linear borders, 128 features) gain .02 and lose nothing without kernels; two moons, nested shells, clusters
+# and digits gain .2 to .5.
+SCREENING_SHARE = 0.05
+SCREENING_RIDGES, SCREENING_ROWS = (1e-3, 1e-2, 1e-1), 2_000
 
 # Beyond this many multiply-adds per pass, kernel features cost minutes and raw features must do.
 KERNEL_BUDGET = 1e9
@@ -96,12 +102,51 @@ def choose_members(
         candidate.rotated(sample)
         for candidate in _candidates(standard, sample, options.feature_map, products)
     ]
+    is_large = products > ENSEMBLE_BUDGET
+    if is_large and len(candidates) > 1:
+        candidates = _screened(candidates, sample, labels, part, n_classes)
     members = [_best_l2(candidate, sample, labels, part, n_classes, features.n) for candidate in candidates]
     members.sort(key=lambda member: member.log_loss)
     best = members[0].log_loss
-    share = REACH if products <= ENSEMBLE_BUDGET else NARROW_REACH
-    reach = best + share * max(math.log(n_classes) - best, 0.0)
-    return [member for member in members if member.log_loss <= reach]
+    reach = best + (NARROW_REACH if is_large else REACH) * max(math.log(n_classes) - best, 0.0)
+    within = [member for member in members if member.log_loss <= reach]
+    cheap = [member for member in within if member.feature_map.landmarks is None]
+    return cheap if is_large and cheap else within
+
+
+def _screened(
+    candidates: list[FeatureMap], sample: Tensor, labels: Tensor, design: Design, n_classes: int
+) -> list[FeatureMap]:
+    """Return the first candidate, and those that explain the labels better by least squares."""
+    sample, labels = sample[:SCREENING_ROWS], labels[:SCREENING_ROWS]
+    design = replace(design, group=design.group[:SCREENING_ROWS])
+    explained = [_explained(candidate(sample), labels, design, n_classes) for candidate in candidates]
+    return [
+        candidate
+        for candidate, share in zip(candidates, explained, strict=True)
+        if candidate is candidates[0] or share > explained[0] + SCREENING_SHARE
+    ]
+
+
+def _explained(encoded: Tensor, labels: Tensor, design: Design, n_classes: int) -> float:
+    """Return the share of the labels' variance that ridge regression on one-hot labels explains out of fold, R squared."""
+    rows = with_intercept(encoded).double()
+    target = torch.nn.functional.one_hot(labels.long(), n_classes).double()
+    target -= target.mean(0)
+    everything = slice(0, len(rows))
+    fitted = design.fitted(everything).expand(-1, design.folds)
+    own = design.out_of_fold(everything)
+    left = torch.zeros(len(SCREENING_RIDGES), dtype=torch.float64, device=rows.device)
+    total = torch.zeros((), dtype=torch.float64, device=rows.device)
+    for fold in range(design.folds):
+        inside, outside = fitted[:, fold], ~fitted[:, fold] & (own == fold)
+        gram, moment = rows[inside].T @ rows[inside], rows[inside].T @ target[inside]
+        total += target[outside].square().sum()
+        for number, ridge in enumerate(SCREENING_RIDGES):
+            damped = gram + ridge * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
+            weight = torch.cholesky_solve(moment, torch.linalg.cholesky(damped))
+            left[number] += (target[outside] - rows[outside] @ weight).square().sum()
+    return 1 - float(left.min() / total.clamp_min(torch.finfo(total.dtype).tiny))
 
 
 def _candidates(standard: FeatureMap, sample: Tensor, maps: str, products: int) -> list[FeatureMap]:

@@ -77,7 +77,10 @@ def fit_newton(
         active = (relative > tolerance) & ~stuck
         if not active.any() or iteration == max_iterations:
             break
-        forcing = min(0.5, float(relative[active].max().sqrt()))
+        worst = float(relative[active].max())
+        # The last step need not go further than the tolerance does (Kelley, Iterative Methods for Linear and Nonlinear
+        # Equations, 1995, equation 6.20).
+        forcing = min(0.5, max(worst**0.5, 0.5 * tolerance / worst))
         step = (
             solve_step(stack.hessian(theta), -gradient * active[None, :, None], forcing)
             * active[None, :, None]

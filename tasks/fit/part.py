@@ -104,9 +104,13 @@ def loss_and_gradient(part: Part, theta: Tensor) -> tuple[Tensor, Tensor]:
     return loss, gradient
 
 
-def probabilities(part: Part, theta: Tensor) -> list[Tensor]:
-    """Return the probabilities of each block, (K, C, b) each."""
-    return [torch.softmax(block.logits(theta), dim=1) for block in part.blocks()]
+def weighted_probabilities(part: Part, theta: Tensor) -> list[Tensor]:
+    """Return the probabilities of each block, times the samples' training weights, (K, C, b) each."""
+    return [_weighted_probabilities(part, block, theta) for block in part.blocks()]
+
+
+def _weighted_probabilities(part: Part, block: Block, theta: Tensor) -> Tensor:
+    return torch.softmax(block.logits(theta), dim=1).mul_(part.weights(block.rows)[:, None])
 
 
 def hessian_product(part: Part, theta: Tensor, vectors: Tensor, kept: list[Tensor] | None = None) -> Tensor:
@@ -116,17 +120,17 @@ def hessian_product(part: Part, theta: Tensor, vectors: Tensor, kept: list[Tenso
         part: The part.
         theta: (width, K, C).
         vectors: (r, width, K, C).
-        kept: What `probabilities` returned, if it was kept.
+        kept: What `weighted_probabilities` returned, if it was kept.
     """
     count, width, folds, classes = vectors.shape
     result = part.zeros(count, folds, classes, width)
     flat = vectors.permute(0, 2, 3, 1).reshape(-1, width)
+    totals = part.totals.to(result)[:, None, None]
     for number, block in enumerate(part.blocks()):
-        p = kept[number] if kept is not None else torch.softmax(block.logits(theta), dim=1)
-        u = (flat @ block.features.T).reshape(count, folds, classes, -1)
-        u -= (p * u).sum(dim=2, keepdim=True)
-        u *= p
-        u *= part.weights(block.rows)[:, None]
+        wp = kept[number] if kept is not None else _weighted_probabilities(part, block, theta)
+        # w (p u - p <p, u>) with w either 0 or 1 / total: few passes over (K, C, b), since a product lasts as long as they do.
+        u = (flat @ block.features.T).reshape(count, folds, classes, -1).mul_(wp)
+        u.addcmul_(wp, u.sum(dim=2, keepdim=True).mul_(totals), value=-1)
         result += block.outer(u)
     return result
 

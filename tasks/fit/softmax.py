@@ -81,6 +81,16 @@ class SoftmaxStack:
             for start, stop in ranges
         ]
 
+    def keeping(self, keep: Tensor) -> "SoftmaxStack":
+        """Return the same problem with other samples left out, (n,) bool."""
+        return replace(self, keep=keep, sampled=None)
+
+    def shared(self) -> "SoftmaxStack":
+        """Return the one problem over all samples that any fold is fitted on: its optimum is close to that of every fold."""
+        fitted = self.design.fitted(slice(0, self.rows.n)).any(dim=1)
+        design = Design("holdout", torch.where(fitted, 0, 2).to(self.design.group), 1)
+        return replace(self, design=design, sampled=None)
+
     def subset(self, index: Tensor) -> "SoftmaxStack":
         """Return the same problems over some of the samples, their features in memory."""
         some = index.to(self.labels.device)
@@ -129,7 +139,7 @@ class SoftmaxHessian:
         wanted = stack.rows.n * stack.design.folds * stack.n_classes * theta.element_size()
         self._kept: list[list[Tensor]] | None = None
         if wanted <= stack.keep_bytes and isinstance(stack.place, Here):
-            self._kept = list(stack.place.map(sums.probabilities, stack.parts, (theta,)))
+            self._kept = list(stack.place.map(sums.weighted_probabilities, stack.parts, (theta,)))
 
     def product(self, vectors: Tensor) -> Tensor:
         """Multiply r vectors, each of the shape of theta: (r, width, K, C) to (r, width, K, C)."""

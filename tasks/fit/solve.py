@@ -168,7 +168,8 @@ def newton_step(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float) -> Tenso
         rhs: (width, K, C) the negative gradient.
         tolerance: Residual that is wanted.
     """
-    return solve(hessian, rhs, tolerance=tolerance, solver="cg", max_iterations=NEWTON_CG_ITERATIONS).vector
+    # Not by `solve`: measuring the residual is one more product, and the line search sees whether the step is good.
+    return _solve_cg(hessian, rhs, tolerance, NEWTON_CG_ITERATIONS)
 
 
 def solve_many(

@@ -1,0 +1,117 @@
+"""What a run costs: seconds and bytes of every step as sums of products of rows, features, classes and folds.
+
+A step's seconds are a non-negative combination of a few terms, each with its reason: a start (1), something for every row (N),
+for every number read (N d), for every probability (N K C), and for every multiply-add of a pass over the data (N d K C). Errors
+are weighed relative to what was measured, so that small runs count as much as large ones. (Lawson & Hanson, Solving Least Squares
+Problems, 1974, chapter 23: non-negative least squares, from scipy.)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from tasks.arrays import Array
+
+READING = ("ingest", "validate", "encode")
+MATHS = ("fit", "attribute")
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a run: N rows x d features, C classes, K folds."""
+
+    rows: int
+    features: int
+    classes: int
+    folds: int
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} x {self.features} x {self.classes}, {self.folds} folds"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step took: seconds on the wall, and the peak of resident memory in MB."""
+
+    seconds: float
+    memory: float
+
+
+Run = Mapping[str, Cost]
+
+
+def terms(step: str, size: Size) -> dict[str, float]:
+    """Return the terms of a step's seconds, by name.
+
+    >>> terms("flag", Size(10, 2, 3, 5))
+    {'start': 1.0, 'row': 10.0}
+    """
+    found = {"start": 1.0, "row": float(size.rows)}
+    if step in READING:
+        found["number"] = float(size.rows * size.features)
+    if step.startswith(MATHS):
+        found["probability"] = float(size.rows * size.folds * size.classes)
+        found["multiply-add"] = found["probability"] * size.features
+    return found
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted cost model.
+
+    Attributes:
+        seconds: For each step the seconds that one of each term costs.
+        memory: For each step the MB at the start, and per row.
+    """
+
+    seconds: Mapping[str, Mapping[str, float]]
+    memory: Mapping[str, tuple[float, float]]
+
+    def predict(self, size: Size) -> dict[str, Cost]:
+        """Return what each step of a run of this size costs."""
+        return {
+            step: Cost(
+                sum(cost * terms(step, size)[name] for name, cost in costs.items()),
+                self.memory[step][0] + self.memory[step][1] * size.rows,
+            )
+            for step, costs in self.seconds.items()
+        }
+
+
+def fit_costs(runs: Sequence[tuple[Size, Run]]) -> Model:
+    """Fit the model to measured runs that all have the same steps.
+
+    >>> runs = [(Size(n, 1, 2, 5), {"flag": Cost(1 + n / 10, 50.0)}) for n in (10, 100, 1000)]
+    >>> round(fit_costs(runs).predict(Size(10_000, 1, 2, 5))["flag"].seconds)
+    1001
+    """
+    seconds, memory = {}, {}
+    for step in runs[0][1]:
+        names = list(terms(step, runs[0][0]))
+        rows = np.array([[terms(step, size)[name] for name in names] for size, _ in runs])
+        seconds[step] = dict(zip(names, _combine(rows, _of(runs, step, "seconds")).tolist(), strict=True))
+        counts = np.array([[1.0, float(size.rows)] for size, _ in runs])
+        start, slope = _combine(counts, _of(runs, step, "memory"))
+        memory[step] = (float(start), float(slope))
+    return Model(seconds, memory)
+
+
+def _of(runs: Sequence[tuple[Size, Run]], step: str, what: str) -> Array:
+    return np.array([getattr(run[step], what) for _, run in runs])
+
+
+def _combine(rows: Array, measured: Array) -> Array:
+    """Return non-negative coefficients that reproduce what was measured with the least relative error."""
+    # A step that takes no measurable time counts as a hundredth of a second: its relative error is nobody's concern.
+    weight = 1 / np.maximum(measured, 0.01)
+    scale = np.abs(rows * weight[:, None]).max(axis=0)
+    solution, _ = nnls(rows * weight[:, None] / scale, measured * weight)
+    found: Array = solution / scale
+    return found
+
+
+def total(run: Run) -> Cost:
+    """Return the seconds of all steps together, and the highest peak."""
+    return Cost(sum(cost.seconds for cost in run.values()), max(cost.memory for cost in run.values()))

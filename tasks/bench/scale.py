@@ -1,0 +1,242 @@
+"""What a larger run will cost: a model fitted to real runs up to a million rows, held against one of ten million.
+
+Every run is `labelsweep clean` in a process of its own, on Gaussian classes with 8 % of the labels wrong, given as an embedding
+column. All have a small budget of memory, so that all stream their features from disk, as a run that is larger than memory does.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.bench.cost_model import Cost, Model, Run, Size, fit_costs, total
+from tasks.bench.scale_knobs import PARTS
+from tasks.bench.speed import machine
+from tasks.bench.stopwatch import APART, ERRORS
+from tasks.errors import InputError
+from tasks.storage import read_json, write_json
+
+# The smallest of these fills the budget twice over.
+BUDGET, LEAST_ROWS, MOST_ROWS = "64MB", 125_000, 1_000_000
+LARGE = Size(10_000_000, 64, 10, 5)
+OPTIONS = ("--memory", BUDGET, "--max-queue", "10000", "--controls", "0", "--force")
+# Longer than the longest that was measured, by several times.
+PATIENCE_S = 4 * 3600
+CHUNK = 100_000
+PAST = Size(1_000_000_000, 768, 10, 5)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark with command line arguments and print its tables as markdown.
+
+    Raises:
+        InputError: A part does not exist, or a run failed.
+    """
+    parser = argparse.ArgumentParser(prog="labelsweep bench scale", description=__doc__)
+    parser.add_argument(
+        "--most", type=int, default=MOST_ROWS, metavar="N", help="rows of the largest run the model sees"
+    )
+    parser.add_argument(
+        "--large", type=int, default=LARGE.rows, metavar="N", help="rows of the run it predicts, 0: none"
+    )
+    parser.add_argument("--work", type=Path, help="folder for the data (default: a temporary one)")
+    parser.add_argument("--out", type=Path, help="JSON file with finished runs, which are not run again")
+    parser.add_argument(
+        "--parts", default="costs," + ",".join(PARTS), help="which to run: costs, " + ", ".join(PARTS)
+    )
+    options = parser.parse_args(argv)
+    wanted = [part.strip() for part in options.parts.split(",")]
+    unknown = [part for part in wanted if part != "costs" and part not in PARTS]
+    if unknown:
+        raise InputError(f"no part '{unknown[0]}'", where="--parts", fix="see labelsweep bench scale --help")
+    sys.stdout.write(f"# Scale\n\n{machine()}\n\n")
+    for part in wanted:
+        text = (
+            costs(options.most, options.large, options.work, options.out)
+            if part == "costs"
+            else PARTS[part]()
+        )
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def ladder(most: int) -> list[Size]:
+    """Return the sizes of the runs that the model is fitted to.
+
+    >>> [size.rows for size in ladder(250_000)][:3]
+    [31250, 62500, 125000]
+    """
+    rows = [most // 8, most // 4, most // 2, most]
+    sizes = [Size(n, 64, 10, 5) for n in rows]
+    n = rows[1]
+    return [
+        *sizes,
+        Size(n, 16, 10, 5),
+        Size(n, 128, 10, 5),
+        Size(n, 64, 2, 5),
+        Size(n, 64, 20, 5),
+        Size(n, 64, 10, 3),
+    ]
+
+
+def costs(most: int, large: int, work: Path | None, out: Path | None) -> str:
+    """Measure the runs, fit the model, and hold it against the large run; return the tables."""
+    folder = Path(tempfile.mkdtemp(dir=work))
+    try:
+        runs = [(size, measured(size, folder, out)) for size in ladder(most)]
+        model = fit_costs(runs)
+        text = _runs_table(runs, model) + "\n" + _model_table(model)
+        if large:
+            size = Size(large, LARGE.features, LARGE.classes, LARGE.folds)
+            text += "\n" + _against(size, model, measured(size, folder, out))
+        return text + "\n" + _past(model)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measured(size: Size, folder: Path, out: Path | None) -> Run:
+    """Return what each step of a real run of this size took, from the earlier one that `out` keeps if there is one."""
+    kept = read_json(out) if out is not None and out.exists() else {}
+    if str(size) not in kept:
+        sys.stderr.write(f"{size}\n")
+        kept[str(size)] = {step: [cost.seconds, cost.memory] for step, cost in _run(size, folder)}
+        if out is not None:
+            write_json(json.loads(json.dumps(kept)), out)
+    return {step: Cost(*pair) for step, pair in kept[str(size)].items()}
+
+
+def _run(size: Size, folder: Path) -> Iterator[tuple[str, Cost]]:
+    source, results = folder / "source.parquet", folder / "out"
+    write_planted(source, size)
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "clean",
+        str(source),
+        "--embedding",
+        "embedding",
+        "--out",
+        str(results),
+    ]
+    command += [*OPTIONS, "--folds", str(size.folds)]
+    done = subprocess.run(  # noqa: S603 (this program, by this interpreter)
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env={**os.environ}
+    )
+    if done.returncode:
+        raise InputError(f"the run of {size} ended with {done.returncode}", fix=done.stderr.strip()[-500:])
+    steps = (results / "runs" / "latest").resolve() / "steps"
+    for entry in sorted(map(read_json, steps.glob("*.json")), key=lambda entry: entry["finished"]):
+        yield entry["step"], Cost(entry["seconds"], entry["peak_memory_mb"])
+    shutil.rmtree(results)
+    source.unlink()
+
+
+def write_planted(path: Path, size: Size) -> None:
+    """Write Gaussian classes with uniform label errors as Parquet: an embedding and a label, a chunk at a time."""
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(size.classes, size.features)).astype(np.float32)
+    centres *= np.float32(APART / np.sqrt(size.features))
+    kind = pa.list_(pa.float32(), size.features)
+    with pq.ParquetWriter(path, pa.schema([("embedding", kind), ("label", pa.string())])) as writer:
+        for start in range(0, size.rows, CHUNK):
+            count = min(CHUNK, size.rows - start)
+            truth = generator.integers(size.classes, size=count)
+            points = generator.standard_normal((count, size.features), dtype=np.float32) + centres[truth]
+            wrong = generator.random(count) < ERRORS
+            given = np.where(
+                wrong, (truth + generator.integers(1, size.classes, size=count)) % size.classes, truth
+            )
+            columns = [
+                pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), size.features),
+                pa.array(given.astype(str)),
+            ]
+            writer.write_table(pa.table(columns, schema=writer.schema))
+
+
+def _runs_table(runs: list[tuple[Size, Run]], model: Model) -> str:
+    lines = [
+        "## Runs that the model is fitted to",
+        "",
+        f"`labelsweep clean … {' '.join(OPTIONS)}`, each in a process of its own.",
+        "",
+        "| rows x features x classes | seconds | by the model | error | µs per row | peak memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size, run in runs:
+        cost, expected = total(run), total(model.predict(size))
+        lines.append(
+            f"| {size} | {cost.seconds:,.1f} | {expected.seconds:,.1f} | {expected.seconds / cost.seconds - 1:+.0%} "
+            f"| {1e6 * cost.seconds / size.rows:,.0f} | {cost.memory:,.0f} MB |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _model_table(model: Model) -> str:
+    lines = [
+        "## Cost model",
+        "",
+        "| step | start | µs per row | ns per number read | ns per probability | ns per multiply-add | bytes held per row |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for step, found in model.seconds.items():
+        cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}"]
+        cells += [
+            f"{1e9 * found[name]:.3f}" if name in found else ""
+            for name in ("number", "probability", "multiply-add")
+        ]
+        lines.append(f"| {step} | {' | '.join(cells)} | {1e6 * model.memory[step][1]:,.0f} |")
+    return "\n".join(lines) + "\n\nA probability is one row under one class in one fold.\n"
+
+
+def _against(size: Size, model: Model, run: Run) -> str:
+    expected = model.predict(size)
+    lines = [
+        f"## {size}: predicted and measured",
+        "",
+        "| step | predicted | measured | error | peak memory predicted | measured |",
+        "|---|---|---|---|---|---|",
+    ]
+    pairs = [(step, expected[step], cost) for step, cost in run.items()]
+    for step, guess, cost in [*pairs, ("**all**", total(expected), total(run))]:
+        lines.append(
+            f"| {step} | {guess.seconds:,.0f} s | {cost.seconds:,.0f} s | {guess.seconds / max(cost.seconds, 0.01) - 1:+.0%} "
+            f"| {guess.memory:,.0f} MB | {cost.memory:,.0f} MB |"
+        )
+    passes = sum(cost.seconds for step, cost in run.items() if step.startswith(("fit", "attribute")))
+    volume = size.rows * size.features * 4
+    flops = 4 * size.rows * size.features * size.folds * size.classes
+    bound = (
+        f"One pass over the features reads {volume / 1e9:.2f} GB, and a Hessian product is {flops / 1e9:,.0f} GFlop; fitting and "
+        f"scoring took {passes:,.0f} s."
+    )
+    lines += ["", bound]
+    return "\n".join(lines) + "\n"
+
+
+def _past(model: Model) -> str:
+    """Say what a billion rows cost by the model."""
+    expected = model.predict(PAST)
+    cost, volume = total(expected), PAST.rows * PAST.features * 4
+    maths = sum(one.seconds for step, one in expected.items() if step.startswith(("fit", "attribute")))
+    said = (
+        f"{volume / 1e12:.1f} TB of features; columns of the head process: {cost.memory / 1e3:,.0f} GB. On this machine "
+        f"{cost.seconds / 3600:,.0f} hours, {maths / 3600:,.0f} of them fitting and scoring, which workers share. If each worker "
+        "is one such machine and reads from its own disk or memory:"
+    )
+    lines = [f"## {PAST}, on paper", "", said, ""]
+    lines += ["| workers | hours | features of each |", "|---|---|---|"]
+    lines += [
+        f"| {workers} | {(cost.seconds - maths + maths / workers) / 3600:,.0f} | {volume / workers / 1e9:,.0f} GB |"
+        for workers in (1, 8, 32, 128)
+    ]
+    return "\n".join(lines) + "\n"
