@@ -1,9 +1,10 @@
 """What a run costs: seconds and bytes of every step as sums of products of rows, features, classes and folds.
 
 A step's seconds are a non-negative combination of a few terms, each with its reason: a start (1), something for every row (N),
-for every number read (N d), for every probability (N K C), and for every multiply-add of a pass over the data (N d K C). Errors
-are weighed relative to what was measured, so that small runs count as much as large ones. (Lawson & Hanson, Solving Least Squares
-Problems, 1974, chapter 23: non-negative least squares, from scipy.)
+for every number read (N d), for every probability (N K C), for every multiply-add of a pass over the data (N d K C), and for
+every number of two samples that the queue compares. Errors are weighed relative to what was measured, so that small runs count
+as much as large ones. (Lawson & Hanson, Solving Least Squares Problems, 1974, chapter 23: non-negative least squares, from
+scipy.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,12 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tasks.arrays import Array
+from tasks.queue.evidence import NEIGHBOUR_PAIRS
 
 READING = ("ingest", "validate", "encode")
 MATHS = ("fit", "attribute")
+# Samples whose neighbours are looked for; the pairs that are compared for it have a bound.
+QUEUED = 10_000
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def terms(step: str, size: Size) -> dict[str, float]:
     if step.startswith(MATHS):
         found["probability"] = float(size.rows * size.folds * size.classes)
         found["multiply-add"] = found["probability"] * size.features
+    if step == "queue":
+        found["pair"] = float(min(QUEUED * size.rows, NEIGHBOUR_PAIRS) * size.features)
     return found
 
 

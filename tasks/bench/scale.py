@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.bench.cost_model import Cost, Model, Run, Size, fit_costs, total
+from tasks.bench.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
 from tasks.bench.scale_knobs import PARTS
 from tasks.bench.speed import machine
 from tasks.bench.stopwatch import APART, ERRORS
@@ -28,7 +28,7 @@ from tasks.storage import read_json, write_json
 # The smallest of these fills the budget twice over.
 BUDGET, LEAST_ROWS, MOST_ROWS = "64MB", 125_000, 1_000_000
 LARGE = Size(10_000_000, 64, 10, 5)
-OPTIONS = ("--memory", BUDGET, "--max-queue", "10000", "--controls", "0", "--force")
+OPTIONS = ("--memory", BUDGET, "--max-queue", str(QUEUED), "--controls", "0", "--force")
 # Longer than the longest that was measured, by several times.
 PATIENCE_S = 4 * 3600
 CHUNK = 100_000
@@ -185,14 +185,14 @@ def _model_table(model: Model) -> str:
     lines = [
         "## Cost model",
         "",
-        "| step | start | µs per row | ns per number read | ns per probability | ns per multiply-add | bytes held per row |",
-        "|---|---|---|---|---|---|---|",
+        "| step | start | µs/row | ns/number read | ns/probability | ns/multiply-add | ns/number compared | bytes held/row |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for step, found in model.seconds.items():
         cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}"]
         cells += [
             f"{1e9 * found[name]:.3f}" if name in found else ""
-            for name in ("number", "probability", "multiply-add")
+            for name in ("number", "probability", "multiply-add", "pair")
         ]
         lines.append(f"| {step} | {' | '.join(cells)} | {1e6 * model.memory[step][1]:,.0f} |")
     return "\n".join(lines) + "\n\nA probability is one row under one class in one fold.\n"

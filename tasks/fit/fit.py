@@ -10,9 +10,9 @@ from tasks.fit.solve import newton_step
 from tasks.options import AuditOptions
 
 # All folds start from the optimum of all samples together, and that one from the optimum of a share of them, or of as many as
-# take this many numbers in memory: one fold's passes cost less than half of five's, and a share's less again. It is worth it with
+# take this many numbers (32 MB): one fold's passes cost less than half of five's, and a share's less again. It is worth it with
 # this many samples per parameter, where the optima are near each other; further than this tolerance they are not the same.
-START_SHARE, START_NUMBERS, START_TOLERANCE = 1 / 4, 2**25, 1e-2
+START_SHARE, START_NUMBERS, START_TOLERANCE = 1 / 4, 2**23, 1e-2
 SAMPLES_PER_PARAMETER = 10
 
 

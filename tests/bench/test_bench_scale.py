@@ -1,0 +1,54 @@
+"""The cost model finds the costs that made the times, and reads them off a real run."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.bench.cost_model import Cost, Size, fit_costs, total
+from tasks.bench.scale import ladder, main, measured, write_planted
+from tasks.errors import InputError
+
+
+def made_up(size: Size) -> dict[str, Cost]:
+    """A run whose costs are known: 1 s, 2 us per row and 3 ns per number to read, 5 ns per multiply-add to fit."""
+    read = 1 + 2e-6 * size.rows + 3e-9 * size.rows * size.features
+    fit = 5e-9 * size.rows * size.features * size.classes * size.folds
+    return {"ingest": Cost(read, 100 + 1e-4 * size.rows), "fit-1": Cost(fit, 500.0)}
+
+
+def test_a_larger_run_is_predicted_from_smaller_ones():
+    model = fit_costs([(size, made_up(size)) for size in ladder(1_000_000)])
+    large = Size(10_000_000, 64, 10, 5)
+    expected, truth = total(model.predict(large)), total(made_up(large))
+    assert expected.seconds == pytest.approx(truth.seconds, rel=1e-3)
+    assert expected.memory == pytest.approx(truth.memory, rel=1e-3)
+
+
+def test_no_cost_is_negative():
+    falling = {1_000: 3.0, 10_000: 2.0, 100_000: 1.0}
+    model = fit_costs([(Size(n, 4, 2, 5), {"flag": Cost(s, 10.0)}) for n, s in falling.items()])
+    assert min(model.seconds["flag"].values()) >= 0
+
+
+def test_the_costs_of_a_real_run_are_read_and_kept(tmp_path: Path):
+    size, out = Size(3_000, 8, 3, 3), tmp_path / "kept.json"
+    run = measured(size, tmp_path, out)
+    steps = list(run)
+    assert steps[:3] == ["ingest", "validate", "encode"]
+    assert {"fit-1", "attribute-2", "queue", "report"} <= set(steps)
+    assert all(cost.seconds >= 0 and cost.memory > 50 for cost in run.values())
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+    assert measured(size, tmp_path / "nowhere", out) == run
+
+
+def test_the_data_have_the_size_and_the_share_of_errors_that_were_asked_for(tmp_path: Path):
+    write_planted(tmp_path / "x.parquet", Size(5_000, 4, 3, 5))
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert (table.num_rows, table.schema.field("embedding").type.list_size) == (5_000, 4)
+    assert set(table["label"].to_pylist()) == {"0", "1", "2"}
+
+
+def test_a_part_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="no part 'nothing'"):
+        main(["--parts", "nothing"])
