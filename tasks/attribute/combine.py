@@ -41,6 +41,7 @@ class SampleScores:
         margin: given_probability minus the largest other probability.
         log_odds: Of the given label against the best other one, given the noise matrix, in nats.
         consensus: influence + log_odds.
+        wrong: Probability that the given label is wrong, given the noise matrix, float32.
         flagged: The lowest by consensus, as many as the expected F1 asks for.
         training_loss: Mean loss of the folds fitted on the sample, in nats.
         n_folds: Folds that scored the sample.
@@ -58,6 +59,7 @@ class SampleScores:
     margin: Array
     log_odds: Array
     consensus: Array
+    wrong: Array
     flagged: Array
     training_loss: Array
     n_folds: Array
@@ -131,6 +133,7 @@ def combine(
         margin=columns["margin"],
         log_odds=columns["odds"],
         consensus=consensus,
+        wrong=wrong,
         flagged=flagged,
         training_loss=columns["loss"],
         n_folds=n_folds,

@@ -21,7 +21,7 @@ from tasks.bench.case import Case, Method
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.metrics import kernel_smoother, measure
 from tasks.bench.noise import KINDS, Kind, distinct_rates, plant
-from tasks.bench.ours import ours
+from tasks.bench.ours import NETWORKS, networks, ours
 from tasks.bench.peers import peers
 from tasks.storage import atomic_path
 
@@ -122,7 +122,7 @@ def prepare(setting: Setting, seed: int) -> Cell:
 
 
 def methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
-    """Return the methods of the table: all, or those that `wanted` names.
+    """Return the methods of the table: all but the networks, which are slow, or those that `wanted` names.
 
     Args:
         wanted: Names; what is no method's whole name stands for every method whose name or block holds it.
@@ -130,16 +130,21 @@ def methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
     >>> [method.name for method in methods(("normalized margin", "kNN"))]
     ['normalized margin', 'kNN disagreement']
     """
-    known = (*ours(), *peers())
+    known = every_method()
     whole = {method.name for method in known}
     parts = [part for part in wanted if part not in whole]
     return tuple(
         method
         for method in known
-        if not wanted
+        if (not wanted and method.block != NETWORKS)
         or method.name in wanted
         or any(part in method.name or part in method.block for part in parts)
     )
+
+
+def every_method() -> tuple[Method, ...]:
+    """Return all methods in the order of the table."""
+    return (*ours(), *peers(), *networks())
 
 
 def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
@@ -158,7 +163,7 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
         "samples": len(cell.labels),
         "errors": int((cell.labels != cell.case.labels).sum()),
     }
-    for method in methods():
+    for method in every_method():
         if method.name not in names:
             continue
         row: Row = common | {

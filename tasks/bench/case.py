@@ -151,7 +151,10 @@ class Method:
                 return "not installed"
         source = hashlib.sha256()
         root = Path(str(files("tasks")))
-        for path in (root / "options.py", *(p for part in AUDIT for p in sorted((root / part).glob("*.py")))):
+        for path in (
+            root / "options.py",
+            *(p for part in AUDIT for p in sorted((root / part).rglob("*.py"))),
+        ):
             source.update(path.read_bytes())
         return source.hexdigest()[:12]
 

@@ -17,30 +17,44 @@ if TYPE_CHECKING:
     from tasks.attribute import Audit
 
 Features = Literal["auto", "raw"]
+# Which parameters of a perceptron the influences are on; None: no network.
+Network = Literal["head", "all"] | None
+NETWORKS = "networks"
 DEFAULT = "labelsweep (default: consensus)"
 
 
-def audited(case: Case, features: Features = "auto", rounds: int = 2) -> "Audit":
+def audited(case: Case, features: Features = "auto", rounds: int = 2, network: Network = None) -> "Audit":
     """Return the audit of the case, made once for all rows of the table that read it."""
     from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
 
-    key = f"audit {features} {rounds}"
+    key = f"audit {features} {rounds} {network}"
     if key not in case.shared:
-        options = AuditOptions(feature_map=features, rounds=rounds, seed=case.seed, device="cpu")
+        options = AuditOptions(
+            model="mlp" if network else "linear",
+            params=network or "head",
+            feature_map=features,
+            rounds=rounds,
+            seed=case.seed,
+            device="cpu",
+        )
         case.shared[key] = audit(case.features, case.labels, options)
     result: Audit = case.shared[key]
     return result
 
 
-def by_consensus(case: Case, features: Features = "auto", rounds: int = 2) -> Verdict:
+def by_consensus(
+    case: Case, features: Features = "auto", rounds: int = 2, network: Network = None
+) -> Verdict:
     """Score and flags as the audit gives them: influence and log-odds together."""
-    result = audited(case, features, rounds)
+    result = audited(case, features, rounds, network)
     return Verdict(result.score, result.flagged, result.suggested)
 
 
-def by_influence(case: Case, features: Features = "auto", rounds: int = 2) -> Verdict:
+def by_influence(
+    case: Case, features: Features = "auto", rounds: int = 2, network: Network = None
+) -> Verdict:
     """The relative influence alone; flagged where it is negative."""
-    result = audited(case, features, rounds)
+    result = audited(case, features, rounds, network)
     return Verdict(result.influence, result.influence < 0, result.suggested)
 
 
@@ -59,9 +73,11 @@ def by_gain(case: Case) -> Verdict:
     return Verdict(-result.relabel_gain, suggested=result.suggested)
 
 
-def our_probabilities(case: Case, rounds: int) -> Floats:
+def our_probabilities(case: Case, rounds: int, network: Network = None) -> Floats:
     """Return our out-of-fold probabilities, rows summing to 1 in double precision as cleanlab wants them."""
-    probabilities = np.clip(audited(case, rounds=rounds).probabilities.astype(np.float64), 0.0, None)
+    probabilities = np.clip(
+        audited(case, rounds=rounds, network=network).probabilities.astype(np.float64), 0.0, None
+    )
     return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
@@ -99,5 +115,30 @@ def ours() -> tuple[Method, ...]:
             lambda case: cleanlab_filter(case, our_probabilities(case, rounds=1)),
             "cleanlab",
             "our base model",
+        ),
+    )
+
+
+def networks() -> tuple[Method, ...]:
+    """Return the audit with a perceptron, and cleanlab on the probabilities of the same networks."""
+    package = "labelsweep"
+    return (
+        Method("MLP, consensus", partial(by_consensus, network="head"), package, NETWORKS),
+        Method("MLP, influence", partial(by_influence, network="head"), package, NETWORKS),
+        Method("MLP, consensus, every parameter", partial(by_consensus, network="all"), package, NETWORKS),
+        Method("MLP, influence, every parameter", partial(by_influence, network="all"), package, NETWORKS),
+        Method(
+            "find_label_issues, our MLP",
+            lambda case: cleanlab_filter(case, our_probabilities(case, rounds=1, network="head")),
+            "cleanlab",
+            NETWORKS,
+        ),
+        Method(
+            "normalized margin, our MLP",
+            lambda case: cleanlab_rank(
+                case, our_probabilities(case, rounds=1, network="head"), "normalized_margin"
+            ),
+            "cleanlab",
+            NETWORKS,
         ),
     )

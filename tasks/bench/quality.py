@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.bench import table
-from tasks.bench.campaign import AS_SHIPPED, RATES, Results, Row, Setting, methods, run, settings
+from tasks.bench.campaign import (
+    AS_SHIPPED,
+    RATES,
+    Results,
+    Row,
+    Setting,
+    every_method,
+    methods,
+    run,
+    settings,
+)
 from tasks.bench.datasets import NAMES
 from tasks.bench.noise import KINDS
 from tasks.bench.ours import DEFAULT
@@ -22,6 +32,7 @@ from tasks.storage import write_text
 BUNDLED = "digits_bundled"
 FULL_DATA = tuple(name for name in NAMES if name != BUNDLED)
 QUICK_DATA = ("wine", "iris", "breast_cancer")  # small enough for minutes
+CONTROLS_DATA = ("digits", "breast_cancer", "wine")
 QUICK_SEEDS, FULL_SEEDS = 2, 3
 LEGEND = """\
 Figures are means over settings of the mean over seeds, ± the deviation between the seeds of a setting. A
@@ -44,8 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     grid = _grid(options)
     chosen = tuple(method.name for method in methods(_names(options.methods)))
     if not chosen:
-        known = ", ".join(method.name for method in methods())
+        known = ", ".join(method.name for method in every_method())
         raise InputError(f"no method '{options.methods}'", where="--methods", fix=f"choose from: {known}")
+    if options.controls:
+        _controls(options, grid)
+        return
     results = Results(options.out or (FULL_OUT if options.full else None))
     if options.redo:
         results.forget(method.name for method in methods(_names(options.redo)))
@@ -60,6 +74,21 @@ def main(argv: list[str] | None = None) -> None:
     names = {setting.name for setting in grid}
     rows = [r for r in results.rows if r["setting"] in names and r["method"] in chosen and r["seed"] < seeds]
     text = document(rows, details=options.full)
+    sys.stdout.write(text)
+    if options.markdown:
+        write_text(text, options.markdown)
+
+
+def _controls(options: argparse.Namespace, grid: tuple[Setting, ...]) -> None:
+    """Run the table of the planted controls."""
+    from tasks.bench import controls  # noqa: PLC0415 (imports torch)
+
+    results = Results(options.out)
+    for line in controls.run_controls(grid, options.seeds or FULL_SEEDS, results):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    names = {setting.name for setting in grid}
+    text = controls.document([row for row in results.rows if row["setting"] in names])
     sys.stdout.write(text)
     if options.markdown:
         write_text(text, options.markdown)
@@ -108,7 +137,7 @@ def _tables(rows: Sequence[Row], *, details: bool) -> list[str]:
 
 def _changed(rows: Sequence[Row]) -> list[str]:
     """Return the methods whose kept results are not all from the version that would run now."""
-    current = {method.name: method.version for method in methods()}
+    current = {method.name: method.version for method in every_method()}
     return sorted({row["method"] for row in rows if row["version"] != current.get(row["method"])})
 
 
@@ -120,7 +149,7 @@ def _extent(rows: Sequence[Row]) -> str:
 
 
 def _grid(options: argparse.Namespace) -> tuple[Setting, ...]:
-    data = _names(options.data) or ((*FULL_DATA, BUNDLED) if options.full else (BUNDLED, *QUICK_DATA))
+    data = _names(options.data) or _default_data(options)
     if unknown := [name for name in _names(options.noise) if name not in KINDS]:
         raise InputError(f"no noise '{unknown[0]}'", where="--noise", fix=f"choose from: {', '.join(KINDS)}")
     kinds = tuple(kind for kind in KINDS if not options.noise or kind in _names(options.noise))
@@ -130,8 +159,14 @@ def _grid(options: argparse.Namespace) -> tuple[Setting, ...]:
         raise InputError(
             f"'{options.rates}' are not percentages", where="--rates", fix="say --rates 2,20"
         ) from error
-    half = options.half or ("both" if options.full else "develop")
+    half = options.half or ("both" if options.full or options.controls else "develop")
     return tuple(s for s in settings(data, kinds, rates or RATES) if half in ("both", s.half))
+
+
+def _default_data(options: argparse.Namespace) -> tuple[str, ...]:
+    if options.controls:
+        return CONTROLS_DATA
+    return (*FULL_DATA, BUNDLED) if options.full else (BUNDLED, *QUICK_DATA)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -141,6 +176,11 @@ def _names(text: str) -> tuple[str, ...]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("labelsweep bench quality", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--full", action="store_true", help="the whole campaign: hours")
+    parser.add_argument(
+        "--controls",
+        action="store_true",
+        help="what planted controls estimate, beside the truth, instead of the peers",
+    )
     parser.add_argument(
         "--half",
         choices=("develop", "final", "both"),
@@ -153,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=int, default=0, metavar="N", help="seeds for each setting [2; --full: 3]"
     )
     parser.add_argument(
-        "--methods", default="", metavar="A,B", help="methods by part of their name, or ours, peers"
+        "--methods", default="", metavar="A,B", help="methods by part of their name, or ours, peers, networks"
     )
     parser.add_argument(
         "--redo", default="", metavar="A,B", help="methods whose kept results are computed again"

@@ -25,7 +25,12 @@ COLUMNS = {
     "suggested_right_flagged": "… of those flagged",
     "review_share": "review for 95 %",
 }
-BLOCKS = {"ours": "labelsweep", "peers": "peer", "our base model": "peer on our base model"}
+BLOCKS = {
+    "ours": "labelsweep",
+    "peers": "peer",
+    "our base model": "peer on our base model",
+    "networks": "on our networks",
+}
 
 
 def measured(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

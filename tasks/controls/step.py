@@ -72,7 +72,7 @@ def _controls(
 
         rounds = audit_networks(dataset, samples, encoding, model, options, chosen)
     score, flagged = judge(rounds.scores, options.score)
-    quality = quality_of(score, flagged, chosen, int(before.sum()))
+    quality = quality_of(score, flagged, rounds.scores.wrong, chosen, int(before.sum()))
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)
 

@@ -1,5 +1,7 @@
 """Hard inputs get a right answer or a clear refusal, and what decides nothing changes nothing."""
 
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -177,3 +179,14 @@ def test_a_gpu_gives_the_queue_of_the_cpu(model: str, params: str) -> None:
     # A network's training ends elsewhere after other rounding: the linear model is the exact one.
     assert spearmanr(cpu.score, cuda.score).statistic > (0.999 if model == "linear" else 0.9)
     assert (cpu.flagged != cuda.flagged).mean() < (0.01 if model == "linear" else 0.05)
+
+
+def test_the_library_needs_no_orchestrator() -> None:
+    code = (
+        "import sys; from tasks.attribute import audit; from tasks.controls.shadow import estimate_quality; "
+        "print([name for name in sys.modules if name.split('.')[0] in ('prefect', 'great_expectations', 'flows')])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ran.stdout.strip() == "[]"

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
-from tasks.attribute.combine import judge
-from tasks.attribute.rounds import run_rounds
+from tasks.attribute import AuditOptions, audit
 from tasks.controls.estimate import Quality, quality_of
 from tasks.controls.plant import MOST_CONTROLS, choose_controls, flip
-from tasks.encode.choose import choose_members
-from tasks.fit.design import make_design
-from tasks.fit.features import MemoryFeatures
-from tasks.options import AuditOptions
+from tasks.controls.shadow import estimate_quality
 
 
 def test_controls_are_believed_labels_and_never_more_than_asked_for() -> None:
@@ -49,9 +44,11 @@ def drawn(n: int, wrong: int, planted: int, seed: int) -> tuple[Quality, int]:
     score[: wrong + planted] = generator.normal(-2.0, 1.0, wrong + planted)
     controls = np.arange(wrong, wrong + planted)
     flagged = score < 0
-    return quality_of(score, flagged, controls, int(flagged.sum()) - int(flagged[controls].sum())), int(
-        flagged[:wrong].sum()
-    )
+    # Bayes' rule with the two densities: what a model that is right would believe.
+    share = max(wrong + planted, 1) / n
+    belief = 1 / (1 + (1 - share) / share * np.exp(4 * score))
+    before = int(flagged.sum()) - int(flagged[controls].sum())
+    return quality_of(score, flagged, belief, controls, before), int(flagged[:wrong].sum())
 
 
 @pytest.mark.parametrize("wrong", [100, 600])
@@ -78,18 +75,12 @@ def test_a_shadow_audit_estimates_the_errors_of_real_data() -> None:
 
     features, labels = load_breast_cancer(return_X_y=True)
     given = plant("uniform", features, labels, 0.1, seed=0)
-    options = AuditOptions(feature_map="raw")
-    raw, y = MemoryFeatures(torch.from_numpy(features)), torch.from_numpy(given)
-    design = make_design(given, "crossfit", 5, 0)
-    members = choose_members(raw, y, design, 2, options)
-    starts = [member.start for member in members]
-    real = run_rounds(raw, y, 2, design, members, starts, options)
-    _, flagged = judge(real.scores, options.score)
-    chosen = choose_controls(~flagged, 0.1, seed=0)
-    shadow = y.clone()
-    shadow[chosen] = torch.from_numpy(flip(given[chosen], real.scores.probabilities[chosen], seed=0))
-    again = run_rounds(raw, shadow, 2, design, members, starts, options)
-    quality = quality_of(*judge(again.scores, options.score), chosen, int(flagged.sum()))
+    options = AuditOptions(feature_map="raw", controls=0.1)
+    found, before = audit(features, given, options), given.copy()
+    quality = estimate_quality(features, given, found, options)
+    assert np.array_equal(given, before)
+    flagged = found.flagged
     wrong = given != labels
     assert quality.recall.low <= flagged[wrong].mean() <= quality.recall.high
     assert quality.noise_rate.low <= wrong.mean() <= quality.noise_rate.high
+    assert quality.precision.low <= wrong[flagged].mean() <= quality.precision.high

@@ -391,7 +391,8 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scores = pq.read_table(run / "scores.parquet", columns=["score", "flagged"])
     score, flagged = (scores[name].to_numpy() for name in ("score", "flagged"))
     controls = np.flatnonzero(data.given != data.truth)[:60]
-    write_json(asdict(quality_of(score, flagged, controls, int(flagged.sum()))), run / "controls.json")
+    wrong = np.where(flagged, 0.9, 0.01)
+    write_json(asdict(quality_of(score, flagged, wrong, controls, int(flagged.sum()))), run / "controls.json")
     return run
 
 

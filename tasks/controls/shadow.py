@@ -1,0 +1,75 @@
+"""The shadow audit in memory, without Prefect or files.
+
+from tasks.attribute import audit
+from tasks.controls.shadow import estimate_quality
+quality = estimate_quality(features, labels, audit(features, labels))
+"""
+
+from dataclasses import replace
+
+import torch
+
+from tasks.arrays import Array
+from tasks.attribute.audit import Audit, check_arrays
+from tasks.attribute.combine import judge
+from tasks.attribute.networks import run_network_rounds
+from tasks.attribute.rounds import run_rounds
+from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
+from tasks.controls.plant import choose_controls, flip
+from tasks.errors import InputError
+from tasks.fit.design import make_design
+from tasks.fit.features import MemoryFeatures
+from tasks.fit.network.round import make_task
+from tasks.options import AuditOptions
+
+
+def estimate_quality(
+    features: Array,
+    labels: Array,
+    found: Audit,
+    options: AuditOptions | None = None,
+    *,
+    trusted: Array | None = None,
+    feature_shape: tuple[int, ...] | None = None,
+    confidence: float = CONFIDENCE,
+) -> Quality:
+    """Estimate recall, precision and noise rate of an audit by auditing once more with some labels flipped on purpose.
+
+    Args:
+        features: (n, d) numbers, as they were audited.
+        labels: (n,) given classes; they stay as they are.
+        found: What the audit said.
+        options: Options of the audit; defaults if None. `controls` is the share of labels that are flipped.
+        trusted: (n,) bool, verified samples, which are not flipped.
+        feature_shape: Shape of one image where `features` are flat.
+        confidence: Of the intervals.
+
+    Raises:
+        InputError: No label is left to flip.
+
+    >>> import numpy as np
+    >>> from tasks.attribute import audit
+    >>> labels = np.arange(400) % 2
+    >>> features = 4 * labels[:, None] + np.random.default_rng(0).normal(size=(400, 2))
+    >>> estimate_quality(features, labels, audit(features, labels)).noise_rate.estimate < 0.02
+    True
+    """
+    options = options or AuditOptions()
+    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
+    x, y, n_classes = check_arrays(features, labels, options)
+    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
+    believed = ~found.flagged if trusted is None else ~found.flagged & ~trusted
+    chosen = choose_controls(believed, options.controls, options.seed)
+    if not len(chosen):
+        raise InputError("no label is left to flip", fix="give more samples, or options with more controls")
+    shadow = labels.copy()
+    shadow[chosen] = flip(labels[chosen], found.probabilities[chosen], options.seed)
+    flipped, raw = torch.as_tensor(shadow).to(y), MemoryFeatures(x)
+    if options.model == "linear":
+        starts = [fit.theta for fit in found.fits[-1]]
+        rounds = run_rounds(raw, flipped, n_classes, design, found.members, starts, options)
+    else:
+        task = replace(make_task(raw, y, n_classes, shape, options), labels=flipped)
+        rounds = run_network_rounds(task, design, options)[0]
+    score, flagged = judge(rounds.scores, options.score)
+    return quality_of(score, flagged, rounds.scores.wrong, chosen, int(found.flagged.sum()), confidence)
