@@ -4,15 +4,18 @@ Every sum over samples in this project is a sum over these blocks, in order. Blo
 sums depend neither on how the source was cut into row groups nor on how much of the data lies in memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tasks.records import FeatureFile
+
+T = TypeVar("T")
 
 # 16,384 x 1,024 float32 is 64 MiB: large enough that a matrix product dominates the loop around it, small
 # enough for any budget.
@@ -103,7 +106,10 @@ class FileFeatures:
         self.block_rows = block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Read the file once from front to back."""
+        """Read the file once from front to back, a block ahead of whoever computes."""
+        return ahead(self._read())
+
+    def _read(self) -> Generator[tuple[slice, Tensor], None, None]:
         with self.path.open("rb") as file:
             file.seek(self.first * self.width * STORED.itemsize)
             for start in range(0, self.n, self.block_rows):
@@ -126,7 +132,27 @@ class FileFeatures:
         return FileFeatures(file, self.like, self.block_rows, self.first + start)
 
     def _tensor(self, raw: np.ndarray, rows: int) -> Tensor:  # type: ignore[type-arg]
-        return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
+        block = torch.from_numpy(raw.reshape(rows, self.width))
+        if self.like.device.type == "cuda":  # from pinned memory the copy runs beside the computation
+            return block.pin_memory().to(self.like, non_blocking=True)
+        return block.to(self.like)
+
+
+def ahead(items: Generator[T, None, None]) -> Iterator[T]:
+    """Yield the same items, the next one made in a thread while the last one is used.
+
+    >>> list(ahead(number for number in range(3)))
+    [0, 1, 2]
+    """
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            coming = pool.submit(next, items, None)
+            while (item := coming.result()) is not None:
+                coming = pool.submit(next, items, None)
+                yield item
+        finally:
+            wait([coming])
+            items.close()
 
 
 def moments(features: Features) -> tuple[Tensor, Tensor]:

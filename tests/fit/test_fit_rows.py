@@ -16,7 +16,7 @@ from tasks.encode.feature_map import FeatureMap, kernel_map, raw_map
 from tasks.encode.featurize import featurize
 from tasks.fit.data import read_samples
 from tasks.fit.design import make_design
-from tasks.fit.features import FileFeatures, MemoryFeatures, moments
+from tasks.fit.features import FileFeatures, MemoryFeatures, ahead, moments
 from tasks.fit.newton import fit_newton
 from tasks.fit.rows import CachedRows, EncodedRows, MemoryRows
 from tasks.fit.softmax import SoftmaxStack
@@ -111,3 +111,24 @@ def test_moments_are_those_of_all_rows_at_once(block_rows: int) -> None:
     mean, deviation = moments(MemoryFeatures(raw, block_rows))
     assert torch.allclose(mean, raw.mean(0), rtol=1e-12)
     assert torch.allclose(deviation, raw.std(0, correction=0), rtol=1e-10)
+
+
+def test_reading_ahead_stops_with_whoever_reads_and_passes_errors_on():
+    closed = []
+
+    def numbers(fail_at: int):
+        try:
+            for number in range(10):
+                if number == fail_at:
+                    raise OSError("the disk is gone")
+                yield number
+        finally:
+            closed.append(fail_at)
+
+    coming = ahead(numbers(-1))
+    assert [next(coming), next(coming)] == [0, 1]
+    coming.close()
+    assert closed == [-1]
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(ahead(numbers(3)))
+    assert closed == [-1, 3]
