@@ -18,8 +18,14 @@ MAX_CELL = 120
 COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", "score", "influence", "reason")
 
 
-def publish(folder: Path, headline: str) -> None:
-    """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report."""
+def publish(folder: Path, headline: str, out: str) -> None:
+    """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report.
+
+    Args:
+        folder: The run folder.
+        headline: What a person wants to know first.
+        out: Folder or address of the results that it belongs to.
+    """
     name = folder.name
     summary = read_json(folder / "summary.json")
     create_table_artifact(
@@ -32,12 +38,14 @@ def publish(folder: Path, headline: str) -> None:
         key="clean-labels-steps",
         description=f"Time, memory and rows of each step of run {escape(name)}",
     )
-    create_markdown_artifact(markdown=summary_page(folder, summary, headline), key="clean-labels-summary")
+    create_markdown_artifact(
+        markdown=summary_page(folder, summary, headline, out), key="clean-labels-summary"
+    )
     create_link_artifact(
         link=(folder / "report.html").absolute().as_uri(),
         link_text=f"Report of {name}",
         key="clean-labels-report",
-        description=f"To review its queue: labelsweep review {name} --out {folder.parents[1].absolute()}",
+        description=f"To review its queue: labelsweep review {name} --out {out}",
     )
 
 
@@ -54,9 +62,8 @@ def steps_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def summary_page(folder: Path, summary: Mapping[str, Any], headline: str) -> str:
+def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: str) -> str:
     """Return the summary as Markdown: headline, plots as images, the ways to report and review page."""
-    out = folder.parents[1].absolute()
     lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines() if line)
     plots = "\n\n".join(
         f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"

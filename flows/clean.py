@@ -23,6 +23,7 @@ from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Validation
 from tasks.remote import publish_run
 from tasks.report.step import report
+from tasks.review.shared import fetch_decisions
 from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
 
@@ -75,13 +76,15 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     """
     try:
         with claimed(parameters, say):
+            if parameters.publish:
+                fetch_decisions(parameters.out, parameters.publish)
             cleaned = _swept(parameters)
             if parameters.publish:
                 published = publish_run(cleaned.folder, parameters.publish)
                 cleaned = cleaned.model_copy(update={"published": published})
-        publish(cleaned.folder, cleaned.headline())
+        publish(cleaned.folder, cleaned.headline(), parameters.results)
         if not cleaned.unchanged:
-            announce(cleaned.folder)
+            announce(cleaned.folder, parameters.results)
         check_noise(cleaned.summary, parameters.max_noise, cleaned.report)
     except LabelsweepError as error:
         return Failed(message=str(error), data=error)
@@ -90,7 +93,9 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     if parameters.wait_for_review and cleaned.queued:
         from flows.relabel import wait_for_review  # noqa: PLC0415 (only where somebody is asked)
 
-        return wait_for_review(cleaned.folder, cleaned.queued, parameters.review_timeout, cleaned)
+        return wait_for_review(
+            cleaned.folder, parameters.results, cleaned.queued, parameters.review_timeout, cleaned
+        )
     return cleaned
 
 

@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,12 @@ class CleanParameters(AuditOptions):
             return {**version, **values, "source": version["source"]}
         return values
 
+    @property
+    def results(self) -> str:
+        """Folder or address of the results, as a person names it from anywhere."""
+        at_address = self.publish and self.out == work_folder(self.publish)
+        return str(self.publish) if at_address else str(self.out.absolute())
+
     def records_source(self) -> Source:
         """Return what the ingest step reads, with the path of a local file made absolute."""
         columns = {name: getattr(self, name) for name in Source.model_fields if name != "uri"}
@@ -212,15 +219,33 @@ def _version_at(source: str) -> dict[str, Any] | None:
     Args:
         source: What the user named; only the version's folder is one, also by way of `latest`.
     """
+    if "://" in source:
+        return _version_there(source.rstrip("/"))
     lineage = Path(source).resolve() / "version.json"
-    if "://" in source or source.startswith("sample:") or not lineage.is_file():
+    if source.startswith("sample:") or not lineage.is_file():
         return None
-    version = json.loads(lineage.read_text(encoding="utf-8"))
-    return {
-        "source": str(lineage.with_name("dataset.parquet")),
-        "name": version["name"],
-        **version["columns"],
-    }
+    return _columns_of_version(lineage.read_text(encoding="utf-8"), str(lineage.with_name("dataset.parquet")))
+
+
+def _version_there(address: str) -> dict[str, Any] | None:
+    """Return the same for a version on an object store."""
+    found = re.fullmatch(r"(.+/datasets/[^/]+)/(v\d{4,}|latest)", address)
+    if found is None:
+        return None
+    from tasks.remote import read_there  # noqa: PLC0415 (only where there is a store)
+
+    data_set, label = found.groups()
+    if label == "latest":
+        label = (read_there(address) or b"").decode(errors="replace").strip()
+    lineage = read_there(f"{data_set}/{label}/version.json") if label else None
+    if lineage is None:
+        return None
+    return _columns_of_version(lineage.decode(), f"{data_set}/{label}/dataset.parquet")
+
+
+def _columns_of_version(lineage: str, source: str) -> dict[str, Any]:
+    version = json.loads(lineage)
+    return {"source": source, "name": version["name"], **version["columns"]}
 
 
 def absolute(source: str) -> str:

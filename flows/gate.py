@@ -10,8 +10,13 @@ from tasks.storage import read_json
 EVENT = "labels.flagged"
 
 
-def announce(folder: Path) -> None:
-    """Emit the event `labels.flagged`, which automations can act on, with the counts of the run in `folder`."""
+def announce(folder: Path, out: str) -> None:
+    """Emit the event `labels.flagged`, which automations can act on, with the counts of a finished run.
+
+    Args:
+        folder: The run folder.
+        out: Folder or address of the results that it belongs to.
+    """
     summary = read_json(folder / "summary.json")
     queue = summary["queue"]
     emit_event(
@@ -22,7 +27,7 @@ def announce(folder: Path) -> None:
         },
         payload={
             "run_id": folder.name,
-            "out": str(folder.parents[1].absolute()),
+            "out": out,
             "source": summary["source"],
             "rows": summary["data"]["rows"],
             "flagged": queue["flagged"],

@@ -1,6 +1,7 @@
 """Past runs, read off their folders."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from pydantic import BaseModel
 
 from flows.run import State, state_of
 from tasks.storage import read_json
+
+# The files of a run that a line of the list is read from.
+DESCRIBING = ("config.yaml", "steps/ingest.json", "steps/flag.json")
 
 
 class PastRun(BaseModel):
@@ -26,20 +30,43 @@ class PastRun(BaseModel):
 def past_runs(out: Path) -> list[PastRun]:
     """Return the runs under `out`, newest first."""
     folders = [path.parent for path in (out / "runs").glob("*/config.yaml") if not path.parent.is_symlink()]
-    return sorted((_read(folder) for folder in folders), key=lambda run: run.date, reverse=True)
+    return sorted((past_run(folder) for folder in folders), key=lambda run: run.date, reverse=True)
 
 
-def _read(folder: Path) -> PastRun:
+def past_run(folder: Path) -> PastRun:
+    """Return what the folder of a run says of it."""
     config = folder / "config.yaml"
     flagged = _record(folder, "flag")
     return PastRun(
         run_id=folder.name,
-        date=datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0),
+        date=_date_of(folder.name)
+        or datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0),
         source=str(yaml.safe_load(config.read_text(encoding="utf-8"))["source"]),
         rows=_record(folder, "ingest").get("rows"),
         flagged=flagged.get("flagged"),
         state=state_of(folder),
     )
+
+
+def in_words(folder: Path) -> str:
+    """Say which run a folder holds: its id, its data set and when it began."""
+    if not (folder / "config.yaml").is_file():
+        return folder.name
+    run = past_run(folder)
+    return f"{run.run_id} (data set {run.source}, {run.date:%Y-%m-%d %H:%M} UTC)"
+
+
+def _date_of(run_id: str) -> datetime | None:
+    """Return when a run began, as its id says; a copy of its folder has other times.
+
+    >>> _date_of("cats-20260102-030405-beef")
+    datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    """
+    found = re.fullmatch(r".*-(\d{8}-\d{6})-[0-9a-f]{4}", run_id)
+    try:
+        return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 def _record(folder: Path, step: str) -> dict[str, Any]:

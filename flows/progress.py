@@ -107,16 +107,19 @@ class Within:
 
     def __init__(self, name: str, label: str) -> None:
         self._key, self._label = f"{name}-progress", label
-        self._began = self._told = time.monotonic()
+        self._began = self._told = self._counted_since = time.monotonic()
+        self._what = ""
         self._artifact: UUID | None = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take in that `done` of `total` are done; tell of it now and then."""
         now = time.monotonic()
+        if what != self._what:  # another part of the step, of which the time of those before it says nothing
+            self._what, self._counted_since = what, now if self._what else self._began
         if now - self._told < EVERY_SECONDS or not done or not total:
             return
         self._told = now
-        left = (now - self._began) * (total - done) / done
+        left = (now - self._counted_since) * (total - done) / done
         text = f"{self._label}: {done:,} of {total:,} {what}, about {left:,.0f} s left"
         self._show(100.0 * done / total, text)
 

@@ -6,7 +6,7 @@ that the review page sends when the queue is finished, or out of the sweep itsel
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from prefect import State, flow, task
@@ -18,9 +18,10 @@ from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, Running
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.artifacts import MAX_ROWS, escape
+from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
 from tasks.apply.gain import Gain
@@ -28,7 +29,6 @@ from tasks.apply.plan import Plan
 from tasks.apply.words import gain_text, plan_text
 from tasks.errors import LabelsweepError
 from tasks.records import Record
-from tasks.review.deck import find_run
 from tasks.review.ledger import Rule
 
 # A person answers when they have time, and the flow only sleeps meanwhile: it asks this often whether they have.
@@ -45,7 +45,9 @@ class ApplyParameters(BaseModel):
     run: str | None = Field(
         None, description="id of a run in the results folder (default: the newest finished one)"
     )
-    out: Path = Field(Path("data"), description="folder of the results")
+    out: Annotated[str, BeforeValidator(str)] = Field(
+        "data", description="folder of the results, or an address such as s3://bucket/prefix"
+    )
     conflicts: Rule = Field(
         "majority", description="what counts where reviewers differ; the rest is left out"
     )
@@ -83,9 +85,14 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
     Nothing is changed in place, and the same decisions again find their version as it is.
     """
     try:
-        folder = find_run(parameters.out, parameters.run)
-        plan = plan_changes(folder, parameters.out, parameters.conflicts)
-        applied, gain = write_and_measure(folder, parameters.out, plan, measure=parameters.gain)
+        results = Results(parameters.out, parameters.run)
+        folder = results.run()
+        results.fetch_decisions()
+        results.fetch_versions()
+        plan = plan_changes(folder, results.out, parameters.conflicts)
+        applied, gain = write_and_measure(folder, results.out, plan, measure=parameters.gain)
+        if applied.folder:
+            results.publish_versions(applied.folder)
     except LabelsweepError as error:
         return Failed(message=str(error), data=error)
     _publish(folder.name, plan, applied, gain)
@@ -163,11 +170,12 @@ def _go_on() -> None:
         client.set_flow_run_state(UUID(str(flow_run.id)), Running(), force=True)
 
 
-def wait_for_review(run: Path, queued: int, seconds: float, result: object) -> State[object]:
+def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: object) -> State[object]:
     """Pause the running flow until somebody answers the form; act on the answer.
 
     Args:
         run: The finished run folder.
+        out: Folder or address of the results that it belongs to.
         queued: Length of its queue.
         seconds: How long to wait.
         result: What the flow returns, whatever the answer.
@@ -175,9 +183,8 @@ def wait_for_review(run: Path, queued: int, seconds: float, result: object) -> S
     Returns:
         The state in which the flow ends.
     """
-    out = run.parents[1]
     form = ReviewAnswer.with_initial_data(
-        description=_INVITATION.format(queued=queued, run=run.name, out=out.absolute())
+        description=_INVITATION.format(queued=queued, run=run.name, out=out)
     )
     try:
         answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)

@@ -11,19 +11,26 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tasks.errors import InputError
 
+if TYPE_CHECKING:
+    from flows.results import Results
+
 TOKEN_VARIABLE = "LABELSWEEP_REVIEW_TOKEN"  # noqa: S105 (the name of a variable)
 
 Run = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help="id or folder of a run (default: the newest)", show_default=False),
+    typer.Argument(
+        metavar="RUN", help="id, folder or address of a run (default: the newest)", show_default=False
+    ),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="folder of the results")]
+Out = Annotated[
+    str, typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on standard output")]
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="data set, where several have versions", show_default=False)
@@ -56,7 +63,7 @@ class Rule(StrEnum):
 def review(
     run: Run = None,
     *,
-    out: Out = Path("data"),
+    out: Out = "data",
     reviewer: Annotated[
         str | None, typer.Option(metavar="NAME", help="who reviews (default: the page asks)")
     ] = None,
@@ -94,12 +101,14 @@ def review(
     open_browser: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
 ) -> None:
     """Serve the review page for the queue of a run, on this machine alone unless told otherwise."""
+    from flows.results import Results  # noqa: PLC0415
     from flows.reviewed import announce_reviewed  # noqa: PLC0415
-    from tasks.review.deck import find_run  # noqa: PLC0415
     from tasks.review.desk import ReviewOptions  # noqa: PLC0415
     from tasks.review.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
 
-    folder = find_run(out, run)
+    results = Results(out, run)
+    folder = _taken(results, run)
+    results.fetch_decisions()
     if not is_local(host):
         token = token or secrets.token_urlsafe(18)
     options = ReviewOptions(
@@ -112,12 +121,12 @@ def review(
     opened = listen(host, port)
     app = create_app(
         folder,
-        out,
+        results.out,
         options=options,
         reviewer=reviewer,
         control_share=controls,
         guard=guard,
-        when_finished=partial(announce_reviewed, folder),
+        when_finished=partial(announce_reviewed, folder, results),
     )
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 (compared)
     address = f"http://{shown}:{opened.getsockname()[1]}/" + (f"?token={token}" if token else "")
@@ -129,7 +138,22 @@ def review(
         if open_browser:
             typer.launch(address)
 
-    serve(app, opened, started)
+    with results.publishing(_note):
+        serve(app, opened, started)
+
+
+def _note(line: str) -> None:
+    sys.stderr.write(f"labelsweep: {line}\n")
+
+
+def _taken(results: "Results", run: str | None) -> Path:
+    """Return the folder of the run; where nobody named one, say which it is."""
+    folder = results.run()
+    if run is None:
+        from flows.history import in_words  # noqa: PLC0415
+
+        _note(f"newest run: {in_words(folder)}")
+    return folder
 
 
 def _text_of(file: Path) -> str:
@@ -144,7 +168,7 @@ def _text_of(file: Path) -> str:
 def apply(
     run: Run = None,
     *,
-    out: Out = Path("data"),
+    out: Out = "data",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="write without asking")] = False,
     conflicts: Annotated[Rule, typer.Option(help="what counts where reviewers differ")] = Rule.majority,
     gain: Annotated[
@@ -154,22 +178,29 @@ def apply(
 ) -> None:
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
     warnings.simplefilter("ignore")  # those of the libraries that the refit imports
+    from flows.results import Results  # noqa: PLC0415
     from tasks.apply.carry import carry_out  # noqa: PLC0415
     from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
     from tasks.apply.words import gain_text, outcome, plan_text  # noqa: PLC0415
-    from tasks.review.deck import find_run  # noqa: PLC0415
 
-    folder = find_run(out, run)
-    plan = plan_for(folder, out, conflicts.value)
+    results = Results(out, run)
+    folder = _taken(results, run)
+    results.fetch_decisions()
+    results.fetch_versions()
+    plan = plan_for(folder, results.out, conflicts.value)
     (sys.stderr if json_ else sys.stdout).write(plan_text(plan))
     if plan.changes and not yes and not _agreed(len(plan.changes)):
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
     else:
-        applied, measured = carry_out(folder, out, plan, measure=gain)
+        applied, measured = carry_out(folder, results.out, plan, measure=gain)
         if not json_:
             sys.stdout.write(applied.sentence())
             sys.stdout.write("\n" + gain_text(measured) if measured else "")
+    results.publish_decisions()
+    published = results.publish_versions(applied.folder) if applied.folder else None
+    if published:
+        (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
     if json_:
         result = outcome(plan, applied, measured)
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
@@ -191,7 +222,7 @@ def export(
             "--file", "-o", metavar="PATH", help="where to; a folder for label-studio", show_default=False
         ),
     ] = None,
-    out: Out = Path("data"),
+    out: Out = "data",
     image_root: Annotated[
         str | None,
         typer.Option(
@@ -200,26 +231,30 @@ def export(
     ] = None,
 ) -> None:
     """Export the queue to Label Studio, or the decisions as CSV or Parquet."""
-    from tasks.review.deck import find_run  # noqa: PLC0415
+    from flows.results import Results  # noqa: PLC0415
 
+    results = Results(out, run)
+    # What is made of results on a store lies here: nobody looks into the folder that stands for it.
+    beside = Path() if results.address else results.out
     if to is ExportFormat.label_studio:
         from tasks.review.label_studio import export_tasks  # noqa: PLC0415
 
-        folder = find_run(out, run)
+        folder = _taken(results, run)
         config, tasks = export_tasks(
-            folder, file or out / "label-studio" / folder.name, image_root=image_root
+            folder, file or beside / "label-studio" / folder.name, image_root=image_root
         )
         sys.stdout.write(f"labeling config: {config}\ntasks:           {tasks}\n")
         return
     from tasks.review.export import export_decisions  # noqa: PLC0415
 
-    target = file or out / f"decisions.{to.value}"
+    target = file or beside / f"decisions.{to.value}"
     if target.suffix != f".{to.value}":
         raise InputError(
             "does not end as the format does", where=str(target), fix=f"name a file that ends in .{to.value}"
         )
-    run_id = find_run(out, run).name if run else None
-    rows = export_decisions(out, target, run_id=run_id)
+    run_id = results.run().name if run else None
+    results.fetch_decisions()
+    rows = export_decisions(results.out, target, run_id=run_id)
     sys.stdout.write(f"{target}: {rows:,} rows\n")
 
 
@@ -229,28 +264,44 @@ def import_(
         typer.Argument(metavar="FILE", help="queue.csv with decisions, or a JSON export of Label Studio"),
     ],
     *,
-    source: Annotated[ImportFormat, typer.Option("--from", help="format", show_default=False)],
+    source: Annotated[
+        ImportFormat | None,
+        typer.Option("--from", help="format (default: by the ending, .csv or .json)", show_default=False),
+    ] = None,
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="run that the samples come from (default: the newest)")
     ] = None,
     reviewer: Annotated[
         str, typer.Option(metavar="NAME", help="CSV: who decided, where no column says so")
     ] = "spreadsheet",
-    out: Out = Path("data"),
+    out: Out = "data",
 ) -> None:
     """Import decisions made elsewhere; nothing is imported if one row is wrong."""
-    from tasks.review.deck import find_run  # noqa: PLC0415
+    from flows.results import Results  # noqa: PLC0415
 
-    folder = find_run(out, run)
-    if source is ImportFormat.csv:
+    form = source or _format_of(file)
+    results = Results(out, run)
+    folder = _taken(results, run)
+    if form is ImportFormat.csv:
         from tasks.review.spreadsheet import import_csv  # noqa: PLC0415
 
-        imported = import_csv(file, folder, out, reviewer=reviewer)
+        imported = import_csv(file, folder, results.out, reviewer=reviewer)
     else:
         from tasks.review.label_studio import import_label_studio  # noqa: PLC0415
 
-        imported = import_label_studio(file, folder, out)
+        imported = import_label_studio(file, folder, results.out)
     sys.stdout.write(f"{imported}\n")
+    results.publish_decisions()
+
+
+def _format_of(file: Path) -> ImportFormat:
+    """Read the format off the file's ending."""
+    known = {".csv": ImportFormat.csv, ".tsv": ImportFormat.csv, ".json": ImportFormat.label_studio}
+    if file.suffix.lower() not in known:
+        raise InputError(
+            "no ending that says what it is", where=str(file), fix="add --from csv or --from label-studio"
+        )
+    return known[file.suffix.lower()]
 
 
 def diff(
@@ -258,14 +309,17 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="V2", help="version")],
     *,
     name: Name = None,
-    out: Out = Path("data"),
+    out: Out = "data",
     json_: AsJson = False,
 ) -> None:
     """List what differs between two versions of a data set."""
+    from flows.results import Results  # noqa: PLC0415
     from tasks.apply.correct import diff as difference  # noqa: PLC0415
     from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
 
-    folders = [folder_of(out, find_version(out, wanted, name)) for wanted in (old, new)]
+    results = Results(out)
+    results.fetch_versions()
+    folders = [folder_of(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)]
     table = difference(*folders)
     rows = table.to_pylist()
     if json_:
@@ -282,15 +336,20 @@ def restore(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
     *,
     name: Name = None,
-    out: Out = Path("data"),
+    out: Out = "data",
 ) -> None:
     """Make an older version of a data set the newest one again, as a new version."""
+    from flows.results import Results  # noqa: PLC0415
     from tasks.apply.correct import restore as bring_back  # noqa: PLC0415
     from tasks.apply.version import find_version  # noqa: PLC0415
 
-    applied = bring_back(out, find_version(out, version, name))
+    results = Results(out)
+    results.fetch_versions()
+    applied = bring_back(results.out, find_version(results.out, version, name))
     found = "written" if applied.is_new else "is the newest already, nothing was written"
     sys.stdout.write(f"{applied.folder}: {found}.\n")
+    if applied.folder and (published := results.publish_versions(applied.folder)):
+        sys.stdout.write(f"published: {published}\n")
 
 
 def register(program: typer.Typer) -> None:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tasks.memory import MemorySize
 from tasks.records import Record
@@ -83,3 +83,12 @@ class AuditOptions(Record):
         if model in BUILT_IN or _FACTORY.fullmatch(model):
             return model
         raise ValueError("must be linear, mlp, cnn or PACKAGE.MODULE:FUNCTION")
+
+    @field_validator("dask")
+    @classmethod
+    def _has_parts_to_compute(cls, dask: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a cluster for a network: it is trained in one process, and nothing would be sent."""
+        model = info.data.get("model", "linear")
+        if dask and model != "linear":
+            raise ValueError(f"must be left out with --model {model}, which is trained in one process")
+        return dask

@@ -1,20 +1,24 @@
-"""A finished run on an object store: every file written, read back and compared, the manifest last.
+"""Whole folders on an object store: every file written, read back and compared, the manifest last; and the way back.
 
-Whoever finds `runs/<run_id>/manifest.json` there finds everything that it lists, whole. `runs/latest` holds the id of the newest
-run. What is there already and is right is not sent again, so a transfer that broke off goes on where it stopped.
+Whoever finds `manifest.json` in a folder there finds everything that it lists, whole. `runs/latest` holds the id of the newest
+run, `datasets/<name>/latest` the newest version. What is there already and is right is not sent again, so a transfer that broke
+off goes on where it stopped. A folder that is fetched appears here when all of it has come and is what its manifest says.
 """
 
 import hashlib
+import json
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import fsspec
 
 from tasks.errors import InputError, LabelsweepError
-from tasks.storage import read_json, write_json
+from tasks.storage import manifest_of, read_json, write_json
 
 T = TypeVar("T")
 
@@ -44,22 +48,155 @@ def publish_run(folder: Path, address: str) -> str:
     marker = folder / PUBLISHED
     if marker.exists() and read_json(marker) == {"address": target}:
         return target
-    filesystem, root = _reach(target)
-    manifest = read_json(folder / MANIFEST)
-    for name, entry in manifest["files"].items():
-        _insist(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
-    text = (folder / MANIFEST).read_bytes()
-    entry = {"bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
-    _insist(
-        partial(_send, filesystem, folder / MANIFEST, f"{root}/{MANIFEST}", entry), f"{target}/{MANIFEST}"
-    )
-    latest = f"{root.rsplit('/', 1)[0]}/latest"
-    _insist(partial(filesystem.pipe_file, latest, folder.name.encode()), latest)
+    publish_folder(folder, target, (folder / MANIFEST).read_bytes())
+    write_text_there(f"{address.rstrip('/')}/runs/latest", folder.name)
     write_json({"address": target}, marker)
     return target
 
 
-def _reach(address: str) -> tuple[Any, str]:
+def publish_version(folder: Path, address: str) -> str:
+    """Copy a version of a data set, `OUT/datasets/<name>/v0001`, to `address` and return where it is.
+
+    Raises:
+        InputError: Another version of this number is there.
+        LabelsweepError: It could not be written.
+    """
+    data_set = f"{address.rstrip('/')}/datasets/{folder.parent.name}"
+    target = f"{data_set}/{folder.name}"
+    manifest = manifest_of(folder)
+    text = json.dumps(manifest, indent=2).encode()
+    there = read_there(f"{target}/{MANIFEST}")
+    if there == text:
+        return target
+    if there is not None and _lineage(json.loads(there)) != _lineage(manifest):
+        raise InputError(
+            "somebody else has just published another version of this number",
+            where=target,
+            fix=f"remove {folder} and apply again",
+        )
+    publish_folder(folder, target, text)
+    write_text_there(f"{data_set}/latest", folder.name)
+    return target
+
+
+def _lineage(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["files"]["version.json"]["sha256"])
+
+
+def publish_folder(folder: Path, target: str, manifest: bytes) -> None:
+    """Send the files that a manifest lists, then the manifest.
+
+    Args:
+        folder: Where they lie.
+        target: Address of the folder there.
+        manifest: The manifest's bytes.
+
+    Raises:
+        LabelsweepError: It could not be written; there is no manifest.
+    """
+    filesystem, root = reach(target)
+    for name, entry in json.loads(manifest)["files"].items():
+        _insist(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / MANIFEST
+        path.write_bytes(manifest)
+        entry = {"bytes": len(manifest), "sha256": hashlib.sha256(manifest).hexdigest()}
+        _insist(partial(_send, filesystem, path, f"{root}/{MANIFEST}", entry), f"{target}/{MANIFEST}")
+
+
+def fetch_folder(target: str, folder: Path) -> bool:
+    """Copy a published folder to this machine; it appears as `folder` when it is whole.
+
+    Args:
+        target: Address of the folder there.
+        folder: Where it shall lie.
+
+    Returns:
+        Whether a whole one is there.
+
+    Raises:
+        LabelsweepError: It could not be read; nothing appears here.
+    """
+    text = read_there(f"{target}/{MANIFEST}")
+    if text is None:
+        return False
+    filesystem, root = reach(target)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The same place at every try: what has come already is not fetched again.
+    coming = folder.parents[1] / f".{folder.parent.name}-{folder.name}.coming"
+    for name, entry in json.loads(text)["files"].items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(f"a manifest that names '{name}'", where=target, fix="publish it again")
+        _insist(
+            partial(_fetch, filesystem, f"{root}/{name}", coming / name, entry), f"{target}/{name}", "read"
+        )
+    (coming / MANIFEST).write_bytes(text)
+    if folder.exists():  # an unfinished one of the same name
+        shutil.rmtree(folder)
+    coming.replace(folder)
+    return True
+
+
+def read_there(address: str) -> bytes | None:
+    """Return the bytes of a small file, None where there is none.
+
+    Raises:
+        LabelsweepError: The store could not be asked.
+    """
+    filesystem, path = reach(address)
+
+    def read() -> bytes | None:
+        filesystem.invalidate_cache()
+        try:
+            return bytes(filesystem.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    return _insist(read, address, "read")
+
+
+def write_text_there(address: str, text: str) -> None:
+    """Write a small file in one piece.
+
+    Raises:
+        LabelsweepError: It could not be written.
+    """
+    write_there(address, text.encode())
+
+
+def write_there(address: str, content: bytes) -> None:
+    """Write a file's bytes in one piece.
+
+    Raises:
+        LabelsweepError: It could not be written.
+    """
+    filesystem, path = reach(address)
+    if not _is_store(filesystem):
+        filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    _insist(partial(filesystem.pipe_file, path, content), address)
+
+
+def list_there(address: str, pattern: str) -> list[str]:
+    """Return what matches a pattern under an address, as names relative to it, in their order.
+
+    Raises:
+        LabelsweepError: The store could not be asked.
+    """
+    filesystem, root = reach(address.rstrip("/"))
+
+    def search() -> list[str]:
+        filesystem.invalidate_cache()
+        return sorted(path.removeprefix(f"{root}/") for path in filesystem.glob(f"{root}/{pattern}"))
+
+    return _insist(search, address, "read")
+
+
+def reach(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it.
+
+    Raises:
+        InputError: There is no such kind of address, or a package is missing to reach it.
+    """
     try:
         filesystem, root = fsspec.core.url_to_fs(address)
     except ImportError as error:
@@ -73,6 +210,10 @@ def _reach(address: str) -> tuple[Any, str]:
     return filesystem, root
 
 
+def _is_store(filesystem: Any) -> bool:  # noqa: ANN401 (fsspec is untyped)
+    return bool(STORES & {filesystem.protocol, *filesystem.protocol})
+
+
 def _send(filesystem: Any, local: Path, remote: str, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
     """Write one file unless it is there, read it back and compare.
 
@@ -81,12 +222,31 @@ def _send(filesystem: Any, local: Path, remote: str, entry: Mapping[str, Any]) -
     """
     if _digest(filesystem, remote, entry["bytes"]) == entry["sha256"]:
         return
-    if not STORES & {filesystem.protocol, *filesystem.protocol}:
+    if not _is_store(filesystem):
         filesystem.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
     filesystem.put_file(str(local), remote)
     filesystem.invalidate_cache()
     if _digest(filesystem, remote, entry["bytes"]) != entry["sha256"]:
         raise OSError("what was read back is not what was written")
+
+
+def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
+    """Read one file unless it has come already, and compare.
+
+    Raises:
+        OSError: What came is not what the manifest says.
+    """
+    if local.exists() and _digest_here(local) == entry["sha256"]:
+        return
+    local.parent.mkdir(parents=True, exist_ok=True)
+    filesystem.get_file(remote, str(local))
+    if _digest_here(local) != entry["sha256"]:
+        raise OSError("what came is not what the manifest says")
+
+
+def _digest_here(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN401 (fsspec is untyped)
@@ -104,7 +264,7 @@ def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN
     return digest.hexdigest()
 
 
-def _insist(work: Callable[[], T], where: str) -> T:
+def _insist(work: Callable[[], T], where: str, verb: str = "written") -> T:
     """Try again after a fault that may pass.
 
     Raises:
@@ -116,10 +276,11 @@ def _insist(work: Callable[[], T], where: str) -> T:
         except Exception as error:
             if attempt == TRIES - 1:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                missing = "sends" if verb == "written" else "fetches"
                 raise LabelsweepError(
-                    f"cannot be written ({reason})",
+                    f"cannot be {verb} ({reason})",
                     where=where,
-                    fix="check address and credentials; the same command then sends what is missing",
+                    fix=f"check address and credentials; the same command then {missing} what is missing",
                 ) from error
             time.sleep(PAUSE_SECONDS * 2**attempt)
     raise AssertionError("unreachable: the last try returns or raises")

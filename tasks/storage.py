@@ -133,14 +133,9 @@ def discard_run(folder: Path) -> None:
             return
 
 
-def finish_run(folder: Path) -> None:
-    """Write the manifest, then let `latest` name this run.
-
-    The manifest comes last: a folder without one is a run that did not finish.
-    """
-    for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
-        left_behind.unlink(missing_ok=True)
-    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".lock"))
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder: size, rows and SHA-256 of each of its files."""
+    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith((".lock", ".partial")))
     entries = {
         str(path.relative_to(folder)): {
             "bytes": path.stat().st_size,
@@ -150,7 +145,17 @@ def finish_run(folder: Path) -> None:
         for path in sorted(complete)
         if path.name != "manifest.json"
     }
-    write_json({"run_id": folder.name, "files": entries}, folder / "manifest.json")
+    return {"run_id": folder.name, "files": entries}
+
+
+def finish_run(folder: Path) -> None:
+    """Write the manifest, then let `latest` name this run.
+
+    The manifest comes last: a folder without one is a run that did not finish.
+    """
+    for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
+        left_behind.unlink(missing_ok=True)
+    write_json(manifest_of(folder), folder / "manifest.json")
     link = folder.parent / f".latest.{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name)

@@ -1,51 +1,48 @@
 """Kill real runs at random moments and count what was lost.
 
-A trial starts `labelsweep clean` on a small data set and ends its whole process group with SIGKILL at a random moment: after
-a number of finished steps that is drawn evenly, and a part of a second that is drawn evenly. (Drawn from the length of a run,
-most moments would hit its start-up.) It looks at what the killed run left, and then repeats the very same command until it is
-through (the first repetition of every other trial is killed again). Lost is: a file under its final name that is not whole, a
-command that does not come through, scores or a queue that differ in a byte from the undisturbed run's, a second run folder
-beside the one that was to be gone on with.
+A trial sweeps a small data set and kills with SIGKILL at a random moment: after a number of finished steps that is drawn evenly,
+and a part of a second that is drawn evenly. (Drawn from the length of a run, most moments would hit its start-up.) What is killed
+goes round: the command with its process group, a worker's run, the worker alone, both at once. The trial looks at what is left,
+and then starts the same again until it is through (in every other round, the first repetition is killed too). Lost is: a file
+under its final name that is not whole, a run that does not come through, scores or a queue that differ in a byte from the
+undisturbed run's, a second run folder beside the one that was to be gone on with.
+
+With --tally FILE a campaign can be done in parts: each goes on where the one before it stopped.
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from prefect.client.orchestration import SyncPrefectClient
 
-from tasks.report.summary import versions
-from tasks.storage import read_json
+from tasks.bench.faults_files import broken_files, finished_steps, run_folders
+from tasks.bench.faults_tally import Kill, Plan, Trial, add_trial, count_kills, count_lost, read_tally, table
+from tasks.bench.faults_ways import WAYS, Attempt, Command, Submitted, Way, Worker, group
+from tasks.errors import LabelsweepError
 from tasks.synthesize import synthesize
 
 # A run that takes this much longer than an undisturbed one hangs.
 PATIENCE = 20.0
 COMPARED = ("scores.parquet", "queue.parquet", "queue.csv")
+HEALTHY_SECONDS = 120.0
 
-
-@dataclass
-class Counted:
-    """What the campaign saw."""
-
-    kills: int = 0
-    too_late: int = 0
-    kept_steps: Counter[int] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
+# Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
+STOPPED = 130
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,8 @@ class Bench:
         seconds: How long an undisturbed run takes.
         steps: How many steps it has.
         reference: Bytes of the files that are compared.
-        environment: Variables of every process.
+        environment: Variables of every process, which name the server.
+        worker: A worker of the cpu pool.
     """
 
     folder: Path
@@ -66,24 +64,62 @@ class Bench:
     seconds: float
     steps: int
     reference: dict[str, bytes]
-    environment: dict[str, str]
+    environment: Mapping[str, str]
+    worker: Worker
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the campaign and print its table."""
+    options = _parse(arguments)
+    plan = Plan(rows=options.rows, seed=options.seed)
+    trials = read_tally(options.tally, plan)
+    seconds, stopped = 0.0, True
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    with suppress(KeyboardInterrupt), _bench(options.rows) as bench:
+        seconds = bench.seconds
+        deadline = time.monotonic() + options.seconds if options.seconds else float("inf")
+        while count_kills(trials) < options.kills and time.monotonic() < deadline:
+            trials.append(run_trial(bench, len(trials), options.kills - count_kills(trials), options.seed))
+            add_trial(options.tally, trials[-1])
+            lost = count_lost(trials).total()
+            sys.stderr.write(f"{count_kills(trials)} of {options.kills} kills, {lost} lost\n")
+        stopped = False
+    if trials:
+        sys.stdout.write(table(trials, seconds, options.rows))
+    sys.exit(1 if count_lost(trials) else STOPPED if stopped else 0)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="labelsweep bench faults", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, metavar="N", help="runs to kill (default: 100)")
+    parser.add_argument("--kills", type=int, default=100, metavar="N", help="kills in all (default: 100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the moments")
-    parser.add_argument("--rows", type=int, default=1_500, metavar="N", help="rows of the data set")
-    options = parser.parse_args(list(arguments))
-    with (
-        tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as folder,
-        prefect_server(Path(folder)) as variables,
-    ):
-        bench = prepare(Path(folder), options.rows, variables)
-        counted = campaign(bench, options.kills, random.Random(options.seed))  # noqa: S311 (no secret)
-    sys.stdout.write(table(counted, bench.seconds, options.rows))
-    sys.exit(1 if counted.lost else 0)
+    parser.add_argument("--rows", type=int, default=600, metavar="N", help="rows of the data set")
+    parser.add_argument(
+        "--tally", type=Path, metavar="FILE", help="keep every trial there, and go on after those kept"
+    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="begin no trial after so many seconds")
+    return parser.parse_args(list(arguments))
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a handler's signature)
+    """End the campaign in order; who asks twice does not interrupt the clearing up."""
+    for once in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(once, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _bench(rows: int) -> Iterator[Bench]:
+    """Make the data set, start a server and a worker, and run undisturbed."""
+    with tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name:
+        folder = Path(name)
+        with prefect_server(folder) as environment:
+            worker = Worker(environment, folder / "worker.log")
+            try:
+                yield prepare(folder, rows, environment, worker)
+            finally:
+                worker.stop()
 
 
 @contextmanager
@@ -92,172 +128,130 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
-    variables = {
-        **os.environ,
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    environment = kept | {
         "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
-    variables |= {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
-        try:
-            for _ in range(240):
-                with suppress(OSError):
-                    urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310 (our own address)
-                    break
-                time.sleep(0.5)
-            yield {**variables, "PREFECT_API_URL": url}
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+    serve = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    with group([sys.executable, "-m", "prefect", *serve], environment, folder / "server.log"):
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while True:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310 (our own address)
+                break
+            if time.monotonic() > deadline:
+                raise LabelsweepError(f"the server is not healthy after {HEALTHY_SECONDS:g} s", where=url)
+            time.sleep(0.25)
+        yield environment
 
 
-def prepare(folder: Path, rows: int, variables: dict[str, str]) -> Bench:
-    """Make the data set and run on it undisturbed."""
+def prepare(folder: Path, rows: int, environment: Mapping[str, str], worker: Worker) -> Bench:
+    """Set the server up, make the data set and run on it undisturbed."""
+    log = folder / "setup.log"
+    with group([sys.executable, "-m", "flows.setup"], environment, log) as process:
+        if process.wait(timeout=600):
+            raise LabelsweepError("the server could not be set up", where=log.read_text()[-300:])
     source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
     out = folder / "reference"
     began = time.monotonic()
-    code = start(Bench(folder, source, 0.0, 0, {}, variables), out).wait(timeout=600)
+    clean = [sys.executable, "-m", "flows.cli", "clean", str(source), "--out", str(out), "--quiet"]
+    with group(clean, environment, log) as process:
+        if code := process.wait(timeout=600):
+            raise LabelsweepError(
+                f"the undisturbed run ended with exit code {code}", where=log.read_text()[-300:]
+            )
     seconds = time.monotonic() - began
-    if code:
-        raise SystemExit(f"the undisturbed run ended with exit code {code}")
-    latest = out / "runs" / "latest"
-    reference = {name: (latest / name).read_bytes() for name in COMPARED}
-    return Bench(folder, source, seconds, finished_steps(out), reference, variables)
+    reference = {name: (out / "runs" / "latest" / name).read_bytes() for name in COMPARED}
+    return Bench(folder, source, seconds, finished_steps(out), reference, environment, worker)
 
 
-def start(bench: Bench, out: Path) -> "subprocess.Popen[bytes]":
-    """Start the command, in a process group of its own."""
-    command = [sys.executable, "-m", "flows.cli", "clean", str(bench.source), "--out", str(out), "--quiet"]
-    return subprocess.Popen(  # noqa: S603 (this program, by this interpreter)
-        command,
-        env=bench.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def run_trial(bench: Bench, number: int, most: int, seed: int) -> Trial:
+    """Sweep, kill at random moments, sweep to the end and compare.
+
+    Args:
+        bench: The data set and the undisturbed run on it.
+        number: Number of the trial, which with the seed decides way and moments.
+        most: Kills that are wanted still.
+        seed: Seed of the campaign.
+    """
+    generator = random.Random(f"{seed}-{number}")  # noqa: S311 (no secret)
+    way = WAYS[number % len(WAYS)]
+    twice = number // len(WAYS) % 2
+    moments = [(generator.randrange(bench.steps), round(generator.random(), 3)) for _ in range(1 + twice)]
+    out = bench.folder / f"trial-{number}"
+    lost: Counter[str] = Counter()
+    with _attempts(bench, way, out) as attempt:
+        kills = [kill_once(bench, attempt(), out, steps, part, lost) for steps, part in moments[:most]]
+        come_through(bench, attempt(), out, lost)
+    shutil.rmtree(out, ignore_errors=True)
+    done = tuple(kill for kill in kills if kill is not None)
+    return Trial(number=number, way=way, kills=done, too_late=len(kills) - len(done), lost=dict(lost))
 
 
-def campaign(bench: Bench, kills: int, generator: random.Random) -> Counted:
-    """Kill as many runs as were asked for; told to stop (SIGINT, SIGTERM), return what was seen until then."""
-    counted = Counted()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        _kill_and_come_through(bench, kills, generator, counted)
-    return counted
+class _Attempts:
+    """Starts the same run again and again."""
+
+    def __init__(self, bench: Bench, way: Way, out: Path) -> None:
+        self._bench, self._way, self._out = bench, way, out
+        self._client = SyncPrefectClient(api=bench.environment["PREFECT_API_URL"])
+        self.made: list[Attempt] = []
+
+    def __call__(self) -> Attempt:
+        bench = self._bench
+        if self._way == "command":
+            self.made.append(Command(bench.source, self._out, bench.environment))
+        else:
+            self.made.append(Submitted(self._way, bench.worker, self._client, bench.source, self._out))
+        return self.made[-1]
 
 
-def _kill_and_come_through(bench: Bench, kills: int, generator: random.Random, counted: Counted) -> None:
-    trial = 0
-    while counted.kills < kills:
-        out = bench.folder / f"trial-{trial}"
-        moments = [(generator.randrange(bench.steps), generator.random()) for _ in range(1 + trial % 2)]
-        for steps, part in moments[: kills - counted.kills]:
-            kill_once(bench, out, steps, part, counted)
-        come_through(bench, out, counted)
-        shutil.rmtree(out, ignore_errors=True)
-        trial += 1
-        sys.stderr.write(f"\r{counted.kills} of {kills} killed, {counted.lost.total()} lost ")
-    sys.stderr.write("\n")
+@contextmanager
+def _attempts(bench: Bench, way: Way, out: Path) -> Iterator[_Attempts]:
+    """Yield what starts the run again and again; end what is left of them at the end."""
+    attempts = _Attempts(bench, way, out)
+    try:
+        yield attempts
+    finally:
+        for attempt in attempts.made:
+            attempt.clear()
 
 
-def kill_once(bench: Bench, out: Path, steps: int, part: float, counted: Counted) -> None:
-    """Start a run, kill it after `steps` finished steps and `part` of a second, and look at what it left.
+def kill_once(
+    bench: Bench, attempt: Attempt, out: Path, steps: int, part: float, lost: Counter[str]
+) -> Kill | None:
+    """Kill after `steps` finished steps and `part` of a second, and look at what is left; None if it was too late.
 
     Before the first step the part is one of the start-up, which is the longest stretch of a run.
     """
-    process = start(bench, out)
     before = finished_steps(out)
-    while process.poll() is None and finished_steps(out) < max(steps, before):
-        time.sleep(0.01)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=part * (bench.seconds / 2 if steps <= before else 1.0))
-    if process.poll() is not None:
-        counted.too_late += 1
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    counted.kills += 1
-    counted.kept_steps[finished_steps(out)] += 1
+    while not attempt.ended() and finished_steps(out) < max(steps, before):
+        time.sleep(0.02)
+    _pause(attempt, part * (bench.seconds / 2 if steps <= before else 1.0))
+    if attempt.ended():
+        return None
+    attempt.kill()
+    kept = finished_steps(out)
     for path in broken_files(out):
-        counted.lost[f"broken file: {path.name}"] += 1
+        lost[f"broken file: {path.name}"] += 1
+    return Kill(after_steps=steps, part=part, kept=kept)
 
 
-def finished_steps(out: Path) -> int:
-    """Return how many steps the runs under `out` have finished."""
-    return sum(1 for path in out.glob("runs/*/steps/*.json") if "latest" not in path.parts)
+def _pause(attempt: Attempt, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not attempt.ended() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.05))
 
 
-def broken_files(out: Path) -> list[Path]:
-    """Return the files under their final names that are not whole."""
-    return [path for path in out.glob("runs/**/*") if path.is_file() and _final(path) and not whole(path)]
-
-
-def _final(path: Path) -> bool:
-    return not path.name.endswith((".partial", ".lock")) and "latest" not in path.parts
-
-
-def whole(path: Path) -> bool:
-    """Return whether a file can be read to its end."""
-    try:
-        if path.suffix == ".parquet":
-            pq.read_table(path)
-        elif path.suffix == ".json":
-            read_json(path)
-        elif path.suffix == ".safetensors":
-            from safetensors import safe_open  # noqa: PLC0415 (brings torch)
-
-            with safe_open(path, framework="pt") as file:
-                return all(file.get_tensor(name) is not None for name in file.keys())  # noqa: SIM118 (not a dict)
-        elif path.suffix == ".html":
-            return path.read_text(encoding="utf-8").rstrip().endswith("</html>")
-    except (OSError, ValueError, pa.ArrowException, json.JSONDecodeError):
-        return False
-    return path.stat().st_size > 0
-
-
-def come_through(bench: Bench, out: Path, counted: Counted) -> None:
-    """Repeat the command undisturbed and compare what it ends with."""
-    try:
-        code = start(bench, out).wait(timeout=PATIENCE * max(bench.seconds, 10.0))
-    except subprocess.TimeoutExpired:
-        counted.lost["a run that hangs"] += 1
-        return
-    if code:
-        counted.lost[f"a command that ended with exit code {code}"] += 1
+def come_through(bench: Bench, attempt: Attempt, out: Path, lost: Counter[str]) -> None:
+    """Wait for the end of a run that nobody disturbs and compare what it ends with."""
+    if wrong := attempt.outcome(PATIENCE * max(bench.seconds, 10.0)):
+        lost[wrong] += 1
         return
     for name in COMPARED:
         if (out / "runs" / "latest" / name).read_bytes() != bench.reference[name]:
-            counted.lost[f"{name} differs"] += 1
-    folders = [path for path in (out / "runs").iterdir() if path.is_dir() and not path.is_symlink()]
-    if len(folders) > 1:
-        counted.lost["a run folder beside the one to go on with"] += 1
-
-
-def table(counted: Counted, seconds: float, rows: int) -> str:
-    """Return the result as Markdown."""
-    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
-    lost = "\n".join(f"| {what} | {count} |" for what, count in counted.lost.items()) or "| nothing | 0 |"
-    kept = "\n".join(f"| {steps} | {count} |" for steps, count in sorted(counted.kept_steps.items()))
-    return (
-        f"{counted.kills} runs of `labelsweep clean` on {rows:,} rows killed (SIGKILL to the whole process group), each at a\n"
-        f"random moment (an undisturbed run took {seconds:.1f} s); {counted.too_late} more were through before their moment "
-        "came.\n\n"
-        f"| lost | count |\n|---|---|\n{lost}\n\n"
-        f"| steps that were finished when the run was killed | runs |\n|---|---|\n{kept}\n\n{os.cpu_count()} cores; {packages}\n"
-    )
+            lost[f"{name} differs"] += 1
+    if len(run_folders(out)) > 1:
+        lost["a run folder beside the one to go on with"] += 1

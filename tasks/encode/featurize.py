@@ -7,6 +7,7 @@ from tasks.encode.names import write_names
 from tasks.fit.features import STORED
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
+from tasks.steps import tick
 from tasks.storage import atomic_path
 
 
@@ -23,7 +24,10 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
     features = encoded(dataset, options or AuditOptions(), cache)
     final = folder / "features.f32"
     with atomic_path(final) as path, path.open("wb") as file:
+        written = 0
         for batch in features.batches():
             batch.astype(STORED, copy=False).tofile(file)
+            written += len(batch)
+            tick("rows", written, dataset.rows)
     write_names(features.names, folder)
     return FeatureFile(path=final, rows=dataset.rows, width=len(features.names))

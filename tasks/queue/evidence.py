@@ -14,6 +14,7 @@ from tasks.fit.data import Samples
 from tasks.fit.design import Design
 from tasks.fit.features import Features
 from tasks.fit.softmax import SoftmaxStack
+from tasks.steps import tick
 
 HARMED, NEIGHBOURS = 5, 5
 
@@ -90,6 +91,7 @@ def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int
             which = torch.cat([index[part], found.indices + rows.start], dim=1)
             best = both.topk(kept, dim=1, largest=False)
             distance[part], index[part] = best.values, which.gather(1, best.indices)
+        tick("rows compared", rows.stop, features.n)
     return Nearest(index.cpu().numpy(), distance.sqrt().cpu().numpy())
 
 
@@ -122,7 +124,8 @@ def harmed_by_fold(
     """Do the same with problems of one fold each, `alone(fold)`."""
     judge = (design.out_of_fold(chosen) + 1) % design.folds
     result: dict[int, list[tuple[int, float]]] = {}
-    for fold in torch.unique(judge).tolist():
+    judges = torch.unique(judge).tolist()
+    for done, fold in enumerate(judges, start=1):
         samples = chosen[judge == fold]
         one = alone(fold)
         evaluation = torch.nonzero((one.design.group == 2) & one.keep).squeeze(1)
@@ -133,6 +136,7 @@ def harmed_by_fold(
             result[sample] = [
                 (other, value) for other, value in zip(others, values, strict=True) if value < 0
             ]
+        tick("folds", done, len(judges))
     return result
 
 

@@ -9,6 +9,7 @@ from tasks.records import Report
 from tasks.report.summary import Summary, summary_of
 from tasks.report.text import plain
 from tasks.report.view import RunView
+from tasks.steps import tick
 from tasks.storage import write_json, write_text
 
 # Nothing may be loaded, run, embedded, framed or sent: pictures and styles are in the page itself.
@@ -53,7 +54,11 @@ def render(view: RunView, summary: Summary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    head, *sections = [section for build in SECTIONS if (section := build(view, summary)) is not None]
+    built = []
+    for done, build in enumerate(SECTIONS, start=1):
+        built.append(build(view, summary))
+        tick("sections", done, len(SECTIONS))
+    head, *sections = [section for section in built if section is not None]
     return environment.get_template("report.html.j2").render(
         policy=POLICY,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)

@@ -175,6 +175,31 @@ class DecisionLog:
                 connection.execute(_INSERT, astuple(_checked(taken_back, action))[:-1])
             return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
 
+    def merge(self, rows: Sequence[Decision]) -> int:
+        """Add the rows of another machine's log that are not here; return how many were.
+
+        A row is known by its action, sample, label and reviewer, whatever its number: merging again adds nothing.
+
+        Args:
+            rows: All rows of the other log, oldest first.
+
+        Raises:
+            InputError: A row is not a valid decision.
+        """
+        other = {row.seq: _identity(row) for row in rows}
+        with self._writing() as connection:
+            here = {_identity(row): row.seq for row in _select(connection, "ORDER BY seq", ())}
+            undone = {seq for (seq,) in connection.execute("SELECT undoes FROM decisions")}
+            before = len(here)
+            for row in rows:
+                undoes = here[other[row.undoes]] if row.undoes is not None else None
+                if _identity(row) in here or (undoes is not None and undoes in undone):
+                    continue
+                added = replace(_checked(row, row.action), undoes=undoes)
+                here[_identity(row)] = connection.execute(_INSERT, astuple(added)[:-1]).lastrowid or 0
+                undone.add(undoes)
+            return len(here) - before
+
     def rows_of(self, action: str) -> list[Decision]:
         """Return the rows of one action, oldest first."""
         with self._lock:
@@ -201,6 +226,10 @@ class DecisionLog:
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
+
+
+def _identity(row: Decision) -> tuple[str, str, str, str]:
+    return row.action, row.sample_id, row.given_label, row.reviewer
 
 
 def log_path(out: Path) -> Path:

@@ -43,7 +43,9 @@ def test_it_shows_what_would_change_and_writes_nothing_unasked(two_changes: Path
     assert "Samples of each class" in printed.out
     assert "Left out: 1" in printed.out
     assert f"{third.sample_id}  given {third.given}  the reviewers disagree" in printed.out
-    assert printed.err == "labelsweep: nothing was written; --yes applies it\n"
+    assert printed.err == (
+        "labelsweep: newest run: digits-run\nlabelsweep: nothing was written; --yes applies it\n"
+    )
     assert not (two_changes / "datasets").exists()
 
 

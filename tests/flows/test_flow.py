@@ -42,7 +42,11 @@ def artifacts_of(state) -> dict:
 def swept(prefect_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("flow")
     source = parquet(folder, label=["dog"] * 2 + [("cat", "dog")[n % 2] for n in range(2, 60)])
-    return clean_labels(CleanParameters(source=str(source), out=folder / "out", id="id"), return_state=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.progress.EVERY_SECONDS", 0.0)  # every step counts as a long one
+        return clean_labels(
+            CleanParameters(source=str(source), out=folder / "out", id="id"), return_state=True
+        )
 
 
 def test_flow_run_is_named_after_the_data_set_and_the_day(swept):
@@ -155,6 +159,14 @@ def test_event_tells_the_counts_of_the_run(swept):
     assert event["payload"]["flagged"] == cleaned.flagged
     assert event["payload"]["rows"] == cleaned.samples
     assert event["payload"]["out"] == str(cleaned.folder.parents[1])
+
+
+def test_every_long_step_has_a_progress_artifact_of_its_own(swept):
+    artifacts = artifacts_of(swept)
+    for step in ("ingest", "encode", "fit", "attribute", "queue", "report"):
+        artifact = artifacts[f"{step}-progress"]
+        assert float(artifact.data) == 100
+        assert ": done in " in artifact.description
 
 
 def test_long_step_says_how_far_it_is_and_how_long_it_takes(prefect_server, monkeypatch):

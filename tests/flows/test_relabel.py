@@ -199,7 +199,7 @@ def test_a_sweep_waits_for_the_review_and_applies_it_when_told_to(prefect_server
 
 @flow
 def asking(run: Path, seconds: float) -> State[object]:
-    return wait_for_review(run, 2, seconds, result=None)
+    return wait_for_review(run, str(run.parents[1]), 2, seconds, result=None)
 
 
 @pytest.mark.parametrize(("action", "name"), [("apply later", "ApplyLater"), ("reject", "Rejected")])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from tasks.review.deck import Item
 from tasks.review.room import Room
@@ -30,6 +31,7 @@ class Served:
 
     address: str
     room: Room
+    app: FastAPI
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def served(run: Path, out: Path, **options: Any) -> Iterator[Served]:
     while not server.started:
         time.sleep(0.01)
     try:
-        yield Served(f"http://127.0.0.1:{opened.getsockname()[1]}", app.state.room)
+        yield Served(f"http://127.0.0.1:{opened.getsockname()[1]}", app.state.room, app)
     finally:
         server.should_exit = True
         server.force_exit = True

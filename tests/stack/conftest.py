@@ -1,11 +1,16 @@
 """One stack for all tests: `make serve` on Postgres where one can be started, on SQLite otherwise."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from local_stack import Stack
+from local_stack import SMALL, Stack, runs_in
 from postgres_server import binaries, free_port, postgres
 
 from tasks.synthesize import synthesize
@@ -33,3 +38,36 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small data set with planted errors."""
     path = tmp_path_factory.mktemp("blobs") / "blobs.parquet"
     return synthesize(path, rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
+
+
+@pytest.fixture(scope="session")
+def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float]:
+    """Kill a run together with everything that would say so; return its id and when."""
+    out = tmp_path_factory.mktemp("lost")
+    command = [sys.executable, "-m", "flows.cli", "clean", str(blobs), "--out", str(out), "--quiet"]
+    process = subprocess.Popen(command, env=stack.environment(), start_new_session=True)
+    stack.wait(lambda: list(out.glob("runs/*/steps/ingest.json")), 120)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    _, found = stack.post("/flow_runs/filter", {"flows": {"name": {"any_": ["clean-labels"]}}})
+    (run,) = [one["id"] for one in found if one["deployment_id"] is None]
+    assert stack.state(run) == "RUNNING"
+    return run, time.monotonic()
+
+
+@pytest.fixture(scope="session")
+def sent(stack: Stack, blobs: Path, tmp_path_factory):
+    """Sweep with the fit on the gpu worker; return the run, its child and the run folder."""
+    out = tmp_path_factory.mktemp("sent")
+    run = stack.submit(
+        "clean-labels/on-demand",
+        source=str(blobs),
+        out=str(out),
+        gpu_deployment="fit/gpu",
+        gpu_timeout=120,
+        **SMALL,
+    )
+    ended = stack.ended(run.id)
+    assert ended.state.is_completed(), ended.state.message
+    (folder,) = runs_in(out)
+    return ended, stack.child(run.id), folder

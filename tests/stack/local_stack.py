@@ -20,6 +20,11 @@ from prefect.client.schemas.objects import FlowRun
 ROOT = Path(__file__).parents[2]
 MARK = "LABELSWEEP_TEST_STACK"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+SMALL = {"rounds": 1, "feature_map": "raw", "folds": 3}
+
+
+def runs_in(out: Path) -> list[Path]:
+    return [path for path in (out / "runs").glob("*-*") if path.is_dir()]
 
 
 @dataclass
@@ -103,13 +108,16 @@ class Stack:
     def client(self) -> SyncPrefectClient:
         return SyncPrefectClient(api=self.url)
 
-    def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def post(self, path: str, body: dict[str, Any], method: str = "POST") -> tuple[int, Any]:
         request = urllib.request.Request(
-            f"{self.url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"{self.url}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+            method=method,
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, json.loads(answer.read() or "null")
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
@@ -141,6 +149,20 @@ class Stack:
         """Wait for the end of a run."""
         self.wait(lambda: self.state(run) in FINAL, seconds)
         return self.run(run)
+
+    def runs_of(self, deployment: str) -> list[FlowRun]:
+        """Return the runs of a deployment, newest first."""
+        with self.client() as client:
+            found = client.read_deployment_by_name(deployment)
+        wanted = {"deployments": {"id": {"any_": [str(found.id)]}}, "sort": "EXPECTED_START_TIME_DESC"}
+        return [self.run(UUID(one["id"])) for one in self.post("/flow_runs/filter", wanted)[1]]
+
+    def switch(self, automation: str, *, on: bool) -> None:
+        """Switch an automation on or off, as the switch in the UI does."""
+        with self.client() as client:
+            (found,) = client.read_automations_by_name(automation)
+        status, _ = self.post(f"/automations/{found.id}", {"enabled": on}, "PATCH")
+        assert status == 204
 
     def child(self, parent: UUID) -> FlowRun | None:
         """Return the run that a run sent to another worker."""

@@ -6,35 +6,12 @@ Ctrl-C.
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from local_stack import Stack
+from local_stack import SMALL, Stack, runs_in
 from prefect.states import Cancelling
-
-SMALL = {"rounds": 1, "feature_map": "raw", "folds": 3}
-
-
-def runs_in(out: Path) -> list[Path]:
-    return [path for path in (out / "runs").glob("*-*") if path.is_dir()]
-
-
-@pytest.fixture(scope="module")
-def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float]:
-    """Kill a run together with everything that would say so; return its id and when."""
-    out = tmp_path_factory.mktemp("lost")
-    command = [sys.executable, "-m", "flows.cli", "clean", str(blobs), "--out", str(out), "--quiet"]
-    process = subprocess.Popen(command, env=stack.environment(), start_new_session=True)
-    stack.wait(lambda: list(out.glob("runs/*/steps/ingest.json")), 120)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    _, found = stack.post("/flow_runs/filter", {"flows": {"name": {"any_": ["clean-labels"]}}})
-    (run,) = [one["id"] for one in found if one["name"].startswith("blobs ")]
-    assert stack.state(run) == "RUNNING"
-    return run, time.monotonic()
 
 
 def test_stack_keeps_its_database_where_the_environment_says(stack: Stack, lost):
@@ -87,24 +64,6 @@ def test_server_refuses_wrong_parameters(stack: Stack, field, value):
     status, answer = stack.post(f"/deployments/{deployment.id}/create_flow_run", body)
     assert status == 409
     assert field in str(answer) or str(value) in str(answer)
-
-
-@pytest.fixture(scope="module")
-def sent(stack: Stack, blobs: Path, tmp_path_factory):
-    """Sweep with the fit on the gpu worker; return the run, its child and the run folder."""
-    out = tmp_path_factory.mktemp("sent")
-    run = stack.submit(
-        "clean-labels/on-demand",
-        source=str(blobs),
-        out=str(out),
-        gpu_deployment="fit/gpu",
-        gpu_timeout=120,
-        **SMALL,
-    )
-    ended = stack.ended(run.id)
-    assert ended.state.is_completed(), ended.state.message
-    (folder,) = runs_in(out)
-    return ended, stack.child(run.id), folder
 
 
 def test_fit_ran_on_the_gpu_worker_and_the_rest_on_the_cpu_worker(stack: Stack, sent):

@@ -28,6 +28,7 @@ from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
+from tasks.steps import tick
 from tasks.storage import atomic_path
 
 # Strength of the Gaussian prior on a head's weights, l2 x n, to choose from. A network's features part the classes that it was
@@ -75,6 +76,7 @@ def train_folds(
         seed = int(np.random.SeedSequence([options.seed, number, fold]).generate_state(1)[0])
         networks.append(_train_or_load(task, index, seed, fold, folder))
         features.append(_penultimate(task, networks[-1], fold, folder))
+        tick("networks", fold + 1, design.folds)
     return FoldNetworks(networks, features, folder)
 
 

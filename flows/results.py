@@ -1,0 +1,148 @@
+"""Where results are: a folder, or an object store that a local folder stands for.
+
+On a store, runs and versions are fetched when they are asked for, and versions and decisions are published when they are made.
+The decision log itself is a database and stays in the local folder (`tasks.review.shared`).
+"""
+
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from flows.config import work_folder
+from flows.history import DESCRIBING, PastRun, past_runs
+from tasks.errors import InputError, LabelsweepError
+from tasks.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
+from tasks.review.deck import find_run
+from tasks.review.log import log_path
+from tasks.review.shared import fetch_decisions, publish_decisions
+
+# How long a decision may stay on the machine of a review server that then burns down.
+PUBLISH_EVERY_SECONDS = 30.0
+
+
+class Results:
+    """The results folder that a user named.
+
+    Args:
+        out: A folder, or an address such as `s3://bucket/prefix`.
+        run: Id or folder of a run, or its address; None is the newest.
+
+    >>> Results("data").out, Results("data", "s3://labels/team/runs/cats-1").address
+    (PosixPath('data'), 's3://labels/team')
+    """
+
+    def __init__(self, out: str | Path, run: str | None = None) -> None:
+        if run and "://" in run:
+            out, found, run = run.rstrip("/").rpartition("/runs/")
+            if not found:
+                raise InputError(
+                    "no address of a run", where=str(run), fix="write it as s3://bucket/prefix/runs/ID"
+                )
+        self.address = str(out) if "://" in str(out) else None
+        self.out = work_folder(self.address) if self.address else Path(out)
+        self._run = run
+
+    @property
+    def name(self) -> str:
+        """What a person names them by, from any folder."""
+        return self.address or str(self.out.absolute())
+
+    def run(self) -> Path:
+        """Return the folder of the run, fetched where it is on a store.
+
+        Raises:
+            InputError: There is no such run, or it has no queue.
+        """
+        if self.address is None:
+            return find_run(self.out, self._run)
+        run = self._run or self._newest(self.address)
+        folder = self.out / "runs" / run
+        if Path(run).name != run or not (
+            (folder / MANIFEST).is_file() or fetch_folder(f"{self.address}/runs/{run}", folder)
+        ):
+            raise InputError(f"no run '{run}'", where=f"{self.address}/runs", fix="see `labelsweep runs`")
+        return find_run(self.out, run)
+
+    @staticmethod
+    def _newest(address: str) -> str:
+        latest = read_there(f"{address.rstrip('/')}/runs/latest")
+        if latest is None:
+            raise InputError(
+                "no run yet", where=address, fix=f"run `labelsweep clean SOURCE --out {address}` first"
+            )
+        return latest.decode(errors="replace").strip()
+
+    def fetch_decisions(self) -> None:
+        """Add what other machines have published."""
+        if self.address:
+            fetch_decisions(self.out, self.address)
+
+    def publish_decisions(self) -> None:
+        """Let other machines have the decisions that were made here."""
+        if self.address:
+            publish_decisions(self.out, self.address)
+
+    def past_runs(self) -> list[PastRun]:
+        """Return the runs, newest first: on a store those that are published, with what their files say."""
+        if self.address is None:
+            return past_runs(self.out)
+        runs = f"{self.address.rstrip('/')}/runs"
+        with tempfile.TemporaryDirectory() as name:
+            for run in (found.split("/")[0] for found in list_there(runs, f"*/{MANIFEST}")):
+                for file in (MANIFEST, *DESCRIBING):
+                    content = read_there(f"{runs}/{run}/{file}")
+                    path = Path(name) / "runs" / Path(run).name / file
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content or b"")
+            return past_runs(Path(name))
+
+    @contextmanager
+    def publishing(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Publish decisions now and then while the enclosed block makes some, and at its end.
+
+        Args:
+            say: Told where the last of them could not be published.
+        """
+        if self.address is None:
+            yield
+            return
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.wait(PUBLISH_EVERY_SECONDS):
+                with suppress(LabelsweepError):  # tried again soon, and said at the end
+                    self.publish_decisions()
+
+        thread = threading.Thread(target=work, name="publishing", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            try:
+                self.publish_decisions()
+            except LabelsweepError as error:
+                say(f"the decisions are safe in {log_path(self.out)}, and not published yet: {error}")
+
+    def fetch_versions(self) -> None:
+        """Fetch the versions of data sets that are not here."""
+        if self.address is None:
+            return
+        for name in list_there(self.address, f"datasets/*/v*/{MANIFEST}"):
+            data_set, label = name.split("/")[1:3]
+            folder = self.out / "datasets" / data_set / label
+            if re.fullmatch(r"v\d{4,}", label) and not (folder / "version.json").is_file():
+                fetch_folder(f"{self.address.rstrip('/')}/datasets/{data_set}/{label}", folder)
+
+    def publish_versions(self, folder: Path) -> str | None:
+        """Publish a version and those before it; return its address, None where results are in a folder."""
+        if self.address is None:
+            return None
+        for earlier in sorted(folder.parent.glob("v[0-9]*")):
+            if earlier.name <= folder.name:
+                target = publish_version(earlier, self.address)
+        return target
