@@ -1,5 +1,6 @@
 """The `labelsweep` command. Nothing heavy is imported before a command needs it: help answers at once."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,12 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has left; there is nobody to say it to
         return 1
+    except Exception as error:
+        if os.environ.get("LABELSWEEP_DEBUG"):
+            raise
+        from flows.unexpected import in_one_line  # noqa: PLC0415
+
+        return _say(in_one_line(error), 1)
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
 
@@ -162,16 +169,20 @@ def _numbers(option: str, text: str) -> list[float] | None:
 
 def runs(
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the results")] = Path("data"),
+    out: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix"),
+    ] = "data",
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
     """List past runs, newest first."""
-    from flows.history import as_json, as_table, past_runs  # noqa: PLC0415
+    from flows.history import as_json, as_table  # noqa: PLC0415
+    from flows.results import Results  # noqa: PLC0415
 
-    found = past_runs(out)
+    found = Results(out).past_runs()
     sys.stdout.write(as_json(found) if json else as_table(found))
     if not found:
-        sys.stderr.write(f"labelsweep: no runs under {out / 'runs'}\n")
+        sys.stderr.write(f"labelsweep: no runs under {out.rstrip('/')}/runs\n")
 
 
 def bench(

@@ -1,7 +1,9 @@
 """The rounds of an audit in memory: fit, solve, score, and again without what was flagged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +21,8 @@ from tasks.fit.solve import Solution
 from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def run_rounds(
     options: AuditOptions,
     *,
     keep_probabilities: bool = True,
+    told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
 ) -> Rounds:
     """Fit and score `options.rounds` times; each later round is fitted without what the earlier one flagged.
 
@@ -60,18 +65,30 @@ def run_rounds(
         starts: For each member the (width, K, C) parameters that the first fit starts from.
         options: Options of the audit.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
+        told: Told after each fit and each solve how many of them are done, and how many there are.
     """
     keep = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
     memory = memory_budget(options.memory)
     fits: list[list[Fit]] = []
     solutions: list[list[Solution]] = []
     thetas = list(starts)
+    done, total = count(1), 2 * options.rounds * len(thetas)
+
+    def counted(result: R) -> R:
+        told(next(done), total)
+        return result
+
     stacks = make_stacks(features, labels, n_classes, design, members, keep, memory, options.dask)
     for _ in range(options.rounds):
-        fits.append([fit_stack(stack, theta, options) for stack, theta in zip(stacks, thetas, strict=True)])
+        fits.append(
+            [counted(fit_stack(stack, theta, options)) for stack, theta in zip(stacks, thetas, strict=True)]
+        )
         thetas = [fit.theta for fit in fits[-1]]
         solutions.append(
-            [solve_ihvp(stack, theta, options.solver) for stack, theta in zip(stacks, thetas, strict=True)]
+            [
+                counted(solve_ihvp(stack, theta, options.solver))
+                for stack, theta in zip(stacks, thetas, strict=True)
+            ]
         )
         blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
         noise = estimate_noise(stacks, thetas, options.seed)

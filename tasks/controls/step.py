@@ -1,6 +1,7 @@
 """The controls step: audit the data once more with some labels flipped on purpose, and see where they land."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from tasks.fit.design import Design
 from tasks.fit.rows import with_intercept
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, Model, Scores
-from tasks.steps import recorded
+from tasks.steps import recorded, tick
 from tasks.storage import write_json
 
 
@@ -104,6 +105,7 @@ def _audit_linear(
         thetas,
         options,
         keep_probabilities=False,
+        told=partial(tick, "fits and solves"),
     )
 
 

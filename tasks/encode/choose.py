@@ -7,6 +7,7 @@ quality benchmark).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,7 +79,12 @@ class Member:
 
 
 def choose_members(
-    features: Features, y: Tensor, design: Design, n_classes: int, options: AuditOptions
+    features: Features,
+    y: Tensor,
+    design: Design,
+    n_classes: int,
+    options: AuditOptions,
+    told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
@@ -88,6 +94,7 @@ def choose_members(
         design: Folds.
         n_classes: C.
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
+        told: Told after each candidate how many have been tried, and how many there are.
 
     Returns:
         The members, best first; at least one.
@@ -105,7 +112,10 @@ def choose_members(
     is_large = products > ENSEMBLE_BUDGET
     if is_large and len(candidates) > 1:
         candidates = _screened(candidates, sample, labels, part, n_classes)
-    members = [_best_l2(candidate, sample, labels, part, n_classes, features.n) for candidate in candidates]
+    members = []
+    for candidate in candidates:
+        members.append(_best_l2(candidate, sample, labels, part, n_classes, features.n))
+        told(len(members), len(candidates))
     members.sort(key=lambda member: member.log_loss)
     best = members[0].log_loss
     reach = best + (NARROW_REACH if is_large else REACH) * max(math.log(n_classes) - best, 0.0)

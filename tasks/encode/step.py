@@ -1,5 +1,6 @@
 """The encode step: features into one file, then the choice of feature maps and regularisation, written down."""
 
+from functools import partial
 from pathlib import Path
 
 from prefect import task
@@ -13,7 +14,7 @@ from tasks.encode.warm import WARM, warm_members
 from tasks.fit.data import read_samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
-from tasks.steps import recorded
+from tasks.steps import recorded, tick
 from tasks.storage import write_json
 
 
@@ -47,7 +48,14 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
     members, chosen_on = warm_members(
         previous if same else None, dataset, options, samples.features.like
     ) or (
-        choose_members(samples.features, samples.labels, samples.design(options), samples.n_classes, options),
+        choose_members(
+            samples.features,
+            samples.labels,
+            samples.design(options),
+            samples.n_classes,
+            options,
+            partial(tick, "feature maps"),
+        ),
         dataset.rows,
     )
     warm = {"options": options.model_dump(mode="json"), "rows": chosen_on}

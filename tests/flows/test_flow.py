@@ -163,7 +163,7 @@ def test_event_tells_the_counts_of_the_run(swept):
 
 def test_every_long_step_has_a_progress_artifact_of_its_own(swept):
     artifacts = artifacts_of(swept)
-    for step in ("ingest", "encode", "fit", "attribute", "queue", "report"):
+    for step in ("ingest", "encode", "fit", "attribute", "controls", "queue", "report"):
         artifact = artifacts[f"{step}-progress"]
         assert float(artifact.data) == 100
         assert ": done in " in artifact.description

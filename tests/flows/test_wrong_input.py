@@ -1,5 +1,6 @@
 """Every wrong input is one line that says what, where and how; nothing of the run is left behind."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -123,3 +124,31 @@ def test_a_user_file_runs_with_defaults(prefect_server, tmp_path, capsys):
         "cat",
     )
     assert Path(capsys.readouterr().out.splitlines()[1].removeprefix("queue:  ")).is_file()
+
+
+def test_error_that_nobody_foresaw_is_one_line_and_its_traceback_a_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path))
+    monkeypatch.delenv("LABELSWEEP_DEBUG", raising=False)
+    monkeypatch.setattr("flows.local._look_ahead", lambda _: {}["rank\n"])
+    assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 1
+    captured = capsys.readouterr()
+    (file,) = (tmp_path / "errors").iterdir()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("labelsweep: internal error (KeyError: 'rank")
+    assert line.endswith(f"please report it: the traceback is in {file}")
+    assert "Traceback" in file.read_text()
+    assert captured.out == ""
+    monkeypatch.setenv("LABELSWEEP_DEBUG", "1")
+    with pytest.raises(KeyError):
+        run(["clean", "sample:digits", "--out", str(tmp_path / "out")])
+
+
+def test_full_disk_is_said_as_such(tmp_path, capsys, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "scores.parquet"))
+
+    monkeypatch.setattr("flows.local._look_ahead", full)
+    assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 1
+    line = capsys.readouterr().err
+    assert "the disk is full" in line
+    assert "scores.parquet" in line

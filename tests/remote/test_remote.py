@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import run as labelsweep
 from flows.config import build
 from tasks import remote
 from tasks.errors import InputError, LabelsweepError
@@ -99,7 +100,7 @@ def test_out_on_an_object_store_works_in_one_local_folder(monkeypatch, tmp_path)
     assert build({"source": "sample:digits"}, str).publish is None
 
 
-def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server, tmp_path):
+def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server, tmp_path, capsys):
     import boto3
 
     blobs = synthesize(tmp_path / "blobs.parquet", rows=300, dimension=3, flips=0.05, sigma=0.4)
@@ -127,3 +128,9 @@ def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server
     manifest = json.loads(there[f"out/runs/{run}/manifest.json"])
     assert {"queue.parquet", "scores.parquet", "report.html"} <= set(manifest["files"])
     assert all(f"out/runs/{run}/{name}" in there for name in manifest["files"])
+    assert labelsweep(["runs", "--out", "s3://labels/out"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.startswith("RUN")
+    assert line.startswith(run)
+    assert "300" in line
+    assert "finished" in line

@@ -1,0 +1,41 @@
+"""An error that nobody foresaw, in one line for the person, with its traceback in a file for whoever mends it."""
+
+import errno
+import os
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.errors import LabelsweepError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def in_one_line(error: Exception) -> str:
+    """Return the line for an error, once its traceback is in a file.
+
+    >>> line = in_one_line(KeyError("rank"))
+    >>> line.partition(";")[0]
+    "internal error (KeyError: 'rank')"
+    """
+    reason = str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"error: the disk is full{where}; free some space, then the same command goes on"
+    file = _keep("".join(traceback.format_exception(error)))
+    return f"internal error ({reason}); please report it: the traceback is in {file}"
+
+
+def _keep(text: str) -> Path:
+    """Write a traceback beside the working folders, or where everybody may write."""
+    name = f"error-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    root = Path(os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep")
+    for folder in (root / "errors", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return folder / name
+    return Path(os.devnull)
