@@ -16,6 +16,9 @@ router = APIRouter(prefix="/api")
 # Times beyond a quarter of an hour are pauses, not work; the script stops its clock while the page is hidden.
 _MAX_SECONDS = 900.0
 
+# A row of the log, 0 before the first; SQLite numbers no further.
+Row = Annotated[int, Field(ge=0, lt=2**63)]
+
 
 class _Answered(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -26,7 +29,7 @@ class _Answered(BaseModel):
     seconds: float | None = Field(None, ge=0)
     seen: bool = False
     action: str = Field(min_length=8, max_length=64)
-    since: int = 0
+    since: Row = 0
 
     def answer(self, share: int = 1) -> Answer:
         """Return the answer; the time of a selection is shared by its samples."""
@@ -53,7 +56,7 @@ class Undo(BaseModel):
     """Take back my last action."""
 
     action: str = Field(min_length=8, max_length=64)
-    since: int = 0
+    since: Row = 0
 
 
 def room_of(request: Request) -> Room:
@@ -97,7 +100,7 @@ def order(request: Request, wanted: Wanted) -> dict[str, Any]:
 
 
 @router.get("/progress")
-def progress(request: Request, since: int = 0) -> dict[str, Any]:
+def progress(request: Request, since: Row = 0) -> dict[str, Any]:
     """Return how far the review is, and what others decided since a row of the log."""
     desk, name = room_of(request).desk, reviewer_of(request)
     desk.refresh()
