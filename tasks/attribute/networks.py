@@ -14,7 +14,7 @@ from tasks.attribute.noise import Noise
 from tasks.attribute.rounds import Rounds
 from tasks.attribute.whole import evaluation_gradient, gauss_newton, score_whole, solve_whole
 from tasks.encode.choose import Member
-from tasks.fit.design import Design
+from tasks.fit.design import Design, kept_of
 from tasks.fit.network.folds import body_of
 from tasks.fit.network.round import NetworkRound, fit_round
 from tasks.fit.network.train import Task
@@ -48,7 +48,7 @@ def run_network_rounds(
         scored = score_round(task, fitted, design, options, keep_probabilities=keep_probabilities)
         fits.append([fitted.fit])
         solutions.append([scored.solution])
-        keep = torch.from_numpy(~judge(scored.scores, options.score)[1]).to(keep.device)
+        keep = torch.from_numpy(kept_of(judge(scored.scores, options.score)[1])).to(keep.device)
     return Rounds(scored.scores, scored.noise, fits, solutions), fitted.members
 
 

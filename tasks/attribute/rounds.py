@@ -13,7 +13,7 @@ from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.attribute.noise import Noise, estimate_noise
 from tasks.encode.choose import Member
-from tasks.fit.design import Design
+from tasks.fit.design import Design, kept_of
 from tasks.fit.features import Features
 from tasks.fit.fit import fit_stack
 from tasks.fit.newton import Fit
@@ -93,6 +93,6 @@ def run_rounds(
         blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
         noise = estimate_noise(stacks, thetas, options.seed)
         scores = combine(blocks, labels, noise, keep_probabilities=keep_probabilities)
-        keep = torch.from_numpy(~judge(scores, options.score)[1]).to(labels.device)
+        keep = torch.from_numpy(kept_of(judge(scores, options.score)[1])).to(labels.device)
         stacks = [stack.keeping(keep) for stack in stacks]
     return Rounds(scores, noise, fits, solutions)

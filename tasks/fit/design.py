@@ -20,6 +20,10 @@ from tasks.errors import InputError
 # The theory's split of the two-Gaussian example: 0.7 train, 0.1 validation, 0.2 test.
 HOLDOUT_TRAIN, HOLDOUT_TEST = 0.7, 0.2
 
+# Where a round flags more than this share, it is the data that are hard, not the labels that are wrong: of labels half of which
+# are wrong nothing could be learned. A round fitted to what the model believed already would only be surer of itself.
+MOST_LEFT_OUT = 0.45
+
 
 @dataclass(frozen=True)
 class Design:
@@ -122,6 +126,17 @@ def make_design(
     group = np.full(len(labels), -1, dtype=np.int8)
     group[~trusted] = _stratified(labels[~trusted], folds, generator)
     return Design("trusted", torch.from_numpy(group), folds)
+
+
+def kept_of(flagged: Array) -> Array:
+    """Return (n,) bool: what the next round is fitted on, everything where more is flagged than can be wrong.
+
+    >>> kept_of(np.array([True, False, False])).tolist(), kept_of(np.array([True, True, False])).tolist()
+    ([False, True, True], [True, True, True])
+    """
+    hard = flagged.mean() > MOST_LEFT_OUT
+    kept: Array = np.ones_like(flagged) if hard else ~flagged
+    return kept
 
 
 def _stratified(labels: Array, folds: int, generator: np.random.Generator) -> Array:

@@ -15,7 +15,7 @@ from tasks.encode.choose import Member
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.checkpoint import kept_fit
 from tasks.fit.data import Samples, read_samples
-from tasks.fit.design import Design
+from tasks.fit.design import Design, kept_of
 from tasks.fit.fit import fit_stack
 from tasks.fit.newton import Fit
 from tasks.fit.softmax import SoftmaxStack
@@ -124,11 +124,11 @@ def stacks_of_round(
 
 
 def kept_samples(samples: Samples, left_out: Path | None) -> Tensor:
-    """Return (n,) bool: not flagged by the scores of the round before (`left_out`; None: nothing was)."""
+    """Return (n,) bool: what the scores of the round before (`left_out`; None: there is none) leave to fit on."""
     keep = torch.ones(samples.features.n, dtype=torch.bool)
     if left_out is not None:
         flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
-        keep = torch.from_numpy(pc.invert(flagged).to_numpy(zero_copy_only=False))
+        keep = torch.from_numpy(kept_of(flagged.to_numpy()))
     return keep.to(samples.labels.device)
 
 
