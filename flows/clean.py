@@ -19,6 +19,7 @@ from flows.run import Unchanged, claimed, run_folder
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.step import ingest
+from tasks.oddities.step import oddities
 from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Validation
 from tasks.remote import publish_run
@@ -125,7 +126,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     """Run the steps, each from the files of the one before."""
     options = parameters.audit_options()
     previous = look_back(parameters, folder)
-    with progress("clean-labels-progress", 5 + steps_of(options)):
+    with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
         if previous and (earlier := same_content(parameters, dataset)):
             raise Unchanged(earlier)
@@ -144,6 +145,14 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
             options,
             max_queue=parameters.max_queue,
             previous=previous,
+        )
+        step(
+            oddities,
+            dataset,
+            fitted.encoding,
+            folder,
+            options,
+            probabilities=parameters.pred_probs is not None,
         )
         page = step(report, folder)
     return Cleaned(

@@ -196,6 +196,15 @@ class Queue(Record):
     flagged: int
 
 
+class Oddities(Record):
+    """What stands out beside the queue: samples in groups of near-duplicates, outliers, features that tell the label alone."""
+
+    path: Path
+    duplicates: int
+    outliers: int
+    leaks: int
+
+
 class Report(Record):
     """The page that people open, and the summary that programs read."""
 

@@ -11,13 +11,13 @@ from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
 from tasks.encode.encoded import encoded
 from tasks.encode.store import load_encoding
-from tasks.fit.data import Samples, read_labels, read_samples
+from tasks.fit.data import Samples, image_shape, read_labels, read_samples
 from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.fit import fit_stack
 from tasks.fit.network.round import fit_round, make_task
-from tasks.fit.network.stored import first_l2, image_shape
+from tasks.fit.network.stored import first_l2
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.stacks import make_stacks
 from tasks.memory import memory_budget
@@ -68,12 +68,15 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     design = make_design(samples.labels.cpu().numpy(), "crossfit", options.folds, options.seed)
     design = design.to(samples.labels.device)
     if options.model != "linear":
-        shape = image_shape(dataset, samples)
+        shape = image_shape(dataset, samples.features.width)
         heads = run / "model" / "round-1" / "heads"
         return Judge(samples, design, [], options, shape, first_l2(heads) if heads.exists() else None)
     if encoding is not None:
         return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
-    members = choose_members(samples.features, samples.labels, design, samples.n_classes, options)
+    image = image_shape(dataset, samples.features.width) or ()
+    members = choose_members(
+        samples.features, samples.labels, design, samples.n_classes, options, image=image
+    )
     return Judge(samples, design, members, options)
 
 

@@ -93,7 +93,7 @@ def audit(
         labels: (n,) integers in [0, C).
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
-        feature_shape: Shape of one image where `features` are flat, for networks that want images.
+        feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
 
     Returns:
         Scores of all samples.
@@ -115,7 +115,9 @@ def audit(
     design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
     raw = MemoryFeatures(x)
     if options.model == "linear":
-        members = choose_members(raw, y, design, n_classes, options)
+        members = choose_members(
+            raw, y, design, n_classes, options, image=shape if shape and len(shape) in (2, 3) else ()
+        )
         starts = [member.start for member in members]
         rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
     else:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tasks.encode.gradients import histograms
+
 # Directions of the kernel matrix with an eigenvalue below this share of the largest are rounding, not signal.
 EIGENVALUE_FLOOR = 1e-6
 
@@ -37,13 +39,15 @@ class FeatureMap:
     """A map from raw features (b, d) to encoded features (b, width).
 
     Attributes:
-        name: `raw`, or `kernel x` with the multiple x of the median heuristic's gamma.
-        mean: (d,) mean of each raw feature.
-        scale: (d,) standard deviation of each raw feature, 1 where it is constant.
+        name: `raw`, `pca`, or `kernel x` with the multiple x of the median heuristic's gamma; `edges` before it says that the
+            map begins with the histograms of an image.
+        mean: (d,) mean of each raw feature, or of each number in the histograms.
+        scale: (d,) standard deviation of the same, 1 where it is constant.
         projection: From standardised features (d, r) or kernel values (m, r) to encoded features, None for
             the identity.
         landmarks: (m, d) standardised landmarks, None for `raw`.
         gamma: Width of the kernel.
+        image: Shape of an image whose histograms of gradients take the place of its pixels; empty for what is used as it is.
     """
 
     name: str
@@ -52,6 +56,7 @@ class FeatureMap:
     projection: Tensor | None = None
     landmarks: Tensor | None = None
     gamma: float = 0.0
+    image: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -59,8 +64,9 @@ class FeatureMap:
         return len(self.mean) if self.projection is None else self.projection.shape[1]
 
     def standardised(self, raw: Tensor) -> Tensor:
-        """Return raw features in units of their standard deviation, (b, d)."""
-        return (raw - self.mean) / self.scale
+        """Return raw features, or the histograms of an image, in units of their standard deviation, (b, d)."""
+        seen = histograms(raw, self.image) if self.image else raw
+        return (seen - self.mean) / self.scale
 
     def __call__(self, raw: Tensor) -> Tensor:
         """Encode raw features, (b, d) to (b, width)."""
@@ -73,8 +79,12 @@ class FeatureMap:
         """Return the map with the dtype and device of `like`."""
         landmarks = None if self.landmarks is None else self.landmarks.to(like)
         projection = None if self.projection is None else self.projection.to(like)
-        return FeatureMap(
-            self.name, self.mean.to(like), self.scale.to(like), projection, landmarks, self.gamma
+        return replace(
+            self,
+            mean=self.mean.to(like),
+            scale=self.scale.to(like),
+            projection=projection,
+            landmarks=landmarks,
         )
 
     def rotated(self, sample: Tensor) -> "FeatureMap":
@@ -91,15 +101,31 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
 
 
-def raw_map(mean: Tensor, deviation: Tensor) -> FeatureMap:
+def raw_map(mean: Tensor, deviation: Tensor, image: tuple[int, ...] = ()) -> FeatureMap:
     """Return the standardising map.
 
     Args:
         mean: (d,) mean of each feature.
         deviation: (d,) standard deviation of each feature.
+        image: Shape of an image where these are the moments of its histograms.
     """
     constant = deviation <= CONSTANT_SHARE * mean.abs().clamp_min(torch.finfo(torch.float32).tiny)
-    return FeatureMap("raw", mean, torch.where(constant, 1.0, deviation))
+    return FeatureMap("edges" if image else "raw", mean, torch.where(constant, 1.0, deviation), image=image)
+
+
+def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap:
+    """Return the strongest principal components of raw features of one unit, such as pixels: all are divided by the same scale.
+
+    Args:
+        standard: The standardising map.
+        sample: (n, d) raw features to take the directions from.
+        components: How many to keep.
+    """
+    spread = sample.std(0).square().mean().sqrt().clamp_min(torch.finfo(sample.dtype).tiny)
+    turned = replace(standard, name="pca", scale=spread.expand_as(standard.scale)).rotated(sample)
+    if turned.projection is None:  # wider than what can be rotated
+        return turned
+    return replace(turned, projection=turned.projection[:, -components:])
 
 
 def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: float) -> FeatureMap | None:
@@ -124,4 +150,5 @@ def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: f
     values, vectors = torch.linalg.eigh(torch.exp(-gamma * distances))
     kept = values > EIGENVALUE_FLOOR * values[-1]
     projection = (KERNEL_SCALE * vectors[:, kept] / values[kept].sqrt()).to(sample)
-    return FeatureMap(f"kernel {multiple:g}", standard.mean, standard.scale, projection, chosen, gamma)
+    name = f"edges, kernel {multiple:g}" if standard.image else f"kernel {multiple:g}"
+    return replace(standard, name=name, projection=projection, landmarks=chosen, gamma=gamma)

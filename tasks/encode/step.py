@@ -11,7 +11,7 @@ from tasks.encode.featurize import featurize
 from tasks.encode.names import read_names
 from tasks.encode.store import save_encoding
 from tasks.encode.warm import WARM, warm_members
-from tasks.fit.data import read_samples
+from tasks.fit.data import image_shape, read_samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.steps import recorded, tick
@@ -55,6 +55,7 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
             samples.n_classes,
             options,
             partial(tick, "feature maps"),
+            image_shape(dataset, features.width) or (),
         ),
         dataset.rows,
     )

@@ -1,5 +1,6 @@
 """Feature maps on disk: one safetensors file for each member of the ensemble; nothing that can run code."""
 
+import json
 from pathlib import Path
 
 from safetensors import safe_open
@@ -32,6 +33,7 @@ def save_encoding(members: list[Member], features: FeatureFile, folder: Path) ->
                 {
                     "name": feature_map.name,
                     "gamma": repr(feature_map.gamma),
+                    "image": json.dumps(feature_map.image),
                     "l2": repr(member.l2),
                     "log_loss": repr(member.log_loss),
                 },
@@ -57,6 +59,7 @@ def load_encoding(encoding: Encoding, like: Tensor) -> list[Member]:
             tensors.get("projection"),
             tensors.get("landmarks"),
             float(meta["gamma"]),
+            tuple(json.loads(meta.get("image", "[]"))),
         )
         members.append(Member(feature_map, float(meta["l2"]), float(meta["log_loss"]), tensors["start"]))
     return members

@@ -1,5 +1,6 @@
 """What a fit reads of a run: features from the feature file, classes and verified samples from the canonical data."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,12 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
     return Samples(
         FileFeatures(features, like), torch.from_numpy(labels).to(where), trusted, len(dataset.classes)
     )
+
+
+def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
+    """Return the shape of an image where its pixels are the features, `width` of them; None where these are something else."""
+    pixels = dataset.payload == "image" and math.prod(dataset.feature_shape) == width
+    return dataset.feature_shape if pixels else None
 
 
 def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:

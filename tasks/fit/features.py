@@ -4,7 +4,7 @@ Every sum over samples in this project is a sum over these blocks, in order. Blo
 sums depend neither on how the source was cut into row groups nor on how much of the data lies in memory.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -155,8 +155,12 @@ def ahead(items: Generator[T, None, None]) -> Iterator[T]:
             items.close()
 
 
-def moments(features: Features) -> tuple[Tensor, Tensor]:
+def moments(features: Features, seen: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each feature, (d,) each, of the features' dtype and device.
+
+    Args:
+        features: Raw features.
+        seen: What is made of a block of them first, if anything.
 
     Blocks are joined by the update of Chan, Golub and LeVeque (1983) in float64, so that one pass is enough.
 
@@ -164,13 +168,15 @@ def moments(features: Features) -> tuple[Tensor, Tensor]:
     >>> mean.tolist(), deviation.square().tolist()
     ([2.0], [0.6666666865348816])
     """
-    count, mean, squares = 0, torch.zeros(features.width), torch.zeros(features.width)
-    mean, squares = (t.to(features.like.device, torch.float64) for t in (mean, squares))
+    count = 0
+    mean = squares = torch.zeros(1, dtype=torch.float64, device=features.like.device)
     for _, block in features.blocks():
-        double = block.double()
+        double = (seen(block) if seen else block).double()
         own = double.mean(0)
         total = count + len(block)
-        squares += (double - own).square().sum(0) + (own - mean).square() * (count * len(block) / total)
-        mean += (own - mean) * (len(block) / total)
+        squares = (
+            squares + (double - own).square().sum(0) + (own - mean).square() * (count * len(block) / total)
+        )
+        mean = mean + (own - mean) * (len(block) / total)
         count = total
     return mean.to(features.like), (squares / max(count, 1)).sqrt().to(features.like)

@@ -56,6 +56,7 @@ def summary_of(view: RunView) -> Summary:
         "validation": _validation(view),
         "audit": _audit(view),
         "queue": _queue(view),
+        "oddities": _oddities(view),
         "convergence": _convergence(view),
     }
     summary = {name: part for name, part in parts.items() if part is not None}
@@ -120,6 +121,15 @@ def _queue(view: RunView) -> Summary | None:
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
     return found | {"estimated_noise_rate": share if estimate is None else estimate}
+
+
+def _oddities(view: RunView) -> Summary | None:
+    """Return what stands out beside the queue; identical content under different labels is counted with it."""
+    found = view.json("oddities.json")
+    if not isinstance(found, dict):
+        return None
+    conflicting = view.validation.conflicting if view.validation else 0
+    return {"identical_with_different_labels": conflicting, **found}
 
 
 def _convergence(view: RunView) -> Summary | None:

@@ -106,8 +106,8 @@ def test_page_has_a_section_for_everything_a_run_can_show(pages: dict[str, Page]
         "timing",
         "settings",
     ]
-    assert pages["digits"].sections == [*common[:4], "controls", *common[4:]]
-    assert pages["plane"].sections == [*common[:3], "plane", *common[3:]]
+    assert pages["digits"].sections == [*common[:4], "conflicts", "controls", *common[4:]]
+    assert pages["plane"].sections == [*common[:3], "plane", "saliency", "conflicts", *common[4:]]
 
 
 def test_controls_say_how_good_the_queue_is(pages: dict[str, Page]) -> None:

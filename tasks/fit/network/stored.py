@@ -6,7 +6,6 @@ heads/                  for each fold the standardisation of these features, and
 theta-0.safetensors     the heads of all folds, as those of any member
 """
 
-import math
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from tasks.encode.store import load_encoding, load_parameters, save_encoding, save_parameters
-from tasks.fit.data import Samples
+from tasks.fit.data import Samples, image_shape
 from tasks.fit.network.folds import FoldNetworks, head_stacks, train_folds
 from tasks.fit.network.round import NetworkRound, fit_round, make_task
 from tasks.fit.network.train import Task
@@ -26,16 +25,14 @@ from tasks.records import Dataset, EncodedMember, Encoding, Model
 from tasks.storage import write_table
 
 
-def image_shape(dataset: Dataset, samples: Samples) -> tuple[int, ...] | None:
-    """Return the shape of an image where the features are its pixels, None where they are something else."""
-    pixels = dataset.payload == "image" and math.prod(dataset.feature_shape) == samples.features.width
-    return dataset.feature_shape if pixels else None
-
-
 def task_of(dataset: Dataset, samples: Samples, options: AuditOptions) -> Task:
     """Set up what the networks of a run train on."""
     return make_task(
-        samples.features, samples.labels, samples.n_classes, image_shape(dataset, samples), options
+        samples.features,
+        samples.labels,
+        samples.n_classes,
+        image_shape(dataset, samples.features.width),
+        options,
     )
 
 

@@ -11,7 +11,6 @@ from tasks.storage import open_parquet
 
 EXAMPLES = 6
 COLUMNS = 5
-GROUPS = 8
 REASON = 120
 
 # Of the canonical columns, what a person recognises a row by; the rest of the table is the user's own.
@@ -37,7 +36,7 @@ def build(view: RunView, _: Summary) -> Section | None:
             for reason, count in validation.reasons.items()
         ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
-    parts.extend(part for part in (_quarantine(view), _conflicts(view), _checks(view)) if part is not None)
+    parts.extend(part for part in (_quarantine(view), _checks(view)) if part is not None)
     return Section("validation", "Validation", parts, "Validation")
 
 
@@ -83,30 +82,6 @@ def _quarantine(view: RunView) -> Table | None:
         f"{shown} (quarantine.parquet)",
         [plain(name) for name in names] + (["reason"] if has_reason else []),
         cells,
-    )
-
-
-def _conflicts(view: RunView) -> Table | None:
-    """Return groups of samples with the same content and different labels."""
-    path = view.path("validation/conflicts.parquet")
-    if path is None:
-        return None
-    with open_parquet(path) as file:
-        batch = next(file.iter_batches(batch_size=50 * GROUPS), None)
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for row in batch.to_pylist() if batch is not None else []:
-        groups.setdefault(row["content_hash"], []).append((plain(row["label"]), plain(row["sample_id"])))
-    if not groups:
-        return None
-    rows = [
-        [
-            Cell(", ".join(name for _, name in members[:EXAMPLES])),
-            Cell(" / ".join(dict.fromkeys(label for label, _ in members))),
-        ]
-        for members in list(groups.values())[:GROUPS]
-    ]
-    return Table(
-        "Identical content under different labels (validation/conflicts.parquet)", ["Samples", "Labels"], rows
     )
 
 

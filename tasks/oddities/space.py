@@ -1,0 +1,82 @@
+"""Where samples lie, for the question which are alike: some rows of the features, scaled so that a distance means something.
+
+Columns of a table are divided by their spread, but for what is either 0 or 1; embeddings and texts are brought to length one, so
+that their angle counts; pixels stay as they are. Wide features are projected at random, which keeps distances (Johnson and
+Lindenstrauss, 1984; within a tenth at 64 directions).
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.fit.features import FileFeatures
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+def drawn(n: int, most: int, seed: int = 0) -> Ints:
+    """Return `most` random rows of n in order, or all.
+
+    >>> drawn(5, 10).tolist(), len(drawn(100, 10))
+    ([0, 1, 2, 3, 4], 10)
+    """
+    if n <= most:
+        return np.arange(n, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False)).astype(np.int64)
+
+
+def picked(blocks: Iterable[Floats], rows: Ints) -> Iterable[Floats]:
+    """Yield the wanted rows of each block; `rows` are numbered over all blocks, in order."""
+    start = 0
+    for block in blocks:
+        low, high = np.searchsorted(rows, [start, start + len(block)])
+        yield block[rows[low:high] - start]
+        start += len(block)
+
+
+def blocks_of(features: FileFeatures) -> Iterable[Floats]:
+    """Yield the rows of a feature file."""
+    for _, block in features.blocks():
+        yield block.float().numpy()
+
+
+def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) -> Floats:
+    """Return where some samples lie, (len(rows), at most `most_dimensions`).
+
+    Args:
+        features: Raw features.
+        rows: Which samples, in order.
+        kind: `scaled` for tables, `angle` for embeddings and texts, `plain` for pixels.
+        most_dimensions: Wider features are projected.
+    """
+    narrow = features.width <= most_dimensions
+    sketch = None if narrow else _sketch(features.width, most_dimensions)
+    scale = _scale(features, drawn(features.n, 4_096)) if kind == "scaled" else None
+    found: Sequence[Floats] = [
+        _placed(block, kind, scale, sketch) for block in picked(blocks_of(features), rows)
+    ]
+    return np.concatenate(found)
+
+
+def _placed(block: Floats, kind: str, scale: Floats | None, sketch: Floats | None) -> Floats:
+    if scale is not None:
+        block = block / scale
+    if kind == "angle":
+        length = np.linalg.norm(block, axis=1, keepdims=True)
+        block = block / np.where(length > 0, length, np.float32(1))
+    return np.ascontiguousarray(block if sketch is None else block @ sketch, np.float32)
+
+
+def _scale(features: FileFeatures, rows: Ints) -> Floats:
+    """Return the spread of each feature; 1 where it is constant, or 0 or 1: two categories differ by one, rare or not."""
+    sample = np.concatenate(list(picked(blocks_of(features), rows)))
+    spread = sample.std(axis=0)
+    either = np.isin(sample, (0, 1)).all(axis=0)
+    return np.where(either | (spread == 0), np.float32(1), spread).astype(np.float32)
+
+
+def _sketch(width: int, dimensions: int) -> Floats:
+    drawn_directions = np.random.default_rng(0).standard_normal((width, dimensions), np.float32)
+    return drawn_directions / np.float32(np.sqrt(dimensions))

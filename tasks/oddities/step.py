@@ -1,0 +1,148 @@
+"""The oddities step: near-duplicates, outliers and telling features, each in a file of its own.
+
+duplicates.parquet   group, sample_id, given_label, distance, content_hash: groups of nearly the same samples, the closest first
+outliers.parquet     sample_id, given_label, distance: farthest first, in multiples of the usual distance to neighbours
+oddities.json        how many of each, the telling features, how much was looked at and how
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.encode.encoded import stored_batches
+from tasks.encode.names import read_names
+from tasks.fit.data import read_labels
+from tasks.fit.features import FileFeatures
+from tasks.oddities.leaks import TELLS, told
+from tasks.oddities.near import EXACT_ROWS, Group, far_from_everything, nearly_same, neighbours
+from tasks.oddities.space import Floats, Ints, blocks_of, drawn, picked, points
+from tasks.options import AuditOptions
+from tasks.queue.rows import take_rows
+from tasks.records import Dataset, Encoding, FeatureFile, Oddities
+from tasks.steps import recorded
+from tasks.storage import write_json, write_table
+
+# Samples among which neighbours are looked for: 200,000 in 64 directions take 50 MB, twice, and seconds to search.
+MOST_ROWS = 200_000
+DIMENSIONS, FEWER_DIMENSIONS = 256, 64
+# Numbers that are looked at for telling features: 20,000 rows of 200 features.
+LEAK_VALUES, LEAK_ROWS, LEAST_LEAK_ROWS = 4_000_000, 20_000, 500
+# Wider than this no single feature means something to a person.
+MOST_FEATURES = 4_096
+
+
+@task(name="oddities", cache_policy=NO_CACHE)
+def oddities(
+    dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, *, probabilities: bool = False
+) -> Oddities:
+    """Look for what stands out apart from the labels' influence.
+
+    Args:
+        dataset: The validated data.
+        encoding: Names the feature file.
+        folder: The run folder.
+        options: Says whether an encoder made the features.
+        probabilities: Whether the features are a model's predictions: they are alike, and tell the label, as a matter of course.
+    """
+    inputs = {"dataset": dataset, "encoding": encoding, "encoder": options.encoder, "none": probabilities}
+    return recorded(
+        "oddities",
+        folder,
+        Oddities,
+        inputs,
+        lambda: _oddities(dataset, encoding.features, folder, options, probabilities=probabilities),
+    )
+
+
+def _oddities(
+    dataset: Dataset, file: FeatureFile, folder: Path, options: AuditOptions, *, probabilities: bool
+) -> Oddities:
+    features = FileFeatures(file, torch.empty(0))
+    labels = read_labels(dataset)[0]
+    rows: Ints = drawn(features.n, 0 if probabilities else MOST_ROWS)
+    groups: list[Group] = []
+    far, times = np.empty(0, np.int64), np.empty(0, np.float32)
+    if len(rows) > 1:
+        dimensions = DIMENSIONS if len(rows) <= EXACT_ROWS else FEWER_DIMENSIONS
+        found = neighbours(points(features, rows, _kind(dataset, options), dimensions))
+        content = take_rows(dataset.path, rows, ["content_hash"])["content_hash"].to_numpy()
+        groups = nearly_same(found, content)
+        far, times = far_from_everything(found)
+    members = _write_groups(dataset, rows, groups, folder / "duplicates.parquet")
+    _write_outliers(dataset, rows[far], times, folder / "outliers.parquet")
+    leaks, tried = ([], 0) if probabilities else _leaks(dataset, features, labels, folder)
+    kept: dict[str, Any] = {
+        "rows": features.n,
+        "looked_at": len(rows),
+        "exact": len(rows) <= EXACT_ROWS,
+        "near_duplicates": members,
+        "near_duplicate_groups": len(groups),
+        "near_duplicate_groups_with_different_labels": sum(
+            len(np.unique(labels[rows[group.members]])) > 1 for group in groups
+        ),
+        "outliers": len(far),
+        "features_tried": tried,
+        "telling_features": leaks,
+    }
+    path = write_json(kept, folder / "oddities.json")
+    return Oddities(path=path, duplicates=members, outliers=len(far), leaks=len(leaks))
+
+
+def _kind(dataset: Dataset, options: AuditOptions) -> str:
+    """Return how distances are taken."""
+    if options.encoder is not None or dataset.payload in ("text", "embedding"):
+        return "angle"
+    return "plain" if dataset.payload == "image" else "scaled"
+
+
+def _write_groups(dataset: Dataset, rows: Ints, groups: list[Group], final: Path) -> int:
+    """Write the groups of nearly the same samples; return how many samples are in them."""
+    nobody: Ints = np.empty(0, np.int64)
+    members = np.concatenate([nobody, *(group.members for group in groups)])
+    table = take_rows(dataset.path, rows[members], ["sample_id", "label", "content_hash"])
+    sizes = [len(group.members) for group in groups]
+    columns = {
+        "group": pa.array(np.repeat(np.arange(1, len(groups) + 1), sizes), pa.int64()),
+        "sample_id": table["sample_id"],
+        "given_label": table["label"],
+        "distance": pa.array(_short(np.repeat([group.distance for group in groups], sizes)), pa.float64()),
+        "content_hash": table["content_hash"],
+    }
+    write_table(pa.table(columns), final)
+    return len(members)
+
+
+def _write_outliers(dataset: Dataset, rows: Ints, times: Floats, final: Path) -> None:
+    table = take_rows(dataset.path, rows, ["sample_id", "label"])
+    columns = {"sample_id": table["sample_id"], "given_label": table["label"]}
+    write_table(pa.table({**columns, "distance": pa.array(_short(times), pa.float64())}), final)
+
+
+def _short(values: Iterable[float]) -> list[float]:
+    """Return numbers to four digits: what lies behind them is rounding."""
+    return [float(f"{value:.4g}") for value in values]
+
+
+def _leaks(
+    dataset: Dataset, features: FileFeatures, labels: Ints, folder: Path
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the features that tell the label alone, the most telling first, and how many were tried.
+
+    The columns of a table are tried as they are, categories included, not one by one as they were encoded.
+    """
+    raw = bool(dataset.columns)
+    names = dataset.feature_names if raw else read_names(folder, dataset)
+    if len(names) > MOST_FEATURES:
+        return [], 0
+    rows = drawn(features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names)))))
+    blocks = stored_batches(dataset) if raw else blocks_of(features)
+    values = np.concatenate(list(picked(blocks, rows)))
+    share = told(values, labels[rows], len(dataset.classes))
+    order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]
+    return [{"feature": names[place], "told": float(f"{share[place]:.4g}")} for place in order], len(names)

@@ -1,0 +1,95 @@
+"""Near-duplicates, outliers and telling features are found where they are, not where they are not, and cost a bounded amount."""
+
+import numpy as np
+import pytest
+
+from tasks.fit.features import FileFeatures
+from tasks.oddities import near
+from tasks.oddities.leaks import told
+from tasks.oddities.near import far_from_everything, nearly_same, neighbours
+from tasks.oddities.space import drawn, points
+from tasks.records import FeatureFile
+
+
+def cloud(rows: int, width: int = 8, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
+
+
+def names(rows: int) -> np.ndarray:
+    return np.array([f"content {row}" for row in range(rows)], object)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_planted_copies_and_strangers_are_found_by_both_searches(exact, monkeypatch):
+    where = cloud(3_000)
+    where[10] = where[20] + 0.001
+    where[11] = where[20] - 0.001
+    where[500] = 30
+    if not exact:
+        monkeypatch.setattr(near, "EXACT_ROWS", 100)
+    found = neighbours(where)
+    assert found.exact is exact
+    (group,) = nearly_same(found, names(3_000))
+    assert group.members.tolist() == [10, 11, 20]
+    assert far_from_everything(found)[0].tolist()[0] == 500
+    assert len(far_from_everything(found)[0]) < 30
+
+
+def test_the_approximate_search_finds_what_the_exact_one_does(monkeypatch):
+    centres = cloud(40, 16) * 4
+    where = centres[np.arange(4_000) % 40] + cloud(4_000, 16, seed=1)
+    exact = neighbours(where)
+    monkeypatch.setattr(near, "EXACT_ROWS", 100)
+    found, again = neighbours(where), neighbours(where)
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.index, found.index, strict=True)]
+    assert np.mean(shared) / 10 > 0.9
+    assert (found.index == again.index).all()
+    assert (found.distance == again.distance).all()
+    assert (found.index != np.arange(4_000)[:, None]).all()
+
+
+def test_identical_content_alone_is_no_near_duplicate():
+    where = cloud(100)
+    where[3] = where[4]
+    content = names(100)
+    content[3] = content[4]
+    assert nearly_same(neighbours(where), content) == []
+
+
+def test_points_that_all_coincide_are_neither_copies_nor_strangers():
+    found = neighbours(np.ones((50, 3), np.float32))
+    assert far_from_everything(found)[0].tolist() == []
+    assert nearly_same(found, names(50)) == []
+
+
+def test_a_copy_of_the_label_tells_and_a_constant_or_noise_does_not():
+    labels = np.arange(1_000) % 4
+    code = np.array([7, 3, 9, 1])[labels]
+    gaps = np.where(labels == 2, np.nan, 0)
+    values = np.stack([code, cloud(1_000, 1)[:, 0], np.ones(1_000), gaps], axis=1).astype(np.float32)
+    share = told(values, labels, 4)
+    assert share[0] == 1.0
+    assert (share[1:3] < 0.1).all()
+    assert 0.2 < share[3] < 0.5
+
+
+def test_a_code_of_a_thousand_classes_tells_them():
+    labels = np.repeat(np.arange(1_000), 10)
+    assert told(labels[:, None].astype(np.float32), labels, 1_000)[0] > 0.99
+
+
+def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
+    import torch
+
+    wide = cloud(200, 2_000)
+    wide.astype("<f4").tofile(tmp_path / "f.f32")
+    file = FileFeatures(
+        FeatureFile(path=tmp_path / "f.f32", rows=200, width=2_000), torch.empty(0), block_rows=64
+    )
+    rows = drawn(200, 50)
+    where = points(file, rows, "plain", 256)
+    assert where.shape == (50, 256)
+    true = np.linalg.norm(wide[rows[0]] - wide[rows[1:]], axis=1)
+    assert np.abs(np.linalg.norm(where[0] - where[1:], axis=1) / true - 1).max() < 0.25
+    angles = points(file, rows, "angle", 4_000)
+    np.testing.assert_allclose(np.linalg.norm(angles, axis=1), 1, rtol=1e-5)
