@@ -1,11 +1,13 @@
 """`labelsweep bench inputs`: mixed tables and texts from the raw file to the queue, beside what a user would build by hand.
 
-Three questions, all on the same folds and the same wrong labels:
+Four questions, all on the same folds and the same wrong labels:
 
 - tables: the audit beside cleanlab on out-of-fold probabilities of `HistGradientBoostingClassifier`, which takes gaps and
   categories as they are; a share of the labels is exchanged, uniformly or for the next class;
 - texts: the label of one rater against the majority of all raters, real errors of people, beside cleanlab on TF-IDF and
   logistic regression fitted anew in every fold;
+- images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
+  the pixels;
 - does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
   and on one fitted on the training rows of each fold.
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from tasks.bench.case import FOLDS
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.raw_sets import RawSet, tables, texts
+from tasks.bench.raw_sets import RawSet, images, tables, texts
 from tasks.storage import write_text
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
@@ -36,13 +38,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2, help="seeds of errors and folds")
     parser.add_argument("--rows", type=int, default=2_000, help="most rows of a table")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="where fetched texts are kept")
-    parser.add_argument("--only", choices=["tables", "texts"], help="one half of it")
+    parser.add_argument("--only", choices=["tables", "texts", "images"], help="one part of it")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     options = parser.parse_args(argv)
     parts = []
-    if options.only != "texts":
+    if options.only in (None, "tables"):
         parts.append(_tables(range(options.seeds), options.rows))
-    if options.only != "tables":
+    if options.only in (None, "images"):
+        parts.append(_images(range(options.seeds)))
+    if options.only in (None, "texts"):
         options.cache.mkdir(parents=True, exist_ok=True)
         parts.append(_texts(range(options.seeds), options.cache))
     text = "\n".join(parts)
@@ -67,6 +71,24 @@ def _tables(seeds: Sequence[int], most: int) -> str:
             ]
             rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
     return _markdown("Mixed tables", tuple(methods), rows)
+
+
+def _images(seeds: Sequence[int]) -> str:
+    rows = []
+    names: tuple[str, ...] = ()
+    for data, shape in images():
+        methods: dict[str, Score] = {
+            "labelsweep": lambda data, given, seed, shape=shape: _seen(data, given, seed, shape),  # type: ignore[misc]
+            "labelsweep, pixels alone": _ours,
+            "cleanlab, pixels + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
+        }
+        names = tuple(methods)
+        for kind, rate in NOISE:
+            values = [
+                _measured(data, planted(data.labels, kind, rate, seed), seed, methods) for seed in seeds
+            ]
+            rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
+    return _markdown("Images", names, rows)
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:
@@ -123,6 +145,14 @@ def _audit(data: RawSet, given: Ints, seed: int) -> Any:  # noqa: ANN401 (an Aud
 
 def _ours(data: RawSet, given: Ints, seed: int) -> Floats:
     return np.asarray(_audit(data, given, seed).score, dtype=np.float64)
+
+
+def _seen(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...]) -> Floats:
+    """Return the scores of an audit that knows that these are images."""
+    from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
+
+    options = AuditOptions(seed=seed, device="cpu")
+    return np.asarray(audit(data.features(), given, options, feature_shape=shape).score, dtype=np.float64)
 
 
 def _influence(data: RawSet, given: Ints, seed: int) -> Floats:

@@ -51,7 +51,13 @@ def main(argv: list[str] | None = None) -> None:
     Raises:
         InputError: An option names a data set, kind of error or method that does not exist.
     """
-    options = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    if "--inputs" in arguments:
+        from tasks.bench.inputs import main as inputs  # noqa: PLC0415 (a suite of its own, with options of its own)
+
+        inputs([argument for argument in arguments if argument != "--inputs"])
+        return
+    options = _parser().parse_args(arguments)
     grid = _grid(options)
     chosen = tuple(method.name for method in methods(_names(options.methods)))
     if not chosen:
@@ -176,6 +182,11 @@ def _names(text: str) -> tuple[str, ...]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("labelsweep bench quality", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--full", action="store_true", help="the whole campaign: hours")
+    parser.add_argument(
+        "--inputs",
+        action="store_true",
+        help="mixed tables, images and texts instead, see `bench inputs --help`",
+    )
     parser.add_argument(
         "--controls",
         action="store_true",

