@@ -25,6 +25,9 @@ DIRECT_PARAMETERS = 2_000
 # point.
 NEWTON_CG_ITERATIONS = 200
 
+# Directional derivatives that a product with several vectors holds at a time: 256 MB of float32.
+PRODUCT_VALUES = 2**26
+
 
 class StackedHessian(TensorOperator):  # type: ignore[misc]
     """The Hessian of all folds, divided by `scale`, as a pyDVL operator on flat vectors of width x K x C entries."""
@@ -58,7 +61,10 @@ class StackedHessian(TensorOperator):  # type: ignore[misc]
         return self._apply_to_mat(vec[None])[0]
 
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        product = self.hessian.product(mat.reshape(len(mat), *self.hessian.theta.shape))
+        vectors = mat.reshape(len(mat), *self.hessian.theta.shape)
+        _, folds, classes = self.hessian.theta.shape
+        some = max(1, PRODUCT_VALUES // (self.hessian.stack.rows.block_rows * folds * classes))
+        product = torch.cat([self.hessian.product(part) for part in torch.split(vectors, some)])
         return product.reshape(len(mat), -1) / self.scale
 
 

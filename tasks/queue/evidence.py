@@ -20,6 +20,8 @@ HARMED, NEIGHBOURS = 5, 5
 
 # A person reads the top of the queue: the samples beyond get neighbours, but no solve of their own.
 HARMED_ROWS = 200
+# Each costs some dozen passes over these many probabilities: with a thousand classes fewer of them are told whom they harm.
+HARMED_VALUES = 2**28
 SALIENCY_ROWS = 48
 
 # Pairs of a queued sample and any other that are compared for neighbours, half a minute of two cores at 64 features. Where the
@@ -93,6 +95,12 @@ def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int
             distance[part], index[part] = best.values, which.gather(1, best.indices)
         tick("rows compared", rows.stop, features.n)
     return Nearest(index.cpu().numpy(), distance.sqrt().cpu().numpy())
+
+
+def judged(stack: SoftmaxStack) -> int:
+    """Return of how many samples it is worth telling whom they harm."""
+    values = min(stack.rows.n, EVIDENCE_ROWS) * stack.n_classes
+    return max(1, min(HARMED_ROWS, HARMED_VALUES // values))
 
 
 def harmed(

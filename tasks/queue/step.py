@@ -16,11 +16,11 @@ from tasks.fit.data import Samples, read_samples
 from tasks.fit.step import stacks_of_round
 from tasks.options import AuditOptions
 from tasks.queue.evidence import (
-    HARMED_ROWS,
     NEIGHBOUR_PAIRS,
     SALIENCY_ROWS,
     Evidence,
     harmed,
+    judged,
     nearest,
     saliency_of,
 )
@@ -165,7 +165,7 @@ def _linear_evidence(
     compared = index[: max(1, NEIGHBOUR_PAIRS // samples.features.n)]
     return Evidence(
         close=nearest(samples.features, member.feature_map, compared),
-        hurt=harmed(stack, theta, index[:HARMED_ROWS]) if len(index) else {},
+        hurt=harmed(stack, theta, index[: judged(stack)]) if len(index) else {},
         saliency=saliency_of(member, samples, design, index[:SALIENCY_ROWS], theta, ihvp),
     )
 
