@@ -1,10 +1,11 @@
 """A step's record on disk: what it returned, how long it took, how much memory it had, and whether it needs to run again."""
 
+import ctypes
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
@@ -98,7 +99,10 @@ def digest_of(inputs: Mapping[str, object]) -> str:
 
 
 def reset_peak_memory() -> None:
-    """Start a new high-water mark of this process's resident memory, where the system allows it (Linux)."""
+    """Give back what is free, and start a new high-water mark of this process's resident memory, where the system can (Linux)."""
+    # The allocator keeps what the step before has freed, and a long run would seem, and be, larger with every step.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

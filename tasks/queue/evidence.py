@@ -31,8 +31,8 @@ NEIGHBOUR_PAIRS = 10**10
 # Whom a sample harms is told to two digits, for which a Hessian of this many rows, and as many to look among, are enough.
 EVIDENCE_ROWS = 65_536
 
-# Distances are taken in blocks of this many pairs: 64 MiB of float32.
-PAIRS = 2**24
+# Distances are taken in blocks of this many pairs: 16 MiB of float32, some of it several times.
+PAIRS = 2**22
 
 
 @dataclass(frozen=True)
