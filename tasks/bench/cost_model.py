@@ -2,7 +2,8 @@
 
 A step's seconds are a non-negative combination of a few terms, each with its reason: a start (1), something for every row (N),
 for every number read (N d), for every probability (N K C), for every multiply-add of a pass over the data (N d K C), and for
-every number of two samples that the queue compares. Errors are weighed relative to what was measured, so that small runs count
+every number of two samples that the queue compares. What has a bound (rows a fit starts from, pairs, rows looked at for
+oddities) has it here too. Errors are weighed relative to what was measured, so that small runs count
 as much as large ones. (Lawson & Hanson, Solving Least Squares Problems, 1974, chapter 23: non-negative least squares, from
 scipy.)
 """
@@ -14,6 +15,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tasks.arrays import Array
+from tasks.fit.fit import START_NUMBERS, START_SHARE
+from tasks.oddities.step import MOST_ROWS
 from tasks.queue.evidence import NEIGHBOUR_PAIRS
 
 READING = ("ingest", "validate", "encode")
@@ -58,6 +61,11 @@ def terms(step: str, size: Size) -> dict[str, float]:
     if step.startswith(MATHS):
         found["probability"] = float(size.rows * size.folds * size.classes)
         found["multiply-add"] = found["probability"] * size.features
+    if step.startswith("fit"):
+        some = min(START_SHARE * size.rows, START_NUMBERS / size.features)
+        found["multiply-add at the start"] = some * size.features * size.classes
+    if step == "oddities":
+        found["row looked at"] = float(min(size.rows, MOST_ROWS))
     if step == "queue":
         found["pair"] = float(min(QUEUED * size.rows, NEIGHBOUR_PAIRS) * size.features)
     return found

@@ -20,6 +20,8 @@ from tasks.fit.softmax import SoftmaxHessian
 # Beyond this many parameters a dense factorisation (cubic) costs more than conjugate gradients on the closed
 # form: 0.3 s for 2,000 on two cores, and 32 MB for the matrix.
 DIRECT_PARAMETERS = 2_000
+# And making the matrix takes this many multiply-adds at most, a tenth of a second: for 100,000 samples it took several seconds.
+DIRECT_WORK = 4e9
 
 # A Newton step that needs more products than this is not worth finishing: the next step starts from a better
 # point.
@@ -137,7 +139,9 @@ def solve(
         The solution with its measured residual.
     """
     if solver == "auto":
-        solver = "direct" if rhs.numel() <= DIRECT_PARAMETERS else "cg"
+        width, folds, classes = rhs.shape
+        work = hessian.stack.rows.n * folds * (width * classes) ** 2
+        solver = "direct" if rhs.numel() <= DIRECT_PARAMETERS and work <= DIRECT_WORK else "cg"
     dense = solver == "direct"
     vector = _solve_dense(hessian, rhs) if dense else _solve_cg(hessian, rhs, tolerance, max_iterations)
     difference = hessian.product(vector[None])[0] - rhs
