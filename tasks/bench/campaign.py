@@ -147,6 +147,18 @@ def every_method() -> tuple[Method, ...]:
     return (*ours(), *peers(), *networks())
 
 
+def named(setting: Setting, seed: int) -> Row:
+    """Return what a row of results says of its cell."""
+    return {
+        "setting": setting.name,
+        "data": setting.data,
+        "noise": setting.noise,
+        "rate": setting.rate,
+        "half": setting.half,
+        "seed": seed,
+    }
+
+
 def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
     """Yield the result of each named method on one cell, in the order of the table.
 
@@ -154,12 +166,7 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
     """
     cell = prepare(setting, seed)
     common: Row = {
-        "setting": setting.name,
-        "data": setting.data,
-        "noise": setting.noise,
-        "rate": setting.rate,
-        "half": setting.half,
-        "seed": seed,
+        **named(setting, seed),
         "samples": len(cell.labels),
         "errors": int((cell.labels != cell.case.labels).sum()),
     }

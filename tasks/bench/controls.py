@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import betabinom
 
 from tasks.arrays import Array
-from tasks.bench.campaign import AS_SHIPPED, Results, Row, Setting, prepare
+from tasks.bench.campaign import AS_SHIPPED, Results, Row, Setting, named, prepare
 from tasks.bench.datasets import Ints
 
 METHOD = "controls"
@@ -45,12 +45,7 @@ def judge_controls(setting: Setting, seed: int) -> Row:
         "noise_rate": float(wrong.mean()),
     }
     row: Row = {
-        "setting": setting.name,
-        "data": setting.data,
-        "noise": setting.noise,
-        "rate": setting.rate,
-        "half": setting.half,
-        "seed": seed,
+        **named(setting, seed),
         "method": METHOD,
         "planted": quality.planted,
     }

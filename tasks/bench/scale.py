@@ -6,7 +6,6 @@ column. All have a small budget of memory, so that all stream their features fro
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -130,7 +129,7 @@ def _run(size: Size, folder: Path) -> Iterator[tuple[str, Cost]]:
     ]
     command += [*OPTIONS, "--folds", str(size.folds)]
     done = subprocess.run(  # noqa: S603 (this program, by this interpreter)
-        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env={**os.environ}
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     if done.returncode:
         raise InputError(f"the run of {size} ended with {done.returncode}", fix=done.stderr.strip()[-500:])

@@ -1,6 +1,7 @@
 """Small problems with known answers, shared by the tests of the engine."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -61,3 +62,10 @@ def dense_hessian(stack: SoftmaxStack, theta: Tensor, fold: int) -> Tensor:
 def crossfit(labels: Array, folds: int = 3) -> Design:
     """Return the default design."""
     return make_design(labels, "crossfit", folds, seed=0)
+
+
+def assert_same_in_scale(ours: Tensor, reference: Tensor) -> None:
+    """Assert that a solution is the reference, in its values and in its scale, whatever the shapes."""
+    ours, reference = ours.reshape(-1), reference.reshape(-1)
+    assert float(ours @ reference / (reference @ reference)) == pytest.approx(1.0, abs=1e-6)
+    assert torch.allclose(ours, reference, rtol=1e-5, atol=1e-8)

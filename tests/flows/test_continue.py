@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,10 @@ from tasks.errors import InputError, LabelsweepError
 
 def ended(parameters: CleanParameters, error: BaseException | None) -> Path:
     """Begin a run and end it with an error, or as it should; return its folder."""
-    try:
-        with run_folder(parameters) as folder:
-            (folder / "begun").touch()
-            if error:
-                raise error
-    except type(error or OSError()):
-        pass
+    with pytest.raises(type(error)) if error else nullcontext(), run_folder(parameters) as folder:
+        (folder / "begun").touch()
+        if error:
+            raise error
     return folder
 
 
