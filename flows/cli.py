@@ -198,12 +198,11 @@ def bench(
     from importlib import import_module  # noqa: PLC0415
 
     try:
-        module = import_module(f"tasks.bench.{name}")
-    except ModuleNotFoundError as error:
+        import_module(f"tasks.bench.{name}").main(context.args)
+    except ModuleNotFoundError as error:  # peers are imported where they are run
         raise InputError(
             f"benchmark '{name}' needs {error.name}", fix="pip install 'labelsweep[bench]'"
         ) from error
-    module.main(context.args)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -104,6 +105,12 @@ def test_wrong_configuration_is_one_line(text, parts, tmp_path, capsys):
 def test_wrong_command_line_is_one_line(arguments, part, capsys):
     assert run(arguments) == 2
     assert part in complaint(capsys)
+
+
+def test_benchmark_whose_peer_is_not_installed_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    assert run(["bench", "speed", "--parts", "cleanlab", "--most", "1000"]) == 2
+    assert "benchmark 'speed' needs cleanlab" in capsys.readouterr().err
 
 
 def test_terminal_escapes_in_a_file_name_do_not_reach_the_terminal(tmp_path, capsys):
