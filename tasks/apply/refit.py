@@ -11,8 +11,8 @@ from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
 from tasks.encode.encoded import encoded
 from tasks.encode.store import load_encoding
-from tasks.fit.data import Samples, image_shape, read_labels, read_samples
-from tasks.fit.design import Design, make_design
+from tasks.fit.data import Samples, image_shape, read_labels, read_order, read_samples
+from tasks.fit.design import Design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.fit import fit_stack
@@ -65,8 +65,7 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     """
     encoding = _encoding_of(run)
     samples = _samples_of(dataset, encoding, options)
-    design = make_design(samples.labels.cpu().numpy(), "crossfit", options.folds, options.seed)
-    design = design.to(samples.labels.device)
+    design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
     if options.model != "linear":
         shape = image_shape(dataset, samples.features.width)
         heads = run / "model" / "round-1" / "heads"
@@ -98,7 +97,8 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     raw = torch.from_numpy(np.concatenate(list(encoded(dataset, options).batches())))
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
-    return Samples(features, torch.from_numpy(labels).to(where), trusted, len(dataset.classes))
+    classes, order = len(dataset.classes), read_order(dataset)
+    return Samples(features, torch.from_numpy(labels).to(where), trusted, classes, order)
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:

@@ -17,11 +17,12 @@ from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.encode.choose import Member, choose_members
 from tasks.errors import InputError
-from tasks.fit.design import make_design
+from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
 from tasks.fit.newton import Fit
+from tasks.fit.order import order_of_rows
 from tasks.fit.solve import Solution
 from tasks.options import AuditOptions
 
@@ -112,7 +113,7 @@ def audit(
     options = options or AuditOptions()
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
-    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
+    design = design_of(x, labels, options, trusted)
     raw = MemoryFeatures(x)
     if options.model == "linear":
         members = choose_members(
@@ -125,6 +126,12 @@ def audit(
     score, flagged = judge(rounds.scores, options.score)
     matrix = rounds.noise.count.exp().cpu().numpy()
     return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
+
+
+def design_of(x: Tensor, labels: Array, options: AuditOptions, trusted: Array | None) -> Design:
+    """Return the folds of samples (n, d) with labels (n,), the same in any order of the rows."""
+    order = order_of_rows(x.cpu().numpy(), labels)
+    return make_design(labels, options.evaluation, options.folds, options.seed, trusted, order).to(x.device)
 
 
 def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:

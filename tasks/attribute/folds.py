@@ -107,4 +107,4 @@ def noise_of_heads(
         unseen, both = beliefs(design, index.to(labels.device), log_p)
         return both, unseen
 
-    return noise_from(beliefs_of, labels, stacks[0].n_classes, seed)
+    return noise_from(beliefs_of, labels, stacks[0].n_classes, design, seed)

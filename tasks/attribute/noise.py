@@ -88,11 +88,16 @@ def estimate_noise(stacks: Sequence[SoftmaxStack], thetas: Sequence[Tensor], see
         seed: Which samples are drawn, where there are more.
     """
     labels, classes = stacks[0].labels, stacks[0].n_classes
-    return noise_from(lambda index: _mean_beliefs(stacks, thetas, index), labels, classes, seed)
+    design = stacks[0].design
+    return noise_from(lambda index: _mean_beliefs(stacks, thetas, index), labels, classes, design, seed)
 
 
 def noise_from(
-    beliefs_of: Callable[[Tensor], tuple[Tensor, Tensor]], given: Tensor, classes: int, seed: int
+    beliefs_of: Callable[[Tensor], tuple[Tensor, Tensor]],
+    given: Tensor,
+    classes: int,
+    design: Design,
+    seed: int,
 ) -> Noise:
     """Estimate the noise matrices from what a model believes of at most `MATRIX_ROWS` random samples.
 
@@ -100,13 +105,14 @@ def noise_from(
         beliefs_of: From samples to the belief and the logarithm of the out-of-fold probabilities, (m, C) each.
         given: (n,) given classes.
         classes: C.
+        design: Of all samples.
         seed: Which samples are drawn, where there are more.
     """
     n = len(given)
     most = min(MATRIX_ROWS, max(MATRIX_VALUES // classes, LEAST_ROWS))
     chosen = torch.arange(n)
     if n > most:
-        chosen = torch.from_numpy(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))
+        chosen = torch.from_numpy(np.sort(design.draw(most, seed))).long()
     labels = given[chosen.to(given.device)]
     parts = [beliefs_of(part) for part in torch.split(chosen, CHUNK_ROWS)]
     both, unseen = (torch.cat(part) for part in zip(*parts, strict=True))

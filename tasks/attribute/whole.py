@@ -120,7 +120,8 @@ def gauss_newton(whole: Whole, task: Task, stack: SoftmaxStack, damping: float =
         stack: The problem of the fold's head: whom it is fitted on, and the head's regularisation, which is its damping.
         damping: Of the body, as a share of the trace.
     """
-    index = torch.nonzero(stack.design.fitted(slice(0, stack.rows.n))[:, 0] & stack.keep).squeeze(1)
+    fitted = stack.design.fitted(slice(0, stack.rows.n))[:, 0] & stack.keep
+    index = torch.from_numpy(stack.design.ordered(fitted.cpu().numpy())).to(fitted.device).long()
     if len(index) > CURVATURE_ROWS:
         drawn = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))[:CURVATURE_ROWS]
         index = index[drawn.sort().values.to(index.device)]

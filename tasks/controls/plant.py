@@ -13,20 +13,21 @@ MOST_CONTROLS = 2_000
 CONFUSABLE_SHARE = 0.5
 
 
-def choose_controls(candidates: Array, share: float, seed: int) -> Array:
-    """Draw the samples whose labels are flipped, (m,) sorted indices.
+def choose_controls(candidates: Array, n: int, share: float, seed: int) -> Array:
+    """Draw the samples whose labels are flipped, (m,) in random order.
 
     Args:
-        candidates: (n,) bool, labels that are believed: not flagged, and not verified (verified labels are evaluated on).
-        share: Share of all n samples.
+        candidates: Samples whose labels are believed, in an order that does not depend on where they stand: not flagged, and
+            not verified (verified labels are evaluated on).
+        n: Number of all samples.
+        share: Share of them that is wanted.
         seed: Seed of the draw.
 
-    >>> choose_controls(np.array([True, False, True, True]), share=0.5, seed=0).tolist()
-    [2, 3]
+    >>> choose_controls(np.array([0, 2, 3]), n=4, share=0.5, seed=0).tolist()
+    [3, 0]
     """
-    among = np.flatnonzero(candidates)
-    wanted = min(round(share * len(candidates)), MOST_CONTROLS, len(among))
-    drawn: Array = np.sort(np.random.default_rng(seed).choice(among, wanted, replace=False))
+    wanted = min(round(share * n), MOST_CONTROLS, len(candidates))
+    drawn: Array = np.random.default_rng(seed).permutation(candidates)[:wanted].astype(np.int64)
     return drawn
 
 

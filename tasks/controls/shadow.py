@@ -10,14 +10,13 @@ from dataclasses import replace
 import torch
 
 from tasks.arrays import Array
-from tasks.attribute.audit import Audit, check_arrays
+from tasks.attribute.audit import Audit, check_arrays, design_of
 from tasks.attribute.combine import judge
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
 from tasks.controls.plant import choose_controls, flip
 from tasks.errors import InputError
-from tasks.fit.design import make_design
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
 from tasks.options import AuditOptions
@@ -57,9 +56,9 @@ def estimate_quality(
     options = options or AuditOptions()
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
-    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted).to(x.device)
+    design = design_of(x, labels, options, trusted)
     believed = ~found.flagged if trusted is None else ~found.flagged & ~trusted
-    chosen = choose_controls(believed, options.controls, options.seed)
+    chosen = choose_controls(design.ordered(believed), len(labels), options.controls, options.seed)
     if not len(chosen):
         raise InputError("no label is left to flip", fix="give more samples, or options with more controls")
     shadow = labels.copy()

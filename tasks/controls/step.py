@@ -63,7 +63,8 @@ def _controls(
     samples = read_samples(dataset, encoding.features, options.device)
     before = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
     believed = ~before if samples.trusted is None else ~before & ~samples.trusted
-    chosen = choose_controls(believed, options.controls, options.seed)
+    among = samples.design(options).ordered(believed)
+    chosen = choose_controls(among, len(believed), options.controls, options.seed)
     if not len(chosen):
         return Controls(path=None, planted=0, found=0)
     if options.model == "linear":

@@ -8,9 +8,8 @@ quality benchmark).
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,9 +107,8 @@ def choose_members(
     Returns:
         The members, best first; at least one.
     """
-    generator = np.random.default_rng(options.seed)
-    chosen = torch.from_numpy(generator.permutation(features.n)[:CHOICE_ROWS].copy()).to(y.device)
-    part = Design(design.evaluation, design.group[chosen], design.folds)
+    chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
+    part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
     standards = [raw_map(*moments(features))]
     if image and options.feature_map != "raw":
@@ -147,7 +145,7 @@ def _screened(
 ) -> list[FeatureMap]:
     """Return the first candidate, and those that explain the labels better by least squares."""
     sample, labels = sample[:SCREENING_ROWS], labels[:SCREENING_ROWS]
-    design = replace(design, group=design.group[:SCREENING_ROWS])
+    design = design.some(slice(SCREENING_ROWS))
     explained = [_explained(candidate(sample), labels, design, n_classes) for candidate in candidates]
     return [
         candidate

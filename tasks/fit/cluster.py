@@ -15,7 +15,6 @@ import torch
 from distributed import Client, Future
 
 from tasks.errors import InputError
-from tasks.fit.design import Design
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.part import Part
 from tasks.fit.places import Here, Place
@@ -94,7 +93,7 @@ def _call(function: Callable[..., Any], part: Any, arguments: Sequence[Any], thr
 
 def compact(part: Part) -> Part:
     """Return the part without the rest of the tensors that its own are views of."""
-    design = Design(part.design.evaluation, part.design.group.clone(), part.design.folds)
+    design = replace(part.design, group=part.design.group.clone())
     return replace(
         part, rows=_compact_rows(part.rows), labels=part.labels.clone(), keep=part.keep.clone(), design=design
     )

@@ -13,6 +13,7 @@ from tasks.arrays import Array
 from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import Features, FileFeatures
+from tasks.fit.order import order_of_ids
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.storage import open_parquet
@@ -27,19 +28,22 @@ class Samples:
         labels: (n,) long on the device of the run, index into the data set's classes.
         trusted: (n,) bool on the CPU, or None where no label was verified.
         n_classes: C.
+        order: (n,) int32, the samples in an order that does not depend on where they stand.
     """
 
     features: Features
     labels: Tensor
     trusted: Array | None
     n_classes: int
+    order: Array
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""
         labels = self.labels.cpu().numpy()
-        return make_design(labels, options.evaluation, options.folds, options.seed, self.trusted).to(
-            self.labels.device
+        design = make_design(
+            labels, options.evaluation, options.folds, options.seed, self.trusted, self.order
         )
+        return design.to(self.labels.device)
 
 
 def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Samples:
@@ -54,7 +58,11 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
     labels, trusted = read_labels(dataset)
     like = torch.empty(0, dtype=pick_dtype(features.rows * features.width, where), device=where)
     return Samples(
-        FileFeatures(features, like), torch.from_numpy(labels).to(where), trusted, len(dataset.classes)
+        FileFeatures(features, like),
+        torch.from_numpy(labels).to(where),
+        trusted,
+        len(dataset.classes),
+        read_order(dataset),
     )
 
 
@@ -62,6 +70,12 @@ def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
     """Return the shape of an image where its pixels are the features, `width` of them; None where these are something else."""
     pixels = dataset.payload == "image" and math.prod(dataset.feature_shape) == width
     return dataset.feature_shape if pixels else None
+
+
+def read_order(dataset: Dataset) -> Array:
+    """Return the samples of a data set in an order that does not depend on where they stand, (n,) int32."""
+    with open_parquet(dataset.path) as file:
+        return order_of_ids(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
 
 
 def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:

@@ -73,7 +73,7 @@ class SoftmaxStack:
             Part(
                 self.rows.part(start, stop),
                 self.labels[start:stop],
-                replace(self.design, group=self.design.group[start:stop]),
+                self.design.some(slice(start, stop)),
                 self.keep[start:stop],
                 self.totals,
                 self.n_classes,
@@ -88,13 +88,14 @@ class SoftmaxStack:
     def shared(self) -> "SoftmaxStack":
         """Return the one problem over all samples that any fold is fitted on: its optimum is close to that of every fold."""
         fitted = self.design.fitted(slice(0, self.rows.n)).any(dim=1)
-        design = Design("holdout", torch.where(fitted, 0, 2).to(self.design.group), 1)
+        group = torch.where(fitted, 0, 2).to(self.design.group)
+        design = replace(self.design, evaluation="holdout", group=group, folds=1, verified=False)
         return replace(self, design=design, sampled=None)
 
     def subset(self, index: Tensor) -> "SoftmaxStack":
         """Return the same problems over some of the samples, their features in memory."""
         some = index.to(self.labels.device)
-        design = replace(self.design, group=self.design.group[some])
+        design = self.design.some(some)
         rows = HeldRows(self.rows.take(index), self.rows.block_rows)
         return SoftmaxStack(rows, self.labels[some], self.n_classes, design, self.l2, self.keep[some])
 

@@ -152,9 +152,8 @@ def _harmed_in_part(
     stack: SoftmaxStack, theta: Tensor, chosen: Tensor, count: int
 ) -> dict[int, list[tuple[int, float]]]:
     """Do the same on the chosen samples and a random part of the others."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.randint(stack.rows.n, (EVIDENCE_ROWS - len(chosen),), generator=generator)
-    some = torch.unique(torch.cat([drawn.to(chosen.device), chosen]))
+    drawn = torch.from_numpy(stack.design.draw(EVIDENCE_ROWS - len(chosen), seed=0)).to(chosen)
+    some = torch.unique(torch.cat([drawn, chosen]))
     part = stack.subset(some)
     found = harmed(part, theta, torch.searchsorted(some, chosen), count)
     place = some.tolist()

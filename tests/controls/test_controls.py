@@ -11,11 +11,11 @@ from tasks.controls.shadow import estimate_quality
 
 def test_controls_are_believed_labels_and_never_more_than_asked_for() -> None:
     believed = np.arange(1_000) % 3 > 0
-    chosen = choose_controls(believed, 0.05, seed=1)
+    chosen = choose_controls(np.flatnonzero(believed), 1_000, 0.05, seed=1)
     assert len(chosen) == len(set(chosen.tolist())) == 50
     assert believed[chosen].all()
-    assert len(choose_controls(np.ones(100_000, dtype=bool), 0.2, seed=1)) == MOST_CONTROLS
-    assert len(choose_controls(np.zeros(100, dtype=bool), 0.2, seed=1)) == 0
+    assert len(choose_controls(np.arange(100_000), 100_000, 0.2, seed=1)) == MOST_CONTROLS
+    assert len(choose_controls(np.arange(0), 100, 0.2, seed=1)) == 0
 
 
 @pytest.mark.parametrize("classes", [2, 10])

@@ -85,7 +85,8 @@ def test_samples_do_not_depend_on_the_row_groups_of_the_file(tmp_path: Path, gro
     raw = raw.astype(np.float32)
     features = pa.FixedSizeListArray.from_arrays(pa.array(raw.reshape(-1)), 3)
     trusted = pa.array([None if i % 7 == 0 else i % 2 == 0 for i in range(50)])
-    table = pa.table({"features": features, "label": pa.array(["ba"[i] for i in labels]), "trusted": trusted})
+    columns = {"features": features, "label": pa.array(["ba"[i] for i in labels]), "trusted": trusted}
+    table = pa.table({"sample_id": pa.array([f"row {i}" for i in range(50)]), **columns})
     pq.write_table(table, tmp_path / "d.parquet", row_group_size=group_rows)
     dataset = Dataset(
         path=tmp_path / "d.parquet",

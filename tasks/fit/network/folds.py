@@ -72,7 +72,7 @@ def train_folds(
     everything = slice(0, task.features.n)
     for fold in range(design.folds):
         fitted = design.fitted(everything).expand(-1, design.folds)[:, fold] & keep
-        index = torch.nonzero(fitted).squeeze(1)
+        index = torch.from_numpy(design.ordered(fitted.cpu().numpy())).to(fitted.device).long()
         seed = int(np.random.SeedSequence([options.seed, number, fold]).generate_state(1)[0])
         networks.append(_train_or_load(task, index, seed, fold, folder))
         features.append(_penultimate(task, networks[-1], fold, folder))
@@ -149,9 +149,9 @@ def choose_heads(
         One member for each fold, on that fold's features.
     """
     n = len(labels)
-    order = np.random.default_rng(options.seed).permutation(np.flatnonzero(keep.cpu().numpy()))
+    order = np.random.default_rng(options.seed).permutation(design.ordered(keep.cpu().numpy()))
     chosen = torch.from_numpy(order[:CHOICE_ROWS]).to(labels.device)
-    part = replace(design, group=design.group[chosen])
+    part = design.some(chosen)
     samples = [features.take(chosen) for features in networks.features]
     maps = [
         replace(raw_map(*moments(MemoryFeatures(sample))).rotated(sample), name=options.model)
