@@ -189,8 +189,16 @@ class CleanParameters(AuditOptions):
         """Make the path of a model absolute; a wrong one is told before any data are read."""
         if not value:
             return None
-        if not (Path(value) / "config.json").is_file():
-            raise ValueError("must be a folder with a model in it (config.json)")
+        if not (Path(value) / "config.json").is_file() and Path(value).suffix not in (
+            ".pth",
+            ".pt",
+            ".safetensors",
+        ):
+            raise ValueError(
+                "must be a folder with a model in it (config.json), or a file of torchvision's weights"
+            )
+        if not Path(value).exists():
+            raise ValueError("names no file")
         return str(Path(value).absolute())
 
     def replayable(self) -> str:

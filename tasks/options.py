@@ -28,7 +28,8 @@ class AuditOptions(Record):
     )
     encoder: str | None = Field(
         None,
-        description="folder of a model on disk that turns texts or images into embeddings: sentence-transformers or transformers",
+        description="model on disk that turns texts or images into embeddings: a folder of sentence-transformers, transformers "
+        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth",
         json_schema_extra={"metavar": "PATH"},
     )
     params: Literal["head", "all"] = Field(

@@ -1,5 +1,6 @@
 """Decisions to a new version of the data set; differences between versions; the way back to an older one."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.apply.layout import FOLDER, Layout, corrected_labels, layout_of, write_layout
 from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
 from tasks.apply.version import (
     CHANGES,
@@ -25,6 +27,7 @@ from tasks.apply.version import (
     write_tables,
     write_version,
 )
+from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
@@ -33,18 +36,28 @@ from tasks.review.log import read_log
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The version that holds the decisions; `is_new` is False where they were applied before, or change nothing."""
+    """The version that holds the decisions; `is_new` is False where they were applied before, or change nothing.
+
+    `note` says why the layout of the source was not written.
+    """
 
     version: Version | None
     folder: Path | None
     is_new: bool
+    note: str = ""
+
+    @property
+    def layout(self) -> Path | None:
+        """Where the version lies in the layout of its source, where that is one of the datasets library's."""
+        return self.folder / FOLDER if self.folder and (self.folder / FOLDER).is_dir() else None
 
     def sentence(self) -> str:
         """Say in a line what was written, and where it is."""
         if self.folder is None:
             return "\nNothing to apply: no decision changes a label.\n"
         found = "written" if self.is_new else "already holds these decisions, nothing was written"
-        return f"\n{self.folder}: {found}.\n"
+        beside = f"{self.layout}: the same in the layout of the source.\n" if self.layout else self.note
+        return f"\n{self.folder}: {found}.\n{beside}"
 
 
 def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
@@ -77,6 +90,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         return Applied(found[-1], folder_of(out, found[-1]), is_new=False)
     if not plan.changes:
         return Applied(None, None, is_new=False)
+    layout, note = _source_layout(run, dataset)
     parent = _source_version(out, name, dataset, source, found)
     version = Version(
         name=name,
@@ -95,13 +109,37 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
         columns=columns_of(dataset),
+        source_label=layout.label if layout else None,
     )
     schema = pq.read_schema(source)
+    notes = [note]
 
     def write(target: Path) -> None:
         write_tables(corrected_rows(source, plan), schema, target)
 
-    return Applied(version, write_version(out, version, write, changes_table(plan.changes)), is_new=True)
+    def write_beside(folder: Path) -> None:
+        try:
+            if layout:
+                labels = corrected_labels(corrected_rows(source, plan), source)
+                write_layout(layout, labels, state, folder / FOLDER)
+        except InputError as error:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            notes.append(_not_written(error))
+
+    folder = write_version(out, version, write, changes_table(plan.changes), write_beside)
+    return Applied(version, folder, is_new=True, note="".join(notes))
+
+
+def _source_layout(run: Path, dataset: Dataset) -> tuple[Layout | None, str]:
+    """Return the layout of the source, or why it cannot be told: the corrections do not depend on it."""
+    try:
+        return layout_of(run, dataset), ""
+    except InputError as error:
+        return None, _not_written(error)
+
+
+def _not_written(error: InputError) -> str:
+    return f"Not written in the layout of the source: {error}\n"
 
 
 def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
@@ -187,7 +225,13 @@ def restore(out: Path, version: Version) -> Applied:
     )
     differences = diff(folder_of(out, newest), folder_of(out, version))
     source = folder_of(out, version) / "dataset.parquet"
-    folder = write_version(out, again, share_file(source), _as_changes(differences))
+    layout = source.with_name(FOLDER)
+
+    def write_beside(folder: Path) -> None:
+        if layout.is_dir():
+            shutil.copytree(layout, folder / FOLDER)
+
+    folder = write_version(out, again, share_file(source), _as_changes(differences), write_beside)
     return Applied(again, folder, is_new=True)
 
 

@@ -51,7 +51,8 @@ CHANGES = pa.schema(
 class Version(Record):
     """One version of a data set and where it comes from.
 
-    `columns` says which column means what, so that `labelsweep clean` takes the version's folder as it is.
+    `columns` says which column means what, so that `labelsweep clean` takes the version's folder as it is. `source_label`
+    is the column of the label in the layout of the source, where the version is written in that one too.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Version(Record):
     dropped: int = 0
     restored_from: int | None = None
     columns: Columns = Field(default_factory=dict)
+    source_label: str | None = None
 
     @property
     def label(self) -> str:
@@ -186,7 +188,13 @@ def key_tables(source: Path) -> Iterator[pa.Table]:
             yield pa.table(batch)
 
 
-def write_version(out: Path, version: Version, write_data: Callable[[Path], None], changes: pa.Table) -> Path:
+def write_version(
+    out: Path,
+    version: Version,
+    write_data: Callable[[Path], None],
+    changes: pa.Table,
+    write_beside: Callable[[Path], None] | None = None,
+) -> Path:
     """Publish a version: the folder appears under its name when all of it is written.
 
     Args:
@@ -194,6 +202,7 @@ def write_version(out: Path, version: Version, write_data: Callable[[Path], None
         version: Its lineage.
         write_data: Writes the data set to the path that it is given.
         changes: What differs from the parent.
+        write_beside: Writes what else belongs to the version into its folder.
 
     Raises:
         InputError: Somebody else has just written a version of this number.
@@ -203,6 +212,8 @@ def write_version(out: Path, version: Version, write_data: Callable[[Path], None
     with _alone(final.parent), _temporary(final) as folder:
         write_data(folder / "dataset.parquet")
         write_table(changes, folder / "changes.parquet")
+        if write_beside:
+            write_beside(folder)
         write_json(version.model_dump(mode="json"), folder / "version.json")
         try:
             folder.rename(final)

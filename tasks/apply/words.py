@@ -65,6 +65,7 @@ def outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[str, Any]:
         ],
         "rule": plan.rule,
         "folder": str(applied.folder) if applied.folder else None,
+        "layout": str(applied.layout) if applied.layout else None,
         "new": applied.is_new,
         "version": applied.version.model_dump(mode="json") if applied.version else None,
         "gain": gain.model_dump(mode="json") if gain else None,

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.encode.encoded import encoded
-from tasks.encode.pretrained import TextModel
+from tasks.encode.pretrained import TextModel, as_seen
+from tasks.encode.vision import without_compiled_operators as torchvision_imported
 from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.options import AuditOptions
@@ -69,29 +70,105 @@ def test_a_folder_that_is_no_model_is_refused_in_one_line(dataset, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_vision_model_on_disk_sees_images_of_any_size_and_mode(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    import torch
+@pytest.fixture
+def pictures(tmp_path):
+    """Pictures of any size and mode."""
     from PIL import Image
 
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    model = transformers.ViTModel(transformers.ViTConfig(image_size=32, patch_size=8, **shape))
-    model.save_pretrained(tmp_path / "vit")
-    (tmp_path / "vit" / "preprocessor_config.json").write_text(
-        '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
-    )
     (tmp_path / "pictures").mkdir()
     for number, (mode, size) in enumerate({"RGB": (50, 20), "L": (9, 30), "P": (32, 32)}.items()):
         Image.new(mode, size, 40 * number + 80).save(tmp_path / "pictures" / f"{number}.png")
     table = pa.table({"file": [f"pictures/{n}.png" for n in range(3)], "label": ["a", "b", "a"]})
     pq.write_table(table, tmp_path / "i.parquet")
-    images = ingest(Source(uri=str(tmp_path / "i.parquet"), image="file"), tmp_path / "run")
-    found = encoded(images, AuditOptions(encoder=str(tmp_path / "vit"), device="cpu"), tmp_path / "kept")
+    return ingest(Source(uri=str(tmp_path / "i.parquet"), image="file"), tmp_path / "run")
+
+
+def transformers_model(folder: Path) -> tuple[Path, int]:
+    transformers = pytest.importorskip("transformers")
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    model = transformers.ViTModel(transformers.ViTConfig(image_size=32, patch_size=8, **shape))
+    model.save_pretrained(folder / "vit")
+    (folder / "vit" / "preprocessor_config.json").write_text(
+        '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
+    )
+    return folder / "vit", 32
+
+
+def timm_model(folder: Path) -> tuple[Path, int]:
+    with torchvision_imported():
+        timm = pytest.importorskip("timm")
+        from timm.models import save_for_hf
+    save_for_hf(timm.create_model("test_vit", num_classes=5), str(folder / "timm"), safe_serialization=True)
+    return folder / "timm", 64
+
+
+def torchvision_model(folder: Path, suffix: str = ".pth") -> tuple[Path, int]:
+    import torch
+    from safetensors.torch import save_file
+
+    with torchvision_imported():
+        models = pytest.importorskip("torchvision.models")
+    weights = models.get_model("shufflenet_v2_x0_5", num_classes=7).state_dict()
+    file = folder / f"shufflenet_v2_x0_5-abc123{suffix}"
+    save_file(weights, file) if suffix == ".safetensors" else torch.save(weights, file)
+    return file, 1024
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        transformers_model,
+        timm_model,
+        torchvision_model,
+        lambda folder: torchvision_model(folder, ".safetensors"),
+    ],
+    ids=["transformers", "timm", "torchvision", "torchvision-safetensors"],
+)
+def test_a_vision_model_on_disk_sees_images_of_any_size_and_mode(saved, pictures, tmp_path):
+    import torch
+
+    torch.manual_seed(0)
+    model, width = saved(tmp_path)
+    found = encoded(pictures, AuditOptions(encoder=str(model), device="cpu"), tmp_path / "kept")
     rows = np.concatenate(list(found.batches()))
-    assert rows.shape == (3, 32)
+    assert rows.shape == (3, width)
     assert np.isfinite(rows).all()
     assert not np.allclose(rows[0], rows[1])
+
+
+def test_an_image_is_seen_as_the_librarys_own_preparation_shows_it():
+    import io
+
+    from PIL import Image
+
+    with torchvision_imported():
+        models = pytest.importorskip("torchvision.models")
+    preset = models.get_model_weights("resnet18").DEFAULT.transforms()
+    noise = np.random.default_rng(0).integers(0, 255, (90, 140, 3), np.uint8)
+    image = Image.fromarray(noise).resize((420, 270))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    how = {
+        "size": {"shortest_edge": 256},
+        "crop_size": {"height": 224},
+        "do_center_crop": True,
+        "resample": 2,
+    }
+    how |= {"image_mean": preset.mean, "image_std": preset.std}
+    assert np.abs(as_seen(buffer.getvalue(), how) - preset(image).numpy()).max() < 0.05
+
+
+def test_weights_of_torchvision_that_hold_a_program_or_have_no_known_name_are_refused(pictures, tmp_path):
+    import torch
+
+    with torchvision_imported():
+        pytest.importorskip("torchvision.models")
+    torch.save({"fc.weight": print}, tmp_path / "resnet18-evil.pth")
+    (tmp_path / "mine.pth").write_bytes(b"")
+    for name, says in {"resnet18-evil.pth": "cannot be read", "mine.pth": "no architecture 'mine'"}.items():
+        with pytest.raises(InputError, match=says) as caught:
+            encoded(pictures, AuditOptions(encoder=str(tmp_path / name), device="cpu"), tmp_path / "kept")
+        assert "\n" not in str(caught.value)
 
 
 def test_an_encoder_of_texts_has_nothing_to_say_about_a_table(tmp_path):
