@@ -56,11 +56,19 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("LABELSWEEP_DEBUG"):
             raise
-        from flows.unexpected import in_one_line  # noqa: PLC0415
-
-        return _say(in_one_line(error), 1)
+        return _say(_unexpected(error), 1)
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
+
+
+def _unexpected(error: Exception) -> str:
+    """Say an error that nobody foresaw in one line; where even that finds no memory, what that means."""
+    try:
+        from flows.unexpected import in_one_line  # noqa: PLC0415
+
+        return in_one_line(error)
+    except Exception:  # noqa: BLE001 (the first error matters, and it is said below)
+        return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on"
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

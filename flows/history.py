@@ -72,7 +72,15 @@ def _date_of(run_id: str) -> datetime | None:
 def _record(folder: Path, step: str) -> dict[str, Any]:
     """Return the record that a step left, or nothing if the run did not come that far."""
     path = folder / "steps" / f"{step}.json"
-    record: dict[str, Any] = read_json(path)["record"] if path.is_file() else {}
+    try:
+        record: dict[str, Any] = read_json(path)["record"]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # it has none, or its file was damaged: the others are listed all the same
+        return {}
     return record
 
 

@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from flows.config import CleanParameters, absolute
 from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
+from tasks.errors import InputError
 from tasks.ingest.source import Part, locate
+from tasks.intact import are_intact, check_run, is_run_intact, read_entry, with_check
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
@@ -23,6 +25,8 @@ from tasks.storage import read_json, sha256_file, write_json, write_table
 
 _BEFORE = "before.json"
 VERSION = "version.json"
+# What a later run reads of an earlier one before it has done anything itself.
+_LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps/encode.json", VERSION)
 
 
 def finished_runs(parameters: CleanParameters) -> list[Path]:
@@ -33,15 +37,26 @@ def finished_runs(parameters: CleanParameters) -> list[Path]:
     return [
         folder.absolute()
         for folder, request in asked.items()
-        if request is not None and request.data_set == key
+        if request is not None and request.data_set == key and _is_readable(folder)
     ]
+
+
+def _is_readable(folder: Path) -> bool:
+    """Return whether the files that later runs look at say what they are for; one that was damaged since is not looked at."""
+    try:
+        check_run(folder, *_LOOKED_AT)
+    except InputError:
+        return False
+    return True
 
 
 def unchanged_since(parameters: CleanParameters) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of the same files."""
     runs = finished_runs(parameters)
     request = make_request(parameters)
-    return runs[-1] if runs and request.source and request_of(runs[-1]) == request else None
+    if not runs or not request.source or request_of(runs[-1]) != request:
+        return None
+    return runs[-1] if is_run_intact(runs[-1]) else None
 
 
 def same_content(parameters: CleanParameters, dataset: Dataset) -> Path | None:
@@ -55,7 +70,7 @@ def same_content(parameters: CleanParameters, dataset: Dataset) -> Path | None:
     if not runs:
         return None
     asked, now = request_of(runs[-1]), make_request(parameters)
-    if asked is None or _without_source(asked) != _without_source(now):
+    if asked is None or _without_source(asked) != _without_source(now) or not is_run_intact(runs[-1]):
         return None
     before = Dataset.model_validate(read_json(runs[-1] / "steps" / "ingest.json")["record"])
     return runs[-1] if before.digest == dataset.digest and before.rows == dataset.rows else None
@@ -73,18 +88,18 @@ def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
         folder: The run folder.
     """
     path = folder / _BEFORE
-    if not path.exists():
+    kept = read_entry(path)
+    if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, folder / "steps"):
         decisions = Ledger(read_log(parameters.out))
         pairs = sorted(decisions.settled())
         columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}
-        write_table(
-            pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}),
-            folder / DECIDED,
-        )
+        table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+        decided = sha256_file(write_table(table, folder / DECIDED))
         runs = [] if parameters.force else finished_runs(parameters)
         trend = [_line(run, decisions) for run in runs]
-        write_json({"previous": str(runs[-1]) if runs else None, "trend": trend}, path)
-    previous = read_json(path)["previous"]
+        kept = {"previous": str(runs[-1]) if runs else None, "trend": trend, "decided": decided}
+        write_json(with_check(kept), path)
+    previous = kept["previous"]
     return Path(previous) if previous and Path(previous).is_dir() else None
 
 

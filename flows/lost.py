@@ -20,7 +20,15 @@ _FLOW_RUNS = "flow_runs.json"
 def take_over(folder: Path) -> None:
     """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
     path = folder / _FLOW_RUNS
-    earlier: list[str] = read_json(path) if path.exists() else []
+    try:
+        earlier: list[str] = [str(UUID(run)) for run in read_json(path)]
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # a new folder, or one in which the file was damaged
+        earlier = []
     current = str(flow_run.id)
     with get_client(sync_client=True) as client:
         for run in earlier:

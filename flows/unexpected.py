@@ -4,12 +4,21 @@ import errno
 import os
 import tempfile
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import LabelsweepError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What libraries say where they cannot raise a MemoryError: torch, the C++ library, Python's threads.
+_OUT_OF_MEMORY = (
+    "not enough memory",
+    "out of memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "can't start new thread",
+)
 
 
 def in_one_line(error: Exception) -> str:
@@ -18,13 +27,30 @@ def in_one_line(error: Exception) -> str:
     >>> line = in_one_line(KeyError("rank"))
     >>> line.partition(";")[0]
     "internal error (KeyError: 'rank')"
+    >>> in_one_line(MemoryError()).partition(";")[0]
+    'error: out of memory'
     """
     reason = str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
     if isinstance(error, OSError) and error.errno in _FULL:
         where = f" ({error.filename})" if error.filename else ""
         return f"error: the disk is full{where}; free some space, then the same command goes on"
+    if any(_is_of_memory(one) for one in _chain(error)):
+        return "error: out of memory; set --memory to less, or free some, then the same command goes on"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: what a library makes of a lack of memory says little by itself."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _keep(text: str) -> Path:

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from tasks.intact import are_intact, digests_since, read_entry, stamps, with_check
 from tasks.records import Record
-from tasks.storage import read_json, write_json
+from tasks.storage import write_json
 
 R = TypeVar("R", bound=Record)
 
@@ -54,8 +55,8 @@ def recorded(
 ) -> R:
     """Run `work` and keep its record in `folder/steps/name.json`; return the kept one if it was made from the same inputs.
 
-    This is what makes a killed run continue from its last finished step: a step publishes its files before its record, so
-    a record that is there speaks of files that are whole.
+    This is what makes a killed run continue from its last finished step: a step publishes its files before its record, and the
+    record holds their digests. Where a file was removed or damaged since, the step runs again.
 
     Args:
         name: Step name, unique within the run.
@@ -66,10 +67,10 @@ def recorded(
     """
     path = folder / "steps" / f"{name}.json"
     key = digest_of(inputs)
-    if path.exists():
-        kept = read_json(path)
-        if kept["inputs"] == key:
-            return kind.model_validate(kept["record"])
+    kept = read_entry(path)
+    if kept and kept["inputs"] == key and are_intact(folder, kept["files"], path.parent):
+        return kind.model_validate(kept["record"])
+    before = stamps(folder)
     reset_peak_memory()
     started = time.perf_counter()
     record = work()
@@ -79,9 +80,10 @@ def recorded(
         "seconds": round(time.perf_counter() - started, 3),
         "peak_memory_mb": round(peak_memory() / 2**20, 1),
         "finished": time.time(),
+        "files": digests_since(folder, before),
         "record": record.model_dump(mode="json"),
     }
-    write_json(entry, path)
+    write_json(with_check(entry), path)
     return record
 
 

@@ -28,6 +28,7 @@ from tasks.apply.version import (
     write_version,
 )
 from tasks.errors import InputError
+from tasks.intact import check_run
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
@@ -67,7 +68,11 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
         run: The run folder.
         out: The output folder, where the log lies.
         rule: How differing answers of several reviewers are resolved.
+
+    Raises:
+        InputError: A file of the run is not what the run wrote, or the log cannot be read.
     """
+    check_run(run)
     columns = pq.read_table(run / "dataset.parquet", columns=list(KEY_COLUMNS))
     return make_plan(columns, read_log(out), run.name, rule)
 

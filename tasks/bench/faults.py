@@ -70,6 +70,11 @@ class Bench:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the campaign and print its table."""
+    if arguments and arguments[0] == "troubles":
+        from tasks.bench.troubles import main as troubles  # noqa: PLC0415 (which takes its server from here)
+
+        troubles(arguments[1:])
+        return
     options = _parse(arguments)
     plan = Plan(rows=options.rows, seed=options.seed)
     trials = read_tally(options.tally, plan)

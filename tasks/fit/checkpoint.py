@@ -4,6 +4,7 @@ The file is the one that the later steps read (`theta-<member>.safetensors`); wh
 Numbers come back bit for bit, so a run that was interrupted ends with the same bytes as one that was not.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ def kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[
     path = folder / f"{NAME}-{member}.safetensors"
     kept = _read(path, key, like)
     if kept is not None:
+        path.touch()  # the step that goes on with it is the one that answers for it
         return kept
     fit = work()
     said = {
@@ -40,7 +42,7 @@ def kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[
         "curve": fit.curve,
     }
     with atomic_path(path) as unpublished:
-        header = {"key": key, "fit": json.dumps(said)}
+        header = {"key": key, "fit": json.dumps(said), "check": _check(fit.theta, json.dumps(said))}
         save_file({NAME: fit.theta.contiguous().cpu()}, unpublished, header)
     return fit
 
@@ -53,9 +55,12 @@ def _read(path: Path, key: str, like: Tensor) -> Fit | None:
             header = file.metadata() or {}
             if header.get("key") != key:
                 return None
-            theta = file.get_tensor(NAME).to(like)
+            stored = file.get_tensor(NAME)
     except SafetensorError:  # not whole: it did not come from here
         return None
+    if header.get("check") != _check(stored, header["fit"]):  # a bit flipped since
+        return None
+    theta = stored.to(like)
     said = json.loads(header["fit"])
     return Fit(
         theta,
@@ -64,3 +69,8 @@ def _read(path: Path, key: str, like: Tensor) -> Fit | None:
         said["converged"],
         [(losses, norms) for losses, norms in said["curve"]],
     )
+
+
+def _check(theta: Tensor, said: str) -> str:
+    """Return a digest of the numbers and of what is said of them."""
+    return hashlib.sha256(theta.contiguous().cpu().numpy().tobytes() + said.encode()).hexdigest()

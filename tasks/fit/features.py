@@ -5,7 +5,7 @@ sums depend neither on how the source was cut into row groups nor on how much of
 """
 
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -144,15 +144,14 @@ def ahead(items: Generator[T, None, None]) -> Iterator[T]:
     >>> list(ahead(number for number in range(3)))
     [0, 1, 2]
     """
-    with ThreadPoolExecutor(1) as pool:
-        try:
+    try:
+        with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(next, items, None)
             while (item := coming.result()) is not None:
                 coming = pool.submit(next, items, None)
                 yield item
-        finally:
-            wait([coming])
-            items.close()
+    finally:
+        items.close()  # the pool has waited for its thread, whatever came between: a signal, or no thread at all
 
 
 def moments(features: Features, seen: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tasks.encode.names import read_names
 from tasks.errors import InputError
+from tasks.intact import check_run
 from tasks.records import Dataset
 from tasks.review.controls import Planted, plant_controls
 from tasks.review.ledger import Key
@@ -23,6 +24,7 @@ Content = Literal["image", "text", "table"]
 # A single text column whose longest entry passes this is read as prose, not as a cell of a table: a terminal
 # line's width.
 _PROSE = 80
+_SHOWN = ("queue.parquet", "steps/ingest.json", "steps/validate.json", "validation/conflicts.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,11 @@ def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
         run: The run folder.
         control_share: Share of controls, as a part of the queue; the choice is seeded by the run's name, so
             it is the same after a restart.
+
+    Raises:
+        InputError: A file that is shown is not what the run wrote.
     """
+    check_run(run, *_SHOWN)
     dataset = read_dataset(run)
     columns = tuple(
         name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names

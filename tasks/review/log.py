@@ -202,12 +202,16 @@ class DecisionLog:
 
     def rows_of(self, action: str) -> list[Decision]:
         """Return the rows of one action, oldest first."""
-        with self._lock:
+        with self._reading():
             return _select(self._connection, "WHERE action = ? ORDER BY seq", (action,))
 
     def since(self, seq: int = 0) -> list[Decision]:
-        """Return the rows after `seq`, oldest first."""
-        with self._lock:
+        """Return the rows after `seq`, oldest first.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        with self._reading():
             return _select(self._connection, "WHERE seq > ? ORDER BY seq", (seq,))
 
     def close(self) -> None:
@@ -218,14 +222,32 @@ class DecisionLog:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, so that what was read still holds when written."""
-        with self._lock:
+        with self._reading():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk rolls back by itself
+                    self._connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the connection; say in one line what is wrong with the file."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                raise InputError(
+                    f"nothing was written to the decision log ({error})",
+                    where=str(self.path),
+                    fix="free some space or wait for whoever holds it, then do the same again",
+                ) from error
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise _damaged(self.path, error) from error
 
 
 def _identity(row: Decision) -> tuple[str, str, str, str]:
@@ -259,12 +281,17 @@ def _open(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-    except (sqlite3.Error, OSError) as error:
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _damaged(path, found)
+    except (sqlite3.OperationalError, OSError) as error:
         raise InputError(
             f"cannot be used as the decision log ({error})",
             where=str(path),
             fix="choose another folder with --out",
         ) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
     if version > _VERSION:
         raise InputError(
             f"written by a newer labelsweep (log version {version})", where=str(path), fix="update labelsweep"
@@ -274,6 +301,15 @@ def _open(path: Path) -> sqlite3.Connection:
             "this file system has no write-ahead log", where=str(path), fix="choose a local folder with --out"
         )
     return connection
+
+
+def _damaged(path: Path, what: object) -> InputError:
+    reason = " ".join(str(what).split())
+    return InputError(
+        f"cannot be used as the decision log: it is damaged ({reason})",
+        where=str(path),
+        fix="put it back from a backup, or take what can be read out of it with `sqlite3 FILE .recover`",
+    )
 
 
 def _checked(draft: Decision, action: str) -> Decision:

@@ -15,7 +15,7 @@ from tasks.apply.gain import Gain, measure_gain
 from tasks.apply.words import gain_text
 from tasks.review.deck import load_deck, read_dataset
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.storage import read_json, write_json, write_table
+from tasks.storage import finish_run, read_json, write_json, write_table
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,7 @@ def test_verified_labels_judge_where_there_are_enough(run: Path, out: Path):
     record = read_json(run / "steps" / "ingest.json")
     record["record"]["trusted"] = True
     write_json(record, run / "steps" / "ingest.json")
+    finish_run(run)
     item = load_deck(run).items[0]
     decide(out, run, [(item.sample_id, "Ada", "suggestion")])
     gain = measure_gain(run, read_dataset(run), plan_for(run, out), audit_options_of(run))

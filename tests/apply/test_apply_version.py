@@ -13,6 +13,7 @@ from tasks.apply.correct import apply_plan, diff, plan_for, restore
 from tasks.apply.version import find_version, key_tables, state_of, versions
 from tasks.errors import InputError
 from tasks.review.deck import load_deck
+from tasks.storage import finish_run
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -157,6 +158,7 @@ def test_two_sources_of_one_name_do_not_share_versions(run: Path, out: Path):
     apply(run, out)
     record = run / "steps" / "ingest.json"
     record.write_text(record.read_text().replace('"sample:digits"', '"/elsewhere/digits.parquet"'))
+    finish_run(run)
     other = apply(run, out)
     assert other.folder.parent.name.startswith("digits-")
     assert len(versions(out, "digits")) == 2

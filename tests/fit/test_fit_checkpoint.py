@@ -1,6 +1,7 @@
 """A fit that was written down comes back bit for bit, and only to whoever asks for just that fit."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -38,3 +39,15 @@ def test_fit_of_other_inputs_or_a_broken_file_is_made_again(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     assert equal(kept_fit(tmp_path, 0, "another key", FIT.theta, lambda: FIT), FIT)
     assert equal(kept_fit(tmp_path, 0, "another key", FIT.theta, never), FIT)
+
+
+def test_fit_in_which_one_bit_flipped_is_made_again(tmp_path):
+    kept_fit(tmp_path, 0, "key", FIT.theta, lambda: FIT)
+    path = tmp_path / "theta-0.safetensors"
+    whole = path.read_bytes()
+    for place in (len(whole) - 1, whole.index(b"iterations") + len(b"iterations") + 6):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        other = replace(FIT, iterations=8)
+        assert equal(kept_fit(tmp_path, 0, "key", FIT.theta, partial(replace, other)), other)

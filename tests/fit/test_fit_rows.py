@@ -133,3 +133,12 @@ def test_reading_ahead_stops_with_whoever_reads_and_passes_errors_on():
     with pytest.raises(OSError, match="the disk is gone"):
         list(ahead(numbers(3)))
     assert closed == [-1, 3]
+
+
+def test_error_that_keeps_a_thread_from_starting_is_the_one_that_is_raised(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        list(ahead(number for number in range(3)))

@@ -247,6 +247,7 @@ def stretched(run: Path, rows: int) -> None:
     }.items():
         longer = longer.set_column(longer.schema.get_field_index(name), name, values)
     write_table(longer, run / "queue.parquet")
+    finish_run(run)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -112,6 +112,32 @@ def test_a_file_that_is_no_log_is_one_clear_line(tmp_path: Path) -> None:
         read_log(tmp_path)
 
 
+@pytest.mark.parametrize("page", [0, 1, 2, -1])
+def test_a_damaged_page_is_one_clear_line_before_anything_is_written(log: DecisionLog, page: int) -> None:
+    log.append([replace(CAT, sample_id=f"{i:03d}", comment="why " * 50) for i in range(100)])
+    log.close()
+    content = bytearray(log.path.read_bytes())
+    start = page % (len(content) // 4096) * 4096
+    content[start : start + 4096] = bytes([170]) * 4096
+    log.path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"decisions\.sqlite: cannot be used as the decision log: it is damaged.*backup"
+    ):
+        DecisionLog(log.path)
+
+
+def test_a_full_disk_is_one_clear_line_and_the_log_goes_on_afterwards(log: DecisionLog) -> None:
+    log.append([CAT])
+    pages = log._connection.execute("PRAGMA page_count").fetchone()[0]
+    log._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite says the same as on a full disk
+    many = [replace(CAT, sample_id=f"{i:03d}", comment="why " * 50) for i in range(200)]
+    with pytest.raises(InputError, match=r"nothing was written.*full.*free some space"):
+        log.append(many)
+    log._connection.execute("PRAGMA max_page_count = 1000000")
+    assert len(log.append(many)) == 200
+    assert len(log.since(0)) == 201
+
+
 def test_a_log_of_a_newer_version_is_refused(log: DecisionLog) -> None:
     log._connection.execute("PRAGMA user_version = 99")
     with pytest.raises(InputError, match="newer labelsweep"):

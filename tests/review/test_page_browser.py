@@ -15,7 +15,7 @@ from run_folder import stretched
 
 from tasks.review.desk import Filter, ReviewOptions
 from tasks.review.log import read_log
-from tasks.storage import read_json, write_json, write_table
+from tasks.storage import finish_run, read_json, write_json, write_table
 
 CHROMIUM = Path("/usr/bin/chromium")
 playwright = pytest.importorskip(
@@ -247,6 +247,7 @@ def test_more_than_nine_classes_are_found_by_name(wine: Path, out: Path, tab: Pa
     ]
     entry["record"]["classes"] += grapes
     write_json(entry, path)
+    finish_run(wine)
     with served(wine, out, reviewer="Ada") as site:
         opened(tab, site.address)
         assert tab.locator(".classes button").count() == 9
@@ -437,6 +438,7 @@ def test_pages_for_text_show_text(wine: Path, out: Path, tab: Page) -> None:
     entry = read_json(path)
     entry["record"]["display_columns"] = ["note"]
     write_json(entry, path)
+    finish_run(wine)
     with served(wine, out, reviewer="Ada", control_share=0) as site:
         opened(tab, site.address)
         assert tab.inner_text(".exhibit .prose").startswith(

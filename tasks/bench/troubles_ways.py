@@ -1,0 +1,230 @@
+"""What a campaign of troubles does to a program that is at work, and to the files that it leaves."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+# An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
+PATIENCE = 180.0
+_MEGABYTE = 2**20
+_DAY = 86_400
+# Where Debian's package libfaketime keeps what is loaded before a program that shall see another time.
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+class Program:
+    """A labelsweep command in a process group of its own.
+
+    Args:
+        arguments: What follows `labelsweep`.
+        environment: Its variables.
+        log: File without ending that takes what it says: `.out` and `.err`.
+    """
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
+        with self.out.open("wb") as out, self.error.open("wb") as error:
+            self.process = subprocess.Popen(  # noqa: S603 (this program, by this interpreter)
+                [sys.executable, "-m", "flows.cli", *arguments],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=error,
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        """Return whether it has ended."""
+        return self.process.poll() is not None
+
+    def end(self) -> str:
+        """Wait for the end and return in a word how it was; a program that hangs is killed."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE)
+        hangs = not self.ended()
+        self.kill()
+        return "a program that hangs" if hangs else how_it_ended(self.process.returncode, self.said())
+
+    def said(self) -> str:
+        """Return what it said on standard error, but for the news of a server."""
+        lines = self.error.read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if line.strip() and "labelsweep: reviewing" not in line)
+
+    def kill(self) -> None:
+        """Kill the whole group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def how_it_ended(code: int, said: str) -> str:
+    """Say in a word how a program ended.
+
+    >>> how_it_ended(2, "labelsweep: error: no column"), how_it_ended(1, "labelsweep: internal error (KeyError)")
+    ('refused', 'an internal error')
+    """
+    if code == 0:
+        return "survived"
+    if "Traceback (most recent call last)" in said:
+        return "a traceback"
+    if "internal error" in said:
+        return "an internal error"
+    if code < 0 or code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        return "killed"
+    return "refused" if len(said.splitlines()) == 1 else "more or less than one line"
+
+
+Strike = Callable[[Program, Path, random.Random], str]
+
+
+def kill(program: Program, out: Path, rng: random.Random) -> str:
+    """Kill with SIGKILL."""
+    del out, rng
+    program.kill()
+    return "SIGKILL"
+
+
+def terminate(program: Program, out: Path, rng: random.Random) -> str:
+    """Send SIGTERM to the process, as a service manager does."""
+    del out, rng
+    program.process.terminate()
+    return "SIGTERM"
+
+
+def take_memory(program: Program, out: Path, rng: random.Random) -> str:
+    """Leave the process a few megabytes of address space more than it has."""
+    del out
+    with suppress(OSError, StopIteration):
+        status = Path(f"/proc/{program.process.pid}/status").read_text()
+        size = int(next(line for line in status.splitlines() if line.startswith("VmSize")).split()[1]) * 1024
+        more = rng.randrange(64) * _MEGABYTE
+        resource.prlimit(program.process.pid, resource.RLIMIT_AS, (size + more, size + more))
+        return f"{more // _MEGABYTE} MB left to ask for"
+    return "too late"
+
+
+def move_clock(program: Program, out: Path, rng: random.Random) -> str:
+    """Let the clock jump by up to 400 days, forth or back."""
+    del program
+    days = rng.uniform(-400, 400)
+    clock_file(out).write_text(f"{days * _DAY:+.0f}\n")
+    return f"the clock jumps by {days:+.1f} days"
+
+
+def clock_file(out: Path) -> Path:
+    """Return the file whose offset the programs of a trial add to the time."""
+    return out.with_name(out.name + ".clock")
+
+
+def with_clock(environment: Mapping[str, str], out: Path) -> dict[str, str]:
+    """Return variables with which a program sees the time of the trial's clock."""
+    clock_file(out).write_text("+0\n")
+    return {
+        **environment,
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock_file(out)),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_RESET": "1",
+    }
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Return the files under a folder in order, links and locks left out."""
+    found = (path for path in folder.rglob("*") if not path.name.endswith((".lock", ".partial")))
+    return sorted(path for path in found if path.is_file() and not path.is_symlink() and path.stat().st_size)
+
+
+def remove_file(program: Program, out: Path, rng: random.Random) -> str:
+    """Remove a random file of the run."""
+    del program
+    if not (files := files_under(out / "runs")):
+        return "nothing to remove yet"
+    path = rng.choice(files)
+    path.unlink(missing_ok=True)
+    return f"{path.name} removed"
+
+
+def corrupt_file(program: Program, out: Path, rng: random.Random) -> str:
+    """Kill, then damage a random file of the run: a bit, its end, or a stretch of zeros."""
+    program.kill()
+    if not (files := files_under(out / "runs")):
+        return "nothing to corrupt yet"
+    return damage(rng.choice(files), rng)
+
+
+def damage(path: Path, rng: random.Random) -> str:
+    """Damage one file."""
+    content = bytearray(path.read_bytes())
+    way, place = rng.choice(("bit", "end", "zeros")), rng.randrange(len(content))
+    if way == "bit":
+        content[place] ^= 1 << rng.randrange(8)
+    elif way == "end":
+        del content[place:]
+    else:
+        content[place : place + 512] = bytes(len(content[place : place + 512]))
+    path.write_bytes(content)
+    return f"{path.name} damaged ({way} at {place})"
+
+
+def corrupt_log(program: Program, out: Path, rng: random.Random) -> str:
+    """Kill, then overwrite a random page of the decisions' database."""
+    program.kill()
+    path = out / "decisions.sqlite"
+    if not path.exists() or not path.stat().st_size:
+        return "no log yet"
+    content = bytearray(path.read_bytes())
+    page = rng.randrange(max(1, len(content) // 4096))
+    content[page * 4096 : page * 4096 + 4096] = rng.choice((bytes(4096), rng.randbytes(4096)))
+    path.write_bytes(content)
+    return f"page {page} of {path.name} overwritten"
+
+
+def mount(folder: Path, size: int) -> bool:
+    """Put a file system of `size` bytes in memory at a folder, or change the size of the one there; False where it cannot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = f"size={size}" + (",remount" if os.path.ismount(folder) else "")
+    command = ["/usr/bin/mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def unmount(folder: Path) -> None:
+    """Take the file system away again."""
+    if os.path.ismount(folder):
+        subprocess.run(["/usr/bin/umount", "--lazy", str(folder)], capture_output=True, check=False)  # noqa: S603
+
+
+def fill_disk(program: Program, out: Path, rng: random.Random) -> str:
+    """Leave a few kilobytes of the file system that the results lie on."""
+    del program
+    system = os.statvfs(out)
+    used = (system.f_blocks - system.f_bfree) * system.f_frsize
+    left = rng.randrange(0, 160) * 1024
+    if not mount(out, max(used + left, 4096)):
+        return "no file system could be made"
+    return f"{left // 1024} kB left on the disk"
+
+
+STRIKES: dict[str, Strike] = {
+    "kill": kill,
+    "terminate": terminate,
+    "full": fill_disk,
+    "memory": take_memory,
+    "clock": move_clock,
+    "removed": remove_file,
+    "corrupted": corrupt_file,
+}
+
+
+def pause(program: Program, seconds: float) -> None:
+    """Wait, or until the program has ended."""
+    deadline = time.monotonic() + seconds
+    while not program.ended() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.02))

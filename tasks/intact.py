@@ -1,0 +1,118 @@
+"""Whether files are still what was written: digests of what a step wrote, compared before anybody goes on with it.
+
+A disk that forgets, a hand that removes, a bit that flips: none of them is seen by whoever only opens a file.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import InputError
+from tasks.storage import read_json, sha256_file
+
+CHECK = "check"
+# People write their decisions into it, where it lies.
+EDITED = ("queue.csv",)
+
+# What tells a file that was written anew from the one before: every publication makes another inode.
+Stamp = tuple[int, int, int]
+
+
+def stamps(folder: Path) -> dict[str, Stamp]:
+    """Return a stamp of each finished file under `folder`, the records of steps left out."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.name.endswith((".lock", ".partial")) or path.parent.name == "steps" or not path.is_file():
+            continue
+        status = path.stat()
+        found[str(path.relative_to(folder))] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
+
+
+def digests_since(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
+    """Return the SHA-256 of each file that was written since `before` was taken."""
+    now = stamps(folder)
+    return {name: sha256_file(folder / name) for name in sorted(now) if now[name] != before.get(name)}
+
+
+def read_entry(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object that `with_check` marked; None where it is not there or not what was written.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "entry.json"
+    >>> _ = path.write_text(json.dumps(with_check({"rows": 10})))
+    >>> read_entry(path)
+    {'rows': 10}
+    >>> _ = path.write_text(path.read_text().replace("10", "18"))
+    >>> read_entry(path) is None
+    True
+    """
+    try:
+        entry = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return entry if isinstance(entry, dict) and entry.pop(CHECK, None) == _digest(entry) else None
+
+
+def with_check(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with a digest of itself beside it."""
+    return {**entry, CHECK: _digest(entry)}
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def are_intact(folder: Path, files: Mapping[str, str], records: Path) -> bool:
+    """Return whether files are as one of the steps of the run wrote them: a later one may have written its own in their place.
+
+    Args:
+        folder: The run folder.
+        files: SHA-256 by name.
+        records: Folder of the records of all steps.
+    """
+    written = [entry for path in records.glob("*.json") if (entry := read_entry(path)) is not None]
+    for name, digest in files.items():
+        path = folder / name
+        known = {digest, *(entry["files"][name] for entry in written if name in entry.get("files", {}))}
+        if not path.is_file() or sha256_file(path) not in known:
+            return False
+    return True
+
+
+def check_run(folder: Path, *names: str) -> None:
+    """Make sure that files of a finished run are what its manifest says.
+
+    Args:
+        folder: The run folder.
+        names: The files; without any, all that the manifest lists.
+
+    Raises:
+        InputError: One was removed or changed since.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return
+    fix = "put it back from a backup, or sweep again with --force"
+    try:
+        listed = read_json(manifest)["files"]
+        wanted = {name: listed[name]["sha256"] for name in names or listed if name in listed}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("is damaged", where=str(manifest), fix=fix) from error
+    for name, digest in wanted.items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError("is missing", where=str(path), fix=fix)
+        if name not in EDITED and sha256_file(path) != digest:
+            raise InputError("is not what the run wrote: it was changed or damaged", where=str(path), fix=fix)
+
+
+def is_run_intact(folder: Path) -> bool:
+    """Return whether a finished run has all its files as they were written."""
+    try:
+        check_run(folder)
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""What was removed or damaged after it was written is noticed, and made again or refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import InputError
+from tasks.intact import check_run, is_run_intact
+from tasks.records import Report
+from tasks.steps import recorded
+from tasks.storage import finish_run, write_text
+
+
+class Counting:
+    """A step that writes two files, and counts how often it did."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.times = folder, 0
+
+    def __call__(self) -> Report:
+        self.times += 1
+        page = write_text("page", self.folder / "report.html")
+        return Report(html=page, summary=write_text("{}", self.folder / "model" / "summary.json"))
+
+    def run(self) -> int:
+        recorded("report", self.folder, Report, {"key": 1}, self)
+        return self.times
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Counting:
+    step = Counting(tmp_path)
+    assert (step.run(), step.run()) == (1, 1)
+    return step
+
+
+def flip(path: Path, place: int = -2) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["report.html", "model/summary.json", "steps/report.json"])
+@pytest.mark.parametrize("harm", [flip, Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:1])])
+def test_step_runs_again_where_a_file_of_it_was_removed_or_damaged(step, name, harm):
+    harm(step.folder / name)
+    assert (step.run(), step.run()) == (2, 2)
+    assert (step.folder / "report.html").read_text() == "page"
+
+
+def test_flipped_digit_in_a_record_is_noticed(step):
+    path = step.folder / "steps" / "report.json"
+    path.write_text(
+        path.read_text().replace(f'"seconds": {json.loads(path.read_text())["seconds"]}', '"seconds": 77')
+    )
+    assert step.run() == 2
+
+
+def test_file_that_a_later_step_wrote_in_place_of_an_earlier_one_is_no_damage(step):
+    def later() -> Report:
+        page = write_text("another page", step.folder / "report.html")
+        return Report(html=page, summary=step.folder / "model" / "summary.json")
+
+    recorded("later", step.folder, Report, {}, later)
+    assert step.run() == 1
+
+
+def test_finished_run_says_which_file_is_not_what_it_wrote(tmp_path):
+    run = tmp_path / "runs" / "cats"
+    for name in ("scores.parquet.txt", "queue.csv"):
+        write_text("as it was", run / name)
+    finish_run(run)
+    (run / "queue.csv").write_text("with the decisions of a person")
+    assert is_run_intact(run)
+    flip(run / "scores.parquet.txt")
+    with pytest.raises(InputError, match=r"scores\.parquet\.txt: is not what the run wrote.*backup"):
+        check_run(run)
+    check_run(run, "queue.csv")
+    (run / "queue.csv").unlink()
+    with pytest.raises(InputError, match=r"queue\.csv: is missing"):
+        check_run(run, "queue.csv")
+    flip(run / "manifest.json", 0)
+    with pytest.raises(InputError, match=r"manifest\.json: is damaged"):
+        check_run(run)
