@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
+from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Scores
 from tasks.storage import write_json, write_table
 
@@ -37,13 +38,13 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
     if previous is None and not (folder / DECIDED).exists():
         everything: Array = flagged
         return everything
-    rows = pq.read_table(dataset.path, columns=_KEYS)
-    decided = flagged & _is_decided(rows, flagged, folder / DECIDED)
+    decided = _is_decided(dataset.path, flagged, folder / DECIDED)
     if previous is None:
         if decided.any():
             write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
         shown: Array = flagged & ~decided
         return shown
+    rows = pq.read_table(dataset.path, columns=_KEYS)
     compared = _compare(rows, previous)
     asked, run = _asked(rows, compared == SAME, previous)
     still_open = flagged & ~decided & asked
@@ -84,7 +85,7 @@ def _compare(rows: pa.Table, previous: Path) -> Array:
     return code
 
 
-def _is_decided(rows: pa.Table, flagged: Array, path: Path) -> Array:
+def _is_decided(dataset: Path, flagged: Array, path: Path) -> Array:
     """Return which flagged rows have a decision on their content under their label, (n,) bool."""
     decided = np.zeros(len(flagged), dtype=bool)
     if not path.exists():
@@ -92,7 +93,7 @@ def _is_decided(rows: pa.Table, flagged: Array, path: Path) -> Array:
     table = pq.read_table(path)
     pairs = set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
     index = np.flatnonzero(flagged)
-    some = rows.take(pa.array(index))
+    some = take_rows(dataset, index, ["content_hash", "label"])
     keys = zip(some["content_hash"].to_pylist(), some["label"].to_pylist(), strict=True)
     decided[index] = [key in pairs for key in keys]
     return decided

@@ -1,5 +1,7 @@
 """A matrix of counts between labels as a table: the most confused labels first to be shown, shaded, every number written."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,22 +9,22 @@ from tasks.report.parts import Cell, Table
 from tasks.report.text import plain
 
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.integer[Any]]
 
 # More rows than this are no table to look at but one to search.
 MOST = 20
 LABEL = 18
 
 
-def counts(rows: Ints, columns: Ints, classes: int) -> Ints:
+def counts(rows: Codes, columns: Codes, classes: int) -> Ints:
     """Return the matrix of counts, (classes, classes); pairs with a missing label are left out.
 
     >>> counts(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
     [[0, 2], [0, 0]]
     """
     both = (rows >= 0) & (columns >= 0)
-    return np.bincount(rows[both] * classes + columns[both], minlength=classes * classes).reshape(
-        classes, classes
-    )
+    pairs = rows[both].astype(np.int64) * classes + columns[both]
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def most_confused(matrix: Ints, most: int = MOST) -> Ints:

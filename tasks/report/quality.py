@@ -37,8 +37,9 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
     known = scores.truth >= 0
     columns = {"score": scores.score[known]}
     if baselines is not None:
+        ids = scores.ids
         names = [name for name in BASELINES if name in pq.read_schema(baselines).names]
-        columns |= {name: align(scores.ids, baselines, name).to_numpy()[known] for name in names}
+        columns |= {name: align(ids, baselines, name).to_numpy()[known] for name in names}
     finite = {name: values for name, values in columns.items() if np.isfinite(values).all()}
     return Ranking(scores.wrong[known], finite) if "score" in finite and known.any() else None
 

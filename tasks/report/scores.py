@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.storage import ROWS_PER_GROUP, open_parquet
+
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
+_NUMBERS = {"influence": np.float64, "score": np.float64, "flagged": np.bool_}
 _LABELS = ("given_label", "suggested_label", "predicted_label")
 
 
@@ -22,7 +26,7 @@ class ScoreColumns:
     """Scores of n samples; labels are indices into `classes`, -1 where there is none.
 
     Attributes:
-        ids: (n,) sample ids, as Arrow strings.
+        path: Where they were read from.
         classes: Names of all labels that occur.
         given: (n,) given labels.
         suggested: (n,) suggested labels.
@@ -33,7 +37,7 @@ class ScoreColumns:
         flagged: (n,) likely mislabeled.
     """
 
-    ids: pa.ChunkedArray
+    path: Path
     classes: tuple[str, ...]
     given: Ints
     suggested: Ints
@@ -42,6 +46,11 @@ class ScoreColumns:
     influence: Floats
     score: Floats
     flagged: Bools
+
+    @property
+    def ids(self) -> pa.ChunkedArray:
+        """(n,) sample ids, as Arrow strings, read anew each time: they take as much memory as all the rest."""
+        return pq.read_table(self.path, columns=["sample_id"])["sample_id"]
 
     def __len__(self) -> int:
         return len(self.given)
@@ -55,38 +64,47 @@ class ScoreColumns:
 
 
 def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> ScoreColumns:
-    """Read `scores.parquet`.
+    """Read `scores.parquet` batch by batch: of ten million samples each column of numbers is 80 MB, each of labels 40 MB.
 
     Args:
         path: The file.
         truth: `truth.parquet`, where the run has one.
         classes: Known labels, in the order to keep; others that occur follow, sorted.
     """
-    names = pq.read_schema(path).names
-    labels = [name for name in _LABELS if name in names]
-    table = pq.read_table(
-        path,
-        columns=["sample_id", "influence", "score", "flagged", *labels],
-        read_dictionary=labels,
-        memory_map=True,
-    )
-    columns = {name: table[name] for name in labels}
+    with open_parquet(path) as file:
+        n, names = file.metadata.num_rows, file.schema_arrow.names
+        labels = [name for name in _LABELS if name in names]
+        numbers: dict[str, npt.NDArray[Any]] = {name: np.empty(n, kind) for name, kind in _NUMBERS.items()}
+        codes = {name: np.empty(n, np.int32) for name in labels}
+        place = {name: index for index, name in enumerate(classes)}
+        start = 0
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=[*numbers, *labels]):
+            rows = slice(start, start + len(batch))
+            for name, values in numbers.items():
+                values[rows] = batch.column(name).to_numpy(zero_copy_only=False)
+            for name, coded in codes.items():
+                coded[rows] = _codes(batch.column(name), place)
+            start += len(batch)
     if truth is not None:
-        columns["truth"] = align(table["sample_id"], truth, "true_label")
-    known = list(classes)
-    seen = {value for column in columns.values() for value in _dictionary(column)[0]}
-    known += sorted(seen - set(known))
-    codes = {name: _codes(column, known) for name, column in columns.items()}
+        ids = pq.read_table(path, columns=["sample_id"])["sample_id"]
+        found = align(ids, truth, "true_label")
+        codes["truth"] = np.concatenate(
+            [_codes(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
+        )
+    known = [*classes, *sorted(place.keys() - set(classes))]
+    if len(known) > len(classes):
+        moved = np.array([*(known.index(name) for name in place), -1], dtype=np.int32)
+        codes = {name: moved[values] for name, values in codes.items()}
     return ScoreColumns(
-        ids=table["sample_id"],
+        path=path,
         classes=tuple(known),
         given=codes["given_label"],
         suggested=codes["suggested_label"],
         predicted=codes.get("predicted_label"),
         truth=codes.get("truth"),
-        influence=table["influence"].to_numpy(),
-        score=table["score"].to_numpy(),
-        flagged=np.asarray(table["flagged"].to_numpy(), dtype=np.bool_),
+        influence=numbers["influence"],
+        score=numbers["score"],
+        flagged=numbers["flagged"],
     )
 
 
@@ -98,18 +116,9 @@ def align(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArray:
     return other[column].take(pc.index_in(ids, value_set=other["sample_id"].combine_chunks()))
 
 
-def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the distinct values of a label column, and for each row the index of its own, -1 for null."""
-    encoded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
-    whole = encoded.unify_dictionaries().combine_chunks()
-    array = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    codes = pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return array.dictionary.to_pylist(), codes
-
-
-def _codes(column: pa.ChunkedArray, known: Sequence[str]) -> Ints:
-    """Return each row's index into `known`, -1 for null."""
-    place = {name: index for index, name in enumerate(known)}
-    values, codes = _dictionary(column)
-    lookup = np.array([*(place[value] for value in values), -1], dtype=np.int64)
-    return lookup[codes]
+def _codes(labels: pa.Array, place: dict[str, int]) -> Ints:
+    """Return the number of each label, -1 for null; labels that `place` does not have yet are added to it."""
+    encoded = labels.cast(pa.string()).dictionary_encode()
+    lookup = np.array([*(place.setdefault(name, len(place)) for name in encoded.dictionary.to_pylist()), -1])
+    codes: Ints = lookup[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)].astype(np.int32)
+    return codes

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tasks.report.matrix import MOST, counts, table
+from tasks.report.matrix import MOST, Ints, counts, table
 from tasks.report.parts import Cell, Columns, Part, Section, Table
-from tasks.report.scores import Ints, ScoreColumns
+from tasks.report.scores import ScoreColumns
 from tasks.report.summary import Summary
 from tasks.report.text import percent, plain
 from tasks.report.view import RunView

@@ -92,9 +92,10 @@ def _truth(view: RunView) -> dict[str, str]:
     if view.scores is None or view.scores.truth is None:
         return {}
     wanted = pa.array([str(row["sample_id"]) for row in view.top])
-    places = pc.indices_nonzero(pc.is_in(view.scores.ids, value_set=wanted))
+    ids = view.scores.ids
+    places = pc.indices_nonzero(pc.is_in(ids, value_set=wanted))
     codes = view.scores.truth[places.to_numpy()]
-    names = view.scores.ids.take(places).to_pylist()
+    names = ids.take(places).to_pylist()
     return {name: view.scores.classes[code] for name, code in zip(names, codes, strict=True) if code >= 0}
 
 
