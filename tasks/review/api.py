@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.review.deck import Item
 from tasks.review.desk import Answer, Desk, Filter
-from tasks.review.ledger import key_of
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.room import Room
 
@@ -159,14 +158,13 @@ def _saved(rows: list[Decision]) -> dict[str, Any]:
 def _news(desk: Desk, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
     with desk.lock:
-        foreign = (key_of(row) for row in desk.log.since(since) if row.reviewer != name)
         standing = desk.standing()
         return {
             "seq": desk.ledger.seq,
             "total": len(desk.deck.items),
             "todo": desk.board.todo(name),
             "busy": sorted(desk.busy(name)),
-            "changed": {place: desk.board.status(place, name) for place in desk.board.places(foreign)},
+            "changed": desk.changed(since, name),
             "running": standing.running._asdict() if standing.running else None,
             "left": standing.left._asdict() if standing.left else None,
             "outlook": standing.outlook._asdict() if standing.outlook else None,

@@ -2,7 +2,7 @@
 
 An item with answers has a public state: a verdict, or `disagree`. One that waits for a blind second opinion
 is still to do for everybody but the one who gave the first. Asking about one position costs no look at the
-others.
+others, and neither does a count.
 """
 
 from collections import Counter, defaultdict
@@ -32,11 +32,16 @@ class Board:
             self._places[item.key].append(item.position)
         self._public: dict[int, str] = {}
         self._first: dict[int, str] = {}  # who gave the first of two blind opinions
+        self._firsts: Counter[str] = Counter()  # and how many each of them gave
+        self._disagreements = 0
+        self._settled: frozenset[int] = frozenset()
+        self._silent: set[int] = set()  # settled earlier, and not answered again since
         for key in self._places:
             self._look(key)
         settled = ledger.settled()
         unanswered = (item for item in items if item.position not in self._public and not item.is_control)
-        self._settled = {item.position for item in unanswered if item.key[:2] in settled}
+        self._settled = frozenset(item.position for item in unanswered if item.key[:2] in settled)
+        self._silent = set(self._settled)
 
     def update(self, rows: Iterable[Decision]) -> None:
         """Take note of new rows of the log."""
@@ -47,13 +52,24 @@ class Board:
         opinions = self._ledger.opinions(key)
         settled = self._ledger.adjudication(key)
         alone = len(opinions) == 1 and settled is None and wants_second_opinion(key, self._share)
+        state = self._state(key) if opinions or settled is not None else ""
+        first = next(iter(opinions)) if alone else ""
         for place in self._places.get(key, ()):
-            self._public.pop(place, None)
-            self._first.pop(place, None)
-            if opinions or settled is not None:
-                self._public[place] = self._state(key)
-            if alone:
-                self._first[place] = next(iter(opinions))
+            self._put(place, state, first)
+
+    def _put(self, place: int, state: str, first: str) -> None:
+        """Put down the state of a position, empty where nobody answered, and who gave its first opinion, if one waits."""
+        self._disagreements += (state == "disagree") - (self._public.pop(place, "") == "disagree")
+        if (before := self._first.pop(place, "")) != "":
+            self._firsts[before] -= 1
+        if state:
+            self._public[place] = state
+            self._silent.discard(place)
+        elif place in self._settled:
+            self._silent.add(place)
+        if first:
+            self._first[place] = first
+            self._firsts[first] += 1
 
     def _state(self, key: Key) -> str:
         if self._ledger.disagrees(key):
@@ -79,16 +95,15 @@ class Board:
 
     def todo(self, reviewer: str) -> int:
         """Return how many positions wait for this reviewer."""
-        settled = sum(place not in self._public for place in self._settled)
-        blind = sum(first != reviewer for first in self._first.values())
-        return len(self._items) - len(self._public) - settled + blind
+        blind = len(self._first) - self._firsts[reviewer]
+        return len(self._items) - len(self._public) - len(self._silent) + blind
 
     def is_finished(self) -> bool:
         """Whether nothing waits for anybody: no sample, no second opinion, no disagreement."""
-        answered = len(self._public) + sum(place not in self._public for place in self._settled)
-        return answered == len(self._items) and not self._first and not self.disagreements
+        answered = len(self._public) + len(self._silent)
+        return answered == len(self._items) and not self._first and not self._disagreements
 
     @property
     def disagreements(self) -> int:
         """How many positions the reviewers disagree about."""
-        return Counter(self._public.values())["disagree"]
+        return self._disagreements

@@ -7,6 +7,7 @@ answers stand.
 
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,7 +20,7 @@ from tasks.review.agreement import wants_second_opinion
 from tasks.review.board import Board
 from tasks.review.deck import Deck, Item
 from tasks.review.estimate import WORTH
-from tasks.review.insights import Standing, standing_of
+from tasks.review.insights import Standing, Tally
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import VERDICTS, Decision, DecisionLog
 
@@ -85,8 +86,10 @@ class Desk:
         self.deck = deck
         self.log = log
         self.options = options or ReviewOptions()
-        self.ledger = Ledger(log.since(0))
+        self._heard = log.since(0)  # every row taken in so far, undos too, in order
+        self.ledger = Ledger(self._heard)
         self.board = Board(deck.items, self.ledger, self.options.second_opinion)
+        self._tally = Tally(deck.items, self.ledger)
         self.lock = threading.RLock()
         self.when_finished: Callable[[], None] | None = None
         self._open: dict[str, tuple[int, float]] = {}
@@ -99,7 +102,16 @@ class Desk:
             rows = self.log.since(self.ledger.seq)
             self.ledger.add(rows)
             self.board.update(rows)
+            self._tally.update(self.board.places(key_of(row) for row in rows))
+            self._heard.extend(rows)
         return rows
+
+    def changed(self, seq: int, reviewer: str) -> dict[int, str]:
+        """Return what each position is to this reviewer that others have decided on after row `seq`."""
+        with self.lock:
+            rows = self._heard[bisect_right(self._heard, seq, key=lambda row: row.seq) :]
+            places = self.board.places(key_of(row) for row in rows if row.reviewer != reviewer)
+            return {place: self.board.status(place, reviewer) for place in places}
 
     def status(self, item: Item, reviewer: str) -> str:
         """Return what the item is to this reviewer: todo, settled (earlier), disagree, or a verdict."""
@@ -209,6 +221,6 @@ class Desk:
         """Return the figures of the review, brought up to date every `STEP` rows of the log."""
         with self.lock:
             if self._standing is None or self.ledger.seq // STEP != self._counted:
-                self._standing = standing_of(self.deck.items, self.ledger, self.options.worth)
+                self._standing = self._tally.standing(self.options.worth)
                 self._counted = self.ledger.seq // STEP
             return self._standing

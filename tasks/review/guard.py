@@ -3,17 +3,21 @@
 The page listens on this machine alone unless it is told otherwise, and then asks for a token. Beyond that: a
 Host header of our own (against DNS rebinding), an Origin of our own and a token in every POST that equals a
 cookie other sites cannot read (against forged requests), no script, style or picture from anywhere else, no
-framing, no guessing of content types.
+framing, no guessing of content types. Bodies and requests a second are bounded, and a token cannot be guessed
+by trying.
 """
 
+import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from tasks.review.limit import Limit
 
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -31,6 +35,13 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _YEAR_S: Final = 365 * 24 * 3600
+# A key that is held down repeats some 30 times a second, each with a decision, a sample and a few pictures; a page
+# of thumbnails asks for 120 pictures at once.
+_REQUESTS_A_SECOND: Final = 200.0
+_REQUESTS_AT_ONCE: Final = 1_000
+# Ten slips of a person; then one a minute, which guesses half a million tokens in a year.
+_WRONG_TOKENS_A_SECOND: Final = 1 / 60
+_WRONG_TOKENS_AT_ONCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Guard:
 
     hosts: frozenset[str] | None = LOOPBACK
     token: str | None = None
+    requests: Limit = field(default_factory=lambda: Limit(_REQUESTS_A_SECOND, _REQUESTS_AT_ONCE))
+    wrong_tokens: Limit = field(default_factory=lambda: Limit(_WRONG_TOKENS_A_SECOND, _WRONG_TOKENS_AT_ONCE))
 
     async def __call__(self, request: Request, call_next: Next) -> Response:
         """Let the request through, or say why not."""
@@ -63,24 +76,53 @@ class Guard:
             return PlainTextResponse(
                 "Unknown host name. Open the page by the address that labelsweep printed.", 421
             )
-        if self.token is not None:
-            given = request.query_params.get("token", "")
-            if given and secrets.compare_digest(given, self.token) and request.method == "GET":
+        address = request.client.host if request.client else ""
+        if self.token is not None and (answer := self._admission(request, address)) is not None:
+            return answer
+        if not self.requests.take((address, request.cookies.get(cookie_name(request, "reviewer"), ""))):
+            return _too_many()
+        if _length(request) > MAX_BODY:
+            return JSONResponse({"error": "the request is too large, or does not say how large it is"}, 413)
+        return None if request.method in ("GET", "HEAD") else _forged(request)
+
+    def _admission(self, request: Request, address: str) -> Response | None:
+        """Return None for who has the token; otherwise what to answer."""
+        token = self.token or ""
+        shown = request.query_params.get("token", "")
+        if shown and request.method == "GET":
+            if not self.wrong_tokens.is_free(address):
+                return _too_many()
+            if secrets.compare_digest(shown.encode(), token.encode()):
                 return self._welcome(request)
-            if not secrets.compare_digest(request.cookies.get(cookie_name(request, "token"), ""), self.token):
-                return PlainTextResponse(
-                    "This page needs the token that labelsweep printed at its start.", 403
-                )
-        if request.method in ("GET", "HEAD"):
+            self.wrong_tokens.take(address)
+        kept = request.cookies.get(cookie_name(request, "token"), "")
+        if secrets.compare_digest(kept.encode(), _badge(token).encode()):
             return None
-        return _forged(request)
+        return PlainTextResponse("This page needs the token that labelsweep printed at its start.", 403)
 
     def _welcome(self, request: Request) -> Response:
         """Move the token from the address, where it would be seen and kept, to a cookie."""
         rest = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
         response = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
-        set_cookie(request, response, "token", self.token or "")
+        set_cookie(request, response, "token", _badge(self.token or ""))
         return response
+
+
+def _badge(token: str) -> str:
+    """Return what the cookie of an admitted browser holds: any token becomes plain letters, and is not kept itself."""
+    return hashlib.sha256(f"labelsweep review\0{token}".encode()).hexdigest()
+
+
+def _length(request: Request) -> int:
+    """Return how long a body is; one that does not say so counts as too long."""
+    if "transfer-encoding" in request.headers:
+        return MAX_BODY + 1
+    unsaid = 0 if request.method in ("GET", "HEAD") else MAX_BODY + 1
+    return int(request.headers.get("content-length") or unsaid)
+
+
+def _too_many() -> Response:
+    return JSONResponse({"error": "too many requests: wait a moment"}, 429, {"Retry-After": "1"})
 
 
 def _forged(request: Request) -> Response | None:
@@ -88,9 +130,9 @@ def _forged(request: Request) -> Response | None:
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
         return JSONResponse({"error": "this request came from another site"}, 403)
-    if int(request.headers.get("content-length") or MAX_BODY + 1) > MAX_BODY:
-        return JSONResponse({"error": "the request is too large, or does not say how large it is"}, 413)
-    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    is_form = request.url.path == "/name" and request.headers.get("content-type", "").startswith(
+        "application/x-www-form-urlencoded"
+    )
     if not is_form and not csrf_matches(request, request.headers.get("x-csrf-token", "")):
         return JSONResponse({"error": "this page is out of date: reload it"}, 403)
     return None

@@ -1,8 +1,10 @@
 """The figures of a review: errors found, errors left, and how far the answers can be relied on."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from tasks.review.agreement import Agreement, agreement
 from tasks.review.deck import Item
@@ -52,41 +54,64 @@ class Reviewer:
     accuracy: Accuracy
 
 
-def standing_of(items: Sequence[Item], ledger: Ledger, worth: float = WORTH) -> Standing:
-    """Compute where a review stands.
+# What the reviewers of a sample say together; a sample that nobody answered comes first.
+_OUTCOMES: Final = ("", "keep", "relabel", "drop", "unsure", "disagree")
+_UNDECIDED, _KEEP, _RELABEL, _DROP, _UNSURE, _DISAGREE = range(len(_OUTCOMES))
+
+
+class Tally:
+    """The outcome of each position of a deck, kept up to date place by place: an answer costs no look at the others.
 
     Args:
-        items: The deck.
-        ledger: The standing answers.
-        worth: Share of wrong labels from which looking pays.
+        items: The deck, by position.
+        ledger: The standing answers; it must have taken in a row before the tally hears of its places.
     """
-    decided: list[tuple[int, int, bool]] = []  # (when, position, was wrong)
-    undecided: list[int] = []
-    outcomes: Counter[str] = Counter()
-    for item in items:
-        if item.is_control:
-            continue
-        resolved = ledger.resolve(item.key)
-        if not resolved.votes:
-            undecided.append(item.position)
-        elif resolved.outcome is None:
-            outcomes["disagree"] += 1
-        elif resolved.outcome == "unsure":
-            outcomes["unsure"] += 1
-        else:
-            wrong = resolved.label != item.given
-            outcomes["drop" if resolved.label is None else "relabel" if wrong else "keep"] += 1
-            decided.append((resolved.votes[-1].seq, item.position, wrong))
-    decided.sort()
-    wrong_in_order = [wrong for _, _, wrong in decided]
-    left = errors_left([at for _, at, _ in decided], wrong_in_order, undecided)
-    return Standing(
-        rate(wrong_in_order),
-        running_precision(wrong_in_order),
-        left,
-        outlook(wrong_in_order, len(undecided), worth),
-        dict(outcomes),
-    )
+
+    def __init__(self, items: Sequence[Item], ledger: Ledger) -> None:
+        self._items = items
+        self._ledger = ledger
+        self._counts = np.array([not item.is_control for item in items], dtype=bool)  # (items,)
+        self._outcome = np.zeros(len(items), dtype=np.int8)
+        self._when = np.zeros(len(items), dtype=np.int64)  # the row that decided; 0 while it is open
+        self.update(range(len(items)))
+
+    def update(self, places: Iterable[int]) -> None:
+        """Look at some positions again."""
+        for place in places:
+            item = self._items[place]
+            resolved = self._ledger.resolve(item.key)
+            self._when[place] = resolved.votes[-1].seq if resolved.votes else 0
+            if not resolved.votes:
+                outcome = _UNDECIDED
+            elif resolved.outcome is None:
+                outcome = _DISAGREE
+            elif resolved.outcome == "unsure":
+                outcome = _UNSURE
+            elif resolved.label is None:
+                outcome = _DROP
+            else:
+                outcome = _RELABEL if resolved.label != item.given else _KEEP
+            self._outcome[place] = outcome
+
+    def standing(self, worth: float = WORTH) -> Standing:
+        """Compute where the review stands.
+
+        Args:
+            worth: Share of wrong labels from which looking pays.
+        """
+        judged = np.isin(self._outcome, (_KEEP, _RELABEL, _DROP)) & self._counts
+        decided = np.flatnonzero(judged)
+        decided = decided[np.lexsort((decided, self._when[decided]))]  # in the order of the decisions
+        wrong = (self._outcome[decided] != _KEEP).tolist()
+        undecided = np.flatnonzero((self._outcome == _UNDECIDED) & self._counts)
+        numbers = np.bincount(self._outcome[self._counts], minlength=len(_OUTCOMES)).tolist()
+        return Standing(
+            rate(wrong),
+            running_precision(wrong),
+            errors_left(decided.tolist(), wrong, undecided.tolist()),
+            outlook(wrong, len(undecided), worth),
+            dict(zip(_OUTCOMES[1:], numbers[1:], strict=True)),
+        )
 
 
 def reviewers_of(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
