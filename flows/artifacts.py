@@ -10,6 +10,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from flows.plots import plots_of
 from tasks.storage import open_parquet, read_json
+from tasks.terminal import one_line
 
 # Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
 # characters a cell stay below both.
@@ -87,7 +88,7 @@ def _cell(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, str):
-        return value if len(value) <= MAX_CELL else value[: MAX_CELL - 1] + "…"
+        return one_line(value if len(value) <= MAX_CELL else value[: MAX_CELL - 1] + "…")
     return value
 
 
@@ -97,4 +98,4 @@ def escape(text: str) -> str:
     >>> print(escape("<b>2*3</b>"))
     \<b\>2\*3\</b\>
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&])", r"\\\1", one_line(" ".join(text.split())))

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from flows.review_cli import register
 from tasks.errors import InputError, LabelsweepError
+from tasks.terminal import json_lines, lines, one_line
 
 # Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
 INTERRUPTED = 130
@@ -97,7 +98,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _say(line: str, code: int) -> int:
-    sys.stderr.write(f"labelsweep: {line}\n")
+    sys.stderr.write(f"labelsweep: {one_line(line)}\n")
     return code
 
 
@@ -146,7 +147,8 @@ def clean(
             cleaned = run_clean(parameters, watcher)
     except KeyboardInterrupt as error:
         raise Interrupted("; ".join(["interrupted", *getattr(error, "__notes__", [])])) from error
-    sys.stdout.write(cleaned.summary.read_text(encoding="utf-8") if json else cleaned.headline())
+    summary = cleaned.summary.read_text(encoding="utf-8") if json else ""
+    sys.stdout.write(json_lines(summary) if json else lines(cleaned.headline()))
 
 
 def synthesize(
@@ -165,7 +167,7 @@ def synthesize(
 
     means = {"mean_0": _numbers("--mean-0", mean_0), "mean_1": _numbers("--mean-1", mean_1)}
     path = write(out, rows=rows, dimension=dimension, sigma=sigma, flips=flips, seed=seed, **means)
-    sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{one_line(path)}\n")
 
 
 def _numbers(option: str, text: str) -> list[float] | None:
@@ -188,7 +190,7 @@ def runs(
     from flows.results import Results  # noqa: PLC0415
 
     found = Results(out).past_runs()
-    sys.stdout.write(as_json(found) if json else as_table(found))
+    sys.stdout.write(json_lines(as_json(found)) if json else as_table(found))
     if not found:
         sys.stderr.write(f"labelsweep: no runs under {out.rstrip('/')}/runs\n")
 

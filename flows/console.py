@@ -13,6 +13,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from tasks.terminal import one_line
+
 
 class Quiet:
     """Shows nothing."""
@@ -38,12 +40,12 @@ class Lines(Quiet):
 
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Write what the step made."""
-        sys.stderr.write(f"labelsweep: {step}: {result} ({seconds:.1f} s)\n")
+        sys.stderr.write(f"labelsweep: {step}: {one_line(result)} ({seconds:.1f} s)\n")
         sys.stderr.flush()
 
     def say(self, line: str) -> None:
         """Write the line."""
-        sys.stderr.write(f"labelsweep: {line}\n")
+        sys.stderr.write(f"labelsweep: {one_line(line)}\n")
         sys.stderr.flush()
 
 
@@ -75,11 +77,11 @@ class Bar(Quiet):
 
     def finished(self, step: str, result: str, seconds: float) -> None:
         """Write what the step made above the bar."""
-        self._console.print(f"{step}: {result} ({seconds:.1f} s)", markup=False)
+        self._console.print(f"{step}: {one_line(result)} ({seconds:.1f} s)", markup=False)
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
-        self._console.print(line, markup=False)
+        self._console.print(one_line(line), markup=False)
 
 
 def chosen(*, quiet: bool) -> Quiet:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from flows.run import State, state_of
 from tasks.storage import read_json
+from tasks.terminal import one_line
 
 # The files of a run that a line of the list is read from.
 DESCRIBING = ("config.yaml", "steps/ingest.json", "steps/flag.json")
@@ -97,7 +98,14 @@ def as_table(runs: list[PastRun]) -> str:
     lines = [
         header,
         *(
-            (r.run_id, f"{r.date:%Y-%m-%d %H:%M}", _count(r.rows), _count(r.flagged), r.state, r.source)
+            (
+                r.run_id,
+                f"{r.date:%Y-%m-%d %H:%M}",
+                _count(r.rows),
+                _count(r.flagged),
+                r.state,
+                one_line(r.source),
+            )
             for r in runs
         ),
     ]

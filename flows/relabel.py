@@ -30,6 +30,7 @@ from tasks.apply.words import gain_text, plan_text
 from tasks.errors import LabelsweepError
 from tasks.records import Record
 from tasks.review.ledger import Rule
+from tasks.terminal import one_line
 
 # A person answers when they have time, and the flow only sleeps meanwhile: it asks this often whether they have.
 _ASK_EVERY_S = 5
@@ -126,11 +127,11 @@ def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key="apply-review-summary")
     changes = [
         {
-            "sample_id": one.sample_id,
+            "sample_id": one_line(one.sample_id),
             "change": one.kind,
-            "old_label": one.old_label,
-            "new_label": one.new_label or "",
-            "reviewers": ", ".join(one.reviewers),
+            "old_label": one_line(one.old_label or ""),
+            "new_label": one_line(one.new_label or ""),
+            "reviewers": one_line(", ".join(one.reviewers)),
         }
         for one in plan.changes[:MAX_ROWS]
     ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tasks.errors import InputError
+from tasks.terminal import json_lines, lines, one_line
 
 if TYPE_CHECKING:
     from flows.results import Results
@@ -143,7 +144,7 @@ def review(
 
 
 def _note(line: str) -> None:
-    sys.stderr.write(f"labelsweep: {line}\n")
+    sys.stderr.write(f"labelsweep: {one_line(line)}\n")
 
 
 def _taken(results: "Results", run: str | None) -> Path:
@@ -188,22 +189,22 @@ def apply(
     results.fetch_decisions()
     results.fetch_versions()
     plan = plan_for(folder, results.out, conflicts.value)
-    (sys.stderr if json_ else sys.stdout).write(plan_text(plan))
+    (sys.stderr if json_ else sys.stdout).write(lines(plan_text(plan)))
     if plan.changes and not yes and not _agreed(len(plan.changes)):
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
     else:
         applied, measured = carry_out(folder, results.out, plan, measure=gain)
         if not json_:
-            sys.stdout.write(applied.sentence())
-            sys.stdout.write("\n" + gain_text(measured) if measured else "")
+            sys.stdout.write(lines(applied.sentence()))
+            sys.stdout.write("\n" + lines(gain_text(measured)) if measured else "")
     results.publish_decisions()
     published = results.publish_versions(applied.folder) if applied.folder else None
     if published:
         (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
     if json_:
         result = outcome(plan, applied, measured)
-        sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
 
 
 def _agreed(changes: int) -> bool:
@@ -243,7 +244,7 @@ def export(
         config, tasks = export_tasks(
             folder, file or beside / "label-studio" / folder.name, image_root=image_root
         )
-        sys.stdout.write(f"labeling config: {config}\ntasks:           {tasks}\n")
+        sys.stdout.write(lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
         return
     from tasks.review.export import export_decisions  # noqa: PLC0415
 
@@ -255,7 +256,7 @@ def export(
     run_id = results.run().name if run else None
     results.fetch_decisions()
     rows = export_decisions(results.out, target, run_id=run_id)
-    sys.stdout.write(f"{target}: {rows:,} rows\n")
+    sys.stdout.write(f"{one_line(target)}: {rows:,} rows\n")
 
 
 def import_(
@@ -290,7 +291,7 @@ def import_(
         from tasks.review.label_studio import import_label_studio  # noqa: PLC0415
 
         imported = import_label_studio(file, folder, results.out)
-    sys.stdout.write(f"{imported}\n")
+    sys.stdout.write(lines(f"{imported}\n"))
     results.publish_decisions()
 
 
@@ -323,12 +324,13 @@ def diff(
     table = difference(*folders)
     rows = table.to_pylist()
     if json_:
-        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
         return
     for row in rows:
-        sys.stdout.write(
-            f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}\n"
+        change = (
+            f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}"
         )
+        sys.stdout.write(one_line(change) + "\n")
     sys.stderr.write(f"labelsweep: {len(rows):,} differences\n")
 
 
@@ -347,7 +349,7 @@ def restore(
     results.fetch_versions()
     applied = bring_back(results.out, find_version(results.out, version, name))
     found = "written" if applied.is_new else "is the newest already, nothing was written"
-    sys.stdout.write(f"{applied.folder}: {found}.\n")
+    sys.stdout.write(f"{one_line(applied.folder)}: {found}.\n")
     if applied.folder and (published := results.publish_versions(applied.folder)):
         sys.stdout.write(f"published: {published}\n")
 

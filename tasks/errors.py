@@ -1,10 +1,8 @@
 """The one exception family: what is wrong, where, and what to do about it, in one line for a person."""
 
-import re
 from collections.abc import Sequence
 
-# Terminal escapes and line breaks in a user's file names or values must not reach the terminal as such.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+from tasks.terminal import blanked
 
 
 class LabelsweepError(Exception):
@@ -26,7 +24,7 @@ class LabelsweepError(Exception):
         self.where = where
         self.fix = fix
         line = (f"{where}: " if where else "") + what + (f"; {fix}" if fix else "")
-        super().__init__(_CONTROL.sub(" ", line).strip())
+        super().__init__(blanked(line))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the three parts when the error crosses a process boundary."""

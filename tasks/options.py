@@ -24,12 +24,13 @@ class AuditOptions(Record):
     model: str = Field(
         "linear",
         description="linear, mlp, cnn (images), or PACKAGE.MODULE:FUNCTION, your own code, which is imported and run "
-        "and returns a torch.nn.Module",
+        "and returns a torch.nn.Module: name only code that you trust",
     )
     encoder: str | None = Field(
         None,
         description="model on disk that turns texts or images into embeddings: a folder of sentence-transformers, transformers "
-        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth",
+        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth; only weights are read, but name one "
+        "that you trust",
         json_schema_extra={"metavar": "PATH"},
     )
     params: Literal["head", "all"] = Field(

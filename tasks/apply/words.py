@@ -6,6 +6,7 @@ from typing import Any
 from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
+from tasks.terminal import one_line
 
 # A screen of lines; what does not fit is counted.
 _MOST = 12
@@ -135,7 +136,7 @@ def _nats(measure: Measure) -> str:
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align rows, at most a screen of them."""
-    shown = rows[:_MOST]
+    shown = [[one_line(cell) for cell in row] for row in rows[:_MOST]]
     widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
     lines = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -79,7 +79,8 @@ def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
         as_text: Columns that a format without types must not turn into numbers.
 
     Raises:
-        InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice.
+        InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice
+            or holds a NUL.
     """
     parts = locate(uri)
     if is_image_file(parts[0].path):
@@ -143,6 +144,12 @@ def _check_names(reader: Reader) -> None:
     if times > 1:
         raise InputError(
             f"{times} columns are named '{name}'", where=reader.part.shown, fix="rename one of them"
+        )
+    # Arrow finds a Parquet column by the part of its name before a NUL, which is another column or none.
+    cut = next((name for name in names if "\0" in name), None)
+    if cut is not None:
+        raise InputError(
+            f"column {cut!r} has a NUL in its name", where=reader.part.shown, fix="rename the column"
         )
     if not names:
         raise InputError("no column has a name", where=reader.part.shown, fix="write or download it again")

@@ -15,12 +15,13 @@ from xml.etree import ElementTree as ET  # only for writing
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.review.deck import Deck, Item, load_deck
+from tasks.review.deck import Deck, Item, load_deck, read_dataset
 from tasks.review.images import safe_png
 from tasks.review.incoming import Imported, Incoming, import_decisions, refuse
 from tasks.review.payload import as_text
 from tasks.review.room import choices_of
 from tasks.storage import atomic_path, write_json, write_text
+from tasks.terminal import one_line
 
 LABEL: Final = "label"
 VERDICT: Final = "verdict"
@@ -40,7 +41,7 @@ def labeling_config(deck: Deck) -> str:
     # Above the sample, which may be longer than the screen.
     classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
     for choice in choices_of(deck):
-        attributes = {"value": choice.label} | ({"hotkey": choice.key} if choice.key else {})
+        attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
         ET.SubElement(classes, "Choice", attributes)
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
     ET.SubElement(verdicts, "Choice", value="drop", hotkey="d")
@@ -67,6 +68,7 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
         The config and the tasks.
     """
     deck = load_deck(run)
+    _classes(deck.classes)
     config = write_text(labeling_config(deck), folder / "config.xml")
     payload = _payload(deck)
     tasks = []
@@ -78,13 +80,29 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
     return config, write_json(tasks, folder / "tasks.json")
 
 
+def _classes(labels: Sequence[str]) -> dict[str, str]:
+    """Return each label by its name in Label Studio: XML cannot hold control characters, so they become visible marks.
+
+    Raises:
+        InputError: Two labels would have one name.
+    """
+    named = {one_line(label): label for label in labels}
+    if len(named) < len(set(labels)):
+        two = next(label for label in labels if named[one_line(label)] != label)
+        raise InputError(
+            f"label {two!r} and another differ in control characters only, which Label Studio cannot hold",
+            fix="rename one of them, or review with `labelsweep review`",
+        )
+    return named
+
+
 def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
     chosen = {
         "id": item.check,  # ties an accepted or changed suggestion to this one
         "from_name": LABEL,
         "to_name": SAMPLE,
         "type": "choices",
-        "value": {"choices": [item.suggested]},
+        "value": {"choices": [one_line(item.suggested)]},
     }
     question = item.reason or f"Given label: {item.given}"
     return {
@@ -144,12 +162,13 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
     incoming: list[Incoming] = []
     problems: list[str] = []
     empty = 0
+    classes = _classes(read_dataset(run).classes)
     for where, data, annotation in _annotations(_read(file), file):
         if annotation.get("was_cancelled") or not annotation.get("result"):
             empty += 1
             continue
         try:
-            incoming.append(_decision(where, data, annotation))
+            incoming.append(_decision(where, data, annotation, classes))
         except ValueError as error:
             problems.append(f"{where}: {error}")
     refuse(problems, file.name)
@@ -187,7 +206,9 @@ def _annotations(
             yield f"task {task.get('id', number)}", task["data"], annotation
 
 
-def _decision(where: str, data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Incoming:
+def _decision(
+    where: str, data: Mapping[str, Any], annotation: Mapping[str, Any], classes: Mapping[str, str]
+) -> Incoming:
     found, untouched = {LABEL: "", VERDICT: "", COMMENT: ""}, False
     for part in annotation["result"]:
         name, value = part.get("from_name"), part.get("value", {})
@@ -211,7 +232,7 @@ def _decision(where: str, data: Mapping[str, Any], annotation: Mapping[str, Any]
         where=where,
         sample_id=str(data["sample_id"]),
         verdict=found[VERDICT] or "relabel",
-        new_label=found[LABEL],
+        new_label=classes.get(found[LABEL], found[LABEL]),
         content_hash=str(data.get("content_hash", "")),
         given_label=str(data.get("given_label", "")),
         reviewer=_who(annotation.get("completed_by")),

@@ -401,6 +401,9 @@ def _typed() -> Iterator[Nasty]:
         "column names of markup and escapes", table_file("data.parquet", **{"<b>\x1b[31m": ones}), None
     )
     yield Nasty(
+        "a column name with a NUL", table_file("data.parquet", **{"x\0y": ones}), ("data.parquet", "NUL")
+    )
+    yield Nasty(
         "a table without columns", table_file("data.parquet", lambda: pa.table({})), ("data.parquet",)
     )
     yield Nasty(

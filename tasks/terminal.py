@@ -1,0 +1,54 @@
+"""Text on its way to a terminal: what the data hold is shown there, and never obeyed.
+
+Escape sequences can change the clipboard (OSC 52), make a link of any text (OSC 8) or overwrite what was printed; direction
+overrides show letters in an order in which they are not.
+"""
+
+import re
+
+# Control characters of both blocks, line and paragraph separators, and whatever changes the direction of text.
+_OBEYED = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_LINE = re.compile(f"[{_OBEYED}]")
+_STRETCH = re.compile(f"[{_OBEYED}]+")
+_TEXT = re.compile(f"(?![\n\t])[{_OBEYED}]")
+
+
+def one_line(value: object) -> str:
+    r"""Return a value as it may stand within a line; what a terminal would obey becomes a visible mark.
+
+    >>> one_line("a\x1b]52;c;aGk=\x07\nb\u202ec")
+    'a␛]52;c;aGk=␇␊b\ufffdc'
+    """
+    return _LINE.sub(_mark, str(value))
+
+
+def lines(text: str) -> str:
+    r"""Return text of several lines in the same way, its line ends kept.
+
+    >>> lines("cat\x1b[2J\ndog\n")
+    'cat␛[2J\ndog\n'
+    """
+    return _TEXT.sub(_mark, text)
+
+
+def json_lines(text: str) -> str:
+    r"""Return JSON that means the same, and holds such characters as escapes only.
+
+    >>> json_lines('{"label": "a\u202eb"}')
+    '{"label": "a\\u202eb"}'
+    """
+    return _TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def blanked(text: str) -> str:
+    r"""Return text on one line, with a blank for each stretch of such characters: for sentences of which no letter counts.
+
+    >>> blanked("cannot be read:\n\tcut\x1b[31m")
+    'cannot be read: cut [31m'
+    """
+    return _STRETCH.sub(" ", text).strip()
+
+
+def _mark(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
