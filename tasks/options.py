@@ -29,8 +29,8 @@ class AuditOptions(Record):
     encoder: str | None = Field(
         None,
         description="model on disk that turns texts or images into embeddings: a folder of sentence-transformers, transformers "
-        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth; only weights are read, but name one "
-        "that you trust",
+        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth; only weights are read, but "
+        "name one that you trust",
         json_schema_extra={"metavar": "PATH"},
     )
     params: Literal["head", "all"] = Field(
