@@ -11,6 +11,8 @@ from pathlib import Path
 from tasks.errors import LabelsweepError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# The same where a library makes an error of its own of it: safetensors, SQLite.
+_FULL_WORDS = ("no space left on device", "disk quota exceeded", "database or disk is full")
 # What libraries say where they cannot raise a MemoryError: torch, the C++ library, Python's threads.
 _OUT_OF_MEMORY = (
     "not enough memory",
@@ -29,15 +31,22 @@ def in_one_line(error: Exception) -> str:
     "internal error (KeyError: 'rank')"
     >>> in_one_line(MemoryError()).partition(";")[0]
     'error: out of memory'
+    >>> in_one_line(RuntimeError("I/O error: No space left on device (os error 28)")).partition(";")[0]
+    'error: the disk is full'
     """
     reason = str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
-    if isinstance(error, OSError) and error.errno in _FULL:
-        where = f" ({error.filename})" if error.filename else ""
+    if full := next((one for one in _chain(error) if _is_of_disk(one)), None):
+        where = f" ({full.filename})" if isinstance(full, OSError) and full.filename else ""
         return f"error: the disk is full{where}; free some space, then the same command goes on"
     if any(_is_of_memory(one) for one in _chain(error)):
         return "error: out of memory; set --memory to less, or free some, then the same command goes on"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
+
+
+def _is_of_disk(error: BaseException) -> bool:
+    numbered = isinstance(error, OSError) and error.errno in _FULL
+    return numbered or any(words in str(error).lower() for words in _FULL_WORDS)
 
 
 def _is_of_memory(error: BaseException) -> bool:
@@ -60,6 +69,7 @@ def _keep(text: str) -> Path:
     for folder in (root / "errors", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch(mode=0o600)  # a traceback may quote the data
             (folder / name).write_text(text, encoding="utf-8")
         except OSError:
             continue

@@ -273,6 +273,8 @@ def read_log(out: Path) -> list[Decision]:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Who decided what, and why, is for whoever runs the review; SQLite gives its other files the mode of this one.
+        path.touch(mode=0o600)
         connection = sqlite3.connect(
             path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
         )

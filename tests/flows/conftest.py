@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flow_command import Ran, start
+from flow_command import SECRETS, Ran, start
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
@@ -20,7 +20,7 @@ def user_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo(user_home: Path) -> Ran:
     """Sweep the bundled digits with the command, in a process of its own that cannot reach the internet."""
-    process = start(["clean", "sample:digits", "--json"], user_home)
+    process = start(["clean", "sample:digits", "--json"], user_home, **SECRETS)
     stdout, stderr = process.communicate(timeout=300)
     return Ran(process.returncode, stdout, stderr, user_home / "data", user_home / "network.log")
 

@@ -31,6 +31,12 @@ def getaddrinfo(host, *args, **kwargs):
 socket.getaddrinfo = getaddrinfo
 """
 
+# What a user's environment may hold, and no file or line of ours ever should.
+SECRETS = {
+    name: f"planted-{name.lower()}-5f1c"
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LABELSWEEP_REVIEW_TOKEN")
+}
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -71,3 +77,14 @@ def start(arguments: list[str], home: Path, **variables: str) -> subprocess.Pope
         text=True,
         start_new_session=True,
     )
+
+
+def secrets_in(folder: Path, *texts: str) -> list[str]:
+    """Return where a planted secret is: names of files under `folder`, or the texts."""
+    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = files | {text[:200]: text.encode() for text in texts}
+    return [
+        name
+        for name, content in found.items()
+        if any(value.encode() in content for value in SECRETS.values())
+    ]

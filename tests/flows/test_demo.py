@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from flow_command import secrets_in
 
 from flows.cli import run
 
@@ -49,6 +50,11 @@ def test_demo_knows_without_the_truth_how_good_its_queue_is(demo):
 def test_nothing_tries_to_reach_the_internet(demo):
     assert demo.exit_code == 0
     assert not demo.network_log.exists(), demo.network_log.read_text()
+
+
+def test_no_secret_of_the_environment_is_written_or_said(demo):
+    assert secrets_in(demo.out.parent, demo.stdout, demo.stderr) == []
+    assert list((demo.out.parent / "prefect").rglob("*.db")), "Prefect's database was not looked into"
 
 
 def test_every_promised_file_is_there_and_is_what_the_manifest_says(demo):
