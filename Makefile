@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve nightly test lint types format bench-quality audit licences clean system
+.PHONY: help install demo serve nightly test coverage lint types format bench-quality audit licences clean system
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -56,6 +56,12 @@ format: $(VENV)/.installed-dev ## put the code in its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+coverage: $(VENV)/.installed-dev system ## run all tests under coverage, subprocesses too; fails below 90 % of lines
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests flows tasks
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 bench-quality: $(VENV)/.installed-bench ## compare the queue's quality with the peers, on the same data
 	$(BIN)/labelsweep bench quality
 
@@ -68,7 +74,7 @@ licences: $(VENV)/.installed-dev ## list the licences of everything that is inst
 	$(BIN)/pip-licenses --order=license --format=markdown
 
 clean: ## remove caches and build output; runs and the environment stay
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage .coverage.*
 	find flows tasks tests data -name __pycache__ -prune -exec rm -rf {} +
 
 # Each stamp is newer than what it was made from, so a second `make` installs nothing.

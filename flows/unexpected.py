@@ -20,6 +20,7 @@ _OUT_OF_MEMORY = (
     "cannot allocate memory",
     "bad_alloc",
     "can't start new thread",
+    "failed to map segment",
 )
 
 

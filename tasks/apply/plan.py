@@ -64,7 +64,6 @@ class Plan:
     outcomes: dict[str, int]
     before: dict[str, int]
     rule: Rule
-    last_seq: int = 0
     by_sample: dict[str, Change] = field(default_factory=dict, repr=False)
 
     @property
@@ -126,7 +125,6 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         {name: outcomes[name] for name in ("keep", "relabel", "drop", "unsure") if outcomes[name]},
         before,
         rule,
-        ledger.seq,
         {change.sample_id: change for change in changes},
     )
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -307,8 +307,3 @@ def next_number(found: list[Version]) -> int:
     0
     """
     return max((version.number for version in found), default=-1) + 1
-
-
-def as_lines(version: Version) -> dict[str, Any]:
-    """Return a version's lineage without what only programs need."""
-    return version.model_dump(mode="json", exclude={"decisions", "state", "source_digest"}, exclude_none=True)

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.datasets import Floats, Ints
 from tasks.errors import InputError
 
 Kind = Literal["uniform", "next_class", "class_conditional", "instance_dependent", "swamped"]
@@ -170,12 +170,6 @@ def distinct_rates(kind: Kind, labels: Ints, rates: tuple[float, ...]) -> tuple[
         return rates
     full = CLASS_CAP * np.bincount(labels).max() / len(labels)
     return tuple(rate for place, rate in enumerate(rates) if place == 0 or rates[place - 1] < full)
-
-
-def wrongness(labels: Ints, given: Ints) -> Bools:
-    """Return which given labels are wrong, shape (n,)."""
-    wrong: Bools = labels != given
-    return wrong
 
 
 def _classes(labels: Ints) -> int:

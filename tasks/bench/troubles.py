@@ -83,6 +83,7 @@ def main(arguments: Sequence[str]) -> None:
     trials = read_trials(options.tally)
     deadline = time.monotonic() + (options.seconds or float("inf"))
     missing = [number for number in range(options.trials) if number not in {trial.number for trial in trials}]
+    random.Random(options.seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
     if missing:
         with (
             tempfile.TemporaryDirectory(prefix="labelsweep-troubles-") as name,

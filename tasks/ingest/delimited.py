@@ -21,6 +21,9 @@ from tasks.ingest.source import Part
 from tasks.ingest.text import BLOCK, check_text, check_utf8, open_text
 
 _BOOLEANS = pa.array(["true", "false"])
+# Rows that the delimiter is told by: a comma in a name or a price shows in the first of them.
+_LOOKED_AT = 20
+
 # From narrow to wide; a column moves on only when a value does not fit.
 _WIDENING: tuple[pa.DataType, ...] = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _TEXT = len(_WIDENING) - 1
@@ -70,11 +73,25 @@ def open_delimited(part: Part, as_text: frozenset[str]) -> DelimitedReader:
 
 
 def _delimiter(part: Part, head: bytes) -> str:
-    """Return the delimiter: a CSV file without a comma in its header may have semicolons or tabs."""
-    header = head.split(b"\n", 1)[0].decode(errors="replace")
+    """Return the delimiter: the one of comma, semicolon and tab that parts header and rows alike, into the most fields.
+
+    Where none does, rows are broken, and it is the first one in the header.
+    """
     if part.path.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
-    return next((mark for mark in ",;\t" if mark in header), ",")
+    lines = [line.rstrip("\r") for line in head.decode(errors="replace").split("\n")]
+    header, rows = lines[0], [line for line in lines[1:-1] if line.strip()][:_LOOKED_AT]
+    marks = [mark for mark in ",;\t" if mark in header] or [","]
+    return max(marks, key=lambda mark: _fields([header, *rows], mark) if rows else 0)
+
+
+def _fields(lines: list[str], delimiter: str) -> int:
+    """Return into how many fields the delimiter parts every line; 0 where the lines differ."""
+    try:
+        counts = {len(fields) for fields in csv.reader(lines, delimiter=delimiter, strict=True)}
+    except csv.Error:  # a line break within quotes
+        return 0
+    return counts.pop() if len(counts) == 1 else 0
 
 
 def _header(part: Part, delimiter: str) -> list[str]:

@@ -23,9 +23,7 @@ from typing import Final, Literal, get_args
 from tasks.errors import InputError
 
 Verdict = Literal["keep", "relabel", "drop", "unsure"]
-Role = Literal["first", "second", "adjudication"]
 Control = Literal["", "clean", "flip"]
-Origin = Literal["page", "csv", "label-studio"]
 
 VERDICTS: Final[tuple[str, ...]] = get_args(Verdict)
 UNDO: Final = "undo"

@@ -102,17 +102,24 @@ def require_classes(
     lost = f" ({before[worst]:,} before rows were set aside)" if before[worst] > count else ""
     others = f"; {len(small) - 1} more classes are too small too" if len(small) > 1 else ""
     fewer = f"use --folds {count}, or " if count > 1 else ""
+    name = dataset.classes[worst]
+    twin = next((other for other in dataset.classes if other != name and _plain(other) == _plain(name)), None)
+    another = "another" if twin is None else f"'{twin}', which differs in blanks or capitals alone,"
     raise InputError(
-        f"class '{dataset.classes[worst]}' has {count} sample{'s' if count > 1 else ''}{lost}, "
+        f"class '{name}' has {count} sample{'s' if count > 1 else ''}{lost}, "
         f"fewer than the {folds} folds{others}",
         where=dataset.uri,
-        fix=f"{fewer}merge the class with another or remove it",
+        fix=f"{fewer}merge the class with {another} or remove it",
     )
 
 
 def source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
     return int(cell(path, "source_row", row))
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.split()).casefold()
 
 
 def _require_two_classes(dataset: Dataset, counts: NDArray[np.int64], note: str) -> None:

@@ -228,6 +228,15 @@ def test_csv_with_another_separator_is_read(separator, tmp_path):
     assert ingest(Source(uri=str(path)), tmp_path / "run").feature_names == ("x", "y")
 
 
+@pytest.mark.parametrize("row", ['1;"2,5";a', "1;2,5;a", "1;2;a"])
+def test_comma_in_a_name_does_not_hide_that_semicolons_part_the_columns(row, tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("x;price, €;label\r\n" + f"{row}\r\n" * 3 + "1;3;b\r\n")
+    table = pq.read_table(ingest(Source(uri=str(path)), tmp_path / "run").path)
+    assert {"x", "price, €"} <= set(table.column_names)
+    assert table["label"].to_pylist() == [*"aaab"]
+
+
 def test_dates_and_zero_padded_text_are_shown_as_written(tmp_path):
     path = tmp_path / "d.jsonl"
     path.write_text(

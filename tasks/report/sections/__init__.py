@@ -1,10 +1,12 @@
 """The sections of the report in the order of the page.
 
 A section is a small file with one pure function `build(view, summary) -> Section | None`, None where the run has nothing to say
-about it. A new section is a new file and one line here.
+about it. A new section is a new file: it is found in this folder, and comes before the settings unless the order below names it.
 """
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
 
 from tasks.report.parts import Section
 from tasks.report.sections import (
@@ -30,7 +32,9 @@ from tasks.report.view import RunView
 
 __all__ = ["SECTIONS"]
 
-SECTIONS: tuple[Callable[[RunView, Summary], Section | None], ...] = (
+Build = Callable[[RunView, Summary], Section | None]
+
+_ORDER: tuple[Build, ...] = (
     headline.build,
     since.build,
     queue.build,
@@ -49,5 +53,17 @@ SECTIONS: tuple[Callable[[RunView, Summary], Section | None], ...] = (
     columns.build,
     validation.build,
     timing.build,
-    settings.build,
 )
+
+
+def _others() -> Iterator[Build]:
+    """Yield the sections of the files that the order does not name."""
+    placed = {build.__module__ for build in (*_ORDER, settings.build)}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if module.name not in placed:
+            build: Build | None = getattr(import_module(module.name), "build", None)
+            if build is not None:
+                yield build
+
+
+SECTIONS: tuple[Build, ...] = (*_ORDER, *_others(), settings.build)
