@@ -53,7 +53,8 @@ def folder(tmp_path_factory) -> Path:
     """Return a folder with the data and the files that the README speaks of."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "data").mkdir()
-    shutil.copy(ROOT / "data" / "digits.parquet", folder / "data")
+    for name in ("digits.parquet", "penguins.csv", "make_examples.py"):
+        shutil.copy(ROOT / "data" / name, folder / "data")
     for name in ("prefect.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     return folder

@@ -1,6 +1,6 @@
 """`labelsweep bench inputs`: mixed tables and texts from the raw file to the queue, beside what a user would build by hand.
 
-Four questions, all on the same folds and the same wrong labels:
+Questions, all on the same folds and the same wrong labels:
 
 - tables: the audit beside cleanlab on out-of-fold probabilities of `HistGradientBoostingClassifier`, which takes gaps and
   categories as they are; a share of the labels is exchanged, uniformly or for the next class;
@@ -8,6 +8,8 @@ Four questions, all on the same folds and the same wrong labels:
   logistic regression fitted anew in every fold;
 - images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
   the pixels;
+- embeddings, predicted probabilities, an own model, several raters, a Hugging Face data set: the command itself on such a file
+  (`tasks.bench.inputs_command`);
 - does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
   and on one fitted on the training rows of each fold.
 
@@ -38,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2, help="seeds of errors and folds")
     parser.add_argument("--rows", type=int, default=2_000, help="most rows of a table")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="where fetched texts are kept")
-    parser.add_argument("--only", choices=["tables", "texts", "images"], help="one part of it")
+    parser.add_argument("--only", choices=["tables", "texts", "images", "command"], help="one part of it")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     options = parser.parse_args(argv)
     parts = []
@@ -49,6 +51,9 @@ def main(argv: list[str] | None = None) -> None:
     if options.only in (None, "texts"):
         options.cache.mkdir(parents=True, exist_ok=True)
         parts.append(_texts(range(options.seeds), options.cache))
+    if options.only in (None, "command"):
+        options.cache.mkdir(parents=True, exist_ok=True)
+        parts.append(_command(range(options.seeds), options.cache.absolute()))
     text = "\n".join(parts)
     sys.stdout.write(text)
     if options.markdown:
@@ -109,6 +114,28 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
     return _markdown(
         "Texts, one rater", tuple(methods), [(name, np.mean(v, axis=0)) for name, v in found.items()]
     )
+
+
+def _command(seeds: Sequence[int], cache: Path) -> str:
+    from tasks.bench.inputs_command import rows  # noqa: PLC0415 (starts processes)
+
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    for seed in seeds:
+        plants = {
+            f"{kind} {rate:.0%}": lambda labels, kind=kind, rate=rate, seed=seed: planted(
+                labels, kind, rate, seed
+            )
+            for kind, rate in NOISE
+        }
+        for name, ours, peer, theirs in rows(plants, seed, cache):  # type: ignore[arg-type]
+            found.setdefault((name, peer), []).append([ours, theirs])
+            sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
+            sys.stderr.flush()
+    lines = ["## Through the command", "", "| | labelsweep | the peer | which |", "|---|---:|---:|---|"]
+    for (name, peer), values in found.items():
+        ours, theirs = np.mean(values, axis=0)
+        lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {peer} |")
+    return "\n".join(lines) + "\n"
 
 
 def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:

@@ -99,6 +99,11 @@ def texts(cache: Path, seed: int) -> Iterator[RawSet]:
         yield RawSet(name, [text for text, _ in rows], np.array(most), np.array(single), _fit_text)
 
 
+def votes_of(cache: Path, name: str) -> list[tuple[str, list[int]]]:
+    """Return each text of one of `TEXTS` with the classes, of 0 .. 2, that its raters chose."""
+    return _members(_vader(cache), TEXTS[name])
+
+
 def _table(name: str, file: Path, label: str, rows: int) -> RawSet:
     import pandas as pd  # noqa: PLC0415 (half a second to import)
 

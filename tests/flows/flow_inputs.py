@@ -87,6 +87,13 @@ WRONG_INPUTS = {
     "no label column": WrongInput(lambda f: parquet(f, label=None), ("pets.parquet", "label")),
     "one class only": WrongInput(lambda f: parquet(f, label=["cat"] * 60), ("cat",)),
     "all labels missing": WrongInput(lambda f: parquet(f, label=pa.nulls(60, pa.string())), ("label",)),
+    "several labels a row": WrongInput(
+        lambda f: parquet(f, label=[["cat", "dog"]] * 60), ("label", "multi-label data are not supported")
+    ),
+    "measured quantities as labels": WrongInput(
+        lambda f: parquet(f, label=[n + 0.37 * n for n in range(60)]),
+        ("regression targets are not supported",),
+    ),
     "no features": WrongInput(lambda f: parquet(f, x0=None, x1=None), ("pets.parquet",)),
     "a feature is missing": WrongInput(parquet, ("x7",), ("--features", "x0,x7")),
     "a feature is text": WrongInput(

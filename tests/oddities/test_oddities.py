@@ -1,5 +1,9 @@
 """Near-duplicates, outliers and telling features are found where they are, not where they are not, and cost a bounded amount."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -93,3 +97,28 @@ def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
     assert np.abs(np.linalg.norm(where[0] - where[1:], axis=1) / true - 1).max() < 0.25
     angles = points(file, rows, "angle", 4_000)
     np.testing.assert_allclose(np.linalg.norm(angles, axis=1), 1, rtol=1e-5)
+
+
+APPROXIMATE = """
+import hashlib
+import numpy as np
+from tasks.oddities import near
+
+near.EXACT_ROWS = 100
+where = np.random.default_rng(0).normal(size=(5_000, 12)).astype(np.float32)
+found = near.neighbours(where)
+assert not found.exact
+print(hashlib.sha256(found.index.tobytes() + found.distance.tobytes()).hexdigest())
+"""
+
+
+def test_the_approximate_search_gives_the_same_bytes_in_another_process_with_other_threads():
+    digests = set()
+    for threads in ("1", "2"):
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONHASHSEED": threads}
+        command = [sys.executable, "-c", APPROXIMATE]
+        ran = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=True
+        )
+        digests.add(ran.stdout)
+    assert len(digests) == 1
