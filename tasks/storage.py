@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from tasks.errors import InputError
 # 16,384 rows x 1,024 float32 features are 64 MiB: one row group stays small against any budget, and few
 # enough are needed that the Parquet footer of 10 million rows stays under a megabyte.
 ROWS_PER_GROUP = 16_384
+
+_ABOUT = "about"
 
 
 @contextmanager
@@ -95,6 +97,24 @@ def write_text(text: str, final: Path) -> Path:
 def read_json(path: Path) -> Any:  # noqa: ANN401 (JSON has no narrower type)
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def as_metadata(said: Mapping[str, object]) -> dict[str, str]:
+    """Return what is said of tensors as the one entry of metadata of their safetensors file.
+
+    The library keeps several entries in no fixed order, and the same tensors should be the same bytes.
+    """
+    return {_ABOUT: json.dumps(said)}
+
+
+def said_in(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what `as_metadata` made an entry of; the entries themselves where it was not asked.
+
+    >>> said_in(as_metadata({"key": "k", "l2": 0.5})), said_in({"key": "k"}), said_in(None)
+    ({'key': 'k', 'l2': 0.5}, {'key': 'k'}, {})
+    """
+    found = dict(metadata or {})
+    return dict(json.loads(found[_ABOUT])) if _ABOUT in found else found
 
 
 def sha256_file(path: Path) -> str:

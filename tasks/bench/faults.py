@@ -79,8 +79,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = Plan(rows=options.rows, seed=options.seed)
     trials = read_tally(options.tally, plan)
     seconds, stopped = 0.0, True
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    stop_in_order()
     with suppress(KeyboardInterrupt), _bench(options.rows) as bench:
         seconds = bench.seconds
         deadline = time.monotonic() + options.seconds if options.seconds else float("inf")
@@ -105,6 +104,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="begin no trial after so many seconds")
     return parser.parse_args(list(arguments))
+
+
+def stop_in_order() -> None:
+    """Let Ctrl-C and SIGTERM end the campaign with everything cleared up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a handler's signature)

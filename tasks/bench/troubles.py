@@ -19,11 +19,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.bench.faults import prefect_server
+from tasks.bench.faults import prefect_server, stop_in_order
 from tasks.bench.faults_files import finished_steps
 from tasks.bench.troubles_review import Answer, address_of, answers_for, decide
 from tasks.bench.troubles_tally import KINDS, Kind, Stage, Struck, add_trial, read_trials, table, wrong_with
@@ -85,7 +85,9 @@ def main(arguments: Sequence[str]) -> None:
     missing = [number for number in range(options.trials) if number not in {trial.number for trial in trials}]
     random.Random(options.seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
     if missing:
+        stop_in_order()
         with (
+            suppress(KeyboardInterrupt),
             tempfile.TemporaryDirectory(prefix="labelsweep-troubles-") as name,
             prefect_server(Path(name)) as variables,
         ):

@@ -10,7 +10,7 @@ from torch import Tensor
 from tasks.encode.choose import Member
 from tasks.encode.feature_map import FeatureMap
 from tasks.records import EncodedMember, Encoding, FeatureFile
-from tasks.storage import atomic_path
+from tasks.storage import as_metadata, atomic_path, said_in
 
 
 def save_encoding(members: list[Member], features: FeatureFile, folder: Path) -> Encoding:
@@ -30,13 +30,15 @@ def save_encoding(members: list[Member], features: FeatureFile, folder: Path) ->
             save_file(
                 {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
                 path,
-                {
-                    "name": feature_map.name,
-                    "gamma": repr(feature_map.gamma),
-                    "image": json.dumps(feature_map.image),
-                    "l2": repr(member.l2),
-                    "log_loss": repr(member.log_loss),
-                },
+                as_metadata(
+                    {
+                        "name": feature_map.name,
+                        "gamma": repr(feature_map.gamma),
+                        "image": json.dumps(feature_map.image),
+                        "l2": repr(member.l2),
+                        "log_loss": repr(member.log_loss),
+                    }
+                ),
             )
     records = tuple(
         EncodedMember(name=m.feature_map.name, width=m.feature_map.width, l2=m.l2, log_loss=m.log_loss)
@@ -50,7 +52,7 @@ def load_encoding(encoding: Encoding, like: Tensor) -> list[Member]:
     members = []
     for number in range(len(encoding.members)):
         with safe_open(encoding.path / f"member-{number}.safetensors", framework="pt") as file:
-            meta = file.metadata()
+            meta = said_in(file.metadata())
             tensors = {name: file.get_tensor(name).to(like) for name in file.keys()}  # noqa: SIM118 (not a dict)
         feature_map = FeatureMap(
             meta["name"],

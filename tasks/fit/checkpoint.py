@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tasks.fit.newton import Fit
-from tasks.storage import atomic_path
+from tasks.storage import as_metadata, atomic_path, said_in
 
 NAME = "theta"
 
@@ -43,7 +43,7 @@ def kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[
     }
     with atomic_path(path) as unpublished:
         header = {"key": key, "fit": json.dumps(said), "check": _check(fit.theta, json.dumps(said))}
-        save_file({NAME: fit.theta.contiguous().cpu()}, unpublished, header)
+        save_file({NAME: fit.theta.contiguous().cpu()}, unpublished, as_metadata(header))
     return fit
 
 
@@ -52,11 +52,11 @@ def _read(path: Path, key: str, like: Tensor) -> Fit | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            header = said_in(file.metadata())
             if header.get("key") != key:
                 return None
             stored = file.get_tensor(NAME)
-    except SafetensorError:  # not whole: it did not come from here
+    except (SafetensorError, ValueError):  # not whole: it did not come from here
         return None
     if header.get("check") != _check(stored, header["fit"]):  # a bit flipped since
         return None

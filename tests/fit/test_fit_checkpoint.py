@@ -51,3 +51,9 @@ def test_fit_in_which_one_bit_flipped_is_made_again(tmp_path):
         path.write_bytes(content)
         other = replace(FIT, iterations=8)
         assert equal(kept_fit(tmp_path, 0, "key", FIT.theta, partial(replace, other)), other)
+
+
+def test_same_fit_is_the_same_bytes(tmp_path):
+    for number in range(8):
+        kept_fit(tmp_path, number, "key", FIT.theta, lambda: FIT)
+    assert len({path.read_bytes() for path in tmp_path.glob("theta-*.safetensors")}) == 1
