@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_
 
 from tasks.errors import InputError
 from tasks.options import AuditOptions
+from tasks.plain_yaml import LARGEST_FILE, parse_yaml
 from tasks.records import Source
 
 # Which column means what in the bundled data: its card is data/README.md.
@@ -281,7 +282,13 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read or is not a YAML mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(
+                f"is larger than {LARGEST_FILE // 2**20} MB",
+                where=str(path),
+                fix="write one `option: value` a line",
+            )
+        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(
@@ -294,6 +301,10 @@ def read_config(path: Path) -> dict[str, Any]:
             f"not YAML ({getattr(error, 'problem', error)})",
             where=where,
             fix="write one `option: value` a line",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"a value cannot be read ({error})", where=str(path), fix="write one `option: value` a line"
         ) from error
     if not isinstance(values, dict):
         raise InputError("holds no options", where=str(path), fix="write one `option: value` a line")

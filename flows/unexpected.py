@@ -22,6 +22,8 @@ _OUT_OF_MEMORY = (
     "can't start new thread",
     "failed to map segment",
 )
+# A lost connection by the names of its families: those of Python, botocore, aiohttp (the stores of fsspec) and httpx (Prefect).
+_CONNECTIONS = frozenset({"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"})
 
 
 def in_one_line(error: Exception) -> str:
@@ -34,6 +36,8 @@ def in_one_line(error: Exception) -> str:
     'error: out of memory'
     >>> in_one_line(RuntimeError("I/O error: No space left on device (os error 28)")).partition(";")[0]
     'error: the disk is full'
+    >>> in_one_line(ConnectionResetError("reset by peer")).partition(";")[0]
+    'error: the connection broke (ConnectionResetError: reset by peer)'
     """
     reason = str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
     if full := next((one for one in _chain(error) if _is_of_disk(one)), None):
@@ -41,6 +45,8 @@ def in_one_line(error: Exception) -> str:
         return f"error: the disk is full{where}; free some space, then the same command goes on"
     if any(_is_of_memory(one) for one in _chain(error)):
         return "error: out of memory; set --memory to less, or free some, then the same command goes on"
+    if any(_is_of_connection(one) for one in _chain(error)):
+        return f"error: the connection broke ({reason}); when it is back, run the same command again"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
 
@@ -52,6 +58,12 @@ def _is_of_disk(error: BaseException) -> bool:
 
 def _is_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    # A pipe or socket of this machine that was closed is none.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & _CONNECTIONS) and not isinstance(error, BrokenPipeError)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

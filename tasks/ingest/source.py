@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -224,9 +225,26 @@ def _filesystem(uri: str) -> tuple[Any, str]:
         ) from error
 
 
+def _check_readable(folder: str, uri: str) -> None:
+    """Say which folder is locked: fsspec passes over what it may not list, and data would be left out without a word.
+
+    Raises:
+        InputError: This user may not list the folder, or one within it.
+    """
+
+    def locked(error: OSError) -> None:
+        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
+            raise error
+
+    for _ in os.walk(folder, onerror=locked):
+        pass
+
+
 def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # noqa: ANN401 (fsspec is untyped)
     base = folder.rstrip("/") + "/"
     found, images = [], []
+    if isinstance(filesystem, LocalFileSystem):
+        _check_readable(folder, uri)
     for path in sorted(filesystem.find(folder)):
         relative = path.removeprefix(base)
         hidden = any(step.startswith((".", "_")) for step in relative.split("/"))

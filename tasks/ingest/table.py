@@ -139,7 +139,14 @@ def _any_column(reader: Reader) -> list[str]:
 
 
 def _check_names(reader: Reader) -> None:
-    names = [name for name in reader.schema.names if name]
+    try:
+        names = [name for name in reader.schema.names if name]
+    except UnicodeDecodeError as error:  # Arrow trusts what it reads, and decodes a name when it is asked for
+        raise InputError(
+            "the name of a column is not UTF-8 text",
+            where=reader.part.shown,
+            fix="write or download the file again",
+        ) from error
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise InputError(

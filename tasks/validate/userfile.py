@@ -14,18 +14,8 @@ from typing import Any
 import yaml
 
 from tasks.errors import InputError
+from tasks.plain_yaml import LARGEST_FILE, parse_yaml
 
-# A thousand expectations take 0.2 MB; YAML of many megabytes takes minutes to parse.
-LARGEST_FILE = 2**20
-# A JSON schema as an argument nests a few levels; the parser itself crashes at some ten thousand.
-_DEEPEST = 50
-_OPENING = (
-    yaml.BlockMappingStartToken,
-    yaml.BlockSequenceStartToken,
-    yaml.FlowMappingStartToken,
-    yaml.FlowSequenceStartToken,
-)
-_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _EXAMPLE = "{type: expect_column_values_to_be_between, kwargs: {column: age, min_value: 0}}"
 
 
@@ -51,7 +41,7 @@ def read_entries(path: Path) -> list[Any]:
 def _parsed(path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
     text = _text(path)
     try:
-        return json.loads(text) if path.suffix.lower() == ".json" else _yaml(text, path)
+        return json.loads(text) if path.suffix.lower() == ".json" else parse_yaml(text, str(path))
     except json.JSONDecodeError as error:
         what = f"line {error.lineno} is not JSON ({error.msg})"
         raise InputError(what, where=str(path), fix="correct the line") from error
@@ -78,18 +68,3 @@ def _text(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError("it is not UTF-8 text", where=str(path), fix=fix) from error
-
-
-def _yaml(text: str, path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
-    """Parse YAML that is what it looks like: no anchors, by which a small file becomes a huge value, no depths."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
-    for token in yaml.scan(text, Loader=loader):
-        line = token.start_mark.line + 1
-        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
-            what = f"line {line}: anchors and aliases (& and *) are not accepted"
-            raise InputError(what, where=str(path), fix="write the value out")
-        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
-        if depth > _DEEPEST:
-            raise InputError(f"line {line}: it is nested too deep", where=str(path), fix="write a flat list")
-    return yaml.load(text, Loader=loader)  # noqa: S506 (a safe loader in either case)

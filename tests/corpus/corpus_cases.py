@@ -158,6 +158,46 @@ def declared_huge(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
+def replaced(make: Callable[[Path], Path], old: bytes, new: bytes) -> Callable[[Path], Path]:
+    """Return a maker of the same file with some bytes exchanged."""
+
+    def changed(folder: Path) -> Path:
+        path = make(folder)
+        path.write_bytes(path.read_bytes().replace(old, new))
+        return path
+
+    return changed
+
+
+def encrypted(*, plain_footer: bool) -> Callable[[Path], Path]:
+    """Return a maker of a Parquet file of which nobody has the key."""
+    import base64
+
+    import pyarrow.parquet.encryption as pe
+
+    class Keys(pe.KmsClient):  # type: ignore[misc]
+        def __init__(self, _: object) -> None:
+            pe.KmsClient.__init__(self)
+
+        def wrap_key(self, key: bytes, master: str) -> bytes:
+            return base64.b64encode(master.encode() + key)
+
+        def unwrap_key(self, wrapped: bytes, master: str) -> bytes:
+            return base64.b64decode(wrapped)[len(master) :]
+
+    def make(folder: Path) -> Path:
+        path, table = folder / "data.parquet", pa.table(columns())
+        config = pe.EncryptionConfiguration(
+            footer_key="k", column_keys={"k": ["x", "label"]}, plaintext_footer=plain_footer
+        )
+        properties = pe.CryptoFactory(Keys).file_encryption_properties(pe.KmsConnectionConfig(), config)
+        with pq.ParquetWriter(path, table.schema, encryption_properties=properties) as writer:
+            writer.write_table(table)
+        return path
+
+    return make
+
+
 def cases() -> Iterator[Nasty]:
     """Yield every case."""
     yield from _files()
@@ -400,6 +440,15 @@ def _typed() -> Iterator[Nasty]:
     yield Nasty(
         "column names of markup and escapes", table_file("data.parquet", **{"<b>\x1b[31m": ones}), None
     )
+    for suffix in ("arrow", "feather"):
+        named = table_file(f"data.{suffix}", nameless=ones)
+        yield Nasty(
+            f"a column name that is not UTF-8 {suffix}",
+            replaced(named, b"nameless", b"name\x97ess"),
+            (f"data.{suffix}", "not UTF-8"),
+        )
+    for name, footer in (("its footer too", False), ("its columns only", True)):
+        yield Nasty(f"encrypted Parquet: {name}", encrypted(plain_footer=footer), ("data.parquet",))
     yield Nasty(
         "a column name with a NUL", table_file("data.parquet", **{"x\0y": ones}), ("data.parquet", "NUL")
     )

@@ -134,3 +134,24 @@ def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server
     assert line.startswith(run)
     assert "300" in line
     assert "finished" in line
+
+
+def test_connection_that_drops_while_data_are_read_is_one_line_and_leaves_no_run(
+    s3, s3_server, tmp_path, capsys, monkeypatch
+):
+    import boto3
+
+    data = tmp_path / "blobs.csv"
+    synthesize(data, rows=20_000, dimension=4)
+    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{s3_server}")
+    client.upload_file(str(data), "labels", "in/blobs.csv")
+    s3.allowed = 100_000
+    out = tmp_path / "out"
+    code = labelsweep(["clean", "s3://labels/in/blobs.csv", "--out", str(out), "--quiet"])
+    s3.allowed = None
+    assert s3.cuts > 0
+    assert code != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the connection broke" in line
+    assert "labels/in/blobs.csv" in line
+    assert not list(out.rglob("dataset*"))

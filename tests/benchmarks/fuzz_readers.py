@@ -1,0 +1,236 @@
+"""A coverage-guided fuzzer on the readers and on the import formats: is every file read, or refused in one line?
+
+    pip install atheris==3.0.0
+    python tests/benchmarks/fuzz_readers.py [seconds in all] [target ...]
+
+Atheris (libFuzzer for Python) mutates the files of the corpus and keeps those that reach new branches of our code. Anything but a
+result or an `InputError` on one line is a finding: another exception (told apart by type and place), a crash of the interpreter, more
+than 20 s or 2 GB for one file. Files that made one are kept in the folder that the table names.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "corpus"), str(ROOT / "tests" / "review")]
+
+READERS = ("csv", "csv.gz", "jsonl", "parquet", "arrow", "feather")
+TARGETS = (*READERS, "queue.csv", "label-studio.json", "config.yaml", "expectations.yaml", "picture")
+LARGEST_SEED = 20_000
+
+
+def main() -> None:
+    """Fuzz each target for its share of the time, one after the other, and print a table."""
+    if sys.argv[1:2] == ["--one"]:
+        fuzz(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
+        return
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    targets = sys.argv[2:] or list(TARGETS)
+    base = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 (a file for each of many thousand trials)
+    folder = Path(tempfile.mkdtemp(prefix="labelsweep-fuzz-", dir=base))
+    lines = []
+    for target in targets:
+        home = folder / target
+        (home / "seeds").mkdir(parents=True)
+        (home / "kept").mkdir()
+        seeds(target, home / "seeds")
+        begun = len(list((home / "seeds").iterdir()))
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            __file__,
+            "--one",
+            target,
+            str(home),
+            str(seconds // len(targets)),
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        lines.append(line_of(target, begun, home, ended.returncode, ended.stderr))
+        sys.stderr.write(lines[-1] + "\n")
+    sys.stdout.write(
+        f"# `python tests/benchmarks/fuzz_readers.py {seconds}`\n\n"
+        "| target | seeds | files tried | branches of ours reached | read | refused in one line | findings |\n"
+        "|---|---:|---:|---:|---:|---:|---|\n" + "\n".join(lines) + "\n\n"
+        f"Python {platform.python_version()}, atheris 3.0.0; files that made a finding: {folder}\n"
+    )
+
+
+def line_of(target: str, begun: int, home: Path, code: int, log: str) -> str:
+    """Return a row of the table."""
+    tally = json.loads((home / "tally.json").read_text()) if (home / "tally.json").exists() else {}
+    tried = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or [str(tally.get("tried", 0))]
+    covered = re.findall(r"\bft: (\d+)", log) or ["0"]
+    found = [f"{count:,} x {what}" for what, count in tally.get("found", {}).items()]
+    if code not in (0, 77) or list((home / "kept").glob("crash-*")):
+        found.append(
+            "stopped: " + next((line for line in log.splitlines() if "ERROR" in line), f"exit code {code}")
+        )
+    read, refused = tally.get("read", 0), tally.get("refused", 0)
+    return (
+        f"| {target} | {begun} | {int(tried[-1]):,} | {int(covered[-1]):,} | {read:,} | {refused:,} | "
+        f"{'; '.join(found) or 'none'} |"
+    )
+
+
+def seeds(target: str, folder: Path) -> None:
+    """Write what the mutations begin with: the corpus, or what the program itself writes."""
+    import yaml
+    from corpus_cases import cases, png
+
+    if target in READERS:
+        for number, case in enumerate(cases()):
+            place = folder.parent / "made" / str(number)
+            place.mkdir(parents=True)
+            if case.name.startswith(("path:", "a gzip bomb")):
+                continue
+            path = case.make(place)
+            if path.name == f"data.{target}" and path.stat().st_size <= LARGEST_SEED:
+                (folder / str(number)).write_bytes(path.read_bytes())
+    elif target == "picture":
+        for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"):
+            (folder / kind).write_bytes(png(kind=kind))
+    elif target == "config.yaml":
+        (folder / "1").write_text(
+            "source: cats.csv\nlabel: animal\nfolds: 3\nfeatures: [a, b]\nmemory: 2GB\n"
+        )
+        (folder / "2").write_text("source: &a x\nlabel: *a\nepochs: 1e3\n")
+    elif target == "expectations.yaml":
+        entry = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}
+        (folder / "1").write_text(yaml.safe_dump([entry]))
+        (folder / "2").write_text(json.dumps({"expectations": [entry]}))
+    else:
+        from run_folder import wine_run
+
+        from tasks.review.label_studio import export_tasks
+
+        run = wine_run(folder.parent / "out")
+        if target == "queue.csv":
+            head, first, *_ = (run / "queue.csv").read_text().splitlines(keepends=True)
+            (folder / "1").write_text(head + first)
+            (folder / "2").write_text(
+                "sample_id,decision,new_label\nwine-00001,keep,\nwine-00002,relabel,Barolo\n"
+            )
+            return
+        _, tasks = export_tasks(run, folder.parent / "exported")
+        task = json.loads(tasks.read_text())[0]
+        result = {
+            "from_name": "label",
+            "to_name": "sample",
+            "type": "choices",
+            "value": {"choices": ["Barolo"]},
+        }
+        task |= {"id": 1, "annotations": [{"completed_by": 1, "lead_time": 2.5, "result": [result]}]}
+        (folder / "1").write_text(json.dumps([task]))
+
+
+def trial(target: str, home: Path) -> Callable[[bytes], None]:
+    """Return what reads one file; it must return or raise an `InputError`."""
+    place = home / "trial"
+    place.mkdir(exist_ok=True)
+    path = place / ("data." + target if target in READERS else target)
+    if target == "picture":
+        from tasks.review.images import safe_png
+
+        return lambda data: safe_png(data) and None
+    if target == "config.yaml":
+        from flows.config import from_command_line
+
+        return lambda data: from_command_line({}, written(path, data)) and None
+    if target == "expectations.yaml":
+        from tasks.validate.userfile import read_entries
+
+        return lambda data: read_entries(written(path, data)) and None
+    if target in READERS:
+        from tasks.ingest import ingest
+        from tasks.records import Source
+
+        return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run")) and None
+    from tasks.review.label_studio import import_label_studio
+    from tasks.review.spreadsheet import import_csv
+
+    out, read = home / "out", import_csv if target == "queue.csv" else import_label_studio
+    run = out / "runs" / "wine-run"
+
+    def imported(data: bytes) -> None:
+        for log in out.glob("decisions.sqlite*"):
+            log.unlink()
+        read(written(path, data), run, out)
+
+    return imported
+
+
+def written(path: Path, data: bytes) -> Path:
+    """Write a file and return its path."""
+    path.write_bytes(data)
+    return path
+
+
+def fresh(folder: Path) -> Path:
+    """Return a folder without the last trial in it."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def fuzz(target: str, home: Path, seconds: int) -> None:
+    """Fuzz one target; does not return."""
+    import atheris
+
+    with atheris.instrument_imports(
+        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.config"]
+    ):
+        once = trial(target, home)
+    from tasks.errors import InputError
+
+    tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}
+    found: dict[str, int] = {}
+    told = [0.0]
+
+    def one(data: bytes) -> None:
+        tally["tried"] += 1
+        try:
+            once(data)
+            tally["read"] += 1
+        except InputError as error:
+            tally["refused"] += 1
+            if len(str(error).splitlines()) != 1:
+                note("a refusal of several lines", data)
+        except Exception as error:  # noqa: BLE001 (what is looked for)
+            last = [at for at in traceback.extract_tb(error.__traceback__) if str(ROOT) in at.filename][-1]
+            note(f"{type(error).__name__} at {Path(last.filename).relative_to(ROOT)}:{last.lineno}", data)
+        if time.monotonic() > told[0] + 0.2:
+            told[0] = time.monotonic()
+            (home / "tally.json").write_text(json.dumps({**tally, "found": found}))
+
+    def note(what: str, data: bytes) -> None:
+        found[what] = found.get(what, 0) + 1
+        if found[what] == 1:
+            (home / "kept" / re.sub(r"\W+", "-", what)).write_bytes(data)
+
+    options = [
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=2048",
+        "-max_len=30000",
+        "-seed=1",
+        "-print_final_stats=1",
+        f"-artifact_prefix={home}/kept/",
+    ]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    atheris.Setup([sys.argv[0], *options, str(home / "seeds")], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
