@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.combine import SampleScores, judge
+from tasks.attribute.combine import SampleScores, verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.encode.choose import Member, choose_members
@@ -123,7 +123,7 @@ def audit(
         rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
     else:
         rounds, members = run_network_rounds(make_task(raw, y, n_classes, shape, options), design, options)
-    score, flagged = judge(rounds.scores, options.score)
+    score, flagged = verdict(rounds.scores, options.score)
     matrix = rounds.noise.count.exp().cpu().numpy()
     return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
 

@@ -162,8 +162,28 @@ def lowest(score: Array, count: int) -> Array:
     return chosen
 
 
+def at_most_half(flagged: Array, score: Array, labels: Array) -> Array:
+    """Return the flags (n,) of which no class has more than half of its samples, the worst of them (one of a class of one).
+
+    A class most of whose labels are wrong is one that the model cannot tell from others, as a small one is that lies beside a
+    large one: were all of it flagged, nobody could say what the class is.
+
+    >>> flagged, labels = np.array([True, True, True, True, False]), np.array([0, 0, 0, 1, 1])
+    >>> at_most_half(flagged, np.array([0.1, -3.0, 0.2, -1.0, 5.0]), labels).tolist()
+    [False, True, False, True, False]
+    """
+    most = np.maximum(1, np.bincount(labels) // 2)
+    index = np.flatnonzero(flagged)
+    index = index[np.lexsort((score[index], labels[index]))]
+    counts = np.bincount(labels[index], minlength=len(most))
+    within = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.zeros_like(flagged)
+    kept[index[within < most[labels[index]]]] = True
+    return kept
+
+
 def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
-    """Return what orders the queue, and what is flagged.
+    """Return what orders the samples, and what is flagged: the next round is fitted without it.
 
     Args:
         scores: The columns of all samples.
@@ -176,3 +196,17 @@ def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     if kind == "influence":
         return scores.influence, scores.influence < 0
     return scores.consensus, scores.flagged
+
+
+def verdict(scores: SampleScores, kind: str) -> tuple[Array, Array]:
+    """Return what people are shown: as `judge` does for the next round, but of no class is more than half flagged.
+
+    Args:
+        scores: The columns of all samples, of the last round.
+        kind: `influence` or `consensus`.
+
+    Returns:
+        (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
+    """
+    score, flagged = judge(scores, kind)
+    return score, at_most_half(flagged, score, scores.given)

@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.attribute.combine import SampleScores, combine, judge
+from tasks.attribute.combine import SampleScores, combine, judge, verdict
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.noise import estimate_noise
@@ -50,7 +50,8 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
         solutions, scores = [scored.solution], scored.scores
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
-    score, flagged = judge(scores, options.score)
+    is_last = model.round == options.rounds
+    score, flagged = (verdict if is_last else judge)(scores, options.score)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(
         path=path,

@@ -11,7 +11,7 @@ import torch
 
 from tasks.arrays import Array
 from tasks.attribute.audit import Audit, check_arrays, design_of
-from tasks.attribute.combine import judge
+from tasks.attribute.combine import verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
@@ -70,5 +70,5 @@ def estimate_quality(
     else:
         task = replace(make_task(raw, y, n_classes, shape, options), labels=flipped)
         rounds = run_network_rounds(task, design, options)[0]
-    score, flagged = judge(rounds.scores, options.score)
+    score, flagged = verdict(rounds.scores, options.score)
     return quality_of(score, flagged, rounds.scores.wrong, chosen, int(found.flagged.sum()), confidence)

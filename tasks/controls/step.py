@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.combine import judge
+from tasks.attribute.combine import verdict
 from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
 from tasks.controls.plant import choose_controls, flip
@@ -73,7 +73,7 @@ def _controls(
         from tasks.controls.networks import audit_networks  # noqa: PLC0415 (only where networks were trained)
 
         rounds = audit_networks(dataset, samples, encoding, model, options, chosen)
-    score, flagged = judge(rounds.scores, options.score)
+    score, flagged = verdict(rounds.scores, options.score)
     quality = quality_of(score, flagged, rounds.scores.wrong, chosen, int(before.sum()))
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)
