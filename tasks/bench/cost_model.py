@@ -2,10 +2,10 @@
 
 A step's seconds are a non-negative combination of a few terms, each with its reason: a start (1), something for every row (N),
 for every number read (N d), for every probability (N K C), for every multiply-add of a pass over the data (N d K C), and for
-every number of two samples that the queue compares. What has a bound (rows a fit starts from, pairs, rows looked at for
-oddities) has it here too. Errors are weighed relative to what was measured, so that small runs count
-as much as large ones. (Lawson & Hanson, Solving Least Squares Problems, 1974, chapter 23: non-negative least squares, from
-scipy.)
+every number of two samples that the queue compares. What has a bound (rows a fit starts from, pairs, probabilities of those
+whom a sample may harm, rows and directions looked at for oddities) has it here too. Errors are weighed relative to what was
+measured, so that small runs count as much as large ones. (Lawson & Hanson, Solving Least Squares Problems, 1974, chapter 23:
+non-negative least squares, from scipy.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,13 @@ from scipy.optimize import nnls
 
 from tasks.arrays import Array
 from tasks.fit.fit import START_NUMBERS, START_SHARE
-from tasks.oddities.step import MOST_ROWS
-from tasks.queue.evidence import NEIGHBOUR_PAIRS
+from tasks.oddities.step import FEWER_DIMENSIONS, MOST_ROWS
+from tasks.queue.evidence import EVIDENCE_ROWS, NEIGHBOUR_PAIRS
 
 READING = ("ingest", "validate", "encode")
 MATHS = ("fit", "attribute")
+# Of all rows they only read; the rest of their work has a bound.
+BOUNDED = ("queue", "oddities")
 # Samples whose neighbours are looked for; the pairs that are compared for it have a bound.
 QUEUED = 10_000
 
@@ -58,6 +60,8 @@ def terms(step: str, size: Size) -> dict[str, float]:
     found = {"start": 1.0, "row": float(size.rows)}
     if step in READING:
         found["number"] = float(size.rows * size.features)
+    if step in BOUNDED:
+        found = {"start": 1.0, "number": float(size.rows * size.features)}
     if step.startswith(MATHS):
         found["probability"] = float(size.rows * size.folds * size.classes)
         found["multiply-add"] = found["probability"] * size.features
@@ -66,7 +70,9 @@ def terms(step: str, size: Size) -> dict[str, float]:
         found["multiply-add at the start"] = some * size.features * size.classes
     if step == "oddities":
         found["row looked at"] = float(min(size.rows, MOST_ROWS))
+        found["number looked at"] = found["row looked at"] * min(size.features, FEWER_DIMENSIONS)
     if step == "queue":
+        found["probability looked at"] = float(min(size.rows, EVIDENCE_ROWS) * size.classes)
         found["pair"] = float(min(QUEUED * size.rows, NEIGHBOUR_PAIRS) * size.features)
     return found
 

@@ -188,7 +188,7 @@ def _model_table(model: Model) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for step, found in model.seconds.items():
-        cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}"]
+        cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}" if "row" in found else ""]
         cells += [
             f"{1e9 * found[name]:.3f}" if name in found else ""
             for name in ("number", "probability", "multiply-add", "pair")

@@ -225,8 +225,12 @@ class RunView:
         path, width = self.path("model/features.f32"), len(self.feature_names)
         if path is not None and width:
             rows = path.stat().st_size // (4 * width)
-            matrix = np.memmap(path, "<f4", "r", shape=(rows, width))
-            return np.asarray(matrix[:: -(-rows // SPREAD_SAMPLES)].astype(np.float64).std(axis=0))
+            # Read, not mapped: the system maps what lies around each row too, and counts it as resident.
+            some = [
+                np.fromfile(path, "<f4", count=width, offset=4 * width * row)
+                for row in range(0, rows, -(-rows // SPREAD_SAMPLES))
+            ]
+            return np.asarray(np.stack(some).astype(np.float64).std(axis=0))
         found = self.features(SPREAD_SAMPLES)
         return None if found is None else np.asarray(np.nanstd(found[1], axis=0))
 
