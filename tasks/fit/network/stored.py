@@ -22,7 +22,7 @@ from tasks.fit.network.train import Task
 from tasks.fit.newton import Fit
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model
-from tasks.storage import write_table
+from tasks.storage import said_in, write_table
 
 
 def task_of(dataset: Dataset, samples: Samples, options: AuditOptions) -> Task:
@@ -97,7 +97,7 @@ def load_round(
 def first_l2(heads: Path) -> float:
     """Return the regularisation of the heads, the same for all folds."""
     with safe_open(heads / "member-0.safetensors", framework="pt") as file:
-        return float(file.metadata()["l2"])
+        return float(said_in(file.metadata())["l2"])
 
 
 def _write_curves(networks: FoldNetworks, number: int, path: Path) -> None:
