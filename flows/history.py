@@ -75,12 +75,8 @@ def _record(folder: Path, step: str) -> dict[str, Any]:
     path = folder / "steps" / f"{step}.json"
     try:
         record: dict[str, Any] = read_json(path)["record"]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # it has none, or its file was damaged: the others are listed all the same
+    # It has none, or its file was damaged: the others are listed all the same.
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
     return record
 

@@ -22,12 +22,8 @@ def take_over(folder: Path) -> None:
     path = folder / _FLOW_RUNS
     try:
         earlier: list[str] = [str(UUID(run)) for run in read_json(path)]
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ):  # a new folder, or one in which the file was damaged
+    # A new folder, or one in which the file was damaged.
+    except (OSError, ValueError, TypeError, AttributeError):
         earlier = []
     current = str(flow_run.id)
     with get_client(sync_client=True) as client:
