@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
 def _unexpected(error: Exception) -> str:
     """Say an error that nobody foresaw in one line; where even that finds no memory, what that means."""
     try:
-        from flows.unexpected import in_one_line  # noqa: PLC0415
+        from tasks.unexpected import in_one_line  # noqa: PLC0415
 
         return in_one_line(error)
     except Exception:  # noqa: BLE001 (the first error matters, and it is said below)

@@ -86,25 +86,32 @@ class Desk:
         self.deck = deck
         self.log = log
         self.options = options or ReviewOptions()
-        self._heard = log.since(0)  # every row taken in so far, undos too, in order
-        self.ledger = Ledger(self._heard)
-        self.board = Board(deck.items, self.ledger, self.options.second_opinion)
-        self._tally = Tally(deck.items, self.ledger)
         self.lock = threading.RLock()
         self.when_finished: Callable[[], None] | None = None
         self._open: dict[str, tuple[int, float]] = {}
+        self._take_in_all()
+
+    def _take_in_all(self) -> None:
+        self._heard = self.log.since(0)  # every row taken in so far, undos too, in order
+        self.ledger = Ledger(self._heard)
+        self.board = Board(self.deck.items, self.ledger, self.options.second_opinion)
+        self._tally = Tally(self.deck.items, self.ledger)
         self._standing: Standing | None = None
         self._counted = -1
+        self._torn = False
 
-    def refresh(self) -> list[Decision]:
-        """Take in what others have written to the log; return it."""
+    def refresh(self) -> None:
+        """Take in what others have written to the log."""
         with self.lock:
+            if self._torn:
+                self._take_in_all()
             rows = self.log.since(self.ledger.seq)
+            self._torn = bool(rows)  # where memory runs out halfway, ledger and board are at odds: begin anew
             self.ledger.add(rows)
             self.board.update(rows)
             self._tally.update(self.board.places(key_of(row) for row in rows))
             self._heard.extend(rows)
-        return rows
+            self._torn = False
 
     def changed(self, seq: int, reviewer: str) -> dict[int, str]:
         """Return what each position is to this reviewer that others have decided on after row `seq`."""
@@ -177,9 +184,16 @@ class Desk:
             self.refresh()
             done = self.board.is_finished() and not before
         if done and self.when_finished is not None:
-            # Whoever is told may take a second; the reviewer does not wait for that.
-            threading.Thread(target=self.when_finished, name="finished").start()
+            self._tell(self.when_finished)
         return rows
+
+    @staticmethod
+    def _tell(finished: Callable[[], None]) -> None:
+        """Tell whoever wants to know; that may take a second, for which the reviewer does not wait."""
+        try:
+            threading.Thread(target=finished, name="finished").start()
+        except RuntimeError:  # no memory for a thread, and nobody will finish this queue a second time
+            finished()
 
     def _draft(self, item: Item, answer: Answer, reviewer: str) -> Decision:
         others = [name for name in self.ledger.standing(item.key) if name != reviewer]

@@ -9,17 +9,16 @@ by trying.
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.review.limit import Limit
-
-Next = Callable[[Request], Awaitable[Response]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_BODY: Final = 1_000_000
@@ -56,21 +55,8 @@ class Guard:
     requests: Limit = field(default_factory=lambda: Limit(_REQUESTS_A_SECOND, _REQUESTS_AT_ONCE))
     wrong_tokens: Limit = field(default_factory=lambda: Limit(_WRONG_TOKENS_A_SECOND, _WRONG_TOKENS_AT_ONCE))
 
-    async def __call__(self, request: Request, call_next: Next) -> Response:
-        """Let the request through, or say why not."""
-        known = request.cookies.get(cookie_name(request, "csrf"), "")
-        request.state.csrf = known or secrets.token_urlsafe(24)
-        response = self._refusal(request) or await call_next(request)
-        response.headers.update(HEADERS)
-        if request.url.path.startswith(("/static/", "/image", "/saliency")):
-            response.headers.setdefault("Cache-Control", "private, max-age=3600")
-        else:
-            response.headers["Cache-Control"] = "no-store"
-        if not known:
-            set_cookie(request, response, "csrf", request.state.csrf)
-        return response
-
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
+        """Return why the request may not come through; None for one that may."""
         host, _, _ = _split_host(request.headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
             return PlainTextResponse(
@@ -106,6 +92,35 @@ class Guard:
         response = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
         set_cookie(request, response, "token", _badge(self.token or ""))
         return response
+
+
+class Guarded:
+    """The application behind the guard: requests that it refuses do not reach it, and every answer carries its headers."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or say why not."""
+        request = Request(scope)
+        known = request.cookies.get(cookie_name(request, "csrf"), "")
+        request.state.csrf = known or secrets.token_urlsafe(24)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if request.url.path.startswith(("/static/", "/image", "/saliency")):
+                    headers.setdefault("Cache-Control", "private, max-age=3600")
+                else:
+                    headers["Cache-Control"] = "no-store"
+                if not known:
+                    bearer = Response()
+                    set_cookie(request, bearer, "csrf", request.state.csrf)
+                    headers.append("set-cookie", bearer.headers["set-cookie"])
+            await send(message)
+
+        await (self._guard.refusal(request) or self._app)(scope, receive, with_headers)
 
 
 def _badge(token: str) -> str:

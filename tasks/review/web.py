@@ -15,10 +15,13 @@ from tasks.review import api, pages
 from tasks.review.controls import CONTROL_SHARE
 from tasks.review.deck import load_deck
 from tasks.review.desk import ReviewOptions
-from tasks.review.guard import Guard
+from tasks.review.failing import Answered, Voice
+from tasks.review.guard import Guard, Guarded
 from tasks.review.room import Room
 
 DEFAULT_PORT = 8765
+# A request takes some hundred milliseconds; one that has lost its thread for want of memory would never end.
+_GOODBYE_S = 5
 
 
 def create_app(
@@ -50,7 +53,9 @@ def create_app(
         load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
     )
     app.state.room.desk.when_finished = when_finished
-    app.middleware("http")(guard or Guard())
+    app.state.voice = Voice()
+    app.add_middleware(Guarded, guard=guard or Guard())
+    app.add_middleware(Answered, voice=app.state.voice)
     app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
     app.include_router(pages.router)
     app.include_router(api.router)
@@ -139,5 +144,14 @@ def serve(app: FastAPI, opened: socket.socket, started: Callable[[], None]) -> N
             await super().startup(sockets=sockets)
             started()
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    Server(config).run(sockets=[opened])
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GOODBYE_S,
+    )
+    with app.state.voice.everywhere():
+        Server(config).run(sockets=[opened])

@@ -21,6 +21,7 @@ _OUT_OF_MEMORY = (
     "bad_alloc",
     "can't start new thread",
     "failed to map segment",
+    "without exception set",  # the interpreter itself, where not even the MemoryError could be made
 )
 # A lost connection by the names of its families: those of Python, botocore, aiohttp (the stores of fsspec) and httpx (Prefect).
 _CONNECTIONS = frozenset({"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"})
@@ -43,12 +44,21 @@ def in_one_line(error: Exception) -> str:
     if full := next((one for one in _chain(error) if _is_of_disk(one)), None):
         where = f" ({full.filename})" if isinstance(full, OSError) and full.filename else ""
         return f"error: the disk is full{where}; free some space, then the same command goes on"
-    if any(_is_of_memory(one) for one in _chain(error)):
+    if lacks_memory(error):
         return "error: out of memory; set --memory to less, or free some, then the same command goes on"
     if any(_is_of_connection(one) for one in _chain(error)):
         return f"error: the connection broke ({reason}); when it is back, run the same command again"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error comes of too little memory, whoever says it.
+
+    >>> lacks_memory(RuntimeError("can't start new thread")), lacks_memory(KeyError("rank"))
+    (True, False)
+    """
+    return any(_is_of_memory(one) for one in _chain(error))
 
 
 def _is_of_disk(error: BaseException) -> bool:
