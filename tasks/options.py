@@ -1,14 +1,22 @@
 """The options of an audit, typed and bounded."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from tasks.found import names_in
 from tasks.memory import MemorySize
 from tasks.records import Record
 
 BUILT_IN = ("linear", "mlp", "cnn")
+if TYPE_CHECKING:
+    ScoreName: TypeAlias = str
+    SolverName: TypeAlias = str
+else:  # one file for each: the names are the choices on the command line and in the form of the Prefect UI
+    ScoreName = Literal[names_in(Path(__file__).parent / "attribute" / "scores")]
+    SolverName = Literal["auto", *names_in(Path(__file__).parent / "fit" / "solvers")]
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -44,10 +52,8 @@ class AuditOptions(Record):
     rounds: int = Field(
         2, ge=1, le=5, description="rounds: each later one is fitted without what the earlier one flagged"
     )
-    solver: Literal["auto", "direct", "cg"] = Field(
-        "auto", description="how the inverse-Hessian-vector product is solved"
-    )
-    score: Literal["influence", "consensus"] = Field(
+    solver: SolverName = Field("auto", description="how the inverse-Hessian-vector product is solved")
+    score: ScoreName = Field(
         "consensus",
         description="what orders the queue: relative influence, or its consensus with the log-odds of the label",
     )

@@ -20,13 +20,12 @@ import yaml
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.ingest.arrow import ArrowReader
-from tasks.ingest.formats import open_part
+from tasks.ingest.formats.arrow import ArrowReader
+from tasks.ingest.formats.parquet import ParquetReader
 from tasks.ingest.labels import as_text, class_names, named
-from tasks.ingest.parquet import ParquetReader
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part, access, locate
-from tasks.ingest.table import plain_type
+from tasks.ingest.table import open_part, plain_type
 from tasks.records import Dataset
 from tasks.storage import open_parquet, read_json, sha256_file
 

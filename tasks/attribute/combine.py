@@ -18,6 +18,7 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.attribute.influence import BlockScores
 from tasks.attribute.noise import Noise, posterior, worthwhile, wrong_probability
+from tasks.attribute.scores import score_named
 
 # Beyond this many samples columns are kept in single precision: half of 80 MB a column for ten million of them, and seven
 # digits are more than a score has.
@@ -187,15 +188,12 @@ def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
 
     Args:
         scores: The columns of all samples.
-        kind: `influence`: ordered by relative influence, flagged below 0. `consensus`: ordered by influence and log-odds
-            together, flagged as far down as the expected F1 asks for.
+        kind: Name of a file in `tasks/attribute/scores`.
 
     Returns:
         (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
     """
-    if kind == "influence":
-        return scores.influence, scores.influence < 0
-    return scores.consensus, scores.flagged
+    return score_named(kind)(scores)
 
 
 def verdict(scores: SampleScores, kind: str) -> tuple[Array, Array]:
@@ -203,7 +201,7 @@ def verdict(scores: SampleScores, kind: str) -> tuple[Array, Array]:
 
     Args:
         scores: The columns of all samples, of the last round.
-        kind: `influence` or `consensus`.
+        kind: Name of a file in `tasks/attribute/scores`.
 
     Returns:
         (n,) score, lower = more likely mislabeled, and (n,) bool flagged.

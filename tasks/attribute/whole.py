@@ -92,7 +92,7 @@ class GaussNewton(TensorOperator):  # type: ignore[misc]
 
 
 class FromZeroCg(CgOperator):  # type: ignore[misc]
-    """pyDVL's conjugate gradients to a relative residual, from next to zero: see `tasks.fit.solve.RelativeCgOperator`."""
+    """pyDVL's conjugate gradients to a relative residual, from next to zero: see `tasks.fit.operator.RelativeCgOperator`."""
 
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
         solved = torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])

@@ -18,21 +18,10 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
 from tasks.errors import InputError
+from tasks.ingest.formats import format_of_suffix, readable_suffixes
 
 SAMPLES = ("digits",)
-SUFFIXES = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-}
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-COMPRESSIBLE = {"csv", "jsonl"}
-READABLE = ".parquet, .arrow, .feather, or .csv, .tsv, .jsonl, .ndjson (these also as .gz)"
 
 # Package names on the index, where they differ from the module that fsspec would import, and our own extras.
 _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
@@ -94,10 +83,8 @@ def kind_of(path: str) -> str | None:
     ('csv', 'parquet', None)
     """
     name = PurePosixPath(_plain_path(path).lower())
-    if name.suffix != ".gz":
-        return SUFFIXES.get(name.suffix)
-    kind = SUFFIXES.get(PurePosixPath(name.stem).suffix)
-    return kind if kind in COMPRESSIBLE else None
+    gzip = name.suffix == ".gz"
+    return format_of_suffix(PurePosixPath(name.stem).suffix if gzip else name.suffix, gzip=gzip)
 
 
 def is_image_file(path: str) -> bool:
@@ -131,7 +118,7 @@ def locate(uri: str) -> list[Part]:
         named = (
             f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
         )
-        raise InputError(named, where=uri, fix=f"convert it to (or name it) {READABLE}")
+        raise InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
     return [Part(filesystem, path, uri)]
 
 
@@ -260,7 +247,7 @@ def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # n
         raise InputError(
             "no data files in this folder",
             where=uri,
-            fix=f"it should hold {READABLE}, or one sub-folder of images for each class",
+            fix=f"it should hold {readable_suffixes()}, or one sub-folder of images for each class",
         )
     kinds = sorted({part.kind or "" for part in found})
     if len(kinds) > 1:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.formats import open_part
+from tasks.ingest.formats import formats
 from tasks.ingest.image_folder import ImageFolderReader
 from tasks.ingest.reading import Reader
-from tasks.ingest.source import Part, is_image_file, locate
+from tasks.ingest.source import Part, access, is_image_file, locate
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class SourceTable:
     @property
     def untyped(self) -> bool:
         """Whether the format has no types, so that a number may only look like one."""
-        return self.readers[0].part.kind == "csv"
+        kind = self.readers[0].part.kind
+        return kind is not None and not formats()[kind].TYPED
 
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
@@ -102,6 +103,22 @@ def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
                 fix="give all parts the same columns",
             ) from error
     return SourceTable(uri, readers, schema.with_metadata(readers[0].schema.metadata))
+
+
+def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+    """Open one file with the reader that its suffix names.
+
+    Args:
+        part: The file.
+        as_text: Columns that a format without types must not turn into numbers: labels, ids.
+
+    Raises:
+        InputError: The file is empty, damaged, or not what its name says.
+    """
+    with access(part.shown):
+        if part.size == 0:
+            raise InputError("the file is empty", where=part.shown, fix="write or download it again")
+    return formats()[part.kind or ""].open_part(part, as_text)
 
 
 def regroup(batches: Iterator[pa.RecordBatch], rows: int, limit: int) -> Iterator[pa.RecordBatch]:

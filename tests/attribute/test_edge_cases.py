@@ -17,8 +17,7 @@ from tasks.attribute import AuditOptions, audit, ihvp
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient
 from tasks.errors import InputError
-from tasks.fit import precondition
-from tasks.fit import solve as solvers
+from tasks.fit import operator, precondition
 from tasks.fit.precondition import make_preconditioner
 from tasks.fit.solve import solve, solve_many
 
@@ -32,7 +31,7 @@ def preconditioner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(precondition, "WORTH_PRODUCTS", 10**9)
     if request.param == "none":
         monkeypatch.setattr(
-            solvers, "make_preconditioner", lambda h: (None, torch.ones_like(make_preconditioner(h)[1]))
+            operator, "make_preconditioner", lambda h: (None, torch.ones_like(make_preconditioner(h)[1]))
         )
     return str(request.param)
 

@@ -17,6 +17,7 @@ from tasks.encode.feature_map import kernel_map, raw_map
 from tasks.fit.design import Design, make_design
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.solve import solve
+from tasks.fit.solvers import SOLVERS
 
 
 def linear_model(theta: Tensor, fold: int) -> torch.nn.Linear:
@@ -50,7 +51,7 @@ def given_influence(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Tensor:
     return raw.gather(1, stack.labels[:, None]).squeeze(1)
 
 
-@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_holdout_scores_are_the_trust_weighted_mean_of_pydvls_matrix(solver: str) -> None:
     features, labels, _ = blobs()
     stack = stack_of(features, labels, make_design(labels, "holdout", 5, seed=0))
@@ -133,7 +134,7 @@ def test_saliency_goes_through_kernel_features() -> None:
     )
 
 
-@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_solvers_match_a_dense_reference_in_scale(solver: str) -> None:
     features, labels, _ = blobs()
     stack = stack_of(features, labels, crossfit(labels))

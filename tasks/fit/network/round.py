@@ -58,10 +58,10 @@ def make_task(
     Raises:
         InputError: The model cannot be made, or does not fit the data.
     """
-    if options.params == "all" and options.solver == "direct":
+    if options.params == "all" and options.solver not in ("auto", "cg"):
         raise InputError(
-            "the curvature of a whole network is no matrix to factorise",
-            where="--solver direct",
+            "the curvature of a whole network is no matrix to factorise, and is solved by cg",
+            where=f"--solver {options.solver}",
             fix="use --solver auto, or --params head",
         )
     factory = load_factory(options.model)

@@ -4,10 +4,10 @@ A section is a small file with one pure function `build(view, summary) -> Sectio
 about it. A new section is a new file: it is found in this folder, and comes before the settings unless the order below names it.
 """
 
-import pkgutil
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from pathlib import Path
 
+from tasks.found import modules_in
 from tasks.report.parts import Section
 from tasks.report.sections import (
     columns,
@@ -59,11 +59,10 @@ _ORDER: tuple[Build, ...] = (
 def _others() -> Iterator[Build]:
     """Yield the sections of the files that the order does not name."""
     placed = {build.__module__ for build in (*_ORDER, settings.build)}
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        if module.name not in placed:
-            build: Build | None = getattr(import_module(module.name), "build", None)
-            if build is not None:
-                yield build
+    for module in modules_in(__name__, Path(__file__).parent).values():
+        build: Build | None = getattr(module, "build", None)
+        if build is not None and module.__name__ not in placed:
+            yield build
 
 
 SECTIONS: tuple[Build, ...] = (*_ORDER, *_others(), settings.build)

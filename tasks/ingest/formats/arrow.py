@@ -10,6 +10,8 @@ from tasks.errors import InputError
 from tasks.ingest.reading import not_as_named, readable
 from tasks.ingest.source import Part
 
+SUFFIXES, GZIP, TYPED = (".arrow", ".feather"), False, True
+
 _FILE = b"ARROW1"
 _STREAM = b"\xff\xff\xff\xff"
 _FEATHER_1 = b"FEA1"
@@ -38,7 +40,7 @@ class ArrowReader:
         return f"row {row + 1}"
 
 
-def open_arrow(part: Part, as_text: frozenset[str]) -> ArrowReader:  # noqa: ARG001 (Arrow has types of its own)
+def open_part(part: Part, as_text: frozenset[str]) -> ArrowReader:  # noqa: ARG001 (Arrow has types of its own)
     """Open an Arrow or Feather file.
 
     Raises:

@@ -20,6 +20,8 @@ from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
 from tasks.ingest.text import BLOCK, check_text, check_utf8, open_text
 
+SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
+
 _BOOLEANS = pa.array(["true", "false"])
 # Rows that the delimiter is told by: a comma in a name or a price shows in the first of them.
 _LOOKED_AT = 20
@@ -57,7 +59,7 @@ class DelimitedReader:
         )
 
 
-def open_delimited(part: Part, as_text: frozenset[str]) -> DelimitedReader:
+def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
     """Open a CSV or TSV file and settle the types of its columns.
 
     Raises:

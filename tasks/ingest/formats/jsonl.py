@@ -13,6 +13,8 @@ from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
 from tasks.ingest.text import check_text, check_utf8, lines_in_blocks, open_text
 
+SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
+
 _KINDS = {
     bool: "true or false",
     int: "a number",
@@ -44,7 +46,7 @@ class JsonLinesReader:
         return next((f"line {line}" for index, line in enumerate(lines) if index == row), f"row {row + 1}")
 
 
-def open_jsonlines(part: Part, as_text: frozenset[str]) -> JsonLinesReader:  # noqa: ARG001 (JSON has types of its own)
+def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:  # noqa: ARG001 (JSON has types of its own)
     """Open a JSON Lines file and settle the types of its columns by reading it once.
 
     Raises:

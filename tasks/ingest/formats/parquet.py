@@ -10,6 +10,8 @@ from tasks.errors import InputError
 from tasks.ingest.reading import not_as_named, readable
 from tasks.ingest.source import Part
 
+SUFFIXES, GZIP, TYPED = (".parquet", ".pq"), False, True
+
 _MAGIC = b"PAR1"
 # A mebibyte at a time instead of a whole column chunk: files with one huge row group stay within memory.
 _BUFFER = 2**20
@@ -36,7 +38,7 @@ class ParquetReader:
         return f"row {row + 1}"
 
 
-def open_parquet(part: Part, as_text: frozenset[str]) -> ParquetReader:  # noqa: ARG001 (Parquet has types of its own)
+def open_part(part: Part, as_text: frozenset[str]) -> ParquetReader:  # noqa: ARG001 (Parquet has types of its own)
     """Open a Parquet file.
 
     Raises:

@@ -1,0 +1,25 @@
+"""Parts that are found by their files: whoever adds one adds a file, and registers it nowhere."""
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """Return the names of the modules in a folder, in alphabetical order; nothing is imported.
+
+    >>> names_in(Path(__file__).parent / "fit" / "solvers")[:2]
+    ('cg', 'direct')
+    """
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
+
+
+def modules_in(package: str, folder: Path) -> dict[str, ModuleType]:
+    """Return the modules of a package by their names, in alphabetical order.
+
+    Args:
+        package: Its dotted name.
+        folder: Where its files lie.
+    """
+    return {name: import_module(f"{package}.{name}") for name in names_in(folder)}
