@@ -95,12 +95,21 @@ def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
         columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = sha256_file(write_table(table, folder / DECIDED))
-        runs = [] if parameters.force else finished_runs(parameters)
+        runs = [] if parameters.force else _undamaged(parameters, finished_runs(parameters))
         trend = [_line(run, decisions) for run in runs]
         kept = {"previous": str(runs[-1]) if runs else None, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)
     previous = kept["previous"]
     return Path(previous) if previous and Path(previous).is_dir() else None
+
+
+def _undamaged(parameters: CleanParameters, runs: list[Path]) -> list[Path]:
+    """Return the runs without damaged ones at the end that were asked for just this: they are made anew, as they were."""
+    request = make_request(parameters)
+    last = len(runs)
+    while last and request_of(runs[last - 1]) == request and not is_run_intact(runs[last - 1]):
+        last -= 1
+    return runs[:last]
 
 
 def _line(run: Path, decisions: Ledger) -> dict[str, Any]:

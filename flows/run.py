@@ -24,6 +24,7 @@ from flows.identity import (
 )
 from flows.locks import hold
 from tasks.errors import InputError, LabelsweepError
+from tasks.intact import check_complete
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
 
 State = Literal["finished", "failed", "running", "unfinished"]
@@ -95,6 +96,7 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
             )
             write_json(request.model_dump(mode="json"), folder / REQUEST)
             yield folder
+            check_complete(folder)
         except Unchanged:
             discard_run(folder)
             raise
@@ -109,11 +111,31 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
                 f"go on with: labelsweep clean --config {shlex.quote(str(folder / 'config.yaml'))}"
             )
             raise
+        except FileNotFoundError as error:
+            _record_failure(folder, error)
+            if (gone := _gone_from(folder, error)) is None:
+                raise
+            raise LabelsweepError(
+                "is gone: it was removed while the run was at work",
+                where=gone,
+                fix="the same command makes it again and goes on",
+            ) from error
         except Exception as error:
             _record_failure(folder, error)
             raise
         (folder / FAILURE).unlink(missing_ok=True)
         finish_run(folder)
+
+
+def _gone_from(folder: Path, error: FileNotFoundError) -> str | None:
+    """Return the file of the run that an error misses, None where it is none of the run's.
+
+    Args:
+        folder: The run folder.
+        error: Python's own error has the file's name, that of a library in Rust or C++ only a message with it.
+    """
+    place = str(error.filename or error).find(str(folder))
+    return None if place < 0 else str(error.filename or error)[place:]
 
 
 def unfinished(parameters: CleanParameters, request: Request) -> Path | None:

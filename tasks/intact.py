@@ -3,6 +3,7 @@
 A disk that forgets, a hand that removes, a bit that flips: none of them is seen by whoever only opens a file.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -80,6 +81,18 @@ def are_intact(folder: Path, files: Mapping[str, str], records: Path) -> bool:
         if not path.is_file() or sha256_file(path) not in known:
             return False
     return True
+
+
+def check_complete(folder: Path) -> None:
+    """Make sure that a run whose steps are done has every file that they wrote.
+
+    Raises:
+        FileNotFoundError: One is gone.
+    """
+    for record in sorted((folder / "steps").glob("*.json")):
+        for name in (read_entry(record) or {}).get("files", {}):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
 
 
 def check_run(folder: Path, *names: str) -> None:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from tasks.encode.choose import Member
 from tasks.encode.store import load_encoding, load_parameters
+from tasks.errors import InputError
+from tasks.intact import check_run
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Validation
 from tasks.storage import read_json
@@ -53,8 +55,17 @@ def warm_members(
         return None
     if abs(dataset.rows - chosen_on) > DRIFT * chosen_on:
         return None
-    members = load_encoding(encoding, like)
-    thetas = load_parameters(previous / "model" / "round-1", "theta", len(members), like)
+    try:
+        check_run(
+            previous, *(str(path.relative_to(previous)) for path in previous.glob("model/**/*.safetensors"))
+        )
+        here = encoding.model_copy(
+            update={"path": previous / "model" / "encoding"}
+        )  # the results may have been moved
+        members = load_encoding(here, like)
+        thetas = load_parameters(previous / "model" / "round-1", "theta", len(members), like)
+    except (InputError, OSError):  # damaged or removed since: chosen anew, nothing depends on it
+        return None
     scale = before.rows / dataset.rows
     return [
         Member(member.feature_map, member.l2 * scale, member.log_loss, theta)

@@ -115,7 +115,9 @@ def _evidence(
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
     samples = read_samples(dataset, encoding.features, options.device)
-    index = torch.from_numpy(order).to(samples.labels.device)
+    index = torch.from_numpy(order.copy()).to(
+        samples.labels.device
+    )  # Arrow gives memory that must not be written to
     if options.model == "linear":
         found = _linear_evidence(samples, encoding, model, options, index)
     else:

@@ -16,6 +16,9 @@ from flows.identity import data_set_key
 from flows.locks import hold
 from flows.run import claimed, run_folder, state_of
 from tasks.errors import InputError, LabelsweepError
+from tasks.records import Report
+from tasks.steps import recorded
+from tasks.storage import write_text
 
 
 def ended(parameters: CleanParameters, error: BaseException | None) -> Path:
@@ -66,6 +69,27 @@ def test_run_that_the_data_failed_is_not_gone_on_with(parameters):
     first = ended(parameters, ValidationFailed("too many rows set aside"))
     assert state_of(first) == "failed"
     assert ended(parameters, None) != first
+
+
+def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(parameters):
+    def page_in(folder: Path) -> Path:
+        def work() -> Report:
+            return Report(
+                html=write_text("page", folder / "a.html"), summary=write_text("{}", folder / "b.json")
+            )
+
+        return recorded("report", folder, Report, {}, work).html
+
+    def struck() -> None:
+        with run_folder(parameters) as folder:
+            page_in(folder).unlink()
+
+    with pytest.raises(LabelsweepError, match=r"a\.html: is gone.*the same command makes it again") as raised:
+        struck()
+    with run_folder(parameters) as folder:
+        assert str(page_in(folder)) == raised.value.where
+    assert (folder / "a.html").is_file()
+    assert state_of(folder) == "finished"
 
 
 def test_second_run_of_a_data_set_is_refused_or_queues(parameters):

@@ -3,17 +3,24 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from flows.clean import Cleaned, clean_labels
 from flows.cli import run
 from flows.config import CleanParameters
+from flows.identity import REQUEST, make_request
+from flows.incremental import look_back
+from tasks.encode.warm import warm_members
+from tasks.records import Validation
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.storage import read_json, write_json
 
 ROWS, PLANTED = 160, 12
 
@@ -150,6 +157,33 @@ def test_fit_starts_from_the_models_of_the_last_run(nights):
     }
     begin = {name: one.loc[one["iteration"] == 0, "gradient_norm"].max() for name, one in curve.items()}
     assert begin["second"] < 0.5
+
+
+@pytest.fixture
+def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
+    """Return the parameters with a copy of the results, and the last run in it."""
+    out = tmp_path / "out"
+    shutil.copytree(nights["parameters"].out, out, symlinks=True)
+    return nights["parameters"].model_copy(update={"out": out}), out / "runs" / nights["second"].folder.name
+
+
+def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_path):
+    parameters, last = copied
+    assert look_back(parameters, tmp_path) == last
+    # Asked for just this, and not what its manifest says any more.
+    write_json(make_request(parameters).model_dump(mode="json"), last / REQUEST)
+    (tmp_path / "before.json").unlink()
+    assert look_back(parameters, tmp_path).name == nights["first"].folder.name
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_damaged_models_are_nothing_to_start_from(nights, copied, harm):
+    parameters, last = copied
+    dataset = Validation.model_validate(read_json(last / "steps" / "validate.json")["record"]).dataset
+    like, options = torch.empty(0, dtype=torch.float64), parameters.audit_options()
+    assert warm_members(last, dataset, options, like) is not None
+    harm(last / "model" / "encoding" / "member-0.safetensors")
+    assert warm_members(last, dataset, options, like) is None
 
 
 def test_warm_and_cold_agree_on_what_is_wrong(nights, tmp_path):
