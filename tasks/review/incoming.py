@@ -73,7 +73,7 @@ def import_decisions(
     Raises:
         InputError: At least one row is wrong; nothing was written.
     """
-    samples = known_samples(run, {row.sample_id for row in rows})
+    samples = known_samples(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
     classes = read_dataset(run).classes
     checked = [_checked(row, samples, classes) for row in rows]
     refuse([problem for problem in checked if isinstance(problem, str)], source)
@@ -129,14 +129,14 @@ def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
 
 def _checked(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
     """Return a decision, or what is wrong with the row."""
-    sample = samples.get(row.sample_id)
+    sample = samples.get(row.sample_id) or samples.get(row.sample_id.strip())
     if sample is None:
         return f"{row.where}: no sample {row.sample_id!r} in this run"
     verdict, given = row.verdict or "relabel", str(sample["given_label"])
     if problem := _problem(row, verdict, sample, classes):
         return f"{row.where}: {problem}"
     return Decision(
-        sample_id=row.sample_id,
+        sample_id=str(sample["sample_id"]),
         content_hash=sample["content_hash"],
         given_label=given,
         decision="keep" if row.new_label == given else verdict,

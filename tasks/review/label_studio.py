@@ -196,14 +196,27 @@ def _annotations(
     tasks: Sequence[dict[str, Any]], file: Path
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for number, task in enumerate(tasks, start=1):
-        if "sample_id" not in task["data"]:
+        name = f"task {task.get('id', number)}"
+        if not isinstance(task["data"], dict) or "sample_id" not in task["data"]:
             raise InputError(
-                f"task {task.get('id', number)} has no sample_id",
+                f"{name} has no sample_id", where=str(file), fix="export what labelsweep exported"
+            )
+        if not isinstance(task["annotations"], list) or not all(map(_is_annotation, task["annotations"])):
+            raise InputError(
+                f"the annotations of {name} are not as Label Studio writes them",
                 where=str(file),
-                fix="export what labelsweep exported",
+                fix='export the project as "JSON" again',
             )
         for annotation in task["annotations"]:
-            yield f"task {task.get('id', number)}", task["data"], annotation
+            yield name, task["data"], annotation
+
+
+def _is_annotation(found: object) -> bool:
+    """Whether this is a record whose result, if it has one, is a list of records."""
+    parts = (found.get("result") or []) if isinstance(found, dict) else None
+    return isinstance(parts, list) and all(
+        isinstance(part, dict) and isinstance(part.get("value") or {}, dict) for part in parts
+    )
 
 
 def _decision(
@@ -211,9 +224,9 @@ def _decision(
 ) -> Incoming:
     found, untouched = {LABEL: "", VERDICT: "", COMMENT: ""}, False
     for part in annotation["result"]:
-        name, value = part.get("from_name"), part.get("value", {})
+        name, value = str(part.get("from_name")), part.get("value") or {}
         values = value.get("choices") or value.get("text") or []
-        values = [values] if isinstance(values, str) else values
+        values = values if isinstance(values, list) else [values]
         if name in found and values:
             if name != COMMENT and len(values) > 1:
                 raise ValueError(f"{name} has {len(values)} values, one is allowed")

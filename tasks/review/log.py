@@ -244,8 +244,12 @@ class DecisionLog:
                     where=str(self.path),
                     fix="free some space or wait for whoever holds it, then do the same again",
                 ) from error
-            except sqlite3.IntegrityError:
-                raise
+            except sqlite3.IntegrityError as error:
+                raise InputError(
+                    f"nothing was written to the decision log: no valid decision ({error})",
+                    where=str(self.path),
+                    fix="correct it and try again",
+                ) from error
             except sqlite3.DatabaseError as error:
                 raise _damaged(self.path, error) from error
 

@@ -5,6 +5,8 @@ can be understood without a guess is; everything else is said, row by row, and t
 """
 
 import csv
+import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -59,17 +61,17 @@ def _is_decided(row: Mapping[str, str]) -> bool:
 
 def _incoming(number: int, row: Mapping[str, str], classes: Mapping[str, str], reviewer: str) -> Incoming:
     seconds = row.get("seconds", "").strip()
-    new_label = row["new_label"].strip()
+    new_label = row["new_label"]
     return Incoming(
         where=f"row {number}",
         sample_id=_plain(row["sample_id"]),
         verdict=row["decision"].strip().lower(),
-        new_label=classes.get(new_label, new_label),
+        new_label=classes.get(new_label) or classes.get(new_label.strip(), new_label.strip()),
         content_hash=row.get("content_hash", "").strip(),
         given_label=classes.get(row.get("given_label", ""), row.get("given_label", "")),
         reviewer=row.get("reviewer", "").strip() or reviewer,
         comment=row.get("comment", "").strip(),
-        seconds=float(seconds) if seconds.replace(".", "", 1).isdigit() else None,
+        seconds=float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
         time=row.get("time", "").strip(),
     )
 
@@ -77,26 +79,27 @@ def _incoming(number: int, row: Mapping[str, str], classes: Mapping[str, str], r
 def _plain(cell: str) -> str:
     """Take back the apostrophe that keeps a spreadsheet from running a cell.
 
-    >>> _plain("'=1+1"), _plain("it's"), _plain("a1 ")
-    ('=1+1', "it's", 'a1')
+    >>> _plain("'=1+1"), _plain("it's")
+    ('=1+1', "it's")
     """
-    text = cell.strip()
-    return text[1:] if text.startswith("'") and neutralise(text[1:]) == text else text
+    return cell[1:] if cell.startswith("'") and neutralise(cell[1:]) == cell else cell
 
 
 def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows with the numbers that a spreadsheet shows beside them."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            text = opened.read()
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", where=str(file), fix="save it as CSV UTF-8") from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
-    header = text.split("\n", 1)[0]
+    # Nothing but these ends a line: a cell that holds another of Unicode's line ends comes without quotes.
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_LIMIT)
     try:
-        lines = list(csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True))
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise InputError(f"not a table ({error})", where=str(file), fix="save it as CSV") from error
     names = [name.strip() for name in lines[0]] if lines else []

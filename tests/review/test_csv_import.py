@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +14,7 @@ from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.review.deck import load_deck
 from tasks.review.log import read_log
 from tasks.review.spreadsheet import import_csv
+from tasks.storage import finish_run, read_json, write_json, write_table
 
 Rows = list[dict[str, str]]
 
@@ -83,6 +85,38 @@ def test_what_spreadsheet_programs_do_to_a_file_is_understood(
     moved = [{name: row[name] for name in reversed(row)} | {"score": "0,5"} for row in sheet]
     assert imported(moved, **how)[0] == 0
     assert [row.decision for row in read_log(out)] == ["keep"]
+
+
+def test_cells_may_hold_what_other_programs_take_for_the_end_of_a_line(wine: Path, out: Path, tmp_path: Path):
+    table = pq.read_table(wine / "queue.parquet")
+    place = table.column_names.index("reason")
+    odd = pa.array(["one\u2028two\x0bthree\x85four\x1cfive"] * len(table))
+    write_spreadsheet(table.set_column(place, "reason", odd), wine / "queue.csv")
+    with (wine / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[0] |= {"decision": "keep", "seconds": "²"}  # a digit to Unicode, and no number
+    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    assert [(row.decision, row.seconds) for row in read_log(out)] == [("keep", None)]
+
+
+def test_ids_and_classes_with_spaces_around_them_are_known_with_and_without(
+    wine: Path, out: Path, tmp_path: Path
+):
+    entry = read_json(wine / "steps" / "ingest.json")
+    entry["record"]["classes"] += [" Riesling "]
+    write_json(entry, wine / "steps" / "ingest.json")
+    table = pq.read_table(wine / "queue.parquet")
+    ids = [" first ", *table["sample_id"].to_pylist()[1:]]
+    write_table(table.set_column(1, "sample_id", pa.array(ids)), wine / "queue.parquet")
+    finish_run(wine)
+    rows = [
+        {"sample_id": " first ", "decision": "relabel", "new_label": " Riesling "},
+        {"sample_id": f"{ids[1]} ", "decision": "relabel", "new_label": " Barolo "},
+        {"sample_id": ids[2], "decision": "drop", "new_label": ""},
+    ]
+    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    assert [row.sample_id for row in read_log(out)] == ids[:3]
+    assert [row.new_label for row in read_log(out)][0] == " Riesling "
 
 
 def test_an_unchanged_file_decides_nothing(sheet: Rows, imported, out: Path):

@@ -210,6 +210,18 @@ UNKNOWN = [{"data": {"sample_id": "nobody"}, "annotations": [{"result": [choice(
         ('{"tasks": []}', "not a list of tasks"),
         ('[{"sample_id": "a", "label": "3"}]', 'tasks without annotations; export as "JSON", not "JSON-MIN"'),
         ('[{"id": 4, "data": {}, "annotations": [{"result": [1]}]}]', "task 4 has no sample_id"),
+        ('[{"data": 5, "annotations": []}]', "task 1 has no sample_id"),
+        *(
+            (
+                json.dumps([{"data": {"sample_id": "a"}, "annotations": each}]),
+                "of task 1 are not as Label Studio",
+            )
+            for each in (None, [5], [{"result": 5}], [{"result": [5]}], [{"result": [{"value": 5}]}])
+        ),
+        (
+            '[{"data": {"sample_id": "a"}, "annotations": [{"result": [{"from_name": ["label"], "value": null}]}]}]',
+            "task 1: neither a label nor a verdict",
+        ),
         (json.dumps(UNKNOWN), "task 1: no sample 'nobody' in this run"),
     ],
 )

@@ -73,6 +73,7 @@ def test_undo_leaves_other_reviewers_runs_and_imports_alone(log: DecisionLog) ->
         ({"decision": "relabel"}, "without a new label"),
         ({"reviewer": "  "}, "needs a name"),
         ({"comment": "x" * 5000}, "5000 characters"),
+        ({"role": "boss"}, "no valid decision .*role"),
     ],
 )
 def test_a_row_that_is_no_decision_is_refused_with_all_others(
