@@ -12,6 +12,27 @@ from pydantic import BaseModel, ConfigDict
 Payload = Literal["tabular", "embedding", "image", "text"]
 ColumnKind = Literal["number", "boolean", "date", "category"]
 
+# Columns of `scores.parquet`, and those that the queue has beside the sample's own: none of the user's keeps such a name.
+SCORE_COLUMNS = (
+    "sample_id",
+    "given_label",
+    "suggested_label",
+    "influence",
+    "influence_raw",
+    "score",
+    "relabel_gain",
+    "given_probability",
+    "suggested_probability",
+    "flagged",
+    "n_folds",
+    "predicted_label",
+    "predicted_probability",
+    "conflict",
+)
+QUEUE_COLUMNS = ("rank", *SCORE_COLUMNS, "reason", "evidence")
+# What a person fills in, in the queue as CSV.
+DECISION_COLUMNS = ("decision", "new_label")
+
 
 class Record(BaseModel):
     """A frozen record; unknown fields are refused.
@@ -67,10 +88,10 @@ class Column(Record):
 class Dataset(Record):
     """Canonical data: one Parquet file, row groups of at most `tasks.storage.ROWS_PER_GROUP` rows.
 
-    Columns: `sample_id` string, `label` string (null where missing), `features` fixed-size list of float32,
-        `content_hash`
+    Columns: `sample_id` string, `label` string (null where missing), `features` fixed-size list of float32, `content_hash`
     string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary
-    (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns.
+    (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns; one that has a
+    name of ours is kept as `source.<name>`.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of images that do not decode why.

@@ -11,26 +11,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.flag.conflicts import outvoted
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Scores
+from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.steps import recorded
 from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json
-
-COLUMNS = [
-    "sample_id",
-    "given_label",
-    "suggested_label",
-    "influence",
-    "influence_raw",
-    "score",
-    "relabel_gain",
-    "given_probability",
-    "suggested_probability",
-    "flagged",
-    "n_folds",
-    "predicted_label",
-    "predicted_probability",
-    "conflict",
-]
 
 
 @task(name="flag", cache_policy=NO_CACHE)
@@ -81,7 +64,7 @@ def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
     with open_parquet(scored) as file:
         fields = [
             pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
-            for n in COLUMNS
+            for n in SCORE_COLUMNS
         ]
         with table_writer(final, pa.schema(fields)) as writer:
             for batch in file.iter_batches(ROWS_PER_GROUP):
@@ -91,7 +74,7 @@ def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
                 columns["conflict"] = pc.is_in(ids, value_set=conflicts.all)
                 count += columns["flagged"].true_count
                 writer.write_batch(
-                    pa.RecordBatch.from_arrays([columns[n] for n in COLUMNS], schema=pa.schema(fields))
+                    pa.RecordBatch.from_arrays([columns[n] for n in SCORE_COLUMNS], schema=pa.schema(fields))
                 )
     return count
 

@@ -12,11 +12,13 @@ from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet
 from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable
-from tasks.records import Column, Payload, Source
+from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Column, Payload, Source
 
 log = logging.getLogger("labelsweep.ingest")
 
-CANONICAL = ("sample_id", "label", "features", "content_hash", "source_row", "image", "trusted")
+_CANONICAL = ("sample_id", "label", "features", "content_hash", "source_row", "image", "trusted")
+# Names that columns of ours have somewhere between the data set and the queue.
+_OURS = frozenset({*_CANONICAL, *QUEUE_COLUMNS, *DECISION_COLUMNS})
 # A person reads a line of a dozen columns; the report has them all.
 _TOLD = 12
 
@@ -103,7 +105,7 @@ def _bookkeeping(source: Source, schema: pa.Schema) -> set[str]:
 def _kept_names(names: list[str], payload: Payload) -> dict[str, str]:
     """Return the name under which each of the user's columns is kept; our own names are taken."""
     kept: dict[str, str] = {}
-    ours = {*CANONICAL, *([payload] if payload == "text" else [])}
+    ours = {*_OURS, *([payload] if payload == "text" else [])}
     used = {*ours, *names}
     for name in names:
         stored = name

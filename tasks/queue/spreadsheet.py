@@ -5,16 +5,19 @@ the local 8-bit code and shows other letters than English ones as noise.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.records import DECISION_COLUMNS
 from tasks.storage import atomic_path
 
 # What spreadsheets take as the start of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-DECISION_COLUMNS = ("decision", "new_label")
+# What an import reads beside the decision: a column of the data that happens to be called so must not be taken for it.
+READ_BACK = ("reviewer", "comment", "seconds", "time", "standing")
 FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISION_COLUMNS, "reason")
 
 
@@ -34,10 +37,26 @@ def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     columns += [name for name in kept if name not in columns]
     with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
-        writer.writerow([neutralise(name) for name in columns])
+        writer.writerow([neutralise(name) for name in _headers(columns)])
         for batch in queue.select(kept).to_batches():
             cells = {name: batch.column(name).to_pylist() for name in kept}
             cells |= {name: [""] * batch.num_rows for name in DECISION_COLUMNS}
             for row in zip(*(cells[name] for name in columns), strict=True):
                 writer.writerow([neutralise(cell) for cell in row])
     return final
+
+
+def _headers(columns: Sequence[str]) -> list[str]:
+    """Return the columns by the names that they have in the sheet.
+
+    >>> _headers(["sample_id", "decision", "time", "source.time"])
+    ['sample_id', 'decision', 'source.source.time', 'source.time']
+    """
+    taken, named = {*READ_BACK, *columns}, []
+    for name in columns:
+        stored = name
+        while stored.strip() in READ_BACK or (stored != name and stored in taken):
+            stored = f"source.{stored.strip()}"
+        named.append(stored)
+        taken.add(stored)
+    return named

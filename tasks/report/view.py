@@ -18,7 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.encode.names import read_names
-from tasks.records import Dataset, Record, Validation
+from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
 from tasks.report.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json
 
@@ -35,30 +35,8 @@ SPREAD = 32
 # Samples that the spread of each feature is taken from: its standard error is then 1.6 %.
 SPREAD_SAMPLES = 2_000
 
-# Columns of the queue that are not the sample's own content.
-QUEUE_COLUMNS = frozenset(
-    {
-        *(
-            "rank",
-            "sample_id",
-            "given_label",
-            "suggested_label",
-            "predicted_label",
-            "score",
-            "influence",
-            "influence_raw",
-        ),
-        *(
-            "relabel_gain",
-            "given_probability",
-            "suggested_probability",
-            "predicted_probability",
-            "flagged",
-            "n_folds",
-        ),
-        *("conflict", "reason", "evidence", "content_hash", "image"),
-    }
-)
+# Columns of the queue that are not the sample's own, or that no cell of text shows.
+NOT_SHOWN = frozenset({*QUEUE_COLUMNS, "content_hash", "image"})
 
 
 class RunView:

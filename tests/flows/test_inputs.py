@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from flows.cli import run
+from tasks.records import QUEUE_COLUMNS
 from tasks.storage import read_json
 
 PENGUINS = Path(__file__).parents[2] / "data" / "penguins.csv"
@@ -38,7 +39,13 @@ def test_a_mixed_table_is_swept_as_it_is(prefect_server, tmp_path, capsys):
         rows = list(csv.DictReader(file))
     given = with_errors([row["species"] for row in rows], 0.06)
     frame = pd.DataFrame(rows).assign(
-        true=[row["species"] for row in rows], species=given, nest=[f"nest {n}" for n in range(len(rows))]
+        true=[row["species"] for row in rows],
+        species=given,
+        nest=[f"nest {n}" for n in range(len(rows))],
+        score=[f"score {n}" for n in range(len(rows))],  # these are called as columns of the queue
+        reason="none",
+        time="noon",
+        standing="no",
     )
     frame.to_csv(tmp_path / "penguins.csv", index=False)
     folder = swept(tmp_path, capsys, tmp_path / "penguins.csv", "--label", "species", "--truth", "true")
@@ -48,7 +55,15 @@ def test_a_mixed_table_is_swept_as_it_is(prefect_server, tmp_path, capsys):
     )  # two penguins without any measurement but their island are kept
     assert summary["quality"]["average_precision"] > 0.9
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
-    assert {"island", "sex", "bill_length_mm", "nest"} <= queue[0].keys()
+    assert {"island", "sex", "bill_length_mm", "nest", "source.score", "source.reason", "time"} <= queue[
+        0
+    ].keys()
+    own = read_json(folder / "steps" / "ingest.json")["record"]["display_columns"]
+    assert queue[0].keys() - {*own, "content_hash"} == {*QUEUE_COLUMNS}
+    header = (folder / "queue.csv").read_text(encoding="utf-8-sig").splitlines()[0].split(",")
+    # An import of the sheet would take these for when a decision was made, and for whether it stands.
+    assert {"source.time", "source.standing"} <= {*header}
+    assert not {"time", "standing"} & {*header}
     page = (folder / "report.html").read_text()
     assert "What the columns are" in page
     assert "nearly every value is different" in page

@@ -107,6 +107,22 @@ def test_columns_that_have_our_names_are_kept_as_the_sources(tmp_path):
     assert table["source.sample_id"].to_pylist() == ["s", "t", "u"]
 
 
+def test_columns_that_are_called_as_those_of_the_queue_are_kept_as_the_sources(tmp_path):
+    dataset, table = ingested(
+        tmp_path,
+        {
+            "score": [1, 2, 3],
+            "rank": ["s", "t", "u"],
+            "reason": [0.5, 1, 2],
+            "decision": LABEL,
+            "label": LABEL,
+        },
+    )
+    assert dataset.feature_names == ("score", "reason")
+    assert dataset.display_columns == ("source.score", "source.rank", "source.reason", "source.decision")
+    assert table["source.rank"].to_pylist() == ["s", "t", "u"]
+
+
 def test_columns_that_fit_into_no_cell_are_kept_but_not_shown(tmp_path):
     dataset, table = ingested(tmp_path, {"x": [1, 2, 3], "tags": [["p"], [], None], "label": LABEL})
     assert dataset.display_columns == ("x",)

@@ -11,7 +11,7 @@ from tasks.report.images import SMALL_SIDE, overlay, thumbnail
 from tasks.report.parts import Card, Cards, Part, Section, Text, Witness
 from tasks.report.summary import Summary
 from tasks.report.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
-from tasks.report.view import QUEUE_COLUMNS, Row, RunView
+from tasks.report.view import NOT_SHOWN, Row, RunView
 
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 8
@@ -110,7 +110,7 @@ def _verdict(true: str | None, row: Row) -> str:
 
 def _columns(row: Row, telling: set[str]) -> list[tuple[str, str]]:
     """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
-    own = [(plain(name, NAME), value) for name, value in row.items() if name not in QUEUE_COLUMNS]
+    own = [(plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
     limit = LONG_TEXT if len(own) <= 2 else CELL
     first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling)[:COLUMNS_SHOWN]
     return [(own[place][0], plain(own[place][1], limit)) for place in sorted(first)]
