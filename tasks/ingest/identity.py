@@ -26,7 +26,7 @@ def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | m
     """Return the hash of each row's content.
 
     Args:
-        kind: tabular, embedding or image: equal bytes of another kind are another content.
+        kind: tabular, embedding, probabilities, text or image: equal bytes of another kind are another content.
         names: Names of the features, in the order of the bytes.
         contents: The bytes of each row.
 

@@ -5,6 +5,7 @@ at most 32 x 32: what a linear head on pixels can use, and the size of CIFAR's i
 images are grayscale, else RGB.
 """
 
+import errno
 import io
 import os
 import warnings
@@ -38,6 +39,9 @@ _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 _BATCH = 256
 _NAME_ANOTHER = "name another with --image"
+_WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+# What a line says of a path, so that the rest of it can be read.
+_LONGEST_PATH = 100
 
 
 @dataclass(frozen=True)
@@ -237,13 +241,22 @@ def _numbered(table: SourceTable, column: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _file_beside(table: SourceTable, row: int, name: str) -> bytes:
+    shown = name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
+    fix = "paths are relative to the folder of the source"
     try:
         return table.beside(row, name)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        why = "no such image file" if isinstance(error, FileNotFoundError) else "not a readable image file:"
-        raise table.problem(
-            row, f"{why} '{name}'", fix="paths are relative to the folder of the source"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise table.problem(row, f"no such image file '{shown}'", fix=fix) from error
+    except (OSError, ValueError) as error:
+        # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
+        code = error.errno if isinstance(error, OSError) else None
+        if (
+            not isinstance(error, IsADirectoryError | PermissionError)
+            and code not in _WRONG_NAME
+            and "\0" not in name
+        ):
+            raise
+        raise table.problem(row, f"not a readable image file: '{shown}'", fix=fix) from error
 
 
 def _undecodable(why: str) -> str:

@@ -40,6 +40,21 @@ def fits_parquet(kind: pa.DataType) -> bool:
     return not pa.types.is_union(kind)
 
 
+def has_text(kind: pa.DataType) -> bool:
+    """Return whether every value can be written as text: none does that is nested, binary, or of a time zone that nobody knows.
+
+    >>> has_text(pa.int8()), has_text(pa.binary()), has_text(pa.timestamp("us", "Nowhere"))
+    (True, False, False)
+    """
+    if not is_displayable(kind):
+        return False
+    try:
+        pa.nulls(1, kind).cast(pa.string())
+    except pa.ArrowException:
+        return False
+    return True
+
+
 def is_displayable(kind: pa.DataType) -> bool:
     """Return whether a value fits into a cell for a person to read."""
     return not (pa.types.is_nested(kind) or pa.types.is_binary(kind))

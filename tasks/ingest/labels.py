@@ -1,6 +1,7 @@
 """Labels as text: as the user wrote them, and which of them there are."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -9,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import is_list
+from tasks.ingest.kinds import has_text, is_list
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
 # More classes than any softmax head is fitted for; a column with more different values is an id or free text.
 _MOST_CLASSES = 100_000
+# Longer ones are keys; Python reads none of more than 4,300 digits.
+_INTEGER = re.compile(r"[+-]?\d{1,300}")
 
 
 @dataclass
@@ -24,6 +27,8 @@ class LabelSurvey:
     Attributes:
         column: Name of the column.
         untyped: Whether the format has no types, so that a number may only look like one.
+        where: The source, for messages.
+        role: What the column was named as: label or truth.
         counts: How often each label occurs, as text.
         names: Names of the classes where the column holds their places, as the datasets library keeps them.
     """
@@ -33,14 +38,12 @@ class LabelSurvey:
     where: str
     role: str = "label"
     counts: Counter[str] = field(default_factory=Counter)
-    missing: int = 0
     names: tuple[str, ...] = ()
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
         check_type(column.type, self.column, self.where, self.role)
         text = as_text(named(column, self.names) if self.names else column)
-        self.missing += text.null_count
         for item in pc.value_counts(text.drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
         if len(self.counts) > _MOST_CLASSES:
@@ -76,7 +79,7 @@ class LabelSurvey:
                 where=self.where,
                 fix="finding wrong labels needs two classes or more",
             )
-        integers = all(label.lstrip("+-").isdecimal() for label in labels)
+        integers = all(_INTEGER.fullmatch(label) for label in labels)
         return tuple(sorted(labels, key=(lambda label: (int(label), label)) if integers else None))
 
     def _check_not_measured(self) -> None:
@@ -164,7 +167,7 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
             where=where,
             fix="give every row one label",
         )
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+    if not has_text(kind):
         raise InputError(
             f"{role} column '{column}' holds {kind}", where=where, fix="it should hold text or integers"
         )

@@ -73,6 +73,12 @@ def readable(part: Part, expected: str) -> Iterator[None]:
             yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(part, "gzip" if part.compressed else expected, error) from error
+    except pa.ArrowMemoryError as error:  # a length that broken bytes say, or a machine that is full
+        raise InputError(
+            f"{expected} that takes more memory than there is ({_first_line(error)})",
+            where=part.shown,
+            fix="free some memory; if the file is not that large, write or download it again",
+        ) from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _damaged(part, expected, error) from error
     except OSError as error:

@@ -227,6 +227,21 @@ def _check_readable(folder: str, uri: str) -> None:
         pass
 
 
+def _part_in(filesystem: Any, path: str, uri: str, relative: str) -> Part:  # noqa: ANN401 (fsspec is untyped)
+    """Return a file of a folder.
+
+    Raises:
+        InputError: Its name is not UTF-8, which no record could hold.
+    """
+    shown = f"{uri.rstrip('/')}/{relative}"
+    try:
+        shown.encode()
+    except UnicodeEncodeError as error:
+        named = shown.encode(errors="backslashreplace").decode()
+        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
+    return Part(filesystem, path, shown)
+
+
 def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # noqa: ANN401 (fsspec is untyped)
     base = folder.rstrip("/") + "/"
     found, images = [], []
@@ -234,13 +249,15 @@ def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # n
         _check_readable(folder, uri)
     for path in sorted(filesystem.find(folder)):
         relative = path.removeprefix(base)
-        hidden = any(step.startswith((".", "_")) for step in relative.split("/"))
+        steps = relative.split("/")
+        hidden = any(step.startswith((".", "_")) for step in steps)
         # The datasets library leaves intermediate results beside a saved data set under this name.
-        intermediate = relative.rsplit("/", 1)[-1].startswith("cache-")
+        intermediate = steps[-1].startswith("cache-")
         if kind_of(path) and not hidden and not intermediate:
-            found.append(Part(filesystem, path, f"{uri.rstrip('/')}/{relative}"))
-        elif is_image_file(path) and not hidden and "/" in relative:
-            images.append(Part(filesystem, path, f"{uri.rstrip('/')}/{relative}"))
+            found.append(_part_in(filesystem, path, uri, relative))
+        # A class may be called `_other`; what unpacking and version control leave behind begins with a dot or two such marks.
+        elif is_image_file(path) and len(steps) > 1 and not any(s.startswith((".", "__")) for s in steps):
+            images.append(_part_in(filesystem, path, uri, relative))
     if images and not found:
         return images
     if not found:

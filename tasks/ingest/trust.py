@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.ingest.kinds import has_text
 from tasks.ingest.labels import as_text
 from tasks.ingest.table import SourceTable
 
@@ -24,7 +25,7 @@ def trusted(table: SourceTable, column: str, values: pa.Array, first_row: int) -
     """
     if pa.types.is_boolean(values.type):
         return pc.fill_null(values, fill_value=False)
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+    if not has_text(values.type):
         raise table.problem(
             first_row, f"trusted column '{column}' holds {values.type}", fix="use true or false"
         )

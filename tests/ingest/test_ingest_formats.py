@@ -187,6 +187,14 @@ def test_truth_values_before_numbers_are_text(tmp_path):
     assert (z.name, z.kind, z.categories) == ("z", "category", ("false", "true"))
 
 
+@pytest.mark.parametrize("odd", [" true", "tRuE"])
+def test_truth_values_that_arrow_does_not_read_as_such_are_text(odd, tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text("x,z,label\n" + f"1,{odd},a\n2,false,b\n" * 5)
+    _, z = ingest(Source(uri=str(path)), tmp_path / "run").columns
+    assert (z.kind, z.categories) == ("category", tuple(sorted([odd, "false"])))
+
+
 def test_json_columns_that_appear_late_are_read(tmp_path):
     pad = "p" * 1000
     lines = [json.dumps({"x": i, "pad": pad, "label": "ab"[i % 2]}) for i in range(10_000)]

@@ -87,7 +87,7 @@ def test_wrong_raters_are_refused_in_one_line(raters, message, tmp_path):
 
 def test_a_folder_with_one_sub_folder_a_class_is_a_data_set(tmp_path):
     generator = np.random.default_rng(0)
-    for name in ("cats/one.png", "cats/deep/two.jpg", "dogs/three.png"):
+    for name in ("cats/one.png", "cats/deep/two.jpg", "_others/three.png", "__MACOSX/cats/one.png"):
         path = tmp_path / "pets" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 255, (12, 9, 3), np.uint8)).save(path)
@@ -96,13 +96,13 @@ def test_a_folder_with_one_sub_folder_a_class_is_a_data_set(tmp_path):
     table = pq.read_table(dataset.path)
     assert (dataset.payload, dataset.classes, dataset.feature_shape) == (
         "image",
-        ("cats", "dogs"),
+        ("_others", "cats"),
         (12, 9, 3),
     )
-    assert table["file"].to_pylist() == ["cats/deep/two.jpg", "cats/one.png", "dogs/three.png"]
-    assert table["label"].to_pylist() == ["cats", "cats", "dogs"]
+    assert table["file"].to_pylist() == ["_others/three.png", "cats/deep/two.jpg", "cats/one.png"]
+    assert table["label"].to_pylist() == ["_others", "cats", "cats"]
     before = fingerprint(str(tmp_path / "pets"))
-    Image.new("RGB", (12, 9)).save(tmp_path / "pets" / "dogs" / "four.png")
+    Image.new("RGB", (12, 9)).save(tmp_path / "pets" / "_others" / "four.png")
     assert fingerprint(str(tmp_path / "pets")) != before
 
 

@@ -80,6 +80,8 @@ def test_labels_that_pandas_made_floats_become_integers_again(tmp_path):
         (["10", "9", "b"], ("10", "9", "b")),
         (["b", "B", "a"], ("B", "a", "b")),
         (["²", "3"], ("3", "²")),
+        (["--1", "+2", "10"], ("+2", "--1", "10")),
+        (["9" * 5_000, "10"], ("10", "9" * 5_000)),
     ],
 )
 def test_classes_are_sorted_as_numbers_only_when_all_are_integers(labels, classes, tmp_path):

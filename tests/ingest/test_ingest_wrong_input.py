@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import struct
 import zlib
 from importlib.util import find_spec
@@ -438,6 +439,30 @@ def test_lists_as_labels_are_multi_label(tmp_path, run):
     assert "multi-label" in line
 
 
+@pytest.mark.parametrize("role", ["label", "trusted"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([(1, 2, 3), (1, 2, 4)], pa.month_day_nano_interval()),
+        pa.array([1, 2], pa.timestamp("us", "Nowhere")),
+    ],
+    ids=["interval", "unknown time zone"],
+)
+def test_values_that_cannot_be_written_as_text_are_refused(values, role, tmp_path, run):
+    path = tmp_path / "m.arrow"
+    feather.write_feather(pa.table({"x": [1, 2], "label": ["a", "b"], "odd": values}), path)
+    assert f"{role} column 'odd' holds {values.type}" in refused(path, run, **{role: "odd"})
+
+
+def test_a_file_that_does_not_fit_into_memory_is_not_called_damaged(tmp_path, run, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 99 failed")
+
+    path = parquet(tmp_path / "m.parquet", x=[1, 2], label=["a", "b"])
+    monkeypatch.setattr(pq, "ParquetFile", full)
+    assert "Parquet that takes more memory than there is (malloc of size 99 failed)" in refused(path, run)
+
+
 def test_structs_as_labels_are_refused(tmp_path, run):
     assert "struct" in refused(parquet(tmp_path / "m.parquet", x=[1, 2], label=[{"a": 1}, {"a": 2}]), run)
 
@@ -584,6 +609,31 @@ def test_a_missing_image_file_is_named_with_its_line(tmp_path, run):
     write(tmp_path / "a.png", png())
     path = write(tmp_path / "i.csv", "file,label\na.png,a\nb.png,b\n")
     assert "line 3: no such image file 'b.png'" in refused(path, run, image="file")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x" * 300, "not a readable image file: '" + "x" * 100 + "…'"),
+        ("a.png/b.png", "no such image file 'a.png/b.png'"),
+        ("loop.png", "not a readable image file: 'loop.png'"),
+        ("a\0.png", "not a readable image file: 'a .png'"),
+    ],
+    ids=["long", "below a file", "loop", "NUL"],
+)
+def test_a_path_that_can_be_no_file_is_named_with_its_row(name, said, tmp_path, run):
+    write(tmp_path / "a.png", png())
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    path = parquet(tmp_path / "i.parquet", file=["a.png", name], label=["a", "b"])
+    assert f"row 2: {said}" in refused(path, run, image="file")
+
+
+def test_a_file_name_that_is_not_utf8_is_named(tmp_path, run):
+    for name in ("cats/a.png", "dogs/b.png"):
+        (tmp_path / "pets" / name).parent.mkdir(parents=True)
+        write(tmp_path / "pets" / name, png())
+    (tmp_path / "pets" / "dogs" / "b.png").rename(tmp_path / "pets" / "dogs" / os.fsdecode(b"\xff.png"))
+    assert "dogs/\\udcff.png: the name of this file is not UTF-8" in refused(tmp_path / "pets", run)
 
 
 def test_a_column_without_any_image_is_refused(tmp_path, run):

@@ -22,7 +22,7 @@ from tasks.ingest.text import BLOCK, check_text, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 
-_BOOLEANS = pa.array(["true", "false"])
+_TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # Rows that the delimiter is told by: a comma in a name or a price shows in the first of them.
 _LOOKED_AT = 20
 
@@ -115,8 +115,8 @@ def _stream(
                 column_types=types,
                 include_columns=columns,
                 strings_can_be_null=True,
-                true_values=["true", "True", "TRUE"],
-                false_values=["false", "False", "FALSE"],
+                true_values=_TRUE,
+                false_values=_FALSE,
             ),
         )
         with reader:
@@ -147,14 +147,12 @@ def _settle_types(part: Part, delimiter: str, names: list[str], as_text: frozens
 def _fits(column: pa.Array, target: pa.DataType) -> bool:
     if pa.types.is_string(target):
         return True
+    if pa.types.is_boolean(target):
+        # As the reader takes them: it does not look past blanks, nor at other mixtures of capitals.
+        known = pc.is_in(pc.drop_null(column), value_set=pa.array(_TRUE + _FALSE))
+        return pc.all(known).as_py() is not False
     try:
-        trimmed = pc.utf8_trim_whitespace(column)
-        if pa.types.is_boolean(target):
-            return (
-                pc.all(pc.is_in(pc.utf8_lower(pc.drop_null(trimmed)), value_set=_BOOLEANS)).as_py()
-                is not False
-            )
-        pc.cast(trimmed, target)
+        pc.cast(pc.utf8_trim_whitespace(column), target)
     except pa.ArrowInvalid:
         return False
     return True
