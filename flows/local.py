@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flows.config import CleanParameters
 from flows.console import Quiet
 from flows.run import new_run_id
+from flows.starved import starvation_ends_the_run
 from tasks.errors import InputError, LabelsweepError
 from tasks.storage import discard_run, open_run
 
@@ -45,7 +46,7 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
-    with _prefect(asks=parameters.wait_for_review) as wait_for_server:
+    with starvation_ends_the_run(), _prefect(asks=parameters.wait_for_review) as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
