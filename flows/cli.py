@@ -57,19 +57,19 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("LABELSWEEP_DEBUG"):
             raise
-        return _say(_unexpected(error), 1)
+        return _say(*_unexpected(error))
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
 
 
-def _unexpected(error: Exception) -> str:
-    """Say an error that nobody foresaw in one line; where even that finds no memory, what that means."""
+def _unexpected(error: Exception) -> tuple[str, int]:
+    """Return the line and the exit code for any other error; where even that finds no memory, what that means."""
     try:
-        from tasks.unexpected import in_one_line  # noqa: PLC0415
+        from tasks.unexpected import in_one_line, is_foreseen  # noqa: PLC0415
 
-        return in_one_line(error)
+        return in_one_line(error), 2 if is_foreseen(error) else 1
     except Exception:  # noqa: BLE001 (the first error matters, and it is said below)
-        return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on"
+        return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on", 2
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

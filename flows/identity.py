@@ -120,7 +120,7 @@ def times_failed(folder: Path) -> int:
 def may_be_tried_again(folder: Path) -> bool:
     """Return whether a failed run may come further when it is gone on with: not where data or options were at fault."""
     try:
-        code = read_json(folder / FAILURE).get("exit_code")
+        may_pass = read_json(folder / FAILURE).get("may_pass")
     except (OSError, ValueError):
         return False
-    return bool(code == 1) and times_failed(folder) < MOST_FAILURES
+    return bool(may_pass) and times_failed(folder) < MOST_FAILURES

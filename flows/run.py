@@ -23,7 +23,7 @@ from flows.identity import (
     times_failed,
 )
 from flows.locks import hold
-from tasks.errors import InputError, LabelsweepError
+from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.intact import check_complete
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
 
@@ -183,8 +183,8 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _record_failure(folder: Path, error: Exception) -> None:
     line = str(error) if isinstance(error, LabelsweepError) else f"{type(error).__name__}: {error}"
-    code = error.exit_code if isinstance(error, LabelsweepError) else 1
-    entry = {"error": line, "exit_code": code, "times": times_failed(folder) + 1}
+    may_pass = isinstance(error, StoreError) or getattr(error, "exit_code", 1) == 1
+    entry = {"error": line, "may_pass": may_pass, "times": times_failed(folder) + 1}
     write_json(entry, folder / FAILURE)
 
 

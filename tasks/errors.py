@@ -41,6 +41,12 @@ class InputError(LabelsweepError):
     exit_code = 2
 
 
+class StoreError(LabelsweepError):
+    """A store, or the way to it, failed (exit code 2); the same command goes on when it answers again."""
+
+    exit_code = 2
+
+
 class TooMuchNoise(LabelsweepError):  # noqa: N818 (the outcome of a gate, named as users read it)
     """More labels are likely wrong than the gate allows (exit code 4); the run is complete."""
 

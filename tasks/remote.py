@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
-from tasks.errors import InputError, LabelsweepError
+from tasks.errors import InputError, StoreError
 from tasks.storage import manifest_of, read_json, write_json
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def publish_run(folder: Path, address: str) -> str:
 
     Raises:
         InputError: There is no such kind of address, or a package is missing to reach it.
-        LabelsweepError: It could not be written; no manifest of this run is there.
+        StoreError: It could not be written; no manifest of this run is there.
     """
     target = f"{address.rstrip('/')}/runs/{folder.name}"
     marker = folder / PUBLISHED
@@ -59,7 +59,7 @@ def publish_version(folder: Path, address: str) -> str:
 
     Raises:
         InputError: Another version of this number is there.
-        LabelsweepError: It could not be written.
+        StoreError: It could not be written.
     """
     data_set = f"{address.rstrip('/')}/datasets/{folder.parent.name}"
     target = f"{data_set}/{folder.name}"
@@ -92,7 +92,7 @@ def publish_folder(folder: Path, target: str, manifest: bytes) -> None:
         manifest: The manifest's bytes.
 
     Raises:
-        LabelsweepError: It could not be written; there is no manifest.
+        StoreError: It could not be written; there is no manifest.
     """
     filesystem, root = reach(target)
     for name, entry in json.loads(manifest)["files"].items():
@@ -115,7 +115,7 @@ def fetch_folder(target: str, folder: Path) -> bool:
         Whether a whole one is there.
 
     Raises:
-        LabelsweepError: It could not be read; nothing appears here.
+        StoreError: It could not be read; nothing appears here.
     """
     text = read_there(f"{target}/{MANIFEST}")
     if text is None:
@@ -141,7 +141,7 @@ def read_there(address: str) -> bytes | None:
     """Return the bytes of a small file, None where there is none.
 
     Raises:
-        LabelsweepError: The store could not be asked.
+        StoreError: The store could not be asked.
     """
     filesystem, path = reach(address)
 
@@ -150,6 +150,7 @@ def read_there(address: str) -> bytes | None:
         try:
             return bytes(filesystem.cat_file(path))
         except FileNotFoundError:
+            _check_bucket(filesystem, path, address)
             return None
 
     return _insist(read, address, "read")
@@ -159,7 +160,7 @@ def write_text_there(address: str, text: str) -> None:
     """Write a small file in one piece.
 
     Raises:
-        LabelsweepError: It could not be written.
+        StoreError: It could not be written.
     """
     write_there(address, text.encode())
 
@@ -168,7 +169,7 @@ def write_there(address: str, content: bytes) -> None:
     """Write a file's bytes in one piece.
 
     Raises:
-        LabelsweepError: It could not be written.
+        StoreError: It could not be written.
     """
     filesystem, path = reach(address)
     if not _is_store(filesystem):
@@ -180,13 +181,16 @@ def list_there(address: str, pattern: str) -> list[str]:
     """Return what matches a pattern under an address, as names relative to it, in their order.
 
     Raises:
-        LabelsweepError: The store could not be asked.
+        StoreError: The store could not be asked.
     """
     filesystem, root = reach(address.rstrip("/"))
 
     def search() -> list[str]:
         filesystem.invalidate_cache()
-        return sorted(path.removeprefix(f"{root}/") for path in filesystem.glob(f"{root}/{pattern}"))
+        found = sorted(path.removeprefix(f"{root}/") for path in filesystem.glob(f"{root}/{pattern}"))
+        if not found:
+            _check_bucket(filesystem, root, address)
+        return found
 
     return _insist(search, address, "read")
 
@@ -208,6 +212,21 @@ def reach(address: str) -> tuple[Any, str]:
             f"unknown kind of address ({error})", where=address, fix="write it as s3://bucket/prefix"
         ) from error
     return filesystem, root
+
+
+def _check_bucket(filesystem: Any, path: str, address: str) -> None:  # noqa: ANN401 (fsspec is untyped)
+    """Tell a bucket that is not there from one without such a file.
+
+    Raises:
+        InputError: There is no such bucket.
+    """
+    bucket = path.split("/", 1)[0]
+    try:
+        there = not _is_store(filesystem) or filesystem.exists(bucket)
+    except PermissionError:  # who may only read under a prefix may not ask this
+        return
+    if not there:
+        raise InputError(f"no bucket '{bucket}'", where=address, fix="check the address")
 
 
 def _is_store(filesystem: Any) -> bool:  # noqa: ANN401 (fsspec is untyped)
@@ -268,16 +287,18 @@ def _insist(work: Callable[[], T], where: str, verb: str = "written") -> T:
     """Try again after a fault that may pass.
 
     Raises:
-        LabelsweepError: It did not.
+        StoreError: It did not.
     """
     for attempt in range(TRIES):
         try:
             return work()
+        except InputError:
+            raise
         except Exception as error:
-            if attempt == TRIES - 1:
+            if attempt == TRIES - 1 or isinstance(error, PermissionError):
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 missing = "sends" if verb == "written" else "fetches"
-                raise LabelsweepError(
+                raise StoreError(
                     f"cannot be {verb} ({reason})",
                     where=where,
                     fix=f"check address and credentials; the same command then {missing} what is missing",

@@ -46,7 +46,7 @@ def in_one_line(error: Exception) -> str:
         return f"error: the disk is full{where}; free some space, then the same command goes on"
     if lacks_memory(error):
         return "error: out of memory; set --memory to less, or free some, then the same command goes on"
-    if any(_is_of_connection(one) for one in _chain(error)):
+    if lacks_connection(error):
         return f"error: the connection broke ({reason}); when it is back, run the same command again"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
@@ -59,6 +59,24 @@ def lacks_memory(error: BaseException) -> bool:
     (True, False)
     """
     return any(_is_of_memory(one) for one in _chain(error))
+
+
+def lacks_connection(error: BaseException) -> bool:
+    """Return whether an error comes of a connection that is not there, or broke.
+
+    >>> lacks_connection(ConnectionResetError("reset by peer")), lacks_connection(KeyError("rank"))
+    (True, False)
+    """
+    return any(_is_of_connection(one) for one in _chain(error))
+
+
+def is_foreseen(error: BaseException) -> bool:
+    """Return whether disk, memory or a connection gave out, which the user can mend, and not this program.
+
+    >>> is_foreseen(MemoryError()), is_foreseen(KeyError("rank"))
+    (True, False)
+    """
+    return lacks_memory(error) or lacks_connection(error) or any(_is_of_disk(one) for one in _chain(error))
 
 
 def _is_of_disk(error: BaseException) -> bool:

@@ -17,8 +17,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
-from tasks.errors import InputError
+from tasks.errors import InputError, StoreError
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
+from tasks.unexpected import lacks_connection
 
 SAMPLES = ("digits",)
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -163,7 +164,7 @@ def fingerprint(uri: str) -> str:
 
 @contextmanager
 def access(where: str) -> Iterator[None]:
-    """Turn what only the user can put right about reaching a file into InputError; what may pass stays."""
+    """Turn what only the user can put right about reaching a file into InputError, a failing store into StoreError."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -174,11 +175,18 @@ def access(where: str) -> Iterator[None]:
             where=where,
             fix="check the file's permissions or your credentials",
         ) from error
-    except OSError as error:
-        if error.errno != errno.ELOOP:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            raise InputError(
+                "a symbolic link leads back to itself", where=where, fix="name the file itself"
+            ) from error
+        numbered = isinstance(error, OSError) and error.errno is not None
+        if "://" not in where or not (numbered or lacks_connection(error)):
             raise
-        raise InputError(
-            "a symbolic link leads back to itself", where=where, fix="name the file itself"
+        raise StoreError(
+            f"cannot be reached ({type(error).__name__}: {error})"[:300],
+            where=where,
+            fix="check address, credentials and connection; then run the same command again",
         ) from error
 
 

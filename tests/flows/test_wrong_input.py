@@ -155,7 +155,7 @@ def test_full_disk_is_said_as_such(tmp_path, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "scores.parquet"))
 
     monkeypatch.setattr("flows.local._look_ahead", full)
-    assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 1
+    assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 2
     line = capsys.readouterr().err
     assert "the disk is full" in line
     assert "scores.parquet" in line

@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from flows.cli import run as labelsweep
 from flows.config import build
 from tasks import remote
-from tasks.errors import InputError, LabelsweepError
+from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.remote import publish_run
 from tasks.storage import finish_run
 from tasks.synthesize import synthesize
@@ -150,8 +154,61 @@ def test_connection_that_drops_while_data_are_read_is_one_line_and_leaves_no_run
     code = labelsweep(["clean", "s3://labels/in/blobs.csv", "--out", str(out), "--quiet"])
     s3.allowed = None
     assert s3.cuts > 0
-    assert code != 0
+    assert code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the connection broke" in line
-    assert "labels/in/blobs.csv" in line
+    assert "s3://labels/in/blobs.csv: cannot be reached" in line
     assert not list(out.rglob("dataset*"))
+
+
+@pytest.fixture
+def endpoint(request, s3, monkeypatch) -> Iterator[None]:
+    """Point every client at an endpoint that answers with one status, whatever it is asked; at none for status 0."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(request.param)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815 (the names in http.server)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    if request.param == 0:
+        server.shutdown()
+        server.server_close()
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield
+    if request.param:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("endpoint", [0, 403, 500], indirect=True, ids=["refused", "forbidden", "failing"])
+def test_a_store_that_does_not_answer_is_one_line_and_leaves_nothing(endpoint, folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    for arguments in (
+        ["clean", "s3://labels/in/blobs.csv", "--out", str(out), "--quiet"],
+        ["runs", "--out", "s3://labels/team"],
+        ["review", "--out", "s3://labels/team"],
+    ):
+        assert labelsweep(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("labelsweep: error: s3://labels/")
+        assert "credentials" in line
+    with pytest.raises(StoreError, match="cannot be written"):
+        publish_run(folder, "s3://labels/team")
+    assert not out.exists()
+
+
+def test_a_bucket_that_is_not_there_is_named(s3, capsys):
+    for command in ("runs", "review", "export --to csv"):
+        assert labelsweep([*command.split(), "--out", "s3://no-such-bucket/team"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no bucket 'no-such-bucket'" in line

@@ -128,7 +128,7 @@ def test_connection_that_drops_while_a_run_is_fetched_leaves_no_run_and_the_same
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
     out = machine("laptop")
     s3.allowed = 40_000
-    assert labelsweep(["export", "--to", "label-studio", "--out", OUT, "-o", str(out / "ls")]) == 1
+    assert labelsweep(["export", "--to", "label-studio", "--out", OUT, "-o", str(out / "ls")]) == 2
     assert "the same command then fetches what is missing" in capsys.readouterr().err
     assert s3.cuts > 0
     assert not list(out.glob("runs/*"))
@@ -146,7 +146,7 @@ def test_decision_that_cannot_be_published_is_kept_and_goes_with_the_next_comman
     Results(OUT).run()
     sheet = edited(published, tmp_path / "edited.csv")
     s3.allowed = 2_000
-    assert labelsweep(["import", str(sheet), "--run", published.name, "--out", OUT]) == 1
+    assert labelsweep(["import", str(sheet), "--run", published.name, "--out", OUT]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert s3.cuts > 0
     kept = len(read_log(out))
