@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
+
+from tasks.storage import read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def _figure() -> "Figure":
 
 def _influences(scores: Path) -> "Figure":
     """Draw the influences of all samples, the flagged ones apart."""
-    table = pq.read_table(scores, columns=["influence", "flagged"])
+    table = read_parquet(scores, columns=["influence", "flagged"])
     values, flagged = table["influence"].to_numpy(), table["flagged"].to_numpy()
     figure = _figure()
     axes = figure.axes[0]

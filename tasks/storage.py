@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,12 +67,40 @@ def write_table(table: pa.Table, final: Path) -> Path:
     return final
 
 
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file to be read batch by batch, in memory that does not grow with the file.
+class SerialParquet(pq.ParquetFile):  # type: ignore[misc]  # pyarrow is untyped
+    """A Parquet file that is read by the thread that asks.
 
-    By default pyarrow reads ahead, and keeps all that it has read until the file is closed.
+    Where none of Arrow's own threads can be started (too little memory, `ulimit -u`), whoever waits for them waits for ever,
+    or the process is aborted. And the columns of our files are few: those threads would gain nothing.
     """
-    return pq.ParquetFile(path, pre_buffer=False)
+
+    def __init__(self, path: Path | BinaryIO) -> None:
+        # By default pyarrow reads ahead, and keeps all that it has read until the file is closed.
+        super().__init__(path, pre_buffer=False)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the whole table, or some columns of it in the order in which they are asked for."""
+        table = super().read(columns, use_threads=False)
+        return table if columns is None else table.select(list(columns))
+
+    def iter_batches(
+        self, batch_size: int = 65_536, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the table batch by batch."""
+        return cast(
+            "Iterator[pa.RecordBatch]", super().iter_batches(batch_size, columns=columns, use_threads=False)
+        )
+
+
+def open_parquet(path: Path | BinaryIO) -> SerialParquet:
+    """Open a Parquet file to be read batch by batch, in memory that does not grow with the file."""
+    return SerialParquet(path)
+
+
+def read_parquet(path: Path | BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a Parquet file as a table, or some of its columns."""
+    with open_parquet(path) as file:
+        return file.read(columns)
 
 
 @contextmanager

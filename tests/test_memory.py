@@ -1,5 +1,7 @@
 """The memory that a run may fill: how it is written, and that it decides nothing but where things lie."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from tasks.memory import machine_memory, memory_budget, parse_size
 from tasks.options import AuditOptions
 from tasks.records import Scores
 from tasks.steps import recorded
-from tasks.storage import open_parquet
+from tasks.storage import open_parquet, write_table
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,21 @@ def test_reading_a_file_batch_by_batch_does_not_keep_what_was_read(tmp_path: Pat
         for _ in file.iter_batches(100_000):
             most = max(most, pa.total_allocated_bytes() - before)
     assert most < 8e6
+
+
+def test_our_own_files_are_read_without_a_thread_that_might_not_start(tmp_path: Path) -> None:
+    write_table(pa.table({name: list(range(1000)) for name in "abcdefgh"}), tmp_path / "t.parquet")
+    code = (
+        "import os, sys; from pathlib import Path; from tasks.storage import open_parquet, read_parquet\n"
+        "path, before = Path(sys.argv[1]), len(os.listdir('/proc/self/task'))\n"
+        "print(read_parquet(path, columns=['c', 'a']).column_names, sum(len(b) for b in open_parquet(path).iter_batches(100)))\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "t.parquet")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["['c', 'a'] 1000", "0"]

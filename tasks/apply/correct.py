@@ -33,6 +33,7 @@ from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
+from tasks.storage import read_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
         InputError: A file of the run is not what the run wrote, or the log cannot be read.
     """
     check_run(run)
-    columns = pq.read_table(run / "dataset.parquet", columns=list(KEY_COLUMNS))
+    columns = read_parquet(run / "dataset.parquet", columns=list(KEY_COLUMNS))
     return make_plan(columns, read_log(out), run.name, rule)
 
 

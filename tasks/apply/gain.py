@@ -19,7 +19,6 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks.apply.bootstrap import Interval, mean_interval
 from tasks.apply.plan import Plan
@@ -27,6 +26,7 @@ from tasks.apply.refit import judge_of, refit
 from tasks.arrays import Array
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Record
+from tasks.storage import read_parquet
 
 Basis = Literal["trusted labels", "samples that nobody changed"]
 
@@ -128,7 +128,7 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
         options: Options of the run's audit: folds, seed, feature maps.
     """
     judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)
-    ids = pq.read_table(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
+    ids = read_parquet(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
     given = judge.samples.labels.cpu().numpy()
     labels, kept = _corrected(ids, given, plan, dataset.classes)
     untouched = kept & (labels == given)
@@ -190,7 +190,7 @@ def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) 
     wanted = pc.is_in(
         pc.field("sample_id").cast(pa.string()), value_set=pa.array(plan.by_sample, pa.string())
     )
-    rows = pq.read_table(run / "scores.parquet", columns=names).filter(wanted).to_pylist()
+    rows = read_parquet(run / "scores.parquet", columns=names).filter(wanted).to_pylist()
     parts = [part for row in rows if (part := _predicted_part(row, plan)) is not None]
     if not parts or not untouched.any():
         return None
@@ -221,7 +221,7 @@ def _wrong_labels(
     path = run / "truth.parquet"
     if not path.exists():
         return None, None
-    table = pq.read_table(path, columns=["sample_id", "true_label"])
+    table = read_parquet(path, columns=["sample_id", "true_label"])
     place = pc.index_in(ids, value_set=table["sample_id"].cast(pa.string()).combine_chunks())
     truth = pc.index_in(
         table["true_label"].cast(pa.string()).take(place), value_set=pa.array(classes, pa.string())

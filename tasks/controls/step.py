@@ -4,7 +4,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -23,7 +22,7 @@ from tasks.fit.rows import with_intercept
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, Model, Scores
 from tasks.steps import recorded, tick
-from tasks.storage import write_json
+from tasks.storage import read_parquet, write_json
 
 
 @task(name="controls", cache_policy=NO_CACHE)
@@ -61,7 +60,7 @@ def _controls(
     options: AuditOptions,
 ) -> Controls:
     samples = read_samples(dataset, encoding.features, options.device)
-    before = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
+    before = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     believed = ~before if samples.trusted is None else ~before & ~samples.trusted
     among = samples.design(options).ordered(believed)
     chosen = choose_controls(among, len(believed), options.controls, options.seed)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -24,7 +23,7 @@ from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model, Scores
 from tasks.steps import digest_of, recorded, tick
-from tasks.storage import write_json, write_table
+from tasks.storage import read_parquet, write_json, write_table
 
 
 @task(name="fit", cache_policy=NO_CACHE)
@@ -127,7 +126,7 @@ def kept_samples(samples: Samples, left_out: Path | None) -> Tensor:
     """Return (n,) bool: what the scores of the round before (`left_out`; None: there is none) leave to fit on."""
     keep = torch.ones(samples.features.n, dtype=torch.bool)
     if left_out is not None:
-        flagged = pq.read_table(left_out, columns=["flagged"])["flagged"]
+        flagged = read_parquet(left_out, columns=["flagged"])["flagged"]
         keep = torch.from_numpy(kept_of(flagged.to_numpy()))
     return keep.to(samples.labels.device)
 
@@ -165,6 +164,6 @@ def _write_curve(fits: list[Fit], number: int, path: Path) -> None:
     ]
     table = pa.Table.from_pylist(rows)
     if number > 1:
-        earlier = pq.read_table(path)
-        table = pa.concat_tables([earlier.filter(pc.field("round") < number), table])
+        earlier = read_parquet(path)
+        table = pa.concat_tables([earlier.filter(pc.less(earlier["round"], number)), table])
     write_table(table, path)

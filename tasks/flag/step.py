@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,7 +12,7 @@ from tasks.flag.conflicts import outvoted
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.steps import recorded
-from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json
+from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, read_parquet, table_writer, write_json
 
 
 @task(name="flag", cache_policy=NO_CACHE)
@@ -52,7 +51,7 @@ class _Conflicts:
         path = folder / "validation" / "conflicts.parquet"
         if not path.exists():
             return cls(pa.array([], pa.string()), pa.array([], pa.string()))
-        found = pq.read_table(path)
+        found = read_parquet(path)
         losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
         ids = found["sample_id"]
         return cls(ids.combine_chunks(), ids.filter(pa.array(losers)).combine_chunks())

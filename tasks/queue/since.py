@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks.arrays import Array
 from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Scores
-from tasks.storage import write_json, write_table
+from tasks.storage import read_parquet, write_json, write_table
 
 DECIDED = "decided.parquet"
 OPEN = "open.parquet"
@@ -34,7 +34,7 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
     """
-    flagged = pq.read_table(scores.path, columns=["flagged"])["flagged"].to_numpy()
+    flagged = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     if previous is None and not (folder / DECIDED).exists():
         everything: Array = flagged
         return everything
@@ -44,7 +44,7 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
             write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
         shown: Array = flagged & ~decided
         return shown
-    rows = pq.read_table(dataset.path, columns=_KEYS)
+    rows = read_parquet(dataset.path, columns=_KEYS)
     compared = _compare(rows, previous)
     asked, run = _asked(rows, compared == SAME, previous)
     still_open = flagged & ~decided & asked
@@ -74,7 +74,7 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
 
 def _compare(rows: pa.Table, previous: Path) -> Array:
     """Return for each row whether it is new, changed or the same, (n,) int8."""
-    earlier = pq.read_table(previous / "dataset.parquet", columns=_KEYS)
+    earlier = read_parquet(previous / "dataset.parquet", columns=_KEYS)
     place = pc.index_in(rows["sample_id"], value_set=earlier["sample_id"].combine_chunks())
     found = earlier.take(place.combine_chunks())
     same = pc.and_(
@@ -90,7 +90,7 @@ def _is_decided(dataset: Path, flagged: Array, path: Path) -> Array:
     decided = np.zeros(len(flagged), dtype=bool)
     if not path.exists():
         return decided
-    table = pq.read_table(path)
+    table = read_parquet(path)
     pairs = set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
     index = np.flatnonzero(flagged)
     some = take_rows(dataset, index, ["content_hash", "label"])
@@ -101,16 +101,16 @@ def _is_decided(dataset: Path, flagged: Array, path: Path) -> Array:
 
 def _asked(rows: pa.Table, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
-    shown = pq.read_table(previous / "queue.parquet", columns=["sample_id"])
+    shown = read_parquet(previous / "queue.parquet", columns=["sample_id"])
     shown = shown.append_column("run", pa.array([previous.name] * len(shown), pa.string()))
     if (previous / OPEN).exists():
-        shown = pa.concat_tables([shown, pq.read_table(previous / OPEN, columns=["sample_id", "run"])])
+        shown = pa.concat_tables([shown, read_parquet(previous / OPEN, columns=["sample_id", "run"])])
     place = pc.index_in(rows["sample_id"], value_set=shown["sample_id"].combine_chunks())
     return same & pc.is_valid(place).to_numpy(), shown["run"].take(place.combine_chunks())
 
 
 def _flagged_before(rows: pa.Table, previous: Path) -> Array:
-    scores = pq.read_table(previous / "scores.parquet", columns=["sample_id", "flagged"])
+    scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
     flagged: Array = pc.is_in(rows["sample_id"], value_set=ids).to_numpy()
     return flagged

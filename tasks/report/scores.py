@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tasks.storage import ROWS_PER_GROUP, open_parquet
+from tasks.storage import ROWS_PER_GROUP, open_parquet, read_parquet
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -50,7 +49,7 @@ class ScoreColumns:
     @property
     def ids(self) -> pa.ChunkedArray:
         """(n,) sample ids, as Arrow strings, read anew each time: they take as much memory as all the rest."""
-        return pq.read_table(self.path, columns=["sample_id"])["sample_id"]
+        return read_parquet(self.path, columns=["sample_id"])["sample_id"]
 
     def __len__(self) -> int:
         return len(self.given)
@@ -86,7 +85,7 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
                 coded[rows] = _codes(batch.column(name), place)
             start += len(batch)
     if truth is not None:
-        ids = pq.read_table(path, columns=["sample_id"])["sample_id"]
+        ids = read_parquet(path, columns=["sample_id"])["sample_id"]
         found = align(ids, truth, "true_label")
         codes["truth"] = np.concatenate(
             [_codes(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
@@ -110,7 +109,7 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
 
 def align(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArray:
     """Return `column` of a file for the samples `ids`, in their order; null where the file does not have the sample."""
-    other = pq.read_table(path, columns=["sample_id", column])
+    other = read_parquet(path, columns=["sample_id", column])
     if other["sample_id"].equals(ids):
         return other[column]
     return other[column].take(pc.index_in(ids, value_set=other["sample_id"].combine_chunks()))

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from tasks.encode.names import read_names
 from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
 from tasks.report.scores import ScoreColumns, read_scores
-from tasks.storage import open_parquet, read_json
+from tasks.storage import open_parquet, read_json, read_parquet
 
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
@@ -141,7 +141,7 @@ class RunView:
         if path is None:
             return {}
         wanted = {row["sample_id"] for row in self.top}
-        table = pq.read_table(path, columns=["sample_id", "saliency"])
+        table = read_parquet(path, columns=["sample_id", "saliency"])
         rows = zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True)
         return {
             name: np.asarray(values, dtype=np.float64) for name, values in rows if name in wanted and values

@@ -20,12 +20,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.queue.reason import reason
 from tasks.review.log import Control
-from tasks.storage import open_parquet
+from tasks.storage import open_parquet, read_parquet
 
 # One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
 # about ± 0.1 on a sensitivity of 0.95.
@@ -137,34 +138,40 @@ def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Gen
     names = pq.read_schema(run / "dataset.parquet").names
     ids: list[str] = []
     if "trusted" in names:
-        table = pq.read_table(
-            run / "dataset.parquet", columns=["sample_id"], filters=[("trusted", "=", True)]
-        )
-        ids = [i for i in table["sample_id"].to_pylist() if i not in queued]
+        trusted = _rows_of(run, ["sample_id", "trusted"], "trusted", pa.array([True]))
+        ids = [row["sample_id"] for row in trusted if row["sample_id"] not in queued]
     if len(ids) < wanted:
-        scores = pq.read_table(run / "scores.parquet", columns=["score", "flagged"])
+        scores = read_parquet(run / "scores.parquet", columns=["score", "flagged"])
         score, flagged = scores["score"].to_numpy(), scores["flagged"].to_numpy()
         clean = np.flatnonzero(~flagged.astype(bool))
         upper = clean[score[clean] >= np.median(score[clean])] if len(clean) else clean
         drawn = rng.permutation(upper)[: 4 * wanted]
-        table = pq.read_table(run / "scores.parquet", columns=["sample_id"]).take(pa.array(drawn))
+        table = read_parquet(run / "scores.parquet", columns=["sample_id"]).take(pa.array(drawn))
         ids += [i for i in table["sample_id"].to_pylist() if i not in queued and i not in set(ids)]
     else:
         rng.shuffle(ids)
     columns = ["sample_id", "content_hash", "label", *(["features"] if "features" in names else [])]
-    rows = pq.read_table(
-        run / "dataset.parquet", columns=columns, filters=[("sample_id", "in", ids)]
-    ).to_pylist()
+    rows = _rows_of(run, columns, "sample_id", pa.array(ids, pa.string()))
     by_id = {row["sample_id"]: {"features": None, **row} for row in rows if row["label"] is not None}
     contested = _contested(run)
     usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in contested]
     return usable[:wanted]
 
 
+def _rows_of(run: Path, columns: Sequence[str], by: str, values: pa.Array) -> list[Row]:
+    """Return the rows of the data set whose column `by` has one of the values."""
+    found: list[Row] = []
+    with open_parquet(run / "dataset.parquet") as file:
+        for batch in file.iter_batches(columns=columns):
+            column = batch.column(by).cast(values.type)
+            found += batch.filter(pc.is_in(column, value_set=values)).to_pylist()
+    return found
+
+
 def _contested(run: Path) -> set[str]:
     path = run / "validation" / "conflicts.parquet"
     return (
-        set(pq.read_table(path, columns=["content_hash"])["content_hash"].to_pylist())
+        set(read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist())
         if path.exists()
         else set()
     )

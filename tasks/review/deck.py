@@ -17,7 +17,7 @@ from tasks.intact import check_run
 from tasks.records import Dataset
 from tasks.review.controls import Planted, plant_controls
 from tasks.review.ledger import Key
-from tasks.storage import read_json
+from tasks.storage import read_json, read_parquet
 
 Content = Literal["image", "text", "table"]
 
@@ -185,7 +185,7 @@ def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
 def _queue_rows(run: Path) -> list[dict[str, Any]]:
     wanted = ["rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"]
     wanted += ["suggested_probability", "score", "influence", "relabel_gain", "reason", "evidence"]
-    table = pq.read_table(run / "queue.parquet", columns=wanted)
+    table = read_parquet(run / "queue.parquet", columns=wanted)
     return sorted(table.to_pylist(), key=lambda row: row["rank"])
 
 
@@ -228,7 +228,7 @@ def _prose(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
         return "text"
     if dataset.payload == "image" or len(columns) != 1:
         return ""
-    column = pq.read_table(run / "queue.parquet", columns=list(columns)).column(0)
+    column = read_parquet(run / "queue.parquet", columns=list(columns)).column(0)
     is_text = str(column.type).endswith("string") and len(column) > 0
     return columns[0] if is_text and (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else ""
 
@@ -238,7 +238,7 @@ def _conflicts(run: Path) -> dict[str, dict[str, int]]:
     path = run / "validation" / "conflicts.parquet"
     found: dict[str, dict[str, int]] = {}
     if path.exists():
-        for row in pq.read_table(path, columns=["content_hash", "label"]).to_pylist():
+        for row in read_parquet(path, columns=["content_hash", "label"]).to_pylist():
             labels = found.setdefault(row["content_hash"], {})
             labels[row["label"]] = labels.get(row["label"], 0) + 1
     return found
@@ -246,7 +246,7 @@ def _conflicts(run: Path) -> dict[str, dict[str, int]]:
 
 def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
     """Return how many samples of the data set each item speaks of, where it is more than one."""
-    hashes = pq.read_table(run / "dataset.parquet", columns=["content_hash", "label"])
+    hashes = read_parquet(run / "dataset.parquet", columns=["content_hash", "label"])
     import pyarrow as pa  # noqa: PLC0415 (only for the lookup set)
 
     wanted = pa.array({item.key.content_hash for item in items}, pa.string())

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks.errors import InputError, listed
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import VERDICTS, Decision, DecisionLog, log_path
+from tasks.storage import read_parquet
 
 # More wrong rows than these are counted, not named: the line stays readable, and the same mistake is mostly
 # behind all.
@@ -107,13 +107,13 @@ def refuse(problems: Sequence[str], source: str) -> None:
 def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
     """Return hash, label and suggestion of the wanted samples: from the queue, or from the whole data set."""
     ids = pa.array(set(wanted), pa.string())
-    queue = pq.read_table(
+    queue = read_parquet(
         run / "queue.parquet", columns=["sample_id", "content_hash", "given_label", "suggested_label"]
     )
     found: dict[str, Sample] = {row["sample_id"]: row for row in _rows(queue, ids)}
     if len(found) < len(ids):
         names = ["sample_id", "content_hash", "label"]
-        dataset = pq.read_table(run / "dataset.parquet", columns=names).rename_columns(
+        dataset = read_parquet(run / "dataset.parquet", columns=names).rename_columns(
             ["sample_id", "content_hash", "given_label"]
         )
         found = {row["sample_id"]: {**row, "suggested_label": ""} for row in _rows(dataset, ids)} | found

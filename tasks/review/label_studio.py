@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET  # only for writing
 
-import pyarrow.parquet as pq
-
 from tasks.errors import InputError
 from tasks.review.deck import Deck, Item, load_deck, read_dataset
 from tasks.review.images import safe_png
 from tasks.review.incoming import Imported, Incoming, import_decisions, refuse
 from tasks.review.payload import as_text
 from tasks.review.room import choices_of
-from tasks.storage import atomic_path, write_json, write_text
+from tasks.storage import atomic_path, read_parquet, write_json, write_text
 from tasks.terminal import one_line
 
 LABEL: Final = "label"
@@ -127,7 +125,7 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
 
 def _payload(deck: Deck) -> dict[str, Any]:
     columns = ["image"] if deck.content == "image" else [deck.prose] if deck.prose else list(deck.columns)
-    rows = pq.read_table(deck.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
+    rows = read_parquet(deck.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
     if deck.content == "image":
         return {row["sample_id"]: row["image"] for row in rows}
     if deck.content == "text":

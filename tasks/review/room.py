@@ -10,7 +10,6 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import numpy as np
-import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
@@ -22,6 +21,7 @@ from tasks.review.guard import cookie_name
 from tasks.review.images import safe_png, saliency_png
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.payload import PayloadStore
+from tasks.storage import read_parquet
 
 # Beyond nine classes a digit names only some of them; the search box names all.
 MAX_KEYS: Final = 9
@@ -214,5 +214,5 @@ def _saliency_rows(run: Path) -> Mapping[str, list[float]]:
     path = run / "saliency.parquet"
     if not path.exists():
         return {}
-    table = pq.read_table(path)
+    table = read_parquet(path)
     return dict(zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True))

@@ -16,7 +16,7 @@ from tasks.errors import InputError
 from tasks.remote import list_there, read_there, write_there
 from tasks.review.export import SCHEMA, decision_rows
 from tasks.review.log import COLUMNS, Decision, DecisionLog, log_path, read_log
-from tasks.storage import write_text
+from tasks.storage import read_parquet, write_text
 
 _MACHINE = "machine"
 _PUBLISHED = "decisions.published"
@@ -45,7 +45,7 @@ def _merge(log: DecisionLog, address: str) -> int:
     if content is None:
         return 0
     try:
-        table = pq.read_table(io.BytesIO(content), columns=list(COLUMNS)).cast(
+        table = read_parquet(io.BytesIO(content), columns=COLUMNS).cast(
             pa.schema([SCHEMA.field(name) for name in COLUMNS])
         )
         return log.merge([Decision(**row) for row in table.sort_by("seq").to_pylist()])

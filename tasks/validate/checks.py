@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
+from tasks.storage import read_parquet
 from tasks.validate.facts import NonFinite
 from tasks.validate.words import row_reasons, sentences, shown
 
@@ -218,7 +218,7 @@ def _unreadable(dataset: Dataset) -> dict[int, str]:
     """Return why a row cannot be read, by its number in the source: before validation, that in the data set."""
     if dataset.unreadable is None:
         return {}
-    table = pq.read_table(dataset.unreadable)
+    table = read_parquet(dataset.unreadable)
     return dict(zip(table["source_row"].to_pylist(), table["reason"].to_pylist(), strict=True))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from safetensors import safe_open
 
@@ -22,7 +21,7 @@ from tasks.fit.network.train import Task
 from tasks.fit.newton import Fit
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model
-from tasks.storage import said_in, write_table
+from tasks.storage import read_parquet, said_in, write_table
 
 
 def task_of(dataset: Dataset, samples: Samples, options: AuditOptions) -> Task:
@@ -116,6 +115,6 @@ def _write_curves(networks: FoldNetworks, number: int, path: Path) -> None:
     ]
     table = pa.Table.from_pylist(rows)
     if number > 1:
-        earlier = pq.read_table(path)
-        table = pa.concat_tables([earlier.filter(pc.field("round") < number), table])
+        earlier = read_parquet(path)
+        table = pa.concat_tables([earlier.filter(pc.less(earlier["round"], number)), table])
     write_table(table, path)

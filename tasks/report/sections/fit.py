@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
@@ -15,6 +14,7 @@ from tasks.report.sections import network
 from tasks.report.summary import Summary
 from tasks.report.text import counted, number, percent, plain
 from tasks.report.view import RunView
+from tasks.storage import read_parquet
 
 # Points of all curves together: a curve of a thousand epochs is thinned to the same look.
 POINTS = 6_000
@@ -65,7 +65,7 @@ def _curves(view: RunView) -> list[Figure]:
     path = view.path("model/training_curve.parquet")
     if path is None:
         return []
-    data = pq.read_table(path).to_pydict()
+    data = read_parquet(path).to_pydict()
     if not data["iteration"]:
         return []
     rounds = np.asarray(data["round"])

@@ -1,7 +1,6 @@
 """How the networks learned: their loss by epoch, on what they were trained on and on what was held out of it."""
 
 import numpy as np
-import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
@@ -9,6 +8,7 @@ from tasks.report.parts import Figure
 from tasks.report.scores import Floats
 from tasks.report.text import counted, number
 from tasks.report.view import RunView
+from tasks.storage import read_parquet
 
 
 def curves(view: RunView) -> list[Figure]:
@@ -16,7 +16,7 @@ def curves(view: RunView) -> list[Figure]:
     path = view.path("model/network_curve.parquet")
     if path is None:
         return []
-    table = pq.read_table(path).to_pydict()
+    table = read_parquet(path).to_pydict()
     data = {name: np.asarray(values) for name, values in table.items()}
     last = data["round"] == data["round"].max(initial=0)
     data = {name: values[last] for name, values in data.items()}
