@@ -79,10 +79,18 @@ def main(arguments: Sequence[str]) -> None:
         "--tally", type=Path, metavar="FILE", help="keep every trial there, and go on after those"
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="begin no trial after so many seconds")
+    parser.add_argument(
+        "--part",
+        default="1/1",
+        metavar="I/N",
+        help="only the I-th of N parts, so that several processes share a campaign",
+    )
     options = parser.parse_args(list(arguments))
+    part, parts = map(int, options.part.split("/"))
     trials = read_trials(options.tally)
     deadline = time.monotonic() + (options.seconds or float("inf"))
-    missing = [number for number in range(options.trials) if number not in {trial.number for trial in trials}]
+    done = {trial.number for trial in trials}
+    missing = [number for number in range(part - 1, options.trials, parts) if number not in done]
     random.Random(options.seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
     if missing:
         stop_in_order()
