@@ -252,9 +252,12 @@ def _version_there(address: str) -> dict[str, Any] | None:
     return _columns_of_version(lineage.decode(), f"{data_set}/{label}/dataset.parquet")
 
 
-def _columns_of_version(lineage: str, source: str) -> dict[str, Any]:
-    version = json.loads(lineage)
-    return {"source": source, "name": version["name"], **version["columns"]}
+def _columns_of_version(lineage: str, source: str) -> dict[str, Any] | None:
+    try:
+        version = json.loads(lineage)
+        return {"source": source, "name": version["name"], **version["columns"]}
+    except (ValueError, KeyError, TypeError):  # somebody else's file, of a name that many programs use
+        return None
 
 
 def absolute(source: str) -> str:

@@ -42,7 +42,7 @@ def past_run(folder: Path) -> PastRun:
         run_id=folder.name,
         date=_date_of(folder.name)
         or datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0),
-        source=str(yaml.safe_load(config.read_text(encoding="utf-8"))["source"]),
+        source=_source(config),
         rows=_record(folder, "ingest").get("rows"),
         flagged=flagged.get("flagged"),
         state=state_of(folder),
@@ -70,12 +70,21 @@ def _date_of(run_id: str) -> datetime | None:
         return None
 
 
+def _source(config: Path) -> str:
+    """Return what a run swept."""
+    try:
+        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["source"])
+    # The file was damaged: the other runs are listed all the same.
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return "unknown"
+
+
 def _record(folder: Path, step: str) -> dict[str, Any]:
     """Return the record that a step left, or nothing if the run did not come that far."""
     path = folder / "steps" / f"{step}.json"
     try:
         record: dict[str, Any] = read_json(path)["record"]
-    # It has none, or its file was damaged: the others are listed all the same.
+    # It has none, or its file was damaged.
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return record

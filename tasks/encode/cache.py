@@ -5,12 +5,14 @@ One SQLite file for each model beside the runs; a row is the hash of a content a
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from tasks.errors import LabelsweepError
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,6 +28,12 @@ def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[in
         contents: What is embedded.
         model: From places in `contents` to their embeddings, (b, width).
 
+    Returns:
+        (len(contents), width).
+
+    Raises:
+        LabelsweepError: The file is damaged.
+
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "m.sqlite"
     >>> length = lambda places: np.array([[float(place)] for place in places], np.float32)
@@ -36,7 +44,7 @@ def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[in
     """
     keys = [hashlib.sha256(content).digest()[:16] for content in contents]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, timeout=60)) as store:
+    with _intact(path), closing(sqlite3.connect(path, timeout=60)) as store:
         store.execute(
             "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
         )
@@ -50,6 +58,21 @@ def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[in
                 store.executemany("insert or replace into embeddings values (?, ?)", new.items())
             known |= new
     return np.stack([np.frombuffer(known[key], "<f4") for key in keys])
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Say that the file is damaged where SQLite says so, and not that it is locked or that the disk is full."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        raise LabelsweepError(
+            f"the embeddings kept here are damaged ({error})",
+            where=str(path),
+            fix="remove the file: it is made anew",
+        ) from error
 
 
 def _known(store: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:

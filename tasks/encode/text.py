@@ -65,7 +65,7 @@ def fit_text(batches: Callable[[], Iterable[Sequence[str]]], seed: int = 0) -> T
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415 (seconds to import)
 
     texts = _some(batches(), seed)
-    vectorizers = tuple(vectorizer.fit(texts) for vectorizer in _vectorizers(len(texts)))
+    vectorizers = tuple(_fitted(vectorizer, texts) for vectorizer in _vectorizers(len(texts)))
     weighted = _weighted(vectorizers, texts)
     components = max(1, min(COMPONENTS, len(texts) - 1, weighted.shape[1] - 1))
     return TextEncoder(vectorizers, TruncatedSVD(components, random_state=seed).fit(weighted))
@@ -83,6 +83,15 @@ def _vectorizers(count: int) -> Iterator[Any]:
     }
     yield TfidfVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **common)
     yield TfidfVectorizer(ngram_range=(3, 5), analyzer="char_wb", **common)
+
+
+def _fitted(vectorizer: Any, texts: Sequence[str]) -> Any:  # noqa: ANN401 (of scikit-learn)
+    try:
+        return vectorizer.fit(texts)
+    except (
+        ValueError
+    ):  # no term is in two texts, as in short ones that are all different: then they are told by single terms
+        return vectorizer.set_params(min_df=1).fit(texts)
 
 
 def _weighted(vectorizers: tuple[Any, ...], texts: Sequence[str]) -> Any:  # noqa: ANN401 (a sparse matrix)

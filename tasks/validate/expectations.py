@@ -73,6 +73,10 @@ def _check(entry: object, number: int, path: Path, columns: Sequence[str]) -> Ch
             meta=_meta(known, where),
             entry=where,
         )
+    except KeyError as error:  # Great Expectations would miss it only when it is run
+        raise InputError(
+            f"the argument {error} is missing", where=where, fix="add it to its kwargs"
+        ) from error
     except (ValueError, TypeError) as error:
         what = f"its arguments are wrong: {_first_problem(error)}"
         raise InputError(what, where=where, fix="correct its kwargs") from error

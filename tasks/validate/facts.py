@@ -40,6 +40,7 @@ class NonFinite:
         value: That feature's value; NaN where it is missing  # (failing,) float32
         count: How many such features each row has  # (failing,) int32
         by_feature: In how many rows each feature is not finite  # (features,) int64
+        first_row: The first of these rows, -1 where there is none  # (features,) int64
     """
 
     rows: NDArray[np.int64]
@@ -47,6 +48,7 @@ class NonFinite:
     value: NDArray[np.float32]
     count: NDArray[np.int32]
     by_feature: NDArray[np.int64]
+    first_row: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
 def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
     width = len(dataset.feature_names)
     found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]] = []
-    by_feature = np.zeros(width, np.int64)
+    by_feature, first_row = np.zeros(width, np.int64), np.full(width, -1, np.int64)
     if width:
         for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
             matrix = _matrix(batch.column("features"), width)
@@ -162,6 +164,7 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
                 count = bad[rows].sum(axis=1, dtype=np.int32)
                 found.append((rows + start, first, matrix[rows, first], count))
                 by_feature += bad.sum(axis=0)
+                first_row = np.where((first_row < 0) & bad.any(axis=0), start + bad.argmax(axis=0), first_row)
             if progress is not None:
                 progress(start + batch.num_rows, dataset.rows)
     if not found:
@@ -169,7 +172,7 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
             (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
         )
     rows, feature, value, count = (np.concatenate(column) for column in zip(*found, strict=True))
-    return NonFinite(rows, feature, value, count, by_feature)
+    return NonFinite(rows, feature, value, count, by_feature, first_row)
 
 
 def _unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[np.bool_]:

@@ -154,28 +154,11 @@ def _require_finite(dataset: Dataset, facts: Facts, tolerance: float) -> None:
         return
     worst = int(found.by_feature.argmax())
     in_worst = int(found.by_feature[worst])
+    first = source_row(dataset.path, int(found.first_row[worst]))
     raise InputError(
         f"{share:.1%} of the rows have NaN or infinite features (tolerance {tolerance:.0%}); "
         f"worst is '{dataset.feature_names[worst]}' "
-        f"in {in_worst:,} rows ({in_worst / facts.rows:.1%}), first in source row {_first_row(dataset, facts, worst)}",
+        f"in {in_worst:,} rows ({in_worst / facts.rows:.1%}), first in source row {first}",
         where=dataset.uri,
         fix="fill the gaps, or leave the column out with --features",
     )
-
-
-def _first_row(dataset: Dataset, facts: Facts, feature: int) -> int:
-    """Return the source row in which a feature is not finite for the first time.
-
-    A row's facts name its first such feature only, so the rows with several have to be looked at again.
-    """
-    found = facts.nonfinite
-    for row, first, count in zip(
-        found.rows.tolist(), found.feature.tolist(), found.count.tolist(), strict=True
-    ):
-        if first == feature:
-            return source_row(dataset.path, row)
-        if count > 1:
-            value = cell(dataset.path, "features", row)
-            if value[feature] is None or not np.isfinite(value[feature]):
-                return source_row(dataset.path, row)
-    raise LookupError(feature)

@@ -208,3 +208,24 @@ def test_server_that_does_not_answer_is_one_line(tmp_path):
     (line,) = stderr.splitlines()
     assert "PREFECT_API_URL=http://127.0.0.1:9/api" in line
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[", "- source", "\x00"])
+def test_a_run_whose_options_were_damaged_is_listed_with_the_others(content, tmp_path, capsys):
+    for name, text in (
+        ("cats-20260102-030405-beef", "source: cats.csv"),
+        ("dogs-20260102-030406-beef", content),
+    ):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.yaml").write_text(text)
+    assert run(["runs", "--out", str(tmp_path)]) == 0
+    _, dogs, cats = capsys.readouterr().out.splitlines()
+    assert dogs.split()[0::6] == ["dogs-20260102-030406-beef", "unknown"]
+    assert cats.split()[0::6] == ["cats-20260102-030405-beef", "cats.csv"]
+
+
+@pytest.mark.parametrize("content", ['{"version": "1.0"}', "[]", "not JSON"])
+def test_a_folder_with_a_version_file_of_another_program_is_read_as_any_other(content, tmp_path):
+    (tmp_path / "version.json").write_text(content)
+    parameters = CleanParameters(source=str(tmp_path))
+    assert (parameters.source, parameters.name) == (str(tmp_path), None)

@@ -271,6 +271,10 @@ def test_dates_in_yaml_are_compared_as_dates(tmp_path):
             expect("expect_column_values_to_match_regex", "city", regex="("),
             "entry 1 (expect_column_values_to_match_regex): it cannot be run: ",
         ),
+        (
+            expect("expect_column_values_to_match_regex", "city"),
+            "entry 1 (expect_column_values_to_match_regex): the argument 'regex' is missing; add it to its kwargs",
+        ),
     ],
 )
 def test_a_wrong_entry_is_named_and_touches_nothing(tmp_path, entry, message):
