@@ -145,6 +145,8 @@ def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     >>> noise_matrix(belief, labels).exp().round(decimals=2).tolist()
     [[0.8, 0.2], [0.0, 1.0]]
     """
+    # Where there is a GPU, it adds up by index in any order: the sums here are taken on the CPU, the same bits each time.
+    where, belief, labels = belief.device, belief.cpu(), labels.cpu()
     n, classes = belief.shape
     eye = torch.eye(classes, dtype=belief.dtype, device=belief.device)
     matrix = _uniform_errors(0.05, eye)  # any share of errors will do to start from
@@ -157,7 +159,7 @@ def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
         matrix = matrix / matrix.sum(1, keepdim=True)
         if float((matrix - before).abs().max()) < SETTLED:
             break
-    return matrix.log()
+    return matrix.log().to(where)
 
 
 def _uniform_errors(share: float, eye: Tensor) -> Tensor:

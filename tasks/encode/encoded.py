@@ -20,7 +20,7 @@ from tasks.storage import open_parquet
 # Bytes of one batch as float32: the memory of this step, about three times over.
 BATCH_BYTES = 16 * 2**20
 TEXTS = 1_024
-IMAGES = 64
+IMAGES = 128
 
 T = TypeVar("T")
 

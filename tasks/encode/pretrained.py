@@ -7,14 +7,17 @@ that cannot run a program.
 
 import hashlib
 import io
+import os
 from collections.abc import Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from tasks.encode.vision import WEIGHTS, Vision, hide_broken_torchvision, open_vision
 from tasks.errors import InputError
@@ -22,8 +25,11 @@ from tasks.fit.device import pick_device
 
 Floats = npt.NDArray[np.float32]
 
-# Samples that go through the model at once: enough to fill a small GPU, and 32 pages of text fit into 2 GiB.
-BATCH = 32
+# Samples that go through the model at once. 32 pages of text fit into 2 GiB; an H200 embeds twice as many short texts a second
+# with 128 at once, and no more with 256 (tests/benchmarks/results/gpu.md).
+BATCH, LARGE_BATCH = 32, 128
+# 128 pages fit into 8 GiB; the model and others on the same GPU have as much again.
+LARGE_MEMORY = 16e9
 
 
 def check_folder(folder: Path) -> None:
@@ -70,12 +76,20 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-class TextModel:
-    """A sentence-transformers model."""
+def batch_of(device: torch.device) -> int:
+    """Return how many samples go through a model at once."""
+    if device.type != "cuda":
+        return BATCH
+    return LARGE_BATCH if torch.cuda.get_device_properties(device).total_memory >= LARGE_MEMORY else BATCH
 
-    def __init__(self, folder: Path, device: str) -> None:
+
+class TextModel:
+    """A sentence-transformers model; `batch` texts go through it at once."""
+
+    def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
         self._folder = folder
-        self._device = device
+        self._device = pick_device(device)
+        self._batch = batch or batch_of(self._device)
 
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 (a class of an optional package)
@@ -87,7 +101,7 @@ class TextModel:
         with _explained(self._folder):
             return SentenceTransformer(
                 str(self._folder),
-                device=str(pick_device(self._device)),
+                device=str(self._device),
                 local_files_only=True,
                 trust_remote_code=False,
                 model_kwargs={"use_safetensors": True},
@@ -96,17 +110,18 @@ class TextModel:
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Return one embedding for each text, (b, width)."""
         found = self._model.encode(
-            list(texts), batch_size=BATCH, convert_to_numpy=True, show_progress_bar=False
+            list(texts), batch_size=self._batch, convert_to_numpy=True, show_progress_bar=False
         )
         return np.asarray(found, np.float32)
 
 
 class ImageModel:
-    """A vision model of transformers, timm or torchvision."""
+    """A vision model of transformers, timm or torchvision; `batch` images go through it at once, decoded in threads."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
         self._folder = folder
         self._device = pick_device(device)
+        self._batch = batch or batch_of(self._device)
 
     @cached_property
     def _vision(self) -> Vision:
@@ -120,13 +135,14 @@ class ImageModel:
 
     def __call__(self, files: Sequence[bytes]) -> Floats:
         """Return one embedding for each image file, (b, width)."""
-        import torch  # noqa: PLC0415
-
         vision = self._vision
-        with torch.no_grad():
-            pixels = torch.from_numpy(np.stack([as_seen(file, vision.how) for file in files]))
-            found = vision.model(pixels.to(self._device))
-            return np.asarray(found.flatten(1).float().cpu().numpy(), np.float32)
+        found = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
+            for start in range(0, len(files), self._batch):
+                seen = list(pool.map(partial(as_seen, how=vision.how), files[start : start + self._batch]))
+                pixels = torch.from_numpy(np.stack(seen)).to(self._device)
+                found.append(vision.model(pixels).flatten(1).float().cpu().numpy())
+        return np.asarray(np.concatenate(found), np.float32)
 
 
 def as_seen(file: bytes, how: dict[str, Any]) -> Floats:

@@ -1,5 +1,10 @@
 """Where the tensors live, and in which precision."""
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from tasks.errors import InputError
@@ -18,7 +23,38 @@ def pick_device(device: str) -> torch.device:
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise InputError("no CUDA device here", where="--device cuda", fix="use --device auto or cpu")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
+    if not available or device == "cpu":
+        return torch.device("cpu")
+    # cuBLAS reads it once, when it is first used; without it torch does not vouch for the same bits.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return torch.device("cuda")
+
+
+@contextmanager
+def same_bits_again(device: torch.device) -> Iterator[None]:
+    """Let torch take, on a GPU, the algorithms that give the same bits each time, where it has one.
+
+    A layer of a user's network may have none: then the network is trained all the same, and a second run may differ. On the CPU
+    nothing changes. Scoring does without: there each sum is one of torch's that has a fixed order anyway, and the strict form of
+    a scatter takes many times as long.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(?s).*deterministic", UserWarning)
+            yield
+    finally:
+        torch.use_deterministic_algorithms(mode=before[0], warn_only=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
 def pick_dtype(values: int, device: torch.device) -> torch.dtype:

@@ -152,9 +152,11 @@ def _sample(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Ten
     trace = weight * features.square().sum(1) * (1 - p.square().sum(1))
     chance = (trace / trace.sum().clamp_min(torch.finfo(trace.dtype).tiny)).double()
     chance = (1 - UNIFORM_SHARE) * chance + UNIFORM_SHARE / pool
-    # Equal steps along the sum of the chances: a row is drawn as often as it should be, give or take one.
-    steps = (torch.arange(count, dtype=torch.float64, device=chance.device) + 0.5) / count
-    drawn = torch.searchsorted(chance.cumsum(0), steps * chance.sum()).clamp_max(pool - 1)
+    # Equal steps along the sum of the chances: a row is drawn as often as it should be, give or take one. Summed on the CPU, in
+    # order: a GPU's running sums are not the same bits each time.
+    running = chance.cpu().cumsum(0)
+    steps = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    drawn = torch.searchsorted(running, steps * running[-1]).clamp_max(pool - 1).to(chance.device)
     share = (weight / weight.sum().clamp_min(1))[drawn] / (count * chance[drawn])
     return features[drawn], p[drawn].T.contiguous(), share.to(features)
 

@@ -32,7 +32,7 @@ def test_the_queue_does_not_depend_on_the_order_of_the_rows(evaluation: str) -> 
     features, labels, _ = blobs(n=400, flips=0.1)
     trusted = np.arange(len(labels)) % 7 == 0 if evaluation == "trusted" else None
     rows = np.random.default_rng(1).permutation(len(labels))
-    options = AuditOptions(evaluation=evaluation)
+    options = AuditOptions(evaluation=evaluation, device="cpu")  # in double precision, as no GPU is
     first = audit(features, labels, options, trusted=trusted)
     moved = audit(features[rows], labels[rows], options, trusted=None if trusted is None else trusted[rows])
     assert np.array_equal(first.score[rows].argsort(), moved.score.argsort())
@@ -50,10 +50,11 @@ def test_the_same_seed_gives_the_same_scores_bit_for_bit() -> None:
 
 def test_single_and_double_precision_give_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels, _ = blobs(n=400, flips=0.1)
+    options = AuditOptions(device="cpu")  # a GPU works in single precision always
     monkeypatch.setattr(device, "DOUBLE_VALUES", 10**9)
-    double = audit(features, labels)
+    double = audit(features, labels, options)
     monkeypatch.setattr(device, "DOUBLE_VALUES", 0)
-    single = audit(features, labels)
+    single = audit(features, labels, options)
     assert double.members[0].start.dtype == torch.float64
     assert single.members[0].start.dtype == torch.float32
     # Samples on the threshold may fall to either side: at most one in a hundred.

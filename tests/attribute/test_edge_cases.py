@@ -9,6 +9,7 @@ import pytest
 import torch
 from problems import assert_same_in_scale, blobs, crossfit, dense_hessian, fitted, stack_of
 from scipy.stats import spearmanr
+from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 from test_exactness import given_influence
 
@@ -176,6 +177,17 @@ def test_a_gpu_gives_the_queue_of_the_cpu(model: str, params: str) -> None:
     # A network's training ends elsewhere after other rounding: the linear model is the exact one.
     assert spearmanr(cpu.score, cuda.score).statistic > (0.999 if model == "linear" else 0.9)
     assert (cpu.flagged != cuda.flagged).mean() < (0.01 if model == "linear" else 0.05)
+
+
+@needs_cuda
+@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+def test_a_gpu_gives_the_same_bits_again(model: str) -> None:
+    features, labels = load_digits(return_X_y=True)
+    images, labels = features[:300].reshape(-1, 8, 8), labels[:300]
+    options = AuditOptions(device="cuda", model=model, folds=3, rounds=1)
+    first, second = (audit(images, labels, options) for _ in range(2))
+    assert np.array_equal(first.score, second.score)
+    assert np.array_equal(first.influence, second.influence)
 
 
 def test_the_library_needs_no_orchestrator() -> None:

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.encode.encoded import encoded
-from tasks.encode.pretrained import TextModel, as_seen
+from tasks.encode.encoded import encoded, image_batches
+from tasks.encode.pretrained import ImageModel, TextModel, as_seen
 from tasks.encode.vision import without_compiled_operators as torchvision_imported
 from tasks.errors import InputError
 from tasks.ingest import ingest
@@ -134,6 +134,8 @@ def test_a_vision_model_on_disk_sees_images_of_any_size_and_mode(saved, pictures
     assert rows.shape == (3, width)
     assert np.isfinite(rows).all()
     assert not np.allclose(rows[0], rows[1])
+    (files,) = image_batches(pictures)
+    assert np.allclose(ImageModel(model, "cpu", batch=2)(files), rows, atol=1e-4)
 
 
 def test_an_image_is_seen_as_the_librarys_own_preparation_shows_it():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.errors import InputError
+from tasks.fit.device import same_bits_again
 from tasks.fit.features import Features
 from tasks.fit.network.factory import Factory, make_network
 from tasks.fit.network.inputs import InputMap, augmented
@@ -109,7 +110,7 @@ def train(task: Task, index: Tensor, seed: int) -> Trained:
         InputError: The loss is not finite from the start.
     """
     devices = [task.device] if task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), same_bits_again(task.device):
         torch.manual_seed(seed)
         return _train(task, index, torch.Generator().manual_seed(seed))
 

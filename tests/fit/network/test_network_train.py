@@ -6,6 +6,7 @@ from networks import digits, digits_task
 from torch import nn
 
 from tasks.errors import InputError
+from tasks.fit.device import same_bits_again
 from tasks.fit.network.architecture import cnn, mlp, split_network
 from tasks.fit.network.inputs import augmented, input_map
 from tasks.fit.network.train import mean_loss, train
@@ -44,6 +45,15 @@ def test_training_is_a_function_of_data_and_seed() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert first.curve == second.curve
     assert any(not torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_a_gpu_is_told_to_train_the_same_way_every_time_and_then_left_as_it_was() -> None:
+    asked = torch.are_deterministic_algorithms_enabled
+    with same_bits_again(torch.device("cuda")):
+        assert asked()
+    with same_bits_again(torch.device("cpu")):
+        assert not asked()
+    assert not asked()
 
 
 @pytest.mark.parametrize("make", [mlp, cnn])
