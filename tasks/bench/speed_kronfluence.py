@@ -40,10 +40,12 @@ def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
         theta: (width, 1, C) its parameters.
         n: Training samples; the others are the queries.
     """
-    features = torch.cat([block for _, block in stack.rows.blocks()]).float()
+    # The package moves batches to where its model is.
+    features = torch.cat([block for _, block in stack.rows.blocks()]).float().cpu()
+    labels = stack.labels.cpu()
     train, query = (
-        TensorDataset(features[:n], stack.labels[:n]),
-        TensorDataset(features[n:], stack.labels[n:]),
+        TensorDataset(features[:n], labels[:n]),
+        TensorDataset(features[n:], labels[n:]),
     )
     head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
     head.weight.data = theta[:, 0].T.contiguous().float()
@@ -52,7 +54,13 @@ def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
     gc.freeze()  # the package collects garbage at every step
     with tempfile.TemporaryDirectory() as folder:
         analyzer = Analyzer(
-            "bench", model, task, cpu=True, output_dir=folder, disable_tqdm=True, log_level=40
+            "bench",
+            model,
+            task,
+            cpu=theta.device.type == "cpu",
+            output_dir=folder,
+            disable_tqdm=True,
+            log_level=40,
         )
         analyzer.fit_all_factors(
             "factors", train, per_device_batch_size=1_024, factor_args=FactorArguments("ekfac")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from tasks.bench.speed_solvers import compared
 from tasks.bench.stopwatch import Planted, Time, planted, timed
 from tasks.fit.adamw import fit_adamw
 from tasks.fit.design import Design, make_design
+from tasks.fit.device import pick_device
 from tasks.fit.fit import fit_stack
 from tasks.fit.newton import fit_newton
 from tasks.fit.rows import MemoryRows
@@ -24,10 +26,11 @@ from tasks.fit.solve import newton_step, solve
 from tasks.steps import peak_memory, reset_peak_memory
 
 Row = list[str]
+Device = Literal["auto", "cpu", "cuda"]
 L2 = 1e-3
 
 
-def cleanlab(most: int) -> Iterator[Row]:
+def cleanlab(most: int, device: Device) -> Iterator[Row]:
     """Measure an audit against cleanlab's CleanLearning on the same features."""
     from cleanlab.classification import CleanLearning  # noqa: PLC0415 (belongs to the bench extra)
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
@@ -44,7 +47,7 @@ def cleanlab(most: int) -> Iterator[Row]:
         if n > most:
             continue
         data = planted(n, 128, 10)
-        ours, time = timed(lambda d=data: audit(d.features, d.given))  # type: ignore[misc]
+        ours, time = timed(lambda d=data: audit(d.features, d.given, AuditOptions(device=device)))  # type: ignore[misc]
         learner = CleanLearning(LogisticRegression(), find_label_issues_kwargs={"n_jobs": 1})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -62,7 +65,7 @@ def cleanlab(most: int) -> Iterator[Row]:
         ]
 
 
-def pydvl(most: int) -> Iterator[Row]:
+def pydvl(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against the mean of pyDVL's pairwise influences, trust-weighted as ours is."""
     from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415
 
@@ -75,9 +78,9 @@ def pydvl(most: int) -> Iterator[Row]:
     ]
     n, m = min(20_000, most), min(2_000, most // 10)
     data = planted(n + m, 64, 10)
-    stack, theta = _fitted(data, n)
+    stack, theta = _fitted(data, n, device)
     features = torch.cat([block for _, block in stack.rows.blocks()])
-    model = torch.nn.Linear(stack.rows.width, 10, bias=False, dtype=torch.float64)
+    model = torch.nn.Linear(stack.rows.width, 10, bias=False, dtype=torch.float64, device=features.device)
     model.weight.data = theta[:, 0].T.contiguous()
 
     trust = torch.softmax(features[n:] @ theta[:, 0], 1).gather(1, stack.labels[n:, None]).square()
@@ -100,14 +103,14 @@ def pydvl(most: int) -> Iterator[Row]:
     yield [f"{n:,} x {m:,}", str(time), str(other), _ratio(other / time), f"{difference:.1e}"]
 
 
-def kronfluence(most: int) -> Iterator[Row]:
+def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
     from tasks.bench.speed_kronfluence import aggregated_scores  # noqa: PLC0415 (belongs to the bench extra)
 
     yield ["training x evaluation samples", "labelsweep", "kronfluence", "times faster", "rank correlation"]
     n, m = min(20_000, most), min(2_000, most // 10)
     data = planted(n + m, 64, 10)
-    stack, theta = _fitted(data, n)
+    stack, theta = _fitted(data, n, device)
 
     def ours() -> Tensor:
         vector = solve_ihvp(stack, theta, "cg").vector
@@ -122,17 +125,17 @@ def kronfluence(most: int) -> Iterator[Row]:
         str(time),
         str(other),
         _ratio(other / time),
-        f"{spearmanr(mine, scores).statistic:.3f}",
+        f"{spearmanr(mine.cpu(), scores.cpu()).statistic:.3f}",
     ]
 
 
-def passes(most: int) -> Iterator[Row]:
+def passes(most: int, device: Device) -> Iterator[Row]:
     """Measure the scoring pass against a forward pass of the same folds."""
     yield ["samples x features x classes", "forward pass", "scoring pass", "forward passes"]
     n = min(100_000, most)
     for d, classes in ((128, 10), (768, 10), (128, 100)):
         data = planted(n if classes < 100 else n // 5, d, classes)
-        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32)
+        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
         theta = stack.zeros()
 
         def forward(s: SoftmaxStack = stack, t: Tensor = theta) -> None:
@@ -148,7 +151,7 @@ def passes(most: int) -> Iterator[Row]:
         yield [f"{len(data.given):,} x {d} x {classes}", str(one), str(other), _ratio(other / one)]
 
 
-def adamw(most: int) -> Iterator[Row]:
+def adamw(most: int, device: Device) -> Iterator[Row]:
     """Measure a whole audit against one training of the same head by AdamW for 50 epochs."""
     yield [
         "samples x features x classes",
@@ -158,21 +161,21 @@ def adamw(most: int) -> Iterator[Row]:
     ]
     n = min(20_000, most)
     data = planted(n, 128, 10)
-    alone = _stack(data, Design("holdout", torch.zeros(n, dtype=torch.int8), 1), torch.float32)
+    alone = _stack(data, Design("holdout", torch.zeros(n, dtype=torch.int8), 1), torch.float32, device)
     _, theirs = timed(lambda: fit_adamw(alone))
     for kind in ("auto", "raw"):
-        options = AuditOptions(feature_map=kind)
+        options = AuditOptions(feature_map=kind, device=device)
         _, time = timed(lambda o=options: audit(data.features, data.given, o))  # type: ignore[misc]
         yield [f"{n:,} x 128 x 10, feature map {kind}", str(time), str(theirs), _ratio(time / theirs)]
 
 
-def growth(most: int) -> Iterator[Row]:
+def growth(most: int, device: Device) -> Iterator[Row]:
     """Measure an audit on raw features as samples, classes and features grow, with the peak of memory above the data."""
     yield ["samples", "features", "classes", "audit, one round", "per sample", "memory above the data"]
     sizes = [(n, 16, 10) for n in (10_000, 100_000, 1_000_000) if n <= most]
     sizes += [(10_000, 16, classes) for classes in (2, 100, 1_000)]
     sizes += [(10_000, d, 10) for d in (64, 256, 1_024)]
-    options = AuditOptions(feature_map="raw", rounds=1, folds=5, memory=64_000_000)
+    options = AuditOptions(feature_map="raw", rounds=1, folds=5, memory=64_000_000, device=device)
     for n, d, classes in sizes:
         data = planted(n, d, classes)
         reset_peak_memory()
@@ -189,21 +192,21 @@ def growth(most: int) -> Iterator[Row]:
         ]
 
 
-def phases(most: int) -> Iterator[Row]:
+def phases(most: int, device: Device) -> Iterator[Row]:
     """Measure where the time of a fold stack goes: fit, solve, score."""
     yield ["samples x features x classes", "fit", "solve", "scoring pass"]
     for n in (10_000, 100_000):
         if n > most:
             continue
         data = planted(n, 64, 10)
-        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32)
+        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
         fit, fitting = timed(lambda s=stack: fit_stack(s, None, AuditOptions()))  # type: ignore[misc]
         solution, solving = timed(lambda s=stack, t=fit.theta: solve_ihvp(s, t, "cg"))  # type: ignore[misc]
         _, scoring = timed(lambda s=stack, t=fit.theta, v=solution.vector: list(score_blocks(s, t, v)))  # type: ignore[misc]
         yield [f"{n:,} x 64 x 10", str(fitting), str(solving), str(scoring)]
 
 
-def solvers(most: int) -> Iterator[Row]:
+def solvers(most: int, device: Device) -> Iterator[Row]:
     """Measure what pyDVL's low-rank solvers cost and bring, beside those that are offered."""
     yield [
         "solver",
@@ -214,10 +217,10 @@ def solvers(most: int) -> Iterator[Row]:
     ]
     n = min(5_000, most)
     data = planted(n + n // 5, 32, 10)
-    yield from compared(*_fitted(data, n))
+    yield from compared(*_fitted(data, n, device))
 
 
-PARTS: dict[str, tuple[str, Callable[[int], Iterator[Row]]]] = {
+PARTS: dict[str, tuple[str, Callable[[int, Device], Iterator[Row]]]] = {
     "cleanlab": (
         "Audit against cleanlab CleanLearning(LogisticRegression()); goal: 2 times faster, AP not lower",
         cleanlab,
@@ -232,18 +235,20 @@ PARTS: dict[str, tuple[str, Callable[[int], Iterator[Row]]]] = {
 }
 
 
-def _fitted(data: Planted, n: int) -> tuple[SoftmaxStack, Tensor]:
+def _fitted(data: Planted, n: int, device: Device) -> tuple[SoftmaxStack, Tensor]:
     """Fit one head in float64 on the first n samples; the others are the evaluation set."""
     group = torch.zeros(len(data.given), dtype=torch.int8)
     group[n:] = 2
-    stack = _stack(data, Design("holdout", group, 1), torch.float64)
+    stack = _stack(data, Design("holdout", group, 1), torch.float64, device)
     return stack, fit_newton(stack, newton_step).theta
 
 
-def _stack(data: Planted, design: Design, dtype: torch.dtype) -> SoftmaxStack:
-    rows = MemoryRows(torch.from_numpy(data.features).to(dtype))
-    keep = torch.ones(len(data.given), dtype=torch.bool)
-    return SoftmaxStack(rows, torch.from_numpy(data.given), int(data.given.max()) + 1, design, L2, keep)
+def _stack(data: Planted, design: Design, dtype: torch.dtype, device: Device) -> SoftmaxStack:
+    where = pick_device(device)
+    rows = MemoryRows(torch.from_numpy(data.features).to(where, dtype))
+    keep = torch.ones(len(data.given), dtype=torch.bool, device=where)
+    labels = torch.from_numpy(data.given).to(where)
+    return SoftmaxStack(rows, labels, int(data.given.max()) + 1, design.to(where), L2, keep)
 
 
 def _average_precision(data: Planted, score: np.ndarray) -> float:  # type: ignore[type-arg]

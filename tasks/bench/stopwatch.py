@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from tasks.arrays import Array
 
@@ -64,11 +65,22 @@ class Time:
 
 
 def timed(work: Callable[[], R], repeat: int = 1) -> tuple[R, Time]:
-    """Return what the work returned the last time, and the shortest times of `repeat` runs."""
+    """Return what the work returned the last time, and the shortest times of `repeat` runs.
+
+    The clocks are read when a GPU, if the work used one, has done what it was told.
+    """
     walls, cpus = [], []
     for _ in range(repeat):
+        settle()
         wall, cpu = time.perf_counter(), time.process_time()
         result = work()
+        settle()
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     return result, Time(min(walls), min(cpus))
+
+
+def settle() -> None:
+    """Wait until a GPU has done everything that it was told; at once where none is in use."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()

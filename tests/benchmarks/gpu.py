@@ -1,0 +1,216 @@
+"""What a GPU brings: encoders, feature files and whole audits on it, beside the same on that machine's processor.
+
+    python tests/benchmarks/gpu.py encoders,files,audits --device cuda
+
+- encoders: samples a second through `tasks.encode.pretrained`, decoding and tokenising included, by batch size. The models are
+  made here with random weights (timm's resnet18; a transformer of MiniLM's size), which cost what trained ones do.
+- files: passes over a feature file, as every sum over samples takes them, by way of pinned memory and a thread that reads ahead,
+  and without each; beside them the same features held on the device.
+- audits: whole audits in memory, Gaussian classes with 8 % wrong labels.
+
+One JSON line for each measurement.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+
+from tasks.attribute import AuditOptions, audit
+from tasks.bench.stopwatch import planted, settle, timed
+from tasks.encode.pretrained import ImageModel, TextModel, as_seen
+from tasks.fit.device import pick_device
+from tasks.fit.features import FileFeatures, MemoryFeatures, moments
+from tasks.records import FeatureFile
+
+WORDS, WORDS_A_TEXT = 2_000, 60
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the parts that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("parts", help="comma-separated: " + ", ".join(PARTS))
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of samples")
+    given = parser.parse_args(argv)
+    for part in given.parts.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in PARTS[part](Path(folder), pick_device(given.device).type, given.share):
+                sys.stdout.write(json.dumps({"part": part, "device": given.device} | row) + "\n")
+                sys.stdout.flush()
+
+
+def encoders(folder: Path, device: str, share: float) -> Any:
+    """Yield samples a second of an image and a text encoder."""
+    batches = (32, 128, 256, 512) if device == "cuda" else (32,)
+    vision, count = image_model(folder / "vision"), round((4_096 if device == "cuda" else 512) * share)
+    files = [photograph(seed) for seed in range(64)] * (count // 64 + 1)
+    for batch in batches:
+        model = ImageModel(vision, device, batch)
+        yield {"what": "resnet18, 224 x 224"} | rate(model, files[:count], batch)
+    how = ImageModel(vision, device)._vision.how
+    _, spent = timed(lambda: [as_seen(file, how) for file in files[:256]])
+    yield {"what": "decoding alone, one thread", "samples a second": round(256 / spent.wall)}
+    pixels = torch.rand(max(batches), 3, 224, 224)
+    for batch in batches:
+        model, here = ImageModel(vision, device), pixels[:batch].to(device)
+        with torch.no_grad():
+            yield {"what": "resnet18, the network alone"} | rate(
+                model._vision.model, here, batch, 10 if device == "cuda" else 1
+            )
+    text, count = text_model(folder / "text"), round((16_384 if device == "cuda" else 512) * share)
+    generator = np.random.default_rng(0)
+    texts = [
+        " ".join(f"w{word}" for word in generator.integers(0, WORDS, generator.integers(8, 2 * WORDS_A_TEXT)))
+        for _ in range(count)
+    ]
+    for batch in batches:
+        yield {"what": "transformer, 6 layers of 384"} | rate(TextModel(text, device, batch), texts, batch)
+
+
+def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> dict[str, Any]:
+    """Ask a model twice and return samples a second of the second time, with the most memory on the GPU."""
+    model(samples[: 2 * batch])
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+    def work() -> None:
+        for _ in range(repeat):
+            model(samples)
+
+    _, spent = timed(work)
+    most = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_initialized() else 0
+    return {"batch": batch, "samples a second": round(repeat * len(samples) / spent.wall), "MiB": round(most)}
+
+
+def photograph(seed: int) -> bytes:
+    """Return a JPEG of 500 x 375, smooth as photographs are."""
+    from PIL import Image
+
+    small = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(small).resize((500, 375), Image.Resampling.BICUBIC).save(file, "JPEG")
+    return file.getvalue()
+
+
+def image_model(folder: Path) -> Path:
+    """Save timm's resnet18 with random weights."""
+    import timm
+
+    timm.models.save_for_hf(timm.create_model("resnet18", pretrained=False), folder, safe_serialization=True)
+    return folder
+
+
+def text_model(folder: Path) -> Path:
+    """Save a sentence-transformers model of MiniLM's size with random weights and a vocabulary of its own."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    plain = folder.with_name("plain")
+    plain.mkdir()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{word}" for word in range(WORDS))]
+    (plain / "vocab.txt").write_text("\n".join(vocabulary))
+    tokenizer = BertTokenizerFast(
+        vocab=dict(zip(vocabulary, range(len(vocabulary)), strict=True)), model_max_length=256
+    )
+    tokenizer.save_pretrained(plain)
+    config = BertConfig(
+        vocab_size=30_522,
+        hidden_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=12,
+        intermediate_size=1_536,
+    )
+    BertModel(config).save_pretrained(plain, safe_serialization=True)
+    transformer = Transformer(str(plain))
+    SentenceTransformer(modules=[transformer, Pooling(384)], device="cpu").save(str(folder))
+    return folder
+
+
+def files(folder: Path, device: str, share: float) -> Any:
+    """Yield how long passes over a feature file take."""
+    like = torch.empty(0, dtype=torch.float32, device=device)
+    for rows in (round(1_000_000 * share), round(4_000_000 * share)):
+        path = folder / f"{rows}.f32"
+        values = np.random.default_rng(0).standard_normal((rows, 64), dtype=np.float32)
+        values.tofile(path)
+        features = FileFeatures(FeatureFile(path=path, rows=rows, width=64), like)
+        weight = torch.rand(64, 50, device=device)
+
+        def passed(source: Any, weight: Any = weight) -> float:
+            total = torch.zeros(64, 50, device=device)
+            for _, block in source:
+                total += block.T @ torch.softmax(block @ weight, 1)
+            return float(total.sum())
+
+        held = MemoryFeatures(torch.from_numpy(values).to(device))
+        ways = {
+            "as it is": features.blocks,
+            "no reading ahead": features._read,
+            "held on the device": held.blocks,
+        }
+        if device == "cuda":
+            ways["no pinned memory"] = Unpinned(FeatureFile(path=path, rows=rows, width=64), like).blocks
+        found = {}
+        for name, way in ways.items():
+            passed(way())
+            found[name], spent = timed(lambda way=way: passed(way()), 3)
+            yield {
+                "what": f"{rows:,} x 64, {name}",
+                "seconds": round(spent.wall, 3),
+                "GB a second": round(values.nbytes / 1e9 / spent.wall, 2),
+            }
+        same = all(abs(value - found["as it is"]) <= 1e-4 * abs(value) for value in found.values())
+        exact = [
+            bool(torch.equal(one, other)) for one, other in zip(moments(features), moments(held), strict=True)
+        ]
+        yield {"what": f"{rows:,} x 64", "sums agree": same, "moments equal to the bit": exact}
+
+
+class Unpinned(FileFeatures):
+    """The same without pinned memory."""
+
+    def _tensor(self, raw: Any, rows: int) -> torch.Tensor:
+        return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
+
+
+def audits(_: Path, device: Any, share: float) -> Any:
+    """Yield how long whole audits take."""
+    sizes = (
+        (20_000, 128, 10, "auto"),
+        (100_000, 128, 10, "auto"),
+        (1_000_000, 64, 10, "auto"),
+        (4_000_000, 64, 10, "raw"),
+    )
+    for n, d, classes, kind in sizes if device == "cuda" else sizes[:-1]:
+        data = planted(round(n * share), d, classes)
+        options = AuditOptions(device=device, feature_map=kind)
+        if torch.cuda.is_initialized():
+            torch.cuda.reset_peak_memory_stats()
+        if n < 1_000_000:
+            audit(data.features, data.given, options)
+        found, spent = timed(lambda data=data, options=options: audit(data.features, data.given, options))
+        yield {
+            "what": f"{len(data.given):,} x {d} x {classes}, {kind}",
+            "seconds": round(spent.wall, 2),
+            "processor": round(spent.cpu, 2),
+            "AP": round(float(average_precision_score(data.given != data.truth, -found.score)), 4),
+            "converged": found.converged,
+            "MiB": round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_initialized() else 0,
+        }
+        settle()
+
+
+PARTS = {"encoders": encoders, "files": files, "audits": audits}
+
+if __name__ == "__main__":
+    main()
