@@ -5,9 +5,7 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 
 import csv
 import difflib
-import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.plain_yaml import LARGEST_FILE, parse_yaml
 from tasks.records import Source
+from tasks.workplace import work_folder
 
 # Which column means what in the bundled data: its card is data/README.md.
 SAMPLES: Mapping[str, Mapping[str, str]] = {
@@ -214,12 +213,6 @@ class CleanParameters(AuditOptions):
     def title(self) -> str:
         """Name of the data set and the day, as Prefect's list of runs shows it."""
         return f"{data_set_name(self.name or self.source)} {datetime.now(UTC):%Y-%m-%d}"
-
-
-def work_folder(address: str) -> Path:
-    """Return the local folder in which runs work whose results go to `address`: always the same for one address."""
-    root = os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep"
-    return Path(root) / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:12]
 
 
 def _version_at(source: str) -> dict[str, Any] | None:

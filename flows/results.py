@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flows.config import work_folder
 from flows.history import DESCRIBING, PastRun, past_runs
 from tasks.errors import InputError, LabelsweepError
 from tasks.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 from tasks.review.deck import find_run
 from tasks.review.log import log_path
 from tasks.review.shared import fetch_decisions, publish_decisions
+from tasks.workplace import work_folder
 
 # How long a decision may stay on the machine of a review server that then burns down.
 PUBLISH_EVERY_SECONDS = 30.0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import LabelsweepError
+from tasks.workplace import work_root
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # The same where a library makes an error of its own of it: safetensors, SQLite.
@@ -106,8 +107,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _keep(text: str) -> Path:
     """Write a traceback beside the working folders, or where everybody may write."""
     name = f"error-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
-    root = Path(os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep")
-    for folder in (root / "errors", Path(tempfile.gettempdir())):
+    for folder in (work_root() / "errors", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).touch(mode=0o600)  # a traceback may quote the data

@@ -217,14 +217,16 @@ def _predicted_part(row: Mapping[str, object], plan: Plan) -> float | None:
 def _wrong_labels(
     run: Path, ids: pa.ChunkedArray, given: Array, labels: Array, kept: Array, classes: Sequence[str]
 ) -> tuple[int | None, int | None]:
-    """Count wrong labels before and after, where the truth is known; it judges, and enters nothing else."""
+    """Count wrong labels before and after, where the truth is known; it judges, and enters nothing else.
+
+    A true label that is no class of the data is known, and the given one wrong; a missing one says nothing.
+    """
     path = run / "truth.parquet"
     if not path.exists():
         return None, None
     table = read_parquet(path, columns=["sample_id", "true_label"])
     place = pc.index_in(ids, value_set=table["sample_id"].cast(pa.string()).combine_chunks())
-    truth = pc.index_in(
-        table["true_label"].cast(pa.string()).take(place), value_set=pa.array(classes, pa.string())
-    )
-    known = truth.to_numpy(zero_copy_only=False)
-    return int((known != given).sum()), int((known != labels)[kept].sum())
+    names = table["true_label"].cast(pa.string()).take(place)
+    known = names.is_valid().to_numpy(zero_copy_only=False)
+    truth = pc.fill_null(pc.index_in(names, value_set=pa.array(classes, pa.string())), -1).to_numpy()
+    return int((known & (truth != given)).sum()), int((known & kept & (truth != labels)).sum())

@@ -96,8 +96,11 @@ def columns_of(dataset: Dataset) -> Columns:
 
 def versions(out: Path, name: str) -> list[Version]:
     """Return the versions of a data set, oldest first."""
-    found = sorted((out / "datasets" / name).glob("v[0-9]*/version.json"))
-    return [Version.model_validate(read_json(path)) for path in found]
+    found = [
+        Version.model_validate(read_json(path))
+        for path in (out / "datasets" / name).glob("v[0-9]*/version.json")
+    ]
+    return sorted(found, key=lambda version: version.number)
 
 
 def folder_of(out: Path, version: Version) -> Path:
@@ -109,11 +112,11 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     """Return a version by number, `v0002`, `name/v0002`, or its folder.
 
     Raises:
-        InputError: There is no such version, or several data sets have one.
+        InputError: There is no such version under `out`, or several data sets have one.
     """
     path = Path(wanted)
     if (path / "version.json").is_file():
-        return Version.model_validate(read_json(path / "version.json"))
+        return _version_in(path.resolve(), out)
     if "/" in wanted:
         name, _, wanted = wanted.rpartition("/")
     root = out / "datasets"
@@ -128,6 +131,17 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
         known = ", ".join(v.label for v in versions(out, names[0])) or "none"
         raise InputError(f"no version {wanted!r}", where=str(root / names[0]), fix=f"there are: {known}")
     return found[0]
+
+
+def _version_in(folder: Path, out: Path) -> Version:
+    """Return the version in a folder, which must be one of those under `out`."""
+    if folder.parents[1] != (out / "datasets").resolve():
+        raise InputError(
+            "is no version of a data set under these results",
+            where=str(folder),
+            fix=f"name a folder of {out / 'datasets'}, or other results with --out",
+        )
+    return Version.model_validate(read_json(folder / "version.json"))
 
 
 def name_of(out: Path, dataset: Dataset) -> str:

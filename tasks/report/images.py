@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from tasks.report.parts import Image
 
@@ -19,7 +20,8 @@ SMALL_SIDE = 40
 # What ingest accepts and what cameras and browsers write. Formats with programs inside them (PostScript) stay out.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
-_CHANNELS = (1, 3, 4)
+# What Pillow warns of before it refuses it, a few bytes that unfold to half a gigabyte, is no picture here, and not worth a word.
+warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
 
 # A photograph of 96 pixels keeps its look in this many colours and takes a third of the bytes.
 _COLOURS = 128
@@ -46,27 +48,24 @@ def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
 
 
 def decode(data: object, side: int = SIDE) -> Pillow.Image | None:
-    """Return a picture in RGB or gray, transparency on white; None where the bytes are no picture."""
+    """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are no picture.
+
+    Args:
+        data: Encoded image.
+        side: Side at which it is shown: a JPEG is not decoded much larger.
+    """
     if not isinstance(data, bytes):
         return None
     try:
-        # A decompression bomb is a warning at first; here it is no picture.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
-                opened.draft("RGB", (side, side))
-                picture = _opaque(opened)
-                picture.load()
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        Pillow.DecompressionBombError,
-        Pillow.DecompressionBombWarning,
-    ):
+        with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            if opened.width * opened.height > (Pillow.MAX_IMAGE_PIXELS or 0):
+                return None
+            opened.draft("RGB", (side, side))
+            return _opaque(ImageOps.exif_transpose(opened))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return None
-    return picture
 
 
 def _opaque(picture: Pillow.Image) -> Pillow.Image:
@@ -105,7 +104,7 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
     Args:
         data: Encoded image.
         saliency: (features,) derivative of the influence with respect to each value of the input.
-        shape: Shape of the input: (height, width), (height, width, channels) or (channels, height, width).
+        shape: Shape of the input: (height, width) or (height, width, channels).
         alt: Text alternative.
     """
     picture, field = decode(data), plane(saliency, shape)
@@ -117,27 +116,17 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
 def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
     """Return the saliency as (height, width), colour channels summed; None where the shape is no picture's.
 
+    Args:
+        saliency: (features,) a value for each number of the input.
+        shape: Shape of the input: (height, width) or (height, width, channels).
+
     >>> plane(np.ones(12), (2, 2, 3)).tolist(), plane(np.ones(3), (3,)) is None
     ([[3.0, 3.0], [3.0, 3.0]], True)
     """
-    sides = plane_shape(shape)
-    if sides is None or int(np.prod(shape)) != saliency.size:
+    if len(shape) not in (2, 3) or int(np.prod(shape)) != saliency.size:
         return None
     values = saliency.reshape(shape)
-    return values if len(shape) == 2 else np.asarray(values.sum(0 if shape[1:] == sides else -1))
-
-
-def plane_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the (height, width) of a picture's shape, without its colour channels; None where it is no picture's.
-
-    >>> plane_shape((8, 8)), plane_shape((32, 24, 3)), plane_shape((3, 32, 24)), plane_shape((5,))
-    ((8, 8), (32, 24), (32, 24), None)
-    """
-    if len(shape) not in (2, 3):
-        return None
-    if len(shape) == 2:
-        return shape
-    return shape[1:] if shape[0] in _CHANNELS and shape[-1] not in _CHANNELS else shape[:-1]
+    return values if len(shape) == 2 else np.asarray(values.sum(axis=2))
 
 
 def tinted(gray: Floats, field: Floats) -> Pillow.Image:

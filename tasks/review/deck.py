@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -247,8 +248,6 @@ def _conflicts(run: Path) -> dict[str, dict[str, int]]:
 def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
     """Return how many samples of the data set each item speaks of, where it is more than one."""
     hashes = read_parquet(run / "dataset.parquet", columns=["content_hash", "label"])
-    import pyarrow as pa  # noqa: PLC0415 (only for the lookup set)
-
     wanted = pa.array({item.key.content_hash for item in items}, pa.string())
     rows = hashes.filter(pc.is_in(hashes["content_hash"].cast(pa.string()), value_set=wanted)).to_pylist()
     counts: dict[Key, int] = {}

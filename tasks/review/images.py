@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+
+from tasks.report.images import decode, plane
 
 # Larger than the page shows on a large screen, small enough for ten prefetched ones.
 MAX_SIDE: Final = 1024
-# 64 megapixels: the largest camera pictures; beyond it a small file could be made to fill the memory.
-MAX_PIXELS: Final = 64_000_000
 
 
 def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
@@ -22,15 +22,8 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     >>> safe_png(b"<svg onload=alert(1)>") is None
     True
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return None
-            shown = ImageOps.exif_transpose(image)
-            shown = shown.convert(
-                "RGBA" if "transparency" in shown.info or shown.mode in ("RGBA", "LA", "PA") else "RGB"
-            )
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    shown = decode(data, side)
+    if shown is None:
         return None
     shown.thumbnail((side, side))
     return _png(shown)
@@ -46,15 +39,13 @@ def saliency_png(saliency: Sequence[float], shape: Sequence[int]) -> bytes | Non
     >>> saliency_png([0.0, 1.0, 0.5, 0.0], (2, 2))[:4]
     b'\x89PNG'
     """
-    values = np.abs(np.asarray(saliency, dtype=np.float64))
-    if len(shape) not in (2, 3) or values.size != int(np.prod(shape)) or not np.isfinite(values).all():
+    values = plane(np.abs(np.asarray(saliency, dtype=np.float64)), tuple(shape))  # (height, width)
+    if values is None or not np.isfinite(values).all():
         return None
-    plane = values.reshape(shape)
-    plane = plane.sum(axis=2) if plane.ndim == 3 else plane  # (height, width)
-    top = float(plane.max())
-    pixels = np.zeros((*plane.shape, 4), dtype=np.uint8)
+    top = float(values.max())
+    pixels = np.zeros((*values.shape, 4), dtype=np.uint8)
     pixels[..., :3] = (255, 64, 0)
-    pixels[..., 3] = np.round(220 * plane / top) if top > 0 else 0
+    pixels[..., 3] = np.round(220 * values / top) if top > 0 else 0
     return _png(Image.fromarray(pixels, "RGBA"))
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tasks.review.api import Wanted, room_of
 from tasks.review.desk import Filter
+from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.guard import csrf_matches, set_cookie
 from tasks.review.insights import agreements_of, reviewers_of
 from tasks.review.log import MAX_REVIEWER
@@ -137,6 +138,8 @@ def insights(request: Request) -> Response:
             "standing": desk.standing(),
             "reviewers": reviewers_of(desk.deck.items, desk.ledger),
             "agreements": agreements_of(desk.deck.items, desk.ledger),
+            "enough": ENOUGH,
+            "window": WINDOW,
         }
     html = room.render("insights.html", request, **figures, **_frame(request, "insights"))
     return HTMLResponse(html)

@@ -1,6 +1,6 @@
 """The two-Gaussian data set of the theory, with planted errors and a known optimal boundary."""
 
-from tasks.synthesize.boundary import decision_boundary, line_endpoints
+from tasks.synthesize.boundary import decision_boundary
 from tasks.synthesize.gaussians import synthesize
 
-__all__ = ["decision_boundary", "line_endpoints", "synthesize"]
+__all__ = ["decision_boundary", "synthesize"]

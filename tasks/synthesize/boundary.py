@@ -1,4 +1,4 @@
-"""The optimal decision boundary between two Gaussian clouds of the same spread, for the plots."""
+"""The optimal decision boundary between two Gaussian clouds of the same spread."""
 
 from collections.abc import Sequence
 
@@ -32,31 +32,3 @@ def decision_boundary(mean_0: Sequence[float], mean_1: Sequence[float]) -> tuple
         raise ValueError("equal means have no boundary between them")
     normal: NDArray[np.float64] = between / length
     return normal, float(normal @ (first + second) / 2)
-
-
-def line_endpoints(
-    normal: Sequence[float] | NDArray[np.float64], offset: float, low: Sequence[float], high: Sequence[float]
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Return where a line of the plane enters and leaves a box, or None where it misses the box.
-
-    Args:
-        normal: Normal of the line, shape (2,).
-        offset: The line is all x with `normal @ x == offset`.
-        low: Lower left corner of the box.
-        high: Upper right corner of the box.
-
-    >>> line_endpoints((0, 1), 1.0, low=(-1, 0), high=(3, 2))
-    ((-1.0, 1.0), (3.0, 1.0))
-    """
-    a, b = (float(value) for value in normal)
-    points: list[tuple[float, float]] = []
-    if b != 0:
-        points += [(float(x), (offset - a * x) / b) for x in (low[0], high[0])]
-    if a != 0:
-        points += [((offset - b * y) / a, float(y)) for y in (low[1], high[1])]
-    # A crossing at a corner is computed twice and may fall outside by rounding.
-    slack = 1e-9 * max(1.0, *(abs(float(value)) for value in (*low, *high)))
-    inside = sorted(
-        point for point in points if all(low[i] - slack <= point[i] <= high[i] + slack for i in range(2))
-    )
-    return (inside[0], inside[-1]) if inside else None

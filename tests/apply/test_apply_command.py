@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -75,23 +74,16 @@ def test_json_is_all_there_is_on_standard_output(two_changes: Path, capsys):
 
 
 @pytest.mark.parametrize(("answer", "written"), [("n", 0), ("y", 2)])
-def test_on_a_terminal_it_asks_first(two_changes: Path, answer: str, written: int):
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "flows.cli", "apply", "--out", str(two_changes), "--no-gain"],
-        stdin=child,
-        stdout=subprocess.DEVNULL,
-        stderr=child,
-        cwd=Path(__file__).parents[2],
-    )
-    os.close(child)
-    said = ""
-    while "[y/N]" not in said:
-        said += os.read(parent, 1000).decode()
-    assert "Write a new version with 2 changes?" in said
-    os.write(parent, f"{answer}\n".encode())
-    assert process.wait(60) == 0
-    os.close(parent)
+def test_on_a_terminal_it_asks_first(
+    two_changes: Path, answer: str, written: int, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    person, terminal = pty.openpty()
+    os.write(person, f"{answer}\n".encode())
+    with os.fdopen(terminal) as typed:
+        monkeypatch.setattr(sys, "stdin", typed)
+        assert labelsweep(["apply", "--out", str(two_changes), "--no-gain"]) == 0
+    os.close(person)
+    assert "Write a new version with 2 changes? [y/N]" in capsys.readouterr().err
     assert len(versions(two_changes, "digits")) == written
 
 

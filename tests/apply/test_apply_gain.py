@@ -11,7 +11,7 @@ from decided_run import decide, decide_by_truth, truth_of
 from tasks.apply.bootstrap import mean_interval
 from tasks.apply.carry import GAIN, audit_options_of, carry_out
 from tasks.apply.correct import plan_for
-from tasks.apply.gain import Gain, measure_gain
+from tasks.apply.gain import Gain, _wrong_labels, measure_gain
 from tasks.apply.words import gain_text
 from tasks.review.deck import load_deck, read_dataset
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -74,6 +74,15 @@ def test_the_truth_counts_wrong_labels_before_and_after(reviewed):
         pairs = zip(table["sample_id"].to_pylist(), table["label"].to_pylist(), strict=True)
         assert sum(truth[sample] != label for sample, label in pairs) == count
     assert gain.wrong_after < gain.wrong_before
+
+
+def test_samples_of_unknown_truth_count_as_neither_right_nor_wrong(tmp_path: Path):
+    ids, classes = [f"s{i}" for i in range(6)], ("cat", "dog")
+    truth = ["cat", "dog", None, "dog", "bird", None]
+    write_table(pa.table({"sample_id": ids[::-1], "true_label": truth[::-1]}), tmp_path / "truth.parquet")
+    given, labels = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 1, 1])
+    kept = np.array([True] * 5 + [False])
+    assert _wrong_labels(tmp_path, pa.chunked_array([ids]), given, labels, kept, classes) == (2, 1)
 
 
 def test_the_gain_is_kept_with_the_version_and_not_measured_twice(reviewed):

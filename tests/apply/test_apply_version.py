@@ -10,10 +10,31 @@ import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.correct import apply_plan, diff, plan_for, restore
-from tasks.apply.version import find_version, key_tables, state_of, versions
+from tasks.apply.version import (
+    Version,
+    changes_table,
+    find_version,
+    key_tables,
+    state_of,
+    versions,
+    write_version,
+)
 from tasks.errors import InputError
 from tasks.review.deck import load_deck
 from tasks.storage import finish_run
+
+VERSION = Version(
+    name="digits",
+    number=0,
+    kind="source",
+    parent=None,
+    created="",
+    state="",
+    rows=0,
+    classes=(),
+    source_uri="",
+    source_digest="",
+)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -143,6 +164,23 @@ def test_an_older_version_comes_back_as_a_new_one(run: Path, out: Path):
     assert labels(back.folder / "dataset.parquet") == labels(run / "dataset.parquet")
     assert pq.read_metadata(back.folder / "changes.parquet").num_rows == diff(new, back.folder).num_rows > 0
     assert not restore(out, find_version(out, "0")).is_new
+
+
+def test_a_version_is_named_by_its_folder_and_another_folder_is_refused(run: Path, out: Path, tmp_path: Path):
+    decide_by_truth(out, run)
+    new = apply(run, out).folder
+    assert find_version(out, str(new)).number == 1
+    assert find_version(out, str(new.with_name("latest"))).number == 1
+    for other in (new, run):
+        (other / "version.json").touch()  # a run has one of its own, which says something else
+        with pytest.raises(InputError, match=r"no version of a data set under these results; .*--out"):
+            find_version(tmp_path if other == new else out, str(other))
+
+
+def test_versions_beyond_four_digits_stay_in_order(out: Path):
+    for number in (9_999, 10_000, 2):
+        write_version(out, VERSION.model_copy(update={"number": number}), Path.touch, changes_table())
+    assert [version.number for version in versions(out, "digits")] == [2, 9_999, 10_000]
 
 
 @pytest.mark.parametrize("wanted", ["7", "v0007", "digits/7", "seven"])

@@ -16,12 +16,13 @@ from review_server import Client, Process
 from run_folder import wine_run
 
 from flows.cli import run as labelsweep
-from flows.config import build, work_folder
+from flows.config import build
 from flows.results import Results
 from tasks import remote
 from tasks.review.deck import load_deck
 from tasks.review.log import Decision, DecisionLog, log_path, read_log
 from tasks.storage import finish_run
+from tasks.workplace import work_folder
 
 OUT = "s3://labels/team"
 

@@ -201,6 +201,7 @@ def write_run(folder: Path, data: Labeled) -> Path:
         yaml.safe_dump(
             {
                 "source": data.name,
+                "out": "/data/our results",
                 "model": "linear",
                 "evaluation": "crossfit",
                 "solver": "auto",

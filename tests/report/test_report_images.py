@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.report.images import HARMFUL, HELPFUL, overlay, thumbnail
+from tasks.review.images import safe_png
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
@@ -48,6 +49,31 @@ def test_every_mode_of_picture_can_be_shown(mode: str) -> None:
     found = thumbnail(encoded(picture, kind), mode)
     assert found is not None
     assert (found.width, found.height) == (95, 76)
+
+
+def test_a_photograph_taken_sideways_is_shown_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its right side
+    taken = Image.new("RGB", (80, 40), "white")
+    taken.paste("red", (0, 0, 40, 40))  # its left half, which is above
+    buffer = io.BytesIO()
+    taken.save(buffer, "JPEG", exif=exif, quality=95)
+    for picture in (
+        decoded(thumbnail(buffer.getvalue(), "photograph").uri),
+        Image.open(io.BytesIO(safe_png(buffer.getvalue()))),
+    ):
+        assert picture.height == 2 * picture.width
+        red, white = (picture.convert("RGB").getpixel((20, y * picture.height // 4)) for y in (1, 3))
+        assert red[1] < 60 < 200 < white[1]
+
+
+def test_sixteen_bits_of_gray_show_more_than_white() -> None:
+    ramp = np.linspace(1_000, 60_000, 64, dtype=np.uint16).reshape(8, 8)
+    data = encoded(Image.fromarray(ramp), "PNG")
+    for picture in (decoded(thumbnail(data, "x-ray").uri), Image.open(io.BytesIO(safe_png(data)))):
+        values = np.asarray(picture.convert("L"))
+        assert values.min() < 10 < 240 < values.max()
+        assert len(np.unique(values)) > 30
 
 
 def test_metadata_of_a_photograph_does_not_reach_the_page() -> None:

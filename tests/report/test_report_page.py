@@ -12,10 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from PIL import Image
 
-from tasks.report import make_report
-from tasks.storage import read_json, write_json, write_table
+from tasks.report import make_report, summarise
+from tasks.report.parts import Command
+from tasks.report.sections import headline
+from tasks.report.view import RunView
+from tasks.storage import read_json, write_json, write_table, write_text
+from tasks.workplace import work_folder
 
 Copied = Callable[[Path], Path]
 
@@ -135,7 +140,21 @@ def test_ids_are_unique_and_references_resolve(pages: dict[str, Page]) -> None:
 def test_headline_says_what_was_found_and_what_to_do(pages: dict[str, Page], digits_run: Path) -> None:
     flagged = int(np.sum(pq.read_table(digits_run / "scores.parquet")["flagged"].to_numpy()))
     assert f"{flagged} of 1,797 samples look mislabeled" in pages["digits"].text
-    assert f"labelsweep review {digits_run.name}" in pages["digits"].text
+    assert f"labelsweep review {digits_run.name} --out /data/our results" not in pages["digits"].text
+    assert f"labelsweep review {digits_run.name} --out '/data/our results'" in pages["digits"].text
+
+
+def test_commands_name_the_store_of_a_run_that_worked_in_a_folder_of_its_own(
+    plane_run: Path, copied: Copied
+) -> None:
+    run, address = copied(plane_run), "s3://team/labels"
+    for folder, named in ((str(work_folder(address).absolute()), address), ("/results", "/results")):
+        write_text(yaml.safe_dump({"out": folder, "publish": address}), run / "config.yaml")
+        parts = headline.build(RunView(run), summarise(run)).parts
+        assert [part.command for part in parts if isinstance(part, Command)] == [
+            f"labelsweep review {run.name} --out {named}",
+            f"labelsweep apply {run.name} --out {named}",
+        ]
 
 
 def test_sign_convention_stands_beside_the_influence(pages: dict[str, Page]) -> None:
@@ -269,7 +288,7 @@ def test_page_of_photographs_and_a_hundred_thousand_samples_stays_small(
     data = pa.concat_tables(
         [pq.read_table(run / "dataset.parquet").select(["sample_id", "features"])] * copies
     )
-    photographs = [photograph(generator) for _ in range(1_000)]
+    photographs = [photograph(generator) for _ in range(50)] * 20
     images = pa.array(photographs + [None] * (len(data) - len(photographs)), pa.binary())
     write_table(data.set_column(0, "sample_id", ids).append_column("image", images), run / "dataset.parquet")
     queue = pq.read_table(run / "queue.parquet")

@@ -116,7 +116,7 @@ def test_ids_and_classes_with_spaces_around_them_are_known_with_and_without(
     ]
     import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
     assert [row.sample_id for row in read_log(out)] == ids[:3]
-    assert next(iter(read_log(out))).new_label == " Riesling "
+    assert read_log(out)[0].new_label == " Riesling "
 
 
 def test_an_unchanged_file_decides_nothing(sheet: Rows, imported, out: Path):

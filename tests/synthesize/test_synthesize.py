@@ -14,7 +14,7 @@ from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.records import Source, Synthetic
 from tasks.steps import peak_memory, reset_peak_memory
-from tasks.synthesize import decision_boundary, line_endpoints, synthesize
+from tasks.synthesize import decision_boundary, synthesize
 
 
 def drawn(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -186,20 +186,3 @@ def test_means_without_a_boundary_are_refused():
         decision_boundary((1, 1), (1, 1))
     with pytest.raises(ValueError, match="dimension"):
         decision_boundary((1, 1), (1, 1, 1))
-
-
-@given(points, points)
-def test_the_drawn_line_lies_on_the_boundary_and_in_the_box(mean_0, mean_1):
-    assume(math.dist(mean_0, mean_1) > 1e-3)
-    normal, offset = decision_boundary(mean_0, mean_1)
-    low, high = (-120.0, -110.0), (110.0, 120.0)
-    ends = line_endpoints(normal, offset, low, high)
-    assert ends is not None
-    for point in ends:
-        assert abs(normal @ np.array(point) - offset) < 1e-6
-        assert all(low[i] - 1e-6 <= point[i] <= high[i] + 1e-6 for i in range(2))
-    assert math.dist(*ends) > 1e-3
-
-
-def test_a_line_beside_the_box_is_not_drawn():
-    assert line_endpoints((1, 0), 5.0, (0, 0), (1, 1)) is None

@@ -1,14 +1,15 @@
 """What was swept, what was found, and what to do next."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.report.images import plane_shape
 from tasks.report.parts import Command, Facts, Part, Section, Text
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
-from tasks.report.text import counted, decimal, listed, percent, plain, seconds
+from tasks.report.text import NAME, counted, decimal, listed, percent, plain, seconds
 from tasks.report.view import RunView
+from tasks.workplace import work_folder
 
 
 def build(view: RunView, summary: Summary) -> Section:
@@ -20,13 +21,21 @@ def build(view: RunView, summary: Summary) -> Section:
     parts.append(Text(_lead(view, summary)))
     if view.queued:
         parts += [
-            Command("Review them, one key a sample", f"labelsweep review {view.run_id}"),
-            Command("Correct the data, measure the gain", f"labelsweep apply {view.run_id}"),
+            Command("Review them, one key a sample", _typed("review", view)),
+            Command("Correct the data, measure the gain", _typed("apply", view)),
         ]
     facts = _facts(view, summary)
     if facts:
         parts.append(Facts(facts))
     return Section("headline", title(view, summary), parts, "Top")
+
+
+def _typed(command: str, view: RunView) -> str:
+    """Return what to type, from any folder: the results lie where the run was told to put them."""
+    out, address = str(view.config.get("out") or ""), str(view.config.get("publish") or "")
+    if address and out == str(work_folder(address).absolute()):
+        out = address
+    return f"labelsweep {command} {view.run_id}" + (f" --out {plain(shlex.quote(out), NAME)}" if out else "")
 
 
 def title(view: RunView, summary: Summary) -> str:
@@ -44,8 +53,7 @@ def _lead(view: RunView, summary: Summary) -> str:
     data, audit = summary.get("data"), summary.get("audit", {})
     what = "This run"
     if data and view.dataset:
-        sides = plane_shape(view.dataset.feature_shape) or view.dataset.feature_shape
-        shape = " × ".join(f"{side:,}" for side in sides)
+        shape = " × ".join(f"{side:,}" for side in view.dataset.feature_shape[:2])  # without channels
         content = {
             "image": f"images of {shape} pixels",
             "embedding": f"embeddings of {shape} numbers",
