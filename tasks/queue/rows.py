@@ -10,6 +10,10 @@ import pyarrow.compute as pc
 from tasks.arrays import Array
 from tasks.storage import ROWS_PER_GROUP, open_parquet
 
+# Places in an array of texts or images are numbers of 32 bits: a queue of large pictures holds more bytes than that.
+MOST_BYTES = 2**31 - 1
+_WIDE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+
 
 def worst_first(scores: Path, shown: Array, most: int | None) -> Array:
     """Return the rows of the samples to show by score, ties by sample id; at most `most` of them.
@@ -44,6 +48,9 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
         path: A Parquet file.
         rows: (m,) rows.
         columns: The columns wanted, all of them if None.
+
+    Returns:
+        The rows; in several chunks where their images or texts are more than one array of Arrow holds.
     """
     wanted, place = np.unique(rows, return_inverse=True)
     parts: list[pa.Table] = []
@@ -55,4 +62,21 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
             if low < high or not parts:
                 parts.append(pa.table(batch.take(pa.array(wanted[low:high] - start))))
             start += len(batch)
-    return pa.concat_tables(parts).combine_chunks().take(pa.array(place.reshape(-1))).select(names)
+    return _in_order(pa.concat_tables(parts).select(names), place.reshape(-1))
+
+
+def _in_order(table: pa.Table, place: Array) -> pa.Table:
+    """Return the rows of a table at some places, (m,)."""
+    if table.nbytes <= MOST_BYTES:
+        return table.combine_chunks().take(pa.array(place))
+    bytes_of = sum(
+        pc.fill_null(pc.binary_length(table[field.name]), 0).to_numpy().astype(np.int64)
+        for field in table.schema
+        if field.type in _WIDE
+    )
+    wide = pa.schema([field.with_type(_WIDE.get(field.type, field.type)) for field in table.schema])
+    together = table.cast(wide).combine_chunks()
+    # Half of what an array holds: the last row of a piece may be a large one.
+    piece = np.cumsum(bytes_of[place]) // max(1, MOST_BYTES // 2)
+    pieces = np.split(place, np.flatnonzero(np.diff(piece)) + 1)
+    return pa.concat_tables([together.take(pa.array(some)).cast(table.schema) for some in pieces])
