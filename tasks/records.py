@@ -93,6 +93,7 @@ class Dataset(Record):
     (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns; one that has a
     name of ours is kept as `source.<name>`.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
+    `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of images that do not decode why.
     """
@@ -110,6 +111,7 @@ class Dataset(Record):
     left_out: dict[str, str] = {}
     digest: str
     trusted: bool = False
+    raters: tuple[str, ...] = ()
     truth: Path | None = None
     unreadable: Path | None = None
     synthetic: Synthetic | None = None

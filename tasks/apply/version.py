@@ -89,6 +89,8 @@ def columns_of(dataset: Dataset) -> Columns:
     found: Columns = {"label": "label", "id": "sample_id"}
     if dataset.trusted:
         found["trusted"] = "trusted"
+    if dataset.raters:
+        found["raters"] = dataset.raters
     if dataset.payload == "tabular":
         return found | {"features": dataset.feature_names}
     return found | {dataset.payload: "features" if dataset.payload == "embedding" else dataset.payload}

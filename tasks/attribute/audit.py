@@ -35,7 +35,7 @@ class Audit:
         score: Orders the queue, lower = more likely mislabeled.
         flagged: Likely mislabeled.
         scores: The columns behind the score, of the last round.
-        noise_matrix: (C, C) estimated probability of each given label (column) under each true one (row).
+        noise_matrix: (C, C) estimated probability of each given label (column) under each true one (row); of each vote, if any.
         members: The ensemble that was chosen; with networks, for each fold the features of its network.
         fits: For each round the fit of each member; with networks, of their heads.
         solutions: For each round the solve of each member.
@@ -85,6 +85,7 @@ def audit(
     options: AuditOptions | None = None,
     *,
     trusted: Array | None = None,
+    votes: Array | None = None,
     feature_shape: tuple[int, ...] | None = None,
 ) -> Audit:
     """Audit the labels of a data set.
@@ -94,6 +95,7 @@ def audit(
         labels: (n,) integers in [0, C).
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
+        votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
 
     Returns:
@@ -115,16 +117,19 @@ def audit(
     x, y, n_classes = check_arrays(features, labels, options)
     design = design_of(x, labels, options, trusted)
     raw = MemoryFeatures(x)
+    said = check_votes(votes, labels, n_classes, x.device)
     if options.model == "linear":
         members = choose_members(
             raw, y, design, n_classes, options, image=shape if shape and len(shape) in (2, 3) else ()
         )
         starts = [member.start for member in members]
-        rounds = run_rounds(raw, y, n_classes, design, members, starts, options)
+        rounds = run_rounds(raw, y, n_classes, design, members, starts, options, votes=said)
     else:
-        rounds, members = run_network_rounds(make_task(raw, y, n_classes, shape, options), design, options)
+        rounds, members = run_network_rounds(
+            make_task(raw, y, n_classes, shape, options), design, options, votes=said
+        )
     score, flagged = verdict(rounds.scores, options.score)
-    matrix = rounds.noise.count.exp().cpu().numpy()
+    matrix = rounds.noise.matrix.cpu().numpy()
     return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
 
 
@@ -159,3 +164,16 @@ def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple
     device = pick_device(options.device)
     x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
+
+
+def check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:
+    """Return the raters' answers as a tensor, None where there are none; refuse what is none."""
+    if votes is None:
+        return None
+    if votes.ndim != 2 or len(votes) != len(labels):
+        raise InputError(
+            f"votes of shape {votes.shape} for {len(labels)} labels", fix="pass (n, raters) integers"
+        )
+    if not np.issubdtype(votes.dtype, np.integer) or votes.min() < -1 or votes.max() >= n_classes:
+        raise InputError("votes are not classes", fix="pass integers in [0, C), -1 for no answer")
+    return torch.as_tensor(votes, dtype=torch.int32, device=device)

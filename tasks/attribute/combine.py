@@ -5,7 +5,9 @@ divided by its mean magnitude over the data set before the mean is taken: -3 rea
 average magnitude". The sign, and with it the threshold at 0, is untouched.
 
 The consensus adds to it the log-odds of the given label (see `tasks.attribute.noise`), in nats: influence
-asks what a label does to the others, the log-odds what the others say of the label.
+asks what a label does to the others, the log-odds what the others say of the label. Where each sample has the votes of several
+raters these are in the log-odds, and what the models say, influence included, has the weight that the votes bear out (see
+`tasks.attribute.votes`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +19,9 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.influence import BlockScores
-from tasks.attribute.noise import Noise, posterior, worthwhile, wrong_probability
+from tasks.attribute.noise import worthwhile
 from tasks.attribute.scores import score_named
+from tasks.attribute.votes import AnyNoise
 
 # Beyond this many samples columns are kept in single precision: half of 80 MB a column for ten million of them, and seven
 # digits are more than a score has.
@@ -33,7 +36,7 @@ class SampleScores:
         given: Class of the given label.
         predicted: Most probable class out of fold.
         suggested: Most probable class other than the given one, given the noise matrix, where the sample is
-            flagged or another class is more probable out of fold; else the given one.
+            flagged or another class is more probable, out of fold or, with votes, by the log-odds; else the given one.
         influence: Relative influence of the given label; positive = helpful, lower = more likely mislabeled.
         influence_raw: Influence on the mean evaluation loss, in nats per unit of weight.
         relabel_gain: influence_raw under the suggested label minus under the given one.
@@ -41,7 +44,7 @@ class SampleScores:
         suggested_probability: Out of fold.
         margin: given_probability minus the largest other probability.
         log_odds: Of the given label against the best other one, given the noise matrix, in nats.
-        consensus: influence + log_odds.
+        consensus: influence + log_odds; with votes the influence has the weight of the models.
         wrong: Probability that the given label is wrong, given the noise matrix, float32.
         flagged: The lowest by consensus, as many as the expected F1 asks for.
         training_loss: Mean loss of the folds fitted on the sample, in nats.
@@ -70,8 +73,9 @@ class SampleScores:
 def combine(
     members: Sequence[Iterable[BlockScores]],
     labels: Tensor,
-    noise: Noise,
+    noise: AnyNoise,
     *,
+    votes: Tensor | None = None,
     keep_probabilities: bool = True,
 ) -> SampleScores:
     """Combine the members' scores, block by block.
@@ -79,10 +83,11 @@ def combine(
     Args:
         members: For each member its blocks, in the same order and of the same size.
         labels: (n,) given classes.
-        noise: The noise matrices.
+        noise: How labels go wrong.
+        votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
-    n, n_classes = len(labels), len(noise.rank)
+    n, n_classes = len(labels), len(noise.matrix)
     real = np.float64 if n <= DOUBLE_ROWS else np.float32
     relative = np.empty((len(members), n), real)
     columns: dict[str, Array] = {
@@ -97,7 +102,8 @@ def combine(
         given = labels[rows, None]
         p = torch.stack([block.probabilities for block in blocks]).mean(0)
         raw = torch.stack([block.influence_raw for block in blocks]).mean(0)
-        log_r = posterior(torch.stack([block.belief for block in blocks]).mean(0), labels[rows], noise.rank)
+        said = labels[rows] if votes is None else votes[rows]
+        log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
         log_r_rival, best = log_r.scatter(1, given, -torch.inf).max(dim=1, keepdim=True)
         p_given = p.gather(1, given)
         for number, block in enumerate(blocks):
@@ -112,16 +118,16 @@ def combine(
             "loss": torch.stack([block.training_loss for block in blocks]).mean(0),
         }.items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
-        wrong[rows] = wrong_probability(p, labels[rows], noise).cpu().numpy()
+        wrong[rows] = noise.wrong(p, said, labels[rows]).cpu().numpy()
         predicted[rows] = p.argmax(1).cpu().numpy()
         rival[rows] = best.squeeze(1).cpu().numpy()
         n_folds[rows] = blocks[0].n_folds.cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
     influence = _mean_in_units(relative)
-    consensus = influence + columns["odds"]
+    consensus = noise.weight * influence + columns["odds"]
     flagged = lowest(consensus, worthwhile(wrong))
-    doubted = flagged | (columns["margin"] < 0)
+    doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
     return SampleScores(
         given=labels.cpu().numpy(),
         predicted=predicted,

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from tasks.attribute.estimate import noise_from
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
-from tasks.attribute.noise import Noise, beliefs, noise_from
+from tasks.attribute.noise import beliefs
+from tasks.attribute.votes import AnyNoise
 from tasks.fit.design import Design
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.solve import Solution
@@ -86,9 +88,14 @@ def merge_folds(folds: Sequence[Iterable[BlockScores]], design: Design) -> Itera
 
 
 def noise_of_heads(
-    stacks: Sequence[SoftmaxStack], design: Design, labels: Tensor, theta: Tensor, seed: int
-) -> Noise:
-    """Estimate the noise matrices from what the heads of all folds believe.
+    stacks: Sequence[SoftmaxStack],
+    design: Design,
+    labels: Tensor,
+    theta: Tensor,
+    seed: int,
+    votes: Tensor | None = None,
+) -> AnyNoise:
+    """Estimate how labels go wrong from what the heads of all folds believe.
 
     Args:
         stacks: One problem for each of K folds.
@@ -96,6 +103,7 @@ def noise_of_heads(
         labels: (n,) given classes.
         theta: (width, K, C) fitted parameters.
         seed: Which samples are drawn, where there are many.
+        votes: (n, raters) answers, -1 where there is none; None where each sample has one label.
     """
 
     def beliefs_of(index: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,4 +115,4 @@ def noise_of_heads(
         unseen, both = beliefs(design, index.to(labels.device), log_p)
         return both, unseen
 
-    return noise_from(beliefs_of, labels, stacks[0].n_classes, design, seed)
+    return noise_from(beliefs_of, labels, stacks[0].n_classes, design, seed, votes)

@@ -10,8 +10,8 @@ from tasks.attribute.combine import SampleScores, combine, judge
 from tasks.attribute.folds import merge_folds, noise_of_heads, score_heads, solve_heads
 from tasks.attribute.ihvp import SOLVE_TOLERANCE
 from tasks.attribute.influence import BlockScores
-from tasks.attribute.noise import Noise
 from tasks.attribute.rounds import Rounds
+from tasks.attribute.votes import AnyNoise
 from tasks.attribute.whole import evaluation_gradient, gauss_newton, score_whole, solve_whole
 from tasks.encode.choose import Member
 from tasks.fit.design import Design, kept_of
@@ -25,7 +25,12 @@ from tasks.options import AuditOptions
 
 
 def run_network_rounds(
-    task: Task, design: Design, options: AuditOptions, *, keep_probabilities: bool = True
+    task: Task,
+    design: Design,
+    options: AuditOptions,
+    *,
+    votes: Tensor | None = None,
+    keep_probabilities: bool = True,
 ) -> tuple[Rounds, list[Member]]:
     """Train, fit and score `options.rounds` times, in memory.
 
@@ -33,6 +38,7 @@ def run_network_rounds(
         task: Data and architecture.
         design: Folds.
         options: Options of the audit.
+        votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
 
     Returns:
@@ -45,7 +51,9 @@ def run_network_rounds(
     for number in range(1, options.rounds + 1):
         fitted = fit_round(task, design, keep, options, number, l2=l2)
         l2 = fitted.members[0].l2
-        scored = score_round(task, fitted, design, options, keep_probabilities=keep_probabilities)
+        scored = score_round(
+            task, fitted, design, options, votes=votes, keep_probabilities=keep_probabilities
+        )
         fits.append([fitted.fit])
         solutions.append([scored.solution])
         keep = torch.from_numpy(kept_of(judge(scored.scores, options.score)[1])).to(keep.device)
@@ -54,10 +62,10 @@ def run_network_rounds(
 
 @dataclass(frozen=True)
 class Scored:
-    """What one round says of every sample, the noise matrices behind it, and the solves."""
+    """What one round says of every sample, how labels go wrong, and the solves."""
 
     scores: SampleScores
-    noise: Noise
+    noise: AnyNoise
     solution: Solution
 
 
@@ -67,6 +75,7 @@ def score_round(
     design: Design,
     options: AuditOptions,
     *,
+    votes: Tensor | None = None,
     keep_probabilities: bool = True,
 ) -> Scored:
     """Solve once for each fold and score every sample under every label.
@@ -76,6 +85,7 @@ def score_round(
         fitted: What the round fitted.
         design: Folds.
         options: Options of the audit; `params` says whether influences are on the heads or on every parameter.
+        votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     theta = fitted.fit.theta
@@ -84,8 +94,8 @@ def score_round(
     else:
         solution = solve_heads(fitted.stacks, theta, options.solver)
         blocks = score_heads(fitted.stacks, design, theta, solution.vector)
-    noise = noise_of_heads(fitted.stacks, design, task.labels, theta, options.seed)
-    scores = combine([blocks], task.labels, noise, keep_probabilities=keep_probabilities)
+    noise = noise_of_heads(fitted.stacks, design, task.labels, theta, options.seed, votes)
+    scores = combine([blocks], task.labels, noise, votes=votes, keep_probabilities=keep_probabilities)
     return Scored(scores, noise, solution)
 
 

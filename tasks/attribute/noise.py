@@ -11,8 +11,8 @@ which is expectation maximisation (Dawid & Skene, "Maximum Likelihood Estimation
 the EM Algorithm", 1979) with the model as the prior. No truth is asked.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.fit.design import Design
-from tasks.fit.softmax import SoftmaxStack
 
 # Pseudo-samples of each class that draw its row of the matrix towards errors that are alike for all classes.
 # On the develop half of the quality benchmark 10 and 30 differed by less than 0.002 in average precision.
@@ -31,11 +30,6 @@ SHRINKAGE = 10.0
 # best count of errors (F1) on the develop half of the quality benchmark.
 SHARPNESS = 3.0
 
-# Samples that the matrix is estimated from: a rate of 1 % is then known within 0.07 percentage points.
-MATRIX_ROWS = 20_000
-# Bound on samples x classes, 32 MiB of float64, with at least 2,000 samples.
-MATRIX_VALUES, LEAST_ROWS = 2**22, 2_000
-CHUNK_ROWS = 2_048
 # Sorted probabilities are summed in pieces of this many, 8 MiB of float64.
 SORTED_ROWS = 2**20
 
@@ -54,6 +48,21 @@ class Noise:
 
     rank: Tensor
     count: Tensor
+    weight: ClassVar[float] = 1.0  # of what the models say beside the label
+
+    @property
+    def matrix(self) -> Tensor:
+        """(C, C) probability of each given label under each true one."""
+        return self.count.exp()
+
+    def posterior(self, belief: Tensor, labels: Tensor) -> Tensor:
+        """Return the logarithm of the posterior of the true class under the belief that orders the samples, (b, C)."""
+        return posterior(belief, labels, self.rank)
+
+    def wrong(self, unseen: Tensor, labels: Tensor, given: Tensor) -> Tensor:
+        """Return the probability that each given label is wrong, (b,); `unseen` are out-of-fold probabilities (b, C)."""
+        log_r = posterior(SHARPNESS * unseen.log(), labels, self.count)
+        return 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
 
 
 def beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,59 +88,6 @@ def beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor
     return unseen.T, (unseen + torch.where(count > 0, seen, unseen)).T
 
 
-def estimate_noise(stacks: Sequence[SoftmaxStack], thetas: Sequence[Tensor], seed: int) -> Noise:
-    """Estimate the noise matrices from at most `MATRIX_ROWS` random samples.
-
-    Args:
-        stacks: The members of the ensemble, over the same samples.
-        thetas: Their fitted parameters, (width, K, C) each.
-        seed: Which samples are drawn, where there are more.
-    """
-    labels, classes = stacks[0].labels, stacks[0].n_classes
-    design = stacks[0].design
-    return noise_from(lambda index: _mean_beliefs(stacks, thetas, index), labels, classes, design, seed)
-
-
-def noise_from(
-    beliefs_of: Callable[[Tensor], tuple[Tensor, Tensor]],
-    given: Tensor,
-    classes: int,
-    design: Design,
-    seed: int,
-) -> Noise:
-    """Estimate the noise matrices from what a model believes of at most `MATRIX_ROWS` random samples.
-
-    Args:
-        beliefs_of: From samples to the belief and the logarithm of the out-of-fold probabilities, (m, C) each.
-        given: (n,) given classes.
-        classes: C.
-        design: Of all samples.
-        seed: Which samples are drawn, where there are more.
-    """
-    n = len(given)
-    most = min(MATRIX_ROWS, max(MATRIX_VALUES // classes, LEAST_ROWS))
-    chosen = torch.arange(n)
-    if n > most:
-        chosen = torch.from_numpy(np.sort(design.draw(most, seed))).long()
-    labels = given[chosen.to(given.device)]
-    parts = [beliefs_of(part) for part in torch.split(chosen, CHUNK_ROWS)]
-    both, unseen = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Noise(noise_matrix(both, labels), noise_matrix(SHARPNESS * unseen, labels))
-
-
-def _mean_beliefs(
-    stacks: Sequence[SoftmaxStack], thetas: Sequence[Tensor], index: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the ensemble's belief and the logarithm of its out-of-fold probabilities, (m, C) each."""
-    both, unseen = [], []
-    for stack, theta in zip(stacks, thetas, strict=True):
-        logits = stack.logits(stack.rows.take(index), theta).double().permute(1, 2, 0)
-        own, product = beliefs(stack.design, index.to(stack.labels.device), torch.log_softmax(logits, dim=1))
-        both.append(product)
-        unseen.append(own.exp())
-    return torch.stack(both).mean(0), torch.stack(unseen).mean(0).log()
-
-
 def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     """Return the logarithm of the noise matrix, (C, C), by expectation maximisation.
 
@@ -149,20 +105,20 @@ def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     where, belief, labels = belief.device, belief.cpu(), labels.cpu()
     n, classes = belief.shape
     eye = torch.eye(classes, dtype=belief.dtype, device=belief.device)
-    matrix = _uniform_errors(0.05, eye)  # any share of errors will do to start from
+    matrix = uniform_errors(0.05, eye)  # any share of errors will do to start from
     for _ in range(MAX_ITERATIONS):
         counts = torch.zeros_like(matrix)  # (given, true)
         counts.index_add_(0, labels, posterior(belief, labels, matrix.log()).exp())
         # At least half an error: a matrix without any would never doubt a label.
         errors = (1 - float(counts.diagonal().sum()) / n, 0.5 / n)
-        before, matrix = matrix, counts.T + SHRINKAGE * _uniform_errors(max(errors), eye)
+        before, matrix = matrix, counts.T + SHRINKAGE * uniform_errors(max(errors), eye)
         matrix = matrix / matrix.sum(1, keepdim=True)
         if float((matrix - before).abs().max()) < SETTLED:
             break
     return matrix.log().to(where)
 
 
-def _uniform_errors(share: float, eye: Tensor) -> Tensor:
+def uniform_errors(share: float, eye: Tensor) -> Tensor:
     """Return the noise matrix of errors that are alike for all classes."""
     return (1 - share) * eye + share / max(len(eye) - 1, 1) * (1 - eye)
 
@@ -176,18 +132,6 @@ def posterior(belief: Tensor, labels: Tensor, log_matrix: Tensor) -> Tensor:
         log_matrix: (C, C) logarithm of the noise matrix.
     """
     return torch.log_softmax(belief + log_matrix.T[labels], dim=1)
-
-
-def wrong_probability(unseen: Tensor, labels: Tensor, noise: Noise) -> Tensor:
-    """Return the probability that each given label is wrong, (b,).
-
-    Args:
-        unseen: (b, C) out-of-fold probabilities.
-        labels: (b,) given classes.
-        noise: The noise matrices.
-    """
-    log_r = posterior(SHARPNESS * unseen.log(), labels, noise.count)
-    return 1 - log_r.gather(1, labels[:, None]).squeeze(1).exp()
 
 
 def worthwhile(wrong: Array) -> int:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tasks.attribute.combine import SampleScores, combine, judge
+from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
-from tasks.attribute.noise import Noise, estimate_noise
+from tasks.attribute.votes import AnyNoise
 from tasks.encode.choose import Member
 from tasks.fit.design import Design, kept_of
 from tasks.fit.features import Features
@@ -31,13 +32,13 @@ class Rounds:
 
     Attributes:
         scores: The last round's.
-        noise: The last round's noise matrices.
+        noise: How labels go wrong, as the last round sees it.
         fits: For each round the fit of each member.
         solutions: For each round the solve of each member.
     """
 
     scores: SampleScores
-    noise: Noise
+    noise: AnyNoise
     fits: list[list[Fit]]
     solutions: list[list[Solution]]
 
@@ -51,6 +52,7 @@ def run_rounds(
     starts: Sequence[Tensor],
     options: AuditOptions,
     *,
+    votes: Tensor | None = None,
     keep_probabilities: bool = True,
     told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
 ) -> Rounds:
@@ -64,6 +66,7 @@ def run_rounds(
         members: The ensemble.
         starts: For each member the (width, K, C) parameters that the first fit starts from.
         options: Options of the audit.
+        votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
         told: Told after each fit and each solve how many of them are done, and how many there are.
     """
@@ -91,8 +94,8 @@ def run_rounds(
             ]
         )
         blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
-        noise = estimate_noise(stacks, thetas, options.seed)
-        scores = combine(blocks, labels, noise, keep_probabilities=keep_probabilities)
+        noise = estimate_noise(stacks, thetas, options.seed, votes)
+        scores = combine(blocks, labels, noise, votes=votes, keep_probabilities=keep_probabilities)
         keep = torch.from_numpy(kept_of(judge(scores, options.score)[1])).to(labels.device)
         stacks = [stack.keeping(keep) for stack in stacks]
     return Rounds(scores, noise, fits, solutions)

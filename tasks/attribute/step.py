@@ -7,9 +7,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.attribute.combine import SampleScores, combine, judge, verdict
+from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
-from tasks.attribute.noise import estimate_noise
 from tasks.attribute.table import write_scores
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import Samples, read_samples
@@ -46,7 +46,7 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
 
         keep, design = kept_samples(samples, model.left_out), samples.design(options)
         task, fitted = load_round(dataset, encoding, samples, keep, options, model)
-        scored = score_round(task, fitted, design, options, keep_probabilities=False)
+        scored = score_round(task, fitted, design, options, votes=samples.votes, keep_probabilities=False)
         solutions, scores = [scored.solution], scored.scores
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
@@ -83,8 +83,8 @@ def _score_linear(
     ]
     blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions, strict=True)]
     blocks[0] = _counted(blocks[0], samples.features.n)
-    noise = estimate_noise(stacks, thetas, options.seed)
-    return solutions, combine(blocks, samples.labels, noise, keep_probabilities=False)
+    noise = estimate_noise(stacks, thetas, options.seed, samples.votes)
+    return solutions, combine(blocks, samples.labels, noise, votes=samples.votes, keep_probabilities=False)
 
 
 def _solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:

@@ -8,8 +8,9 @@ Questions, all on the same folds and the same wrong labels:
   logistic regression fitted anew in every fold;
 - images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
   the pixels;
-- embeddings, predicted probabilities, an own model, several raters, a Hugging Face data set: the command itself on such a file
+- embeddings, predicted probabilities, an own model, a Hugging Face data set: the command itself on such a file
   (`tasks.bench.inputs_command`);
+- several raters of each text: the command beside cleanlab's scores for several annotators (`tasks.bench.inputs_raters`);
 - does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
   and on one fitted on the training rows of each fold.
 
@@ -44,7 +45,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2, help="seeds of errors and folds")
     parser.add_argument("--rows", type=int, default=2_000, help="most rows of a table")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="where fetched texts are kept")
-    parser.add_argument("--only", choices=["tables", "texts", "images", "command"], help="one part of it")
+    parser.add_argument(
+        "--only", choices=["tables", "texts", "images", "command", "raters"], help="one part of it"
+    )
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     options = parser.parse_args(argv)
     parts = []
@@ -56,8 +59,10 @@ def main(argv: list[str] | None = None) -> None:
         options.cache.mkdir(parents=True, exist_ok=True)
         parts.append(_texts(range(options.seeds), options.cache))
     if options.only in (None, "command"):
+        parts.append(_command(range(options.seeds)))
+    if options.only in (None, "raters"):
         options.cache.mkdir(parents=True, exist_ok=True)
-        parts.append(_command(range(options.seeds), options.cache.absolute()))
+        parts.append(_raters(range(options.seeds), options.cache.absolute()))
     text = "\n".join(parts)
     sys.stdout.write(text)
     if options.markdown:
@@ -117,7 +122,7 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
     return _markdown("Texts, one rater", (*QUEUE, *methods), means)
 
 
-def _command(seeds: Sequence[int], cache: Path) -> str:
+def _command(seeds: Sequence[int]) -> str:
     from tasks.bench.inputs_command import rows  # noqa: PLC0415 (starts processes)
 
     found: dict[tuple[str, str], list[list[float]]] = {}
@@ -128,7 +133,7 @@ def _command(seeds: Sequence[int], cache: Path) -> str:
             )
             for kind, rate in NOISE
         }
-        for name, ours, peer, theirs in rows(plants, seed, cache):  # type: ignore[arg-type]
+        for name, ours, peer, theirs in rows(plants, seed):  # type: ignore[arg-type]
             found.setdefault((name, peer), []).append([ours, theirs])
             sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
             sys.stderr.flush()
@@ -137,6 +142,12 @@ def _command(seeds: Sequence[int], cache: Path) -> str:
         ours, theirs = np.mean(values, axis=0)
         lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {peer} |")
     return "\n".join(lines) + "\n"
+
+
+def _raters(seeds: Sequence[int], cache: Path) -> str:
+    from tasks.bench.inputs_raters import METHODS, rows  # noqa: PLC0415 (starts processes)
+
+    return _markdown("Three raters of each text", METHODS, list(rows(seeds, cache)))
 
 
 def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:

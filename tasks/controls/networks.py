@@ -8,7 +8,7 @@ import torch
 from tasks.arrays import Array
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import Rounds
-from tasks.controls.step import shadow_labels
+from tasks.controls.plant import shadow_of
 from tasks.fit.data import Samples
 from tasks.fit.network.stored import load_round
 from tasks.fit.step import kept_samples
@@ -46,5 +46,7 @@ def audit_networks(
         features = stack.rows.take(index[torch.from_numpy(mine).to(index.device)])
         logits = stack.logits(features, fitted.fit.theta[:, fold : fold + 1])[:, 0]
         probabilities[mine] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
-    shadow = shadow_labels(samples.labels, probabilities, chosen, options.seed)
-    return run_network_rounds(replace(task, labels=shadow), design, options, keep_probabilities=False)[0]
+    shadow, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed)
+    return run_network_rounds(
+        replace(task, labels=shadow), design, options, votes=votes, keep_probabilities=False
+    )[0]

@@ -1,6 +1,8 @@
 """Which labels are flipped on purpose, and to what: never in the user's data, only in the shadow audit."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tasks.arrays import Array
 
@@ -54,3 +56,53 @@ def flip(given: Array, probabilities: Array, seed: int) -> Array:
     drawn = np.random.default_rng(seed).random((len(given), 1)) * ladder[:, -1:]
     flipped: Array = (drawn >= ladder).sum(axis=1)
     return flipped
+
+
+def dissent(votes: Tensor, given: Tensor, flipped: Tensor) -> Tensor:
+    """Return another class for each control, (m,): what a rater says who contradicts the given label, else as flipped.
+
+    People who are wrong are wrong about what others see as well, so an error that a vote speaks for is the likelier one.
+
+    Args:
+        votes: (m, raters) answers, -1 where there is none.
+        given: (m,) given classes.
+        flipped: (m,) another class for each.
+
+    >>> dissent(torch.tensor([[0, 0, 2], [1, 1, 1]]), torch.tensor([0, 1]), torch.tensor([1, 0])).tolist()
+    [2, 0]
+    """
+    against = (votes >= 0) & (votes != given[:, None])
+    first = against.int().argmax(dim=1, keepdim=True)
+    return torch.where(against.any(dim=1), votes.gather(1, first).squeeze(1).to(flipped), flipped)
+
+
+def swapped(votes: Tensor, given: Tensor, planted: Tensor) -> Tensor:
+    """Return the votes (m, raters) as they would be were the planted label (m,) the majority's: given and planted exchanged.
+
+    >>> swapped(torch.tensor([[0, 0, 2, -1]]), torch.tensor([0]), torch.tensor([2])).tolist()
+    [[2, 2, 0, -1]]
+    """
+    given, planted = given[:, None].to(votes), planted[:, None].to(votes)
+    return torch.where(votes == given, planted, torch.where(votes == planted, given, votes))
+
+
+def shadow_of(
+    labels: Tensor, votes: Tensor | None, probabilities: Array, chosen: Array, seed: int
+) -> tuple[Tensor, Tensor | None]:
+    """Return labels, (n,), and votes, (n, raters), with the chosen ones flipped.
+
+    Args:
+        labels: (n,) given classes.
+        votes: (n, raters) answers that they are the majority of, -1 where there is none; None without raters.
+        probabilities: (m, C) out-of-fold probabilities of the chosen.
+        chosen: (m,) samples.
+        seed: Seed of the draw.
+    """
+    index = torch.from_numpy(chosen).to(labels.device)
+    given, shadow = labels[index], labels.clone()
+    flipped = torch.from_numpy(flip(given.cpu().numpy(), probabilities, seed)).to(given)
+    if votes is not None:
+        flipped, votes = dissent(votes[index], given, flipped), votes.clone()
+        votes[index] = swapped(votes[index], given, flipped)
+    shadow[index] = flipped
+    return shadow, votes

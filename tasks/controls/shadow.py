@@ -7,15 +7,13 @@ quality = estimate_quality(features, labels, audit(features, labels))
 
 from dataclasses import replace
 
-import torch
-
 from tasks.arrays import Array
-from tasks.attribute.audit import Audit, check_arrays, design_of
+from tasks.attribute.audit import Audit, check_arrays, check_votes, design_of
 from tasks.attribute.combine import verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
-from tasks.controls.plant import choose_controls, flip
+from tasks.controls.plant import choose_controls, shadow_of
 from tasks.errors import InputError
 from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
@@ -29,6 +27,7 @@ def estimate_quality(
     options: AuditOptions | None = None,
     *,
     trusted: Array | None = None,
+    votes: Array | None = None,
     feature_shape: tuple[int, ...] | None = None,
     confidence: float = CONFIDENCE,
 ) -> Quality:
@@ -40,6 +39,7 @@ def estimate_quality(
         found: What the audit said.
         options: Options of the audit; defaults if None. `controls` is the share of labels that are flipped.
         trusted: (n,) bool, verified samples, which are not flipped.
+        votes: (n, raters) answers, as they were audited.
         feature_shape: Shape of one image where `features` are flat.
         confidence: Of the intervals.
 
@@ -61,14 +61,14 @@ def estimate_quality(
     chosen = choose_controls(design.ordered(believed), len(labels), options.controls, options.seed)
     if not len(chosen):
         raise InputError("no label is left to flip", fix="give more samples, or options with more controls")
-    shadow = labels.copy()
-    shadow[chosen] = flip(labels[chosen], found.probabilities[chosen], options.seed)
-    flipped, raw = torch.as_tensor(shadow).to(y), MemoryFeatures(x)
+    said = check_votes(votes, labels, n_classes, x.device)
+    flipped, said = shadow_of(y, said, found.probabilities[chosen], chosen, options.seed)
+    raw = MemoryFeatures(x)
     if options.model == "linear":
         starts = [fit.theta for fit in found.fits[-1]]
-        rounds = run_rounds(raw, flipped, n_classes, design, found.members, starts, options)
+        rounds = run_rounds(raw, flipped, n_classes, design, found.members, starts, options, votes=said)
     else:
         task = replace(make_task(raw, y, n_classes, shape, options), labels=flipped)
-        rounds = run_network_rounds(task, design, options)[0]
+        rounds = run_network_rounds(task, design, options, votes=said)[0]
     score, flagged = verdict(rounds.scores, options.score)
     return quality_of(score, flagged, rounds.scores.wrong, chosen, int(found.flagged.sum()), confidence)

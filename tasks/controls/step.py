@@ -13,7 +13,7 @@ from tasks.arrays import Array
 from tasks.attribute.combine import verdict
 from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
-from tasks.controls.plant import choose_controls, flip
+from tasks.controls.plant import choose_controls, shadow_of
 from tasks.encode.choose import Member
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import Samples, read_samples
@@ -78,15 +78,6 @@ def _controls(
     return Controls(path=path, planted=quality.planted, found=quality.found)
 
 
-def shadow_labels(labels: Tensor, probabilities: Array, chosen: Array, seed: int) -> Tensor:
-    """Return the labels with the chosen ones flipped to what the model finds likely, (n,)."""
-    shadow = labels.clone()
-    index = torch.from_numpy(chosen).to(shadow.device)
-    flipped = flip(shadow[index].cpu().numpy(), probabilities, seed)
-    shadow[index] = torch.from_numpy(flipped).to(shadow)
-    return shadow
-
-
 def _audit_linear(
     samples: Samples, encoding: Encoding, model: Model, options: AuditOptions, chosen: Array
 ) -> Rounds:
@@ -96,14 +87,16 @@ def _audit_linear(
     design = samples.design(options)
     index = torch.from_numpy(chosen).to(samples.labels.device)
     probabilities = _out_of_fold(samples, design, members, thetas, index)
+    labels, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed)
     return run_rounds(
         samples.features,
-        shadow_labels(samples.labels, probabilities, chosen, options.seed),
+        labels,
         samples.n_classes,
         design,
         members,
         thetas,
         options,
+        votes=votes,
         keep_probabilities=False,
         told=partial(tick, "fits and solves"),
     )

@@ -14,6 +14,7 @@ from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
 from tasks.fit.features import Features, FileFeatures
 from tasks.fit.order import order_of_ids
+from tasks.ingest.labels import as_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.storage import open_parquet
@@ -29,6 +30,7 @@ class Samples:
         trusted: (n,) bool on the CPU, or None where no label was verified.
         n_classes: C.
         order: (n,) int32, the samples in an order that does not depend on where they stand.
+        votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
     """
 
     features: Features
@@ -36,6 +38,7 @@ class Samples:
     trusted: Array | None
     n_classes: int
     order: Array
+    votes: Tensor | None = None
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""
@@ -56,6 +59,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
     """
     where = pick_device(device)
     labels, trusted = read_labels(dataset)
+    votes = read_votes(dataset, labels)
     like = torch.empty(0, dtype=pick_dtype(features.rows * features.width, where), device=where)
     return Samples(
         FileFeatures(features, like),
@@ -63,6 +67,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         trusted,
         len(dataset.classes),
         read_order(dataset),
+        None if votes is None else torch.from_numpy(votes).to(where),
     )
 
 
@@ -96,3 +101,44 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
                 )
             start += len(batch)
     return labels, trusted
+
+
+def read_votes(dataset: Dataset, labels: Array) -> Array | None:
+    """Return the answer of each rater, (n, raters), -1 where there is none or one that is no class; None without raters.
+
+    Where the label is not what most raters say, somebody has corrected it: a decision overrules votes, and all who answered
+    count as having said the same.
+
+    Args:
+        dataset: Canonical data.
+        labels: (n,) classes.
+    """
+    if not dataset.raters:
+        return None
+    small = len(dataset.classes) <= np.iinfo(np.int16).max
+    votes = np.full((dataset.rows, len(dataset.raters)), -1, np.int16 if small else np.int32)
+    classes, start = pa.array(dataset.classes, pa.string()), 0
+    with open_parquet(dataset.path) as file:
+        for batch in file.iter_batches(columns=list(dataset.raters)):
+            here = votes[start : start + len(batch)]
+            for rater, name in enumerate(dataset.raters):
+                here[:, rater] = _places(as_text(batch.column(name)), classes)
+            _overrule(here, labels[start : start + len(batch)])
+            start += len(batch)
+    return votes
+
+
+def _places(answers: pa.Array, classes: pa.Array) -> Array:
+    """Return the class of each answer, -1 where it is none; a whole number may be written with a point, as pandas does."""
+    whole = pc.replace_substring_regex(answers, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1")
+    places = pc.coalesce(pc.index_in(answers, value_set=classes), pc.index_in(whole, value_set=classes))
+    found: Array = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _overrule(votes: Array, labels: Array) -> None:
+    """Let all who answered say the label, (b,), wherever another answer has more votes, (b, raters), in place."""
+    said = votes >= 0
+    alike = np.stack([(votes == rater[:, None]).sum(1) for rater in votes.T], axis=1)
+    corrected = (votes == labels[:, None]).sum(1) < np.where(said, alike, 0).max(1)
+    votes[corrected] = np.where(said[corrected], labels[corrected, None], -1)

@@ -13,8 +13,8 @@ from tasks.ingest.images import images
 from tasks.ingest.kinds import is_displayable
 from tasks.ingest.labels import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities
-from tasks.ingest.raters import UNANIMOUS, rated
-from tasks.ingest.roles import Roles, assign_roles, synthetic_metadata
+from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
+from tasks.ingest.roles import Roles, assign_roles, is_ours, synthetic_metadata
 from tasks.ingest.source import slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
@@ -51,8 +51,12 @@ def ingest(source: Source, folder: Path) -> Dataset:
     texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
     table = open_source(source.uri, texts | set(source.raters or ()))
     if source.raters is not None:
-        table = rated(table, source.raters, source.label)
-        source = source.model_copy(update={"trusted": source.trusted or UNANIMOUS})
+        check_raters(table, source.raters)
+        # The label of a corrected version is what people decided, no longer what raters said.
+        if not is_ours(source, table.schema):
+            label = MAJORITY if source.label in source.raters else source.label
+            source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
+            table = rated(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
     roles = assign_roles(source, table)
@@ -89,6 +93,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         left_out=roles.left_out,
         digest=digest,
         trusted=roles.trusted is not None,
+        raters=tuple(roles.kept[name] for name in source.raters or ()),
         truth=truth if roles.truth else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),

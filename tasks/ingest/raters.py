@@ -15,6 +15,8 @@ from tasks.ingest.labels import as_text, check_type
 from tasks.ingest.table import SourceTable
 
 AGREEMENT, UNANIMOUS = "raters_agree", "raters_unanimous"
+# Name of the given label where the column that is called so is one of the raters.
+MAJORITY = "raters_majority"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def consensus(votes: Sequence[str]) -> tuple[str | None, float | None, bool]:
     return label, count / len(votes), count == len(votes) > 1
 
 
-def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable:
-    """Return the source with what follows from its raters.
+def check_raters(table: SourceTable, raters: tuple[str, ...]) -> None:
+    """Check that the raters are columns of labels.
 
     Raises:
         InputError: There are fewer than two raters, or one of them is no column of labels.
@@ -75,6 +77,10 @@ def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable
                 f"no column '{name}'", where=table.uri, fix="name the raters' columns with --raters"
             )
         check_type(table.schema.field(name).type, name, table.uri, "raters")
+
+
+def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable:
+    """Return the source with what follows from its raters."""
     made = {label: pa.string(), AGREEMENT: pa.float64(), UNANIMOUS: pa.bool_()}
     fields = [field for field in table.schema if field.name not in made] + [
         pa.field(*pair) for pair in made.items()

@@ -19,6 +19,7 @@ log = logging.getLogger("labelsweep.ingest")
 _CANONICAL = ("sample_id", "label", "features", "content_hash", "source_row", "image", "trusted")
 # Names that columns of ours have somewhere between the data set and the queue.
 _OURS = frozenset({*_CANONICAL, *QUEUE_COLUMNS, *DECISION_COLUMNS})
+_MADE = {"content_hash", "source_row"}
 # A person reads a line of a dozen columns; the report has them all.
 _TOLD = 12
 
@@ -69,6 +70,14 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
                 where=source.uri,
                 fix="name two different columns",
             )
+    for name in source.raters or ():
+        other = next((r for r, n in given.items() if n == name), None)
+        if other:
+            raise InputError(
+                f"column '{name}' is named as a rater and as {other}",
+                where=source.uri,
+                fix="name two different columns",
+            )
     # What several raters said is the label already; it must not become a feature too.
     votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
     choice = choose_content(source, table, {*given.values(), *votes})
@@ -98,8 +107,12 @@ def _left_out(source: Source, content: Iterable[str]) -> set[str]:
 
 def _bookkeeping(source: Source, schema: pa.Schema) -> set[str]:
     """Return what an earlier ingest added to a file of its own making: it is made anew, not kept beside."""
-    ours = {"content_hash", "source_row"}
-    return ours | {"features"} if source.id == "sample_id" and ours <= set(schema.names) else set()
+    return {*_MADE, "features"} if is_ours(source, schema) else set()
+
+
+def is_ours(source: Source, schema: pa.Schema) -> bool:
+    """Return whether a file is of an earlier ingest's making, as the versions of a data set are."""
+    return source.id == "sample_id" and set(schema.names) >= _MADE
 
 
 def _kept_names(names: list[str], payload: Payload) -> dict[str, str]:

@@ -13,6 +13,7 @@ def reason(
     neighbours: Sequence[str],
     *,
     conflict: bool,
+    answers: Sequence[str] = (),
 ) -> str:
     """Return why a sample is in the queue, strongest reason first.
 
@@ -24,11 +25,17 @@ def reason(
         influence: Relative influence; positive = helpful.
         neighbours: Labels of the nearest neighbours.
         conflict: Whether identical content carries another label.
+        answers: What each rater said, where there are several.
 
     >>> reason("3", "8", 0.02, 0.97, -4.2, ["8", "8", "8", "3", "8"], conflict=False)
     "Given '3', but out of fold '8' is more probable (97 % against 2 %); the label harms other predictions (influence -4.2); 4 of its 5 nearest neighbours are '8'."
+    >>> reason("3", "8", 0.5, 0.4, 0.1, [], conflict=False, answers=["3", "8", "3"])
+    "Raters said '3' (2), '8' (1); given '3', but '8' is more likely, as labels go wrong in this data set."
     """  # noqa: E501 (one sentence)
     parts = []
+    if answers:
+        said = ", ".join(f"'{answer}' ({count})" for answer, count in Counter(answers).most_common())
+        parts.append(f"raters said {said}")
     if conflict:
         parts.append(f"given '{given}', while identical content carries another label")
     if suggested != given and suggested_probability <= given_probability:

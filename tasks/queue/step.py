@@ -14,6 +14,7 @@ from tasks.arrays import Array
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.step import stacks_of_round
+from tasks.ingest.labels import as_text
 from tasks.options import AuditOptions
 from tasks.queue.evidence import (
     NEIGHBOUR_PAIRS,
@@ -75,6 +76,7 @@ def _queue(
     order = worst_first(scores.path, to_show(scores, dataset, folder, previous), max_queue)
     chosen = take_rows(scores.path, order)
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
+    answers = _answers(dataset, order)
     reasons = [
         reason(
             row["given_label"],
@@ -84,6 +86,7 @@ def _queue(
             row["influence"],
             neighbours[number],
             conflict=row["conflict"],
+            answers=answers[number],
         )
         for number, row in enumerate(row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
     ]
@@ -102,6 +105,15 @@ def read_payload(dataset: Dataset, rows: Array) -> pa.Table:
     """Return content hash and what a reviewer is shown of some rows, in their order."""
     own = [name for name in ("image", "text") if name == dataset.payload]
     return take_rows(dataset.path, rows, ["content_hash", *own, *dataset.display_columns])
+
+
+def _answers(dataset: Dataset, rows: Array) -> list[list[str]]:
+    """Return what raters said of some rows, nothing where there is one label alone."""
+    if not dataset.raters:
+        return [[]] * len(rows)
+    table = take_rows(dataset.path, rows, dataset.raters)
+    columns = [as_text(column.combine_chunks()).to_pylist() for column in table.columns]
+    return [[answer for answer in row if answer is not None] for row in zip(*columns, strict=True)]
 
 
 def _evidence(

@@ -9,8 +9,9 @@ from problems import blobs, crossfit, fitted, stack_of
 from sklearn.metrics import average_precision_score, f1_score
 
 from tasks.arrays import Array
-from tasks.attribute import AuditOptions, audit, noise
-from tasks.attribute.noise import beliefs, estimate_noise, noise_matrix, posterior, worthwhile
+from tasks.attribute import AuditOptions, audit, estimate
+from tasks.attribute.estimate import estimate_noise
+from tasks.attribute.noise import beliefs, noise_matrix, posterior, worthwhile
 
 
 def confused(n: int = 900, share: float = 0.3, seed: int = 1) -> tuple[Array, Array, Array]:
@@ -90,7 +91,7 @@ def test_a_sample_of_the_data_gives_nearly_the_same_matrix(monkeypatch: pytest.M
     stack = stack_of(features, labels, crossfit(labels), block_rows=700)
     theta = fitted(stack, tolerance=1e-4)
     whole = estimate_noise([stack], [theta], seed=0)
-    monkeypatch.setattr(noise, "MATRIX_ROWS", 1_500)
+    monkeypatch.setattr(estimate, "MATRIX_ROWS", 1_500)
     part = estimate_noise([stack], [theta], seed=0)
     assert torch.allclose(whole.rank.exp(), part.rank.exp(), atol=0.05)
     assert not torch.equal(whole.rank, part.rank)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tasks.attribute import AuditOptions, audit
 from tasks.controls.estimate import Quality, quality_of
-from tasks.controls.plant import MOST_CONTROLS, choose_controls, flip
+from tasks.controls.plant import MOST_CONTROLS, choose_controls, flip, shadow_of
 from tasks.controls.shadow import estimate_quality
 
 
@@ -35,6 +36,18 @@ def test_a_control_gets_another_class_and_half_of_them_one_it_is_easily_taken_fo
 def test_a_model_that_is_certain_still_leaves_another_class() -> None:
     certain = np.eye(3)[np.zeros(50, dtype=int)]
     assert set(flip(np.zeros(50, dtype=int), certain, seed=0).tolist()) == {1, 2}
+
+
+def test_a_control_has_the_votes_that_a_wrong_majority_has() -> None:
+    labels, votes = torch.tensor([0, 0, 1, 2]), torch.tensor([[0, 0, 1], [0, 0, 0], [1, -1, 1], [2, 2, 0]])
+    before = labels.clone(), votes.clone()
+    shadow, said = shadow_of(labels, votes, np.full((3, 3), 1 / 3), np.array([0, 1, 2]), seed=0)
+    assert torch.equal(labels, before[0])
+    assert torch.equal(votes, before[1])
+    assert shadow[0] == 1  # what the third rater says
+    assert said.tolist() == [[1, 1, 0], [int(shadow[1])] * 3, [int(shadow[2]), -1, int(shadow[2])], [2, 2, 0]]
+    assert shadow[1] != 0
+    assert shadow[2] != 1
 
 
 def drawn(n: int, wrong: int, planted: int, seed: int) -> tuple[Quality, int]:

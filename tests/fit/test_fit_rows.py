@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.arrays import Array
 from tasks.encode.feature_map import FeatureMap, kernel_map, raw_map
 from tasks.encode.featurize import featurize
-from tasks.fit.data import read_samples
+from tasks.fit.data import read_samples, read_votes
 from tasks.fit.design import make_design
 from tasks.fit.features import FileFeatures, MemoryFeatures, ahead, moments
 from tasks.fit.newton import fit_newton
@@ -104,6 +104,18 @@ def test_samples_do_not_depend_on_the_row_groups_of_the_file(tmp_path: Path, gro
     assert np.array_equal(samples.features.take(torch.arange(50)).float().numpy(), raw)
     assert np.array_equal(samples.labels.numpy(), 1 - labels)
     assert np.array_equal(samples.trusted, [i % 7 != 0 and i % 2 == 0 for i in range(50)])
+
+
+def test_votes_are_places_among_the_classes_and_what_is_no_class_is_no_answer(tmp_path) -> None:
+    columns = {"ann": ["0", "1.0", None, "9"], "bob": [0.0, 1.0, 1.0, None], "eve": [1, 1, None, 1]}
+    pq.write_table(pa.table(columns), tmp_path / "d.parquet")
+    made = {"path": tmp_path / "d.parquet", "name": "d", "uri": "d", "digest": "", "payload": "tabular"}
+    plain = Dataset(rows=4, classes=("0", "1"), feature_names=("x",), feature_shape=(1,), **made)
+    labels = np.array([0, 1, 1, 1])
+    assert read_votes(plain, labels) is None
+    votes = read_votes(plain.model_copy(update={"raters": ("ann", "bob", "eve")}), labels)
+    assert votes.tolist() == [[0, 0, 1], [1, 1, 1], [-1, 1, -1], [-1, -1, 1]]
+    assert votes.dtype == np.int16
 
 
 @pytest.mark.parametrize("block_rows", [1, 7, 100])

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tasks.apply.version import columns_of
 from tasks.errors import InputError
+from tasks.fit.data import read_votes
 from tasks.ingest import fingerprint, ingest
 from tasks.records import Source
 
@@ -65,7 +67,8 @@ def test_the_majority_of_the_raters_is_the_given_label_and_their_agreement_is_sh
     assert table["trusted"].to_pylist() == [True, False, False, False, False]
     assert dataset.classes == ("cat", "dog")
     assert dataset.feature_names == ("x",)
-    assert {"ann", "bob", "eve", "raters_agree"} <= set(dataset.display_columns)
+    assert dataset.raters == ("ann", "bob", "eve")
+    assert {*dataset.raters, "raters_agree"} <= set(dataset.display_columns)
     np.testing.assert_allclose(table["raters_agree"].to_pylist()[:4], [1, 2 / 3, 1 / 2, 1])
 
 
@@ -78,11 +81,45 @@ def test_raters_in_csv_keep_their_labels_as_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("raters", "message"), [(("ann",), "one rater is no vote"), (("ann", "bop"), "no column 'bop'")]
+    ("raters", "message"),
+    [
+        (("ann",), "one rater is no vote"),
+        (("ann", "bop"), "no column 'bop'"),
+        (("ann", "n"), "'n' is named as a rater and as id"),
+    ],
 )
 def test_wrong_raters_are_refused_in_one_line(raters, message, tmp_path):
+    columns = {"x": [1, 2], "ann": ["a", "b"], "bob": ["a", "b"], "n": ["1", "2"]}
     with pytest.raises(InputError, match=message):
-        ingested(tmp_path, {"x": [1, 2], "ann": ["a", "b"], "bob": ["a", "b"]}, raters=raters)
+        ingested(tmp_path, columns, raters=raters, id="n")
+
+
+def test_a_rater_may_be_the_column_that_is_called_label(tmp_path):
+    columns = {"x": [1, 2, 3], "label": ["a", "b", "a"], "second": ["a", "b", "b"], "third": ["a", "b", "b"]}
+    dataset, table = ingested(tmp_path, columns, raters=("label", "second", "third"))
+    assert table["label"].to_pylist() == ["a", "b", "b"]
+    assert table[dataset.raters[0]].to_pylist() == columns["label"]
+    assert dataset.feature_names == ("x",)
+    assert read_votes(dataset, np.array([0, 1, 1])).tolist() == [[0, 0, 0], [1, 1, 1], [0, 1, 1]]
+
+
+def test_a_corrected_version_keeps_its_labels_and_a_decision_overrules_the_votes(tmp_path):
+    columns = {
+        "x": [1, 2, 3, 4],
+        "ann": ["a", "b", "a", "a"],
+        "bob": ["a", "b", "b", None],
+        "eve": ["a", "b", "b", "b"],
+    }
+    dataset, table = ingested(tmp_path, columns, raters=("ann", "bob", "eve"))
+    corrected = pa.array(["b", "b", "b", "a"])  # somebody decided on the first, the last was a tie
+    version = tmp_path / "version" / "dataset.parquet"
+    version.parent.mkdir()
+    pq.write_table(table.set_column(1, table.schema.field("label"), corrected), version)
+    again = ingest(Source(uri=str(version), **columns_of(dataset)), tmp_path / "again")
+    assert pq.read_table(again.path)["label"].to_pylist() == corrected.to_pylist()
+    assert again.raters == dataset.raters
+    assert again.feature_names == dataset.feature_names
+    assert read_votes(again, np.array([1, 1, 1, 0])).tolist() == [[1, 1, 1], [1, 1, 1], [0, 1, 1], [0, -1, 1]]
 
 
 def test_a_folder_with_one_sub_folder_a_class_is_a_data_set(tmp_path):
