@@ -128,7 +128,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     previous = look_back(parameters, folder)
     with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
-        if previous and (earlier := same_content(parameters, dataset)):
+        if previous and (earlier := same_content(parameters, folder)):
             raise Unchanged(earlier)
         note_version(parameters, dataset, folder, previous)
         validation = _validated(dataset, folder, parameters)

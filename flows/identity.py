@@ -83,7 +83,9 @@ def make_request(parameters: CleanParameters) -> Request:
     from tasks.ingest.source import fingerprint  # noqa: PLC0415 (only a run needs it, not the list of runs)
 
     asked = parameters.model_copy(update={"source": absolute(parameters.source)})
-    text = asked.model_dump_json(exclude=set(NOT_ASKED_FOR | AuditOptions.indifferent))
+    # Controls change no score, but they are in the report, and somebody who asks for more of them wants to see those.
+    unasked = NOT_ASKED_FOR | AuditOptions.indifferent - {"controls"}
+    text = asked.model_dump_json(exclude=set(unasked))
     try:
         source = fingerprint(absolute(parameters.source))
     except (LabelsweepError, OSError):

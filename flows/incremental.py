@@ -59,12 +59,14 @@ def unchanged_since(parameters: CleanParameters) -> Path | None:
     return runs[-1] if is_run_intact(runs[-1]) else None
 
 
-def same_content(parameters: CleanParameters, dataset: Dataset) -> Path | None:
+def same_content(parameters: CleanParameters, folder: Path) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of files that say the same.
+
+    Whatever of a row changed is a change: its id, whether its label is verified, what a reviewer is shown, its true label.
 
     Args:
         parameters: What was asked for.
-        dataset: What the files say now.
+        folder: The run folder, in which lies what the files say now.
     """
     runs = finished_runs(parameters)
     if not runs:
@@ -72,8 +74,14 @@ def same_content(parameters: CleanParameters, dataset: Dataset) -> Path | None:
     asked, now = request_of(runs[-1]), make_request(parameters)
     if asked is None or _without_source(asked) != _without_source(now) or not is_run_intact(runs[-1]):
         return None
-    before = Dataset.model_validate(read_json(runs[-1] / "steps" / "ingest.json")["record"])
-    return runs[-1] if before.digest == dataset.digest and before.rows == dataset.rows else None
+    now_read = _ingested(folder)
+    return runs[-1] if now_read and now_read == _ingested(runs[-1]) else None
+
+
+def _ingested(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that the ingest step of a run wrote."""
+    entry = read_entry(folder / "steps" / "ingest.json")
+    return dict(entry["files"]) if entry else {}
 
 
 def _without_source(request: Request) -> Request:

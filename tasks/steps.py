@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from tasks.errors import LabelsweepError, StoreError
 from tasks.intact import are_intact, digests_since, read_entry, stamps, with_check
 from tasks.records import Record
 from tasks.storage import write_json
@@ -64,6 +65,12 @@ def recorded(
         kind: Type of the record that `work` returns.
         inputs: Everything the result depends on: records and options.
         work: The step itself.
+
+    Returns:
+        What `work` returned, now or then.
+
+    Raises:
+        Exception: Whatever `work` raises; no record is kept then.
     """
     path = folder / "steps" / f"{name}.json"
     key = digest_of(inputs)
@@ -85,6 +92,14 @@ def recorded(
     }
     write_json(with_check(entry), path)
     return record
+
+
+def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
+    """Return whether trying a task again can help: after a fault of disk or network, never after a user's error."""
+    error = state.data
+    return isinstance(error, StoreError) or (
+        isinstance(error, OSError) and not isinstance(error, LabelsweepError)
+    )
 
 
 def digest_of(inputs: Mapping[str, object]) -> str:

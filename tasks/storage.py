@@ -7,6 +7,7 @@ renamed.
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,14 +38,13 @@ def atomic_path(final: Path) -> Iterator[Path]:
     ['a.txt']
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = final.with_name(f".{final.name}.{secrets.token_hex(8)}.partial")
+    # As open to others as the user's umask makes any new file.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(final)
         _sync_folder(final.parent)
     finally:

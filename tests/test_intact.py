@@ -1,15 +1,18 @@
 """What was removed or damaged after it was written is noticed, and made again or refused."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tasks.errors import InputError
 from tasks.intact import check_run, is_run_intact
 from tasks.records import Report
 from tasks.steps import recorded
-from tasks.storage import finish_run, write_text
+from tasks.storage import finish_run, write_table, write_text
 
 
 class Counting:
@@ -83,3 +86,16 @@ def test_finished_run_says_which_file_is_not_what_it_wrote(tmp_path):
     flip(run / "manifest.json", 0)
     with pytest.raises(InputError, match=r"manifest\.json: is damaged"):
         check_run(run)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_are_as_open_to_others_as_the_user_wants(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        written = [
+            write_text("a", tmp_path / "a.txt"),
+            write_table(pa.table({"a": [1]}), tmp_path / "a.parquet"),
+        ]
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [mode, mode]

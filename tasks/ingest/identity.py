@@ -66,6 +66,15 @@ def sample_id(content_hash: str, label: str | None, occurrence: int = 0) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
 
+def identity_line(content_hash: str, label: str | None) -> bytes:
+    r"""Return what the digest of a data set takes of a row; a label that is missing is not one that is empty.
+
+    >>> identity_line("ab", "cat"), identity_line("ab", None)
+    (b'ab\tcat\n', b'ab\n')
+    """
+    return (f"{content_hash}\n" if label is None else f"{content_hash}\t{label}\n").encode()
+
+
 class Occurrences:
     """Remembers 8 bytes a row, to number the rows whose content and label are the same."""
 

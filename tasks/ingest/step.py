@@ -1,24 +1,14 @@
 """The ingest step of the flow."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.errors import LabelsweepError, StoreError
 from tasks.ingest import fingerprint
 from tasks.ingest import ingest as ingest_source
 from tasks.records import Dataset, Source
-from tasks.steps import recorded
-
-
-def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
-    """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
-    error = state.data
-    return isinstance(error, StoreError) or (
-        isinstance(error, OSError) and not isinstance(error, LabelsweepError)
-    )
+from tasks.steps import may_pass, recorded
 
 
 @task(

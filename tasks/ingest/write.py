@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.ingest.content import Content, Encoded
-from tasks.ingest.identity import Occurrences, sample_id
+from tasks.ingest.identity import Occurrences, identity_line, sample_id
 from tasks.ingest.labels import Writing, as_text
 from tasks.ingest.roles import Roles
 from tasks.ingest.table import SourceTable, regroup
@@ -93,10 +93,8 @@ class Canonical:
             self.problems.update({row + offset: why for offset, why in encoded.problems.items()})
             labels = self.writing.text(batch.column(roles.label))
             texts = labels.to_pylist()
-            for content_hash, label in zip(encoded.hashes, texts, strict=True):
-                digest.update(
-                    f"{content_hash}\n".encode() if label is None else f"{content_hash}\t{label}\n".encode()
-                )
+            for row_hash, label in zip(encoded.hashes, texts, strict=True):
+                digest.update(identity_line(row_hash, label))
             if roles.id:
                 ids = as_text(batch.column(roles.id))
             else:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.ingest.identity import identity_line
 from tasks.storage import ROWS_PER_GROUP, table_writer
 from tasks.validate.findings import Finding
 from tasks.validate.parts import parts
@@ -76,16 +77,9 @@ def write_kept(source: Path, aside: NDArray[np.bool_], stamp: dict[str, str], fi
             if kept.any():
                 table = pa.Table.from_batches([batch]).filter(pa.array(kept))
                 writer.write_table(table.replace_schema_metadata(schema.metadata))
-                digest.update(_identities(table))
+                pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
+                digest.update(b"".join(identity_line(*pair) for pair in pairs))
     return digest.hexdigest()
-
-
-def _identities(table: pa.Table) -> bytes:
-    """Return one line a row: its content hash, and its label where it has one."""
-    pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
-    return "".join(
-        f"{content}\n" if label is None else f"{content}\t{label}\n" for content, label in pairs
-    ).encode()
 
 
 def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -> Path:

@@ -2,24 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.errors import LabelsweepError, StoreError
 from tasks.records import Dataset, Validation
-from tasks.steps import recorded, tick
+from tasks.steps import may_pass, recorded, tick
 from tasks.storage import read_json, sha256_file
 from tasks.validate import validate as validate_dataset
-
-
-def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
-    """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
-    error = state.data
-    return isinstance(error, StoreError) or (
-        isinstance(error, OSError) and not isinstance(error, LabelsweepError)
-    )
 
 
 @task(

@@ -16,8 +16,9 @@ from flows.clean import Cleaned, clean_labels
 from flows.cli import run
 from flows.config import CleanParameters
 from flows.identity import REQUEST, make_request
-from flows.incremental import look_back
+from flows.incremental import look_back, same_content
 from tasks.encode.warm import warm_members
+from tasks.ingest.step import ingest
 from tasks.records import Validation
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.storage import read_json, write_json
@@ -109,6 +110,32 @@ def test_source_written_again_with_the_same_rows_is_unchanged_and_leaves_no_run(
     assert nights["third"].folder == nights["second"].folder.absolute()
     runs = [path for path in (nights["parameters"].out / "runs").iterdir() if not path.is_symlink()]
     assert len(runs) == 2
+
+
+def test_rows_of_which_only_the_ids_changed_are_not_the_same(nights, tmp_path):
+    parameters = nights["parameters"]
+    source = Path(parameters.source)
+    before, times = source.read_bytes(), source.stat()
+    rows = pq.read_table(source)
+    renamed = rows.set_column(0, "id", pa.array([f"new {name}" for name in rows["id"].to_pylist()]))
+    try:
+        pq.write_table(renamed, source)
+        again = ingest.fn(parameters.records_source(), tmp_path / "renamed")
+        assert (
+            again.digest == read_json(nights["second"].folder / "steps" / "ingest.json")["record"]["digest"]
+        )
+        assert same_content(parameters, tmp_path / "renamed") is None
+    finally:
+        source.write_bytes(before)
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    ingest.fn(parameters.records_source(), tmp_path / "same")
+    assert same_content(parameters, tmp_path / "same") == nights["second"].folder.absolute()
+
+
+def test_a_run_that_asks_for_more_controls_is_another_one(nights):
+    parameters = nights["parameters"]
+    assert make_request(parameters.model_copy(update={"memory": 10**9})) == make_request(parameters)
+    assert make_request(parameters.model_copy(update={"controls": 0.1})) != make_request(parameters)
 
 
 def test_queue_shows_what_is_new_or_changed_and_nothing_that_was_asked(nights):

@@ -10,8 +10,9 @@ from prefect.states import Failed
 
 from tasks.errors import InputError
 from tasks.ingest import fingerprint
-from tasks.ingest.step import ingest, may_pass
+from tasks.ingest.step import ingest
 from tasks.records import Source
+from tasks.steps import may_pass
 
 
 @pytest.fixture

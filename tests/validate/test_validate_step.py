@@ -11,8 +11,8 @@ from validate_data import columns, write
 from tasks.errors import InputError, ValidationFailed
 from tasks.ingest import fingerprint, ingest
 from tasks.records import Dataset, Source
-from tasks.steps import recorded
-from tasks.validate.step import may_pass, validate
+from tasks.steps import may_pass, recorded
+from tasks.validate.step import validate
 
 
 @pytest.fixture(autouse=True)
