@@ -626,8 +626,10 @@ def _paths() -> Iterator[Nasty]:
 
 def main() -> None:
     """Write all cases into a folder, each in one of its own."""
+    from corpus_options import option_cases
+
     root = Path(sys.argv[1])
-    for number, case in enumerate(cases()):
+    for number, case in enumerate([*cases(), *option_cases()]):
         folder = root / f"{number:03d}"
         folder.mkdir(parents=True)
         (folder / "CASE").write_text(f"{case.name}\n{case.columns}\n{case.said}\n")

@@ -7,13 +7,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from corpus_cases import Nasty, cases
+from corpus_options import option_cases
 
 from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.records import Source
 from tasks.steps import peak_memory, reset_peak_memory
 
-CASES = list(cases())
+CASES = [*cases(), *option_cases()]
 
 # The slowest case (a gzip bomb) takes 3 s here; this is what tells a slow machine from a hang.
 HANG_SECONDS = 120
@@ -35,7 +36,7 @@ def no_hang() -> Iterator[None]:
 
 
 def test_the_corpus_is_as_large_as_it_claims_and_names_no_case_twice() -> None:
-    assert len(CASES) >= 200
+    assert len(CASES) >= 290
     assert len({case.name for case in CASES}) == len(CASES)
 
 
