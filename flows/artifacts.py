@@ -46,7 +46,7 @@ def publish(folder: Path, headline: str, out: str) -> None:
         link=(folder / "report.html").absolute().as_uri(),
         link_text=f"Report of {name}",
         key="clean-labels-report",
-        description=f"To review its queue: labelsweep review {name} --out {out}",
+        description=f"To review its queue: {code(f'labelsweep review {name} --out {out}')}",
     )
 
 
@@ -71,7 +71,7 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: s
         for alt, png in plots_of(folder, summary)
     )
     report = (folder / "report.html").absolute().as_uri()
-    ways = f"[Report]({report}) · review the queue: `labelsweep review {folder.name} --out {out}`"
+    ways = f"[Report]({report}) · review the queue: {code(f'labelsweep review {folder.name} --out {out}')}"
     return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
 
 
@@ -87,15 +87,33 @@ def top_of_queue(path: Path) -> list[dict[str, Any]]:
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
-    if isinstance(value, str):
-        return one_line(value if len(value) <= MAX_CELL else value[: MAX_CELL - 1] + "…")
-    return value
+    return cell(value) if isinstance(value, str) else value
+
+
+def cell(text: str) -> str:
+    r"""Return text for a cell of a table, cut to a length that the UI can bear: the UI reads each cell as Markdown.
+
+    >>> print(cell("![x](http://a.b)"))
+    \!\[x\]\(http\://a\.b\)
+    """
+    return escape(text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…")
+
+
+def code(text: str) -> str:
+    """Return text as a span of code in Markdown, whatever it holds.
+
+    >>> code("clean a`b.csv")
+    '`` clean a`b.csv ``'
+    """
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    blank = " " if longest else ""
+    return f"{'`' * (longest + 1)}{blank}{one_line(text)}{blank}{'`' * (longest + 1)}"
 
 
 def escape(text: str) -> str:
-    r"""Return text as Markdown that shows just that text, on one line.
+    r"""Return text as Markdown that shows just that text, on one line; no part of it becomes a link.
 
     >>> print(escape("<b>2*3</b>"))
     \<b\>2\*3\</b\>
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&])", r"\\\1", one_line(" ".join(text.split())))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])", r"\\\1", one_line(" ".join(text.split())))

@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flows.artifacts import MAX_ROWS, escape
+from flows.artifacts import MAX_ROWS, cell, escape
 from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
@@ -127,11 +127,11 @@ def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key="apply-review-summary")
     changes = [
         {
-            "sample_id": one_line(one.sample_id),
+            "sample_id": cell(one.sample_id),
             "change": one.kind,
-            "old_label": one_line(one.old_label or ""),
-            "new_label": one_line(one.new_label or ""),
-            "reviewers": one_line(", ".join(one.reviewers)),
+            "old_label": cell(one.old_label or ""),
+            "new_label": cell(one.new_label or ""),
+            "reviewers": cell(", ".join(one.reviewers)),
         }
         for one in plan.changes[:MAX_ROWS]
     ]
@@ -185,7 +185,7 @@ def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: ob
         The state in which the flow ends.
     """
     form = ReviewAnswer.with_initial_data(
-        description=_INVITATION.format(queued=queued, run=run.name, out=out)
+        description=_INVITATION.format(queued=queued, run=run.name, out=one_line(out))
     )
     try:
         answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -21,10 +22,13 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from prefect.client.orchestration import get_client
 
+from flows.artifacts import cell as cell_of_ui
+from flows.artifacts import code
 from flows.cli import run
 from tasks.queue.spreadsheet import FORMULA_STARTS
 from tasks.review.images import safe_png
 from tasks.review.log import log_path
+from tasks.terminal import one_line
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "review"))
@@ -227,6 +231,26 @@ def test_what_the_prefect_ui_shows_holds_no_markup_of_the_data(swept: Swept) -> 
             html = MarkdownIt("commonmark", {"html": True}).render(text)
             assert not re.search(r"<(script|svg|body|b\b|a href=.javascript|img src=.http)", html)
         assert not OBEYED.search(str(one.data).replace("\\n", ""))
+
+
+def test_a_cell_of_a_table_in_the_prefect_ui_shows_just_its_text() -> None:
+    markdown = MarkdownIt("commonmark", {"html": True})
+    more = (
+        "http://127.0.0.1:9/x www.x.y a@b.c",
+        "    code",
+        "# head",
+        "---",
+        "1. one",
+        "a`b``c",
+        "<http://x.y>",
+    )
+    for text in (*HOSTILE, *more):
+        html = markdown.render(cell_of_ui(text))
+        assert re.fullmatch(r"<p>[^<>]*</p>\n", html), html
+        assert unescape(html[3:-5]) == one_line(" ".join(text.split()))
+        assert not re.search(r"https?://|www\.|\w@\w", cell_of_ui(text))  # which some renderers make links of
+        spanned = markdown.render(f"a {code(text)} b")
+        assert re.fullmatch(r"<p>a <code>[^<>]*</code> b</p>\n", spanned), spanned
 
 
 def test_no_name_of_the_data_becomes_a_path(swept: Swept) -> None:
