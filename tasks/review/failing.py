@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,12 +57,13 @@ class Voice(logging.Handler):
 
     def say(self, error: BaseException) -> None:
         """Say what went wrong."""
-        # Who cannot even say that there is no memory has said it before, or the next request does.
-        with suppress(Exception):
+        try:
             if lacks_memory(error):
                 self._write(_NO_MEMORY)
             elif isinstance(error, Exception):
                 self._write(f"labelsweep: {one_line(in_one_line(error))}\n", f"{type(error)}{error}")
+        except Exception:  # noqa: BLE001, S110 (who cannot even say it has said it before, or the next request does)
+            pass
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say what a library would write as a traceback."""
@@ -74,6 +75,12 @@ class Voice(logging.Handler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name in logging)
         """Write no traceback of a line that could not be made."""
 
+    def _say_of(self, failure: "threading.ExceptHookArgs | sys.UnraisableHookArgs") -> None:
+        try:  # noqa: SIM105 (a context manager would need memory)
+            self.say(failure.exc_value or MemoryError())
+        except MemoryError:
+            pass
+
     def _write(self, line: str, key: str = "") -> None:
         now = time.monotonic()
         if now - self._said.get(key or line, -_AGAIN_S) >= _AGAIN_S:
@@ -84,8 +91,7 @@ class Voice(logging.Handler):
     def everywhere(self) -> Iterator[None]:
         """Be the one who says it, whatever fails in the enclosed block."""
         hooks = threading.excepthook, sys.unraisablehook
-        threading.excepthook = lambda failure: self.say(failure.exc_value) if failure.exc_value else None
-        sys.unraisablehook = lambda failure: self.say(failure.exc_value) if failure.exc_value else None
+        threading.excepthook = sys.unraisablehook = self._say_of
         for name in _LOGGERS:
             logging.getLogger(name).addHandler(self)
             logging.getLogger(name).propagate = False
