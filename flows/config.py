@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tasks.addresses import check_no_secret
 from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.plain_yaml import LARGEST_FILE, parse_yaml
@@ -147,6 +148,12 @@ class CleanParameters(AuditOptions):
         None,
         description="id of an unfinished run in the results folder, to go on with instead of starting anew",
     )
+
+    @field_validator("source", "out", "publish", mode="before")
+    @classmethod
+    def _keep_secrets_out(cls, value: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+        check_no_secret(str(value))
+        return value
 
     @model_validator(mode="before")
     @classmethod

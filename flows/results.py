@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flows.history import DESCRIBING, PastRun, past_runs
+from tasks.addresses import check_no_secret
 from tasks.errors import InputError, LabelsweepError
 from tasks.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 from tasks.review.deck import find_run
@@ -35,6 +36,8 @@ class Results:
     """
 
     def __init__(self, out: str | Path, run: str | None = None) -> None:
+        for address in (str(out), run or ""):
+            check_no_secret(address)
         if run and "://" in run:
             out, found, run = run.rstrip("/").rpartition("/runs/")
             if not found:

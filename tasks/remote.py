@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
+from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
 from tasks.storage import manifest_of, read_json, write_json
 
@@ -201,6 +202,7 @@ def reach(address: str) -> tuple[Any, str]:
     Raises:
         InputError: There is no such kind of address, or a package is missing to reach it.
     """
+    check_no_secret(address)
     try:
         filesystem, root = fsspec.core.url_to_fs(address)
     except ImportError as error:

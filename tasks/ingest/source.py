@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
+from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.unexpected import lacks_connection
@@ -106,6 +107,7 @@ def locate(uri: str) -> list[Part]:
     Raises:
         InputError: There is nothing there, nothing readable, or a package is missing to reach it.
     """
+    check_no_secret(uri)
     if uri.startswith("sample:"):
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]

@@ -159,3 +159,32 @@ def test_full_disk_is_said_as_such(tmp_path, capsys, monkeypatch):
     line = capsys.readouterr().err
     assert "the disk is full" in line
     assert "scores.parquet" in line
+
+
+SECRET = "wJalr/XUtn"  # noqa: S105 (planted)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"clean s3://AKIA:{SECRET}@bucket/cats.csv",
+        f"clean https://ada:{SECRET}@host/cats.csv",
+        f"clean simplecache::https://ada:{SECRET}@host/cats.csv",
+        f"clean https://host/cats.csv?X-Amz-Signature={SECRET}&page=2",
+        f"clean s3://AKIA:{SECRET}@bucket/datasets/cats/latest",
+        f"clean sample:digits --publish s3://AKIA:{SECRET}@bucket/out",
+        f"runs --out s3://AKIA:{SECRET}@bucket/out",
+        f"review --out s3://AKIA:{SECRET}@bucket/out",
+        f"apply s3://AKIA:{SECRET}@bucket/out/runs/cats-1",
+    ],
+)
+def test_a_secret_in_an_address_is_refused_and_not_repeated(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work"))
+    assert run(command.split()) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert "***" in line
+    assert "holds a password or signature" in line
+    assert SECRET not in captured.out + line
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
