@@ -113,6 +113,11 @@ def folder_of(out: Path, version: Version) -> Path:
 def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     """Return a version by number, `v0002`, `name/v0002`, or its folder.
 
+    Args:
+        out: The output folder.
+        wanted: What the user named.
+        name: Data set, where several have versions.
+
     Raises:
         InputError: There is no such version under `out`, or several data sets have one.
     """
@@ -287,7 +292,13 @@ def share_file(source: Path) -> Callable[[Path], None]:
 
 
 def write_tables(tables: Iterator[pa.Table], schema: pa.Schema, target: Path) -> None:
-    """Write a data set part by part, in row groups of the usual size."""
+    """Write a data set part by part, in row groups of the usual size.
+
+    Args:
+        tables: The parts; empty ones are left out.
+        schema: Of each part.
+        target: File to write.
+    """
     with table_writer(target, schema) as writer:
         for table in tables:
             if table.num_rows:

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
+from tasks.report.text import counted
 from tasks.terminal import one_line
 
 # A screen of lines; what does not fit is counted.
@@ -19,7 +20,7 @@ def plan_text(plan: Plan) -> str:
         plan: The plan.
     """
     outcomes = ", ".join(f"{count:,} {name}" for name, count in plan.outcomes.items()) or "none"
-    lines = [f"Decisions: {outcomes}", f"Changes:   {len(plan.changes):,} samples", ""]
+    lines = [f"Decisions: {outcomes}", f"Changes:   {counted(len(plan.changes), 'sample')}", ""]
     if plan.confusion:
         pairs = [(f"{old} → {new}", f"{count:,}") for (old, new), count in plan.confusion.items()]
         lines += ["Relabeled (given → new)", *_columns(pairs), ""]

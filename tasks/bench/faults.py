@@ -134,7 +134,14 @@ def _bench(rows: int) -> Iterator[Bench]:
 
 @contextmanager
 def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a Prefect server for all runs, which saves each its own; yield the environment that names it."""
+    """Start a Prefect server for all runs, which saves each its own; yield the environment that names it.
+
+    Args:
+        folder: Where it keeps its database and log.
+
+    Raises:
+        LabelsweepError: It does not come up.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
@@ -159,7 +166,17 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def prepare(folder: Path, rows: int, environment: Mapping[str, str], worker: Worker) -> Bench:
-    """Set the server up, make the data set and run on it undisturbed."""
+    """Set the server up, make the data set and run on it undisturbed.
+
+    Args:
+        folder: Working folder.
+        rows: Rows of the data set.
+        environment: Variables of every process, which name the server.
+        worker: A worker of the cpu pool.
+
+    Raises:
+        LabelsweepError: The server could not be set up, or the undisturbed run failed.
+    """
     log = folder / "setup.log"
     with group([sys.executable, "-m", "flows.setup"], environment, log) as process:
         if process.wait(timeout=600):

@@ -3,6 +3,8 @@
 Scores are lower = more likely mislabeled everywhere. Ties are broken by nobody: every measure of a ranking is
 the expectation over random orders of the tied samples, so that a method with two score values is treated like
 one with many.
+
+Shapes: `wrong`, `flagged` and `among` are (n,) bool, `labels`, `given` and `suggested` (n,) classes, `score` is (n,).
 """
 
 from dataclasses import asdict, dataclass

@@ -8,6 +8,8 @@ name says. A wrong label is always another class. The kinds differ in who is wro
     class_conditional   classes differ in how often and to which classes they go (a random noise matrix)
     instance_dependent  who is hard is wronged more often, to the class it is most easily taken for
     swamped             members of one class only, all to one other class
+
+The functions of these names take true labels, (n,), how many to wrong, and a generator, and return given labels, (n,).
 """
 
 from typing import Literal, get_args

@@ -66,13 +66,13 @@ def main(argv: list[str] | None = None) -> None:
     if options.controls:
         _controls(options, grid)
         return
-    results = Results(options.out or (FULL_OUT if options.full else None))
-    if options.redo:
-        results.forget(method.name for method in methods(_names(options.redo)))
     if options.seeds < 0 or options.jobs < 1:
         raise InputError(
             "seeds and jobs are counts", where="--seeds, --jobs", fix="give whole numbers from 1"
         )
+    results = Results(options.out or (FULL_OUT if options.full else None))
+    if options.redo:
+        results.forget(method.name for method in methods(_names(options.redo)))
     seeds = options.seeds or (FULL_SEEDS if options.full else QUICK_SEEDS)
     for line in run(grid, seeds, chosen, results, options.jobs):
         sys.stderr.write(line + "\n")

@@ -65,6 +65,9 @@ def curves(name: str, seeds: int) -> Curves:
     Args:
         name: Data set of `tasks.bench.datasets`.
         seeds: Number of splits into audited and test samples.
+
+    Raises:
+        InputError: The data set has no errors of its own.
     """
     data = load(name)
     if data.given is None:

@@ -82,7 +82,13 @@ def _opaque(picture: Pillow.Image) -> Pillow.Image:
 
 
 def encode(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
-    """Return a picture as a PNG in a `data:` URI."""
+    """Return a picture as a PNG in a `data:` URI.
+
+    Args:
+        picture: The decoded picture.
+        alt: Text alternative.
+        side: Largest width and height; smaller pictures are enlarged by a whole factor.
+    """
     width, height = picture.size
     factor = side // max(width, height)
     if factor >= 1:

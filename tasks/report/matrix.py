@@ -19,6 +19,11 @@ LABEL = 18
 def counts(rows: Codes, columns: Codes, classes: int) -> Ints:
     """Return the matrix of counts, (classes, classes); pairs with a missing label are left out.
 
+    Args:
+        rows: (n,) a label of each sample, -1 where it is missing: the row in which the sample counts.
+        columns: (n,) another one: its column.
+        classes: Number of labels.
+
     >>> counts(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
     [[0, 2], [0, 0]]
     """

@@ -108,7 +108,13 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
 
 
 def align(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArray:
-    """Return `column` of a file for the samples `ids`, in their order; null where the file does not have the sample."""
+    """Return `column` of a file for some samples in their order, (n,); null where the file does not have the sample.
+
+    Args:
+        ids: (n,) sample ids.
+        path: A Parquet file with `sample_id` and the column.
+        column: Name of the column.
+    """
     other = read_parquet(path, columns=["sample_id", column])
     if other["sample_id"].equals(ids):
         return other[column]

@@ -177,10 +177,10 @@ class RunView:
         return found
 
     def features(self, most: int, seed: int = 0) -> tuple[pa.Array, Floats] | None:
-        """Return ids and features, (n, d) with n <= `most`, of a seeded random part of the data set.
+        """Return ids and features, (n, d) with n about `most` or all, of a seeded random part of the data set.
 
         Args:
-            most: Largest number of samples.
+            most: Number of samples; each part that is drawn from is rounded up to a whole one.
             seed: Seed of the choice.
         """
         groups = self._row_groups("features", at_most=SPREAD)

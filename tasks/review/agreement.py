@@ -27,6 +27,11 @@ def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:
 
     A hash of the key decides, so two servers, a restart and a re-ordered queue all ask for the same samples.
 
+    Args:
+        key: Content and given label of the sample.
+        share: Share of samples, 0 to 1.
+        seed: Another one draws other samples.
+
     >>> sum(wants_second_opinion(Key(str(n), "cat"), 0.25) for n in range(1000)) in range(200, 300)
     True
     """

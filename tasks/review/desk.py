@@ -161,10 +161,15 @@ class Desk:
         return status != "todo" if wanted.state == "done" else status == wanted.state
 
     def decide(self, items: Sequence[Item], answer: Answer, reviewer: str) -> list[Decision]:
-        """Write one answer for all `items`, in one action; when this returns, it is on the disk.
+        """Write one answer for all `items`, in one action, and return its rows; when this returns, they are on the disk.
+
+        Args:
+            items: What was decided on.
+            answer: The same for all of them.
+            reviewer: Who decided.
 
         Raises:
-            InputError: No such decision or class.
+            InputError: No such decision or class, or the log cannot be written.
         """
         if answer.verdict not in (*VERDICTS, "suggestion"):
             raise InputError(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
+from tasks.report.text import counted
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import VERDICTS, Decision, DecisionLog, log_path
@@ -47,14 +48,10 @@ class Imported:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        parts = [f"{_counted(self.written, 'decision')} imported"]
+        parts = [f"{counted(self.written, 'decision')} imported"]
         parts += [f"{self.known:,} known before"] if self.known else []
-        parts += [f"{_counted(self.empty, 'row')} without a decision"] if self.empty else []
+        parts += [f"{counted(self.empty, 'row')} without a decision"] if self.empty else []
         return ", ".join(parts)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def import_decisions(
@@ -93,7 +90,15 @@ def import_decisions(
 
 
 def refuse(problems: Sequence[str], source: str) -> None:
-    """Raise one error that names the wrong rows, if there are any."""
+    """Raise one error that names the wrong rows, if there are any.
+
+    Args:
+        problems: A line for each wrong row: where it is, and what is wrong with it.
+        source: Name of the file.
+
+    Raises:
+        InputError: There is a wrong row.
+    """
     if problems:
         more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
         count = "1 row is" if len(problems) == 1 else f"{len(problems)} rows are"

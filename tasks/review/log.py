@@ -153,7 +153,16 @@ class DecisionLog:
             return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
 
     def undo(self, reviewer: str, run: str, *, action: str = "") -> list[Decision]:
-        """Take back the reviewer's last standing action on the page; return the undo rows, if any."""
+        """Take back the reviewer's last standing action on the page; return the undo rows, if any.
+
+        Args:
+            reviewer: Whose action; those of others stay.
+            run: The run that is reviewed; actions in other runs stay.
+            action: Identifier of the undo itself; a repeated one writes nothing and returns the rows of the first time.
+
+        Raises:
+            InputError: The log cannot be written.
+        """
         action = action or uuid.uuid4().hex
         with self._writing() as connection:
             if known := _select(connection, "WHERE action = ? ORDER BY seq", (action,)):

@@ -56,7 +56,13 @@ class PayloadStore:
         return {} if value is None else json.loads(value)
 
     def fill(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
-        """Copy the wanted rows of a Parquet file: `columns` as JSON, or the bytes of `image` alone; nothing without columns."""
+        """Copy the wanted rows of a Parquet file: the columns as JSON, or the bytes of `image` alone.
+
+        Args:
+            source: The file, with `sample_id` and the columns.
+            columns: What is kept of a row; nothing is copied without any.
+            wanted: Sample ids.
+        """
         left = {sample_id for sample_id in wanted if columns and sample_id not in self}
         for batch in _batches(source, columns, left):
             for row in batch:

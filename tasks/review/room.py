@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.report.features import effects as effects_of
+from tasks.report.text import percent
 from tasks.report.view import RunView
 from tasks.review.deck import Deck, Item
 from tasks.review.desk import Desk, ReviewOptions
@@ -186,19 +187,6 @@ def choices_of(deck: Deck) -> tuple[Choice, ...]:
 def image_url(sample_id: str) -> str:
     """Return the address of a sample's picture; an identifier may hold anything, so not in the path."""
     return f"/image?id={quote(sample_id, safe='')}"
-
-
-def percent(value: float) -> str:
-    """Write a probability for a person.
-
-    >>> percent(0.004), percent(0.5), percent(0.999)
-    ('< 1 %', '50 %', '> 99 %')
-    """
-    if 0 < value < 0.005:
-        return "< 1 %"
-    if 0.995 < value < 1:
-        return "> 99 %"
-    return f"{value:.0%}".replace("%", " %")
 
 
 def number(value: float) -> str:

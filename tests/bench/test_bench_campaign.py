@@ -165,3 +165,11 @@ def test_wrong_options_are_refused_with_what_to_do(option):
     with pytest.raises(InputError) as caught:
         main([*option.split(), "--seeds", "1"])
     assert caught.value.fix
+
+
+def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    list(run(SMALL[:1], 1, CHEAP, results, jobs=1))
+    with pytest.raises(InputError):
+        main(["--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
+    assert Results(results.path).rows == results.rows

@@ -177,7 +177,9 @@ def _boundary(axes: "Axes", points: Points, synthetic: Synthetic | None) -> None
 
 
 def _caption(view: RunView, points: Points) -> str:
-    shapes = [f"{plain(name)} {MARKER_NAMES[i]}" for i, name in enumerate(points.classes[: len(MARKERS)])]
+    shapes = [f"{plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)]
+    if len(points.classes) > len(MARKERS):
+        shapes.append("the next ones the same again")
     part = (
         f"{len(points.at):,} of {len(view.scores or ()):,} samples, drawn at random. "
         if len(points.at) < len(view.scores or ())
