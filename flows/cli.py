@@ -32,7 +32,10 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code and "flows.starved" in sys.modules:  # a run that failed, for want of memory perhaps
+        sys.modules["flows.starved"].bound_the_end()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

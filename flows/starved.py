@@ -8,15 +8,33 @@ which ends the run as every other lack of memory does: in one line, and the same
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import NoReturn
 
+from tasks.unexpected import lacks_memory
+
 # What cleans up after the first error may wait in the same way: it is woken again.
 _AGAIN_S = 5.0
-# What the interpreter does at its end may, too: then the process is ended from without.
+# So may what Prefect does about a run that failed for want of memory, of which a thread has been seen to turn in circles without
+# dying, and what the interpreter does at its end: undisturbed, each takes a second or two.
 _LAST_S = 30.0
+
+_wake_after: ContextVar[Callable[[float], None]] = ContextVar("wake_after", default=lambda seconds: None)  # noqa: ARG005 (nobody)
+
+
+def ends_starved(error: BaseException) -> None:
+    """Give what is left to do half a minute, if a run fails with an error that comes of too little memory."""
+    if lacks_memory(error):
+        _wake_after.get()(_LAST_S)
+
+
+def bound_the_end() -> None:
+    """Let the system end this process in half a minute, however the interpreter's own end goes."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, _LAST_S)
 
 
 @contextmanager
@@ -33,17 +51,17 @@ def starvation_ends_the_run() -> Iterator[None]:
         return
     starved = False
 
-    def wake() -> None:
+    def wake(seconds: float) -> None:
         nonlocal starved
         starved = True
-        signal.setitimer(signal.ITIMER_REAL, 0.01, _AGAIN_S)
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
 
     def of_thread(failure: threading.ExceptHookArgs) -> None:
         # Nothing that asks for much: there is no memory.
-        wake() if failure.exc_type is MemoryError else hooks[0](failure)
+        wake(0.01) if failure.exc_type is MemoryError else hooks[0](failure)
 
     def of_destructor(failure: "sys.UnraisableHookArgs") -> None:
-        wake() if failure.exc_type is MemoryError else hooks[1](failure)
+        wake(0.01) if failure.exc_type is MemoryError else hooks[1](failure)
 
     def woken(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (the signature of a signal handler)
         raise MemoryError("a thread died of it")
@@ -51,10 +69,12 @@ def starvation_ends_the_run() -> Iterator[None]:
     hooks = threading.excepthook, sys.unraisablehook
     before = signal.signal(signal.SIGALRM, woken)
     threading.excepthook, sys.unraisablehook = of_thread, of_destructor
+    token = _wake_after.set(wake)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, _LAST_S if starved else 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if starved else before)
-        if not starved:
+        _wake_after.reset(token)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if not starved:  # else what still dies has nothing to add to the one line
             threading.excepthook, sys.unraisablehook = hooks

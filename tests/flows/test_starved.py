@@ -1,9 +1,16 @@
 """A thread that dies for want of memory does not leave the run waiting for it."""
 
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
 
 import pytest
+
+from flows import starved
+from flows.starved import ends_starved, starvation_ends_the_run
+from tasks.unexpected import lacks_memory
 
 WAITS = """
 import threading
@@ -41,6 +48,18 @@ def test_who_waits_for_a_thread_that_dies_for_want_of_memory_is_told_and_told_ag
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "out of memory\n", "")
+
+
+def test_what_a_run_without_memory_leaves_to_do_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(starved, "_LAST_S", 0.2)
+    for error in (KeyError("rank"), MemoryError()):
+        with (
+            pytest.raises(MemoryError, match="a thread") if lacks_memory(error) else nullcontext(),
+            starvation_ends_the_run(),
+        ):
+            ends_starved(error)
+            threading.Event().wait(None if lacks_memory(error) else 0.4)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_other_errors_of_threads_end_nothing():
