@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tasks.storage import read_json, sha256_file
 CHECK = "check"
 # People write their decisions into it, where it lies.
 EDITED = ("queue.csv",)
+# What networks make of the features: of the last round only, the round after removes them, and they can be had again.
+PUT_AWAY = "model/round-*/features-*.f32"
 
 # What tells a file that was written anew from the one before: every publication makes another inode.
 Stamp = tuple[int, int, int]
@@ -84,14 +87,14 @@ def are_intact(folder: Path, files: Mapping[str, str], records: Path) -> bool:
 
 
 def check_complete(folder: Path) -> None:
-    """Make sure that a run whose steps are done has every file that they wrote.
+    """Make sure that a run whose steps are done has every file that they wrote, but what a later step puts away.
 
     Raises:
         FileNotFoundError: One is gone.
     """
     for record in sorted((folder / "steps").glob("*.json")):
         for name in (read_entry(record) or {}).get("files", {}):
-            if not (folder / name).is_file():
+            if not (folder / name).is_file() and not fnmatch(name, PUT_AWAY):
                 raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
 
 

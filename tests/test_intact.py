@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import InputError
-from tasks.intact import check_run, is_run_intact
+from tasks.intact import check_complete, check_run, is_run_intact
 from tasks.records import Report
 from tasks.steps import recorded
 from tasks.storage import finish_run, write_table, write_text
@@ -99,3 +99,20 @@ def test_files_are_as_open_to_others_as_the_user_wants(umask, mode, tmp_path):
     finally:
         os.umask(before)
     assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [mode, mode]
+
+
+def test_run_is_complete_without_what_a_later_round_of_networks_puts_away(tmp_path):
+    round_folder = tmp_path / "model" / "round-1"
+    round_folder.mkdir(parents=True)
+
+    def work():
+        for name in ("features-0.f32", "network-0.safetensors"):
+            (round_folder / name).write_bytes(b"1")
+        return Report(html=tmp_path / "r.html", summary=tmp_path / "s.json")
+
+    recorded("fit-1", tmp_path, Report, {}, work)
+    (round_folder / "features-0.f32").unlink()
+    check_complete(tmp_path)
+    (round_folder / "network-0.safetensors").unlink()
+    with pytest.raises(FileNotFoundError):
+        check_complete(tmp_path)
