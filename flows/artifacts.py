@@ -77,9 +77,9 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: s
 
 def top_of_queue(path: Path) -> list[dict[str, Any]]:
     """Return the first rows of a queue, without payloads, cells cut to a length that the UI can bear."""
-    file = open_parquet(path)
-    columns = [name for name in COLUMNS if name in file.schema_arrow.names]
-    batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
+    with open_parquet(path) as file:
+        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+        batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
     rows: list[dict[str, Any]] = batch.to_pylist() if batch is not None else []
     return [{key: _cell(value) for key, value in row.items()} for row in rows]
 

@@ -136,7 +136,7 @@ def as_metadata(said: Mapping[str, object]) -> dict[str, str]:
 
 
 def said_in(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return what `as_metadata` made an entry of; the entries themselves where it was not asked.
+    """Return what `as_metadata` made one entry of; the entries as they are in a file that another program wrote.
 
     >>> said_in(as_metadata({"key": "k", "l2": 0.5})), said_in({"key": "k"}), said_in(None)
     ({'key': 'k', 'l2': 0.5}, {'key': 'k'}, {})
@@ -204,7 +204,6 @@ def finish_run(folder: Path) -> None:
     for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
         left_behind.unlink(missing_ok=True)
     write_json(manifest_of(folder), folder / "manifest.json")
-    link = folder.parent / f".latest.{os.getpid()}"
-    link.unlink(missing_ok=True)
+    link = folder.parent / f".latest.{secrets.token_hex(8)}"
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")

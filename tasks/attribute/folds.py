@@ -25,7 +25,7 @@ def solve_heads(stacks: Sequence[SoftmaxStack], theta: Tensor, solver: str) -> S
     Args:
         stacks: One problem for each of K folds.
         theta: (width, K, C) fitted parameters.
-        solver: `auto`, `cg` or `direct`.
+        solver: `auto`, or the name of a file in `tasks/fit/solvers`.
 
     Returns:
         (width, K, C) the solutions, with the residual of each fold.

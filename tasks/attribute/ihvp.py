@@ -18,7 +18,7 @@ def solve_ihvp(
     Args:
         stack: The K problems.
         theta: (width, K, C) fitted parameters.
-        solver: `auto`, `cg` or `direct`.
+        solver: `auto`, or the name of a file in `tasks/fit/solvers`.
         tolerance: Residual |Hv - g| / |g| that is wanted.
     """
     return solve(stack.hessian(theta), evaluation_gradient(stack, theta), tolerance=tolerance, solver=solver)

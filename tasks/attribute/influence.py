@@ -6,8 +6,7 @@ labels):
     g_k    = sum_j t_j grad l_j / sum_j t_j          one backward pass over the evaluation set
     v_k    = H_k^-1 g_k                              one solve
     u_i    = J_i v_k                                 derivative of the logits along v_k: one forward-mode pass
-    I_i(c) = (p_i - e_c)^T u_i                       influence of sample i, if its label were c, on the mean
-    evaluation loss
+    I_i(c) = (p_i - e_c)^T u_i                       influence of sample i, if its label were c, on the mean evaluation loss
     relative: I_i(y_i) / |grad l_i|,                 for a linear head |grad l_i| = |p_i - e_y| |h_i|
 
 Positive = helpful (up-weighting the sample lowers the evaluation loss), negative = harmful. Koh & Liang,

@@ -18,6 +18,12 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
         dataset: Canonical data.
         folder: Where to write `features.f32`, and `features.json` with the names of the features.
         options: What decides how content that is not numbers is encoded.
+
+    Returns:
+        The record of the file.
+
+    Raises:
+        InputError: No column of a table tells two rows apart, or the user's encoder cannot be read.
     """
     # Beside the folder of the runs, so that the next run finds what this one asked of the model.
     cache = folder.parents[2] / "embeddings" if folder.parents[1].name == "runs" else folder

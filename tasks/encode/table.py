@@ -5,8 +5,8 @@ learning with missing values", 2019: an imputed constant and an indicator lose n
 category becomes one column for each of its values, a date its days, its place in the year, its weekday and its hour.
 
 The encoder sees all rows at once and no label: one encoding serves all folds. Encoders fitted anew on the training rows of
-each fold were measured against it; cleanlab on the same logistic regression found as
-many wrong labels to the third digit (`tests/benchmarks/results/inputs.md`).
+each fold were measured against it; cleanlab on the same logistic regression found as many wrong labels to the third digit
+(`tests/benchmarks/results/inputs.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator

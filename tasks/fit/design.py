@@ -1,10 +1,8 @@
 """Who is fitted on, who is evaluated on, who is scored: the three ways to evaluate, as masks over (sample, fold).
 
 - `crossfit`: K folds; fold k is fitted without its own samples, evaluated on them, and scores everybody else.
-- `holdout`: one fit on 70 %, evaluated on 20 %; the remaining 10 % choose nothing here and are scored like
-the rest.
-- `trusted`: K folds over the unverified samples; every fold is evaluated on the verified ones, unweighted,
-and never fitted
+- `holdout`: one fit on 70 %, evaluated on 20 %; the remaining 10 % choose nothing here and are scored like the rest.
+- `trusted`: K folds over the unverified samples; every fold is evaluated on the verified ones, unweighted, and never fitted
   on them.
 """
 
@@ -147,7 +145,11 @@ def make_design(
             "no verified sample", where="--evaluation trusted", fix="name a boolean column with --trusted"
         )
     if trusted.all():
-        raise InputError("every sample is verified, nothing is left to audit", where="--trusted")
+        raise InputError(
+            "every sample is verified, nothing is left to audit",
+            where="--trusted",
+            fix="name a column that is true for some of them only",
+        )
     group = _stratified(labels, order[~trusted[order]], folds, generator)
     return Design("trusted", torch.from_numpy(group), folds, order=order)
 

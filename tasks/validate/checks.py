@@ -15,15 +15,13 @@ from tasks.storage import read_parquet
 from tasks.validate.facts import NonFinite
 from tasks.validate.words import row_reasons, sentences, shown
 
-# columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part.
-# kept: the facts
+# columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part. kept: the facts
 # across parts about the rows that stay.
 Scope = Literal["columns", "table", "rows", "kept"]
 Explain = Callable[[NDArray[np.int64], pd.DataFrame], list[str]]
 
-# What the checks look at besides the data set's own columns: a thousand feature columns make one number a
-# row, and what has to
-# be compared across parts is counted before.
+# What the checks look at besides the data set's own columns: a thousand feature columns make one number a row, and what has
+# to be compared across parts is counted before.
 NONFINITE = "labelsweep_nonfinite_features"
 SAMPLES_OF_ID = "labelsweep_samples_of_id"
 SAMPLES_OF_LABEL = "labelsweep_samples_of_label"

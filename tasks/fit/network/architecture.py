@@ -79,12 +79,10 @@ class Split:
     Attributes:
         body: From inputs (b, *feature_shape) to penultimate features (b, h).
         head: From penultimate features to logits (b, C).
-        head_name: Where the head sits in the network, dotted.
     """
 
     body: nn.Module
     head: nn.Linear
-    head_name: str
 
 
 def split_network(network: nn.Module, probe: Tensor) -> Split:
@@ -106,13 +104,13 @@ def split_network(network: nn.Module, probe: Tensor) -> Split:
     if not isinstance(head, nn.Linear):
         raise TypeError("a copy of a network has the same layers")
     if not last:
-        return Split(nn.Flatten(), head, last)
+        return Split(nn.Flatten(), head)
     setattr(body.get_submodule(parent), name, nn.Identity())
     with torch.no_grad():
         features = body(probe)
         if features.ndim != 2 or not torch.equal(head(features), network(probe)):
             raise InputError("the network does not end in torch.nn.Linear")
-    return Split(body, head, last)
+    return Split(body, head)
 
 
 def _last_linear(network: nn.Module, probe: Tensor) -> str | None:

@@ -7,13 +7,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.fit.network.train import Task, Trained
-from tasks.storage import atomic_path
-
-# One entry of metadata: safetensors keeps several in no fixed order, and the same network should be the same bytes.
-ABOUT = "about"
+from tasks.storage import as_metadata, atomic_path, said_in
 
 
 def training_key(task: Task, index: Tensor, seed: int) -> str:
@@ -30,11 +27,11 @@ def save_network(trained: Trained, key: str, path: Path) -> None:
     """Write a network, its curve, and the key of its training."""
     about = {"key": key, "curve": trained.curve, "best": trained.best, "stopped": trained.stopped}
     with atomic_path(path) as partial:
-        save_model(trained.network, str(partial), {ABOUT: json.dumps(about)})
+        save_model(trained.network, str(partial), as_metadata(about | {"check": _check(trained.network)}))
 
 
 def load_network(task: Task, key: str, path: Path) -> Trained | None:
-    """Read a network back; None where there is none that was trained with this key.
+    """Read a network back; None where there is none that was trained with this key, or it is not what was written.
 
     Args:
         task: Makes the network that takes the weights.
@@ -45,13 +42,25 @@ def load_network(task: Task, key: str, path: Path) -> Trained | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
+            about = said_in(file.metadata())
         if about.get("key") != key:
             return None
         with torch.random.fork_rng(devices=[]):
             network = task.network().to(task.device)
         load_model(network, path, device=str(task.device))
-    except (SafetensorError, RuntimeError):  # the user's architecture has changed since: train anew
+    # The user's architecture has changed since, or the file was damaged: train anew.
+    except (SafetensorError, RuntimeError, ValueError):
+        return None
+    if about.get("check") != _check(network):
         return None
     curve = [(float(loss), float(held_out)) for loss, held_out in about["curve"]]
     return Trained(network.eval(), curve, about["best"], about["stopped"])
+
+
+def _check(network: nn.Module) -> str:
+    """Return a digest of the weights, by which a flipped bit is found."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -143,10 +143,10 @@ def _train(task: Task, index: Tensor, generator: torch.Generator) -> Trained:
 
 
 def _split(index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the inner held-out samples and the others, drawn at random; at least one of each."""
+    """Return the inner held-out samples and the others, drawn at random; at least one of each, and a single one as both."""
     order = index[torch.randperm(len(index), generator=generator).to(index.device)]
     inner = max(1, min(INNER_MOST, round(INNER_SHARE * len(index))))
-    return order[:inner], order[inner:]
+    return order[:inner], order[inner:] if len(index) > 1 else order
 
 
 def _groups(network: nn.Module) -> list[dict[str, object]]:

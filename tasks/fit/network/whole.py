@@ -26,8 +26,6 @@ from tasks.fit.rows import with_intercept
 # Gradients of single samples are held for as many samples as fill this many values: 64 MiB of float32.
 GRADIENT_VALUES = 2**24
 
-Inputs = Callable[[Tensor], Tensor]
-
 
 @dataclass(frozen=True)
 class Whole:

@@ -36,11 +36,16 @@ def test_a_killed_training_goes_on_from_the_last_finished_fold(tmp_path: Path) -
     assert finished.stat().st_mtime_ns == written
 
 
-def test_features_that_are_gone_are_computed_again_from_the_network(tmp_path: Path) -> None:
+def test_features_that_are_gone_and_networks_that_were_damaged_are_made_again(tmp_path: Path) -> None:
     task = digits_task(n=150)
     whole = trained_bytes(task, tmp_path)
     (tmp_path / "features-1.f32").unlink()
     assert trained_bytes(task, tmp_path) == whole
+    damaged = tmp_path / "network-1.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 1  # one bit of the last weight
+    damaged.write_bytes(content)
+    assert trained_bytes(task, tmp_path) == whole  # it is trained anew
 
 
 def test_a_network_of_other_labels_is_not_taken_for_this_one(tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
     assert trained.stopped
 
 
+def test_a_single_sample_can_be_trained_on() -> None:
+    assert len(train(digits_task(n=60), torch.arange(1), seed=0).curve) > 0
+
+
 def test_training_is_a_function_of_data_and_seed() -> None:
     task, index = digits_task(), torch.arange(150)
     torch.manual_seed(1)
