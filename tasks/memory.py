@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", start=1)}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+# Fifteen digits are a petabyte in bytes, and more than that are no number that a float holds.
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
 
 # The rest is for the system's page cache and for whoever else works on the machine.
 MACHINE_SHARE = 4

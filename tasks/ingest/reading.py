@@ -88,7 +88,17 @@ def readable(part: Part, expected: str) -> Iterator[None]:
         raise _damaged(part, expected, error) from error
 
 
+# What Arrow says of a sound Parquet file with a missing value in a column of lists of fixed length, which it cannot read.
+_MISSING_LIST = "Expected all lists to be of size"
+
+
 def _damaged(part: Part, expected: str, error: BaseException) -> InputError:
+    if str(error).startswith(_MISSING_LIST):
+        return InputError(
+            f"a column of lists of a fixed length lacks one in some row, which is not read ({_first_line(error)})",
+            where=part.shown,
+            fix="write it as lists of any length, or leave out the rows without one",
+        )
     what = f"damaged or truncated {expected} ({_first_line(error)})"
     return InputError(what, where=part.shown, fix="write or download the file again")
 

@@ -31,6 +31,8 @@ def reason(
     "Given '3', but out of fold '8' is more probable (97 % against 2 %); the label harms other predictions (influence -4.2); 4 of its 5 nearest neighbours are '8'."
     >>> reason("3", "8", 0.5, 0.4, 0.1, [], conflict=False, answers=["3", "8", "3"])
     "Raters said '3' (2), '8' (1); given '3', but '8' is more likely, as labels go wrong in this data set."
+    >>> reason("50%", "100%", 0.1, 0.9, 0.1, [], conflict=False)
+    "Given '50%', but out of fold '100%' is more probable (90 % against 10 %)."
     """  # noqa: E501 (one sentence)
     parts = []
     if answers:
@@ -45,7 +47,7 @@ def reason(
     elif suggested != given:
         parts.append(
             f"given '{given}', but out of fold '{suggested}' is more probable "
-            f"({suggested_probability:.0%} against {given_probability:.0%})".replace("%", " %")
+            f"({100 * suggested_probability:.0f} % against {100 * given_probability:.0f} %)"
         )
     if influence < 0:
         parts.append(f"the label harms other predictions (influence {influence:.1f})")

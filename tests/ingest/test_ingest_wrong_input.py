@@ -454,6 +454,13 @@ def test_values_that_cannot_be_written_as_text_are_refused(values, role, tmp_pat
     assert f"{role} column 'odd' holds {values.type}" in refused(path, run, **{role: "odd"})
 
 
+def test_a_missing_list_of_fixed_length_is_not_called_damage(tmp_path, run):
+    lists = pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float32(), 2))
+    line = refused(parquet(tmp_path / "m.parquet", v=lists, label=["a", "b", "a"]), run)
+    assert "lists of a fixed length lacks one in some row" in line
+    assert "damaged" not in line
+
+
 def test_a_file_that_does_not_fit_into_memory_is_not_called_damaged(tmp_path, run, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise pa.ArrowMemoryError("malloc of size 99 failed")
