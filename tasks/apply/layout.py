@@ -258,7 +258,8 @@ def _group_rows(reader: Reader) -> int:
         return 1_000  # what the datasets library writes at once
     with reader.part.open() as file:
         meta = pq.read_metadata(file)
-    return int(meta.row_group(0).num_rows) if meta.num_row_groups else _ROWS
+    # The first one alone may hold no row: that of an empty split does, and of whoever wrote the head before the data.
+    return max((int(meta.row_group(i).num_rows) for i in range(meta.num_row_groups)), default=0) or _ROWS
 
 
 def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)

@@ -5,11 +5,13 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.correct import apply_plan, diff, plan_for, restore
+from tasks.apply.layout import _group_rows
 from tasks.apply.version import (
     Version,
     changes_table,
@@ -20,6 +22,8 @@ from tasks.apply.version import (
     write_version,
 )
 from tasks.errors import InputError
+from tasks.ingest.source import locate
+from tasks.ingest.table import open_part
 from tasks.review.deck import load_deck
 from tasks.storage import finish_run
 
@@ -175,6 +179,15 @@ def test_a_version_is_named_by_its_folder_and_another_folder_is_refused(run: Pat
         (other / "version.json").touch()  # a run has one of its own, which says something else
         with pytest.raises(InputError, match=r"no version of a data set under these results; .*--out"):
             find_version(tmp_path if other == new else out, str(other))
+
+
+def test_rows_stay_together_as_the_largest_group_of_the_source_has_them(tmp_path: Path):
+    table = pa.table({"label": ["cat"] * 7})
+    with pq.ParquetWriter(tmp_path / "pets.parquet", table.schema) as writer:
+        writer.write_table(table.slice(0, 0))
+        writer.write_table(table)
+    (part,) = locate(str(tmp_path / "pets.parquet"))
+    assert _group_rows(open_part(part, frozenset())) == 7
 
 
 def test_versions_beyond_four_digits_stay_in_order(out: Path):

@@ -12,6 +12,8 @@ from flows.cli import run
 from tasks.records import QUEUE_COLUMNS
 from tasks.storage import read_json
 
+# What these tests do not look at, and what a sweep is as long as it is for.
+SHORT = ("--folds", "3", "--controls", "0")
 PENGUINS = Path(__file__).parents[2] / "data" / "penguins.csv"
 
 
@@ -48,7 +50,8 @@ def test_a_mixed_table_is_swept_as_it_is(prefect_server, tmp_path, capsys):
         standing="no",
     )
     frame.to_csv(tmp_path / "penguins.csv", index=False)
-    folder = swept(tmp_path, capsys, tmp_path / "penguins.csv", "--label", "species", "--truth", "true")
+    options = ("--label", "species", "--truth", "true", *SHORT)
+    folder = swept(tmp_path, capsys, tmp_path / "penguins.csv", *options)
     summary = read_json(folder / "summary.json")
     assert summary["data"]["rows"] == len(
         rows
@@ -103,7 +106,7 @@ def test_texts_are_swept_and_shown_to_people(prefect_server, tmp_path, capsys):
     given = with_errors(true, 0.06)
     frame = pd.DataFrame({"doc": texts, "library": given, "true": true, "length": [len(t) for t in texts]})
     frame.to_csv(tmp_path / "docs.csv", index=False)
-    options = ("--label", "library", "--truth", "true", "--text", "doc")
+    options = ("--label", "library", "--truth", "true", "--text", "doc", *SHORT)
     folder = swept(tmp_path, capsys, tmp_path / "docs.csv", *options)
     assert read_json(folder / "summary.json")["quality"]["average_precision"] > 0.6
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
@@ -166,7 +169,7 @@ def test_a_folder_of_pictures_is_swept(prefect_server, tmp_path, capsys):
         path = tmp_path / "digits" / f"class {digit}" / f"{'wrong' if wrong else 'right'} {number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         (image.convert("RGBA") if number % 5 == 0 else image).save(path)
-    folder = swept(tmp_path, capsys, tmp_path / "digits", "--id", "file")
+    folder = swept(tmp_path, capsys, tmp_path / "digits", "--id", "file", *SHORT)
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert sum("wrong" in row["sample_id"] for row in queue[:10]) >= 7
     assert queue[0]["image"].startswith(b"\x89PNG")
@@ -180,7 +183,7 @@ def test_raters_and_probabilities_are_swept_and_shown(prefect_server, tmp_path, 
     votes = {name: with_errors(true.tolist(), 0.15, seed) for seed, name in enumerate(("ann", "bob", "eve"))}
     frame = pd.DataFrame({**votes, "p_no": 1 - sure, "p_yes": sure, "true": true})
     frame.to_csv(tmp_path / "votes.csv", index=False)
-    options = ("--raters", "ann,bob,eve", "--pred-probs", "p_no,p_yes", "--truth", "true")
+    options = ("--raters", "ann,bob,eve", "--pred-probs", "p_no,p_yes", "--truth", "true", *SHORT)
     folder = swept(tmp_path, capsys, tmp_path / "votes.csv", *options)
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert read_json(folder / "summary.json")["quality"]["average_precision"] > 0.9

@@ -41,13 +41,10 @@ def take_every_suggestion(run: Path) -> None:
     log.close()
 
 
-def ask(method: str, path: str, body: dict[str, Any]) -> Any:
+def ask(api: str, path: str, body: dict[str, Any]) -> Any:
     """Ask the server as the UI does."""
     request = urllib.request.Request(
-        f"{get_current_settings().api.url}{path}",
-        json.dumps(body).encode(),
-        {"content-type": "application/json"},
-        method=method,
+        f"{api}{path}", json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or "null")
@@ -59,7 +56,7 @@ class Person:
     _PATIENCE_S = 240
 
     def __init__(self, out: Path, *, review: bool = False, **answer: str) -> None:
-        self._api = get_current_settings().api.url
+        self._api = get_current_settings().api.url  # which only this thread knows
         self._last: object = "no paused run was seen"
         self._answered = False
         run = out if review else None
@@ -82,21 +79,11 @@ class Person:
 
     def _paused(self) -> list[str]:
         states = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
-        return [found["id"] for found in self._post("/flow_runs/filter", states)]
+        return [found["id"] for found in ask(self._api, "/flow_runs/filter", states)]
 
     def _resume(self, flow_run: str, answer: dict[str, str]) -> bool:
-        self._last = self._post(f"/flow_runs/{flow_run}/resume", {"run_input": answer})
+        self._last = ask(self._api, f"/flow_runs/{flow_run}/resume", {"run_input": answer})
         return self._last["status"] == "ACCEPT"  # the form comes a moment after the pause
-
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            f"{self._api}{path}",
-            json.dumps(body).encode(),
-            {"content-type": "application/json"},
-            method="POST",
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
 
     def left(self) -> None:
         self._thread.join(self._PATIENCE_S)
@@ -246,7 +233,7 @@ def test_the_last_decision_of_a_queue_is_an_event(run: Path):
             wanted = {
                 "filter": {"event": {"name": [EVENT]}, "resource": {"id": [f"labelsweep.run.{run.name}"]}}
             }
-            found = ask("POST", "/events/filter", wanted)["events"]
+            found = ask(get_current_settings().api.url, "/events/filter", wanted)["events"]
     finally:
         server.kill()
     assert found[0]["payload"] == {"run_id": run.name, "out": str(out)}

@@ -23,7 +23,17 @@ def test_a_file_in_another_order_has_the_same_queue(prefect_server, tmp_path, ca
     queues = []
     for name, table in (("one", frame), ("two", frame.sample(frac=1, random_state=1))):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
-        options = ["--out", str(tmp_path / name), "--quiet", "--controls", "0", "--model", model]
+        options = [
+            "--out",
+            str(tmp_path / name),
+            "--quiet",
+            "--controls",
+            "0",
+            "--folds",
+            "3",
+            "--model",
+            model,
+        ]
         assert run(["clean", str(tmp_path / f"{name}.csv"), *options]) == 0, capsys.readouterr().err
         queues.append(pq.read_table(tmp_path / name / "runs" / "latest" / "queue.parquet").to_pandas())
     one, two = queues
