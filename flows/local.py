@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.config import CleanParameters
 from flows.console import Quiet
+from flows.interrupt import ctrl_c_is_noted
 from flows.run import new_run_id
 from flows.starved import starvation_ends_the_run
 from tasks.errors import InputError, LabelsweepError
@@ -46,7 +47,11 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
-    with starvation_ends_the_run(), _prefect(asks=parameters.wait_for_review) as wait_for_server:
+    with (
+        ctrl_c_is_noted(),
+        starvation_ends_the_run(),
+        _prefect(asks=parameters.wait_for_review) as wait_for_server,
+    ):
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from prefect import Task, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from flows.interrupt import stop_if_asked
 from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
 from tasks.steps import watched
 
@@ -79,6 +80,7 @@ def progress(key: str, total: int) -> Iterator[None]:
 
 def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run one step of the enclosing flow and tell everyone who watches."""
+    stop_if_asked()
     state, watcher = _current.get(), display.get()
     label = state.label(task.name) if state else task.name
     if state and watcher:
@@ -113,6 +115,7 @@ class Within:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take in that `done` of `total` are done; tell of it now and then."""
+        stop_if_asked()
         now = time.monotonic()
         if what != self._what:  # another part of the step, of which the time of those before it says nothing
             self._what, self._counted_since = what, now if self._what else self._began
