@@ -140,8 +140,8 @@ def clean(
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress on standard error")] = False,
 ) -> None:
     """Run the whole pipeline here and now: from labeled data to a queue and a report."""
-    from flows.config import from_command_line  # noqa: PLC0415
     from flows.console import chosen  # noqa: PLC0415
+    from flows.given import from_command_line  # noqa: PLC0415
     from flows.local import run_clean  # noqa: PLC0415
 
     parameters = from_command_line(values, config)

@@ -143,7 +143,7 @@ def trial(target: str, home: Path) -> Callable[[bytes], None]:
 
         return lambda data: safe_png(data) and None
     if target == "config.yaml":
-        from flows.config import from_command_line
+        from flows.given import from_command_line
 
         return lambda data: from_command_line({}, written(path, data)) and None
     if target == "expectations.yaml":
@@ -188,7 +188,7 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(
-        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.config"]
+        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.given"]
     ):
         once = trial(target, home)
     from tasks.errors import InputError

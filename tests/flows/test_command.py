@@ -12,7 +12,8 @@ import pytest
 from flow_command import environment, start
 
 from flows.cli import run
-from flows.config import CleanParameters, build, from_command_line, read_config
+from flows.config import CleanParameters
+from flows.given import build, from_command_line, read_config
 from flows.run import run_folder, state_of
 from flows.server import TemporaryServer
 from tasks.errors import InputError, LabelsweepError

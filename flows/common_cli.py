@@ -1,0 +1,41 @@
+"""What the commands of the second half of the loop share: their common options, and the run that is meant."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tasks.terminal import one_line
+
+if TYPE_CHECKING:
+    from flows.results import Results
+
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="id, folder or address of a run (default: the newest)", show_default=False
+    ),
+]
+Out = Annotated[
+    str, typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on standard output")]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="data set, where several have versions", show_default=False)
+]
+
+
+def note(line: str) -> None:
+    """Say a line on standard error."""
+    sys.stderr.write(f"labelsweep: {one_line(line)}\n")
+
+
+def taken(results: "Results", run: str | None) -> Path:
+    """Return the folder of the run; where nobody named one, say which it is."""
+    folder = results.run()
+    if run is None:
+        from flows.history import in_words  # noqa: PLC0415
+
+        note(f"newest run: {in_words(folder)}")
+    return folder

@@ -1,0 +1,124 @@
+"""The parameters of a cleaning run as a person gives them: options over a `--config` file, every complaint in one line."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from flows.config import CleanParameters
+from tasks.errors import InputError
+from tasks.plain_yaml import LARGEST_FILE, parse_yaml
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a `--config` file.
+
+    Raises:
+        InputError: The file cannot be read or is not a YAML mapping.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(
+                f"is larger than {LARGEST_FILE // 2**20} MB",
+                where=str(path),
+                fix="write one `option: value` a line",
+            )
+        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(
+            f"cannot be read ({reason})", where=str(path), fix="name a YAML file with --config"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}: line {mark.line + 1}" if mark else str(path)
+        raise InputError(
+            f"not YAML ({getattr(error, 'problem', error)})",
+            where=where,
+            fix="write one `option: value` a line",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"a value cannot be read ({error})", where=str(path), fix="write one `option: value` a line"
+        ) from error
+    if not isinstance(values, dict):
+        raise InputError("holds no options", where=str(path), fix="write one `option: value` a line")
+    return {str(key).replace("-", "_"): value for key, value in values.items()}
+
+
+def from_command_line(options: Mapping[str, Any], config: Path | None) -> CleanParameters:
+    """Return the parameters of options given on the command line over those of a configuration file.
+
+    The `config.yaml` in the folder of an unfinished run goes on with that run; that of a finished run starts
+    a new one.
+
+    Raises:
+        InputError: Something is missing, unknown or not allowed.
+    """
+    values = read_config(config) if config else {}
+    if "source" not in {*options, *values}:
+        raise InputError("no SOURCE given", fix="name a file, a folder, a URL or sample:digits")
+    folder = config.absolute().parent if config else None
+    if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
+        values |= {"resume": folder.name, "out": str(folder.parents[1])}
+    return build(
+        {**values, **options}, lambda name: _option(name) if name in options else f"{config}: {name}"
+    )
+
+
+def _option(name: str) -> str:
+    return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
+
+
+def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParameters:
+    """Make the parameters of `values`, with every complaint in one line.
+
+    Args:
+        values: Field name to value, as text or already typed.
+        where: Says of a field where its value came from: the option or the file.
+
+    Raises:
+        InputError: A value is not allowed, or a name is unknown.
+
+    >>> build({"source": "cats.csv", "folds": "1"}, lambda name: f"--{name}")
+    Traceback (most recent call last):
+    tasks.errors.InputError: --folds: must be at least 2, not '1'
+    """
+    known = sorted(CleanParameters.model_fields)
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            fix = f"did you mean {close[0]}?" if close else f"choose among: {', '.join(known)}"
+            raise InputError(f"unknown option '{name}'", where=where(name), fix=fix)
+    try:
+        return CleanParameters.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(
+            _complaint(first), where=where(str(first["loc"][0]) if first["loc"] else "source")
+        ) from error
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    """Say in plain words what is wrong with one value."""
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    wanted = {
+        "missing": "is missing",
+        "string_too_short": "must not be empty",
+        "literal_error": f"must be one of {str(context.get('expected')).replace(' or ', ', ')}",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "greater_than": f"must be more than {context.get('gt')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+        "less_than": f"must be less than {context.get('lt')}",
+        "int": "must be a whole number",
+        "float": "must be a number",
+        "bool": "must be true or false",
+        "string": "must be text",
+        "path": "must be text",
+        "tuple": "must be a list of names",
+    }
+    line = wanted.get(kind) or wanted.get(kind.split("_")[0]) or error["msg"].removeprefix("Value error, ")
+    return line if kind in ("missing", "string_too_short") else f"{line}, not {value!r}"
