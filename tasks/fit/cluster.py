@@ -101,7 +101,7 @@ def compact(part: Part) -> Part:
 
 def _compact_rows(rows: Rows) -> Rows:
     if isinstance(rows, HeldRows):
-        return HeldRows(rows.held.clone(), rows.block_rows)
+        return HeldRows(rows.tensor.clone(), rows.block_rows)
     if isinstance(rows, EncodedRows) and isinstance(rows.features, MemoryFeatures):
         held = MemoryFeatures(rows.features.tensor.clone(), rows.block_rows)
         return EncodedRows(held, rows.encode)

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tasks.fit.features import BLOCK_ROWS, Features
+from tasks.fit.features import BLOCK_ROWS, Features, MemoryFeatures
 
 
 class Encode(Protocol):
@@ -22,36 +22,8 @@ class Encode(Protocol):
         ...
 
 
-class Rows(Protocol):
-    """Encoded features of n samples, last column 1 for the intercept."""
-
-    @property
-    def n(self) -> int:
-        """Number of samples."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Number of encoded features, the intercept included."""
-        ...
-
-    @property
-    def like(self) -> Tensor:
-        """An empty tensor of the dtype and device in which blocks come."""
-        ...
-
-    @property
-    def block_rows(self) -> int:
-        """Samples per block; the last block may have fewer."""
-        ...
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (rows, features (b, width)) in order."""
-        ...
-
-    def take(self, index: Tensor) -> Tensor:
-        """Return the features of some samples, (len(index), width)."""
-        ...
+class Rows(Features, Protocol):
+    """Encoded features of n samples, last column 1 for the intercept; `width` counts it."""
 
     def part(self, start: int, stop: int) -> "Rows":
         """Return the samples from `start`, a block's first, up to `stop`."""
@@ -68,33 +40,12 @@ def with_intercept(features: Tensor) -> Tensor:
     return torch.cat([features, features.new_ones(len(features), 1)], dim=1)
 
 
-class HeldRows:
-    """Encoded features that lie in memory (or on the device) as one tensor.
+class HeldRows(MemoryFeatures):
+    """Encoded features that lie in memory (or on the device) as one tensor, (n, width) with the intercept."""
 
-    Args:
-        held: (n, width) encoded features with the intercept.
-        block_rows: Samples per block.
-    """
-
-    def __init__(self, held: Tensor, block_rows: int = BLOCK_ROWS) -> None:
-        self.held = held
-        self.n, self.width = held.shape
-        self.like = held.new_empty(0)
-        self.block_rows = block_rows
-
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield views, nothing is copied."""
-        for start in range(0, self.n, self.block_rows):
-            rows = slice(start, min(start + self.block_rows, self.n))
-            yield rows, self.held[rows]
-
-    def take(self, index: Tensor) -> Tensor:
-        """Return the features of some samples."""
-        return self.held[index.to(self.held.device)]
-
-    def part(self, start: int, stop: int) -> Rows:
+    def part(self, start: int, stop: int) -> "HeldRows":
         """Return a view of some samples."""
-        return HeldRows(self.held[start:stop], self.block_rows)
+        return HeldRows(self.tensor[start:stop], self.block_rows)
 
 
 class MemoryRows(HeldRows):
