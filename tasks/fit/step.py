@@ -3,8 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -13,6 +11,7 @@ from torch import Tensor
 from tasks.encode.choose import Member
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.checkpoint import kept_fit
+from tasks.fit.curve import write_curve
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.design import Design, kept_of
 from tasks.fit.fit import fit_stack
@@ -23,7 +22,7 @@ from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model, Scores
 from tasks.steps import digest_of, recorded, tick
-from tasks.storage import read_parquet, write_json, write_table
+from tasks.storage import read_parquet, write_json
 
 
 @task(name="fit", cache_policy=NO_CACHE)
@@ -162,8 +161,4 @@ def _write_curve(fits: list[Fit], number: int, path: Path) -> None:
         for iteration, (losses, norms) in enumerate(one.curve)
         for fold, (loss, norm) in enumerate(zip(losses, norms, strict=True))
     ]
-    table = pa.Table.from_pylist(rows)
-    if number > 1:
-        earlier = read_parquet(path)
-        table = pa.concat_tables([earlier.filter(pc.less(earlier["round"], number)), table])
-    write_table(table, path)
+    write_curve(rows, number, path)

@@ -8,12 +8,11 @@ theta-0.safetensors     the heads of all folds, as those of any member
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from safetensors import safe_open
 
 from tasks.encode.store import load_encoding, load_parameters, save_encoding, save_parameters
+from tasks.fit.curve import write_curve
 from tasks.fit.data import Samples, image_shape
 from tasks.fit.network.folds import FoldNetworks, head_stacks, train_folds
 from tasks.fit.network.round import NetworkRound, fit_round, make_task
@@ -21,7 +20,7 @@ from tasks.fit.network.train import Task
 from tasks.fit.newton import Fit
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model
-from tasks.storage import read_parquet, said_in, write_table
+from tasks.storage import said_in
 
 
 def task_of(dataset: Dataset, samples: Samples, options: AuditOptions) -> Task:
@@ -113,8 +112,4 @@ def _write_curves(networks: FoldNetworks, number: int, path: Path) -> None:
         for fold, trained in enumerate(networks.networks)
         for epoch, (loss, held_out) in enumerate(trained.curve)
     ]
-    table = pa.Table.from_pylist(rows)
-    if number > 1:
-        earlier = read_parquet(path)
-        table = pa.concat_tables([earlier.filter(pc.less(earlier["round"], number)), table])
-    write_table(table, path)
+    write_curve(rows, number, path)
