@@ -29,7 +29,8 @@ class Results:
 
     Args:
         out: A folder, or an address such as `s3://bucket/prefix`.
-        run: Id or folder of a run, or its address; None is the newest.
+        run: Id or folder of a run, or its address; None is the newest. A folder or address brings the results that it lies in:
+            that is where its decisions are.
 
     >>> Results("data").out, Results("data", "s3://labels/team/runs/cats-1").address
     (PosixPath('data'), 's3://labels/team')
@@ -44,6 +45,9 @@ class Results:
                 raise InputError(
                     "no address of a run", where=str(run), fix="write it as s3://bucket/prefix/runs/ID"
                 )
+        elif run and "://" not in str(out) and not (Path(out) / "runs" / run).exists():
+            folder = Path(run).resolve()
+            out, run = (folder.parents[1], folder.name) if folder.parent.name == "runs" else (out, run)
         self.address = str(out) if "://" in str(out) else None
         self.out = work_folder(self.address) if self.address else Path(out)
         self._run = run

@@ -119,6 +119,23 @@ def test_ids_and_classes_with_spaces_around_them_are_known_with_and_without(
     assert read_log(out)[0].new_label == " Riesling "
 
 
+@pytest.mark.parametrize("name", ["wine-run", "latest"])
+def test_a_run_named_by_its_folder_keeps_its_decisions_where_it_lies(
+    sheet: Rows, wine: Path, out: Path, tmp_path: Path, monkeypatch, capsys, name: str
+):
+    (out / "runs" / "latest").unlink()
+    (out / "runs" / "latest").symlink_to(wine.name)
+    sheet[0]["decision"] = "keep"
+    file = saved(sheet, tmp_path / "edited.csv")
+    monkeypatch.chdir(tmp_path)
+    folder = Path(out.name) / "runs" / name
+    assert labelsweep(["import", str(file), "--run", str(folder), "--out", "elsewhere"]) == 0, (
+        capsys.readouterr()
+    )
+    assert [row.run for row in read_log(out)] == [wine.name]
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_an_unchanged_file_decides_nothing(sheet: Rows, imported, out: Path):
     assert imported(sheet)[:2] == (0, f"0 decisions imported, {len(sheet)} rows without a decision\n")
     assert read_log(out) == []
