@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,11 @@ class PastRun(BaseModel):
 def past_runs(out: Path) -> list[PastRun]:
     """Return the runs under `out`, newest first."""
     folders = [path.parent for path in (out / "runs").glob("*/config.yaml") if not path.parent.is_symlink()]
-    return sorted((past_run(folder) for folder in folders), key=lambda run: run.date, reverse=True)
+    found = []
+    for folder in folders:
+        with suppress(FileNotFoundError):  # a run that changed nothing is removed while it is looked at
+            found.append(past_run(folder))
+    return sorted(found, key=lambda run: run.date, reverse=True)
 
 
 def past_run(folder: Path) -> PastRun:

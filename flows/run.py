@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ from tasks.intact import check_complete
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
 
 State = Literal["finished", "failed", "running", "unfinished"]
+
+# Whoever looks how a run stands holds its lock for an instant, which a run that begins waits for.
+_GLANCE_SECONDS, _POLL_SECONDS = 1.0, 0.05
 
 
 def new_run_id(parameters: CleanParameters) -> str:
@@ -168,17 +172,32 @@ def _reopen(out: Path, run_id: str) -> Path:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of the folder; the lock ends with this process, however it ends."""
+    deadline = time.monotonic() + _GLANCE_SECONDS
+    with _opened(folder) as descriptor:
+        while not _has_lock(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                raise InputError(
+                    "another process is at work on this run", where=str(folder), fix="wait until it ends"
+                )
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                "another process is at work on this run", where=str(folder), fix="wait until it ends"
-            ) from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _has_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _record_failure(folder: Path, error: Exception) -> None:
@@ -192,8 +211,8 @@ def state_of(folder: Path) -> State:
     """Say how a run stands: the manifest is written last, so a folder that has one is finished."""
     if (folder / "manifest.json").is_file():
         return "finished"
-    try:
-        with _locked(folder):
-            return "failed" if (folder / FAILURE).is_file() else "unfinished"
-    except InputError:
-        return "running"
+    # Shared, so that two who look do not take each other for a run.
+    with _opened(folder) as descriptor:
+        if not _has_lock(descriptor, fcntl.LOCK_SH):
+            return "running"
+        return "failed" if (folder / FAILURE).is_file() else "unfinished"

@@ -1,5 +1,6 @@
 """The command itself: light, interruptible, and clear about Prefect."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -230,3 +231,17 @@ def test_a_folder_with_a_version_file_of_another_program_is_read_as_any_other(co
     (tmp_path / "version.json").write_text(content)
     parameters = CleanParameters(source=str(tmp_path))
     assert (parameters.source, parameters.name) == (str(tmp_path), None)
+
+
+def test_who_only_looks_at_a_run_is_not_taken_for_one_and_keeps_none_from_beginning(tmp_path, monkeypatch):
+    folder = tmp_path / "runs" / "cats-20260102-030405-beef"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("source: cats.csv")
+    looking = os.open(folder, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert state_of(folder) == "unfinished"
+    monkeypatch.setattr("flows.run.time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+    parameters = CleanParameters(source="cats.csv", out=tmp_path, resume=folder.name)
+    with run_folder(parameters) as resumed:
+        assert (resumed, state_of(folder)) == (folder, "running")
+    os.close(looking)
