@@ -25,7 +25,18 @@ from tasks.storage import write_json
 def attribute(
     dataset: Dataset, encoding: Encoding, model: Model, folder: Path, options: AuditOptions
 ) -> Scores:
-    """Score every sample under every label."""
+    """Score every sample under every label.
+
+    Args:
+        dataset: The validated data.
+        encoding: The feature file, and the members of the ensemble.
+        model: The fitted folds of the round.
+        folder: The run folder.
+        options: Options of the audit.
+
+    Raises:
+        InputError: The Dask cluster cannot be used.
+    """
     inputs = {"dataset": dataset, "encoding": encoding, "model": model, "options": options}
     return recorded(
         f"attribute-{model.round}",

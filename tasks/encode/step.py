@@ -20,7 +20,17 @@ from tasks.storage import write_json
 
 @task(name="encode", cache_policy=NO_CACHE)
 def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None) -> Encoding:
-    """Choose the ensemble by out-of-fold log-loss on the given labels, or take over that of the run in `previous`."""
+    """Choose the ensemble by out-of-fold log-loss on the given labels, or take over that of the run in `previous`.
+
+    Args:
+        dataset: The validated data.
+        folder: The run folder.
+        options: Options of the audit.
+        previous: Folder of the last finished run of the same data set, if there is one.
+
+    Raises:
+        InputError: No column tells two rows apart, the user's encoder or model cannot be used, or there is no such device.
+    """
     return recorded(
         "encode",
         folder,

@@ -29,7 +29,18 @@ from tasks.storage import read_parquet, write_json
 def fit(
     dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None = None
 ) -> Model:
-    """Fit the ensemble; `previous` holds the scores of the round before."""
+    """Fit all folds of every member of the ensemble to convergence.
+
+    Args:
+        dataset: The validated data.
+        encoding: The feature file, and the members of the ensemble.
+        folder: The run folder.
+        options: Options of the audit.
+        previous: Scores of the round before, whose flagged samples are left out; None in the first round.
+
+    Raises:
+        InputError: The user's model, the device or the Dask cluster cannot be used.
+    """
     number = 1 if previous is None else previous.round + 1
     inputs = {"dataset": dataset, "encoding": encoding, "options": options, "previous": previous}
     return recorded(

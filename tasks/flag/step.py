@@ -17,7 +17,14 @@ from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, read_parquet,
 
 @task(name="flag", cache_policy=NO_CACHE)
 def flag(dataset: Dataset, scores: Scores, folder: Path, options: AuditOptions) -> Scores:
-    """Decide what is flagged; write the scores, the baselines on the same folds, and the evidence of convergence."""
+    """Decide what is flagged; write the scores, the baselines on the same folds, and the evidence of convergence.
+
+    Args:
+        dataset: The validated data.
+        scores: Those of the last round.
+        folder: The run folder.
+        options: Options of the audit.
+    """
     inputs = {"dataset": dataset, "scores": scores, "options": options}
     return recorded("flag", folder, Scores, inputs, lambda: _flag(scores, folder))
 

@@ -45,7 +45,21 @@ def queue(
     max_queue: int | None = None,
     previous: Path | None = None,
 ) -> Queue:
-    """Write the queue as Parquet and CSV, and the saliency of its top."""
+    """Write the queue as Parquet and CSV, and the saliency of its top.
+
+    Args:
+        dataset: The validated data.
+        encoding: The feature file, and the members of the ensemble.
+        model: The fitted folds of the last round.
+        scores: What the flag step wrote.
+        folder: The run folder.
+        options: Options of the audit.
+        max_queue: Length of the queue at most; None for all that is flagged.
+        previous: Folder of the last finished run of the same data set, whose queue need not be shown again.
+
+    Raises:
+        InputError: The Dask cluster cannot be used.
+    """
     inputs = {
         "dataset": dataset,
         "model": model,

@@ -28,7 +28,20 @@ def validate(
     expectations: Path | None = None,
     data_docs: bool = False,
 ) -> Validation:
-    """Set aside the rows that fail, or return what an earlier try found in the same data under the same options."""
+    """Set aside the rows that fail, or return what an earlier try found in the same data under the same options.
+
+    Args:
+        dataset: What ingest wrote.
+        folder: The run folder.
+        folds: Folds of the audit: each class needs a sample in each.
+        tolerance: Share of rows that may fail.
+        expectations: The user's own expectations, a YAML or JSON file.
+        data_docs: Also write Great Expectations' own pages.
+
+    Raises:
+        InputError: The data cannot be audited, or the file of expectations is wrong.
+        ValidationFailed: Too many rows fail, or an expectation about a whole column does not hold.
+    """
     inputs = {
         "dataset": dataset,
         "ingest": _ingested_from(folder),
