@@ -27,6 +27,8 @@ _OUT_OF_MEMORY = (
 # A lost connection by the names of its families: those of Python, botocore, aiohttp (the stores of fsspec) and httpx (Prefect).
 _CONNECTIONS = frozenset({"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"})
 
+_LONGEST_NAME = 100
+
 
 def in_one_line(error: Exception) -> str:
     """Return the line for an error, once its traceback is in a file.
@@ -40,6 +42,8 @@ def in_one_line(error: Exception) -> str:
     'error: the disk is full'
     >>> in_one_line(ConnectionResetError("reset by peer")).partition(";")[0]
     'error: the connection broke (ConnectionResetError: reset by peer)'
+    >>> in_one_line(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300)).partition("x")[0]
+    "error: a name is too long for a file: '"
     """
     reason = str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
     if full := next((one for one in _chain(error) if _is_of_disk(one)), None):
@@ -49,6 +53,8 @@ def in_one_line(error: Exception) -> str:
         return "error: out of memory; set --memory to less, or free some, then the same command goes on"
     if lacks_connection(error):
         return f"error: the connection broke ({reason}); when it is back, run the same command again"
+    if _is_of_name(error):
+        return f"error: a name is too long for a file: '{_named(error)}'; choose a shorter one"
     file = _keep("".join(traceback.format_exception(error)))
     return f"internal error ({reason}); please report it: the traceback is in {file}"
 
@@ -72,12 +78,23 @@ def lacks_connection(error: BaseException) -> bool:
 
 
 def is_foreseen(error: BaseException) -> bool:
-    """Return whether disk, memory or a connection gave out, which the user can mend, and not this program.
+    """Return whether disk, memory or a connection gave out, or a name is none, which the user can mend, and not this program.
 
     >>> is_foreseen(MemoryError()), is_foreseen(KeyError("rank"))
     (True, False)
     """
-    return lacks_memory(error) or lacks_connection(error) or any(_is_of_disk(one) for one in _chain(error))
+    lacks = lacks_memory(error) or lacks_connection(error) or any(_is_of_disk(one) for one in _chain(error))
+    return lacks or _is_of_name(error)
+
+
+def _is_of_name(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+
+
+def _named(error: BaseException) -> str:
+    """Return the beginning of the name that an error is about; the whole one would fill the screen."""
+    name = str(getattr(error, "filename", None) or error)
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _is_of_disk(error: BaseException) -> bool:

@@ -245,3 +245,23 @@ def test_who_only_looks_at_a_run_is_not_taken_for_one_and_keeps_none_from_beginn
     with run_folder(parameters) as resumed:
         assert (resumed, state_of(folder)) == (folder, "running")
     os.close(looking)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clean", "{long}.csv"],
+        ["clean", "sample:digits", "--encoder", "{long}"],
+        ["runs", "--out", "{long}"],
+        ["review", "{long}"],
+        ["restore", "{long}"],
+        ["synthesize", "{long}.csv"],
+        ["export", "--to", "csv", "--file", "{long}.csv"],
+    ],
+)
+def test_a_name_too_long_for_a_file_is_one_line(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run([argument.format(long="x" * 300) for argument in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("labelsweep: error: ")
+    assert "internal" not in line
