@@ -170,7 +170,9 @@ def describe(record: Record) -> str:
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
             text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""
         case Encoding():
-            text = ", ".join(f"{member.name} ({member.width:,} features)" for member in record.members)
+            maps = [f"{member.name} ({member.width:,} features)" for member in record.members]
+            text = ", ".join(maps or [f"a network for each fold: {record.choice.model}"])
+            text += f"; model {record.choice.model}, since {record.choice.why}" if record.choice.why else ""
         case Model():
             text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
         case Scores():

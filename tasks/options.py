@@ -10,7 +10,7 @@ from tasks.found import names_in
 from tasks.memory import MemorySize
 from tasks.records import Record
 
-BUILT_IN = ("linear", "mlp", "cnn")
+BUILT_IN = ("auto", "linear", "mlp", "cnn")
 if TYPE_CHECKING:
     ScoreName: TypeAlias = str
     SolverName: TypeAlias = str
@@ -30,9 +30,10 @@ class AuditOptions(Record):
     indifferent: ClassVar[frozenset[str]] = frozenset({"memory", "dask", "controls"})
 
     model: str = Field(
-        "linear",
+        "auto",
         description="linear, mlp, cnn (images), or PACKAGE.MODULE:FUNCTION, your own code, which is imported and run "
-        "and returns a torch.nn.Module: name only code that you trust",
+        "and returns a torch.nn.Module: name only code that you trust; auto is cnn for a thousand images or more on a GPU, "
+        "else linear",
     )
     encoder: str | None = Field(
         None,
@@ -90,13 +91,13 @@ class AuditOptions(Record):
         """Refuse what is neither built in nor names a factory."""
         if model in BUILT_IN or _FACTORY.fullmatch(model):
             return model
-        raise ValueError("must be linear, mlp, cnn or PACKAGE.MODULE:FUNCTION")
+        raise ValueError("must be auto, linear, mlp, cnn or PACKAGE.MODULE:FUNCTION")
 
     @field_validator("dask")
     @classmethod
     def _has_parts_to_compute(cls, dask: str | None, info: ValidationInfo) -> str | None:
         """Refuse a cluster for a network: it is trained in one process, and nothing would be sent."""
         model = info.data.get("model", "linear")
-        if dask and model != "linear":
+        if dask and model not in ("auto", "linear"):
             raise ValueError(f"must be left out with --model {model}, which is trained in one process")
         return dask

@@ -155,6 +155,13 @@ class EncodedMember(Record):
     log_loss: float
 
 
+class ModelChoice(Record):
+    """The model of a run, as `--model` has it, and why it is that one; no word where there was nothing to choose."""
+
+    model: str = "linear"
+    why: str = ""
+
+
 class Encoding(Record):
     """How features become what the linear heads see: a folder with one safetensors file for each member, best first.
 
@@ -164,6 +171,7 @@ class Encoding(Record):
     path: Path
     features: FeatureFile
     members: tuple[EncodedMember, ...]
+    choice: ModelChoice = ModelChoice()
 
 
 class Model(Record):

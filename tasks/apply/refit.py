@@ -10,6 +10,7 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
 from tasks.encode.encoded import encoded
+from tasks.encode.model import choose_model, settled
 from tasks.encode.store import load_encoding
 from tasks.fit.data import Samples, image_shape, read_labels, read_order, read_samples
 from tasks.fit.design import Design
@@ -65,16 +66,22 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     """
     encoding = _encoding_of(run)
     samples = _samples_of(dataset, encoding, options)
+    image = image_shape(dataset, samples.features.width)
+    if encoding is not None:
+        options = settled(options, encoding)
+    else:
+        choice = choose_model(
+            options, image=image is not None, samples=samples.features.n, device=samples.labels.device
+        )
+        options = options.model_copy(update={"model": choice.model})
     design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
     if options.model != "linear":
-        shape = image_shape(dataset, samples.features.width)
         heads = run / "model" / "round-1" / "heads"
-        return Judge(samples, design, [], options, shape, first_l2(heads) if heads.exists() else None)
+        return Judge(samples, design, [], options, image, first_l2(heads) if heads.exists() else None)
     if encoding is not None:
         return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
-    image = image_shape(dataset, samples.features.width) or ()
     members = choose_members(
-        samples.features, samples.labels, design, samples.n_classes, options, image=image
+        samples.features, samples.labels, design, samples.n_classes, options, image=image or ()
     )
     return Judge(samples, design, members, options)
 

@@ -16,6 +16,7 @@ from tasks.attribute.combine import SampleScores, verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
 from tasks.encode.choose import Member, choose_members
+from tasks.encode.model import choose_model
 from tasks.errors import InputError
 from tasks.fit.design import Design, make_design
 from tasks.fit.device import pick_device, pick_dtype
@@ -115,6 +116,7 @@ def audit(
     options = options or AuditOptions()
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
+    options = with_model(options, x, shape)
     design = design_of(x, labels, options, trusted)
     raw = MemoryFeatures(x)
     said = check_votes(votes, labels, n_classes, x.device)
@@ -131,6 +133,13 @@ def audit(
     score, flagged = verdict(rounds.scores, options.score)
     matrix = rounds.noise.matrix.cpu().numpy()
     return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
+
+
+def with_model(options: AuditOptions, x: Tensor, shape: tuple[int, ...] | None) -> AuditOptions:
+    """Return the options with the model that is taken for samples (n, d) of a shape, where the user named none."""
+    image = shape is not None and len(shape) in (2, 3)
+    choice = choose_model(options, image=image, samples=len(x), device=x.device)
+    return options.model_copy(update={"model": choice.model})
 
 
 def design_of(x: Tensor, labels: Array, options: AuditOptions, trusted: Array | None) -> Design:

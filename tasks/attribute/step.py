@@ -11,6 +11,7 @@ from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.table import write_scores
+from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.solve import Solution
@@ -48,6 +49,7 @@ def attribute(
 
 
 def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: AuditOptions) -> Scores:
+    options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     if options.model == "linear":
         solutions, scores = _score_linear(encoding, model, samples, options)

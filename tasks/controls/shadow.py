@@ -8,7 +8,7 @@ quality = estimate_quality(features, labels, audit(features, labels))
 from dataclasses import replace
 
 from tasks.arrays import Array
-from tasks.attribute.audit import Audit, check_arrays, check_votes, design_of
+from tasks.attribute.audit import Audit, check_arrays, check_votes, design_of, with_model
 from tasks.attribute.combine import verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
@@ -56,6 +56,7 @@ def estimate_quality(
     options = options or AuditOptions()
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
+    options = with_model(options, x, shape)
     design = design_of(x, labels, options, trusted)
     believed = ~found.flagged if trusted is None else ~found.flagged & ~trusted
     chosen = choose_controls(design.ordered(believed), len(labels), options.controls, options.seed)

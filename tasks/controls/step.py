@@ -15,6 +15,7 @@ from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
 from tasks.controls.plant import choose_controls, shadow_of
 from tasks.encode.choose import Member
+from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.design import Design
@@ -71,6 +72,7 @@ def _controls(
     folder: Path,
     options: AuditOptions,
 ) -> Controls:
+    options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     before = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     believed = ~before if samples.trusted is None else ~before & ~samples.trusted

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
+from tasks.encode.model import choose_model, settled
 from tasks.encode.names import read_names
 from tasks.encode.store import save_encoding
 from tasks.encode.warm import WARM, warm_members
@@ -44,11 +45,18 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
     features = featurize(dataset, folder / "model", options)
     samples = read_samples(dataset, features, options.device)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
-    if options.model != "linear":
+    image = image_shape(dataset, features.width)
+    choice = choose_model(
+        options, image=image is not None, samples=dataset.rows, device=samples.labels.device
+    )
+    if choice.model != "linear":
         from tasks.fit.network.stored import task_of  # noqa: PLC0415 (only where a network is asked for)
 
-        task_of(dataset, samples, options)  # what cannot be trained is refused before anything is
-        return Encoding(path=folder / "model" / "encoding", features=features, members=())
+        empty = Encoding(path=folder / "model" / "encoding", features=features, members=(), choice=choice)
+        task_of(
+            dataset, samples, settled(options, empty)
+        )  # what cannot be trained is refused before anything is
+        return empty
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
     same = (
         previous
@@ -65,10 +73,11 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
             samples.n_classes,
             options,
             partial(tick, "feature maps"),
-            image_shape(dataset, features.width) or (),
+            image or (),
         ),
         dataset.rows,
     )
     warm = {"options": options.model_dump(mode="json"), "rows": chosen_on}
     write_json(warm, folder / "model" / "encoding" / WARM)
-    return save_encoding(members, features, folder / "model" / "encoding")
+    found = save_encoding(members, features, folder / "model" / "encoding")
+    return found.model_copy(update={"choice": choice})

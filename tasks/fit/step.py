@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.encode.choose import Member
+from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.checkpoint import kept_fit
 from tasks.fit.curve import write_curve
@@ -61,6 +62,7 @@ def _fit(
     number: int,
     key: str,
 ) -> Model:
+    options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     left_out, target = None if previous is None else previous.path, round_folder(folder, number)
     members: tuple[EncodedMember, ...] = ()

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.arrays import Array
+from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.data import Samples, read_samples
 from tasks.fit.step import stacks_of_round
@@ -140,6 +141,7 @@ def _evidence(
     scores: Scores,
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
+    options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     index = torch.from_numpy(order.copy()).to(
         samples.labels.device

@@ -100,6 +100,12 @@ def _audit(view: RunView) -> Summary | None:
     model, encoding = view.record(Model), view.record(Encoding)
     if model:
         chosen |= {"folds": model.folds, "rounds": model.round}
+    if encoding:
+        named = chosen.get("model", "auto")
+        chosen |= {
+            "model": encoding.choice.model if named == "auto" else named,
+            "model_since": encoding.choice.why,
+        }
     ensemble = (model.members if model else ()) or (encoding.members if encoding else ())
     if ensemble:
         members = [member.model_dump() for member in ensemble]

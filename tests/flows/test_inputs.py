@@ -173,7 +173,9 @@ def test_a_folder_of_pictures_is_swept(prefect_server, tmp_path, capsys):
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert sum("wrong" in row["sample_id"] for row in queue[:10]) >= 7
     assert queue[0]["image"].startswith(b"\x89PNG")
-    assert "data:image/png;base64" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "data:image/png;base64" in page
+    assert "The model is linear, since there are fewer than 1,000 images." in page
 
 
 def test_raters_and_probabilities_are_swept_and_shown(prefect_server, tmp_path, capsys):

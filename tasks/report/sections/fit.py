@@ -26,7 +26,8 @@ def build(view: RunView, summary: Summary) -> Section | None:
     parts: list[Part] = []
     members = summary.get("audit", {}).get("members")
     if members:
-        parts.append(_members(members, summary["audit"].get("model", "linear")))
+        audit = summary["audit"]
+        parts.append(_members(members, audit.get("model", "linear"), audit.get("model_since", "")))
     networks = network.curves(view)
     if networks:
         parts.append(Columns(networks))
@@ -44,8 +45,8 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section("fit", "The fit", parts, "Fit") if parts else None
 
 
-def _members(members: Sequence[Mapping[str, Any]], model: str) -> Table:
-    """Return the ensemble that the run chose."""
+def _members(members: Sequence[Mapping[str, Any]], model: str, since: str) -> Table:
+    """Return the ensemble that the run chose, and for images why that and not another model."""
     rows = [
         [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
         for m in members
@@ -56,6 +57,7 @@ def _members(members: Sequence[Mapping[str, Any]], model: str) -> Table:
             "A network for each fold gives the features; the model is a softmax regression on them, its l2 chosen by "
             "out-of-fold log-loss"
         )
+    caption += f". The model is {model}, since {since}." if since else ""
     return Table(
         caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3})
     )
