@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.apply.layout import FOLDER, Layout, corrected_labels, layout_of, write_layout
+from tasks.apply.layout import Layout, corrected_labels, layout_of, write_layout, written_in
 from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
 from tasks.apply.version import (
     CHANGES,
@@ -51,7 +51,7 @@ class Applied:
     @property
     def layout(self) -> Path | None:
         """Where the version lies in the layout of its source, where that is one of the datasets library's."""
-        return self.folder / FOLDER if self.folder and (self.folder / FOLDER).is_dir() else None
+        return written_in(self.folder) if self.folder else None
 
     def sentence(self) -> str:
         """Say in a line what was written, and where it is."""
@@ -127,9 +127,10 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         try:
             if layout:
                 labels = corrected_labels(corrected_rows(source, plan), source)
-                write_layout(layout, labels, state, folder / FOLDER)
+                write_layout(layout, labels, state, folder / layout.folder)
         except InputError as error:
-            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            if layout:
+                shutil.rmtree(folder / layout.folder, ignore_errors=True)
             notes.append(_not_written(error))
 
     folder = write_version(out, version, write, changes_table(plan.changes), write_beside)
@@ -231,11 +232,11 @@ def restore(out: Path, version: Version) -> Applied:
     )
     differences = diff(folder_of(out, newest), folder_of(out, version))
     source = folder_of(out, version) / "dataset.parquet"
-    layout = source.with_name(FOLDER)
+    layout = written_in(source.parent)
 
     def write_beside(folder: Path) -> None:
-        if layout.is_dir():
-            shutil.copytree(layout, folder / FOLDER)
+        if layout:
+            shutil.copytree(layout, folder / layout.name)
 
     folder = write_version(out, again, share_file(source), _as_changes(differences), write_beside)
     return Applied(again, folder, is_new=True)

@@ -1,27 +1,28 @@
-"""Corrected data in the layout that they came in: as the datasets library saves them to disk, or as its Parquet files.
+"""Corrected data in the layout that they came in: as the datasets library saves them to disk, or as Parquet and Arrow files.
 
-A version of a data set holds canonical data. Whoever brought a Hugging Face data set wants the same files back: the same folders,
-parts, columns and features (class names, images as structs), with corrected labels and without the rows that are gone. Row i
-of what is written, over all parts, is row i of the version's `dataset.parquet`; so a version can itself be swept and corrected.
+A version of a data set holds canonical data, labels as text among them. Whoever brought a Hugging Face data set, or labels that
+are numbers, booleans or categories, wants the same files back: the same folders, parts, columns, types and features (class names,
+images as structs), with corrected labels and without the rows that are gone. Row i of what is written, over all parts, is row i
+of the version's `dataset.parquet`; so a version can itself be swept and corrected.
 """
 
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from tasks.apply.layout_notes import STATE, beside, describe
 from tasks.errors import InputError
 from tasks.ingest.formats.arrow import ArrowReader
 from tasks.ingest.formats.parquet import ParquetReader
+from tasks.ingest.kinds import is_numeric
 from tasks.ingest.labels import as_text, class_names, named
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part, access, locate
@@ -29,10 +30,10 @@ from tasks.ingest.table import open_part, plain_type
 from tasks.records import Dataset
 from tasks.storage import open_parquet, read_json, sha256_file
 
-FOLDER = "huggingface"
+# Folders beside a version's canonical data: in the layout of the datasets library, or of any other files with types.
+HUGGING_FACE, SOURCE = "huggingface", "source"
 # Rows of a row group where the source does not say: what the datasets library gives images.
 _ROWS = 100
-_STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Layout:
         uri: What was swept; for a version, its files of this layout.
         label: Column of the given label in them.
         parts: The files with data, in the order in which rows are numbered.
+        folder: Name of the folder that the version's files of this layout lie in.
         digests: SHA-256 of parts when they were swept, by what they are called; empty where none was kept.
     """
 
     uri: str
     label: str
     parts: tuple[Part, ...]
+    folder: str
     digests: dict[str, str]
 
     @property
@@ -67,7 +70,7 @@ class Layout:
 
 
 def layout_of(run: Path, dataset: Dataset) -> Layout | None:
-    """Return the layout that a run's data came in, None where it is none of the datasets library's.
+    """Return the layout that a run's data came in, None where canonical data say as much as the source does.
 
     Args:
         run: The run folder.
@@ -83,13 +86,20 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     lineage = Path(uri).with_name("version.json") if "://" not in uri else None
     if lineage and Path(uri).name == "dataset.parquet" and lineage.is_file():
         label = read_json(lineage).get("source_label") or ""
-        uri = str(lineage.with_name(FOLDER))
-        if not label or not Path(uri).exists():
+        written = written_in(lineage.parent)
+        if not label or written is None:
             return None
+        uri = str(written)
     parts = locate(uri) if not uri.startswith("sample:") else []
-    if not parts or not _is_hugging_face(parts[0]):
+    if not parts or not (_is_hugging_face(parts[0]) or _is_typed(parts, label)):
         return None
-    return Layout(uri, label, tuple(parts), _digests(run))
+    folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
+    return Layout(uri, label, tuple(parts), folder, _digests(run))
+
+
+def written_in(version: Path) -> Path | None:
+    """Return the folder with a version's files in the layout of their source, None where there is none."""
+    return next((version / name for name in (HUGGING_FACE, SOURCE) if (version / name).is_dir()), None)
 
 
 def _digests(run: Path) -> dict[str, str]:
@@ -104,17 +114,21 @@ def _is_hugging_face(part: Part) -> bool:
     schema = open_part(part, frozenset()).schema
     if b"huggingface" in (schema.metadata or {}):
         return True
-    if part.kind == "arrow" and _beside(part, _STATE) is not None:
+    if part.kind == "arrow" and beside(part, STATE) is not None:
         return True
     structs = [field.type for field in schema if pa.types.is_struct(field.type)]
     return any({"bytes", "path"} == {kind.field(i).name for i in range(kind.num_fields)} for kind in structs)
 
 
-def _beside(part: Part, name: str) -> bytes | None:
-    try:
-        return part.read_beside(name)
-    except FileNotFoundError:
-        return None
+def _is_typed(parts: Sequence[Part], label: str) -> bool:
+    """Return whether the labels of all files have a type that text does not keep."""
+    if any(part.kind not in ("arrow", "parquet") for part in parts):
+        return False
+    schema = open_part(parts[0], frozenset()).schema
+    if label not in schema.names:
+        return False
+    kind = schema.field(label).type
+    return is_numeric(kind) or bool(pa.types.is_dictionary(kind))
 
 
 @dataclass(frozen=True)
@@ -170,7 +184,7 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             left[name], start = _write_part(reader, layout.label, corrected, values, start, folder / name)
         if layout.is_folder:
-            _describe(layout, left, state, folder)
+            describe(layout, left, state, folder)
 
 
 def _unchanged_values(layout: Layout, readers: list[Reader], corrected: Corrected) -> dict[str, Any]:
@@ -248,8 +262,29 @@ def _relabeled(
     if before == after:
         return column
     old = plain.to_pylist()
-    new = [value if was == now else values[now] for value, was, now in zip(old, before, after, strict=True)]
-    return pa.array(new, plain.type).cast(column.type)
+    new = [
+        value if was == now else values[now] if now in values else _value(now, plain.type)
+        for value, was, now in zip(old, before, after, strict=True)
+    ]
+    relabeled = pa.array(new, plain.type)
+    if not pa.types.is_dictionary(column.type):
+        return relabeled.cast(column.type)
+    # A category without samples is one all the same.
+    places = pc.index_in(relabeled, value_set=column.dictionary.cast(plain.type))
+    if places.null_count > relabeled.null_count:
+        raise InputError(f"a label is none of the categories of column '{column.type}'")
+    kind = column.type
+    return pa.DictionaryArray.from_arrays(
+        places.cast(kind.index_type), column.dictionary, ordered=kind.ordered
+    )
+
+
+def _value(label: str, kind: pa.DataType) -> object:
+    """Return a label that the source does not have as a value of its type."""
+    try:
+        return pa.scalar(label, pa.string()).cast(kind).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"the label '{label}' is no {kind}") from error
 
 
 def _group_rows(reader: Reader) -> int:
@@ -267,68 +302,3 @@ def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two cl
         return pq.ParquetWriter(target, reader.schema)
     stream = isinstance(reader, ArrowReader) and reader.stream
     return (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(target), reader.schema)
-
-
-def _describe(layout: Layout, left: Mapping[str, int], state: str, folder: Path) -> None:
-    """Write what the datasets library keeps beside the data: what they are called, and how many rows each split has."""
-    inside: dict[str, Part] = {"": layout.root()}
-    counts: dict[str, int] = defaultdict(int)
-    for part in layout.parts:
-        name = layout.relative(part)
-        step, _, file = name.rpartition("/")
-        inside.setdefault(step, part)
-        counts[step.rsplit("/", 1)[-1]] += left[name]
-        if part.kind == "parquet":
-            counts[file.split("-")[0].split(".")[0]] += left[name]
-    for step, part in inside.items():
-        for name, change in (
-            ("dataset_dict.json", lambda text: text),
-            (_STATE, lambda text: _new_name(text, state)),
-            ("dataset_info.json", lambda text: _counted_info(text, counts)),
-            ("README.md", lambda text: _counted_card(text, counts)),
-        ):
-            found = _beside(part, name)
-            if found is not None:
-                (folder / step / name).write_text(change(found.decode()), encoding="utf-8")
-
-
-def _new_name(text: str, state: str) -> str:
-    """Return the state of a saved data set under another fingerprint: the library caches results under it."""
-    found = json.loads(text)
-    both = f"{found.get('_fingerprint')} {state}"
-    return json.dumps(found | {"_fingerprint": hashlib.sha256(both.encode()).hexdigest()[:16]}, indent=2)
-
-
-def _counted_info(text: str, counts: Mapping[str, int]) -> str:
-    found = json.loads(text)
-    splits = found.get("splits") or {}
-    for name, split in splits.items():
-        _count(split, name, counts, len(splits))
-    return json.dumps(found, indent=2)
-
-
-def _counted_card(text: str, counts: Mapping[str, int]) -> str:
-    """Return a data set card whose counts are those of the corrected data: the library compares them."""
-    if not text.startswith("---\n") or "\n---" not in text[4:]:
-        return text
-    head, _, rest = text[4:].partition("\n---")
-    said = yaml.safe_load(head)
-    infos = (said or {}).get("dataset_info") if isinstance(said, dict) else None
-    if not infos:
-        return text
-    for info in infos if isinstance(infos, list) else [infos]:
-        splits = info.get("splits") or []
-        for split in splits:
-            _count(split, split.get("name"), counts, len(splits))
-        for size in ("download_size", "dataset_size"):
-            info.pop(size, None)
-    return f"---\n{yaml.safe_dump(said, sort_keys=False, allow_unicode=True)}---{rest}"
-
-
-def _count(split: dict[str, Any], name: object, counts: Mapping[str, int], splits: int) -> None:
-    """Set how many rows a split has, and forget the sizes that the files no longer have."""
-    rows = counts.get(str(name), max(counts.values()) if splits == 1 else None)
-    if rows is not None:
-        split["num_examples"] = rows
-        for size in ("num_bytes", "shard_lengths"):
-            split.pop(size, None)
