@@ -17,7 +17,7 @@ LINES = re.findall(
     (ROOT / "README.md").read_text(encoding="utf-8"),
     re.MULTILINE,
 )
-# Far below what each reaches (.57 the raters, .70 the texts, .89 to 1.00 the others), far above chance (.06).
+# Far below what each reaches (.70 the texts, .89 to 1.00 the others), far above chance (.06).
 LEAST = 0.5
 
 
