@@ -51,6 +51,7 @@ def export(
 ) -> None:
     """Export the queue to Label Studio, or the decisions as CSV or Parquet."""
     from flows.results import Results  # noqa: PLC0415
+    from tasks.storage import writable  # noqa: PLC0415
 
     results = Results(out, run)
     # What is made of results on a store lies here: nobody looks into the folder that stands for it.
@@ -59,9 +60,9 @@ def export(
         from tasks.review.label_studio import export_tasks  # noqa: PLC0415
 
         folder = taken(results, run)
-        config, tasks = export_tasks(
-            folder, file or beside / "label-studio" / folder.name, image_root=image_root
-        )
+        place = file or beside / "label-studio" / folder.name
+        with writable(place, "choose another folder with --file"):
+            config, tasks = export_tasks(folder, place, image_root=image_root)
         sys.stdout.write(lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
         return
     from tasks.review.export import export_decisions  # noqa: PLC0415
@@ -73,7 +74,8 @@ def export(
         )
     run_id = results.run().name if run else None
     results.fetch_decisions()
-    rows = export_decisions(results.out, target, run_id=run_id)
+    with writable(target, "choose another file with --file"):
+        rows = export_decisions(results.out, target, run_id=run_id)
     sys.stdout.write(f"{one_line(target)}: {rows:,} rows\n")
 
 

@@ -51,6 +51,28 @@ def atomic_path(final: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def writable(place: Path, fix: str) -> Iterator[None]:
+    """Turn what only the user can put right about a place to write into InputError.
+
+    Args:
+        place: The file or folder that is written.
+        fix: What the user can do.
+
+    Raises:
+        InputError: It may not be written, or a file is in the way of a folder, or a folder in that of a file.
+
+    >>> with writable(Path("a.txt"), "choose another file"):
+    ...     raise PermissionError(13, "Permission denied")
+    Traceback (most recent call last):
+    tasks.errors.InputError: a.txt: cannot write there (Permission denied); choose another file
+    """
+    try:
+        yield
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise InputError(f"cannot write there ({error.strerror})", where=str(place), fix=fix) from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable: the directory entry is data too."""
     descriptor = os.open(folder, os.O_RDONLY)

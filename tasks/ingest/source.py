@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import re
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,8 +113,8 @@ def locate(uri: str) -> list[Part]:
     if uri.startswith("sample:"):
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]
-    filesystem, path = _filesystem(uri)
     with access(uri):
+        filesystem, path = _filesystem(uri)
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
             return _parts_of_folder(filesystem, path, uri)
@@ -214,6 +216,10 @@ def _filesystem(uri: str) -> tuple[Any, str]:
         )
         fix = f"pip install {package}" if package else str(known.get("err", error))
         raise InputError(f"{scheme}:// needs a package that is not installed", where=uri, fix=fix) from error
+    except (zipfile.BadZipFile, tarfile.TarError) as error:
+        raise InputError(
+            f"the archive cannot be read ({error})", where=uri, fix="check it, or unpack it and name the file"
+        ) from error
     except ValueError as error:
         raise InputError(
             f"unknown kind of address '{scheme}://'",

@@ -265,3 +265,13 @@ def test_a_name_too_long_for_a_file_is_one_line(arguments, tmp_path, monkeypatch
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("labelsweep: error: ")
     assert "internal" not in line
+
+
+@pytest.mark.parametrize("target", ["file/decisions.csv", "folder.csv"])
+def test_decisions_that_cannot_be_written_there_are_one_line(target, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv" / "full").mkdir(parents=True)
+    assert run(["export", "--to", "csv", "--file", str(tmp_path / target), "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{target}: cannot write there (" in line
+    assert line.endswith("; choose another file with --file")

@@ -454,6 +454,14 @@ def test_values_that_cannot_be_written_as_text_are_refused(values, role, tmp_pat
     assert f"{role} column 'odd' holds {values.type}" in refused(path, run, **{role: "odd"})
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("d.csv", "the archive cannot be read"), ("gone.zip", "no such file")]
+)
+def test_an_archive_that_is_none_or_is_not_there_is_refused(name, message, tmp_path, run):
+    write(tmp_path / "d.csv", GOOD)
+    assert message in refused(f"zip://d.csv::{tmp_path / name}", run)
+
+
 def test_a_missing_list_of_fixed_length_is_not_called_damage(tmp_path, run):
     lists = pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float32(), 2))
     line = refused(parquet(tmp_path / "m.parquet", v=lists, label=["a", "b", "a"]), run)
