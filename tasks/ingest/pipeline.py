@@ -48,17 +48,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     >>> data.rows, data.payload, data.feature_shape, data.classes[:3]
     (1797, 'image', (8, 8), ('0', '1', '2'))
     """
-    texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
-    table = open_source(source.uri, texts | set(source.raters or ()))
-    if source.raters is not None:
-        check_raters(table, source.raters)
-        # The label of a corrected version is what people decided, no longer what raters said.
-        if not is_ours(source, table.schema):
-            label = MAJORITY if source.label in source.raters else source.label
-            source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
-            table = rated(table, source.raters or (), label)
-    if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
-        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
+    source, table = _opened(source)
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
     content = _content(source, table, roles)
@@ -98,6 +88,22 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
     )
+
+
+def _opened(source: Source) -> tuple[Source, SourceTable]:
+    """Open the source; with raters, the majority of their labels is the label and their agreement the trust."""
+    texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
+    table = open_source(source.uri, texts | set(source.raters or ()))
+    if source.raters is not None:
+        check_raters(table, source.raters)
+        # The label of a corrected version is what people decided, no longer what raters said.
+        if not is_ours(source, table.schema):
+            label = MAJORITY if source.label in source.raters else source.label
+            source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
+            table = rated(table, source.raters or (), label)
+    if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
+        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
+    return source, table
 
 
 @dataclass(frozen=True)
