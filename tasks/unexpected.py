@@ -22,7 +22,9 @@ _OUT_OF_MEMORY = (
     "bad_alloc",
     "can't start new thread",
     "failed to map segment",
-    "without exception set",  # the interpreter itself, where not even the MemoryError could be made
+    # The interpreter itself, where not even the MemoryError could be made.
+    "without exception set",
+    "without setting an exception",
 )
 # A lost connection by the names of its families: those of Python, botocore, aiohttp (the stores of fsspec) and httpx (Prefect).
 _CONNECTIONS = frozenset({"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"})

@@ -5,6 +5,7 @@ Where memory runs out anything may fail, in libraries and in what they do about 
 traceback could reach the terminal (the application, the event loop, threads, destructors) ends here.
 """
 
+import asyncio
 import logging
 import sys
 import threading
@@ -25,6 +26,10 @@ _NO_MEMORY: Final = (
     "labelsweep: error: out of memory; what the page calls saved is, and the server goes on: "
     "free some, or start it again\n"
 )
+# Longer than a write waits for another process; a request whose thread died for want of memory would wait for ever.
+_PATIENCE_S: Final = 45.0
+# What uvicorn says of a request that was said to fail when it did.
+_SAID_BEFORE: Final = ("ASGI callable returned", "Cancel ")
 _LOGGERS: Final = ("uvicorn.error", "asyncio")
 
 
@@ -69,7 +74,7 @@ class Voice(logging.Handler):
         """Say what a library would write as a traceback."""
         if record.exc_info and record.exc_info[1] is not None:
             self.say(record.exc_info[1])
-        elif not record.getMessage().startswith("ASGI callable returned"):  # said when it failed
+        elif not record.getMessage().startswith(_SAID_BEFORE):
             self._write(f"labelsweep: {one_line(record.getMessage())}\n")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name in logging)
@@ -120,10 +125,12 @@ class Answered:
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 (said, and answered)
-            self._voice.say(error)
+            late = isinstance(error, TimeoutError)
+            self._voice.say(MemoryError() if late else error)
             if not begun:
-                for message in _SHORT if lacks_memory(error) else _FAILED:
+                for message in _SHORT if late or lacks_memory(error) else _FAILED:
                     await send(message)
             # An answer that broke off is noticed by uvicorn, which closes the connection.

@@ -17,6 +17,7 @@ from tasks.review.log import read_log
         (MemoryError(), 503, "error: out of memory"),
         (RuntimeError("can't start new thread"), 503, "error: out of memory"),
         (ImportError("lib.so: failed to map segment from shared object"), 503, "error: out of memory"),
+        (SystemError("<function f> returned NULL without setting an exception"), 503, "error: out of memory"),
         (KeyError("rank"), 500, "internal error (KeyError: 'rank')"),
     ],
 )
@@ -43,6 +44,17 @@ def test_a_request_that_fails_is_answered_and_said_in_one_line(
     assert client.decide(item, "drop", action=action)[0] == 200
     assert [row.action for row in read_log(page.room.desk.log.path.parent)] == [action]
     assert client.get("/api/progress")["todo"] == len(page.room.deck.items) - 1
+
+
+def test_a_request_whose_thread_never_answers_is_answered(page: Served, capsys, monkeypatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(failing, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(page.room.desk, "refresh", lambda: ended.wait(30))
+    try:
+        assert Client(page.address, "Ada").request("GET", "/api/progress")[0] == 503
+    finally:
+        ended.set()
+    assert "out of memory" in capsys.readouterr().err
 
 
 def test_a_transaction_that_could_not_be_rolled_back_does_not_stand_in_the_way(page: Served) -> None:
