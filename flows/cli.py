@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from flows.interrupt import ctrl_c_is_noted
 from flows.review_cli import register
 from tasks.errors import InputError, LabelsweepError
 from tasks.terminal import json_lines, lines, one_line
@@ -46,7 +47,8 @@ def run(arguments: Sequence[str]) -> int:
     0
     """
     try:
-        code = application(arguments)(args=list(arguments), prog_name="labelsweep", standalone_mode=False)
+        with ctrl_c_is_noted():
+            code = application(arguments)(args=list(arguments), prog_name="labelsweep", standalone_mode=False)
     except LabelsweepError as error:
         return _say(f"error: {error}", error.exit_code)
     except TyperException as error:

@@ -1,8 +1,9 @@
 """Ctrl-C ends a run, also where the first word of it gets lost.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. In a destructor, in a callback from C, or under a library
-that catches everything, it is lost, and the run would go on to its end as if nobody had asked. So it is noted as well, and raised
-again at the next word of progress.
+that catches everything (some do around what they import, which takes seconds at the start), it is lost, and the run would go
+on to its end as if nobody had asked. So it is noted as well, and raised again before the first step and at each word of
+progress.
 """
 
 import signal

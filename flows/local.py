@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.config import CleanParameters
 from flows.console import Quiet
-from flows.interrupt import ctrl_c_is_noted
+from flows.interrupt import stop_if_asked
 from flows.run import new_run_id
 from flows.starved import starvation_ends_the_run
 from tasks.errors import InputError, LabelsweepError
@@ -47,16 +47,13 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
-    with (
-        ctrl_c_is_noted(),
-        starvation_ends_the_run(),
-        _prefect(asks=parameters.wait_for_review) as wait_for_server,
-    ):
+    with starvation_ends_the_run(), _prefect(asks=parameters.wait_for_review) as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
         gc.enable()
         wait_for_server()
+        stop_if_asked()
         token = display.set(watcher)
         try:
             cleaned = clean_labels(parameters)
