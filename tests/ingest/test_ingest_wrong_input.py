@@ -18,7 +18,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from tasks.errors import InputError
+from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
 from tasks.records import Source
 
@@ -379,7 +379,7 @@ def test_a_fault_of_the_network_is_not_blamed_on_the_user(name, faulty, run):
         "Flaky", (MemoryFileSystem,), {"protocol": "flaky", "cachable": False, **there, faulty: reset}
     )
     fsspec.register_implementation("flaky", flaky, clobber=True)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(StoreError, match=f"flaky://{name}: cannot be reached .ConnectionResetError"):
         ingest(Source(uri=f"flaky://{name}"), run)
     assert not run.exists()
 
