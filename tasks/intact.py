@@ -6,8 +6,8 @@ A disk that forgets, a hand that removes, a bit that flips: none of them is seen
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ CHECK = "check"
 # People write their decisions into it, where it lies.
 EDITED = ("queue.csv",)
 # What networks make of the features: of the last round only, the round after removes them, and they can be had again.
-PUT_AWAY = "model/round-*/features-*.f32"
+PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
 
 # What tells a file that was written anew from the one before: every publication makes another inode.
 Stamp = tuple[int, int, int]
@@ -81,9 +81,18 @@ def are_intact(folder: Path, files: Mapping[str, str], records: Path) -> bool:
     for name, digest in files.items():
         path = folder / name
         known = {digest, *(entry["files"][name] for entry in written if name in entry.get("files", {}))}
-        if not path.is_file() or sha256_file(path) not in known:
+        if not path.is_file():
+            if not _is_put_away(folder, name):
+                return False
+        elif sha256_file(path) not in known:
             return False
     return True
+
+
+def _is_put_away(folder: Path, name: str) -> bool:
+    """Return whether a file is one of those of a round that the round after has put away, once it had written its own."""
+    found = PUT_AWAY.fullmatch(name)
+    return found is not None and any((folder / "model" / f"round-{int(found[1]) + 1}").glob("theta-*"))
 
 
 def check_complete(folder: Path) -> None:
@@ -94,7 +103,7 @@ def check_complete(folder: Path) -> None:
     """
     for record in sorted((folder / "steps").glob("*.json")):
         for name in (read_entry(record) or {}).get("files", {}):
-            if not (folder / name).is_file() and not fnmatch(name, PUT_AWAY):
+            if not (folder / name).is_file() and not _is_put_away(folder, name):
                 raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
 
 

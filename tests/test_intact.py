@@ -101,18 +101,32 @@ def test_files_are_as_open_to_others_as_the_user_wants(umask, mode, tmp_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [mode, mode]
 
 
-def test_run_is_complete_without_what_a_later_round_of_networks_puts_away(tmp_path):
-    round_folder = tmp_path / "model" / "round-1"
-    round_folder.mkdir(parents=True)
+def test_what_a_later_round_of_networks_puts_away_is_neither_missed_nor_made_again(tmp_path):
+    rounds = [tmp_path / "model" / f"round-{number}" for number in (1, 2)]
+    for folder in rounds:
+        folder.mkdir(parents=True)
+    names, times = ("features-0.f32", "network-0.safetensors"), []
 
     def work():
-        for name in ("features-0.f32", "network-0.safetensors"):
-            (round_folder / name).write_bytes(b"1")
+        times.append(1)
+        for name in names:
+            (rounds[0] / name).write_bytes(b"1")
         return Report(html=tmp_path / "r.html", summary=tmp_path / "s.json")
 
-    recorded("fit-1", tmp_path, Report, {}, work)
-    (round_folder / "features-0.f32").unlink()
-    check_complete(tmp_path)
-    (round_folder / "network-0.safetensors").unlink()
+    def made() -> int:
+        recorded("fit-1", tmp_path, Report, {}, work)
+        return len(times)
+
+    assert made() == 1
+    (rounds[0] / names[0]).unlink()
     with pytest.raises(FileNotFoundError):
         check_complete(tmp_path)
+    assert made() == 2
+    (rounds[1] / "theta-0.safetensors").write_bytes(b"1")
+    (rounds[0] / names[0]).unlink()
+    check_complete(tmp_path)
+    assert made() == 2
+    (rounds[0] / names[1]).unlink()
+    with pytest.raises(FileNotFoundError):
+        check_complete(tmp_path)
+    assert made() == 3
