@@ -46,8 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     labelsweep 0.1.0
     0
     """
+    asked: list[int] = []
     try:
-        with ctrl_c_is_noted():
+        with ctrl_c_is_noted() as asked:
             code = application(arguments)(args=list(arguments), prog_name="labelsweep", standalone_mode=False)
     except LabelsweepError as error:
         return _say(f"error: {error}", error.exit_code)
@@ -62,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("LABELSWEEP_DEBUG"):
             raise
-        return _say(*_unexpected(error))
+        return _say(*(("interrupted", INTERRUPTED) if asked else _unexpected(error)))
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
 

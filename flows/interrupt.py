@@ -1,9 +1,9 @@
 """Ctrl-C ends a run, also where the first word of it gets lost.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be. In a destructor, in a callback from C, or under a library
-that catches everything (some do around what they import, which takes seconds at the start), it is lost, and the run would go
-on to its end as if nobody had asked. So it is noted as well, and raised again before the first step and at each word of
-progress.
+Python raises KeyboardInterrupt wherever the main thread happens to be. pydantic makes an error of its own of it where it
+serializes (seen while a run is announced to Prefect, which may pass over that error); in a destructor it is lost. The run would
+go on to its end as if nobody had asked, or end as failed. So it is noted as well, raised again before the first step and at
+each word of progress, and whatever fails after it was interrupted.
 """
 
 import signal
@@ -11,20 +11,27 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
-_asked: list[int] = []
+from tasks.errors import LabelsweepError
+
+_asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def ctrl_c_is_noted() -> Iterator[None]:
-    """Note each Ctrl-C in the enclosed block; it is raised as always, too. Only the main thread can do so."""
+def ctrl_c_is_noted() -> Iterator[list[int]]:
+    """Note each Ctrl-C in the enclosed block in the list that is yielded; it is raised as always, too.
+
+    Only the main thread can do so.
+    """
+    asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        _asked.append(number)
+        asked.append(number)
         signal.default_int_handler(number, frame)
 
     def of_destructor(failure: "sys.UnraisableHookArgs") -> None:
@@ -33,12 +40,18 @@ def ctrl_c_is_noted() -> Iterator[None]:
 
     hook, before = sys.unraisablehook, signal.signal(signal.SIGINT, note)
     sys.unraisablehook = of_destructor
+    token = _asked.set(asked)
     try:
-        yield
+        yield asked
     finally:
+        _asked.reset(token)
         signal.signal(signal.SIGINT, before)
         sys.unraisablehook = hook
-        _asked.clear()
+
+
+def was_asked() -> bool:
+    """Return whether there was a Ctrl-C."""
+    return bool(_asked.get())
 
 
 def stop_if_asked() -> None:
@@ -47,5 +60,22 @@ def stop_if_asked() -> None:
     Raises:
         KeyboardInterrupt: There was one.
     """
-    if _asked and threading.current_thread() is threading.main_thread():
+    if was_asked() and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
+
+
+@contextmanager
+def failing_after_ctrl_c_is_interrupted() -> Iterator[None]:
+    """Raise KeyboardInterrupt for whatever else a library made of it in the enclosed block.
+
+    Raises:
+        KeyboardInterrupt: Something failed that is no error of a user, after a Ctrl-C.
+    """
+    try:
+        yield
+    except LabelsweepError:
+        raise
+    except Exception as error:
+        if was_asked():
+            raise KeyboardInterrupt from error
+        raise

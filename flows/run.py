@@ -23,6 +23,7 @@ from flows.identity import (
     same_request,
     times_failed,
 )
+from flows.interrupt import failing_after_ctrl_c_is_interrupted
 from flows.locks import hold
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.intact import check_complete
@@ -99,7 +100,8 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
                 folder / "config.yaml",
             )
             write_json(request.model_dump(mode="json"), folder / REQUEST)
-            yield folder
+            with failing_after_ctrl_c_is_interrupted():
+                yield folder
             check_complete(folder)
         except Unchanged:
             discard_run(folder)

@@ -5,8 +5,10 @@ import signal
 from contextlib import suppress
 
 import pytest
+from pydantic import BaseModel, model_serializer
 
-from flows.interrupt import ctrl_c_is_noted, stop_if_asked
+from flows.cli import run as labelsweep
+from flows.interrupt import ctrl_c_is_noted, failing_after_ctrl_c_is_interrupted, stop_if_asked
 from flows.progress import Within
 
 
@@ -33,3 +35,28 @@ def test_ctrl_c_that_is_lost_is_raised_at_the_next_word_of_progress(capsys) -> N
         with pytest.raises(KeyboardInterrupt):
             stop_if_asked()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_a_library_makes_of_ctrl_c_is_ctrl_c() -> None:
+    class Shown(BaseModel):
+        @model_serializer
+        def write(self) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            return ""
+
+    with ctrl_c_is_noted() as asked, pytest.raises(KeyboardInterrupt), failing_after_ctrl_c_is_interrupted():
+        Shown().model_dump()  # raises PydanticSerializationError
+    assert asked == [signal.SIGINT]
+    with ctrl_c_is_noted(), pytest.raises(ValueError, match="no"), failing_after_ctrl_c_is_interrupted():
+        raise ValueError("no")
+
+
+def test_a_command_that_fails_after_ctrl_c_was_interrupted(capsys, monkeypatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError("made of it")
+
+    monkeypatch.setattr("tasks.synthesize.synthesize", fails)
+    assert labelsweep(["synthesize", "x.parquet"]) == 130
+    assert capsys.readouterr().err == "labelsweep: interrupted\n"
