@@ -12,7 +12,7 @@ from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
 from flows.gate import announce, check_noise
-from flows.incremental import look_back, note_version, same_content, unchanged_since
+from flows.incremental import LOOKED_BACK, look_back, note_version, same_content, unchanged_since
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
@@ -20,6 +20,7 @@ from flows.starved import ends_starved
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.step import ingest
+from tasks.intact import check_complete
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Validation
@@ -113,6 +114,7 @@ def _swept(parameters: CleanParameters) -> Cleaned:
         with run_folder(parameters) as folder:
             take_over(folder)
             cleaned = _sweep(parameters, folder)
+            check_complete(folder, *LOOKED_BACK)
             write_json(cleaned.model_dump(mode="json"), folder / RESULT)
     except Unchanged as unchanged:
         return _as_before(unchanged.folder)

@@ -25,6 +25,8 @@ from tasks.storage import read_json, sha256_file, write_json, write_table
 
 _BEFORE = "before.json"
 VERSION = "version.json"
+# What is known before the first step, and written by none.
+LOOKED_BACK = (_BEFORE, DECIDED, VERSION)
 # What a later run reads of an earlier one before it has done anything itself.
 _LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps/encode.json", VERSION)
 

@@ -102,7 +102,7 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
             write_json(request.model_dump(mode="json"), folder / REQUEST)
             with failing_after_ctrl_c_is_interrupted():
                 yield folder
-            check_complete(folder)
+            check_complete(folder, "config.yaml", REQUEST)
         except Unchanged:
             discard_run(folder)
             raise

@@ -95,14 +95,19 @@ def _is_put_away(folder: Path, name: str) -> bool:
     return found is not None and any((folder / "model" / f"round-{int(found[1]) + 1}").glob("theta-*"))
 
 
-def check_complete(folder: Path) -> None:
+def check_complete(folder: Path, *others: str) -> None:
     """Make sure that a run whose steps are done has every file that they wrote, but what a later step puts away.
+
+    Args:
+        folder: The run folder.
+        others: Files that no step wrote.
 
     Raises:
         FileNotFoundError: One is gone.
     """
-    for record in sorted((folder / "steps").glob("*.json")):
-        for name in (read_entry(record) or {}).get("files", {}):
+    records = sorted((folder / "steps").glob("*.json"))
+    for names in (others, *((read_entry(record) or {}).get("files", {}) for record in records)):
+        for name in names:
             if not (folder / name).is_file() and not _is_put_away(folder, name):
                 raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
 

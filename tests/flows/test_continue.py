@@ -84,6 +84,8 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
         with run_folder(parameters) as folder:
             page_in(folder).unlink()
 
+    with pytest.raises(LabelsweepError, match=r"config\.yaml: is gone"), run_folder(parameters) as folder:
+        (folder / "config.yaml").unlink()
     with pytest.raises(LabelsweepError, match=r"a\.html: is gone.*the same command makes it again") as raised:
         struck()
     with run_folder(parameters) as folder:
