@@ -19,7 +19,7 @@ import fsspec
 
 from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
-from tasks.storage import manifest_of, read_json, write_json
+from tasks.storage import manifest_of, read_json, sha256_file, write_json
 
 T = TypeVar("T")
 
@@ -257,17 +257,12 @@ def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) 
     Raises:
         OSError: What came is not what the manifest says.
     """
-    if local.exists() and _digest_here(local) == entry["sha256"]:
+    if local.exists() and sha256_file(local) == entry["sha256"]:
         return
     local.parent.mkdir(parents=True, exist_ok=True)
     filesystem.get_file(remote, str(local))
-    if _digest_here(local) != entry["sha256"]:
+    if sha256_file(local) != entry["sha256"]:
         raise OSError("what came is not what the manifest says")
-
-
-def _digest_here(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN401 (fsspec is untyped)

@@ -226,6 +226,11 @@ def finish_run(folder: Path) -> None:
     for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
         left_behind.unlink(missing_ok=True)
     write_json(manifest_of(folder), folder / "manifest.json")
+    name_latest(folder)
+
+
+def name_latest(folder: Path) -> None:
+    """Let the link `latest` beside a folder name it, at once: there is always one."""
     link = folder.parent / f".latest.{secrets.token_hex(8)}"
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")

@@ -30,7 +30,15 @@ from pydantic import Field
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
 from tasks.errors import InputError
 from tasks.records import Dataset, Record
-from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, table_writer, write_json, write_table
+from tasks.storage import (
+    ROWS_PER_GROUP,
+    name_latest,
+    open_parquet,
+    read_json,
+    table_writer,
+    write_json,
+    write_table,
+)
 
 Kind = Literal["source", "corrected", "restored"]
 Columns = dict[str, str | tuple[str, ...]]
@@ -242,7 +250,7 @@ def write_version(
             raise InputError(
                 "somebody has just written this version", where=str(final), fix="try again"
             ) from error
-        _name_latest(final)
+        name_latest(final)
     return final
 
 
@@ -270,13 +278,6 @@ def _temporary(final: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _name_latest(final: Path) -> None:
-    link = final.parent / f".latest.{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(final.name)
-    link.replace(final.parent / "latest")
 
 
 def share_file(source: Path) -> Callable[[Path], None]:
