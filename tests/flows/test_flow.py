@@ -127,7 +127,7 @@ def test_table_of_the_queue_stays_small_whatever_the_data_hold(tmp_path):
 
 def test_text_from_the_data_is_only_text_in_markdown():
     escaped = escape("[click](http://x) <img src=x>\n# title | **bold** `code`")
-    assert escaped == r"\[click\]\(http://x\) \<img src=x\> \# title \| \*\*bold\*\* \`code\`"
+    assert escaped == r"\[click\]\(http\://x\) \<img src=x\> \# title \| \*\*bold\*\* \`code\`"
 
 
 def test_deployment_file_names_what_can_be_imported():
