@@ -16,7 +16,7 @@ from flows.config import CleanParameters, absolute
 from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
 from tasks.errors import InputError
 from tasks.ingest.source import Part, locate
-from tasks.intact import are_intact, check_run, is_run_intact, read_entry, with_check
+from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
@@ -99,7 +99,7 @@ def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
     """
     path = folder / _BEFORE
     kept = read_entry(path)
-    if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, folder / "steps"):
+    if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(parameters.out))
         pairs = sorted(decisions.settled())
         columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}

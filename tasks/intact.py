@@ -7,7 +7,7 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and entry.pop(CHECK, None) == _digest(entry) else None
 
 
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of the steps of a run by the step's name, those that are not what was written left out."""
+    found = {path.stem: read_entry(path) for path in (folder / "steps").glob("*.json")}
+    return {name: entry for name, entry in found.items() if entry is not None and "place" in entry}
+
+
 def with_check(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry with a digest of itself beside it."""
     return {**entry, CHECK: _digest(entry)}
@@ -69,18 +75,20 @@ def _digest(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 
-def are_intact(folder: Path, files: Mapping[str, str], records: Path) -> bool:
-    """Return whether files are as one of the steps of the run wrote them: a later one may have written its own in their place.
+def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether files are as they were written, or as a later step wrote its own in their place.
+
+    What an earlier step wrote in their place, when it had to run again, is no substitute.
 
     Args:
         folder: The run folder.
         files: SHA-256 by name.
-        records: Folder of the records of all steps.
+        later: Records of the steps that come after the one that wrote them.
     """
-    written = [entry for path in records.glob("*.json") if (entry := read_entry(path)) is not None]
+    written = [entry["files"] for entry in later]
     for name, digest in files.items():
         path = folder / name
-        known = {digest, *(entry["files"][name] for entry in written if name in entry.get("files", {}))}
+        known = {digest, *(digests[name] for digests in written if name in digests)}
         if not path.is_file():
             if not _is_put_away(folder, name):
                 return False

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from tasks.errors import LabelsweepError, StoreError
-from tasks.intact import are_intact, digests_since, read_entry, stamps, with_check
+from tasks.intact import are_intact, digests_since, read_records, stamps, with_check
 from tasks.records import Record
 from tasks.storage import write_json
 
@@ -74,8 +75,13 @@ def recorded(
     """
     path = folder / "steps" / f"{name}.json"
     key = digest_of(inputs)
-    kept = read_entry(path)
-    if kept and kept["inputs"] == key and are_intact(folder, kept["files"], path.parent):
+    others = read_records(folder)
+    kept = others.pop(name, None)
+    taken = {other["place"] for other in others.values()}
+    # Its place among the steps; one whose record is lost has the first that is free, as the steps come in order.
+    place = kept["place"] if kept else next(free for free in count() if free not in taken)
+    later = [other for other in others.values() if other["place"] > place]
+    if kept and kept["inputs"] == key and are_intact(folder, kept["files"], later):
         return kind.model_validate(kept["record"])
     before = stamps(folder)
     reset_peak_memory()
@@ -83,6 +89,7 @@ def recorded(
     record = work()
     entry = {
         "step": name,
+        "place": place,
         "inputs": key,
         "seconds": round(time.perf_counter() - started, 3),
         "peak_memory_mb": round(peak_memory() / 2**20, 1),

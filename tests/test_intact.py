@@ -69,6 +69,24 @@ def test_file_that_a_later_step_wrote_in_place_of_an_earlier_one_is_no_damage(st
     assert step.run() == 1
 
 
+@pytest.mark.parametrize("name", ["model/summary.json", "steps/report.json"])
+def test_step_runs_again_where_an_earlier_one_had_to_and_wrote_over_its_file(step, name):
+    times = []
+
+    def later() -> Report:
+        times.append(1)
+        page = write_text("another page", step.folder / "report.html")
+        return Report(html=page, summary=step.folder / "model" / "summary.json")
+
+    recorded("later", step.folder, Report, {}, later)
+    (step.folder / name).unlink()
+    assert step.run() == 2
+    for _ in range(2):
+        recorded("later", step.folder, Report, {}, later)
+        assert (step.folder / "report.html").read_text() == "another page"
+        assert (len(times), step.run()) == (2, 2)
+
+
 def test_finished_run_says_which_file_is_not_what_it_wrote(tmp_path):
     run = tmp_path / "runs" / "cats"
     for name in ("scores.parquet.txt", "queue.csv"):
