@@ -16,6 +16,8 @@ from tasks.terminal import json_lines, lines, one_line
 
 # Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
 INTERRUPTED = 130
+# The same for SIGTERM.
+TERMINATED = 143
 BENCHMARKS = {
     "faults": "runs killed at random moments, and what was lost",
     "inputs": "mixed tables and texts from the raw file, beside the peers",
@@ -71,8 +73,10 @@ def run(arguments: Sequence[str]) -> int:
 def _unexpected(error: Exception) -> tuple[str, int]:
     """Return the line and the exit code for any other error; where even that finds no memory, what that means."""
     try:
-        from tasks.unexpected import in_one_line, is_foreseen  # noqa: PLC0415
+        from tasks.unexpected import in_one_line, is_foreseen, was_terminated  # noqa: PLC0415
 
+        if was_terminated(error):
+            return "terminated; the same command goes on", TERMINATED
         return in_one_line(error), 2 if is_foreseen(error) else 1
     except Exception:  # noqa: BLE001 (the first error matters, and it is said below)
         return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on", 2
