@@ -12,7 +12,7 @@ from flows.config import CleanParameters
 from flows.console import Quiet
 from flows.interrupt import stop_if_asked
 from flows.run import new_run_id
-from flows.starved import starvation_ends_the_run
+from flows.starved import reserve_working_memory, starvation_ends_the_run
 from tasks.errors import InputError, LabelsweepError
 from tasks.storage import discard_run, open_run
 
@@ -51,6 +51,7 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
+        reserve_working_memory()
         gc.enable()
         wait_for_server()
         stop_if_asked()

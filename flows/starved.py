@@ -25,6 +25,18 @@ _LAST_S = 30.0
 _wake_after: ContextVar[Callable[[float], None]] = ContextVar("wake_after", default=lambda seconds: None)  # noqa: ARG005 (nobody)
 
 
+def reserve_working_memory() -> None:
+    """Have OpenBLAS take its working memory while there is some, numpy's and scipy's.
+
+    It does at its first product, and where it gets none it tries again for ever, in compiled code that no signal reaches.
+    """
+    import numpy as np  # noqa: PLC0415 (a moment to import, and help answers at once)
+    from scipy.linalg.blas import dgemm  # noqa: PLC0415
+
+    np.linalg.inv(np.eye(2))
+    dgemm(1.0, np.eye(2), np.eye(2))
+
+
 def ends_starved(error: BaseException) -> None:
     """Give what is left to do half a minute, if a run fails with an error that comes of too little memory."""
     if lacks_memory(error):

@@ -78,3 +78,24 @@ print("done")
     )
     assert (ran.returncode, ran.stdout) == (0, "done\n")
     assert "KeyError" in ran.stderr
+
+
+def test_products_need_no_memory_that_is_not_there():
+    code = """
+import resource
+import numpy as np
+from scipy.linalg.blas import dgemm
+from flows.starved import reserve_working_memory
+
+matrix = np.eye(50)
+reserve_working_memory()
+size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, size + 2**20))
+np.linalg.inv(matrix)
+dgemm(1.0, matrix, matrix)
+print("done")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
