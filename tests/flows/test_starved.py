@@ -90,7 +90,7 @@ from flows.starved import reserve_working_memory
 matrix = np.eye(50)
 reserve_working_memory()
 size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, size + 2**20))
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**23, size + 2**23))
 np.linalg.inv(matrix)
 dgemm(1.0, matrix, matrix)
 print("done")
