@@ -1,6 +1,7 @@
 """The `labelsweep` command. Nothing heavy is imported before a command needs it: help answers at once."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,18 +66,23 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("LABELSWEEP_DEBUG"):
             raise
-        return _say(*(("interrupted", INTERRUPTED) if asked else _unexpected(error)))
+        return _say(*(_stopped(asked) if asked else _unexpected(error)))
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
+
+
+def _stopped(asked: Sequence[int]) -> tuple[str, int]:
+    """Return the line and the exit code for a command that failed of a signal."""
+    if signal.SIGTERM in asked:
+        return "terminated; the same command goes on", TERMINATED
+    return "interrupted", INTERRUPTED
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     """Return the line and the exit code for any other error; where even that finds no memory, what that means."""
     try:
-        from tasks.unexpected import in_one_line, is_foreseen, was_terminated  # noqa: PLC0415
+        from tasks.unexpected import in_one_line, is_foreseen  # noqa: PLC0415
 
-        if was_terminated(error):
-            return "terminated; the same command goes on", TERMINATED
         return in_one_line(error), 2 if is_foreseen(error) else 1
     except Exception:  # noqa: BLE001 (the first error matters, and it is said below)
         return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on", 2

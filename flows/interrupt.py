@@ -4,13 +4,17 @@ Python raises KeyboardInterrupt wherever the main thread happens to be. pydantic
 serializes (seen while a run is announced to Prefect, which may pass over that error); in a destructor it is lost. The run would
 go on to its end as if nobody had asked, or end as failed. So it is noted as well, raised again before the first step and at
 each word of progress, and whatever fails after it was interrupted.
+
+A SIGTERM, which Prefect raises in the same way, gets lost alike (seen in numpy's reader of files, which made a TypeError of it);
+the system itself writes down that it came.
 """
 
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import FrameType
 
@@ -23,7 +27,7 @@ _asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
 def ctrl_c_is_noted() -> Iterator[list[int]]:
     """Note each Ctrl-C in the enclosed block in the list that is yielded; it is raised as always, too.
 
-    Only the main thread can do so.
+    A SIGTERM that somebody has a handler for is in the list once the block has ended. Only the main thread can do so.
     """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -38,7 +42,11 @@ def ctrl_c_is_noted() -> Iterator[list[int]]:
         if failure.exc_type is not KeyboardInterrupt:  # that one is raised again
             hook(failure)
 
+    came, comes = socket.socketpair()
+    came.settimeout(0)
+    comes.settimeout(0)
     hook, before = sys.unraisablehook, signal.signal(signal.SIGINT, note)
+    writes = signal.set_wakeup_fd(comes.fileno(), warn_on_full_buffer=False)
     sys.unraisablehook = of_destructor
     token = _asked.set(asked)
     try:
@@ -47,6 +55,11 @@ def ctrl_c_is_noted() -> Iterator[list[int]]:
         _asked.reset(token)
         signal.signal(signal.SIGINT, before)
         sys.unraisablehook = hook
+        signal.set_wakeup_fd(writes)
+        with suppress(BlockingIOError):
+            asked.extend(number for number in came.recv(2**16) if number == signal.SIGTERM)
+        came.close()
+        comes.close()
 
 
 def was_asked() -> bool:

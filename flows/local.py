@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     """
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
+    logging.raiseExceptions = False  # nor a traceback of each line of their logs that finds no memory
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
     with starvation_ends_the_run(), _prefect(asks=parameters.wait_for_review) as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415

@@ -51,6 +51,20 @@ def test_what_a_library_makes_of_ctrl_c_is_ctrl_c() -> None:
         raise ValueError("no")
 
 
+def test_a_command_that_fails_of_a_sigterm_was_terminated(capsys, monkeypatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise TypeError("made of it")
+
+    monkeypatch.setattr("tasks.synthesize.synthesize", fails)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # as Prefect has one while a flow runs
+    try:
+        assert labelsweep(["synthesize", "a.parquet"]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == "labelsweep: terminated; the same command goes on\n"
+
+
 def test_a_command_that_fails_after_ctrl_c_was_interrupted(capsys, monkeypatch) -> None:
     def fails(*_: object, **__: object) -> None:
         with suppress(KeyboardInterrupt):
