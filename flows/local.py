@@ -34,7 +34,7 @@ _SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 # The run's log goes to Prefect's database; the terminal gets what a person must know, from us.
-_NO_LOG_ON_TERMINAL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+_NO_LOG_ON_TERMINAL = ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_INTERNAL_LOGGING_LEVEL")
 
 
 def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
@@ -93,7 +93,8 @@ def _prefect(*, asks: bool) -> Iterator[Callable[[], None]]:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
-        os.environ.setdefault(_NO_LOG_ON_TERMINAL, "CRITICAL")
+        for name in _NO_LOG_ON_TERMINAL:
+            os.environ.setdefault(name, "CRITICAL")
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415
     from prefect.settings import (  # noqa: PLC0415
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
