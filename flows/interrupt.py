@@ -14,13 +14,14 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
 from tasks.errors import LabelsweepError
 
 _asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
+_came: ContextVar[socket.socket | None] = ContextVar("came", default=None)
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def ctrl_c_is_noted() -> Iterator[list[int]]:
     hook, before = sys.unraisablehook, signal.signal(signal.SIGINT, note)
     writes = signal.set_wakeup_fd(comes.fileno(), warn_on_full_buffer=False)
     sys.unraisablehook = of_destructor
-    token = _asked.set(asked)
+    token, other = _asked.set(asked), _came.set(came)
     try:
         yield asked
     finally:
@@ -56,8 +57,9 @@ def ctrl_c_is_noted() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
         sys.unraisablehook = hook
         signal.set_wakeup_fd(writes)
-        with suppress(BlockingIOError):
-            asked.extend(number for number in came.recv(2**16) if number == signal.SIGTERM)
+        if was_terminated():
+            asked.append(signal.SIGTERM)
+        _came.reset(other)
         came.close()
         comes.close()
 
@@ -65,6 +67,17 @@ def ctrl_c_is_noted() -> Iterator[list[int]]:
 def was_asked() -> bool:
     """Return whether there was a Ctrl-C."""
     return bool(_asked.get())
+
+
+def was_terminated() -> bool:
+    """Return whether there was a SIGTERM that somebody has a handler for."""
+    came = _came.get()
+    if came is None:
+        return False
+    try:
+        return signal.SIGTERM in came.recv(2**16, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
 
 
 def stop_if_asked() -> None:

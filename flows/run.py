@@ -23,12 +23,11 @@ from flows.identity import (
     same_request,
     times_failed,
 )
-from flows.interrupt import failing_after_ctrl_c_is_interrupted
+from flows.interrupt import failing_after_ctrl_c_is_interrupted, was_terminated
 from flows.locks import hold
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.intact import check_complete
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
-from tasks.unexpected import was_terminated
 
 State = Literal["finished", "failed", "running", "unfinished"]
 
@@ -128,7 +127,7 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
                 fix="the same command makes it again and goes on",
             ) from error
         except Exception as error:
-            if not was_terminated(error):  # else it is unfinished, and no fault of its own
+            if not was_terminated():  # else it is unfinished, and no fault of its own
                 _record_failure(folder, error)
             raise
         (folder / FAILURE).unlink(missing_ok=True)

@@ -99,18 +99,6 @@ def _named(error: BaseException) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
-def was_terminated(error: BaseException) -> bool:
-    """Return whether an error is what Prefect made of a SIGTERM that came at a moment it was not ready for.
-
-    >>> class TerminationSignal(BaseException): pass
-    >>> error = ValueError("Task run is not set")
-    >>> error.__context__ = TerminationSignal()
-    >>> was_terminated(error), was_terminated(ValueError())
-    (True, False)
-    """
-    return any(type(one).__name__ == "TerminationSignal" for one in _chain(error))
-
-
 def _is_of_disk(error: BaseException) -> bool:
     numbered = isinstance(error, OSError) and error.errno in _FULL
     return numbered or any(words in str(error).lower() for words in _FULL_WORDS)

@@ -8,7 +8,12 @@ import pytest
 from pydantic import BaseModel, model_serializer
 
 from flows.cli import run as labelsweep
-from flows.interrupt import ctrl_c_is_noted, failing_after_ctrl_c_is_interrupted, stop_if_asked
+from flows.interrupt import (
+    ctrl_c_is_noted,
+    failing_after_ctrl_c_is_interrupted,
+    stop_if_asked,
+    was_terminated,
+)
 from flows.progress import Within
 
 
@@ -53,7 +58,9 @@ def test_what_a_library_makes_of_ctrl_c_is_ctrl_c() -> None:
 
 def test_a_command_that_fails_of_a_sigterm_was_terminated(capsys, monkeypatch) -> None:
     def fails(*_: object, **__: object) -> None:
+        assert not was_terminated()
         os.kill(os.getpid(), signal.SIGTERM)
+        assert was_terminated()
         raise TypeError("made of it")
 
     monkeypatch.setattr("tasks.synthesize.synthesize", fails)
