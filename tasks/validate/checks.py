@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from tasks.records import Dataset
 from tasks.storage import read_parquet
 from tasks.validate.facts import NonFinite
-from tasks.validate.words import row_reasons, sentences, shown
+from tasks.validate.words import rare_class_words, row_reasons, sentences, shown
 
 # columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part. kept: the facts
-# across parts about the rows that stay.
-Scope = Literal["columns", "table", "rows", "kept"]
+# across parts about the rows that stay. classes: how many samples each class has, once other rows are set aside.
+Scope = Literal["columns", "table", "rows", "classes", "kept"]
 Explain = Callable[[NDArray[np.int64], pd.DataFrame], list[str]]
 
 # What the checks look at besides the data set's own columns: a thousand feature columns make one number a row, and what has
 # to be compared across parts is counted before.
 NONFINITE = "labelsweep_nonfinite_features"
+UNREADABLE = "labelsweep_unreadable"
 SAMPLES_OF_ID = "labelsweep_samples_of_id"
 SAMPLES_OF_LABEL = "labelsweep_samples_of_label"
 OTHER_LABELS = "labelsweep_other_labels_of_content"
@@ -116,7 +117,9 @@ def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
-def contract(dataset: Dataset, folds: int, nonfinite: NonFinite, columns: Sequence[str]) -> list[Check]:
+def contract(
+    dataset: Dataset, folds: int, nonfinite: NonFinite, columns: Sequence[str], large: Sequence[str]
+) -> list[Check]:
     """Return the checks that follow from what a data set is.
 
     Args:
@@ -124,8 +127,14 @@ def contract(dataset: Dataset, folds: int, nonfinite: NonFinite, columns: Sequen
         folds: Each class needs a sample in each fold.
         nonfinite: Names the feature in the reason of a row whose features are not finite.
         columns: The columns that the data set has to have.
+        large: The classes that have enough samples, for the reason of a class that has not.
     """
-    return [*_column_checks(columns), *_row_checks(dataset, nonfinite), *_kept_checks(folds)]
+    return [
+        *_column_checks(columns),
+        *_row_checks(dataset, nonfinite),
+        _class_check(folds, large),
+        *_kept_checks(folds),
+    ]
 
 
 def _column_checks(columns: Sequence[str]) -> list[Check]:
@@ -175,29 +184,53 @@ def _content_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
         return [make_check("text", present, {"column": "text"}, scope="rows", columns=("text",))]
     if dataset.payload == "image":
         return [_image_check(dataset)]
+    return [*_readable_check(dataset), _finite_check(dataset, nonfinite)]
+
+
+def _finite_check(dataset: Dataset, nonfinite: NonFinite) -> Check:
     count = len(dataset.feature_names)
     says = f"each of the {count} features is finite"
     if dataset.columns:
         says = f"none of the {count} features is infinite, and they are not all missing"
-    return [
-        make_check(
-            "finite features",
-            "expect_column_values_to_be_in_set",
-            {"column": NONFINITE, "value_set": [0]},
-            scope="rows",
-            columns=(NONFINITE,),
-            says=says,
-            fails="a feature is not finite",
-            explain=_feature_words(dataset.feature_names, nonfinite),
-        )
-    ]
+    return make_check(
+        "finite features",
+        "expect_column_values_to_be_in_set",
+        {"column": NONFINITE, "value_set": [0]},
+        scope="rows",
+        columns=(NONFINITE,),
+        says=says,
+        fails="a feature is not finite",
+        explain=_feature_words(dataset.feature_names, nonfinite),
+    )
+
+
+def _readable_check(dataset: Dataset) -> list[Check]:
+    """Return the check that ingest could read every value; without a value that it could not, there is no check."""
+    if dataset.unreadable is None:
+        return []
+
+    def explain(rows: NDArray[np.int64], _values: pd.DataFrame) -> list[str]:
+        why = unreadable_rows(dataset)
+        return [why[row] for row in rows.tolist()]
+
+    check = make_check(
+        "readable values",
+        "expect_column_values_to_be_in_set",
+        {"column": UNREADABLE, "value_set": [0]},
+        scope="rows",
+        columns=(UNREADABLE,),
+        says="each value is what its column holds",
+        fails="a value cannot be read",
+        explain=explain,
+    )
+    return [check]
 
 
 def _image_check(dataset: Dataset) -> Check:
     """Return the check that every image was decoded; its reason is what the decoder said."""
 
     def explain(rows: NDArray[np.int64], _values: pd.DataFrame) -> list[str]:
-        why = _unreadable(dataset)
+        why = unreadable_rows(dataset)
         return [why.get(row, "there is no image") for row in rows.tolist()]
 
     return make_check(
@@ -212,12 +245,31 @@ def _image_check(dataset: Dataset) -> Check:
     )
 
 
-def _unreadable(dataset: Dataset) -> dict[int, str]:
+def unreadable_rows(dataset: Dataset) -> dict[int, str]:
     """Return why a row cannot be read, by its number in the source: before validation, that in the data set."""
     if dataset.unreadable is None:
         return {}
     table = read_parquet(dataset.unreadable)
     return dict(zip(table["source_row"].to_pylist(), table["reason"].to_pylist(), strict=True))
+
+
+def _class_check(folds: int, large: Sequence[str]) -> Check:
+    """Return the check that each class has enough samples; the reason names a larger class of nearly the same name."""
+
+    def explain(_: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
+        pairs = zip(values["label"], values[SAMPLES_OF_LABEL].tolist(), strict=True)
+        return [rare_class_words(str(label), count, folds, large) for label, count in pairs]
+
+    return make_check(
+        "samples of each class",
+        "expect_column_values_to_be_between",
+        {"column": SAMPLES_OF_LABEL, "min_value": folds},
+        scope="classes",
+        columns=("label", SAMPLES_OF_LABEL),
+        says=f"each class has {folds} samples or more, one for each fold",
+        fails="the class has fewer samples than folds",
+        explain=explain,
+    )
 
 
 def _kept_checks(folds: int) -> list[Check]:
@@ -230,18 +282,6 @@ def _kept_checks(folds: int) -> list[Check]:
             columns=(SAMPLES_OF_ID,),
             says="sample_id is unique",
             fails="sample_id is not unique",
-        ),
-        make_check(
-            "samples of each class",
-            "expect_column_min_to_be_between",
-            {"column": SAMPLES_OF_LABEL, "min_value": folds},
-            scope="kept",
-            columns=(SAMPLES_OF_LABEL,),
-            says=f"each class has {folds} samples or more, one for each fold",
-            fails="the class has fewer samples than folds",
-            explain=lambda _, values: [
-                f"its class has {count} samples" for count in values[SAMPLES_OF_LABEL]
-            ],
         ),
         make_check(
             "row count",

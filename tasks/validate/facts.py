@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
+from tasks.storage import read_parquet
 from tasks.validate.parts import cells, parts
 
 Progress = Callable[[int, int], None]
@@ -59,6 +60,7 @@ class Facts:
         labels: Index of the label among the classes, `MISSING` or `UNKNOWN`  # (rows,) int32
         contents: Fingerprint of the content hash  # (rows,) uint64
         nonfinite: The rows with features that are not finite.
+        unreadable: Numbers of the rows with a value that ingest could not read; of images these count as not finite.
         repeated_ids: Ids that occur more than once, with their rows; not all of them where very many do.
     """
 
@@ -66,6 +68,7 @@ class Facts:
     contents: NDArray[np.uint64]
     nonfinite: NonFinite
     repeated_ids: dict[str, list[int]]
+    unreadable: NDArray[np.int64]
 
     @property
     def rows(self) -> int:
@@ -91,7 +94,8 @@ def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
         contents[start:stop] = _fingerprints(batch.column("content_hash"))
     repeated = _repeated_ids(dataset.path, ids)
     del ids
-    return Facts(labels, contents, _nonfinite(dataset, progress), repeated)
+    unreadable = _unreadable(dataset)
+    return Facts(labels, contents, _nonfinite(dataset, unreadable, progress), repeated, unreadable)
 
 
 def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
@@ -150,7 +154,15 @@ def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
     return repeated
 
 
-def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
+def _unreadable(dataset: Dataset) -> NDArray[np.int64]:
+    if dataset.unreadable is None or dataset.payload == "image":
+        return np.empty(0, np.int64)
+    rows: NDArray[np.int64] = read_parquet(dataset.unreadable)["source_row"].to_numpy()
+    return rows
+
+
+def _nonfinite(dataset: Dataset, unreadable: NDArray[np.int64], progress: Progress | None) -> NonFinite:
+    """Return which features are not finite, apart from those of rows that have a reason already."""
     width = len(dataset.feature_names)
     found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]] = []
     by_feature, first_row = np.zeros(width, np.int64), np.full(width, -1, np.int64)
@@ -158,6 +170,8 @@ def _nonfinite(dataset: Dataset, progress: Progress | None) -> NonFinite:
         for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
             matrix = _matrix(batch.column("features"), width)
             bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
+            low, high = np.searchsorted(unreadable, [start, start + batch.num_rows])
+            bad[unreadable[low:high] - start] = False
             if bad.any():
                 rows = np.flatnonzero(bad.any(axis=1))
                 first = bad[rows].argmax(axis=1).astype(np.int32)

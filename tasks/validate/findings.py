@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.validate.checks import NONFINITE, OTHER_LABELS, SAMPLES_OF_ID, SAMPLES_OF_LABEL, Check
+from tasks.validate.checks import (
+    NONFINITE,
+    OTHER_LABELS,
+    SAMPLES_OF_ID,
+    SAMPLES_OF_LABEL,
+    UNREADABLE,
+    Check,
+)
 from tasks.validate.engine import Engine, Outcome
 from tasks.validate.facts import Facts, Progress
 from tasks.validate.parts import parts
@@ -111,7 +118,7 @@ def judge_rows(
         columns: The columns that can be checked.
         progress: Called with rows done and rows in all.
     """
-    findings = {check.key: Finding(check) for check in checks if check.scope != "kept"}
+    findings = {check.key: Finding(check) for check in checks if check.scope not in ("classes", "kept")}
     by_scope = {
         scope: [check for check in checks if check.scope == scope] for scope in ("columns", "table", "rows")
     }
@@ -125,12 +132,37 @@ def judge_rows(
     needed = _existing(columns, by_scope["rows"])
     bad = np.zeros(facts.rows, np.int32)
     bad[facts.nonfinite.rows] = facts.nonfinite.count
+    unreadable = np.zeros(facts.rows, np.int8)
+    unreadable[facts.unreadable] = 1
     for start, batch in parts(dataset.path, needed):
         frame = _frame(batch)
+        frame[UNREADABLE] = unreadable[start : start + len(frame)]
         frame[NONFINITE] = bad[start : start + len(frame)]
         _run(engine, frame, by_scope["rows"], findings, start)
         if progress is not None:
             progress(start + len(frame), facts.rows)
+    return list(findings.values())
+
+
+def judge_classes(
+    engine: Engine, dataset: Dataset, checks: Sequence[Check], facts: Facts, kept: NDArray[np.int64]
+) -> list[Finding]:
+    """Run the checks of scope classes: how many samples each class has among the rows that no other check sets aside.
+
+    Args:
+        engine: Great Expectations.
+        dataset: Names the classes.
+        checks: All checks.
+        facts: The facts about all rows.
+        kept: Numbers of the rows that are left  # (kept,)
+    """
+    labels = facts.labels[kept]
+    counts = np.bincount(labels, minlength=1).astype(np.int32)
+    names = pd.Categorical.from_codes(labels, list(dataset.classes))
+    frame = pd.DataFrame({"label": names, SAMPLES_OF_LABEL: counts[labels]}, index=pd.RangeIndex(len(kept)))
+    findings = {check.key: Finding(check) for check in checks if check.scope == "classes"}
+    for key, outcome in engine.run(frame, [finding.check for finding in findings.values()]).items():
+        findings[key].add(outcome, frame, kept)
     return list(findings.values())
 
 
@@ -149,12 +181,7 @@ def judge_kept(
     same_id = np.ones(facts.rows, np.int8)
     for rows in facts.repeated_ids.values():
         same_id[rows] = min(len(rows), np.iinfo(np.int8).max)
-    labels = facts.labels[kept]
-    counts = np.bincount(labels, minlength=1).astype(np.int32)
-    frame = pd.DataFrame(
-        {SAMPLES_OF_ID: same_id[kept], SAMPLES_OF_LABEL: counts[labels], OTHER_LABELS: others},
-        index=pd.RangeIndex(len(kept)),
-    )
+    frame = pd.DataFrame({SAMPLES_OF_ID: same_id[kept], OTHER_LABELS: others}, index=pd.RangeIndex(len(kept)))
     findings = {check.key: Finding(check) for check in checks if check.scope == "kept"}
     for key, outcome in engine.run(frame, [finding.check for finding in findings.values()]).items():
         findings[key].add(outcome, frame, kept)

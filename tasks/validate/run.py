@@ -24,7 +24,7 @@ from tasks.validate.facts import Progress, gather
 from tasks.validate.findings import checked_columns, judge_rows
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
 from tasks.validate.result import describe, write_data_docs, write_suite
-from tasks.validate.structure import require_layout, require_usable, required_columns
+from tasks.validate.structure import large_classes, require_layout, require_usable, required_columns
 from tasks.validate.verdict import Verdict, decide
 
 _log = logging.getLogger("labelsweep.validate")
@@ -84,7 +84,8 @@ def validate(
         facts = gather(dataset, _half(progress, dataset.rows, 0))
         require_usable(dataset, facts, folds, tolerance)
         engine = Engine()
-        checks = [*contract(dataset, folds, facts.nonfinite, required_columns(dataset)), *own]
+        large = large_classes(dataset, facts, folds)
+        checks = [*contract(dataset, folds, facts.nonfinite, required_columns(dataset), large), *own]
         findings = judge_rows(
             engine, dataset, checks, facts, columns, _half(progress, dataset.rows, dataset.rows)
         )
@@ -113,7 +114,8 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, key: str, index: 
         raise ValidationFailed(
             verdict.problem,
             where=dataset.uri,
-            fix=f"see {result}" + (f" and {quarantine}" if verdict.aside.any() else ""),
+            fix=f"see {result}"
+            + (f" and {quarantine}, or allow more with --tolerance" if verdict.aside.any() else ""),
         )
     if not verdict.aside.any():
         write_json(summary | {"digest": dataset.digest}, result)

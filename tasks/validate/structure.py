@@ -11,6 +11,7 @@ from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate.facts import Facts
 from tasks.validate.parts import cell
+from tasks.validate.words import alike
 
 REQUIRED = ("sample_id", "label", "content_hash", "source_row")
 
@@ -57,7 +58,7 @@ def require_usable(dataset: Dataset, facts: Facts, folds: int, tolerance: float)
 
     Raises:
         InputError: There are no rows or no labels, only one class, an id occurs twice, too many rows have features that are
-            not finite, or a class has fewer samples than folds.
+            not finite, or fewer than two classes have as many samples as there are folds.
     """
     if not facts.rows:
         raise InputError("there are no rows", where=dataset.uri, fix="name a source with labeled samples")
@@ -77,10 +78,16 @@ def class_counts(labels: NDArray[np.int32], classes: int) -> NDArray[np.int64]:
     return np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
 
 
+def large_classes(dataset: Dataset, facts: Facts, folds: int) -> list[str]:
+    """Return the classes that have a sample for each fold."""
+    counts = class_counts(facts.labels, len(dataset.classes))
+    return [name for name, count in zip(dataset.classes, counts, strict=True) if count >= folds]
+
+
 def require_classes(
     dataset: Dataset, counts: NDArray[np.int64], before: NDArray[np.int64], folds: int
 ) -> None:
-    """Check that each class that is there has a sample for each fold.
+    """Check that two classes or more have a sample for each fold; the others can be set aside.
 
     Args:
         dataset: Names the classes.
@@ -89,22 +96,22 @@ def require_classes(
         folds: Number of folds.
 
     Raises:
-        InputError: A class has fewer samples than folds, or only one class is left.
+        InputError: Only one class is left, or fewer than two have as many samples as there are folds.
     """
     aside = int(before.sum() - counts.sum())
     note = f" after {aside:,} rows were set aside" if aside else ""
     _require_two_classes(dataset, counts, note)
     small = np.flatnonzero((counts > 0) & (counts < folds))
-    if not len(small):
+    if (counts >= folds).sum() >= 2:
         return
-    worst = small[counts[small].argmin()]
+    worst = small[counts[small].argmax()]
     count = int(counts[worst])
     lost = f" ({before[worst]:,} before rows were set aside)" if before[worst] > count else ""
     others = f"; {len(small) - 1} more classes are too small too" if len(small) > 1 else ""
     fewer = f"use --folds {count}, or " if count > 1 else ""
     name = dataset.classes[worst]
-    twin = next((other for other in dataset.classes if other != name and _plain(other) == _plain(name)), None)
-    another = "another" if twin is None else f"'{twin}', which differs in blanks or capitals alone,"
+    twin = alike(name, dataset.classes)
+    another = "another" if twin is None else f"'{twin}', whose name is nearly the same,"
     raise InputError(
         f"class '{name}' has {count} sample{'s' if count > 1 else ''}{lost}, "
         f"fewer than the {folds} folds{others}",
@@ -116,10 +123,6 @@ def require_classes(
 def source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
     return int(cell(path, "source_row", row))
-
-
-def _plain(label: str) -> str:
-    return " ".join(label.split()).casefold()
 
 
 def _require_two_classes(dataset: Dataset, counts: NDArray[np.int64], note: str) -> None:

@@ -10,7 +10,7 @@ from tasks.records import Dataset
 from tasks.validate.checks import Check
 from tasks.validate.engine import Engine
 from tasks.validate.facts import Facts, conflicts
-from tasks.validate.findings import Finding, judge_kept, set_aside
+from tasks.validate.findings import Finding, judge_classes, judge_kept, set_aside
 from tasks.validate.structure import class_counts, require_classes, source_row
 
 
@@ -61,15 +61,21 @@ def decide(
         tolerance: Share of rows that may be set aside.
 
     Raises:
-        InputError: Because rows are set aside, a class has fewer samples than folds, or one class is left.
+        InputError: Because rows are set aside, one class is left, or fewer than two have as many samples as folds.
     """
     aside = set_aside(findings, facts.rows)
     kept = np.flatnonzero(~aside)
+    classes = len(dataset.classes)
+    if not _problem(dataset, findings, aside, tolerance):
+        counts = class_counts(facts.labels[kept], classes)
+        require_classes(dataset, counts, class_counts(facts.labels, classes), folds)
+    if len(kept):
+        findings = [*findings, *judge_classes(engine, dataset, checks, facts, kept)]
+        aside = set_aside(findings, facts.rows)
+        kept = np.flatnonzero(~aside)
     why = _reasons(findings)
-    counts = class_counts(facts.labels[kept], len(dataset.classes))
-    problem = _problem(dataset, findings, aside, why, tolerance)
-    if not problem:
-        require_classes(dataset, counts, class_counts(facts.labels, len(dataset.classes)), folds)
+    counts = class_counts(facts.labels[kept], classes)
+    problem = _problem(dataset, findings, aside, tolerance)
     others, duplicates = conflicts(facts, kept)
     about_kept = judge_kept(engine, checks, facts, kept, others)
     return Verdict(
@@ -98,13 +104,12 @@ def _problem(
     dataset: Dataset,
     findings: Sequence[Finding],
     aside: NDArray[np.bool_],
-    why: dict[str, NDArray[np.int64]],
     tolerance: float,
 ) -> str:
     """Return why the run cannot go on, in one line; empty when it can."""
     share = aside.mean()
     if share > tolerance or aside.all():
-        reason, rows = next(iter(why.items()))
+        reason, rows = next(iter(_reasons(findings).items()))
         first = source_row(dataset.path, int(rows[0]))
         left = "no row is left" if aside.all() else f"{share:.1%} of {len(aside):,} rows fail validation"
         return (

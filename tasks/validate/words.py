@@ -1,5 +1,6 @@
 """Expectations in plain words: what is expected, what it is called when it fails, and why one row fails."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ import pandas as pd
 # Longer values are cut: a reason is one line for a person.
 _LONGEST_VALUE = 60
 _MOST_LISTED = 10
+# How alike two names of classes are that may be one: a typo in a name of five letters or more ("norht", "north") has .8.
+_ALIKE = 0.8
 
 # (what is expected, what a failing row does instead); braces name the expectation's own arguments.
 _WORDS: dict[str, tuple[str, str]] = {
@@ -100,6 +103,42 @@ def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> l
         ", ".join(f"{name} = {shown(value)}" for name, value in zip(names, row, strict=True)) + f" {failing}"
         for row in rows
     ]
+
+
+def rare_class_words(label: str, count: int, folds: int, classes: Sequence[str]) -> str:
+    """Return why a sample of a class with fewer samples than folds is set aside.
+
+    >>> rare_class_words("norht", 1, 5, ["north", "norht", "south"])
+    "class 'norht' has 1 sample, fewer than the 5 folds; did you mean 'north'?"
+    >>> rare_class_words("rare", 3, 5, ["north", "rare"])
+    "class 'rare' has 3 samples, fewer than the 5 folds; --folds 3 keeps it"
+    """
+    what = f"class '{label}' has {count} sample{'s' if count > 1 else ''}, fewer than the {folds} folds"
+    twin = alike(label, classes)
+    if twin is not None:
+        return f"{what}; did you mean '{twin}'?"
+    return what + (f"; --folds {count} keeps it" if count > 1 else "")
+
+
+def alike(label: str, classes: Sequence[str]) -> str | None:
+    """Return the other class whose name is nearly the same, None where there is none.
+
+    >>> alike("Yes ", ["no", "yes", "Yes "]), alike("class 7", ["class 6", "class 7"])
+    ('yes', None)
+    """
+    plain = {" ".join(other.split()).casefold(): other for other in classes if other != label}
+    name = " ".join(label.split()).casefold()
+    if name in plain:
+        return plain[name]
+    # Numbers tell classes apart: "class 6" is no typo of "class 7".
+    close = difflib.get_close_matches(
+        name, [other for other in plain if _digits(other) == _digits(name)], 1, _ALIKE
+    )
+    return plain[close[0]] if close and len(name) > 2 else None
+
+
+def _digits(name: str) -> str:
+    return "".join(character for character in name if character.isdigit())
 
 
 def shown(value: object) -> str:

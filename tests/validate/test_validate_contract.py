@@ -154,6 +154,21 @@ def test_conflicting_labels_on_identical_content_are_reported_and_stay(tmp_path)
     }
 
 
+def test_a_class_with_fewer_samples_than_folds_is_set_aside_and_a_typo_is_named(tmp_path):
+    data = columns(60)
+    data["label"] = ["north"] * 27 + ["south"] * 28 + ["norht"] + ["rare"] * 3 + [None]
+    dataset = write(tmp_path / "dataset.parquet", data)
+    dataset = dataset.model_copy(update={"classes": ("norht", "north", "rare", "south")})
+    validation = validate(dataset, tmp_path, folds=5)
+    assert validation.dataset.classes == ("north", "south")
+    assert validation.reasons == {"the class has fewer samples than folds": 4, "label is missing": 1}
+    assert pq.read_table(validation.quarantine)["reason"].to_pylist() == [
+        "class 'norht' has 1 sample, fewer than the 5 folds; did you mean 'north'?",
+        *["class 'rare' has 3 samples, fewer than the 5 folds; --folds 3 keeps it"] * 3,
+        "label is missing",
+    ]
+
+
 UNIQUE = "make the ids unique, or leave --id out so that they come from the content"
 MERGE = "merge the class with another or remove it"
 WORST = "worst is 'x2' in 26 rows (43.3%), first in source row 8"
@@ -173,7 +188,7 @@ def structural(data: dict) -> dict:
         data["sample_id"][40] = data["sample_id"][50] = data["sample_id"][2]
 
     def small():
-        data["label"] = ["c0"] * 30 + ["c1"] * 27 + ["c2"] * 3
+        data["label"] = ["c0"] * 57 + ["c2"] * 3
 
     def gaps():
         for row in range(4, 30):
@@ -181,7 +196,7 @@ def structural(data: dict) -> dict:
             data["features"][row][2] = math.inf
 
     def small_after():
-        data["label"] = ["c0"] * 30 + ["c1"] * 25 + ["c2"] * 5
+        data["label"] = ["c0"] * 55 + ["c2"] * 5
         data["features"][58][0] = math.nan
 
     return {change.__name__: change for change in (missing, one_class, twice, small, gaps, small_after)}
@@ -237,7 +252,7 @@ def test_over_the_tolerance_the_run_stops_with_the_share_the_reason_and_the_deta
     assert caught.value.exit_code == 3
     assert str(caught.value) == (
         "people.csv: 26.7% of 60 rows fail validation (tolerance 20%); most common reason: label is missing, in 15 rows, "
-        f"first in source row 12; see {tmp_path}/validation/result.json and {tmp_path}/quarantine.parquet"
+        f"first in source row 12; see {tmp_path}/validation/result.json and {tmp_path}/quarantine.parquet, or allow more with --tolerance"
     )
     assert dataset.path.read_bytes() == before
     assert pq.read_metadata(tmp_path / "quarantine.parquet").num_rows == 16
