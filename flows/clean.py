@@ -134,6 +134,8 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     previous = look_back(parameters, folder)
     with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
+        for note in dataset.notes:
+            say(note)
         if previous and (earlier := same_content(parameters, folder)):
             raise Unchanged(earlier)
         note_version(parameters, dataset, folder, previous)

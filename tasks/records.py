@@ -96,6 +96,7 @@ class Dataset(Record):
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of images that do not decode why.
+    `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
     """
 
     path: Path
@@ -115,6 +116,8 @@ class Dataset(Record):
     truth: Path | None = None
     unreadable: Path | None = None
     synthetic: Synthetic | None = None
+    label_column: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Validation(Record):

@@ -80,7 +80,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         InputError: The source is not there any more.
     """
     config = yaml.safe_load((run / "config.yaml").read_text()) if (run / "config.yaml").exists() else {}
-    uri, label = dataset.uri, str(config.get("label") or "label")
+    uri, label = dataset.uri, dataset.label_column or str(config.get("label") or "label")
     if config.get("raters"):
         return None  # the label is a majority, and no column of the source
     lineage = Path(uri).with_name("version.json") if "://" not in uri else None

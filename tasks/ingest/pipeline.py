@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.ingest.content import Content, Tabular, Text, embedding
+from tasks.ingest.guess import guess_id, guess_label, id_columns
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import images
 from tasks.ingest.kinds import is_displayable
@@ -48,7 +49,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     >>> data.rows, data.payload, data.feature_shape, data.classes[:3]
     (1797, 'image', (8, 8), ('0', '1', '2'))
     """
-    source, table = _opened(source)
+    source, table, notes = _opened(source)
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
     content = _content(source, table, roles)
@@ -87,13 +88,18 @@ def ingest(source: Source, folder: Path) -> Dataset:
         truth=truth if roles.truth else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
+        label_column=roles.label,
+        notes=notes,
     )
 
 
-def _opened(source: Source) -> tuple[Source, SourceTable]:
-    """Open the source; with raters, the majority of their labels is the label and their agreement the trust."""
-    texts = frozenset(name for name in (source.label, source.id, source.truth) if name)
-    table = open_source(source.uri, texts | set(source.raters or ()))
+def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
+    """Open the source; with raters, the majority of their labels is the label and their agreement the trust.
+
+    Returns:
+        What the user named and what is obvious, the source, and what was decided without being asked.
+    """
+    source, table, notes = _with_guesses(source)
     if source.raters is not None:
         check_raters(table, source.raters)
         # The label of a corrected version is what people decided, no longer what raters said.
@@ -103,7 +109,25 @@ def _opened(source: Source) -> tuple[Source, SourceTable]:
             table = rated(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
-    return source, table
+    return source, table, notes
+
+
+def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
+    """Open the source; name its label and its ids where the user did not and they are obvious."""
+    texts = {name for name in (source.label, source.id, source.truth, *(source.raters or ())) if name}
+    table = open_source(source.uri, frozenset(texts))
+    found = {"label": guess_label(source, table)}
+    maybe = id_columns(source, table.schema.names)
+    wanted = maybe | {name for name in found.values() if name}
+    if wanted and table.untyped:  # a label or an id is text, whatever its values look like
+        table = open_source(source.uri, frozenset(texts | wanted))
+    found["id"] = guess_id(source, table)
+    source = source.model_copy(update={role: name for role, name in found.items() if name})
+    said = {"label": "is the label", "id": "identifies the samples"}
+    notes = tuple(
+        f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
+    )
+    return source, table, (*table.notes, *notes)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What every reader is, and how they all speak about damaged files."""
 
 import gzip
+import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from tasks.errors import InputError
+from tasks.ingest.packed import COMPRESSIONS
 from tasks.ingest.source import Part, access
 
 _KNOWN_BYTES = {
@@ -22,6 +25,7 @@ _KNOWN_BYTES = {
     b"SQLite format 3": "SQLite",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
     b"version https://git-lfs": "a Git LFS pointer: fetch the file with git lfs pull",
     b"<!DOCTYPE": "a web page",
     b"<!doctype": "a web page",
@@ -71,8 +75,11 @@ def readable(part: Part, expected: str) -> Iterator[None]:
     try:
         with access(part.shown):
             yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(part, "gzip" if part.compressed else expected, error) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile) as error:
+        packed = (
+            COMPRESSIONS[part.compression][0] if part.compression else "archive" if part.archive else expected
+        )
+        raise _damaged(part, packed, error) from error
     except pa.ArrowMemoryError as error:  # a length that broken bytes say, or a machine that is full
         raise InputError(
             f"{expected} that takes more memory than there is ({_first_line(error)})",

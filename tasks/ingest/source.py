@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -22,6 +22,8 @@ from fsspec.registry import known_implementations
 from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
+from tasks.ingest.listing import check_no_lake, is_hidden, only_data
+from tasks.ingest.packed import ARCHIVES, open_zip, split_compression
 from tasks.unexpected import lacks_connection
 
 SAMPLES = ("digits",)
@@ -33,11 +35,19 @@ _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a source."""
+    """One file of a source.
+
+    Attributes:
+        filesystem: Where it lies.
+        path: Its path there.
+        shown: How a person names it.
+        archive: The archive that it lies in, if it does.
+    """
 
     filesystem: Any
     path: str
     shown: str
+    archive: "Part | None" = None
 
     @property
     def local(self) -> bool:
@@ -50,9 +60,14 @@ class Part:
         return kind_of(self.path)
 
     @property
-    def compressed(self) -> bool:
-        """Whether the name says gzip."""
-        return _plain_path(self.path).lower().endswith(".gz")
+    def compression(self) -> str:
+        """Return the suffix of the compression that the name says, such as `.gz`; empty where there is none."""
+        return split_compression(_plain_path(self.path))[1]
+
+    @property
+    def plain_name(self) -> str:
+        """Return the path in lower case, without the suffix of a compression."""
+        return split_compression(_plain_path(self.path).lower())[0]
 
     @cached_property
     def size(self) -> int | None:
@@ -71,6 +86,8 @@ class Part:
 
     def fingerprint(self) -> list[object]:
         """Return what changes when the file changes, without reading it."""
+        if self.archive is not None:
+            return [self.shown, *self.archive.fingerprint()]
         info = self.filesystem.info(self.path)
         stamp = next(
             (info[key] for key in ("ETag", "etag", "LastModified", "mtime", "created") if key in info), None
@@ -86,9 +103,8 @@ def kind_of(path: str) -> str | None:
     >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.xlsx")
     ('csv', 'parquet', None)
     """
-    name = PurePosixPath(_plain_path(path).lower())
-    gzip = name.suffix == ".gz"
-    return format_of_suffix(PurePosixPath(name.stem).suffix if gzip else name.suffix, gzip=gzip)
+    name, compression = split_compression(_plain_path(path).lower())
+    return format_of_suffix(PurePosixPath(name).suffix, compressed=bool(compression))
 
 
 def is_image_file(path: str) -> bool:
@@ -118,13 +134,32 @@ def locate(uri: str) -> list[Part]:
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
             return _parts_of_folder(filesystem, path, uri)
+    if _plain_path(path).lower().endswith(".zip"):
+        return _parts_of_zip(Part(filesystem, path, uri))
     if kind_of(path) is None:
-        suffix = PurePosixPath(_plain_path(path)).suffix
-        named = (
-            f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
-        )
-        raise InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
+        raise _unknown_type(path, uri)
     return [Part(filesystem, path, uri)]
+
+
+def _unknown_type(path: str, uri: str) -> InputError:
+    plain, compression = split_compression(_plain_path(path))
+    suffix = PurePosixPath(plain).suffix
+    if suffix.lower() in ARCHIVES:
+        return InputError(
+            f"archives of type '{suffix}{compression}' are not read",
+            where=uri,
+            fix="unpack it and name the file or folder, or pack it as .zip",
+        )
+    suffix += compression
+    named = f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
+    return InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
+
+
+def _parts_of_zip(archive: Part) -> list[Part]:
+    """Return the files in a zip archive, which is read as the folder that unpacking it would make."""
+    inside, folder = open_zip(archive.open(), archive.shown)
+    found = _parts_of_folder(inside, folder, archive.shown)
+    return [replace(part, archive=archive) for part in found]
 
 
 def sample_path(name: str) -> Path:
@@ -153,8 +188,8 @@ def slug(uri: str) -> str:
     ('my-cats-2', 'digits')
     """
     name = PurePosixPath(_plain_path(uri).removeprefix("sample:").rstrip("/")).name
-    if kind_of(name):
-        name = name.lower().removesuffix(".gz").rsplit(".", 1)[0]
+    if kind_of(name) or name.lower().endswith(".zip"):
+        name = split_compression(name.lower())[0].rsplit(".", 1)[0]
     # 40 characters keep a run id that contains the name readable in a table.
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "data"
 
@@ -263,10 +298,12 @@ def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # n
     found, images = [], []
     if isinstance(filesystem, LocalFileSystem):
         _check_readable(folder, uri)
-    for path in sorted(filesystem.find(folder)):
-        relative = path.removeprefix(base)
+    paths = sorted(filesystem.find(folder))
+    files = [path.removeprefix(base) for path in paths]
+    check_no_lake(files, uri)
+    for path, relative in zip(paths, files, strict=True):
         steps = relative.split("/")
-        hidden = any(step.startswith((".", "_")) for step in steps)
+        hidden = any(is_hidden(step) for step in steps)
         # The datasets library leaves intermediate results beside a saved data set under this name.
         intermediate = steps[-1].startswith("cache-")
         if kind_of(path) and not hidden and not intermediate:
@@ -274,6 +311,7 @@ def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # n
         # A class may be called `_other`; what unpacking and version control leave behind begins with a dot or two such marks.
         elif is_image_file(path) and len(steps) > 1 and not any(s.startswith((".", "__")) for s in steps):
             images.append(_part_in(filesystem, path, uri, relative))
+    found = only_data(found, files)
     if images and not found:
         return images
     if not found:

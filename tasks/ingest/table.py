@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tasks.errors import InputError
 from tasks.ingest.formats import formats
 from tasks.ingest.image_folder import ImageFolderReader
+from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part, access, is_image_file, locate
 
@@ -29,6 +30,11 @@ class SourceTable:
         """Whether the format has no types, so that a number may only look like one."""
         kind = self.readers[0].part.kind
         return kind is not None and not formats()[kind].TYPED
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the files without being asked, a line each."""
+        return tuple(dict.fromkeys(note for reader in self.readers for note in getattr(reader, "notes", ())))
 
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
@@ -89,9 +95,11 @@ def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
         files = tuple(part.path.removeprefix(base) for part in parts)
         pictures = ImageFolderReader(Part(parts[0].filesystem, base, uri), files)
         return SourceTable(uri, (pictures,), pictures.schema)
-    readers = tuple(open_part(part, as_text) for part in parts)
-    for reader in readers:
+    opened = tuple(open_part(part, as_text) for part in parts)
+    for reader in opened:
         _check_names(reader)
+    relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
+    readers = with_folder_columns(opened, relative, as_text, uri)
     schema = _plain(readers[0].schema)
     for reader in readers[1:]:
         try:

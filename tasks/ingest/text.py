@@ -1,11 +1,11 @@
 """What the text formats share: decompression, and where in the text something is wrong."""
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tasks.errors import InputError
+from tasks.ingest.packed import COMPRESSIONS, decompressed
 from tasks.ingest.reading import looks_like, not_as_named
 from tasks.ingest.source import Part
 
@@ -16,13 +16,9 @@ _HEAD = 4096
 
 @contextmanager
 def open_text(part: Part) -> Iterator[BinaryIO]:
-    """Open the file's text as bytes, decompressed where its name says gzip."""
-    with part.open() as raw:
-        if not part.compressed:
-            yield raw
-            return
-        with gzip.GzipFile(fileobj=raw) as text:
-            yield cast("BinaryIO", text)
+    """Open the file's text as bytes, decompressed where its name says so."""
+    with part.open() as raw, decompressed(raw, part.compression) as text:
+        yield text
 
 
 def check_text(part: Part, expected: str) -> bytes:
@@ -31,11 +27,12 @@ def check_text(part: Part, expected: str) -> bytes:
     Raises:
         InputError: It is binary, in another encoding, or empty once decompressed.
     """
-    if part.compressed:
+    if part.compression:
+        name, beginnings = COMPRESSIONS[part.compression]
         with part.open() as file:
             raw = file.read(16)
-        if not raw.startswith(b"\x1f\x8b"):
-            raise not_as_named(part, "gzip", raw)
+        if not raw.startswith(beginnings):
+            raise not_as_named(part, name, raw)
     with open_text(part) as file:
         head = file.read(_HEAD)
     if not head.strip():

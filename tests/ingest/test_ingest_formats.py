@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -36,7 +37,18 @@ def example() -> pd.DataFrame:
 
 def write_as(frame: pd.DataFrame, path: Path) -> Path:
     name = path.name
-    if name.endswith((".parquet", ".pq")):
+    if name.endswith(".zip"):
+        write_as(frame, path.with_suffix(""))
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path.with_suffix(""), f"folder/{path.stem}")
+            archive.writestr("__MACOSX/folder/._e.csv", b"not data")
+            archive.writestr("folder/README.md", b"not data")
+    elif name.endswith(".zst"):
+        plain = write_as(frame, path.with_suffix("")).read_bytes()
+        half = len(plain) // 2  # two frames, as parallel writers make them
+        packed = [pa.compress(piece, codec="zstd", asbytes=True) for piece in (plain[:half], plain[half:])]
+        path.write_bytes(b"".join(packed))
+    elif name.endswith((".parquet", ".pq")):
         frame.to_parquet(path, row_group_size=130)
     elif ".csv" in name:
         frame.to_csv(path, index=False)
@@ -66,11 +78,17 @@ FORMATS = [
     "e.pq",
     "e.csv",
     "e.csv.gz",
+    "e.csv.bz2",
+    "e.csv.xz",
+    "e.csv.zst",
+    "e.csv.zip",
+    "e.parquet.zip",
     "e.tsv",
     "e.tsv.gz",
     "e.jsonl",
     "e.ndjson",
     "e.jsonl.gz",
+    "e.jsonl.xz",
     "e.feather",
     "e.arrow",
     "stream.arrow",

@@ -89,4 +89,4 @@ def test_an_audit_without_the_truth_option_never_sees_the_truth(tmp_path):
     dataset = ingest(Source(uri="sample:digits"), tmp_path)
     assert "true_label" not in pq.read_schema(dataset.path).names
     assert dataset.truth is None
-    assert dataset.display_columns == ("id",)
+    assert dataset.display_columns == ()  # the column id is the sample's id

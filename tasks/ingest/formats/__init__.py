@@ -20,7 +20,7 @@ class Format(Protocol):
 
     Attributes:
         SUFFIXES: Ends of file names, in lower case, with their dots.
-        GZIP: Whether `.gz` may follow the suffix.
+        GZIP: Whether the suffix of a compression may follow: `.gz`, `.bz2`, `.xz` or `.zst`.
         TYPED: Whether the format has types; in one that has none, a number may only look like one.
         open_part: Opens a file, given the columns that must stay text (labels, ids); raises InputError where it is damaged.
     """
@@ -37,14 +37,18 @@ def formats() -> dict[str, Format]:
     return cast("dict[str, Format]", modules_in(__name__, Path(__file__).parent))
 
 
-def format_of_suffix(suffix: str, *, gzip: bool) -> str | None:
+def format_of_suffix(suffix: str, *, compressed: bool) -> str | None:
     """Return the name of the format that a suffix stands for, None where there is none.
 
-    >>> format_of_suffix(".pq", gzip=False), format_of_suffix(".pq", gzip=True)
+    >>> format_of_suffix(".pq", compressed=False), format_of_suffix(".pq", compressed=True)
     ('parquet', None)
     """
     return next(
-        (name for name, found in formats().items() if suffix in found.SUFFIXES and (found.GZIP or not gzip)),
+        (
+            name
+            for name, found in formats().items()
+            if suffix in found.SUFFIXES and (found.GZIP or not compressed)
+        ),
         None,
     )
 
@@ -53,10 +57,10 @@ def readable_suffixes() -> str:
     """Say which files can be read.
 
     >>> readable_suffixes()
-    '.arrow, .feather, .parquet, .pq, or .csv, .tsv, .jsonl, .ndjson (these also as .gz)'
+    '.arrow, .feather, .parquet, .pq, or .csv, .tsv, .jsonl, .ndjson (these also as .gz, .bz2, .xz, .zst), or .zip of them'
     """
     plain, gzipped = (
         ", ".join(suffix for found in formats().values() if found.GZIP is gzip for suffix in found.SUFFIXES)
         for gzip in (False, True)
     )
-    return f"{plain}, or {gzipped} (these also as .gz)"
+    return f"{plain}, or {gzipped} (these also as .gz, .bz2, .xz, .zst), or .zip of them"

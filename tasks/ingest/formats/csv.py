@@ -79,7 +79,7 @@ def _delimiter(part: Part, head: bytes) -> str:
 
     Where none does, rows are broken, and it is the first one in the header.
     """
-    if part.path.lower().removesuffix(".gz").endswith(".tsv"):
+    if part.plain_name.endswith(".tsv"):
         return "\t"
     lines = [line.rstrip("\r") for line in head.decode(errors="replace").split("\n")]
     header, rows = lines[0], [line for line in lines[1:-1] if line.strip()][:_LOOKED_AT]

@@ -1,0 +1,120 @@
+"""The label and the id where nobody named them: taken only where one column is obvious, and always said."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import InputError, listed
+from tasks.ingest.kinds import has_text
+from tasks.ingest.labels import as_text
+from tasks.ingest.table import SourceTable
+from tasks.records import Source
+
+LABEL = "label"
+ID_NAMES = ("sample_id", "id")
+# What well-known data sets call their label. The first names mean nothing else: scikit-learn and Kaggle say target, UCI
+# and OpenML class, Hugging Face labels. The others need to be the only one: y (UCI bank marketing), species (penguins),
+# variety (iris), sentiment (IMDB), diagnosis (breast cancer), outcome (Pima diabetes), survived (Titanic), churn (telco),
+# attrition (IBM), income (Adult), category (news), intent (banking77), emotion, topic.
+_NAMES = (
+    ("label",),
+    ("target", "class", "labels"),
+    (
+        *("y", "species", "variety", "sentiment", "diagnosis", "outcome", "survived", "churn", "attrition"),
+        *("income", "category", "intent", "emotion", "topic"),
+    ),
+)
+# A class has a sample in each of the five folds of the default, on average.
+_ROWS_PER_CLASS = 5
+_LOOK = 2**16
+
+
+def guess_label(source: Source, table: SourceTable) -> str | None:
+    """Return the column that is obviously the label, None where the user named one or none is obvious.
+
+    Args:
+        source: What the user named.
+        table: The source.
+
+    Raises:
+        InputError: Two columns could be it.
+    """
+    if source.label != LABEL or source.raters or LABEL in table.schema.names:
+        return None
+    for names in _NAMES:
+        found = [name for name in _free(source, table) if name.strip().lower() in names]
+        found = [name for name in found if _has_classes(table, name)]
+        if len(found) > 1:
+            raise InputError(
+                f"no label column '{LABEL}', and {listed(found)} could each be it",
+                where=source.uri,
+                fix="name one with --label",
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def guess_id(source: Source, table: SourceTable) -> str | None:
+    """Return the column of ids that is called so, has a value in every row, and none twice.
+
+    Args:
+        source: What the user named.
+        table: The source, with these columns as text where the format has no types.
+    """
+    if source.id is not None:
+        return None
+    free = {name.strip().lower(): name for name in reversed(_free(source, table))}
+    candidates = [free[name] for name in ID_NAMES if name in free]
+    return next((name for name in candidates if _is_unique(table, name)), None)
+
+
+def id_columns(source: Source, names: Sequence[str]) -> set[str]:
+    """Return the columns that may turn out to be the id, and must stay text until then."""
+    if source.id is not None:
+        return set()
+    return {name for name in names if name.strip().lower() in ID_NAMES} - _named(source)
+
+
+def _named(source: Source) -> set[str]:
+    """Return the columns that the user gave another meaning."""
+    many = (source.features, source.pred_probs, source.raters)
+    one = (source.embedding, source.image, source.text, source.trusted, source.truth)
+    return {*(name for names in many for name in names or ()), *(name for name in one if name)}
+
+
+def _free(source: Source, table: SourceTable) -> list[str]:
+    taken = _named(source) | {source.label, source.id}
+    return [name for name in table.schema.names if name not in taken]
+
+
+def _has_classes(table: SourceTable, name: str) -> bool:
+    """Return whether a column has two values or more, and few for its rows."""
+    kind = table.schema.field(name).type
+    if not has_text(kind) or pa.types.is_temporal(kind):
+        return False
+    seen: set[str] = set()
+    rows = 0
+    for batch in table.scan([name], _LOOK):
+        column = as_text(batch.column(0))
+        seen.update(pc.unique(column.drop_null()).to_pylist())
+        rows += len(column) - column.null_count
+    return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)
+
+
+def _is_unique(table: SourceTable, name: str) -> bool:
+    """Return whether every row has a value and no two have the same, in 8 bytes a row."""
+    kind = table.schema.field(name).type
+    if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+        return False
+    hashes = []
+    for batch in table.scan([name], _LOOK):
+        ids = as_text(batch.column(0))
+        if ids.null_count:
+            return False
+        # Python's own hash of text: fast, and it only has to be the same within this process.
+        hashes.append(np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids)))
+    found = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
+    return len(found) > 0 and len(np.unique(found)) == len(found)

@@ -1,0 +1,115 @@
+"""Folders named `column=value`, as Spark, Hive and pandas write them: the column is not in the files but in their path."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from tasks.errors import InputError
+from tasks.ingest.reading import Reader
+from tasks.ingest.source import Part
+
+# What Hive and Spark call the folder of rows without a value.
+_MISSING = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class PartitionedReader:
+    """A file with the columns that its folders say."""
+
+    file: Reader
+    values: dict[str, object]
+    fields: tuple[pa.Field, ...]
+
+    @property
+    def part(self) -> Part:
+        """The file."""
+        return self.file.part
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The file's columns, then those of its folders; these win where both have one."""
+        own = [field for field in self.file.schema if field.name not in self.values]
+        return pa.schema([*own, *self.fields], self.file.schema.metadata)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns."""
+        own = [name for name in columns if name not in self.values]
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        # A column that is not wanted still says how many rows there are.
+        read = own or [next(name for name in self.file.schema.names if name)]
+        for batch in self.file.batches(read, rows):
+            found = [self._column(field, batch) for field in schema]
+            yield pa.RecordBatch.from_arrays(found, names=schema.names)
+
+    def _column(self, field: pa.Field, batch: pa.RecordBatch) -> pa.Array:
+        if field.name not in self.values:
+            return batch.column(field.name)
+        value = self.values[field.name]
+        return (
+            pa.nulls(batch.num_rows, field.type)
+            if value is None
+            else pa.repeat(pa.scalar(value, field.type), batch.num_rows)
+        )
+
+    def place(self, row: int) -> str:
+        """Return how a person finds the row."""
+        return self.file.place(row)
+
+
+def folder_values(relative: str) -> dict[str, str | None]:
+    """Return what the folders of a file's path say.
+
+    >>> folder_values("label=New%20York/year=2024/part-0.parquet")
+    {'label': 'New York', 'year': '2024'}
+    """
+    pairs = [step.split("=", 1) for step in relative.split("/")[:-1] if "=" in step]
+    return {unquote(name): None if value == _MISSING else unquote(value) for name, value in pairs if name}
+
+
+def with_folder_columns(
+    readers: Sequence[Reader], paths: Sequence[str], as_text: frozenset[str], uri: str
+) -> tuple[Reader, ...]:
+    """Return the readers with the columns that their folders say, where they say any.
+
+    Args:
+        readers: One for each file.
+        paths: The path of each file within the source.
+        as_text: Columns that must not become numbers: labels, ids.
+        uri: The source.
+
+    Raises:
+        InputError: Files lie in folders of different columns.
+    """
+    said = [folder_values(path) for path in paths]
+    if not any(said):
+        return tuple(readers)
+    odd = next((place for place, values in enumerate(said) if values.keys() != said[0].keys()), None)
+    if odd is not None:
+        first, other = (", ".join(values) or "none" for values in (said[0], said[odd]))
+        raise InputError(
+            f"'{paths[odd]}' lies in folders of other columns ({other}) than '{paths[0]}' ({first})",
+            where=uri,
+            fix="keep one layout, or name one of the folders",
+        )
+    kinds = {name: _type([values[name] for values in said], name in as_text) for name in said[0]}
+    fields = tuple(pa.field(name, kind) for name, kind in kinds.items())
+    return tuple(
+        PartitionedReader(reader, {name: _value(text, kinds[name]) for name, text in values.items()}, fields)
+        for reader, values in zip(readers, said, strict=True)
+    )
+
+
+def _type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT001 (read once, above)
+    """Return the type of a column of folders: whole numbers where each is written as one, text otherwise."""
+    known = [value for value in values if value is not None]
+    # Eighteen digits fit into an int64.
+    whole = all(
+        value.lstrip("-").isdecimal() and len(value) < 19 and str(int(value)) == value for value in known
+    )
+    return pa.int64() if known and whole and not text else pa.string()
+
+
+def _value(text: str | None, kind: pa.DataType) -> object:
+    return int(text) if text is not None and pa.types.is_integer(kind) else text

@@ -1,0 +1,84 @@
+"""Where nobody names the label or the id, one obvious column is taken and said; where none is obvious, nothing is taken."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.records import Dataset, Source
+
+ROWS = 60
+
+
+def table(**columns: object) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    return pd.DataFrame({"size": generator.normal(size=ROWS), "age": generator.normal(size=ROWS), **columns})
+
+
+def read(frame: pd.DataFrame, folder, name: str = "pets.csv", **named: object) -> Dataset:
+    if name.endswith(".csv"):
+        frame.to_csv(folder / name, index=False)
+    else:
+        frame.to_parquet(folder / name)
+    return ingest(Source(uri=str(folder / name), **named), folder / "run")
+
+
+def ids_of(dataset: Dataset) -> list[str]:
+    return pq.read_table(dataset.path)["sample_id"].to_pylist()
+
+
+CLASSES = ["01", "2"] * (ROWS // 2)
+
+
+@pytest.mark.parametrize("name", ["target", "Class", "labels", "y", "Species", " LABEL "])
+def test_one_obvious_label_is_taken_as_it_is_written_and_said(name, tmp_path):
+    dataset = read(table(**{name: CLASSES}), tmp_path)
+    assert dataset.classes == ("01", "2")
+    assert dataset.label_column == name
+    assert f"column '{name}' is the label; --label names another" in dataset.notes
+    assert dataset.feature_names == ("size", "age")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"target": CLASSES, "class": CLASSES}, "'target', 'class' could each be it"),
+        ({"target": [f"t{n}" for n in range(ROWS)]}, "no label column 'label'"),
+        ({"y": np.linspace(0, 1, ROWS)}, "no label column 'label'"),
+        ({"kind": CLASSES}, "no label column 'label'"),
+    ],
+)
+def test_without_one_obvious_label_the_user_is_asked(columns, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read(table(**columns), tmp_path)
+
+
+def test_a_better_name_wins_over_one_that_may_mean_something_else(tmp_path):
+    frame = table(target=CLASSES, category=["a", "b", "c"] * (ROWS // 3))
+    assert read(frame, tmp_path).label_column == "target"
+    assert read(frame.assign(label=frame["category"]), tmp_path).label_column == "label"
+
+
+@pytest.mark.parametrize("name", ["pets.csv", "pets.parquet"])
+def test_ids_that_are_unique_identify_the_samples(name, tmp_path):
+    numbers = [f"{n:03d}" for n in range(ROWS)]
+    dataset = read(table(id=numbers, label=CLASSES), tmp_path, name)
+    assert ids_of(dataset) == numbers
+    assert "column 'id' identifies the samples; --id names another" in dataset.notes
+    both = read(table(id=numbers, sample_id=numbers[::-1], label=CLASSES), tmp_path, name)
+    assert ids_of(both) == numbers[::-1]
+
+
+@pytest.mark.parametrize("ids", [["1"] * 2 + [str(n) for n in range(2, ROWS)], [None, *range(1, ROWS)]])
+def test_ids_that_repeat_or_are_missing_identify_nothing(ids, tmp_path):
+    dataset = read(table(id=ids, label=CLASSES), tmp_path)
+    assert dataset.notes == ()
+    assert all(len(found) == 16 for found in ids_of(dataset))
+
+
+def test_a_column_with_another_meaning_is_no_id(tmp_path):
+    dataset = read(table(id=range(ROWS), label=CLASSES), tmp_path, features=("id", "size"))
+    assert dataset.feature_names == ("id", "size")
+    assert dataset.notes == ()
