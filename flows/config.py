@@ -95,6 +95,11 @@ class CleanParameters(AuditOptions):
     )
     trusted: Column = Field(None, description="boolean column: this label has been verified")
     truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
+    group: Column = Field(
+        None,
+        description="column of what rows belong to (patient, session, video, author): the rows of one lie in one fold "
+        "(default: near-duplicates share a fold)",
+    )
     name: Column = Field(
         None, description="name of the data set in run ids and lists (default: from the source)"
     )

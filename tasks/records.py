@@ -59,6 +59,7 @@ class Source(Record):
     raters: tuple[str, ...] | None = None
     trusted: str | None = None
     truth: str | None = None
+    group: str | None = None
 
 
 class Synthetic(Record):
@@ -94,6 +95,7 @@ class Dataset(Record):
     name of ours is kept as `source.<name>`.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
+    `group` is the one of them whose values say which samples belong together.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of images that do not decode why.
     `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
@@ -113,6 +115,7 @@ class Dataset(Record):
     digest: str
     trusted: bool = False
     raters: tuple[str, ...] = ()
+    group: str | None = None
     truth: Path | None = None
     unreadable: Path | None = None
     synthetic: Synthetic | None = None
@@ -134,15 +137,35 @@ class Validation(Record):
     data_docs: Path | None = None
 
 
+class Groups(Record):
+    """Samples that belong together and lie in one fold: an array file of (rows,) int32, one number a group.
+
+    Attributes:
+        path: The file.
+        count: Groups, those of one sample too.
+        largest: Samples of the largest group.
+        shared: Samples that share their group with another one.
+        column: Column of the user's that says so; None where near-duplicates were found.
+    """
+
+    path: Path
+    count: int
+    largest: int
+    shared: int
+    column: str | None = None
+
+
 class FeatureFile(Record):
     """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
 
-    What the audit reads instead of the columns of the data set, whatever these are.
+    What the audit reads instead of the columns of the data set, whatever these are. `groups` says which samples belong
+    together; None where each stands alone.
     """
 
     path: Path
     rows: int
     width: int
+    groups: Groups | None = None
 
 
 class EncodedMember(Record):

@@ -21,6 +21,7 @@ from tasks.fit.network.round import fit_round, make_task
 from tasks.fit.network.stored import first_l2
 from tasks.fit.softmax import SoftmaxStack
 from tasks.fit.stacks import make_stacks
+from tasks.ingest.groups import named_groups
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
@@ -92,7 +93,11 @@ def _encoding_of(run: Path) -> Encoding | None:
     if not record.exists():
         return None
     encoding = Encoding.model_validate(read_json(record)["record"])
-    file = encoding.features.model_copy(update={"path": run / "model" / encoding.features.path.name})
+    groups = encoding.features.groups
+    if groups is not None:
+        groups = groups.model_copy(update={"path": run / "model" / groups.path.name})
+    moved = {"path": run / "model" / encoding.features.path.name, "groups": groups}
+    file = encoding.features.model_copy(update=moved)
     return encoding.model_copy(update={"path": run / "model" / encoding.path.name, "features": file})
 
 
@@ -105,7 +110,8 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
     classes, order = len(dataset.classes), read_order(dataset)
-    return Samples(features, torch.from_numpy(labels).to(where), trusted, classes, order)
+    groups = named_groups(dataset, dataset.group) if dataset.group else None
+    return Samples(features, torch.from_numpy(labels).to(where), trusted, classes, order, groups=groups)
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
@@ -135,7 +141,7 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
 def _refit_networks(judge: Judge, labels: Tensor, keep: Tensor) -> Refit:
     """Train a network on every fold with these labels, from the same initial weights, and fit its head."""
     features, classes = judge.samples.features, judge.samples.n_classes
-    task = make_task(features, labels, classes, judge.image_shape, judge.options)
+    task = make_task(features, labels, classes, judge.image_shape, judge.options, judge.samples.groups)
     fitted = fit_round(task, judge.design, keep, judge.options, number=1, l2=judge.l2)
     own = judge.design.out_of_fold(slice(0, features.n)).cpu().numpy()
     probabilities = np.empty((features.n, classes))

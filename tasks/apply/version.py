@@ -99,6 +99,8 @@ def columns_of(dataset: Dataset) -> Columns:
         found["trusted"] = "trusted"
     if dataset.raters:
         found["raters"] = dataset.raters
+    if dataset.group:
+        found["group"] = dataset.group
     if dataset.payload == "tabular":
         return found | {"features": dataset.feature_names}
     return found | {dataset.payload: "features" if dataset.payload == "embedding" else dataset.payload}

@@ -25,6 +25,7 @@ from tasks.fit.network.round import make_task
 from tasks.fit.newton import Fit
 from tasks.fit.order import order_of_rows
 from tasks.fit.solve import Solution
+from tasks.ingest.groups import codes_of
 from tasks.options import AuditOptions
 
 
@@ -87,6 +88,7 @@ def audit(
     *,
     trusted: Array | None = None,
     votes: Array | None = None,
+    groups: Array | None = None,
     feature_shape: tuple[int, ...] | None = None,
 ) -> Audit:
     """Audit the labels of a data set.
@@ -97,6 +99,7 @@ def audit(
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
         votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
+        groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group lie in one fold.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
 
     Returns:
@@ -104,7 +107,7 @@ def audit(
 
     Raises:
         InputError: Features that are not finite, labels that are not classes, too few samples of a class for
-            the folds.
+            the folds, fewer groups than folds.
 
     >>> from sklearn.datasets import load_wine
     >>> features, labels = load_wine(return_X_y=True)
@@ -117,7 +120,8 @@ def audit(
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
     x, y, n_classes = check_arrays(features, labels, options)
     options = with_model(options, x, shape)
-    design = design_of(x, labels, options, trusted)
+    together = check_groups_array(groups, labels)
+    design = design_of(x, labels, options, trusted, together)
     raw = MemoryFeatures(x)
     said = check_votes(votes, labels, n_classes, x.device)
     if options.model == "linear":
@@ -128,7 +132,7 @@ def audit(
         rounds = run_rounds(raw, y, n_classes, design, members, starts, options, votes=said)
     else:
         rounds, members = run_network_rounds(
-            make_task(raw, y, n_classes, shape, options), design, options, votes=said
+            make_task(raw, y, n_classes, shape, options, together), design, options, votes=said
         )
     score, flagged = verdict(rounds.scores, options.score)
     matrix = rounds.noise.matrix.cpu().numpy()
@@ -142,10 +146,13 @@ def with_model(options: AuditOptions, x: Tensor, shape: tuple[int, ...] | None) 
     return options.model_copy(update={"model": choice.model})
 
 
-def design_of(x: Tensor, labels: Array, options: AuditOptions, trusted: Array | None) -> Design:
-    """Return the folds of samples (n, d) with labels (n,), the same in any order of the rows."""
+def design_of(
+    x: Tensor, labels: Array, options: AuditOptions, trusted: Array | None, groups: Array | None = None
+) -> Design:
+    """Return the folds of samples (n, d) with labels and groups (n,), the same in any order of the rows."""
     order = order_of_rows(x.cpu().numpy(), labels)
-    return make_design(labels, options.evaluation, options.folds, options.seed, trusted, order).to(x.device)
+    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted, order, groups)
+    return design.to(x.device)
 
 
 def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
@@ -173,6 +180,18 @@ def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple
     device = pick_device(options.device)
     x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
+
+
+def check_groups_array(groups: Array | None, labels: Array) -> Array | None:
+    """Return a number for each sample's group, (n,); a missing one stands alone."""
+    if groups is None:
+        return None
+    if np.shape(groups) != labels.shape:
+        raise InputError(
+            f"groups of shape {np.shape(groups)} for {len(labels)} labels",
+            fix="pass one group for each label",
+        )
+    return codes_of(np.asarray(groups))
 
 
 def check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:

@@ -18,6 +18,9 @@ recall and best bin make together. They are for the shares among this data set's
 
 It assumes that this data set's errors are about as hard to find as the controls. Errors that look right to every model are
 in neither count.
+
+Where samples belong together, controls are planted in whole groups, and the samples of a group speak with one voice: the
+intervals are those of as many fewer samples as a planted group has on average.
 """
 
 from dataclasses import dataclass
@@ -69,6 +72,7 @@ class Quality:
     Attributes:
         planted: Controls planted.
         found: Of them flagged.
+        planted_groups: Groups that the controls were planted in, None where each was planted alone.
         recall: Share of the wrong labels that are flagged.
         noise_rate: Share of all samples whose label is wrong.
         precision: Share of the flagged samples whose label is wrong.
@@ -81,6 +85,7 @@ class Quality:
     noise_rate: Estimate
     precision: Estimate
     depths: tuple[Depth, ...]
+    planted_groups: int | None = None
 
 
 def quality_of(
@@ -90,6 +95,7 @@ def quality_of(
     controls: Array,
     flagged_before: int,
     confidence: float = CONFIDENCE,
+    unit: Array | None = None,
 ) -> Quality:
     """Return what a shadow audit says of the real queue.
 
@@ -100,36 +106,40 @@ def quality_of(
         controls: (m,) indices of the planted controls, m > 0.
         flagged_before: Samples that the real audit flagged.
         confidence: Of the intervals.
+        unit: (m,) numbers of which equal ones were planted together, from 0; None where each was planted alone.
     """
     others = np.ones(len(score), dtype=bool)
     others[controls] = False
-    planted = np.sort(score[controls])
+    order = np.argsort(score[controls], kind="stable")
+    planted, unit = score[controls][order], None if unit is None else unit[order]
+    groups = None if unit is None else int(unit.max()) + 1
+    each = 1 if groups is None else len(controls) / groups
     below = np.searchsorted(np.sort(score[others]), planted, side="right")
-    best = _interval(planted, below, int(others.sum()), confidence)
-    share = _spanned(best, wrong[others], confidence)
+    best = _interval(planted, below, int(others.sum()), confidence, unit)
+    share = _spanned(best, wrong[others], confidence, each)
     found, m = int(flagged[controls].sum()), len(controls)
     noise = share.scaled(others.sum() / len(score))
-    errors = max(1, round(noise.estimate * len(score)))
+    errors = max(1, round(noise.estimate * len(score) / each))
     doubted = wrong[flagged & others]
     believed = float(doubted.sum(dtype=np.float64)) / max(float(wrong[others].sum(dtype=np.float64)), 1e-9)
     recall = _both(
-        _share_of(found / m, m, errors, confidence), _share_of(believed, errors, errors, confidence)
+        _share_of(found / m, m / each, errors, confidence), _share_of(believed, errors, errors, confidence)
     )
     purity = float(doubted.mean(dtype=np.float64)) if len(doubted) else 0.0
     precision = _both(
-        _share_of(purity, len(doubted), max(1, flagged_before), confidence),
+        _share_of(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
     depths = _depths(np.sort(score[others]), planted, share.estimate, flagged_before)
-    return Quality(m, found, recall, noise, precision, depths)
+    return Quality(m, found, recall, noise, precision, depths, groups)
 
 
-def _spanned(best: Estimate, wrong: Array, confidence: float) -> Estimate:
+def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:
     """Return the mean probability of being wrong, with an interval that spans its own and that of the best bin."""
     mean = float(wrong.mean(dtype=np.float64))
     # Which of the labels are wrong is not known, nor is the share that the data were drawn with.
     variance = float((wrong * (1 - wrong)).sum(dtype=np.float64)) / len(wrong) + mean * (1 - mean)
-    reach = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance / len(wrong)))
+    reach = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance * each / len(wrong)))
     return _both(Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach)), best)
 
 
@@ -138,7 +148,7 @@ def _both(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(first.estimate, min(first.low, second.low), max(first.high, second.high))
 
 
-def _share_of(share: float, seen: int, drawn: int, confidence: float) -> Estimate:
+def _share_of(share: float, seen: float, drawn: int, confidence: float) -> Estimate:
     """Return a share that was estimated from `seen` samples, with the interval of the share among `drawn` others.
 
     >>> _share_of(0.5, 10, 20, 0.95)
@@ -168,17 +178,22 @@ def best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
     return float(min(wrong[best] / planted[best], 1.0))
 
 
-def _interval(planted: Array, below: Array, n: int, confidence: float) -> Estimate:
-    """Return the estimate and its bootstrap interval: controls drawn again, counts of the others varied as Poisson."""
+def _interval(planted: Array, below: Array, n: int, confidence: float, unit: Array | None = None) -> Estimate:
+    """Return the estimate and its bootstrap interval: controls drawn again, counts of the others varied as Poisson.
+
+    Controls that were planted together, those of equal `unit`, are drawn together.
+    """
     m = len(planted)
     estimate = best_bin(below, np.arange(1, m + 1), n, m)
     generator = np.random.default_rng(0)  # the same run has the same interval
     steps = np.diff(below, prepend=0)
     drawn = []
+    unit = np.arange(m) if unit is None else unit
+    units = int(unit.max()) + 1
     for _ in range(RESAMPLES):
-        again = generator.multinomial(m, np.full(m, 1 / m)).cumsum()
+        again = generator.multinomial(units, np.full(units, 1 / units))[unit].cumsum()
         varied = generator.poisson(steps).cumsum()
-        drawn.append(best_bin(varied[again > 0], again[again > 0], n, m))
+        drawn.append(best_bin(varied[again > 0], again[again > 0], n, int(again[-1])))
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(estimate, float(min(low, estimate)), float(max(high, estimate)))
 

@@ -23,6 +23,7 @@ def audit_networks(
     model: Model,
     options: AuditOptions,
     chosen: Array,
+    unit: Array | None,
 ) -> Rounds:
     """Audit once more with the chosen labels flipped.
 
@@ -33,6 +34,7 @@ def audit_networks(
         model: The last round, whose out-of-fold probabilities say what a label is flipped to.
         options: Options of the audit.
         chosen: (m,) samples whose labels are flipped.
+        unit: (m,) numbers of which equal ones are flipped together; None where each is for itself.
     """
     design = samples.design(options)
     task, fitted = load_round(
@@ -46,7 +48,7 @@ def audit_networks(
         features = stack.rows.take(index[torch.from_numpy(mine).to(index.device)])
         logits = stack.logits(features, fitted.fit.theta[:, fold : fold + 1])[:, 0]
         probabilities[mine] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
-    shadow, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed)
+    shadow, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed, unit)
     return run_network_rounds(
         replace(task, labels=shadow), design, options, votes=votes, keep_probabilities=False
     )[0]

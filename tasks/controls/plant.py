@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
+from tasks.fit.groups import members_of
 
 # Recall is a share of the controls: 2,000 of them give it a standard error of at most 0.011, and more would only
 # make the shadow audit noisier than the data are.
@@ -31,6 +32,47 @@ def choose_controls(candidates: Array, n: int, share: float, seed: int) -> Array
     wanted = min(round(share * n), MOST_CONTROLS, len(candidates))
     drawn: Array = np.random.default_rng(seed).permutation(candidates)[:wanted].astype(np.int64)
     return drawn
+
+
+def choose_units(
+    candidates: Array, labels: Array, groups: Array | None, share: float, seed: int
+) -> tuple[Array, Array | None]:
+    """Draw the samples whose labels are flipped, together with the others of their group that have the same label.
+
+    Args:
+        candidates: Samples whose labels are believed, in an order that does not depend on where they stand.
+        labels: (n,) given classes.
+        groups: (n,) group of each sample; None where each stands alone.
+        share: Share of all samples that is wanted.
+        seed: Seed of the draw.
+
+    Returns:
+        The samples (m,), and (m,) numbers of which equal ones are flipped together to the same class; None where each sample is
+        drawn for itself, as it is too where every group is larger than the share.
+
+    >>> labels, groups = np.zeros(6, int), np.array([0, 0, 1, 1, 2, 2])
+    >>> chosen, unit = choose_units(np.arange(5), labels, groups, share=0.4, seed=0)
+    >>> sorted(chosen.tolist()) in ([0, 1], [2, 3]), unit.tolist()
+    (True, [0, 0])
+    """
+    alone = choose_controls(candidates, len(labels), share, seed)
+    if groups is None or not len(candidates):
+        return alone, None
+    pairs = members_of(groups.astype(np.int64) * (int(labels.max()) + 1) + labels)
+    believed = np.bincount(pairs.code[candidates], minlength=len(pairs.size)) == pairs.size
+    wanted = min(round(share * len(labels)), MOST_CONTROLS)
+    whole = candidates[believed[pairs.code[candidates]] & (pairs.size[pairs.code[candidates]] <= wanted)]
+    if not len(whole):
+        return alone, None
+    units = members_of(pairs.code[whole])
+    rows = whole[np.argsort(units.code, kind="stable")]
+    stop = units.size.cumsum()
+    drawn = np.random.default_rng(seed).permutation(len(units.size))
+    drawn = drawn[units.size[drawn].cumsum() <= wanted]
+    chosen = [rows[stop[unit] - units.size[unit] : stop[unit]] for unit in drawn]
+    if not chosen:
+        return alone, None
+    return np.concatenate(chosen).astype(np.int64), np.repeat(np.arange(len(drawn)), units.size[drawn])
 
 
 def flip(given: Array, probabilities: Array, seed: int) -> Array:
@@ -87,7 +129,12 @@ def swapped(votes: Tensor, given: Tensor, planted: Tensor) -> Tensor:
 
 
 def shadow_of(
-    labels: Tensor, votes: Tensor | None, probabilities: Array, chosen: Array, seed: int
+    labels: Tensor,
+    votes: Tensor | None,
+    probabilities: Array,
+    chosen: Array,
+    seed: int,
+    unit: Array | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Return labels, (n,), and votes, (n, raters), with the chosen ones flipped.
 
@@ -97,12 +144,25 @@ def shadow_of(
         probabilities: (m, C) out-of-fold probabilities of the chosen.
         chosen: (m,) samples.
         seed: Seed of the draw.
+        unit: (m,) numbers of which equal ones get the same class, from 0 and in order; None where each is for itself.
     """
     index = torch.from_numpy(chosen).to(labels.device)
     given, shadow = labels[index], labels.clone()
-    flipped = torch.from_numpy(flip(given.cpu().numpy(), probabilities, seed)).to(given)
+    flipped = torch.from_numpy(_flip_together(given.cpu().numpy(), probabilities, seed, unit)).to(given)
     if votes is not None:
         flipped, votes = dissent(votes[index], given, flipped), votes.clone()
+        if unit is not None:
+            flipped = flipped[torch.from_numpy(np.searchsorted(unit, unit)).to(flipped.device)]
         votes[index] = swapped(votes[index], given, flipped)
     shadow[index] = flipped
     return shadow, votes
+
+
+def _flip_together(given: Array, probabilities: Array, seed: int, unit: Array | None) -> Array:
+    """Return another class for each control, (m,), one class for each unit: by the mean of its probabilities."""
+    if unit is None:
+        return flip(given, probabilities, seed)
+    first, size = np.unique(unit, return_index=True, return_counts=True)[1:]
+    mean = np.add.reduceat(probabilities, first, axis=0) / size[:, None]
+    together: Array = flip(given[first], mean, seed)[unit]
+    return together

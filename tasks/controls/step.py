@@ -13,7 +13,7 @@ from tasks.arrays import Array
 from tasks.attribute.combine import verdict
 from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
-from tasks.controls.plant import choose_controls, shadow_of
+from tasks.controls.plant import choose_units, shadow_of
 from tasks.encode.choose import Member
 from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters
@@ -77,23 +77,29 @@ def _controls(
     before = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     believed = ~before if samples.trusted is None else ~before & ~samples.trusted
     among = samples.design(options).ordered(believed)
-    chosen = choose_controls(among, len(believed), options.controls, options.seed)
+    given = samples.labels.cpu().numpy()
+    chosen, unit = choose_units(among, given, samples.groups, options.controls, options.seed)
     if not len(chosen):
         return Controls(path=None, planted=0, found=0)
     if options.model == "linear":
-        rounds = _audit_linear(samples, encoding, model, options, chosen)
+        rounds = _audit_linear(samples, encoding, model, options, chosen, unit)
     else:
         from tasks.controls.networks import audit_networks  # noqa: PLC0415 (only where networks were trained)
 
-        rounds = audit_networks(dataset, samples, encoding, model, options, chosen)
+        rounds = audit_networks(dataset, samples, encoding, model, options, chosen, unit)
     score, flagged = verdict(rounds.scores, options.score)
-    quality = quality_of(score, flagged, rounds.scores.wrong, chosen, int(before.sum()))
+    quality = quality_of(score, flagged, rounds.scores.wrong, chosen, int(before.sum()), unit=unit)
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)
 
 
 def _audit_linear(
-    samples: Samples, encoding: Encoding, model: Model, options: AuditOptions, chosen: Array
+    samples: Samples,
+    encoding: Encoding,
+    model: Model,
+    options: AuditOptions,
+    chosen: Array,
+    unit: Array | None,
 ) -> Rounds:
     """Audit once more with the chosen labels flipped, from where the fits of the last round ended."""
     members = load_encoding(encoding, samples.features.like)
@@ -101,7 +107,7 @@ def _audit_linear(
     design = samples.design(options)
     index = torch.from_numpy(chosen).to(samples.labels.device)
     probabilities = _out_of_fold(samples, design, members, thetas, index)
-    labels, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed)
+    labels, votes = shadow_of(samples.labels, samples.votes, probabilities, chosen, options.seed, unit)
     return run_rounds(
         samples.features,
         labels,

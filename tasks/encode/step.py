@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
+from tasks.encode.groups import find_groups
 from tasks.encode.model import choose_model, settled
 from tasks.encode.names import read_names
 from tasks.encode.store import save_encoding
@@ -43,6 +44,7 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
 
 def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
     features = featurize(dataset, folder / "model", options)
+    features = features.model_copy(update={"groups": find_groups(dataset, folder / "model", options)})
     samples = read_samples(dataset, features, options.device)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
     image = image_shape(dataset, features.width)

@@ -47,7 +47,8 @@ def warm_members(
         chosen_on = int(read_json(previous / "model" / "encoding" / WARM)["rows"])
     except (OSError, KeyError, ValueError, ValidationError):
         return None
-    alike = ("feature_names", "feature_shape", "classes", "payload")
+    # Regularisation that was chosen with the copies of a sample in other folds is too weak.
+    alike = ("feature_names", "feature_shape", "classes", "payload", "group")
     unread = set(AuditOptions.indifferent)
     if config.model_dump(exclude=unread) != options.model_dump(exclude=unread) or any(
         getattr(before, name) != getattr(dataset, name) for name in alike

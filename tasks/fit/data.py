@@ -31,6 +31,7 @@ class Samples:
         n_classes: C.
         order: (n,) int32, the samples in an order that does not depend on where they stand.
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
+        groups: (n,) int32, samples of one number belong together; None where each stands alone.
     """
 
     features: Features
@@ -39,12 +40,13 @@ class Samples:
     n_classes: int
     order: Array
     votes: Tensor | None = None
+    groups: Array | None = None
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""
         labels = self.labels.cpu().numpy()
         design = make_design(
-            labels, options.evaluation, options.folds, options.seed, self.trusted, self.order
+            labels, options.evaluation, options.folds, options.seed, self.trusted, self.order, self.groups
         )
         return design.to(self.labels.device)
 
@@ -68,6 +70,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         len(dataset.classes),
         read_order(dataset),
         None if votes is None else torch.from_numpy(votes).to(where),
+        None if features.groups is None else np.load(features.groups.path),
     )
 
 

@@ -7,6 +7,7 @@
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.errors import InputError
+from tasks.fit.groups import check_groups, deal_groups, deal_in_shares
 
 # The theory's split of the two-Gaussian example: 0.7 train, 0.1 validation, 0.2 test.
 HOLDOUT_TRAIN, HOLDOUT_TEST = 0.7, 0.2
@@ -113,10 +115,11 @@ def make_design(
     seed: int,
     trusted: Array | None = None,
     order: Array | None = None,
+    groups: Array | None = None,
 ) -> Design:
     """Assign samples to folds, stratified by given label.
 
-    The assignment is a function of labels, order and seed alone, so the same data and seed give the same folds.
+    The assignment is a function of labels, groups, order and seed alone, so the same data and seed give the same folds.
 
     Args:
         labels: (n,) class of each sample as an integer.
@@ -125,9 +128,10 @@ def make_design(
         seed: Seed of the shuffle.
         trusted: (n,) bool, verified samples; needed by `trusted`.
         order: (n,) int, the samples in the order in which they are dealt, before the shuffle; None: as they stand.
+        groups: (n,) int, samples of one number lie in one fold; None: each stands alone.
 
     Raises:
-        InputError: `trusted` without verified samples, or with nothing else.
+        InputError: `trusted` without verified samples, or with nothing else; fewer groups than folds.
 
     >>> make_design(np.array([0, 0, 1, 1]), "crossfit", 2, seed=0).group.tolist()
     [0, 1, 0, 1]
@@ -136,9 +140,9 @@ def make_design(
     # In 32 bits: of ten million labels each of these columns is 40 MB.
     order = np.arange(len(labels), dtype=np.int32) if order is None else order
     if evaluation == "holdout":
-        return Design("holdout", torch.from_numpy(_holdout_groups(order, generator)), 1, order=order)
+        return Design("holdout", torch.from_numpy(_holdout_groups(order, generator, groups)), 1, order=order)
     if evaluation == "crossfit":
-        group = _stratified(labels, order, folds, generator)
+        group = _stratified(labels, order, folds, generator, groups)
         return Design("crossfit", torch.from_numpy(group), folds, order=order)
     if trusted is None or not trusted.any():
         raise InputError(
@@ -150,7 +154,7 @@ def make_design(
             where="--trusted",
             fix="name a column that is true for some of them only",
         )
-    group = _stratified(labels, order[~trusted[order]], folds, generator)
+    group = _stratified(labels, order[~trusted[order]], folds, generator, groups)
     return Design("trusted", torch.from_numpy(group), folds, order=order)
 
 
@@ -165,11 +169,16 @@ def kept_of(flagged: Array) -> Array:
     return kept
 
 
-def _stratified(labels: Array, dealt: Array, folds: int, generator: np.random.Generator) -> Array:
+def _stratified(
+    labels: Array, dealt: Array, folds: int, generator: np.random.Generator, groups: Array | None
+) -> Array:
     """Deal the samples of each class to the folds like cards; -1 for those that are not dealt.
 
     The next class goes on where the last one stopped, so fold sizes stay equal.
     """
+    if _belong_together(groups, dealt):
+        check_groups(groups[dealt], folds, "groups")
+        return deal_groups(labels, dealt, groups, folds, generator)
     shuffled = generator.permutation(dealt)
     by_class = shuffled[np.argsort(labels[shuffled].astype(np.int32), kind="stable")]
     group = np.full(len(labels), -1, dtype=np.int8)
@@ -177,8 +186,16 @@ def _stratified(labels: Array, dealt: Array, folds: int, generator: np.random.Ge
     return group
 
 
-def _holdout_groups(order: Array, generator: np.random.Generator) -> Array:
+def _belong_together(groups: Array | None, dealt: Array) -> TypeGuard[Array]:
+    """Return whether two of the dealt samples are of one group."""
+    return groups is not None and len(np.unique(groups[dealt])) < len(dealt)
+
+
+def _holdout_groups(order: Array, generator: np.random.Generator, groups: Array | None) -> Array:
     n = len(order)
+    if _belong_together(groups, order):
+        check_groups(groups, 2, "groups")
+        return deal_in_shares(order, groups, HOLDOUT_TRAIN, HOLDOUT_TEST, generator)
     shuffled = generator.permutation(order)
     group = np.ones(n, dtype=np.int8)
     group[shuffled[: round(HOLDOUT_TRAIN * n)]] = 0

@@ -68,8 +68,9 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
     for name in (source.features or ()) + singles + probabilities:
         check_exists(chosen[0].removeprefix("--"), name, schema, source.uri, taken)
         if name in taken:
+            role = "group" if name == source.group else "label, id, trusted or truth"
             raise InputError(
-                f"column '{name}' is the label, id, trusted or truth column and cannot be {chosen[0]} too",
+                f"column '{name}' is the {role} column and cannot be {chosen[0]} too",
                 where=source.uri,
                 fix="leave it out",
             )
@@ -103,7 +104,9 @@ def check_exists(role: str, name: str, schema: pa.Schema, uri: str, taken: Itera
     if name in schema.names:
         return
     what = (
-        f"no {role} column '{name}'" if role in {"label", "id", "trusted", "truth"} else f"no column '{name}'"
+        f"no {role} column '{name}'"
+        if role in {"label", "id", "trusted", "truth", "group"}
+        else f"no column '{name}'"
     )
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
     lower = {other.lower().strip(): other for other in schema.names if other not in apart}

@@ -81,7 +81,7 @@ def id_columns(source: Source, names: Sequence[str]) -> set[str]:
 def _named(source: Source) -> set[str]:
     """Return the columns that the user gave another meaning."""
     many = (source.features, source.pred_probs, source.raters)
-    one = (source.embedding, source.image, source.text, source.trusted, source.truth)
+    one = (source.embedding, source.image, source.text, source.trusted, source.truth, source.group)
     return {*(name for names in many for name in names or ()), *(name for name in one if name)}
 
 

@@ -85,6 +85,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         digest=digest,
         trusted=roles.trusted is not None,
         raters=tuple(roles.kept[name] for name in source.raters or ()),
+        group=roles.kept[roles.group] if roles.group else None,
         truth=truth if roles.truth else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
@@ -114,7 +115,8 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
 
 def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label and its ids where the user did not and they are obvious."""
-    texts = {name for name in (source.label, source.id, source.truth, *(source.raters or ())) if name}
+    named = (source.label, source.id, source.truth, source.group, *(source.raters or ()))
+    texts = {name for name in named if name}
     table = open_source(source.uri, frozenset(texts))
     found = {"label": guess_label(source, table)}
     maybe = id_columns(source, table.schema.names)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from tasks.errors import InputError
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet
+from tasks.ingest.labels import check_type
 from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Column, Payload, Source
@@ -33,6 +34,7 @@ class Roles:
         id: Column of the user's ids, if there is one.
         trusted: Column that says whether the label is verified.
         truth: Column of the true label; nothing but the file of truths may hold it.
+        group: Column that says which rows belong together, if there is one; it is one of those that are kept.
         payload: What a sample is.
         content: The columns that the model sees: many of a table, or one embedding, image or text.
         kept: The user's own columns, each with the name under which it is kept.
@@ -49,6 +51,7 @@ class Roles:
     kept: dict[str, str]
     columns: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    group: str | None = None
 
 
 def assign_roles(source: Source, table: SourceTable) -> Roles:
@@ -59,6 +62,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     """
     schema = table.schema
     named = {"label": source.label, "id": source.id, "trusted": source.trusted, "truth": source.truth}
+    named["group"] = source.group
     given = {role: name for role, name in named.items() if name is not None}
     for role, name in given.items():
         check_exists(role, name, schema, source.uri, set(given.values()) - {name})
@@ -78,10 +82,12 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
                 where=source.uri,
                 fix="name two different columns",
             )
+    if source.group is not None:
+        check_type(schema.field(source.group).type, source.group, source.uri, "group")
     # What several raters said is the label already; it must not become a feature too.
     votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
     choice = choose_content(source, table, {*given.values(), *votes})
-    taken = {*given.values(), *(choice.content if choice.payload != "tabular" else ())}
+    taken = {*given.values()} - {source.group} | {*(choice.content if choice.payload != "tabular" else ())}
     taken |= _left_out(source, choice.content) | _bookkeeping(source, schema)
     kept = _kept_names(
         [field.name for field in schema if field.name not in taken and fits_parquet(field.type)],
@@ -98,6 +104,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
         kept,
         choice.columns,
         choice.left_out,
+        source.group,
     )
 
 

@@ -76,8 +76,11 @@ def _source(view: RunView) -> str | None:
 def _data(view: RunView) -> Summary | None:
     if view.dataset is None:
         return None
+    encoding = view.record(Encoding)
+    groups = encoding.features.groups if encoding else None
     return {
         "rows": view.dataset.rows,
+        **({"groups": groups.model_dump(exclude={"path"})} if groups else {}),
         "classes": _class_counts(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
         "features": len(view.feature_names),
         "payload": view.dataset.payload,

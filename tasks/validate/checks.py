@@ -26,6 +26,7 @@ NONFINITE = "labelsweep_nonfinite_features"
 UNREADABLE = "labelsweep_unreadable"
 SAMPLES_OF_ID = "labelsweep_samples_of_id"
 SAMPLES_OF_LABEL = "labelsweep_samples_of_label"
+GROUPS_OF_LABEL = "labelsweep_groups_of_label"
 OTHER_LABELS = "labelsweep_other_labels_of_content"
 
 # The mark that a Great Expectations result carries back to its check.
@@ -133,6 +134,7 @@ def contract(
         *_column_checks(columns),
         *_row_checks(dataset, nonfinite),
         _class_check(folds, large),
+        *_group_check(dataset),
         *_kept_checks(folds),
     ]
 
@@ -270,6 +272,28 @@ def _class_check(folds: int, large: Sequence[str]) -> Check:
         fails="the class has fewer samples than folds",
         explain=explain,
     )
+
+
+def _group_check(dataset: Dataset) -> list[Check]:
+    """Return the check that each class is in two groups: one group lies in one fold, and is judged by the others."""
+    if dataset.group is None:
+        return []
+
+    def explain(_: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
+        where = f"lies in one group of column '{dataset.group}', and no other group can check it"
+        return [f"class '{label}' {where}" for label in values["label"]]
+
+    check = make_check(
+        "groups of each class",
+        "expect_column_values_to_be_between",
+        {"column": GROUPS_OF_LABEL, "min_value": 2},
+        scope="classes",
+        columns=("label", GROUPS_OF_LABEL),
+        says=f"each class is in two groups or more of column '{dataset.group}'",
+        fails="the class lies in one group",
+        explain=explain,
+    )
+    return [check]
 
 
 def _kept_checks(folds: int) -> list[Check]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.ingest.groups import named_groups
 from tasks.records import Dataset
 from tasks.storage import read_parquet
 from tasks.validate.parts import cells, parts
@@ -62,6 +63,7 @@ class Facts:
         nonfinite: The rows with features that are not finite.
         unreadable: Numbers of the rows with a value that ingest could not read; of images these count as not finite.
         repeated_ids: Ids that occur more than once, with their rows; not all of them where very many do.
+        groups: Group of each row by the user's column, None without one  # (rows,) int32
     """
 
     labels: NDArray[np.int32]
@@ -69,6 +71,7 @@ class Facts:
     nonfinite: NonFinite
     repeated_ids: dict[str, list[int]]
     unreadable: NDArray[np.int64]
+    groups: NDArray[np.int32] | None = None
 
     @property
     def rows(self) -> int:
@@ -95,7 +98,8 @@ def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
     repeated = _repeated_ids(dataset.path, ids)
     del ids
     unreadable = _unreadable(dataset)
-    return Facts(labels, contents, _nonfinite(dataset, unreadable, progress), repeated, unreadable)
+    groups = named_groups(dataset, dataset.group) if dataset.group else None
+    return Facts(labels, contents, _nonfinite(dataset, unreadable, progress), repeated, unreadable, groups)
 
 
 def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate.checks import (
+    GROUPS_OF_LABEL,
     NONFINITE,
     OTHER_LABELS,
     SAMPLES_OF_ID,
@@ -147,7 +148,7 @@ def judge_rows(
 def judge_classes(
     engine: Engine, dataset: Dataset, checks: Sequence[Check], facts: Facts, kept: NDArray[np.int64]
 ) -> list[Finding]:
-    """Run the checks of scope classes: how many samples each class has among the rows that no other check sets aside.
+    """Run the checks of scope classes: how many samples and groups each class has, without the rows set aside.
 
     Args:
         engine: Great Expectations.
@@ -160,6 +161,9 @@ def judge_classes(
     counts = np.bincount(labels, minlength=1).astype(np.int32)
     names = pd.Categorical.from_codes(labels, list(dataset.classes))
     frame = pd.DataFrame({"label": names, SAMPLES_OF_LABEL: counts[labels]}, index=pd.RangeIndex(len(kept)))
+    if facts.groups is not None:
+        pairs = pd.DataFrame({"label": labels, "group": facts.groups[kept]})
+        frame[GROUPS_OF_LABEL] = pairs.groupby("label")["group"].transform("nunique")
     findings = {check.key: Finding(check) for check in checks if check.scope == "classes"}
     for key, outcome in engine.run(frame, [finding.check for finding in findings.values()]).items():
         findings[key].add(outcome, frame, kept)

@@ -76,6 +76,8 @@ def decide(
     why = _reasons(findings)
     counts = class_counts(facts.labels[kept], classes)
     problem = _problem(dataset, findings, aside, tolerance)
+    if not problem:
+        require_classes(dataset, counts, class_counts(facts.labels, classes), 1)
     others, duplicates = conflicts(facts, kept)
     about_kept = judge_kept(engine, checks, facts, kept, others)
     return Verdict(

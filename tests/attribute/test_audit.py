@@ -27,6 +27,20 @@ def test_scores_do_not_depend_on_batch_size() -> None:
     assert torch.allclose(results[0], results[2], rtol=1e-8)
 
 
+def test_an_error_in_all_copies_of_a_sample_is_found_where_the_copies_are_named() -> None:
+    random = np.random.default_rng(0)
+    truth, wrong = np.arange(60) % 2, np.arange(60) % 15 == 0
+    person = np.repeat(np.arange(60), 4)
+    features = (
+        4 * truth[person, None] + random.normal(size=(60, 3))[person] + 0.2 * random.normal(size=(240, 3))
+    )
+    found = audit(features, (truth ^ wrong)[person], groups=person.astype(str))
+    assert found.flagged[wrong[person]].all()
+    assert found.flagged.sum() < 24
+    with pytest.raises(InputError, match="groups of shape"):
+        audit(features, truth[person], groups=person[:10])
+
+
 @pytest.mark.parametrize("evaluation", ["crossfit", "holdout", "trusted"])
 def test_the_queue_does_not_depend_on_the_order_of_the_rows(evaluation: str) -> None:
     features, labels, _ = blobs(n=400, flips=0.1)

@@ -6,7 +6,7 @@ import torch
 
 from tasks.attribute import AuditOptions, audit
 from tasks.controls.estimate import Quality, quality_of
-from tasks.controls.plant import MOST_CONTROLS, choose_controls, flip, shadow_of
+from tasks.controls.plant import MOST_CONTROLS, choose_controls, choose_units, flip, shadow_of
 from tasks.controls.shadow import estimate_quality
 
 
@@ -48,6 +48,37 @@ def test_a_control_has_the_votes_that_a_wrong_majority_has() -> None:
     assert said.tolist() == [[1, 1, 0], [int(shadow[1])] * 3, [int(shadow[2]), -1, int(shadow[2])], [2, 2, 0]]
     assert shadow[1] != 0
     assert shadow[2] != 1
+
+
+def test_all_copies_of_a_control_are_flipped_together_to_one_class() -> None:
+    groups, labels = np.arange(900) // 6, np.arange(900) // 3 % 3  # two labels in each group, three rows each
+    believed = np.flatnonzero(np.arange(900) % 18 > 0)  # one row in each third group is not
+    chosen, unit = choose_units(np.random.default_rng(0).permutation(believed), labels, groups, 0.1, seed=0)
+    assert unit is not None
+    assert len(chosen) == 90
+    assert (np.bincount(unit) == 3).all()
+    assert not (chosen % 18 < 3).any()  # of such a group, nothing with that label
+    random = np.random.default_rng(1).random((90, 3))
+    shadow, _ = shadow_of(torch.from_numpy(labels), None, random, chosen, seed=0, unit=unit)
+    for number in range(30):
+        rows = chosen[unit == number]
+        assert len(set(zip(groups[rows], labels[rows], strict=True))) == 1
+        assert len(set(shadow[rows].tolist())) == 1
+        assert (shadow[rows].numpy() != labels[rows]).all()
+
+
+def test_controls_that_are_copies_make_the_intervals_wider() -> None:
+    random = np.random.default_rng(0)
+    score = random.normal(2.0, 1.0, 2_000)
+    score[:200] = np.repeat(random.normal(-1.0, 1.5, 40), 5)
+    flagged, belief, controls = score < 0, 1 / (1 + np.exp(4 * score)), np.arange(200)
+    alone = quality_of(score, flagged, belief, controls, 100)
+    copies = quality_of(score, flagged, belief, controls, 100, unit=np.arange(200) // 5)
+    assert copies.planted_groups == 40
+    for name in ("recall", "noise_rate", "precision"):
+        first, second = getattr(alone, name), getattr(copies, name)
+        assert second.estimate == pytest.approx(first.estimate)
+        assert second.high - second.low > first.high - first.low
 
 
 def drawn(n: int, wrong: int, planted: int, seed: int) -> tuple[Quality, int]:

@@ -44,6 +44,18 @@ def test_the_bundled_digits_pass_as_ingest_wrote_them(tmp_path):
     assert validation.quarantined == 0
 
 
+def test_a_class_of_one_group_is_set_aside_as_no_other_group_can_check_it(tmp_path):
+    data = columns()
+    data["label"] = ["c2" if row < 6 else f"c{row % 2}" for row in range(60)]
+    data["site"] = [f"s{row // 6}" for row in range(60)]
+    dataset = write(tmp_path / "dataset.parquet", data, group="site")
+    validation = validate(dataset, tmp_path, folds=5)
+    assert validation.reasons == {"the class lies in one group": 6}
+    assert validation.dataset.classes == ("c0", "c1")
+    said = pq.read_table(validation.quarantine)["reason"].to_pylist()
+    assert said == ["class 'c2' lies in one group of column 'site', and no other group can check it"] * 6
+
+
 def test_failing_rows_are_set_aside_with_a_reason_each_and_the_rest_goes_on(tmp_path):
     data = columns()
     data["label"][3] = None

@@ -20,6 +20,8 @@ def training_key(task: Task, index: Tensor, seed: int) -> str:
     digest.update(json.dumps(plain).encode())
     for tensor in (index, task.labels[index]):
         digest.update(tensor.cpu().numpy().tobytes())
+    if task.groups is not None:
+        digest.update(task.groups.tobytes())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tasks.arrays import Array
 from tasks.encode.choose import Member
 from tasks.errors import InputError
 from tasks.fit.design import Design
@@ -45,6 +46,7 @@ def make_task(
     n_classes: int,
     feature_shape: tuple[int, ...] | None,
     options: AuditOptions,
+    groups: Array | None = None,
 ) -> Task:
     """Set up what all networks of an audit train on, and try the architecture out.
 
@@ -54,6 +56,7 @@ def make_task(
         n_classes: C.
         feature_shape: (height, width) or (height, width, channels) of images; None for plain features.
         options: `model` and `memory`.
+        groups: (n,) int, samples of one number belong together; None where each stands alone.
 
     Raises:
         InputError: The model cannot be made, or does not fit the data.
@@ -77,7 +80,7 @@ def make_task(
         with torch.random.fork_rng(devices=[]):
             network = make_network(factory, options.model, inputs.shape, n_classes).eval()
             check_derivatives(network, inputs.shape, options.model)
-    return Task(_in_memory(features, options), labels, n_classes, inputs, factory, options.model)
+    return Task(_in_memory(features, options), labels, n_classes, inputs, factory, options.model, groups)
 
 
 def _in_memory(features: Features, options: AuditOptions) -> Features:

@@ -31,6 +31,7 @@ def task_of(dataset: Dataset, samples: Samples, options: AuditOptions) -> Task:
         samples.n_classes,
         image_shape(dataset, samples.features.width),
         options,
+        samples.groups,
     )
 
 

@@ -11,13 +11,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tasks.arrays import Array
 from tasks.errors import InputError
 from tasks.fit.device import same_bits_again
 from tasks.fit.features import Features
+from tasks.fit.groups import members_of
 from tasks.fit.network.factory import Factory, make_network
 from tasks.fit.network.inputs import InputMap, augmented
 
@@ -55,6 +58,7 @@ class Task:
         inputs: From raw features to inputs.
         factory: Makes a network.
         model: Its name, as `--model` has it.
+        groups: (n,) int, samples of one number belong together; None where each stands alone.
     """
 
     features: Features
@@ -63,6 +67,7 @@ class Task:
     inputs: InputMap
     factory: Factory
     model: str
+    groups: Array | None = None
 
     @property
     def device(self) -> torch.device:
@@ -117,7 +122,7 @@ def train(task: Task, index: Tensor, seed: int) -> Trained:
 
 def _train(task: Task, index: Tensor, generator: torch.Generator) -> Trained:
     network = task.network().to(task.device)
-    inner, outer = _split(index, generator)
+    inner, outer = _split(index, generator, task.groups)
     batch = BATCH if len(outer) < LARGE else LARGE_BATCH
     per_epoch = math.ceil(len(outer) / batch)
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, STEPS // per_epoch))
@@ -142,10 +147,18 @@ def _train(task: Task, index: Tensor, generator: torch.Generator) -> Trained:
     return Trained(network.eval(), curve, best, stopped=best < epochs - 1)
 
 
-def _split(index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the inner held-out samples and the others, drawn at random; at least one of each, and a single one as both."""
+def _split(index: Tensor, generator: torch.Generator, groups: Array | None) -> tuple[Tensor, Tensor]:
+    """Return the inner held-out samples and the others, drawn at random; at least one of each, and a single one as both.
+
+    No group is split, unless all samples are of one.
+    """
     order = index[torch.randperm(len(index), generator=generator).to(index.device)]
     inner = max(1, min(INNER_MOST, round(INNER_SHARE * len(index))))
+    if groups is not None:
+        members = members_of(groups[order.cpu().numpy()])
+        order = order[torch.from_numpy(np.argsort(members.code, kind="stable")).to(order.device)]
+        ends = members.size.cumsum()
+        inner = int(ends[min(int(np.searchsorted(ends, inner)), len(ends) - 2)]) if len(ends) > 1 else inner
     return order[:inner], order[inner:] if len(index) > 1 else order
 
 

@@ -14,6 +14,8 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     if not found or not found.get("planted"):
         return None
     planted = counted(found["planted"], "label")
+    if found.get("planted_groups"):
+        planted += f" of {counted(found['planted_groups'], 'whole group')}"
     parts: list[Part] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "

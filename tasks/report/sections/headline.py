@@ -59,7 +59,9 @@ def _lead(view: RunView, summary: Summary) -> str:
             "embedding": f"embeddings of {shape} numbers",
             "text": "texts",
         }.get(data["payload"], counted(data["features"], "feature"))
-        size = f"{counted(data['rows'], 'sample')} of {counted(len(data['classes']), 'class', 'classes')}"
+        groups = data.get("groups")
+        grouped = f" in {counted(groups['count'], 'group')}" if groups else ""
+        size = f"{counted(data['rows'], 'sample')}{grouped} of {counted(len(data['classes']), 'class', 'classes')}"
         what = f"The sweep of {plain(view.name)} read {size}, {content}"
     sentence = f"{what}{_how(view, audit)}."
     flagged = summary.get("queue", {}).get("flagged", 0)
