@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
-from tasks.encode.encoded import encoded
+from tasks.encode.encoded import encoded, has_shared_unit
 from tasks.encode.model import choose_model, settled
 from tasks.encode.store import load_encoding
 from tasks.fit.data import Samples, image_shape, read_labels, read_order, read_samples
@@ -82,7 +82,13 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     if encoding is not None:
         return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
     members = choose_members(
-        samples.features, samples.labels, design, samples.n_classes, options, image=image or ()
+        samples.features,
+        samples.labels,
+        design,
+        samples.n_classes,
+        options,
+        image=image or (),
+        shared_unit=has_shared_unit(dataset, options),
     )
     return Judge(samples, design, members, options)
 

@@ -124,7 +124,7 @@ def combine(
         n_folds[rows] = blocks[0].n_folds.cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
-    influence = _mean_in_units(relative)
+    influence = _mean_in_units(relative, labels.cpu().numpy())
     consensus = noise.weight * influence + columns["odds"]
     flagged = lowest(consensus, worthwhile(wrong))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
@@ -148,11 +148,17 @@ def combine(
     )
 
 
-def _mean_in_units(relative: Array) -> Array:
-    """Return the mean over the members, each in units of its mean magnitude: (members, n) to (n,)."""
+def _mean_in_units(relative: Array, labels: Array) -> Array:
+    """Return the mean over the members, each in units of a mean magnitude: (members, n) to (n,).
+
+    The magnitude is that of the given class that has the largest. A rare class pulls a hundred times harder than the large
+    one beside it; in units of the mean over all samples its influence would drown the log-odds.
+    """
+    counts = np.bincount(labels)
     total = np.zeros(relative.shape[1], relative.dtype)
     for member in relative:
-        magnitude = np.abs(member).mean(dtype=np.float64)
+        sums = np.bincount(labels, np.abs(member))
+        magnitude = (sums / np.maximum(counts, 1)).max()
         total += member / relative.dtype.type(magnitude if magnitude > 0 else 1.0)
     total /= len(relative)
     return total

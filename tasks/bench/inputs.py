@@ -179,7 +179,8 @@ def _measured(data: RawSet, given: Ints, seed: int, methods: dict[str, Score]) -
 def _audit(data: RawSet, given: Ints, seed: int) -> Any:  # noqa: ANN401 (an Audit)
     from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
 
-    return audit(data.features(), given, AuditOptions(seed=seed, device="cpu"))
+    options = AuditOptions(seed=seed, device="cpu")
+    return audit(data.features(), given, options, shared_unit=isinstance(data.rows, list))
 
 
 def _queue(data: RawSet, given: Ints, seed: int) -> list[float]:

@@ -31,6 +31,9 @@ PRIOR_PRECISIONS = (1_000.0, 100.0, 10.0, 1.0, 0.1)
 # Kernel widths: the median heuristic, and a narrower one for borders that curve more.
 KERNEL_MULTIPLES = (1.0, 3.0)
 LANDMARKS = 300
+# Samples of each class among the landmarks, where there are so many. With one or two of eleven frauds among them, kernel features
+# cannot tell a fraud from the rest.
+CLASS_LANDMARKS = 10
 
 # Comparing log-losses to a hundredth needs no converged fit; the members are fitted to convergence afterwards.
 CHOICE_TOLERANCE = 1e-2
@@ -46,6 +49,12 @@ CHOICE_ROWS = 4_000
 # guess. On the develop half of the quality benchmark the average precision of the log-odds rose with it: .830
 # for the best map alone, .837 at 0.05, .844 at 0.2, and .845 with every map in.
 REACH = 0.2
+
+# A class of fewer samples is rare: it hardly moves the log-loss, and a uniform guess is far worse than any map. The way is then
+# that from the best map to the shares of the classes. On 16 draws of 11 frauds among 3,000 rows, three of them missed, this and
+# the landmarks took the average precision from .84 to .95 (logistic regression: .94). On eight sets of code modules, whose
+# smaller class has 60 samples or more, the shorter way lost .01.
+RARE_SAMPLES = 50
 
 # Beyond this many multiply-adds per pass every member costs seconds, kernel features most: raw ones do where they are within
 # this share of the best, and a further member has to be as close.
@@ -92,6 +101,8 @@ def choose_members(
     options: AuditOptions,
     told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
     image: tuple[int, ...] = (),
+    *,
+    shared_unit: bool = False,
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
@@ -103,6 +114,7 @@ def choose_members(
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
         told: Told after each candidate how many have been tried, and how many there are.
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
+        shared_unit: Whether all features have one unit, as the directions of texts do: then they share one scale.
 
     Returns:
         The members, best first; at least one.
@@ -110,7 +122,8 @@ def choose_members(
     chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
-    standards = [raw_map(*moments(features))]
+    seats = landmark_rows(labels, n_classes)
+    standards = [raw_map(*moments(features), shared_unit=shared_unit)]
     if image and options.feature_map != "raw":
         edges = moments(features, lambda pixels: histograms(pixels, image))
         standards.append(raw_map(*edges, image))
@@ -120,7 +133,7 @@ def choose_members(
     candidates = [
         candidate.rotated(sample)
         for standard in standards
-        for candidate in _candidates(standard, sample, options.feature_map, products, widths)
+        for candidate in _candidates(standard, sample[seats], options.feature_map, products, widths)
     ]
     if image and options.feature_map == "auto" and COMPONENTS < features.width <= ROTATED_WIDTH:
         candidates.append(pca_map(standards[0], sample, COMPONENTS))
@@ -133,11 +146,37 @@ def choose_members(
         told(len(members), len(candidates))
     members.sort(key=lambda member: member.log_loss)
     best = members[0].log_loss
-    reach = best + (NARROW_REACH if is_large else REACH) * max(math.log(n_classes) - best, 0.0)
+    way = max(_uninformed_loss(y, n_classes) - best, 0.0)
+    reach = best + (NARROW_REACH if is_large else REACH) * way
     within = [member for member in members if member.log_loss <= reach]
     cheap = [member for member in within if member.feature_map.landmarks is None]
     found = cheap if is_large and cheap else within
     return found[:IMAGE_MEMBERS] if image else found
+
+
+def _uninformed_loss(y: Tensor, n_classes: int) -> float:
+    """Return the log-loss of a uniform guess, or where a class is rare that of the shares of the classes, in nats."""
+    counts = torch.bincount(y, minlength=n_classes)
+    if counts.min() >= RARE_SAMPLES:
+        return math.log(n_classes)
+    return float(torch.special.entr(counts.double() / len(y)).sum())
+
+
+def landmark_rows(labels: Tensor, n_classes: int) -> Tensor:
+    """Return which rows of a random sample are landmarks: the first ones, and enough of each class.
+
+    >>> landmark_rows(torch.tensor([0] * 400 + [1] * 5), 2)[-6:].tolist()
+    [294, 400, 401, 402, 403, 404]
+    """
+    enough = min(CLASS_LANDMARKS, LANDMARKS // (2 * n_classes))
+    first = labels[:LANDMARKS]
+    held = torch.bincount(first, minlength=n_classes)
+    rare = [
+        torch.nonzero(labels[LANDMARKS:] == label).flatten()[: enough - int(held[label])] + LANDMARKS
+        for label in torch.nonzero(held < enough).flatten()
+    ]
+    added = torch.cat(rare) if rare else labels.new_zeros(0)
+    return torch.cat([torch.arange(len(first) - len(added), device=labels.device), added])
 
 
 def _screened(

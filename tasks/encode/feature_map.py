@@ -101,14 +101,20 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
 
 
-def raw_map(mean: Tensor, deviation: Tensor, image: tuple[int, ...] = ()) -> FeatureMap:
+def raw_map(
+    mean: Tensor, deviation: Tensor, image: tuple[int, ...] = (), *, shared_unit: bool = False
+) -> FeatureMap:
     """Return the standardising map.
 
     Args:
         mean: (d,) mean of each feature.
         deviation: (d,) standard deviation of each feature.
         image: Shape of an image where these are the moments of its histograms.
+        shared_unit: Whether all features have the same unit, as directions of texts do. They then share one scale, the root
+            mean square of their deviations: a direction of little variance stays small and does not become noise.
     """
+    if shared_unit:
+        deviation = deviation.square().mean().sqrt().expand_as(deviation)
     constant = deviation <= CONSTANT_SHARE * mean.abs().clamp_min(torch.finfo(torch.float32).tiny)
     return FeatureMap("edges" if image else "raw", mean, torch.where(constant, 1.0, deviation), image=image)
 

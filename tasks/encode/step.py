@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
+from tasks.encode.encoded import has_shared_unit
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
 from tasks.encode.model import choose_model, settled
@@ -76,6 +77,7 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
             options,
             partial(tick, "feature maps"),
             image or (),
+            shared_unit=has_shared_unit(dataset, options),
         ),
         dataset.rows,
     )

@@ -49,9 +49,11 @@ def test_the_queue_does_not_depend_on_the_order_of_the_rows(evaluation: str) -> 
     options = AuditOptions(evaluation=evaluation, device="cpu")  # in double precision, as no GPU is
     first = audit(features, labels, options, trusted=trusted)
     moved = audit(features[rows], labels[rows], options, trusted=None if trusted is None else trusted[rows])
-    assert np.array_equal(first.score[rows].argsort(), moved.score.argsort())
     assert np.array_equal(first.flagged[rows], moved.flagged)
+    queue = np.flatnonzero(moved.flagged)
+    assert np.array_equal(first.score[rows][queue].argsort(), moved.score[queue].argsort())
     # As near as two fits to the same tolerance are.
+    assert np.allclose(first.score[rows], moved.score, rtol=1e-4, atol=1e-3)
     assert np.allclose(first.influence[rows], moved.influence, atol=1e-4)
 
 

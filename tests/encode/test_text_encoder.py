@@ -1,13 +1,50 @@
 """Texts become numbers, whatever they are."""
 
+import importlib.util
 import sqlite3
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
 
+from tasks.attribute import AuditOptions, audit
 from tasks.encode.cache import embedded
 from tasks.encode.text import fit_text
 from tasks.errors import LabelsweepError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("count", [150, 300])
+def test_of_a_few_hundred_texts_as_many_wrong_labels_are_found_as_by_the_simple_model(count):
+    spec = importlib.util.spec_from_file_location("make_examples", ROOT / "data" / "make_examples.py")
+    examples = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(examples)
+    docs = examples.docstrings()
+    docs = docs.assign(given=examples.with_errors(docs["true"].tolist())).sample(count, random_state=0)
+    texts, wrong = docs["doc"].tolist(), (docs["given"] != docs["true"]).to_numpy()
+    given = pd.factorize(docs["given"], sort=True)[0]
+    simple = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    p = cross_val_predict(simple, texts, given, cv=folds, method="predict_proba")
+    place = np.arange(count)
+    own = p[place, given]
+    p[place, given] = 0
+    features = fit_text(lambda: iter([texts]))(texts)
+    found = audit(features, given, AuditOptions(device="cpu"), shared_unit=True)
+    assert average_precision_score(wrong, -found.score) >= average_precision_score(wrong, p.max(1) - own)
+
+
+def test_words_of_chinese_texts_are_found_without_blanks():
+    texts = [f"他们今天说{word}的{word}了" for word in ("球队", "银行", "基因", "冠军") for _ in range(20)]
+    names = " ".join(fit_text(lambda: iter([texts])).names)
+    assert "银 行" in names
 
 
 def test_texts_of_which_no_two_share_a_word_are_encoded():
