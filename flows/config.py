@@ -100,6 +100,9 @@ class CleanParameters(AuditOptions):
         description="column of what rows belong to (patient, session, video, author): the rows of one lie in one fold "
         "(default: near-duplicates share a fold)",
     )
+    encoding: Column = Field(
+        None, description="encoding of a text file, such as cp1252 or utf-16 (default: found out)"
+    )
     name: Column = Field(
         None, description="name of the data set in run ids and lists (default: from the source)"
     )
@@ -155,6 +158,16 @@ class CleanParameters(AuditOptions):
     @classmethod
     def _keep_secrets_out(cls, value: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
         check_no_secret(str(value))
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _know_the_encoding(cls, value: str | None) -> str | None:
+        """Check that Python reads text in this encoding."""
+        try:
+            "".encode(value or "utf-8")
+        except LookupError as error:
+            raise ValueError("names no encoding of text; try utf-8, cp1252 or utf-16") from error
         return value
 
     @model_validator(mode="before")

@@ -60,6 +60,7 @@ class Source(Record):
     trusted: str | None = None
     truth: str | None = None
     group: str | None = None
+    encoding: str | None = None
 
 
 class Synthetic(Record):

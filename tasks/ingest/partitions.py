@@ -33,6 +33,11 @@ class PartitionedReader:
         own = [field for field in self.file.schema if field.name not in self.values]
         return pa.schema([*own, *self.fields], self.file.schema.metadata)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the file without being asked."""
+        return tuple(getattr(self.file, "notes", ()))
+
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns."""
         own = [name for name in columns if name not in self.values]

@@ -117,12 +117,12 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     """Open the source; name its label and its ids where the user did not and they are obvious."""
     named = (source.label, source.id, source.truth, source.group, *(source.raters or ()))
     texts = {name for name in named if name}
-    table = open_source(source.uri, frozenset(texts))
+    table = open_source(source.uri, frozenset(texts), encoding=source.encoding)
     found = {"label": guess_label(source, table)}
     maybe = id_columns(source, table.schema.names)
     wanted = maybe | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
-        table = open_source(source.uri, frozenset(texts | wanted))
+        table = open_source(source.uri, frozenset(texts | wanted), encoding=source.encoding)
     found["id"] = guess_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     said = {"label": "is the label", "id": "identifies the samples"}

@@ -64,6 +64,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     named = {"label": source.label, "id": source.id, "trusted": source.trusted, "truth": source.truth}
     named["group"] = source.group
     given = {role: name for role, name in named.items() if name is not None}
+    _check_header(source, table)
     for role, name in given.items():
         check_exists(role, name, schema, source.uri, set(given.values()) - {name})
     for role, name in given.items():
@@ -106,6 +107,18 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
         choice.left_out,
         source.group,
     )
+
+
+def _check_header(source: Source, table: SourceTable) -> None:
+    """Raise InputError when the label is not among the columns of a file that does not name them."""
+    dialect = next((found for reader in table.readers if (found := getattr(reader, "dialect", None))), None)
+    if dialect is not None and not dialect.has_header and source.label not in table.schema.names:
+        last = f"c{len(dialect.names) - 1}"
+        raise InputError(
+            f"it has no header, and its columns are named c0 to {last}",
+            where=source.uri,
+            fix=f"name the column of the labels, such as --label {last}, or write a header",
+        )
 
 
 def _left_out(source: Source, content: Iterable[str]) -> set[str]:

@@ -42,12 +42,14 @@ class Part:
         path: Its path there.
         shown: How a person names it.
         archive: The archive that it lies in, if it does.
+        encoding: Python's name of the encoding of its text; None where nobody named one.
     """
 
     filesystem: Any
     path: str
     shown: str
     archive: "Part | None" = None
+    encoding: str | None = None
 
     @property
     def local(self) -> bool:

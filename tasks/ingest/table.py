@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -78,12 +78,13 @@ class SourceTable:
         return self.readers[0], row
 
 
-def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
+def open_source(uri: str, as_text: frozenset[str], *, encoding: str | None = None) -> SourceTable:
     """Open every part of a source.
 
     Args:
         uri: A path, an fsspec URL, or `sample:NAME`.
         as_text: Columns that a format without types must not turn into numbers.
+        encoding: Encoding of text files; None: it is found out.
 
     Raises:
         InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice
@@ -95,7 +96,7 @@ def open_source(uri: str, as_text: frozenset[str]) -> SourceTable:
         files = tuple(part.path.removeprefix(base) for part in parts)
         pictures = ImageFolderReader(Part(parts[0].filesystem, base, uri), files)
         return SourceTable(uri, (pictures,), pictures.schema)
-    opened = tuple(open_part(part, as_text) for part in parts)
+    opened = tuple(open_part(replace(part, encoding=encoding), as_text) for part in parts)
     for reader in opened:
         _check_names(reader)
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]

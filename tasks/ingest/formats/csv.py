@@ -9,22 +9,24 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
+from tasks.ingest.dialect import Dialect, detect_dialect, notes_on
 from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
-from tasks.ingest.text import BLOCK, check_text, check_utf8, open_text
+from tasks.ingest.text import BLOCK, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-# Rows that the delimiter is told by: a comma in a name or a price shows in the first of them.
-_LOOKED_AT = 20
+# Name of the field that a surplus delimiter at the end of each row makes; no column has it.
+SURPLUS = "\0surplus"
 
 # From narrow to wide; a column moves on only when a value does not fit.
 _WIDENING: tuple[pa.DataType, ...] = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
@@ -37,14 +39,15 @@ class DelimitedReader:
 
     part: Part
     schema: pa.Schema
-    delimiter: str
+    dialect: Dialect
+    notes: tuple[str, ...] = ()
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows at a time."""
         types = {field.name: field.type for field in self.schema}
         with (
-            _explained(self.part, self.delimiter),
-            _stream(self.part, self.delimiter, types, list(columns)) as stream,
+            _explained(self.part, self.dialect),
+            _stream(self.part, self.dialect, types, list(columns)) as stream,
         ):
             for batch in stream:
                 for start in range(0, batch.num_rows, rows):
@@ -52,65 +55,43 @@ class DelimitedReader:
 
     def place(self, row: int) -> str:
         """Return the line on which the row begins: quoted line breaks make it differ from its number."""
-        lines = _lines(self.part, self.delimiter)
-        next(lines, None)
+        lines = _lines(self.part, self.dialect)
         return next(
             (f"line {line}" for index, (line, _) in enumerate(lines) if index == row), f"row {row + 1}"
         )
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
-    """Open a CSV or TSV file and settle the types of its columns.
+    """Open a CSV or TSV file, find out how it is written, and settle the types of its columns.
 
     Raises:
-        InputError: It is not text, not UTF-8, empty, or a row has more or fewer fields than the header.
+        InputError: It is not text, its encoding is damaged, it is empty, or a row has more or fewer fields than the header.
     """
     with readable(part, "CSV"):
-        head = check_text(part, "CSV")
-    delimiter = _delimiter(part, head)
-    with _explained(part, delimiter):
-        names = _header(part, delimiter)
-        types = _settle_types(part, delimiter, names, as_text)
-    return DelimitedReader(part, pa.schema(list(zip(names, types, strict=True))), delimiter)
-
-
-def _delimiter(part: Part, head: bytes) -> str:
-    """Return the delimiter: the one of comma, semicolon and tab that parts header and rows alike, into the most fields.
-
-    Where none does, rows are broken, and it is the first one in the header.
-    """
-    if part.plain_name.endswith(".tsv"):
-        return "\t"
-    lines = [line.rstrip("\r") for line in head.decode(errors="replace").split("\n")]
-    header, rows = lines[0], [line for line in lines[1:-1] if line.strip()][:_LOOKED_AT]
-    marks = [mark for mark in ",;\t" if mark in header] or [","]
-    return max(marks, key=lambda mark: _fields([header, *rows], mark) if rows else 0)
-
-
-def _fields(lines: list[str], delimiter: str) -> int:
-    """Return into how many fields the delimiter parts every line; 0 where the lines differ."""
-    try:
-        counts = {len(fields) for fields in csv.reader(lines, delimiter=delimiter, strict=True)}
-    except csv.Error:  # a line break within quotes
-        return 0
-    return counts.pop() if len(counts) == 1 else 0
-
-
-def _header(part: Part, delimiter: str) -> list[str]:
-    with _stream(part, delimiter, {}, []) as stream:
-        names: list[str] = stream.schema.names
-    return names
+        dialect = detect_dialect(part, as_text)
+    notes = notes_on(part, dialect)
+    part = replace(part, encoding=dialect.encoding)
+    names = [name for name in dialect.names if name]
+    with _explained(part, dialect):
+        types = _settle_types(part, dialect, names, as_text)
+    return DelimitedReader(part, pa.schema(list(zip(names, types, strict=True))), dialect, notes)
 
 
 @contextmanager
 def _stream(
-    part: Part, delimiter: str, types: dict[str, pa.DataType], columns: list[str]
+    part: Part, dialect: Dialect, types: dict[str, pa.DataType], columns: list[str]
 ) -> Iterator[pacsv.CSVStreamingReader]:
+    # What has no name gets one that no column has: the number of a field.
+    names = [name or f"\0{position}" for position, name in enumerate(dialect.names)]
     with open_text(part) as file:
         reader = pacsv.open_csv(
             file,
-            read_options=pacsv.ReadOptions(block_size=BLOCK),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            read_options=pacsv.ReadOptions(
+                block_size=BLOCK,
+                skip_rows=dialect.skipped_lines + dialect.header_lines,
+                column_names=names + [SURPLUS] * dialect.surplus,
+            ),
+            parse_options=pacsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
                 column_types=types,
                 include_columns=columns,
@@ -123,14 +104,19 @@ def _stream(
             yield reader
 
 
-def _settle_types(part: Part, delimiter: str, names: list[str], as_text: frozenset[str]) -> list[pa.DataType]:
+def _settle_types(
+    part: Part, dialect: Dialect, names: list[str], as_text: frozenset[str]
+) -> list[pa.DataType]:
     """Read everything as text once and return the narrowest type for each column."""
     level = [_TEXT if name in as_text else 0 for name in names]
     seen = [False] * len(names)
     last = None
-    with _stream(part, delimiter, dict.fromkeys(names, pa.string()), []) as stream:
+    everything = [*names, *[SURPLUS] * dialect.surplus]
+    with _stream(part, dialect, dict.fromkeys(everything, pa.string()), everything) as stream:
         for batch in stream:
-            for index, column in enumerate(batch.columns):
+            if dialect.surplus and batch.column(len(names)).null_count < batch.num_rows:
+                _check_rows(part, dialect)
+            for index, column in enumerate(batch.columns[: len(names)]):
                 while not _fits(column, _WIDENING[level[index]]):
                     # What was true or false before is no number.
                     level[index] = _TEXT if seen[index] and level[index] == 0 else level[index] + 1
@@ -159,7 +145,7 @@ def _fits(column: pa.Array, target: pa.DataType) -> bool:
 
 
 @contextmanager
-def _explained(part: Part, delimiter: str) -> Iterator[None]:
+def _explained(part: Part, dialect: Dialect) -> Iterator[None]:
     """When Arrow refuses the text, look for a reason that a person can act on, or else give Arrow's."""
     try:
         with readable(part, "CSV"):
@@ -167,19 +153,19 @@ def _explained(part: Part, delimiter: str) -> Iterator[None]:
     except InputError as error:
         if isinstance(error.__cause__, pa.ArrowInvalid | UnicodeDecodeError):
             check_utf8(part)
-            _check_rows(part, delimiter)
+            _check_rows(part, dialect)
         raise
 
 
-def _check_rows(part: Part, delimiter: str) -> None:
+def _check_rows(part: Part, dialect: Dialect) -> None:
     """Raise InputError at the first row whose number of fields is not the header's."""
-    lines = _lines(part, delimiter)
-    _, header = next(lines, (1, []))
-    for line, row in lines:
-        if len(row) != len(header):
+    width = len(dialect.names)
+    for line, row in _lines(part, dialect):
+        if len(row) != width and not (dialect.surplus and len(row) == width + 1 and not row[-1]):
             found = "1 field" if len(row) == 1 else f"{len(row)} fields"
+            what = "header" if dialect.has_header else "first row"
             raise InputError(
-                f"line {line} has {found}, the header has {len(header)}",
+                f"line {line} has {found}, the {what} has {width}",
                 where=part.shown,
                 fix="quote values that contain the delimiter, or complete the row",
             )
@@ -199,16 +185,17 @@ def _check_quotes(part: Part) -> None:
         )
 
 
-def _lines(part: Part, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line it begins on; slow and exact, for messages.
 
     A field longer than the standard library reads ends it: the message then does without a line.
     """
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter)
-        begins = 1
+        before = dialect.skipped_lines + dialect.header_lines
+        reader = csv.reader(islice(text, before, None), delimiter=dialect.delimiter)
+        begins = before + 1
         with suppress(csv.Error):
             for row in reader:
                 if row:
                     yield begins, row
-                begins = reader.line_num + 1
+                begins = before + reader.line_num + 1

@@ -1,0 +1,251 @@
+"""How a file of delimited text is written: its encoding, its delimiter, what stands before the header, and the header.
+
+Everything is told from the first lines. Where they leave two readings open, the usual one is taken: commas, and a header.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from tasks.errors import InputError
+from tasks.ingest.encoding import detect_encoding
+from tasks.ingest.header import has_header
+from tasks.ingest.source import Part
+from tasks.ingest.text import check_text, open_text
+
+DELIMITERS = ",;\t|"
+# Rows that are looked at. Ten tell a delimiter from a mark within the text; a hundred hold each of a few classes again.
+_ROWS = 100
+# More characters than this are not looked at: the header of a table with 100,000 columns fits in.
+_CHARACTERS = 2**22
+# Characters of a word that is shown: a short one is enough to recognise.
+_SHOWN = 24
+# Renamed columns that are named one by one: more lines would hide the others.
+_NAMED = 3
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    r"""How one file of delimited text is written.
+
+    Attributes:
+        encoding: Python's name of it: `utf-8`, `utf-8-sig` where a byte order mark stands first, `utf-16`, `cp1252`.
+        delimiter: The character between two fields.
+        skipped_lines: Lines before the header: `sep=;`, comments, blank lines. Before the first row where there is no header.
+        header_lines: Lines of the header itself: 0 where there is none, more than 1 where a name has a line break.
+        names: Name of each field of a row, unique and without blanks around it; empty where the header has none.
+        surplus: Whether every row ends with a delimiter that the header does not have.
+        line_end: What ends the first line: `\n`, `\r\n` or `\r`.
+        renamed: Names that stand twice in the header, with the names that the later ones got.
+    """
+
+    encoding: str
+    delimiter: str
+    skipped_lines: int
+    header_lines: int
+    names: tuple[str, ...]
+    surplus: bool = False
+    line_end: str = "\n"
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the file names its columns."""
+        return self.header_lines > 0
+
+
+def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
+    """Return how a file is written.
+
+    Args:
+        part: The file; where its encoding is given, it is not guessed.
+        needed: Columns that the user named. A first line that holds one of them is a header.
+
+    Raises:
+        InputError: It is not text, empty, or a needed column is there twice.
+    """
+    head = check_text(part, "CSV", any_encoding=True)
+    if part.encoding is None:
+        part = replace(part, encoding=detect_encoding(part, head))
+    lines, cut = _first_lines(part)
+    skipped, delimiter = _preamble(lines)
+    body = lines[skipped:]
+    if not body:
+        raise InputError(
+            "it has no header and no rows", where=part.shown, fix="check how the file was written"
+        )
+    delimiter = delimiter or _delimiter(part, body, cut=cut)
+    records = _records(body, delimiter, cut=cut)
+    commented = _commented_header(lines[:skipped], records, delimiter, needed)
+    if commented:
+        header, start, header_lines = commented, skipped - 1, 1
+        rows = records
+    elif has_header([fields for fields, _ in records], needed):
+        header, header_lines = records[0]
+        start, rows = skipped, records[1:]
+    else:
+        header = [f"c{position}" for position in range(len(records[0][0]))]
+        start, header_lines, rows = skipped, 0, records
+    widths = Counter(len(fields) for fields, _ in rows)
+    header, surplus = _surplus(header, widths, [fields for fields, _ in rows])
+    names, renamed = _unique([name.strip() for name in header], needed, part)
+    return Dialect(
+        part.encoding or "utf-8",
+        delimiter,
+        start,
+        header_lines,
+        names,
+        surplus,
+        _line_end(lines[0]),
+        renamed,
+    )
+
+
+def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
+    """Return what a person should know of how a file was read, a line each.
+
+    Args:
+        part: The file as the user named it.
+        dialect: How it is written.
+    """
+    name = part.shown.rsplit("/", 1)[-1]
+    notes = []
+    if part.encoding is None and not dialect.encoding.startswith("utf-"):
+        word = _odd_word(replace(part, encoding=dialect.encoding))
+        notes.append(f"{name} is read as {dialect.encoding}, as in '{word}'; --encoding names another")
+    if not dialect.has_header:
+        last = len(dialect.names) - 1
+        notes.append(f"{name} has no header: its first line is data, and its columns are named c0 to c{last}")
+    for old, new in dialect.renamed[:_NAMED]:
+        notes.append(f"{name} has several columns named '{old}': a later one is now '{new}'")
+    if len(dialect.renamed) > _NAMED:
+        notes.append(f"{name}: {len(dialect.renamed) - _NAMED:,} more columns are renamed in this way")
+    return tuple(notes)
+
+
+def _odd_word(part: Part) -> str:
+    """Return the first word that is not ASCII, by which a person sees whether the encoding is right."""
+    with open_text(part) as file:
+        line = next((line for line in file if not line.isascii()), b"").decode(errors="replace")
+    return next((word for word in re.findall(r"\w+", line) if not word.isascii()), line.strip())[:_SHOWN]
+
+
+def _first_lines(part: Part) -> tuple[list[str], bool]:
+    """Return the first lines with their ends, and whether there are more."""
+    with open_text(part) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+        lines, count = [], 0
+        for line in islice(text, 2 * _ROWS):
+            lines.append(line)
+            count += len(line)
+            if count > _CHARACTERS:
+                break
+        return lines, next(text, None) is not None
+
+
+def _preamble(lines: Sequence[str]) -> tuple[int, str]:
+    """Return how many lines stand before the header, and the delimiter that Excel's `sep=` line names."""
+    delimiter = ""
+    for number, line in enumerate(lines):
+        named = _SEPARATOR_LINE.fullmatch(line.rstrip("\r\n"))
+        if named and not delimiter:
+            delimiter = named[1]
+        elif line.strip() and not line.startswith("#"):
+            return number, delimiter
+    return len(lines), delimiter
+
+
+def _delimiter(part: Part, lines: Sequence[str], *, cut: bool) -> str:
+    """Return the delimiter that parts the header and the rows alike, into the most fields."""
+    found = [mark for mark in DELIMITERS if mark in lines[0]]
+    if part.plain_name.endswith(".tsv") and "\t" in found:
+        return "\t"
+    return max(found or [","], key=lambda mark: _agreement(_records(lines, mark, cut=cut)))
+
+
+def _agreement(records: Sequence[tuple[list[str], int]]) -> tuple[float, int]:
+    """Return the share of rows that have as many fields as the header, or an empty one more, and how many fields that are."""
+    width = len(records[0][0]) if records else 0
+    rows = [fields for fields, _ in records[1:]]
+    fit = sum(len(row) == width or (len(row) == width + 1 and not row[-1]) for row in rows)
+    return (fit / len(rows) if rows and width > 1 else 0.0, width)
+
+
+def _records(lines: Iterable[str], delimiter: str, *, cut: bool = False) -> list[tuple[list[str], int]]:
+    """Return the fields of the first records that are not blank, each with its number of lines.
+
+    Where lines are missing at the end (`cut`), the last record may be half of one, and is left out.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    found: list[tuple[list[str], int]] = []
+    before = 0
+    try:
+        for fields in reader:
+            if fields:
+                found.append((fields, reader.line_num - before))
+            before = reader.line_num
+    except csv.Error:  # a field longer than the standard library reads
+        pass
+    return found[:-1] if cut and len(found) > 1 else found
+
+
+def _commented_header(
+    before: Sequence[str], records: Sequence[tuple[list[str], int]], delimiter: str, needed: frozenset[str]
+) -> list[str]:
+    """Return the names of a header that begins with #, as in `#x,label`; none where the comment is a comment."""
+    if not before or not before[-1].startswith("#") or not records:
+        return []
+    fields = [fields for fields, _ in records]
+    (names, _), *_ = _records([before[-1].lstrip("#").strip(" ")], delimiter) or [([], 0)]
+    if len(names) != len(fields[0]) or len(names) < 2 or needed & {name.strip() for name in fields[0]}:
+        return []
+    return names if needed & {name.strip() for name in names} or not has_header(fields, needed) else []
+
+
+def _surplus(header: list[str], widths: Counter[int], rows: list[list[str]]) -> tuple[list[str], bool]:
+    """Return the header without a field that no row has, and whether each row has one more, and that empty."""
+    width = len(header)
+    empty = sum(len(row) == width + 1 and not row[-1] for row in rows)
+    if empty > len(rows) / 2:  # a row with something there is broken, and is named when it is read
+        return header, True
+    if rows and set(widths) == {width - 1} and not header[-1].strip():
+        return header[:-1], False
+    return header, False
+
+
+def _unique(
+    header: Sequence[str], needed: frozenset[str], part: Part
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return unique names as pandas makes them, `x` and `x.1`, and which were changed.
+
+    Raises:
+        InputError: Two columns have the name of one that the user needs.
+    """
+    taken = set(header)
+    counts: Counter[str] = Counter()
+    names: list[str] = []
+    renamed: list[tuple[str, str]] = []
+    for name in header:
+        counts[name] += 1
+        if not name or counts[name] == 1:
+            names.append(name)
+            continue
+        if name in needed:
+            raise InputError(
+                f"{header.count(name)} columns are named '{name}'", where=part.shown, fix="rename one of them"
+            )
+        number = counts[name] - 1
+        while (new := f"{name}.{number}") in taken:
+            number += 1
+        taken.add(new)
+        names.append(new)
+        renamed.append((name, new))
+    return tuple(names), tuple(renamed)
+
+
+def _line_end(line: str) -> str:
+    return "\r\n" if line.endswith("\r\n") else "\r" if line.endswith("\r") else "\n"

@@ -1,0 +1,57 @@
+"""Whether the first row of a table names the columns.
+
+A header is the rule, and a row of data that is taken for one is missed by its user at once: the columns have odd names.
+A header that is taken for a row of data is missed by nobody. So a table has a header unless its first row is like the others
+in every column that can tell.
+"""
+
+import re
+from collections.abc import Sequence
+
+# Fewer rows tell too little.
+_LEAST_ROWS = 10
+# Where values recur on average, the value of a row of data is among the others too.
+_RECURRING = 0.5
+_NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "."})
+
+
+def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool:
+    """Return whether the first record is a header.
+
+    Args:
+        records: The first records of the file.
+        needed: Columns that the user named.
+
+    >>> rows = [[f"{n / 8}", "abc"[n % 3]] for n in range(30)]
+    >>> has_header([["size", "kind"], *rows], frozenset()), has_header(rows, frozenset())
+    (True, False)
+    """
+    first, rows = records[0], [row for row in records[1:] if len(row) == len(records[0])]
+    if len(rows) < _LEAST_ROWS or needed & {name.strip() for name in first} or not all(map(str.strip, first)):
+        return True
+    evidence = [_is_data(name, values) for name, values in zip(first, zip(*rows, strict=True), strict=True)]
+    return False in evidence or not (True in evidence or _is_measured(first))
+
+
+def _is_data(name: str, values: Sequence[str]) -> bool | None:
+    """Return whether the first field of a column is a value like the others, None where that cannot be told."""
+    there = [value for value in values if value.strip().lower() not in _MISSING]
+    if not there:
+        return None
+    if all(map(_NUMBER.fullmatch, there)):
+        # A number may be a name: of a pixel, a year, a wavelength.
+        return None if _NUMBER.fullmatch(name) or name.strip().lower() in _MISSING else False
+    if len(set(there)) > _RECURRING * len(there):
+        return None
+    return name in there
+
+
+def _is_measured(first: Sequence[str]) -> bool:
+    """Return whether a row of numbers alone is no header: names are all different, and numbers that name columns ascend."""
+    if not all(map(_NUMBER.fullmatch, first)):
+        return False
+    numbers = [float(name.replace(",", ".")) for name in first]
+    return len(set(numbers)) < len(numbers) or (
+        any(number != int(number) for number in numbers) and numbers != sorted(numbers)
+    )

@@ -1,0 +1,173 @@
+"""CSV as the world writes it: encodings, delimiters, what stands before the header, and headers that are odd or missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.ingest.dialect import Dialect
+from tasks.ingest.formats.csv import open_part
+from tasks.ingest.source import locate
+from tasks.records import Dataset, Source
+
+ROWS = 40
+COLOURS = ["grün", "weiß", "schön"]
+
+
+def table(delimiter: str = ",", end: str = "\n", colours: list[str] = COLOURS) -> str:
+    """Return a table of two numbers and a colour."""
+    rows = [["size", "weight", "label"]]
+    rows += [[str(n), f"{n / 8}", colours[n % len(colours)]] for n in range(ROWS)]
+    return "".join(delimiter.join(row) + end for row in rows)
+
+
+def written(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(tmp_path: Path, content: str | bytes, **options: object) -> Dataset:
+    return ingest(Source(uri=str(written(tmp_path, content)), **options), tmp_path / "run")
+
+
+def dialect_of(path: Path, needed: frozenset[str] = frozenset({"label"})) -> Dialect:
+    return open_part(locate(str(path))[0], needed).dialect
+
+
+def features(dataset: Dataset) -> np.ndarray:
+    return np.array(pq.read_table(dataset.path)["features"].to_pylist(), np.float32)
+
+
+WANTED = np.array([[n, n / 8] for n in range(ROWS)], np.float32)
+
+
+def check(dataset: Dataset, colours: list[str] = COLOURS) -> None:
+    """Check that a data set is the table."""
+    np.testing.assert_array_equal(features(dataset), WANTED)
+    assert dataset.classes == tuple(sorted(colours))
+    assert pq.read_table(dataset.path)["label"].to_pylist()[:3] == colours
+
+
+@pytest.mark.parametrize(
+    ("encoding", "colours"),
+    [
+        ("cp1252", COLOURS),
+        ("latin-1", COLOURS),
+        ("cp1250", ["żółty", "łąka", "jaźń"]),
+        ("cp1251", ["красный", "жёлтый", "зелёный"]),
+        ("shift_jis", ["赤い", "青い", "良い"]),
+        ("gb18030", ["红色", "蓝色", "正面"]),
+        ("utf-16", COLOURS),
+        ("utf-16-le", COLOURS),
+        ("utf-8-sig", COLOURS),
+    ],
+)
+def test_encodings_are_found_out_and_said(encoding, colours, tmp_path):
+    dataset = read(tmp_path, table(colours=colours).encode(encoding))
+    check(dataset, colours)
+    assert bool(dataset.notes) is not encoding.startswith("utf-")
+    assert all(f"as in '{colours[0]}'; --encoding names another" in note for note in dataset.notes)
+
+
+def test_a_named_encoding_is_believed(tmp_path):
+    text = table(colours=["вода", "огонь", "земля"]).encode("koi8-r")
+    dataset = read(tmp_path, text, encoding="koi8-r")
+    check(dataset, ["вода", "огонь", "земля"])
+    assert not dataset.notes
+    with pytest.raises(InputError, match=r"t.csv: line 2: byte 0x.. .* is not UTF-8; .* --encoding"):
+        read(tmp_path, text, encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"t.csv: its text is not utf-16 .*name its encoding with --encoding"
+    ):
+        read(tmp_path, table().encode("cp1252"), encoding="utf-16")
+
+
+def test_utf8_with_a_damaged_character_is_refused_and_not_read_as_something_else(tmp_path):
+    text = table().encode().replace("weiß".encode(), b"wei\xc3", 1)
+    with pytest.raises(InputError, match=r"t.csv: line 3: byte 0xc3 at position .* is not UTF-8"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_delimiters_and_line_ends_are_found_out(delimiter, end, tmp_path):
+    path = written(tmp_path, table(delimiter, end))
+    check(ingest(Source(uri=str(path)), tmp_path / "run"))
+    assert dialect_of(path) == Dialect("utf-8", delimiter, 0, 1, ("size", "weight", "label"), line_end=end)
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [("sep=;\n", 1), ("SEP=;\r\n", 1), ("# made by hand\n# on a Monday; and later\n\n", 3), ("\n\n", 2)],
+)
+def test_what_stands_before_the_header_is_skipped(before, lines, tmp_path):
+    path = written(tmp_path, before + table(";"))
+    check(ingest(Source(uri=str(path)), tmp_path / "run"))
+    assert (dialect_of(path).skipped_lines, dialect_of(path).header_lines) == (lines, 1)
+
+
+def test_a_header_behind_a_comment_mark_is_a_header(tmp_path):
+    check(read(tmp_path, "# by hand\n#" + table()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [lines[0], *(f"{line}," for line in lines[1:])],
+        lambda lines: [f"{line}," for line in lines],
+        lambda lines: [f"{lines[0]},", *lines[1:]],
+    ],
+    ids=["rows", "header and rows", "header"],
+)
+def test_a_surplus_delimiter_at_the_end_of_lines_is_no_column(change, tmp_path):
+    check(read(tmp_path, "\n".join(change(table().splitlines())) + "\n"))
+
+
+def test_a_surplus_delimiter_with_something_behind_it_is_a_broken_row(tmp_path):
+    lines = table().splitlines()
+    text = "\n".join([lines[0], *(f"{line}," for line in lines[1:]), "1,2,weiß,odd"])
+    with pytest.raises(InputError, match=f"line {ROWS + 2} has 4 fields, the header has 3"):
+        read(tmp_path, text)
+
+
+def test_headers_with_blanks_and_line_breaks_are_read(tmp_path):
+    text = table().replace("size,weight,label", ' size,"weight\nin kg", label ')
+    dataset = read(tmp_path, text)
+    check(dataset)
+    assert dataset.feature_names == ("size", "weight\nin kg")
+    assert dialect_of(tmp_path / "t.csv").header_lines == 2
+
+
+def test_names_that_stand_twice_are_made_different_and_said(tmp_path):
+    dataset = read(tmp_path, table().replace("size,weight", "size,size"))
+    assert dataset.feature_names == ("size", "size.1")
+    assert dataset.notes == ("t.csv has several columns named 'size': a later one is now 'size.1'",)
+    with pytest.raises(InputError, match="2 columns are named 'label'; rename one of them"):
+        read(tmp_path, table().replace("size,", "label,"))
+
+
+def test_a_table_without_header_is_read_when_every_column_says_so(tmp_path):
+    rows = table().split("\n", 1)[1]
+    dataset = read(tmp_path, rows, label="c2")
+    check(dataset)
+    assert dataset.feature_names == ("c0", "c1")
+    assert dataset.notes == (
+        "t.csv has no header: its first line is data, and its columns are named c0 to c2",
+    )
+    with pytest.raises(InputError, match=r"it has no header, and its columns are named c0 to c2.*--label c2"):
+        read(tmp_path, rows)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["0,1,label", "2019,2020,label", "400.5,410.5,label", "x,y,label"],
+)
+def test_numbers_may_be_names(header, tmp_path):
+    dataset = read(tmp_path, table().replace("size,weight,label", header))
+    check(dataset)
+    assert dataset.feature_names == tuple(header.split(",")[:2])
+    assert not dataset.notes
