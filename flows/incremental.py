@@ -5,8 +5,6 @@ already, what people have decided, and how the runs have gone so far. All of it 
 step, so that a run that is gone on with knows the same as when it began.
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pyarrow as pa
 from flows.config import CleanParameters, absolute
 from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
 from tasks.errors import InputError
-from tasks.ingest.source import Part, locate
+from tasks.ingest.source import locate
 from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
@@ -150,7 +148,7 @@ def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, pr
     before = read_json(previous / VERSION) if previous and (previous / VERSION).exists() else None
     known = {part["part"]: part["digest"] for part in before["parts"]} if before else {}
     parts = [
-        {"part": part.shown, "bytes": part.size, "digest": _digest_of_part(part)}
+        {"part": part.shown, "bytes": part.size, "digest": part.digest()}
         for part in locate(absolute(parameters.source))
     ]
     now = {str(part["part"]): part["digest"] for part in parts}
@@ -165,10 +163,3 @@ def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, pr
         "removed_parts": sorted(known.keys() - now.keys()),
     }
     write_json(entry, folder / VERSION)
-
-
-def _digest_of_part(part: Part) -> str:
-    """Return a digest of a part: of its bytes where it lies here, of what the store says of it otherwise."""
-    if part.local:
-        return sha256_file(Path(part.path))
-    return hashlib.sha256(json.dumps(part.fingerprint()).encode()).hexdigest()

@@ -1,14 +1,15 @@
 """Decisions to a new version of the data set; differences between versions; the way back to an older one."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.apply.layout import Layout, corrected_labels, layout_of, write_layout, written_in
+from tasks.apply.beside import catch_up, copy_beside, write_beside
+from tasks.apply.layout import label_column, written_in
 from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
 from tasks.apply.version import (
     CHANGES,
@@ -27,7 +28,6 @@ from tasks.apply.version import (
     write_tables,
     write_version,
 )
-from tasks.errors import InputError
 from tasks.intact import check_run
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
@@ -53,13 +53,21 @@ class Applied:
         """Where the version lies in the layout of its source, where that is one of the datasets library's."""
         return written_in(self.folder) if self.folder else None
 
+    @property
+    def file(self) -> Path | None:
+        """The file that the source became, or the folder where it is several."""
+        if self.layout is None:
+            return None
+        inside = list(self.layout.iterdir())
+        return inside[0] if len(inside) == 1 and inside[0].is_file() else self.layout
+
     def sentence(self) -> str:
         """Say in a line what was written, and where it is."""
         if self.folder is None:
             return "\nNothing to apply: no decision changes a label.\n"
         found = "written" if self.is_new else "already holds these decisions, nothing was written"
-        beside = f"{self.layout}: the same in the layout of the source.\n" if self.layout else self.note
-        return f"\n{self.folder}: {found}.\n{beside}"
+        own = f"{self.file}: your own data, with these changes and nothing else.\n" if self.file else ""
+        return f"\n{self.folder}: {found}.\n{own}{self.note}"
 
 
 def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
@@ -93,10 +101,11 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
     found = versions(out, name)
     state, rows = state_of(_only_keys(corrected_rows(source, plan)))
     if found and found[-1].state == state:
-        return Applied(found[-1], folder_of(out, found[-1]), is_new=False)
+        folder = folder_of(out, found[-1])
+        note = catch_up(run, dataset, plan, state, folder) if plan.changes else ""
+        return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
-    layout, note = _source_layout(run, dataset)
     parent = _source_version(out, name, dataset, source, found)
     version = Version(
         name=name,
@@ -115,38 +124,19 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
         columns=columns_of(dataset),
-        source_label=layout.label if layout else None,
+        source_label=label_column(run, dataset),
     )
     schema = pq.read_schema(source)
-    notes = [note]
+    notes: list[str] = []
 
     def write(target: Path) -> None:
         write_tables(corrected_rows(source, plan), schema, target)
 
-    def write_beside(folder: Path) -> None:
-        try:
-            if layout:
-                labels = corrected_labels(corrected_rows(source, plan), source)
-                write_layout(layout, labels, state, folder / layout.folder)
-        except InputError as error:
-            if layout:
-                shutil.rmtree(folder / layout.folder, ignore_errors=True)
-            notes.append(_not_written(error))
+    def beside(folder: Path) -> None:
+        notes.append(write_beside(run, dataset, plan, state, folder))
 
-    folder = write_version(out, version, write, changes_table(plan.changes), write_beside)
+    folder = write_version(out, version, write, changes_table(plan.changes), beside)
     return Applied(version, folder, is_new=True, note="".join(notes))
-
-
-def _source_layout(run: Path, dataset: Dataset) -> tuple[Layout | None, str]:
-    """Return the layout of the source, or why it cannot be told: the corrections do not depend on it."""
-    try:
-        return layout_of(run, dataset), ""
-    except InputError as error:
-        return None, _not_written(error)
-
-
-def _not_written(error: InputError) -> str:
-    return f"Not written in the layout of the source: {error}\n"
 
 
 def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
@@ -232,13 +222,8 @@ def restore(out: Path, version: Version) -> Applied:
     )
     differences = diff(folder_of(out, newest), folder_of(out, version))
     source = folder_of(out, version) / "dataset.parquet"
-    layout = written_in(source.parent)
-
-    def write_beside(folder: Path) -> None:
-        if layout:
-            shutil.copytree(layout, folder / layout.name)
-
-    folder = write_version(out, again, share_file(source), _as_changes(differences), write_beside)
+    beside = partial(copy_beside, source.parent)
+    folder = write_version(out, again, share_file(source), _as_changes(differences), beside)
     return Applied(again, folder, is_new=True)
 
 

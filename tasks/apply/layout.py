@@ -1,39 +1,45 @@
-"""Corrected data in the layout that they came in: as the datasets library saves them to disk, or as Parquet and Arrow files.
+"""Corrected data in the layout that they came in: the user's own files again, with other labels and without what was dropped.
 
-A version of a data set holds canonical data, labels as text among them. Whoever brought a Hugging Face data set, or labels that
-are numbers, booleans or categories, wants the same files back: the same folders, parts, columns, types and features (class names,
-images as structs), with corrected labels and without the rows that are gone. Row i of what is written, over all parts, is row i
-of the version's `dataset.parquet`; so a version can itself be swept and corrected.
+A version of a data set holds canonical data, labels as text among them. Beside them lie the files of the source once more: the
+same folders, parts, names, columns, types and order, and every value but the labels as it was. A row that was not swept, because
+validation set it aside, stays: only a reviewer drops rows. Where rows are therefore not numbered as in the version, `PLACES` says
+which is which; so a version can itself be swept and corrected.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from tasks.apply.columnar import write_columnar
+from tasks.apply.corrected import Corrected, read_places
+from tasks.apply.delimited import write_delimited
+from tasks.apply.json_lines import write_json_lines
 from tasks.apply.layout_notes import STATE, beside, describe
-from tasks.errors import InputError
-from tasks.ingest.formats.arrow import ArrowReader
-from tasks.ingest.formats.parquet import ParquetReader
-from tasks.ingest.kinds import is_numeric
-from tasks.ingest.labels import as_text, class_names, named
-from tasks.ingest.reading import Reader
+from tasks.apply.packing import pack_again
+from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, access, locate
-from tasks.ingest.table import open_part, plain_type
+from tasks.ingest.table import open_part
 from tasks.records import Dataset
-from tasks.storage import open_parquet, read_json, sha256_file
+from tasks.storage import read_json
 
-# Folders beside a version's canonical data: in the layout of the datasets library, or of any other files with types.
+# Folders beside a version's canonical data: in the layout of the datasets library, or of any other files.
 HUGGING_FACE, SOURCE = "huggingface", "source"
-# Rows of a row group where the source does not say: what the datasets library gives images.
-_ROWS = 100
+
+# Writes the files of a format: given those of the source, their column of the label, what changes, and where each one goes, it
+# returns how many rows each one has.
+Write = Callable[[Sequence[Part], str, Corrected, Sequence[Path]], list[int]]
+WRITERS: dict[str, Write] = {
+    "arrow": write_columnar,
+    "csv": write_delimited,
+    "jsonl": write_json_lines,
+    "parquet": write_columnar,
+}
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,18 @@ class Layout:
         label: Column of the given label in them.
         parts: The files with data, in the order in which rows are numbered.
         folder: Name of the folder that the version's files of this layout lie in.
-        digests: SHA-256 of parts when they were swept, by what they are called; empty where none was kept.
+        digests: Digests of parts when they were swept, by what they are called; empty where none was kept.
+        version: Folder of the version that was swept; None where it was the source itself.
+        total: How many rows the source had, where it was the source that was swept.
     """
 
     uri: str
     label: str
     parts: tuple[Part, ...]
     folder: str
-    digests: dict[str, str]
+    digests: dict[str, str] = field(default_factory=dict)
+    version: Path | None = None
+    total: int | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -70,7 +80,7 @@ class Layout:
 
 
 def layout_of(run: Path, dataset: Dataset) -> Layout | None:
-    """Return the layout that a run's data came in, None where canonical data say as much as the source does.
+    """Return the layout that a run's data came in, None where nothing but canonical data can be written.
 
     Args:
         run: The run folder.
@@ -79,22 +89,48 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     Raises:
         InputError: The source is not there any more.
     """
-    config = yaml.safe_load((run / "config.yaml").read_text()) if (run / "config.yaml").exists() else {}
-    uri, label = dataset.uri, dataset.label_column or str(config.get("label") or "label")
-    if config.get("raters"):
-        return None  # the label is a majority, and no column of the source
-    lineage = Path(uri).with_name("version.json") if "://" not in uri else None
-    if lineage and Path(uri).name == "dataset.parquet" and lineage.is_file():
-        label = read_json(lineage).get("source_label") or ""
-        written = written_in(lineage.parent)
-        if not label or written is None:
+    label, uri = label_column(run, dataset), dataset.uri
+    if label is None or uri.startswith("sample:"):
+        return None
+    version = _version_swept(uri)
+    if version:
+        written = written_in(version)
+        if written is None:
             return None
         uri = str(written)
-    parts = locate(uri) if not uri.startswith("sample:") else []
-    if not parts or not (_is_hugging_face(parts[0]) or _is_typed(parts, label)):
+    parts = locate(uri)
+    if any(part.kind not in WRITERS for part in parts):
         return None
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
-    return Layout(uri, label, tuple(parts), folder, _digests(run))
+    return Layout(uri, label, tuple(parts), folder, _digests(run), version, None if version else _rows(run))
+
+
+def label_column(run: Path, dataset: Dataset) -> str | None:
+    """Return the column of the source that holds the given label; None where it is the majority of several.
+
+    Args:
+        run: The run folder.
+        dataset: Its data set.
+    """
+    config = yaml.safe_load((run / "config.yaml").read_text()) if (run / "config.yaml").exists() else {}
+    version = _version_swept(dataset.uri)
+    if version:
+        return read_json(version / "version.json").get("source_label") or None
+    return None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
+
+
+def places_of(layout: Layout) -> NDArray[np.int64] | None:
+    """Return which row of the layout each row of the data that were swept is; None where both are the same."""
+    return read_places(layout.version) if layout.version else None
+
+
+def _version_swept(uri: str) -> Path | None:
+    """Return the folder of the version that was swept, None where it was no version."""
+    path = Path(uri)
+    is_version = (
+        "://" not in uri and path.name == "dataset.parquet" and path.with_name("version.json").is_file()
+    )
+    return path.parent if is_version else None
 
 
 def written_in(version: Path) -> Path | None:
@@ -105,6 +141,12 @@ def written_in(version: Path) -> Path | None:
 def _digests(run: Path) -> dict[str, str]:
     path = run / "version.json"
     return {part["part"]: part["digest"] for part in read_json(path)["parts"]} if path.exists() else {}
+
+
+def _rows(run: Path) -> int | None:
+    """Return how many rows were read."""
+    path = run / "steps" / "ingest.json"
+    return int(read_json(path)["record"]["rows"]) if path.exists() else None
 
 
 def _is_hugging_face(part: Part) -> bool:
@@ -120,55 +162,12 @@ def _is_hugging_face(part: Part) -> bool:
     return any({"bytes", "path"} == {kind.field(i).name for i in range(kind.num_fields)} for kind in structs)
 
 
-def _is_typed(parts: Sequence[Part], label: str) -> bool:
-    """Return whether the labels of all files have a type that text does not keep."""
-    if any(part.kind not in ("arrow", "parquet") for part in parts):
-        return False
-    schema = open_part(parts[0], frozenset()).schema
-    if label not in schema.names:
-        return False
-    kind = schema.field(label).type
-    return is_numeric(kind) or bool(pa.types.is_dictionary(kind))
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """Rows of the source, counted from 0 over all its parts and ascending: those that stay, and those that were swept.
-
-    `labels` belong to `rows`, `given` to `given_rows`.
-    """
-
-    rows: NDArray[np.int64]
-    labels: pa.Array
-    given_rows: NDArray[np.int64]
-    given: pa.Array
-
-
-def corrected_labels(tables: Iterator[pa.Table], given: Path) -> Corrected:
-    """Return which rows of the source stay, with which labels.
-
-    Args:
-        tables: The new version's rows, with `source_row` and `label`.
-        given: Canonical data before the changes.
-    """
-    names = ["source_row", "label"]
-    after = pa.concat_tables([table.select(names) for table in tables])
-    with open_parquet(given) as file:
-        before = file.read(columns=names)
-    columns = [
-        found
-        for table in (after, before)
-        for found in (table["source_row"].to_numpy(), table["label"].cast(pa.string()).combine_chunks())
-    ]
-    return Corrected(*columns)
-
-
 def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path) -> None:
     """Write the corrected data as the source has them.
 
     Args:
         layout: The files of the source.
-        corrected: Which rows stay, and their labels.
+        corrected: Which rows change.
         state: Digest of the new version: the name under which the datasets library caches is made of it.
         folder: Where to; it is made.
 
@@ -176,129 +175,42 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
         InputError: The source is gone, or is not what was swept any more.
     """
     with access(layout.uri):
-        readers = [open_part(part, frozenset()) for part in layout.parts]
-        values = _unchanged_values(layout, readers, corrected)
-        start, left = 0, {}
-        for reader in readers:
-            name = layout.relative(reader.part)
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            left[name], start = _write_part(reader, layout.label, corrected, values, start, folder / name)
-        if layout.is_folder:
-            describe(layout, left, state, folder)
+        _check_folders(layout)
+        _check_digests(layout, corrected)
+        archive = layout.parts[0].archive
+        if archive is None:
+            _write_parts(layout, corrected, state, folder)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            _write_parts(layout, corrected, state, Path(name))
+            written = {part.path: Path(name) / layout.relative(part) for part in layout.parts}
+            pack_again(archive, written, folder / archive.path.rsplit("/", 1)[-1])
 
 
-def _unchanged_values(layout: Layout, readers: list[Reader], corrected: Corrected) -> dict[str, Any]:
-    """Check that the source is what was swept, and return the value that stands for each label in it."""
-    changed = InputError(
-        "the source has changed since it was swept", where=layout.uri, fix="sweep it again, then apply"
-    )
+def _write_parts(layout: Layout, corrected: Corrected, state: str, folder: Path) -> None:
+    names = [layout.relative(part) for part in layout.parts]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    write = WRITERS[layout.parts[0].kind or ""]
+    rows = write(layout.parts, layout.label, corrected, [folder / name for name in names])
+    if layout.is_folder:
+        describe(layout, dict(zip(names, rows, strict=True)), state, folder)
+
+
+def _check_folders(layout: Layout) -> None:
+    """Refuse labels that are no values of the files."""
+    folders = folder_values(layout.relative(layout.parts[0]))
+    if layout.label in folders:
+        raise InputError(
+            f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
+            where=layout.uri,
+            fix="take the labels from the version's dataset.parquet",
+        )
+
+
+def _check_digests(layout: Layout, corrected: Corrected) -> None:
     for part in layout.parts:
         known = layout.digests.get(part.shown)
-        if known and part.local and sha256_file(Path(part.path)) != known:
-            raise changed
-    values: dict[str, Any] = {}
-    start = 0
-    for reader in readers:
-        names = class_names(reader.schema, layout.label)
-        values |= {name: place for place, name in enumerate(names)}
-        for batch in reader.batches([layout.label], 2**16):
-            column = _plain(batch.column(0))
-            words = _written(column, names)
-            here = _span(corrected.given_rows, start, batch.num_rows)
-            if not words.take(pa.array(corrected.given_rows[here] - start)).equals(corrected.given[here]):
-                raise changed
-            if not names:
-                seen = column.unique()
-                values = dict(zip(as_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
-            start += batch.num_rows
-    if len(corrected.given_rows) and corrected.given_rows[-1] >= start:
-        raise changed
-    return values
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.cast(plain_type(column.type))
-
-
-def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
-    """Return labels of plain type as the audit reads them."""
-    return named(column, names) if names else as_text(column)
-
-
-def _span(rows: NDArray[np.int64], start: int, count: int) -> slice:
-    """Return which of ascending row numbers lie in a batch."""
-    first, last = np.searchsorted(rows, [start, start + count])
-    return slice(int(first), int(last))
-
-
-def _write_part(
-    reader: Reader, label: str, corrected: Corrected, values: Mapping[str, Any], start: int, target: Path
-) -> tuple[int, int]:
-    """Write what stays of one part; return how many rows that is, and where the next part starts."""
-    names, written = class_names(reader.schema, label), 0
-    rows = _group_rows(reader)
-    with _writer(reader, target) as writer:
-        for batch in reader.batches(reader.schema.names, rows):
-            here = _span(corrected.rows, start, batch.num_rows)
-            start += batch.num_rows
-            if here.start == here.stop:
-                continue
-            kept = batch.take(pa.array(corrected.rows[here] - (start - batch.num_rows)))
-            place = kept.schema.get_field_index(label)
-            column = _relabeled(kept.column(place), corrected.labels[here], names, values)
-            columns = [*kept.columns[:place], column, *kept.columns[place + 1 :]]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=reader.schema))
-            written += kept.num_rows
-    return written, start
-
-
-def _relabeled(
-    column: pa.Array, labels: pa.Array, names: tuple[str, ...], values: Mapping[str, Any]
-) -> pa.Array:
-    """Return a column with other labels, in its own type; a label that stays is not touched."""
-    plain = _plain(column)
-    before = _written(plain, names).to_pylist()
-    after = labels.to_pylist()
-    if before == after:
-        return column
-    old = plain.to_pylist()
-    new = [
-        value if was == now else values[now] if now in values else _value(now, plain.type)
-        for value, was, now in zip(old, before, after, strict=True)
-    ]
-    relabeled = pa.array(new, plain.type)
-    if not pa.types.is_dictionary(column.type):
-        return relabeled.cast(column.type)
-    # A category without samples is one all the same.
-    places = pc.index_in(relabeled, value_set=column.dictionary.cast(plain.type))
-    if places.null_count > relabeled.null_count:
-        raise InputError(f"a label is none of the categories of column '{column.type}'")
-    kind = column.type
-    return pa.DictionaryArray.from_arrays(
-        places.cast(kind.index_type), column.dictionary, ordered=kind.ordered
-    )
-
-
-def _value(label: str, kind: pa.DataType) -> object:
-    """Return a label that the source does not have as a value of its type."""
-    try:
-        return pa.scalar(label, pa.string()).cast(kind).as_py()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"the label '{label}' is no {kind}") from error
-
-
-def _group_rows(reader: Reader) -> int:
-    """Return how many rows the source keeps together."""
-    if not isinstance(reader, ParquetReader):
-        return 1_000  # what the datasets library writes at once
-    with reader.part.open() as file:
-        meta = pq.read_metadata(file)
-    # The first one alone may hold no row: that of an empty split does, and of whoever wrote the head before the data.
-    return max((int(meta.row_group(i).num_rows) for i in range(meta.num_row_groups)), default=0) or _ROWS
-
-
-def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
-    if isinstance(reader, ParquetReader):
-        return pq.ParquetWriter(target, reader.schema)
-    stream = isinstance(reader, ArrowReader) and reader.stream
-    return (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(target), reader.schema)
+        if known and part.digest() != known:
+            raise corrected.source_changed()

@@ -240,7 +240,7 @@ def write_version(
     """
     final = folder_of(out, version)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(final.parent), _temporary(final) as folder:
+    with alone(final.parent), _temporary(final) as folder:
         write_data(folder / "dataset.parquet")
         write_table(changes, folder / "changes.parquet")
         if write_beside:
@@ -257,7 +257,7 @@ def write_version(
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
     """Let one process at a time write versions of a data set; what a killed one left half written is removed.
 
     The lock ends with the process that holds it, however that ends.

@@ -24,6 +24,7 @@ from tasks.errors import InputError, StoreError
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.ingest.listing import check_no_lake, is_hidden, only_data
 from tasks.ingest.packed import ARCHIVES, open_zip, split_compression
+from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
 
 SAMPLES = ("digits",)
@@ -97,6 +98,15 @@ class Part:
         if self.local:
             stamp = Path(self.path).stat().st_mtime_ns
         return [self.shown, info.get("size"), str(stamp)]
+
+    def digest(self) -> str:
+        """Return a digest of the file: of its bytes where it lies here, of what the store says of it otherwise."""
+        if self.local:
+            return sha256_file(Path(self.path))
+        if self.archive is not None:
+            info = self.filesystem.info(self.path)
+            return hashlib.sha256(f"{info['file_size']} {info['CRC']}".encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.fingerprint()).encode()).hexdigest()
 
 
 def kind_of(path: str) -> str | None:

@@ -167,6 +167,6 @@ def test_a_source_that_changed_since_is_not_written_over_with_old_decisions(
     assert run(["import", str(tmp_path / "edited.csv"), "--reviewer", "Ada", *out]) == 0
     assert run(["apply", "--yes", *out]) == 0
     said = capsys.readouterr().out
-    assert "Not written in the layout of the source" in said
+    assert "Your own files were not written" in said
     assert "changed since it was swept" in said
     assert not (tmp_path / "out" / "datasets" / "saved" / "v0001" / "huggingface").exists()

@@ -1,0 +1,165 @@
+"""Corrected Parquet, Arrow and Feather files: the same columns, types and row groups, labels in their own type."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.apply.corrected import Corrected
+from tasks.errors import InputError
+from tasks.ingest.formats.arrow import ArrowReader
+from tasks.ingest.formats.parquet import ParquetReader
+from tasks.ingest.labels import as_text, class_names, named
+from tasks.ingest.reading import Reader
+from tasks.ingest.source import Part
+from tasks.ingest.table import open_part, plain_type
+
+# Rows of a row group where the source does not say: what the datasets library gives images.
+_ROWS = 100
+
+
+def write_columnar(
+    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+) -> list[int]:
+    """Write corrected Parquet or Arrow files.
+
+    Args:
+        parts: The files of the source.
+        label: Their column of the label.
+        corrected: What changes.
+        targets: Where each part goes.
+
+    Returns:
+        How many rows each file has.
+
+    Raises:
+        InputError: The source is not what was swept, or a label cannot be a value of the column.
+    """
+    readers = [open_part(part, frozenset()) for part in parts]
+    values = _values(readers, label, corrected)
+    start, written = 0, []
+    for reader, target in zip(readers, targets, strict=True):
+        rows, start = _write_part(reader, label, corrected, values, start, target)
+        written.append(rows)
+    return written
+
+
+def _values(readers: Sequence[Reader], label: str, corrected: Corrected) -> dict[str, Any]:
+    """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
+    values: dict[str, Any] = {}
+    start, given = 0, corrected.given_labels()
+    row, was = next(given, (-1, ""))
+    for reader in readers:
+        if label not in reader.schema.names:
+            raise corrected.source_changed()
+        names = class_names(reader.schema, label)
+        values |= {name: place for place, name in enumerate(names)}
+        for batch in reader.batches([label], 2**16):
+            column = _plain(batch.column(0))
+            words = _written(column, names).to_pylist()
+            while start <= row < start + len(words):
+                if words[row - start] != was:
+                    raise corrected.source_changed()
+                row, was = next(given, (-1, ""))
+            if not names:
+                seen = column.unique()
+                values = dict(zip(as_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
+            start += batch.num_rows
+    corrected.check_count(start)
+    return values
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.cast(plain_type(column.type))
+
+
+def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
+    """Return labels of plain type as the audit reads them."""
+    return named(column, names) if names else as_text(column)
+
+
+def _write_part(
+    reader: Reader, label: str, corrected: Corrected, values: Mapping[str, Any], start: int, target: Path
+) -> tuple[int, int]:
+    """Write what stays of one part; return how many rows that is, and where the next part starts."""
+    names, written = class_names(reader.schema, label), 0
+    rows = _group_rows(reader)
+    with _writer(reader, target) as writer:
+        for batch in reader.batches(reader.schema.names, rows):
+            changes = corrected.changes_within(start, batch.num_rows)
+            start += batch.num_rows
+            kept = _changed(batch, label, changes, names, values) if changes else batch
+            if kept.num_rows:
+                writer.write_batch(pa.RecordBatch.from_arrays(kept.columns, schema=reader.schema))
+                written += kept.num_rows
+    return written, start
+
+
+def _changed(
+    batch: pa.RecordBatch,
+    label: str,
+    changes: Mapping[int, str | None],
+    names: tuple[str, ...],
+    values: Mapping[str, Any],
+) -> pa.RecordBatch:
+    """Return a batch with new labels and without the rows that are dropped."""
+    place = batch.schema.get_field_index(label)
+    relabeled = {row: new for row, new in changes.items() if new is not None}
+    columns = list(batch.columns)
+    columns[place] = _relabeled(columns[place], relabeled, names, values)
+    changed = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    kept = [row for row in range(batch.num_rows) if row not in changes or changes[row] is not None]
+    return changed if len(kept) == batch.num_rows else changed.take(pa.array(kept, pa.int64()))
+
+
+def _relabeled(
+    column: pa.Array, changes: Mapping[int, str], names: tuple[str, ...], values: Mapping[str, Any]
+) -> pa.Array:
+    """Return a column with other labels, in its own type; a label that stays is not touched."""
+    plain = _plain(column)
+    before = _written(plain, names).to_pylist()
+    changes = {row: label for row, label in changes.items() if before[row] != label}
+    if not changes:
+        return column
+    new = plain.to_pylist()
+    for row, label in changes.items():
+        new[row] = values[label] if label in values else _value(label, plain.type)
+    relabeled = pa.array(new, plain.type)
+    if not pa.types.is_dictionary(column.type):
+        return relabeled.cast(column.type)
+    # A category without samples is one all the same.
+    places = pc.index_in(relabeled, value_set=column.dictionary.cast(plain.type))
+    if places.null_count > relabeled.null_count:
+        raise InputError(f"a label is none of the categories of column '{column.type}'")
+    kind = column.type
+    return pa.DictionaryArray.from_arrays(
+        places.cast(kind.index_type), column.dictionary, ordered=kind.ordered
+    )
+
+
+def _value(label: str, kind: pa.DataType) -> object:
+    """Return a label that the source does not have as a value of its type."""
+    try:
+        return pa.scalar(label, pa.string()).cast(kind).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"the label '{label}' is no {kind}") from error
+
+
+def _group_rows(reader: Reader) -> int:
+    """Return how many rows the source keeps together."""
+    if not isinstance(reader, ParquetReader):
+        return 1_000  # what the datasets library writes at once
+    with reader.part.open() as file:
+        meta = pq.read_metadata(file)
+    # The first one alone may hold no row: that of an empty split does, and of whoever wrote the head before the data.
+    return max((int(meta.row_group(i).num_rows) for i in range(meta.num_row_groups)), default=0) or _ROWS
+
+
+def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
+    if isinstance(reader, ParquetReader):
+        return pq.ParquetWriter(target, reader.schema)
+    stream = isinstance(reader, ArrowReader) and reader.stream
+    return (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(target), reader.schema)

@@ -1,0 +1,118 @@
+"""What changes in the files that a data set came in: new labels and dropped rows, by row of the source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.apply.plan import Plan
+from tasks.errors import InputError
+from tasks.storage import ROWS_PER_GROUP, open_parquet, write_table
+
+# In a version's folder: which row of its files in the layout of the source each of its rows is.
+PLACES = "source_rows.parquet"
+# Rows of the source that are looked at together.
+_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Rows of the source, counted from 0 over all its parts.
+
+    A row that was not swept, because validation set it aside, stays as it is: only a reviewer drops rows.
+
+    Attributes:
+        uri: The source, for messages.
+        rows: The rows that were swept, ascending.
+        given: Their labels when they were swept, dictionary-encoded.
+        changes: New labels by row; None where the row is dropped.
+        total: How many rows the source had; None where nobody counted them.
+    """
+
+    uri: str
+    rows: NDArray[np.int64]
+    given: pa.ChunkedArray
+    changes: dict[int, str | None]
+    total: int | None = None
+
+    @cached_property
+    def dropped(self) -> NDArray[np.int64]:
+        """The rows that go, ascending."""
+        return np.array(sorted(row for row, label in self.changes.items() if label is None), np.int64)
+
+    def given_labels(self) -> Iterator[tuple[int, str]]:
+        """Yield each swept row with its label."""
+        for start in range(0, len(self.rows), _ROWS):
+            rows = self.rows[start : start + _ROWS].tolist()
+            yield from zip(rows, self.given.slice(start, _ROWS).to_pylist(), strict=True)
+
+    def changes_within(self, start: int, count: int) -> dict[int, str | None]:
+        """Return the changes of a batch, by row of the batch."""
+        first, last = np.searchsorted(self._changed, [start, start + count])
+        return {int(row) - start: self.changes[int(row)] for row in self._changed[first:last]}
+
+    @cached_property
+    def _changed(self) -> NDArray[np.int64]:
+        return np.array(sorted(self.changes), np.int64)
+
+    def source_changed(self) -> InputError:
+        """Return the error for a source that is not what was swept."""
+        return InputError(
+            "the source has changed since it was swept", where=self.uri, fix="sweep it again, then apply"
+        )
+
+    def check_count(self, rows: int) -> None:
+        """Raise InputError where the source does not have as many rows as it had."""
+        last = int(self.rows[-1]) + 1 if len(self.rows) else 0
+        if rows < last or (self.total is not None and rows != self.total):
+            raise self.source_changed()
+
+
+def corrected(
+    uri: str, dataset: Path, plan: Plan, places: NDArray[np.int64] | None = None, total: int | None = None
+) -> Corrected:
+    """Return what a plan changes in the source of a data set.
+
+    Args:
+        uri: The source, for messages.
+        dataset: Canonical data as they were swept.
+        plan: What changes.
+        places: Row of the source for each row that `source_row` counts; None where both are the same.
+        total: How many rows the source had; None where nobody counted them.
+    """
+    wanted = pa.array(list(plan.by_sample), pa.string())
+    rows, labels, changes = [np.empty(0, np.int64)], [], {}
+    with open_parquet(dataset) as file:
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id", "source_row", "label"]):
+            ids = batch.column(0).cast(pa.string())
+            here = batch.column(1).to_numpy()
+            here = here if places is None else places[here]
+            rows.append(here)
+            labels.append(batch.column(2).cast(pa.string()).dictionary_encode())
+            for index in np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy(zero_copy_only=False)):
+                changes[int(here[index])] = plan.by_sample[ids[int(index)].as_py()].new_label
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return Corrected(uri, np.concatenate(rows), pa.chunked_array(labels, kind), changes, total)
+
+
+def read_places(version: Path) -> NDArray[np.int64] | None:
+    """Return which row of its files in the layout of the source each row of a version is; None where both are the same."""
+    path = version / PLACES
+    if not path.is_file():
+        return None
+    with open_parquet(path) as file:
+        return np.asarray(file.read(["row"])["row"].to_numpy())
+
+
+def write_places(found: Corrected, version: Path) -> None:
+    """Write the same for the version that the changes make, unless every row keeps its number."""
+    dropped = found.dropped
+    kept = found.rows[~np.isin(found.rows, dropped)]
+    places = kept - np.searchsorted(dropped, kept)
+    if not np.array_equal(places, np.arange(len(places))):
+        write_table(pa.table({"row": places}), version / PLACES)

@@ -1,0 +1,263 @@
+r"""Corrected CSV and TSV files: every byte as it was, but for the labels that change and the rows that go.
+
+A file is read as text whose every character is one byte (or one unit of UTF-16), so that what is not understood comes back as it
+was: encoding, byte order mark, line ends, comments, blank lines, quotes and numbers. Rows are told apart as the reader does it: a
+quote counts at the beginning of a field, and a line break within quotes belongs to the value.
+"""
+
+import codecs
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from tasks.apply.corrected import Corrected
+from tasks.apply.lines import LineWriter, create
+from tasks.apply.written import WrittenLabels
+from tasks.errors import InputError
+from tasks.ingest.formats.csv import DelimitedReader
+from tasks.ingest.source import Part
+from tasks.ingest.table import open_part
+from tasks.ingest.text import open_text
+
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ENDS = "\r\n"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How one file is written.
+
+    Attributes:
+        delimiter: What parts the fields.
+        place: Which field is the label, from 0.
+        encoding: Of the values.
+        skipped: Lines before the header.
+        header: Whether the first row has the names of the columns.
+        comment: What a line begins with that is no row; empty where there are none.
+        quote: What quotes a value; empty where nothing does.
+    """
+
+    delimiter: str
+    place: int
+    encoding: str = "utf-8"
+    skipped: int = 0
+    header: bool = True
+    comment: str = ""
+    quote: str = '"'
+
+    @property
+    def wide(self) -> bool:
+        """Whether a character has more than one byte even where it is plain ASCII."""
+        return codecs.lookup(self.encoding).name.startswith(("utf-16", "utf-32"))
+
+    @cached_property
+    def within(self) -> re.Pattern[str]:
+        """What may stand within quotes: anything but a quote, or two of them."""
+        quote = re.escape(self.quote)
+        return re.compile(f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+")
+
+
+@contextmanager
+def _text_of(part: Part, writing: Writing) -> Iterator[tuple[bytes, str, TextIO]]:
+    """Open a file, and return its byte order mark, the encoding of the text behind it, and this text."""
+    with open_text(part) as file:
+        head = file.read(len(codecs.BOM_UTF8))
+        mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+        units = "latin-1"
+        if writing.wide:
+            units = "utf-16-be" if mark == codecs.BOM_UTF16_BE else "utf-16-le"
+        with ExitStack() as stack:
+            rest = stack.enter_context(_from(part, len(mark)))
+            yield mark, units, _as_text(rest, units)
+
+
+@contextmanager
+def _from(part: Part, start: int) -> Iterator[BinaryIO]:
+    with open_text(part) as file:
+        file.read(start)
+        yield file
+
+
+def _as_text(file: BinaryIO, units: str) -> TextIO:
+    # A line ends with whatever it ends with: nothing is translated.
+    errors = "strict" if units == "latin-1" else "surrogatepass"
+    return io.TextIOWrapper(file, encoding=units, errors=errors, newline="")
+
+
+def _rows(text: TextIO, writing: Writing) -> Iterator[tuple[str, bool]]:
+    """Yield the text in pieces, each with whether it is a row of data."""
+    skipped, header = writing.skipped, writing.header
+    for line in text:
+        if skipped:
+            skipped -= 1
+            yield line, False
+        elif not line.strip(_ENDS) or (writing.comment and line.startswith(writing.comment)):
+            yield line, False
+        else:
+            row = _whole(line, text, writing)
+            yield row, not header
+            header = False
+
+
+def _whole(line: str, text: TextIO, writing: Writing) -> str:
+    """Return a row: the line, and those that belong to a value that it begins."""
+    if not writing.quote or writing.quote not in line:
+        return line
+    pieces = [line]
+    inside = _is_open(line, writing, inside=False)
+    while inside and (more := text.readline()):
+        pieces.append(more)
+        inside = writing.quote not in more or _is_open(more, writing, inside=True)
+    return "".join(pieces)
+
+
+def _is_open(line: str, writing: Writing, *, inside: bool) -> bool:
+    """Return whether a quoted value goes on behind a line."""
+    position = 0
+    while True:
+        if not inside and line.startswith(writing.quote, position):
+            inside, position = True, position + 1
+        if inside:
+            position = writing.within.match(line, position).end()  # type: ignore[union-attr]  # matches nothing, too
+            if position == len(line):
+                return True
+            inside = False
+        position = line.find(writing.delimiter, position) + 1
+        if not position:
+            return False
+
+
+def _field(row: str, writing: Writing) -> tuple[int, int]:
+    """Return where the label of a row begins and ends."""
+    start = 0
+    for place in range(writing.place + 1):
+        end = start
+        if writing.quote and row.startswith(writing.quote, start):
+            end = writing.within.match(row, start + 1).end()  # type: ignore[union-attr]  # as above
+        end = row.find(writing.delimiter, end)
+        if end < 0:
+            if place < writing.place:
+                raise InputError(f"a row has no field {writing.place + 1}")
+            return start, len(row.rstrip(_ENDS))
+        if place == writing.place:
+            break
+        start = end + 1
+    return start, end
+
+
+def _value(raw: str, writing: Writing) -> str:
+    r"""Return what a field says.
+
+    >>> _value('"a ""cat"" here"', Writing(",", 0))
+    'a "cat" here'
+    """
+    quote = writing.quote
+    if not (quote and raw.startswith(quote)):
+        return raw
+    close = writing.within.match(raw, 1).end()  # type: ignore[union-attr]  # as above
+    return raw[1:close].replace(quote * 2, quote) + raw[close + 1 :]
+
+
+def _as_written(label: str, raw: str, writing: Writing) -> str:
+    """Return a new label as a field, quoted where the old one was or where it has to be."""
+    quote = writing.quote
+    special = any(mark in label for mark in (writing.delimiter, *_ENDS, *([quote] if quote else [])))
+    if not (special or (quote and raw.startswith(quote))):
+        return label
+    if not quote:
+        raise InputError(f"the label {label!r} cannot be written in a file without quotes")
+    return quote + label.replace(quote, quote * 2) + quote
+
+
+def write_delimited(
+    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+) -> list[int]:
+    """Write corrected CSV files.
+
+    Args:
+        parts: The files of the source.
+        label: Their column of the label.
+        corrected: What changes.
+        targets: Where each part goes.
+
+    Returns:
+        How many rows each file has.
+
+    Raises:
+        InputError: The source is not what was swept, or a label cannot be written in its encoding.
+    """
+    writings = [_writing_of(part, label, corrected) for part in parts]
+    labels: WrittenLabels = WrittenLabels(corrected)
+    for part, writing in zip(parts, writings, strict=True):
+        with _text_of(part, writing) as (_, units, text):
+            for row, is_data in _rows(text, writing):
+                if is_data:
+                    labels.see(_label_of(row, units, writing))
+    labels.finish()
+    start, written = 0, []
+    for part, writing, target in zip(parts, writings, targets, strict=True):
+        rows, start = _write_part(part, writing, corrected, labels, start, target)
+        written.append(rows)
+    return written
+
+
+def _writing_of(part: Part, label: str, corrected: Corrected) -> Writing:
+    reader = open_part(part, frozenset({label}))
+    if not isinstance(reader, DelimitedReader) or label not in reader.schema.names:
+        raise corrected.source_changed()
+    return Writing(reader.delimiter, reader.schema.names.index(label))
+
+
+def _label_of(row: str, units: str, writing: Writing) -> str:
+    first, last = _field(row, writing)
+    value = _value(row[first:last], writing)
+    return value if units != "latin-1" or value.isascii() else value.encode(units).decode(writing.encoding)
+
+
+def _write_part(
+    part: Part,
+    writing: Writing,
+    corrected: Corrected,
+    labels: WrittenLabels,
+    start: int,
+    target: Path,
+) -> tuple[int, int]:
+    """Write one file; return how many rows it has, and where the next one starts."""
+    written, row = 0, start
+    with _text_of(part, writing) as (mark, units, text), create(target) as file:
+        file.write(mark)
+        lines = LineWriter(file, units)
+        for piece, is_data in _rows(text, writing):
+            change: str | None = ""
+            if is_data:
+                change, row = corrected.changes.get(row, ""), row + 1
+                written += change is not None
+            if change is None:
+                lines.drop(piece)
+            else:
+                lines.keep(_relabeled(piece, change, labels, units, writing) if change else piece)
+        lines.close()
+    return written, row
+
+
+def _relabeled(row: str, label: str, labels: WrittenLabels, units: str, writing: Writing) -> str:
+    """Return a row with another label."""
+    first, last = _field(row, writing)
+    text = labels.forms.get(label, label)
+    if (
+        text != label and text.strip() == label
+    ):  # blanks that were not read belong to the cell, not to the class
+        old = _label_of(row, units, writing)
+        text = old[: len(old) - len(old.lstrip())] + label + old[len(old.rstrip()) :]
+    try:
+        field = _as_written(text, row[first:last], writing).encode(
+            writing.encoding if units == "latin-1" else units
+        )
+    except UnicodeEncodeError as error:
+        raise InputError(f"the label '{label}' cannot be written in {writing.encoding}") from error
+    return row[:first] + field.decode(units) + row[last:]

@@ -1,0 +1,37 @@
+"""A zip archive again, with other data in some of its files."""
+
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tasks.ingest.source import Part
+
+
+def pack_again(archive: Part, files: Mapping[str, Path], target: Path) -> None:
+    """Write an archive whose files are those of another one, in its order, with their names, times and compression.
+
+    Args:
+        archive: The archive as it was.
+        files: What is to lie in it instead, by name in the archive.
+        target: The new archive.
+    """
+    with archive.open() as raw, zipfile.ZipFile(raw) as before, zipfile.ZipFile(target, "w") as after:
+        for entry in before.infolist():
+            changed = files.get(entry.filename)
+            # Sizes and checksum are those of the new bytes; the rest of what the entry says stays.
+            size = changed.stat().st_size if changed else entry.file_size
+            with (
+                cast("BinaryIO", changed.open("rb") if changed else before.open(entry)) as source,
+                after.open(_fresh(entry), "w", force_zip64=size >= zipfile.ZIP64_LIMIT) as file,
+            ):
+                shutil.copyfileobj(source, file)
+
+
+def _fresh(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """Return an entry with the same name, time, rights and compression."""
+    fresh = zipfile.ZipInfo(entry.filename, entry.date_time)
+    fresh.compress_type, fresh.external_attr = entry.compress_type, entry.external_attr
+    fresh.comment, fresh.create_system = entry.comment, entry.create_system
+    return fresh

@@ -1,0 +1,200 @@
+"""The user's own files come back byte for byte, but for the labels that changed and the rows that a reviewer dropped."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.apply.beside import write_beside
+from tasks.apply.corrected import PLACES
+from tasks.apply.plan import Change, Plan
+from tasks.ingest import ingest
+from tasks.records import Source
+from tasks.storage import write_json
+
+
+def swept(source: Path, run: Path, **options) -> Path:
+    """Read a source as a run does, without the sweep."""
+    dataset = ingest(Source(uri=str(source), **options), run)
+    write_json({"record": dataset.model_dump(mode="json")}, run / "steps" / "ingest.json")
+    (run / "config.yaml").write_text(json.dumps(options))
+    return run
+
+
+def corrected(run: Path, changes: dict[int, str | None], folder: Path) -> str:
+    """Write the source beside a version with some rows relabelled, or dropped (None); return why it was not."""
+    from tasks.review.deck import read_dataset
+
+    rows = pq.read_table(run / "dataset.parquet", columns=["sample_id", "label", "source_row"]).to_pylist()
+    found = [
+        Change(row["sample_id"], "", row["label"], changes[row["source_row"]], ("Ada",), (1,))
+        for row in rows
+        if row["source_row"] in changes
+    ]
+    assert len(found) == len(changes)
+    plan = Plan(tuple(found), (), {}, {}, "majority", {one.sample_id: one for one in found})
+    folder.mkdir(exist_ok=True)
+    return write_beside(run, read_dataset(run), plan, "state", folder)
+
+
+# Each: bytes of a file, what changes by row (None: dropped), and the bytes that are expected.
+CSV = {
+    "numbers keep how they are written": (
+        b"a,b,label\n1.50,007,cat\n1e3,,dog\n-0.0,1,cat\n",
+        {0: "dog"},
+        b"a,b,label\n1.50,007,dog\n1e3,,dog\n-0.0,1,cat\n",
+    ),
+    "windows line ends, no end of the last line": (
+        b"a,label\r\n1,cat\r\n2,dog\r\n3,cat",
+        {0: "dog", 2: None},
+        b"a,label\r\n1,dog\r\n2,dog",
+    ),
+    "blank lines stay": (
+        b"a,label\n1,cat\n\n2,dog\n3,dog\n\n\n",
+        {1: "cat"},
+        b"a,label\n1,cat\n\n2,cat\n3,dog\n\n\n",
+    ),
+    "quotes stay where they are": (
+        b'"a","label"\n"1","cat"\n2,dog\n"3",dog\n',
+        {0: "dog", 2: "cat"},
+        b'"a","label"\n"1","dog"\n2,dog\n"3",cat\n',
+    ),
+    "a class with a comma is quoted": (
+        b'a,label\n1,"cat, big"\n2,dog\n3,"say ""dog"""\n',
+        {1: "cat, big", 0: 'say "dog"'},
+        b'a,label\n1,"say ""dog"""\n2,"cat, big"\n3,"say ""dog"""\n',
+    ),
+    "values over several lines": (
+        b'a,note,label\n1,"one\ntwo, ""three""\r\n\nfour",cat\n2,5" nail,dog\n3,"",dog\n',
+        {0: "dog", 1: "cat", 2: None},
+        b'a,note,label\n1,"one\ntwo, ""three""\r\n\nfour",dog\n2,5" nail,cat\n',
+    ),
+    "byte order mark and umlauts": (
+        b'\xef\xbb\xbf"label",a\nB\xc3\xa4r,1\ncat,2\ncat,3\n',
+        {1: "Bär", 2: "Übel"},
+        b'\xef\xbb\xbf"label",a\nB\xc3\xa4r,1\nB\xc3\xa4r,2\n\xc3\x9cbel,3\n',
+    ),
+    "labels with zeros in front, and with a point": (
+        b"a,label\n1,01\n2,02\n3,02\n",
+        {0: "02"},
+        b"a,label\n1,02\n2,02\n3,02\n",
+    ),
+    "whole numbers beside missing ones": (
+        b"a,label\n1,1.0\n2,2.0\n3,\n4,1.0\n",
+        {0: "2", 3: None},
+        b"a,label\n1,2.0\n2,2.0\n3,\n",
+    ),
+    "blanks around a class": (
+        b"a,label\n1, cat \n2, dog\n3, dog\n",
+        {2: " cat "},
+        b"a,label\n1, cat \n2, dog\n3, cat \n",
+    ),
+    "equal rows": (b"a,label\n1,cat\n1,cat\n1,dog\n", {1: "dog"}, b"a,label\n1,cat\n1,dog\n1,dog\n"),
+    "semicolons": (b"a;b;label\n1;x,y;cat\n2;x,z;dog\n", {0: "dog"}, b"a;b;label\n1;x,y;dog\n2;x,z;dog\n"),
+    "the index of pandas": (b",a,label\n0,1,cat\n1,2,dog\n", {1: "cat"}, b",a,label\n0,1,cat\n1,2,cat\n"),
+}
+
+
+@pytest.mark.parametrize("name", CSV)
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_csv_file_comes_back_byte_for_byte(tmp_path, name, suffix):
+    before, changes, after = CSV[name]
+    path = tmp_path / f"pets{suffix}"
+    path.write_bytes(gzip.compress(before) if suffix.endswith("gz") else before)
+    run = swept(path, tmp_path / "run", features=["a"])
+    assert corrected(run, changes, tmp_path / "v1") == ""
+    found = (tmp_path / "v1" / "source" / path.name).read_bytes()
+    assert (gzip.decompress(found) if suffix.endswith("gz") else found) == after
+
+
+JSON_LINES = {
+    "escapes, floats and the order of keys": (
+        b'{"label": "caf\\u00e9", "a": 1.50, "n": {"label": 1}}\n{ "a":1e2 ,"label" :"tea"}\r\n\n{"a":3,"label":"tea"}',
+        {1: "café", 2: None},
+        b'{"label": "caf\\u00e9", "a": 1.50, "n": {"label": 1}}\n{ "a":1e2 ,"label" :"caf\\u00e9"}\r\n',
+    ),
+    "letters as they are": (
+        '{"a": 1, "label": "Bär"}\n{"a": 2, "label": "Katze"}\n'.encode(),
+        {0: "Übel"},
+        '{"a": 1, "label": "Übel"}\n{"a": 2, "label": "Katze"}\n'.encode(),
+    ),
+    "numbers": (
+        b'{"a": 1, "label": 0}\n{"a": 2, "label": 1}\n{"a": 3, "label": 1}',
+        {0: "1", 1: "7"},
+        b'{"a": 1, "label": 1}\n{"a": 2, "label": 7}\n{"a": 3, "label": 1}',
+    ),
+    "truth values, and one that is missing": (
+        b'{"a": 1, "label": true}\n{"a": 2, "label": false}\n{"a": 3}\n{"a": 4, "label": null}\n',
+        {0: "false"},
+        b'{"a": 1, "label": false}\n{"a": 2, "label": false}\n{"a": 3}\n{"a": 4, "label": null}\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JSON_LINES)
+def test_json_lines_come_back_byte_for_byte(tmp_path, name):
+    before, changes, after = JSON_LINES[name]
+    path = tmp_path / "pets.jsonl"
+    path.write_bytes(before)
+    assert corrected(swept(path, tmp_path / "run", features=["a"]), changes, tmp_path / "v1") == ""
+    assert (tmp_path / "v1" / "source" / path.name).read_bytes() == after
+
+
+def test_a_label_that_is_no_number_is_not_written_among_numbers(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": 1, "label": 0}\n{"a": 2, "label": 1}\n')
+    said = corrected(swept(tmp_path / "t.jsonl", tmp_path / "run"), {0: "many"}, tmp_path / "v1")
+    assert said == "Your own files were not written: the label 'many' is no value like 0\n"
+    assert list((tmp_path / "v1").iterdir()) == []
+
+
+def test_every_file_of_a_folder_comes_back_and_rows_are_counted_over_all(tmp_path):
+    folder = tmp_path / "pets"
+    (folder / "b").mkdir(parents=True)
+    (folder / "a.csv").write_bytes(b"a,label\n1,cat\n2,dog\n")
+    (folder / "b" / "c.csv").write_bytes(b"label;a\ncat;3\ncat;4\n")
+    assert corrected(swept(folder, tmp_path / "run"), {1: None, 3: "dog"}, tmp_path / "v1") == ""
+    assert (tmp_path / "v1" / "source" / "a.csv").read_bytes() == b"a,label\n1,cat\n"
+    assert (tmp_path / "v1" / "source" / "b" / "c.csv").read_bytes() == b"label;a\ncat;3\ndog;4\n"
+
+
+def test_a_second_version_holds_the_corrections_of_both_also_beside_rows_that_were_set_aside(tmp_path):
+    path = tmp_path / "pets.csv"
+    path.write_bytes(b"a,label\n1,cat\n2,\n3,dog\n4,dog\n5,cat\n")
+    run = swept(path, tmp_path / "run")
+    aside = pq.read_table(run / "dataset.parquet")
+    pq.write_table(aside.filter(aside["label"].is_valid()), run / "dataset.parquet")
+    version = tmp_path / "v0001"
+    assert corrected(run, {0: None, 2: "cat"}, version) == ""
+    assert (version / "source" / "pets.csv").read_bytes() == b"a,label\n2,\n3,cat\n4,dog\n5,cat\n"
+    assert pq.read_table(version / PLACES)["row"].to_pylist() == [1, 2, 3]
+    # What the command writes beside it: canonical data without the dropped row.
+    kept = pq.read_table(run / "dataset.parquet").slice(1)
+    labels = ["cat", "dog", "cat"]
+    pq.write_table(kept.set_column(1, "label", [labels]), version / "dataset.parquet")
+    write_json({"source_label": "label"}, version / "version.json")
+    again = swept(version / "dataset.parquet", tmp_path / "again", id="sample_id", features=["a"])
+    assert corrected(again, {1: "cat", 2: None}, tmp_path / "v0002") == ""
+    assert (tmp_path / "v0002" / "source" / "pets.csv").read_bytes() == b"a,label\n2,\n3,cat\n4,cat\n"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        b"a,label\n1,cat\n2,dog\n3,dog\n4,cat\n",  # a row more
+        b"a,label\n2,dog\n1,cat\n3,dog\n",  # another order
+        b"a,label\n1,cat\n2,cat\n3,dog\n",  # another label
+        b"a,kind\n1,cat\n2,dog\n3,dog\n",  # another column
+        b"a,label\n1,cat\n",
+    ],
+)
+def test_a_source_that_changed_is_not_written(tmp_path, now):
+    path = tmp_path / "pets.csv"
+    path.write_bytes(b"a,label\n1,cat\n2,dog\n3,dog\n")
+    run = swept(path, tmp_path / "run")
+    path.write_bytes(now)
+    said = corrected(run, {0: "dog"}, tmp_path / "v1")
+    assert "the source has changed since it was swept; sweep it again, then apply" in said
+    assert said.count("\n") == 1
+    assert list((tmp_path / "v1").iterdir()) == []

@@ -1,0 +1,85 @@
+"""A file goes through the command and comes back as it was, but for what reviewers decided: twice, and an older version again."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from flows.cli import run
+
+
+def blobs(path: Path, rows: int = 120) -> list[bytes]:
+    """Write two clouds of points, every 15th label wrong, in a file with a style of its own; return its lines."""
+    rng = np.random.default_rng(0)
+    lines = [b"sep kept;x ;y;species"]
+    for n in range(rows):
+        x, y = rng.normal(3 * (n % 2), 0.5, 2)
+        label = ["Bär", "Luchs"][(n + (n % 15 == 7)) % 2]
+        note = '"two\nlines"' if n % 10 == 0 else f"{n:04d}"
+        lines.append(f'{note};{x:.3f};{y:.2e};"{label}"'.encode())
+    lines[5] = lines[5].replace(b'"B\xc3\xa4r"', b"").replace(b'"Luchs"', b"")  # set aside: it has no label
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    return lines
+
+
+def decide(out: Path, answers: dict[str, str], capsys) -> None:
+    """Import decisions (a new label, or drop) and apply them."""
+    with (out / "edited.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sample_id", "decision", "new_label"])
+        for sample, answer in answers.items():
+            writer.writerow([sample, *(["drop", ""] if answer == "drop" else ["relabel", answer])])
+    assert run(["import", str(out / "edited.csv"), "--reviewer", "Ada", "--out", str(out)]) == 0, (
+        capsys.readouterr().err
+    )
+    capsys.readouterr()
+    assert run(["apply", "--yes", "--no-gain", "--out", str(out)]) == 0, capsys.readouterr().err
+
+
+def test_a_csv_file_comes_back_with_the_corrections_of_both_reviews(prefect_server, tmp_path, capsys):
+    source, out = tmp_path / "pets.csv", tmp_path / "out"
+    lines = blobs(source)
+    options = ["--quiet", "--controls", "0", "--out", str(out)]
+    assert run(["clean", str(source), "--label", "species", *options]) == 0, capsys.readouterr().err
+    samples = pq.read_table(out / "runs" / "latest" / "dataset.parquet").to_pylist()
+    of = {row["source_row"]: row["sample_id"] for row in samples}
+    assert 4 not in of
+    decide(out, {of[7]: "Bär", of[22]: "Luchs", of[119]: "drop"}, capsys)
+    back = out / "datasets" / "pets" / "v0001" / "source" / "pets.csv"
+    assert f"{back}: your own data, with these changes and nothing else." in capsys.readouterr().out
+    lines[8] = lines[8].replace(b"Luchs", "Bär".encode())
+    lines[23] = lines[23].replace("Bär".encode(), b"Luchs")
+    assert back.read_bytes() == b"\xef\xbb\xbf" + b"\r\n".join(lines[:-1])
+
+    latest = out / "datasets" / "pets" / "latest"
+    assert run(["clean", str(latest), *options]) == 0, capsys.readouterr().err
+    decide(out, {of[37]: "Bär", of[0]: "drop"}, capsys)
+    lines[38] = lines[38].replace(b"Luchs", "Bär".encode())
+    expected = b"\xef\xbb\xbf" + b"\r\n".join([lines[0], *lines[2:-1]])
+    assert (out / "datasets" / "pets" / "v0002" / "source" / "pets.csv").read_bytes() == expected
+
+    assert run(["restore", "1", "--out", str(out)]) == 0
+    assert (latest / "source" / "pets.csv").read_bytes() == back.read_bytes()
+
+
+def test_a_source_that_is_put_back_is_caught_up_on(prefect_server, tmp_path, capsys):
+    source, out = tmp_path / "pets.csv", tmp_path / "out"
+    blobs(source)
+    options = ["--label", "species", "--quiet", "--controls", "0", "--out", str(out)]
+    assert run(["clean", str(source), *options]) == 0, capsys.readouterr().err
+    first = pq.read_table(out / "runs" / "latest" / "dataset.parquet").to_pylist()[0]
+    source.rename(tmp_path / "away.csv")
+    decide(out, {first["sample_id"]: "Luchs"}, capsys)
+    said = capsys.readouterr().out
+    assert "Your own files were not written:" in said
+    assert "pets.csv: no such file or folder; check the path\n" in said
+    version = out / "datasets" / "pets" / "v0001"
+    assert not (version / "source").exists()
+    (tmp_path / "away.csv").rename(source)
+    assert run(["apply", "--yes", "--no-gain", "--json", "--out", str(out)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["new"], found["layout"]) == (False, str(version / "source"))
+    assert b'"Luchs"' in (version / "source" / "pets.csv").read_bytes().split(b"\r\n")[1]
+    assert sorted(path.name for path in version.parent.iterdir()) == ["latest", "v0000", "v0001"]
