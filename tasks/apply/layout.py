@@ -22,6 +22,7 @@ from tasks.apply.delimited import write_delimited
 from tasks.apply.json_lines import write_json_lines
 from tasks.apply.layout_notes import STATE, beside, describe
 from tasks.apply.packing import pack_again
+from tasks.errors import InputError
 from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, access, locate
 from tasks.ingest.table import open_part
@@ -97,7 +98,8 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         written = written_in(version)
         if written is None:
             return None
-        uri = str(written)
+        packed = next(written.glob("*.zip"), None)
+        uri = str(packed or written)
     parts = locate(uri)
     if any(part.kind not in WRITERS for part in parts):
         return None

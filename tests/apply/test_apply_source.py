@@ -1,7 +1,7 @@
 """The user's own files come back byte for byte, but for the labels that changed and the rows that a reviewer dropped."""
 
-import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,8 +9,11 @@ import pytest
 
 from tasks.apply.beside import write_beside
 from tasks.apply.corrected import PLACES
+from tasks.apply.lines import create
 from tasks.apply.plan import Change, Plan
 from tasks.ingest import ingest
+from tasks.ingest.packed import decompressed
+from tasks.ingest.source import locate
 from tasks.records import Source
 from tasks.storage import write_json
 
@@ -98,15 +101,38 @@ CSV = {
 
 
 @pytest.mark.parametrize("name", CSV)
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-def test_a_csv_file_comes_back_byte_for_byte(tmp_path, name, suffix):
+def test_a_csv_file_comes_back_byte_for_byte(tmp_path, name):
     before, changes, after = CSV[name]
-    path = tmp_path / f"pets{suffix}"
-    path.write_bytes(gzip.compress(before) if suffix.endswith("gz") else before)
-    run = swept(path, tmp_path / "run", features=["a"])
-    assert corrected(run, changes, tmp_path / "v1") == ""
-    found = (tmp_path / "v1" / "source" / path.name).read_bytes()
-    assert (gzip.decompress(found) if suffix.endswith("gz") else found) == after
+    (tmp_path / "pets.csv").write_bytes(before)
+    assert corrected(swept(tmp_path / "pets.csv", tmp_path / "run"), changes, tmp_path / "v1") == ""
+    assert (tmp_path / "v1" / "source" / "pets.csv").read_bytes() == after
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+def test_what_was_compressed_is_compressed_again(tmp_path, suffix):
+    path = tmp_path / f"pets.csv{suffix}"
+    with create(path) as file:
+        file.write(b"a,label\n1,cat\n2,dog\n")
+    assert corrected(swept(path, tmp_path / "run"), {1: "cat"}, tmp_path / "v1") == ""
+    (part,) = locate(str(tmp_path / "v1" / "source" / path.name))
+    with part.open() as raw, decompressed(raw, suffix) as file:
+        assert file.read() == b"a,label\n1,cat\n2,cat\n"
+
+
+def test_an_archive_comes_back_with_all_that_is_in_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pets/README.md", "# Pets\n")
+        archive.writestr("pets/b.csv", "a,label\n1,cat\n2,dog\n")
+        archive.writestr("pets/a.csv", "a,label\n3,cat\n4,dog\n")
+    run = swept(tmp_path / "pets.zip", tmp_path / "run")
+    assert corrected(run, {0: "dog", 3: None}, tmp_path / "v1") == ""
+    (file,) = (tmp_path / "v1").rglob("*.*")
+    with zipfile.ZipFile(file) as found, zipfile.ZipFile(tmp_path / "pets.zip") as before:
+        assert [one.filename for one in found.infolist()] == [one.filename for one in before.infolist()]
+        assert [one.date_time for one in found.infolist()] == [one.date_time for one in before.infolist()]
+        assert found.read("pets/README.md") == b"# Pets\n"
+        assert found.read("pets/a.csv") == b"a,label\n3,dog\n4,dog\n"
+        assert found.read("pets/b.csv") == b"a,label\n1,cat\n"
 
 
 JSON_LINES = {

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
-from tasks.apply.correct import apply_plan, diff, plan_for, restore
 from tasks.apply.columnar import _group_rows
+from tasks.apply.correct import apply_plan, diff, plan_for, restore
 from tasks.apply.version import (
     Version,
     changes_table,
