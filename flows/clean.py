@@ -67,8 +67,21 @@ class Cleaned(Record):
         quality = read_json(self.summary).get("quality")
         if not quality:
             return []
-        found = f"average precision {quality['average_precision']:.3f}, F1 {quality['f1']:.3f}"
-        return [f"against the truth: {found}, suggested label right for {quality['suggested_right']:.1%}"]
+        why = quality.get("undefined", {})
+
+        def figure(name: str, form: str) -> str:
+            return (
+                format(quality[name], form)
+                if quality[name] is not None
+                else f"– ({why.get(name, 'undefined')})"
+            )
+
+        measured = [
+            f"average precision {figure('average_precision', '.3f')}",
+            f"F1 {figure('f1', '.3f')}",
+            f"suggested label right for {figure('suggested_right', '.1%')}",
+        ]
+        return [f"against the truth: {', '.join(measured)}"]
 
 
 @flow(name="clean-labels", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")

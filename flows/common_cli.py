@@ -18,7 +18,12 @@ Run = Annotated[
     ),
 ]
 Out = Annotated[
-    str, typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix")
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="folder of the results, or an address such as s3://bucket/prefix (default: data, or where RUN lies)",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on standard output")]
 Name = Annotated[

@@ -41,7 +41,7 @@ def export(
             "--file", "-o", metavar="PATH", help="where to; a folder for label-studio", show_default=False
         ),
     ] = None,
-    out: Out = "data",
+    out: Out = None,
     image_root: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +95,7 @@ def import_(
     reviewer: Annotated[
         str, typer.Option(metavar="NAME", help="CSV: who decided, where no column says so")
     ] = "spreadsheet",
-    out: Out = "data",
+    out: Out = None,
 ) -> None:
     """Import decisions made elsewhere; nothing is imported if one row is wrong."""
     from flows.results import Results  # noqa: PLC0415
@@ -130,7 +130,7 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="V2", help="version")],
     *,
     name: Name = None,
-    out: Out = "data",
+    out: Out = None,
     json_: AsJson = False,
 ) -> None:
     """List what differs between two versions of a data set."""
@@ -158,7 +158,7 @@ def restore(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
     *,
     name: Name = None,
-    out: Out = "data",
+    out: Out = None,
 ) -> None:
     """Make an older version of a data set the newest one again, as a new version."""
     from flows.results import Results  # noqa: PLC0415

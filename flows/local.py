@@ -14,7 +14,7 @@ from flows.console import Quiet
 from flows.interrupt import stop_if_asked
 from flows.run import new_run_id
 from flows.starved import reserve_working_memory, starvation_ends_the_run
-from tasks.errors import InputError, LabelsweepError
+from tasks.errors import InputError, StoreError
 from tasks.storage import discard_run, open_run
 
 if TYPE_CHECKING:
@@ -131,16 +131,22 @@ def _check_server() -> None:
     """Ask the server that the user set whether it is there.
 
     Raises:
-        LabelsweepError: It is not.
+        StoreError: It is not.
     """
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()
+        try:
+            if error is None:  # whatever answers there: it must be a Prefect server, and of our version
+                client.raise_for_api_version_mismatch()
+        except Exception as unfit:  # noqa: BLE001 (Prefect raises what its HTTP library does)
+            error = unfit
     if error is not None:
-        raise LabelsweepError(
-            f"no Prefect server answers ({type(error).__name__}: {error})",
+        reason = str(error).partition("\n")[0]
+        raise StoreError(
+            f"no Prefect server answers ({type(error).__name__}: {reason})",
             where=f"PREFECT_API_URL={get_current_settings().api.url}",
             fix="start it with `prefect server start`, or unset PREFECT_API_URL to run without one",
         )

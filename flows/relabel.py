@@ -86,7 +86,8 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
     Nothing is changed in place, and the same decisions again find their version as it is.
     """
     try:
-        results = Results(parameters.out, parameters.run)
+        # Results that nobody named are no conflict with those that the run lies in.
+        results = Results(parameters.out if "out" in parameters.model_fields_set else None, parameters.run)
         folder = results.run()
         results.fetch_decisions()
         results.fetch_versions()

@@ -23,31 +23,42 @@ from tasks.workplace import work_folder
 # How long a decision may stay on the machine of a review server that then burns down.
 PUBLISH_EVERY_SECONDS = 30.0
 
+# Where results are unless the user names another place: the same as of `clean`.
+DEFAULT = "data"
+
 
 class Results:
     """The results folder that a user named.
 
     Args:
-        out: A folder, or an address such as `s3://bucket/prefix`.
+        out: A folder, or an address such as `s3://bucket/prefix`; None is where the run lies, or `data`.
         run: Id or folder of a run, or its address; None is the newest. A folder or address brings the results that it lies in:
             that is where its decisions are.
 
-    >>> Results("data").out, Results("data", "s3://labels/team/runs/cats-1").address
+    Raises:
+        InputError: The run lies in other results than `out`.
+
+    >>> Results("data").out, Results(None, "s3://labels/team/runs/cats-1").address
     (PosixPath('data'), 's3://labels/team')
     """
 
-    def __init__(self, out: str | Path, run: str | None = None) -> None:
-        for address in (str(out), run or ""):
+    def __init__(self, out: str | Path | None = None, run: str | None = None) -> None:
+        for address in (str(out or ""), run or ""):
             check_no_secret(address)
+        brought = None
         if run and "://" in run:
-            out, found, run = run.rstrip("/").rpartition("/runs/")
-            if not found:
-                raise InputError(
-                    "no address of a run", where=str(run), fix="write it as s3://bucket/prefix/runs/ID"
-                )
-        elif run and "://" not in str(out) and not (Path(out) / "runs" / run).exists():
+            brought, run = _split_address(run)
+        elif run and not _is_id_in(run, str(out or DEFAULT)):
             folder = Path(run).resolve()
-            out, run = (folder.parents[1], folder.name) if folder.parent.name == "runs" else (out, run)
+            if folder.parent.name == "runs" and folder.is_dir():
+                brought, run = str(folder.parents[1]), folder.name
+        if brought and out and not _is_same(brought, str(out)):
+            raise InputError(
+                f"the run lies in other results, {brought}",
+                where=f"--out {out}",
+                fix="name them, or no --out",
+            )
+        out = out or brought or DEFAULT
         self.address = str(out) if "://" in str(out) else None
         self.out = work_folder(self.address) if self.address else Path(out)
         self._run = run
@@ -153,3 +164,31 @@ class Results:
             if earlier.name <= folder.name:
                 target = publish_version(earlier, self.address)
         return target
+
+
+def _split_address(run: str) -> tuple[str, str]:
+    """Return the results that a run lies in, and its id.
+
+    Raises:
+        InputError: This is no address of a run.
+    """
+    out, found, run_id = run.rstrip("/").rpartition("/runs/")
+    if not found:
+        raise InputError("no address of a run", where=run, fix="write it as s3://bucket/prefix/runs/ID")
+    return out, run_id
+
+
+def _is_id_in(run: str, out: str) -> bool:
+    """Return whether a run is named by an id that the results have; only on a store that is not looked up."""
+    return Path(run).name == run and ("://" in out or (Path(out) / "runs" / run).exists())
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two names of results are of one place: an address and the folder that stands for it here are.
+
+    >>> _is_same("s3://labels/team/", "s3://labels/team"), _is_same("data", "./data"), _is_same("data", "s3://data")
+    (True, True, False)
+    """
+    if "://" in one:
+        return one.rstrip("/") == other.rstrip("/")
+    return Path(one).resolve() == (work_folder(other) if "://" in other else Path(other)).resolve()

@@ -34,7 +34,7 @@ class Rule(StrEnum):
 def review(
     run: Run = None,
     *,
-    out: Out = "data",
+    out: Out = None,
     reviewer: Annotated[
         str | None, typer.Option(metavar="NAME", help="who reviews (default: the page asks)")
     ] = None,
@@ -134,7 +134,7 @@ def _text_of(file: Path) -> str:
 def apply(
     run: Run = None,
     *,
-    out: Out = "data",
+    out: Out = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="write without asking")] = False,
     conflicts: Annotated[Rule, typer.Option(help="what counts where reviewers differ")] = Rule.majority,
     gain: Annotated[

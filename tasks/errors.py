@@ -42,7 +42,7 @@ class InputError(LabelsweepError):
 
 
 class StoreError(LabelsweepError):
-    """A store, or the way to it, failed (exit code 2); the same command goes on when it answers again."""
+    """A store or a server does not answer (exit code 2); the same command goes on when it does again."""
 
     exit_code = 2
 

@@ -101,12 +101,15 @@ def _is_decided(dataset: Path, flagged: Array, path: Path) -> Array:
 
 def _asked(rows: pa.Table, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
-    shown = read_parquet(previous / "queue.parquet", columns=["sample_id"])
-    shown = shown.append_column("run", pa.array([previous.name] * len(shown), pa.string()))
+    queued = read_parquet(previous / "queue.parquet", columns=["sample_id"])["sample_id"]
+    ids, runs = queued.chunks, [pa.array([previous.name] * len(queued), pa.string())]
     if (previous / OPEN).exists():
-        shown = pa.concat_tables([shown, read_parquet(previous / OPEN, columns=["sample_id", "run"])])
-    place = pc.index_in(rows["sample_id"], value_set=shown["sample_id"].combine_chunks())
-    return same & pc.is_valid(place).to_numpy(), shown["run"].take(place.combine_chunks())
+        # Joined by column: whether a column may hold nulls is part of a table's schema, and differs between the two files.
+        still_open = read_parquet(previous / OPEN, columns=["sample_id", "run"])
+        ids, runs = [*ids, *still_open["sample_id"].chunks], [*runs, *still_open["run"].chunks]
+    place = pc.index_in(rows["sample_id"], value_set=pa.chunked_array(ids, pa.string()).combine_chunks())
+    run = pa.chunked_array(runs, pa.string()).take(place.combine_chunks())
+    return same & pc.is_valid(place).to_numpy(), run
 
 
 def _flagged_before(rows: pa.Table, previous: Path) -> Array:

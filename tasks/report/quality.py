@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from tasks.report.scores import Bools, Floats, ScoreColumns, align
 
 BASELINES = ("training_loss", "self_confidence", "normalized_margin")
+# What `measures` says of a ranking.
+RANKED = ("average_precision", "auroc", "precision_at_n")
 
 
 @dataclass(frozen=True)
@@ -71,26 +73,60 @@ def measures(ranked: Ranking, name: str) -> dict[str, float] | None:
 def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] | None:
     """Return the quality of the queue as `summary.json` holds it, None without the truth.
 
+    A measure that is undefined is None, and `undefined` says why.
+
     Args:
         scores: Scores with the truth.
         baselines: `baselines.parquet`, where the run has one.
     """
-    ranked = ranking(scores, baselines)
-    if ranked is None or scores.truth is None:
+    if scores.truth is None:
         return None
     known = scores.truth >= 0
     wrong, flagged = scores.wrong & known, scores.flagged & known
     found = wrong & flagged
     right = scores.suggested[found] == scores.truth[found]
-    return {
+    ranked = ranking(scores, baselines)
+    values = {
         "n_errors": int(wrong.sum()),
-        **(measures(ranked, "score") or {"average_precision": None, "auroc": None, "precision_at_n": None}),
+        **((measures(ranked, "score") if ranked else None) or dict.fromkeys(RANKED)),
         "precision": _share(int(found.sum()), int(flagged.sum())),
         "recall": _share(int(found.sum()), int(wrong.sum())),
         "f1": _share(2 * int(found.sum()), int(flagged.sum()) + int(wrong.sum())),
         "suggested_right": _share(int(right.sum()), len(right)),
-        "baselines": {name: measures(ranked, name) for name in ranked.scores if name != "score"},
     }
+    why = _why_undefined(int(known.sum()), int(wrong.sum()), int(flagged.sum()))
+    return {
+        **values,
+        "undefined": {name: why[name] for name, value in values.items() if value is None},
+        "baselines": {name: measures(ranked, name) for name in ranked.scores if name != "score"}
+        if ranked
+        else {},
+    }
+
+
+def _why_undefined(known: int, wrong: int, flagged: int) -> dict[str, str]:
+    """Return for each measure why it has no value, if it has none.
+
+    Args:
+        known: Samples whose true label is known.
+        wrong: Those of them whose given label is wrong.
+        flagged: Those of them that are flagged.
+
+    >>> _why_undefined(10, 0, 3)["suggested_right"], _why_undefined(10, 2, 3)["suggested_right"]
+    ('no given label is wrong', 'no wrong label is flagged')
+    """
+    ranked = "no given label is wrong" if not wrong else "every given label is wrong"
+    if 0 < wrong < known:
+        ranked = "a score is not finite"
+    any_flagged = "no wrong label is flagged" if flagged else "nothing is flagged"
+    reasons = {
+        **dict.fromkeys(RANKED, ranked),
+        "precision": "nothing is flagged",
+        "recall": "no given label is wrong",
+        "f1": "nothing is wrong and nothing is flagged",
+        "suggested_right": any_flagged if wrong else "no given label is wrong",
+    }
+    return reasons if known else dict.fromkeys(reasons, "no sample has a true label")
 
 
 def _share(part: int, whole: int) -> float | None:

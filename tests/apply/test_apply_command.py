@@ -137,6 +137,26 @@ def test_what_is_wrong_is_said_in_one_line(run: Path, out: Path, capsys, argumen
     assert says in printed.err
 
 
+@pytest.mark.parametrize("command", [["apply", "--yes"], ["export", "--to", "csv"], ["review"]])
+def test_results_that_are_named_beside_a_run_of_others_are_refused(
+    command, run: Path, tmp_path: Path, capsys
+):
+    elsewhere = tmp_path / "elsewhere"
+    for named, out in ((str(run), str(elsewhere)), ("s3://labels/a/runs/cats-1", "s3://labels/b")):
+        assert labelsweep([*command, named, "--out", out]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        (line,) = printed.err.splitlines()
+        assert f"--out {out}: the run lies in other results, {named.rpartition('/runs/')[0]}" in line
+    assert not elsewhere.exists()
+
+
+def test_a_run_named_by_its_folder_brings_its_results_and_may_name_them(two_changes: Path, run: Path, capsys):
+    for more in ([], ["--out", str(two_changes)]):
+        assert labelsweep(["apply", str(run), "--yes", "--no-gain", *more]) == 0
+        assert str(two_changes / "datasets" / "digits" / "v0001") in capsys.readouterr().out
+
+
 def test_the_decisions_of_a_damaged_log_are_not_applied(run: Path, out: Path, capsys):
     decide_by_truth(out, run)
     (out / "decisions.sqlite").write_bytes(b"not a database" * 100)

@@ -5,8 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -203,13 +206,34 @@ def test_server_that_cannot_start_says_why_and_what_to_do(tmp_path, monkeypatch)
     assert "Error" in str(error.value)
 
 
-def test_server_that_does_not_answer_is_one_line(tmp_path):
-    process = start(["clean", "sample:digits"], tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
-    stdout, stderr = process.communicate(timeout=120)
-    assert (process.returncode, stdout) == (1, "")
-    (line,) = stderr.splitlines()
-    assert "PREFECT_API_URL=http://127.0.0.1:9/api" in line
-    assert not (tmp_path / "data").exists()
+@pytest.fixture
+def web_page() -> Iterator[str]:
+    """Return the address of a server that answers everything with a page, as a proxy without its Prefect server does."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    server.server_close()
+
+
+def test_server_that_does_not_answer_or_is_another_one_is_one_line(tmp_path, web_page):
+    for address in ("http://127.0.0.1:9/api", web_page):
+        process = start(["clean", "sample:digits"], tmp_path, PREFECT_API_URL=address)
+        stdout, stderr = process.communicate(timeout=120)
+        assert (process.returncode, stdout) == (2, "")
+        (line,) = stderr.splitlines()
+        assert f"PREFECT_API_URL={address}: no Prefect server answers" in line
+        assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[", "- source", "\x00"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -249,3 +250,31 @@ def test_gate_fails_the_run_with_exit_code_4_and_leaves_it_whole(prefect_server,
         assert "more than 1.0% (--max-noise)" in line
     assert run([*command, "--out", str(tmp_path / "out"), "--max-noise", "0.5"]) == 0
     assert (tmp_path / "out" / "runs" / "latest" / "manifest.json").exists()
+
+
+def test_every_changed_night_is_swept_and_says_what_is_open(prefect_server, tmp_path, capsys):
+    source: Path = tmp_path / "pets.parquet"
+    rows = table(ROWS + 60, PLANTED)
+    command = ["clean", str(source), "--id", "id", "--rounds", "1", "--feature-map", "raw", "--controls", "0"]
+    shown: list[set[str]] = []
+    for night in range(4):
+        pq.write_table(rows.slice(0, ROWS + 20 * night), source)
+        assert run([*command, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+        last = (tmp_path / "out" / "runs" / "latest").resolve()
+        shown.append(set(pq.read_table(last / "queue.parquet")["sample_id"].to_pylist()))
+    still_open = pq.read_table(last / "open.parquet").to_pylist()
+    flagged = pq.read_table(last / "scores.parquet").filter(pc.field("flagged"))["sample_id"].to_pylist()
+    assert {row["sample_id"] for row in still_open} | shown[-1] == set(flagged)
+    assert not {row["sample_id"] for row in still_open} & shown[-1]
+    assert {f"row-{n}" for n in range(PLANTED)} <= shown[0]
+
+
+def test_truth_without_an_error_is_said_with_its_reason(prefect_server, tmp_path, capsys):
+    rows = table(ROWS, 0)
+    source: Path = tmp_path / "pets.parquet"
+    pq.write_table(rows.append_column("truth", rows["label"]), source)
+    command = ["clean", str(source), "--id", "id", "--rounds", "1", "--feature-map", "raw", "--controls", "0"]
+    assert run([*command, "--truth", "truth", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    told = capsys.readouterr().out
+    assert "average precision – (no given label is wrong)" in told
+    assert "suggested label right for – (no given label is wrong)" in told

@@ -100,10 +100,9 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
             remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
             facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
     quality = summary.get("quality")
-    if quality and quality["average_precision"] is not None:
-        facts.append(
-            ("Average precision", decimal(quality["average_precision"], 3), "against the known truth")
-        )
+    if quality:
+        why = quality["undefined"].get("average_precision", "against the known truth")
+        facts.append(("Average precision", decimal(quality["average_precision"], 3), why))
     if view.validation:
         set_aside = view.validation.quarantined
         facts.append(

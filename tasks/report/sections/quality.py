@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
-from tasks.report.parts import Cell, Columns, Facts, Figure, Section, Table, Text
+from tasks.report.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
 from tasks.report.quality import Ranking, ranking
 from tasks.report.scores import Floats
 from tasks.report.summary import Summary
@@ -30,33 +30,35 @@ CURVE_POINTS = 300
 def build(view: RunView, summary: Summary) -> Section | None:
     """Return the precision-recall curves and the measures."""
     found, scores = summary.get("quality"), view.scores
-    if not found or scores is None or found["average_precision"] is None:
+    if not found or scores is None:
         return None
+    parts: list[Part] = [
+        Text("The truth is known for this data set. It scored the queue and had no part in making it."),
+        Facts(
+            [
+                _fact("Precision", found, "precision", "of the flagged samples are wrong"),
+                _fact(
+                    "Recall", found, "recall", f"of {counted(found['n_errors'], 'wrong label')} are flagged"
+                ),
+                _fact("F1", found, "f1", "of the flags"),
+                _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
+            ]
+        ),
+    ]
     ranked = ranking(scores, view.path("baselines.parquet"))
-    if ranked is None:
-        return None
-    facts = Facts(
-        [
-            ("Precision", percent(found["precision"]), "of the flagged samples are wrong"),
-            (
-                "Recall",
-                percent(found["recall"]),
-                f"of {counted(found['n_errors'], 'wrong label')} are flagged",
-            ),
-            ("F1", decimal(found["f1"], 3), "of the flags"),
-            ("Suggestion right", percent(found["suggested_right"]), "of the wrong labels that are flagged"),
-        ]
-    )
-    return Section(
-        "quality",
-        "How good this queue is",
-        [
-            Text("The truth is known for this data set. It scored the queue and had no part in making it."),
-            facts,
-            Columns([_curves(ranked, summary), _table(summary)]),
-        ],
-        "Quality",
-    )
+    if ranked is not None and found["average_precision"] is not None:
+        parts.append(Columns([_curves(ranked, summary), _table(summary)]))
+    else:
+        parts.append(Text(f"No precision-recall curve: {found['undefined']['average_precision']}.", "quiet"))
+    return Section("quality", "How good this queue is", parts, "Quality")
+
+
+def _fact(title: str, found: Summary, name: str, remark: str) -> tuple[str, str, str]:
+    """Return a measure with its remark; with the reason instead where it is undefined."""
+    value = found[name]
+    if value is None:
+        return title, "–", found["undefined"][name]
+    return title, decimal(value, 3) if name == "f1" else percent(value), remark
 
 
 def _curves(ranked: Ranking, summary: Summary) -> Figure:
