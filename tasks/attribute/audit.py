@@ -25,6 +25,7 @@ from tasks.fit.network.round import make_task
 from tasks.fit.newton import Fit
 from tasks.fit.order import order_of_rows
 from tasks.fit.solve import Solution
+from tasks.ingest.centres import centred
 from tasks.ingest.groups import codes_of
 from tasks.options import AuditOptions
 
@@ -178,7 +179,7 @@ def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple
             f"class {small[0]} has {counts[small[0]]} samples, fewer than {options.folds} folds",
             fix="use fewer folds",
         )
-    device = pick_device(options.device)
+    device, features = pick_device(options.device), centred(features)
     x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
 

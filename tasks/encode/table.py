@@ -98,6 +98,7 @@ class _Seen:
         self._sample: list[Floats] = []
         self._generator = np.random.default_rng(0)
         self._hours = np.zeros(len(columns), bool)
+        self._centres = np.array([column.centre for column in columns])
         self._low = np.full(len(columns), np.inf)
         self._high = np.full(len(columns), -np.inf)
 
@@ -112,7 +113,7 @@ class _Seen:
             if column.kind == "category":
                 codes = batch[~gaps[:, place], place].astype(np.int64)
                 self.levels[place] += np.bincount(codes, minlength=len(self.levels[place]))
-        self._hours |= (np.nan_to_num(batch) % 1 != 0).any(axis=0)
+        self._hours |= (np.nan_to_num(batch + self._centres) % 1 != 0).any(axis=0)
         self._sample.append(batch[self._generator.random(len(batch)) < self._share()])
         if sum(map(len, self._sample)) > 2 * MEDIAN_ROWS:
             pool = np.concatenate(self._sample)
@@ -180,14 +181,15 @@ def _date(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
         def filled(values: Floats) -> Floats:
             return np.where(np.isnan(values), middle, values)
 
+        def days(values: Floats) -> npt.NDArray[np.float64]:
+            return filled(values).astype(np.float64) + column.centre
+
         def circle(period: float, turn: np.ufunc) -> Callable[[Floats], Floats]:
-            return lambda values: turn(2 * np.pi * filled(values).astype(np.float64) / period).astype(
-                np.float32
-            )
+            return lambda values: turn(2 * np.pi * days(values) / period).astype(np.float32)
 
         def weekday(day: int) -> Callable[[Floats], Floats]:
             # 1970-01-01 was a Thursday.
-            return lambda values: ((np.floor(filled(values)) + 3) % 7 == day).astype(np.float32)
+            return lambda values: ((np.floor(days(values)) + 3) % 7 == day).astype(np.float32)
 
         yield Part(column.name, place, filled)
         yield Part(f"{column.name}: season (sine)", place, circle(_YEAR, np.sin))

@@ -54,7 +54,8 @@ def warm_members(
         getattr(before, name) != getattr(dataset, name) for name in alike
     ):
         return None
-    if abs(dataset.rows - chosen_on) > DRIFT * chosen_on:
+    centres = [[column.centre for column in data.columns] for data in (before, dataset)]
+    if abs(dataset.rows - chosen_on) > DRIFT * chosen_on or centres[0] != centres[1]:
         return None
     try:
         check_run(

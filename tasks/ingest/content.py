@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
+from tasks.ingest import numbers as typed
 from tasks.ingest.dates import as_days
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels import as_text
@@ -84,7 +85,13 @@ class Tabular:
             matrix[:, position] = _as_number(batch.column(column.name), column)
         known = self.names
         order = sorted(range(len(known)), key=known.__getitem__)
-        numbers = [position for position in order if self.columns[position].kind != "category"]
+        numbers = [
+            position
+            for position in order
+            if self.columns[position].kind != "category" and not self.columns[position].centre
+        ]
+        # Of these float32 does not say all, and what is taken off may be another value tomorrow.
+        far = [self.columns[position] for position in order if self.columns[position].centre]
         words = [known[position] for position in order if self.columns[position].kind == "category"]
         vectors: Sequence[bytes | memoryview] = (
             vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
@@ -95,6 +102,11 @@ class Tabular:
                 bytes(vector) + repr(text).encode() for vector, text in zip(vectors, texts, strict=True)
             ]
         names = [known[position] for position in numbers] + words
+        if far:
+            whole = [as_float64(batch.column(column.name), column) for column in far]
+            rows = np.ascontiguousarray(np.stack(whole, axis=1), "<f8")
+            vectors = [bytes(vector) + row.tobytes() for vector, row in zip(vectors, rows, strict=True)]
+            names += [column.name for column in far]
         return Encoded(matrix, content_hashes("tabular", names, vectors))
 
 
@@ -186,13 +198,18 @@ def embedding(table: SourceTable, column: str) -> Embedding:
     )
 
 
+def as_float64(values: pa.Array, column: Column) -> NDArray[np.float64]:
+    """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
+    return as_days(values, column.pattern) if column.kind == "date" else typed.as_float64(values)
+
+
 def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
-    """Return one column of a table as float32 of shape (rows,), NaN where missing.
+    """Return one column of a table as float32 of shape (rows,), NaN where missing, less the column's centre.
 
     A value that is no category has the place behind the last one.
     """
-    if column.kind == "date":
-        return as_days(values, column.pattern)
+    if column.kind == "date" or column.centre:
+        return (as_float64(values, column) - column.centre).astype(np.float32)
     if column.kind != "category":
         return as_float32(values)
     text = as_text(values)

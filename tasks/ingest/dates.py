@@ -58,8 +58,8 @@ def is_date(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
-def as_days(column: pa.Array, pattern: str) -> NDArray[np.float32]:
-    """Return days since 1970 as float32 of shape (rows,), NaN where missing.
+def as_days(column: pa.Array, pattern: str) -> NDArray[np.float64]:
+    """Return days since 1970 as float64 of shape (rows,), NaN where missing.
 
     Args:
         column: Dates, moments, or text in the pattern.
@@ -74,7 +74,7 @@ def as_days(column: pa.Array, pattern: str) -> NDArray[np.float32]:
     )
     days = pc.divide(seconds.cast(pa.float64()), float(_DAY))
     values: NDArray[np.float64] = pc.fill_null(days, float("nan")).to_numpy(zero_copy_only=False)
-    return values.astype(np.float32)
+    return values
 
 
 def _zone(kind: pa.DataType) -> str | None:

@@ -19,6 +19,16 @@ def as_float32(column: pa.Array) -> NDArray[np.float32]:
     return values
 
 
+def as_float64(column: pa.Array) -> NDArray[np.float64]:
+    """Return the same in double precision."""
+    if pa.types.is_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
+    numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
+    values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
+    return values
+
+
 def first_not_number(column: pa.Array) -> int | None:
     """Return the place of the first value of a column of text that is no number, None where all are."""
     try:

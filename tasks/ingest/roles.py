@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from tasks.errors import InputError
+from tasks.ingest.centres import with_centres
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet
 from tasks.ingest.labels import check_type
@@ -103,7 +104,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
         choice.payload,
         choice.content,
         kept,
-        choice.columns,
+        with_centres(table, choice.columns),
         choice.left_out,
         source.group,
     )

@@ -195,7 +195,9 @@ class RunView:
             parts.append(_one(table["features"]).flatten().to_numpy(zero_copy_only=False).reshape(count, -1))
         if not rows:
             return None
-        return pa.concat_arrays(ids), np.concatenate(parts).astype(np.float64)
+        columns = self.dataset.columns if self.dataset else ()
+        centres = np.array([column.centre for column in columns]) if columns else 0.0
+        return pa.concat_arrays(ids), np.concatenate(parts).astype(np.float64) + centres
 
     @cached_property
     def spreads(self) -> Floats | None:
