@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.apply.beside import catch_up, copy_beside, write_beside
-from tasks.apply.layout import label_column, written_in
+from tasks.apply.layout import label_column, named_encoding, written_in
 from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
 from tasks.apply.version import (
     CHANGES,
@@ -125,6 +125,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         dropped=sum(change.new_label is None for change in plan.changes),
         columns=columns_of(dataset),
         source_label=label_column(run, dataset),
+        source_encoding=named_encoding(run, dataset),
     )
     schema = pq.read_schema(source)
     notes: list[str] = []

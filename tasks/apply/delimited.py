@@ -9,11 +9,11 @@ import codecs
 import io
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from tasks.apply.corrected import Corrected
 from tasks.apply.lines import LineWriter, create
@@ -24,7 +24,14 @@ from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text import open_text
 
-_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Byte order marks, the longer ones first, and how text behind them is read one unit at a time.
+_MARKS = {
+    codecs.BOM_UTF8: "latin-1",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 _ENDS = "\r\n"
 
 
@@ -36,24 +43,15 @@ class Writing:
         delimiter: What parts the fields.
         place: Which field is the label, from 0.
         encoding: Of the values.
-        skipped: Lines before the header.
-        header: Whether the first row has the names of the columns.
-        comment: What a line begins with that is no row; empty where there are none.
-        quote: What quotes a value; empty where nothing does.
+        skipped: Lines before the first row.
+        quote: What quotes a value.
     """
 
     delimiter: str
     place: int
     encoding: str = "utf-8"
-    skipped: int = 0
-    header: bool = True
-    comment: str = ""
+    skipped: int = 1
     quote: str = '"'
-
-    @property
-    def wide(self) -> bool:
-        """Whether a character has more than one byte even where it is plain ASCII."""
-        return codecs.lookup(self.encoding).name.startswith(("utf-16", "utf-32"))
 
     @cached_property
     def within(self) -> re.Pattern[str]:
@@ -61,52 +59,41 @@ class Writing:
         quote = re.escape(self.quote)
         return re.compile(f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+")
 
+    def units(self, mark: bytes) -> str:
+        """Return the encoding that reads the text one unit at a time: a byte, or what UTF-16 and UTF-32 make a character of."""
+        name = codecs.lookup(self.encoding).name
+        if not name.startswith(("utf-16", "utf-32")):
+            return "latin-1"
+        return _MARKS.get(mark, name if name.endswith(("le", "be")) else f"{name}-le")
+
 
 @contextmanager
 def _text_of(part: Part, writing: Writing) -> Iterator[tuple[bytes, str, TextIO]]:
     """Open a file, and return its byte order mark, the encoding of the text behind it, and this text."""
-    with open_text(part) as file:
-        head = file.read(len(codecs.BOM_UTF8))
-        mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
-        units = "latin-1"
-        if writing.wide:
-            units = "utf-16-be" if mark == codecs.BOM_UTF16_BE else "utf-16-le"
-        with ExitStack() as stack:
-            rest = stack.enter_context(_from(part, len(mark)))
-            yield mark, units, _as_text(rest, units)
-
-
-@contextmanager
-def _from(part: Part, start: int) -> Iterator[BinaryIO]:
-    with open_text(part) as file:
-        file.read(start)
-        yield file
-
-
-def _as_text(file: BinaryIO, units: str) -> TextIO:
-    # A line ends with whatever it ends with: nothing is translated.
+    raw = replace(part, encoding=None)
+    with open_text(raw) as file:
+        head = file.read(len(codecs.BOM_UTF32_LE))
+    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+    units = writing.units(mark)
     errors = "strict" if units == "latin-1" else "surrogatepass"
-    return io.TextIOWrapper(file, encoding=units, errors=errors, newline="")
+    with open_text(raw) as file:
+        file.read(len(mark))
+        # A line ends with whatever it ends with: nothing is translated.
+        yield mark, units, io.TextIOWrapper(file, encoding=units, errors=errors, newline="")
 
 
 def _rows(text: TextIO, writing: Writing) -> Iterator[tuple[str, bool]]:
     """Yield the text in pieces, each with whether it is a row of data."""
-    skipped, header = writing.skipped, writing.header
-    for line in text:
-        if skipped:
-            skipped -= 1
-            yield line, False
-        elif not line.strip(_ENDS) or (writing.comment and line.startswith(writing.comment)):
+    for number, line in enumerate(text):
+        if number < writing.skipped or not line.strip(_ENDS):
             yield line, False
         else:
-            row = _whole(line, text, writing)
-            yield row, not header
-            header = False
+            yield _whole(line, text, writing), True
 
 
 def _whole(line: str, text: TextIO, writing: Writing) -> str:
     """Return a row: the line, and those that belong to a value that it begins."""
-    if not writing.quote or writing.quote not in line:
+    if writing.quote not in line:
         return line
     pieces = [line]
     inside = _is_open(line, writing, inside=False)
@@ -137,7 +124,7 @@ def _field(row: str, writing: Writing) -> tuple[int, int]:
     start = 0
     for place in range(writing.place + 1):
         end = start
-        if writing.quote and row.startswith(writing.quote, start):
+        if row.startswith(writing.quote, start):
             end = writing.within.match(row, start + 1).end()  # type: ignore[union-attr]  # as above
         end = row.find(writing.delimiter, end)
         if end < 0:
@@ -157,7 +144,7 @@ def _value(raw: str, writing: Writing) -> str:
     'a "cat" here'
     """
     quote = writing.quote
-    if not (quote and raw.startswith(quote)):
+    if not raw.startswith(quote):
         return raw
     close = writing.within.match(raw, 1).end()  # type: ignore[union-attr]  # as above
     return raw[1:close].replace(quote * 2, quote) + raw[close + 1 :]
@@ -166,11 +153,8 @@ def _value(raw: str, writing: Writing) -> str:
 def _as_written(label: str, raw: str, writing: Writing) -> str:
     """Return a new label as a field, quoted where the old one was or where it has to be."""
     quote = writing.quote
-    special = any(mark in label for mark in (writing.delimiter, *_ENDS, *([quote] if quote else [])))
-    if not (special or (quote and raw.startswith(quote))):
+    if not (raw.startswith(quote) or any(mark in label for mark in (writing.delimiter, quote, *_ENDS))):
         return label
-    if not quote:
-        raise InputError(f"the label {label!r} cannot be written in a file without quotes")
     return quote + label.replace(quote, quote * 2) + quote
 
 
@@ -208,15 +192,17 @@ def write_delimited(
 
 def _writing_of(part: Part, label: str, corrected: Corrected) -> Writing:
     reader = open_part(part, frozenset({label}))
-    if not isinstance(reader, DelimitedReader) or label not in reader.schema.names:
+    if not isinstance(reader, DelimitedReader) or label not in reader.dialect.names:
         raise corrected.source_changed()
-    return Writing(reader.delimiter, reader.schema.names.index(label))
+    dialect = reader.dialect
+    skipped = dialect.skipped_lines + dialect.header_lines
+    return Writing(dialect.delimiter, dialect.names.index(label), dialect.encoding, skipped)
 
 
 def _label_of(row: str, units: str, writing: Writing) -> str:
     first, last = _field(row, writing)
     value = _value(row[first:last], writing)
-    return value if units != "latin-1" or value.isascii() else value.encode(units).decode(writing.encoding)
+    return value if units != "latin-1" or value.isascii() else value.encode(units).decode(_plain(writing))
 
 
 def _write_part(
@@ -251,13 +237,17 @@ def _relabeled(row: str, label: str, labels: WrittenLabels, units: str, writing:
     text = labels.forms.get(label, label)
     if (
         text != label and text.strip() == label
-    ):  # blanks that were not read belong to the cell, not to the class
+    ):  # blanks that are not read belong to the cell, not to the class
         old = _label_of(row, units, writing)
         text = old[: len(old) - len(old.lstrip())] + label + old[len(old.rstrip()) :]
     try:
-        field = _as_written(text, row[first:last], writing).encode(
-            writing.encoding if units == "latin-1" else units
-        )
+        encoding = _plain(writing) if units == "latin-1" else units
+        field = _as_written(text, row[first:last], writing).encode(encoding)
     except UnicodeEncodeError as error:
         raise InputError(f"the label '{label}' cannot be written in {writing.encoding}") from error
     return row[:first] + field.decode(units) + row[last:]
+
+
+def _plain(writing: Writing) -> str:
+    """Return the encoding of a part of the text, before which no byte order mark stands."""
+    return "utf-8" if codecs.lookup(writing.encoding).name == "utf-8-sig" else writing.encoding

@@ -8,8 +8,9 @@ which is which; so a version can itself be swept and corrected.
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -100,7 +101,8 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
             return None
         packed = next(written.glob("*.zip"), None)
         uri = str(packed or written)
-    parts = locate(uri)
+    encoding = named_encoding(run, dataset)
+    parts = [replace(part, encoding=encoding) for part in locate(uri)]
     if any(part.kind not in WRITERS for part in parts):
         return None
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
@@ -114,11 +116,32 @@ def label_column(run: Path, dataset: Dataset) -> str | None:
         run: The run folder.
         dataset: Its data set.
     """
-    config = yaml.safe_load((run / "config.yaml").read_text()) if (run / "config.yaml").exists() else {}
     version = _version_swept(dataset.uri)
     if version:
         return read_json(version / "version.json").get("source_label") or None
+    config = _config(run)
     return None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
+
+
+def named_encoding(run: Path, dataset: Dataset) -> str | None:
+    """Return the encoding of the source that the user named, None where it is found out.
+
+    Args:
+        run: The run folder.
+        dataset: Its data set.
+    """
+    version = _version_swept(dataset.uri)
+    known = (
+        read_json(version / "version.json").get("source_encoding")
+        if version
+        else _config(run).get("encoding")
+    )
+    return str(known) if known else None
+
+
+def _config(run: Path) -> dict[str, Any]:
+    path = run / "config.yaml"
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
 
 
 def places_of(layout: Layout) -> NDArray[np.int64] | None:

@@ -60,7 +60,8 @@ class Version(Record):
     """One version of a data set and where it comes from.
 
     `columns` says which column means what, so that `labelsweep clean` takes the version's folder as it is. `source_label`
-    is the column of the label in the layout of the source, where the version is written in that one too.
+    is the column of the label in the layout of the source, where the version is written in that one too, and `source_encoding`
+    the encoding that the user named for it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Version(Record):
     restored_from: int | None = None
     columns: Columns = Field(default_factory=dict)
     source_label: str | None = None
+    source_encoding: str | None = None
 
     @property
     def label(self) -> str:

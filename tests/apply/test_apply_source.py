@@ -96,6 +96,26 @@ CSV = {
     ),
     "equal rows": (b"a,label\n1,cat\n1,cat\n1,dog\n", {1: "dog"}, b"a,label\n1,cat\n1,dog\n1,dog\n"),
     "semicolons": (b"a;b;label\n1;x,y;cat\n2;x,z;dog\n", {0: "dog"}, b"a;b;label\n1;x,y;dog\n2;x,z;dog\n"),
+    "windows letters": (
+        "a,note,label\r\n1,Käse,Bär\r\n2,Öl,Luchs\r\n3,Übel,Bär\r\n4,Größe,Luchs\r\n".encode("cp1252"),
+        {1: "Bär"},
+        "a,note,label\r\n1,Käse,Bär\r\n2,Öl,Bär\r\n3,Übel,Bär\r\n4,Größe,Luchs\r\n".encode("cp1252"),
+    ),
+    "sixteen bits a letter": (
+        "a\tlabel\r\n1\tBär\r\n2\t猫\r\n3\t猫".encode("utf-16"),
+        {0: "猫", 2: None},
+        "a\tlabel\r\n1\t猫\r\n2\t猫".encode("utf-16"),
+    ),
+    "lines before the header, and a comma behind each row": (
+        b"sep=,\n# made on Monday, by hand\n\na,label\n1,cat,\n2,dog,\n3,dog,\n",
+        {1: "cat", 2: None},
+        b"sep=,\n# made on Monday, by hand\n\na,label\n1,cat,\n2,cat,\n",
+    ),
+    "names that occur twice": (
+        b"a,b,a,label\n1,2,3,cat\n4,5,6,dog\n",
+        {0: "dog"},
+        b"a,b,a,label\n1,2,3,dog\n4,5,6,dog\n",
+    ),
     "the index of pandas": (b",a,label\n0,1,cat\n1,2,dog\n", {1: "cat"}, b",a,label\n0,1,cat\n1,2,cat\n"),
 }
 
@@ -106,6 +126,25 @@ def test_a_csv_file_comes_back_byte_for_byte(tmp_path, name):
     (tmp_path / "pets.csv").write_bytes(before)
     assert corrected(swept(tmp_path / "pets.csv", tmp_path / "run"), changes, tmp_path / "v1") == ""
     assert (tmp_path / "v1" / "source" / "pets.csv").read_bytes() == after
+
+
+def test_a_file_without_a_header_comes_back_without_one(tmp_path):
+    rows = [f"{n / 8},{n},{'cat' if n % 2 else 'dog'}" for n in range(40)]
+    (tmp_path / "pets.csv").write_text("\n".join(rows))
+    assert (
+        corrected(swept(tmp_path / "pets.csv", tmp_path / "run", label="c2"), {0: "cat"}, tmp_path / "v1")
+        == ""
+    )
+    expected = "\n".join(["0.0,0,cat", *rows[1:]])
+    assert (tmp_path / "v1" / "source" / "pets.csv").read_text() == expected
+
+
+def test_a_label_that_the_encoding_does_not_have_is_said(tmp_path):
+    (tmp_path / "pets.csv").write_bytes("a,label\n1,Bär\n2,Luchs\n".encode("cp1252"))
+    run = swept(tmp_path / "pets.csv", tmp_path / "run", encoding="cp1252")
+    said = corrected(run, {0: "猫"}, tmp_path / "v1")
+    assert said == "Your own files were not written: the label '猫' cannot be written in cp1252\n"
+    assert not list((tmp_path / "v1").iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
