@@ -12,6 +12,7 @@ from tasks.ingest.columns import TableColumns, survey_default, survey_named
 from tasks.ingest.dates import is_date
 from tasks.ingest.kinds import is_embedding, is_image, is_numeric
 from tasks.ingest.table import SourceTable
+from tasks.ingest.vectors import vector_columns
 from tasks.records import Column, Payload, Source
 
 # A truth that nobody named must not become a feature of the very model that is to find the errors.
@@ -75,18 +76,18 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
                 fix="leave it out",
             )
     if source.pred_probs is not None:
-        _check_probabilities(source.uri, probabilities, schema)
+        _check_probabilities(source.uri, probabilities, table)
         return Choice("embedding", probabilities)
     if source.features is not None:
         return _named_features(source, table)
     if source.embedding is not None:
-        _check_embedding(source.uri, source.embedding, schema.field(source.embedding).type)
+        _check_embedding(source.uri, source.embedding, table)
         return Choice("embedding", singles)
     if source.image is not None:
         _check_image(source.uri, source.image, schema.field(source.image).type)
         return Choice("image", singles)
     if source.text is not None:
-        _check_text(source.uri, source.text, schema.field(source.text).type)
+        _check_text(source.uri, source.text, table)
         return Choice("text", singles)
     return _default(source.uri, table, taken)
 
@@ -139,7 +140,7 @@ def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]
-    vectors = [field.name for field in free if is_embedding(field.type)]
+    vectors = vector_columns(table, [field.name for field in free])
     if images and vectors == ["features"]:
         vectors = []  # pixels that an earlier ingest derived from the images
     names = [f.name for f in free if not _IDENTIFIES.fullmatch(f.name) and f.name not in [*images, *vectors]]
@@ -159,7 +160,8 @@ def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
         return Choice("text", survey.prose)
     if not survey.used:
         raise _nothing(uri, [field.name for field in free], survey)
-    return Choice("tabular", tuple(column.name for column in survey.used), survey.used, survey.left_out)
+    left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
+    return Choice("tabular", tuple(column.name for column in survey.used), survey.used, left_out)
 
 
 def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:
@@ -179,24 +181,24 @@ def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:
     )
 
 
-def _check_embedding(uri: str, name: str, kind: pa.DataType) -> None:
-    if not is_embedding(kind):
+def _check_embedding(uri: str, name: str, table: SourceTable) -> None:
+    kind = table.schema.field(name).type
+    if not is_embedding(kind) and not pa.types.is_string(kind):
         raise InputError(
             f"column '{name}' holds {kind}, not lists of numbers",
             where=uri,
-            fix="--embedding takes a column of lists, as Parquet or JSON Lines can hold it",
+            fix="--embedding takes a column of lists, or of text such as [0.1, 0.2]",
         )
 
 
-def _check_probabilities(uri: str, names: tuple[str, ...], schema: pa.Schema) -> None:
-    kinds = [schema.field(name).type for name in names]
-    if not (len(kinds) == 1 and is_embedding(kinds[0])) and not (
-        len(kinds) > 1 and all(map(is_numeric, kinds))
-    ):
+def _check_probabilities(uri: str, names: tuple[str, ...], table: SourceTable) -> None:
+    kinds = [table.schema.field(name).type for name in names]
+    vectors = len(names) == 1 and (is_embedding(kinds[0]) or bool(vector_columns(table, list(names))))
+    if not vectors and not all(map(is_numeric, kinds)):
         raise InputError(
             f"--pred-probs {','.join(names)} holds no probabilities",
             where=uri,
-            fix="name one column of lists of numbers, or a numeric column for each class",
+            fix="name one column of lists of numbers, a numeric column for each class, or with two classes that of one",
         )
 
 
@@ -210,7 +212,12 @@ def _check_image(uri: str, name: str, kind: pa.DataType) -> None:
         )
 
 
-def _check_text(uri: str, name: str, kind: pa.DataType) -> None:
+def _check_text(uri: str, name: str, table: SourceTable) -> None:
+    kind = table.schema.field(name).type
+    if vector_columns(table, [name]):
+        raise InputError(
+            f"column '{name}' holds vectors, not text", where=uri, fix=f"read them with --embedding {name}"
+        )
     if not pa.types.is_string(kind):
         raise InputError(
             f"column '{name}' holds {kind}, not text", where=uri, fix="--text takes a column of text"

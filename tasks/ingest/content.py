@@ -12,16 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.errors import InputError
 from tasks.ingest import numbers as typed
 from tasks.ingest.dates import as_days
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels import as_text
 from tasks.ingest.numbers import as_float32
 from tasks.ingest.table import SourceTable
+from tasks.ingest.vectors import read_vectors, width_of
 from tasks.records import Column
-
-_LOOK = 1024
 
 
 @dataclass(frozen=True)
@@ -135,67 +133,35 @@ class Text:
 
 @dataclass(frozen=True)
 class Embedding:
-    """A column of lists of equal lengths."""
+    """A column of vectors of equal lengths: lists, or text that is written so."""
 
-    table: SourceTable
     column: str
     width: int
-    first: int
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The column's name with the position in the list."""
+        """The column's name with the position in the vector."""
         return tuple(f"{self.column}[{position}]" for position in range(self.width))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One number an element of the list."""
+        """One number an element of the vector."""
         return (self.width,)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
-        """Return the features and hashes; a missing list is all NaN.
-
-        Raises:
-            InputError: A list has another length than the first one.
-        """
-        column = batch.column(self.column)
-        lengths = pc.list_value_length(column)
-        wrong = pc.fill_null(pc.not_equal(lengths, self.width), fill_value=False)
-        if pc.any(wrong).as_py():
-            offset = wrong.index(pa.scalar(value=True)).as_py()
-            raise self.table.problem(
-                first_row + offset,
-                f"the list in column '{self.column}' has length {lengths[offset]}, "
-                f"that of {self.table.place(self.first)} has {self.width}",
-                fix="an embedding has the same length in every row",
-            )
-        matrix = np.full((batch.num_rows, self.width), np.nan, np.float32)
-        there = column.is_valid().to_numpy(zero_copy_only=False)
-        matrix[there] = as_float32(column.flatten()).reshape(-1, self.width)
-        return Encoded(matrix, content_hashes("embedding", (), vector_rows(matrix)))
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+        """Return the features and hashes; a vector that is missing, or of another length, is all NaN."""
+        vectors = read_vectors(batch.column(self.column), self.column)
+        matrix, problems = vectors.of_width(self.width, self.column)
+        return Encoded(matrix, content_hashes("embedding", (), vector_rows(matrix)), problems=problems)
 
 
 def embedding(table: SourceTable, column: str) -> Embedding:
-    """Return how an embedding column is encoded; its first list tells the length.
+    """Return how an embedding column is encoded; most of its first vectors tell the length.
 
     Raises:
-        InputError: There is no list, or it is empty.
+        InputError: There is no vector, or their lengths differ from row to row.
     """
-    row = 0
-    for batch in table.scan([column], _LOOK):
-        lengths = pc.list_value_length(batch.column(0))
-        if lengths.null_count < len(lengths):
-            first = lengths.is_valid().index(pa.scalar(value=True)).as_py()
-            width = lengths[first].as_py()
-            if width == 0:
-                raise table.problem(
-                    row + first, f"the list in column '{column}' is empty", fix="give it numbers"
-                )
-            return Embedding(table, column, width, row + first)
-        row += batch.num_rows
-    raise InputError(
-        f"column '{column}' has no list at all", where=table.uri, fix="name another with --embedding"
-    )
+    return Embedding(column, width_of(table, column, "--embedding"))
 
 
 def as_float64(values: pa.Array, column: Column) -> NDArray[np.float64]:

@@ -59,6 +59,10 @@ class LabelSurvey:
         """How these labels are written, once all were seen."""
         return Writing(self.untyped and _whole_with_point(self.counts), self.names)
 
+    def count(self, label: str) -> int:
+        """Return how many rows have a label, as it is written."""
+        return sum(rows for name, rows in self.counts.items() if self.writing.one(name) == label)
+
     def classes(self) -> tuple[str, ...]:
         """Return the classes in order: numerically when all are integers.
 

@@ -13,7 +13,7 @@ from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import images
 from tasks.ingest.kinds import is_displayable
 from tasks.ingest.labels import LabelSurvey, Writing, class_names
-from tasks.ingest.probabilities import Probabilities
+from tasks.ingest.probabilities import Probabilities, probabilities
 from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
 from tasks.ingest.roles import Roles, assign_roles, is_ours, synthetic_metadata
 from tasks.ingest.source import slug
@@ -52,8 +52,8 @@ def ingest(source: Source, folder: Path) -> Dataset:
     source, table, notes = _opened(source)
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
-    content = _content(source, table, roles)
-    canonical = Canonical(table, roles, content, survey.writing, survey.rows)
+    content = _content(source, table, roles, survey)
+    canonical = Canonical(table, roles, content, survey.labels.writing, survey.rows)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
     unread = folder / "unreadable.parquet"
     with atomic_path(path) as unpublished:
@@ -90,7 +90,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         label_column=roles.label,
-        notes=notes,
+        notes=(*notes, *(content.notes if isinstance(content, Probabilities) else ())),
     )
 
 
@@ -136,7 +136,7 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
 class _Survey:
     rows: int
     classes: tuple[str, ...]
-    writing: Writing
+    labels: LabelSurvey
     truth_writing: Writing
 
 
@@ -158,17 +158,16 @@ def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
     classes = labels.classes()
     if ids:
         ids.check()
-    return _Survey(rows, classes, labels.writing, truths.writing)
+    return _Survey(rows, classes, labels, truths.writing)
 
 
-def _content(source: Source, table: SourceTable, roles: Roles) -> Content:
+def _content(source: Source, table: SourceTable, roles: Roles, survey: _Survey) -> Content:
     if roles.payload == "tabular":
         return Tabular(roles.columns)
     if roles.payload == "text":
         return Text(roles.content[0])
     if source.pred_probs is not None:
-        width = embedding(table, roles.content[0]).width if len(roles.content) == 1 else len(roles.content)
-        return Probabilities(table, roles.content, width)
+        return probabilities(table, roles.content, survey.labels)
     return (embedding if roles.payload == "embedding" else images)(table, roles.content[0])
 
 

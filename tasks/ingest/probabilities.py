@@ -7,73 +7,173 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from tasks.ingest.class_columns import Order, order_of_binary, order_of_columns, order_of_list, require_two
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes, vector_rows
-from tasks.ingest.kinds import is_list
+from tasks.ingest.kinds import is_numeric
+from tasks.ingest.labels import LabelSurvey
 from tasks.ingest.numbers import as_float32
+from tasks.ingest.prob_scale import SUM, TOLERANCE, Scale, scale_of
 from tasks.ingest.table import SourceTable
+from tasks.ingest.vectors import LOOK, read_vectors, width_of
 
 # Below one in a million a probability is rounding; its log would stand far from all others.
 LEAST = 1e-6
-# Probabilities that were rounded to two digits, of a hundred classes, sum to one within this.
-_SUM = 0.5
-_TOLERANCE = 1e-3
+
+Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Probabilities:
-    """One column of lists, or one column for each class."""
+    """One column of vectors, one column for each class, or with two classes the column of one of them.
 
-    table: SourceTable
+    Attributes:
+        columns: Names of the columns.
+        width: Numbers in one row of them.
+        order: The class of each probability.
+        scale: How the numbers become probabilities.
+    """
+
     columns: tuple[str, ...]
     width: int
+    order: Order
+    scale: Scale = "probability"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The column's name with the class, or the columns' own names."""
+        """The columns' own names, or the column's name with the class."""
         if len(self.columns) > 1:
             return self.columns
-        return tuple(f"{self.columns[0]}[{place}]" for place in range(self.width))
+        return tuple(f"{self.columns[0]}[{name}]" for name in self.order.classes)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """One number a class."""
-        return (self.width,)
+        return (len(self.order.classes),)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
-        """Return log-probabilities and hashes; a missing list is all NaN.
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided without being asked."""
+        return self.order.notes + _SCALES.get(self.scale, ())
 
-        Raises:
-            InputError: A list has another length, or a row holds no probabilities.
-        """
-        given = np.full((batch.num_rows, self.width), np.nan, np.float32)
-        if is_list(batch.column(self.columns[0]).type):
-            for row, values in enumerate(batch.column(self.columns[0]).to_pylist()):
-                if values is not None and len(values) != self.width:
-                    raise self._problem(first_row + row, f"has {len(values)} numbers, not {self.width}")
-                given[row] = np.nan if values is None else np.array(values, np.float32)
-        else:
-            for place, name in enumerate(self.columns):
-                given[:, place] = as_float32(batch.column(name))
-        self._check(given, first_row)
-        logs = np.log(np.maximum(given, np.float32(LEAST)))
-        return Encoded(logs, content_hashes("probabilities", (), vector_rows(given)))
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+        """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
+        given, problems = self._given(batch)
+        values, wrong = self.scale_rows(given)
+        for row in np.flatnonzero(wrong).tolist():
+            problems.setdefault(row, self._why(given[row]))
+        values[list(problems)] = np.nan
+        logs = np.log(np.maximum(values, np.float32(LEAST)))
+        return Encoded(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
 
-    def _check(self, given: np.ndarray[tuple[int, int], np.dtype[np.float32]], first_row: int) -> None:
-        outside = ((given < -_TOLERANCE) | (given > 1 + _TOLERANCE)).any(axis=1)
-        sums = given.sum(axis=1)
-        if outside.any():
-            row = int(outside.argmax())
-            worst = given[row][np.abs(given[row] - 0.5).argmax()]
-            raise self._problem(first_row + row, f"holds {worst:g}, which is no probability")
-        far = np.abs(sums - 1) > _SUM
-        if far.any():
-            row = int(far.argmax())
-            raise self._problem(first_row + row, f"sums to {sums[row]:g}, not to 1")
+    def scale_rows(self, given: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
+        """Return probabilities of shape (rows, classes), and which rows hold none; a missing number is not wrong."""
+        values = scaled(given, self.scale)
+        outside = ((values < -TOLERANCE) | (values > 1 + TOLERANCE)).any(axis=1)
+        if self.width == 1:
+            positive = values[:, 0]
+            both = np.stack([1 - positive, positive], axis=1)
+            return both if self.order.positive_last else both[:, ::-1].copy(), outside
+        sums = values.sum(axis=1)
+        off = np.abs(sums - 1) > SUM
+        rounded = ~off & (np.abs(sums - 1) > TOLERANCE)
+        values[rounded] /= sums[rounded, None]
+        return values, outside | off
 
-    def _problem(self, row: int, what: str) -> Exception:
+    def _given(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
+        return read_numbers(batch, self.columns, self.width)
+
+    def _why(self, row: Matrix) -> str:
         shown = ", ".join(f"'{name}'" for name in self.columns[:3]) + (", …" if len(self.columns) > 3 else "")
-        return self.table.problem(
-            row, f"--pred-probs {shown} {what}", fix="give one probability for each class, in every row"
-        )
+        outside = (row < -TOLERANCE) | (row > 1 + TOLERANCE)
+        if self.scale == "probability" and outside.any():
+            return f"--pred-probs {shown} holds {row[outside.argmax()]:g}, which is no probability"
+        return f"--pred-probs {shown} sums to {row.sum():g}, not to 1"
+
+
+_SCALES: dict[str, tuple[str, ...]] = {
+    "log": ("--pred-probs holds logarithms of probabilities, and is read so",),
+    "logit": ("--pred-probs holds no probabilities but logits: their softmax is read",),
+    "share": ("--pred-probs is divided by the sum of each row",),
+}
+
+
+def probabilities(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> Probabilities:
+    """Return how probabilities are read: the class of each, and what makes probabilities of the numbers.
+
+    Args:
+        table: The source.
+        columns: The columns that the user named.
+        labels: The labels that are given.
+
+    Raises:
+        InputError: The columns do not fit the classes, or their numbers are no probabilities.
+    """
+    numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
+    width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
+    given, texts = _head(table, columns, width, labels)
+    if width == 1:
+        require_two(table.uri, columns[0], labels)
+        scale = scale_of(given, columns, table.uri)
+        order = order_of_binary(columns[0], labels, scaled(given, scale)[:, 0], texts)
+    else:
+        finder = order_of_columns if len(columns) > 1 else order_of_list
+        order = finder(table.uri, columns, width, labels, given, texts)
+        scale = scale_of(given, columns, table.uri)
+    return Probabilities(columns, width, order, scale)
+
+
+def scaled(given: Matrix, scale: Scale) -> Matrix:
+    """Return the numbers on the scale of probabilities; what is one already is copied only.
+
+    >>> scaled(np.array([[0.0, 0.0], [80.0, 20.0]], np.float32), "share")[1].tolist()
+    [0.800000011920929, 0.20000000298023224]
+    """
+    values = given.copy()
+    with np.errstate(
+        invalid="ignore", divide="ignore", over="ignore"
+    ):  # a score of -100 has the probability 0
+        if scale == "log":
+            values = np.exp(given)
+        elif scale == "share":
+            values = given / given.sum(axis=1, keepdims=True)
+        elif scale == "logit" and given.shape[1] == 1:
+            values = 1 / (1 + np.exp(-given))
+        elif scale == "logit":
+            powers = np.exp(given - given.max(axis=1, keepdims=True))
+            values = powers / powers.sum(axis=1, keepdims=True)
+    return values
+
+
+def read_numbers(
+    batch: pa.RecordBatch, columns: tuple[str, ...], width: int
+) -> tuple[Matrix, dict[int, str]]:
+    """Return the numbers of a batch as (rows, width), and why a row has none."""
+    first = batch.column(columns[0])
+    if not is_numeric(first.type):
+        return read_vectors(first, columns[0]).of_width(width, columns[0])
+    matrix = np.stack([as_float32(batch.column(name)) for name in columns], axis=1)
+    missing = np.isnan(matrix)
+    return matrix, {
+        row: f"column '{columns[int(missing[row].argmax())]}' has no number"
+        for row in np.flatnonzero(missing.any(axis=1)).tolist()
+    }
+
+
+def _head(
+    table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey
+) -> tuple[Matrix, list[str | None]]:
+    """Return the first rows that have numbers, with their labels."""
+    matrices: list[Matrix] = []
+    texts: list[str | None] = []
+    for batch in table.scan([*columns, labels.column], LOOK):
+        matrix, _ = read_numbers(batch, columns, width)
+        there = np.isfinite(matrix).all(axis=1)
+        matrices.append(matrix[there])
+        names = labels.writing.text(batch.column(labels.column)).to_pylist()
+        texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
+        if len(texts) >= LOOK:
+            break
+    return np.concatenate(matrices), texts

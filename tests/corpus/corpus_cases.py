@@ -534,7 +534,7 @@ def _numbers() -> Iterator[Nasty]:
     role: dict[str, object] = {"embedding": "v"}
     yield Nasty("embedding: good", table_file("data.parquet", v=vectors), None, role)
     yield Nasty(
-        "embedding: of unequal lengths", table_file("data.parquet", v=[*vectors[:-1], [1.0]]), ("v",), role
+        "embedding: of unequal lengths", table_file("data.parquet", v=[*vectors[:-1], [1.0]]), None, role
     )
     yield Nasty("embedding: empty lists", table_file("data.parquet", v=[[]] * ROWS), ("v",), role)
     yield Nasty(

@@ -111,8 +111,8 @@ WRONG_INPUTS = {
     "ragged CSV": WrongInput(ragged, ("ragged.csv", "5")),
     "truncated Parquet": WrongInput(truncated, ("pets.parquet",)),
     "embeddings of unequal lengths": WrongInput(
-        lambda f: parquet(f, vector=[[0.0] * (3 + (n == 7)) for n in range(60)]),
-        ("pets.parquet", "vector", "row 8"),
+        lambda f: parquet(f, vector=[[0.0] * (3 + n % 2) for n in range(60)]),
+        ("pets.parquet", "vector", "2 different lengths (3, 4)"),
         ("--embedding", "vector"),
     ),
     "image bytes that do not decode": WrongInput(

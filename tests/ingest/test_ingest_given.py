@@ -32,27 +32,17 @@ def test_probabilities_become_clipped_logs(tmp_path):
     features = np.array(table["features"].to_pylist(), np.float32)
     np.testing.assert_allclose(features[:2], expected, rtol=1e-6)
     assert np.isnan(features[2]).all()
-    assert dataset.feature_names == ("p[0]", "p[1]")
+    assert dataset.feature_names == ("p[a]", "p[b]")
     columns = {"pa": [0.25, 0.0, 0.5], "pb": [0.75, 1.0, 0.5], "label": LABEL}
     dataset, table = ingested(tmp_path, columns, pred_probs=("pa", "pb"))
     np.testing.assert_allclose(np.array(table["features"].to_pylist())[:2], expected, rtol=1e-6)
     assert dataset.feature_names == ("pa", "pb")
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (
-            [[0.5, 0.5], [2.5, -1.5], [0.5, 0.5]],
-            r"row 2: --pred-probs 'p' holds 2\.5, which is no probability",
-        ),
-        ([[0.5, 0.5], [0.1, 0.2], [0.5, 0.5]], r"row 2: --pred-probs 'p' sums to 0\.3, not to 1"),
-        ([[0.5, 0.5], [0.5, 0.5], [1.0]], r"row 3: --pred-probs 'p' has 1 numbers, not 2"),
-    ],
-)
-def test_what_is_no_probability_is_named_with_its_row(values, message, tmp_path):
-    with pytest.raises(InputError, match=message):
-        ingested(tmp_path, {"p": values, "label": LABEL}, pred_probs=("p",))
+def test_scores_of_one_against_the_rest_are_no_probabilities(tmp_path):
+    scores = [[0.9, 0.8], [0.1, 0.2], [0.6, 0.4]]
+    with pytest.raises(InputError, match=r"its rows sum to 0\.3 to 1\.7, not to 1"):
+        ingested(tmp_path, {"p": scores, "label": LABEL}, pred_probs=("p",))
 
 
 def test_the_majority_of_the_raters_is_the_given_label_and_their_agreement_is_shown(tmp_path):

@@ -1,0 +1,207 @@
+"""Read .npz, the arrays that numpy saves together: an array with a number a row is a column, a matrix is a column of vectors.
+
+Rows are read as they are needed. Arrays of Python objects are never loaded, since loading them can run code.
+"""
+
+import logging
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+
+from tasks.errors import InputError
+from tasks.ingest.reading import not_as_named, readable
+from tasks.ingest.source import Part
+
+log = logging.getLogger("labelsweep.ingest")
+
+SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
+
+_ZIP, _NPY = b"PK\x03\x04", b"\x93NUMPY"
+# Kinds of numpy types that become columns: truth values, integers, numbers, text, bytes, moments.
+_KINDS = "biufUSM"
+_TOGETHER = "save vectors and labels together: np.savez('data.npz', embedding=X, label=y)"
+
+
+@dataclass(frozen=True)
+class _Array:
+    """What the header of one array says."""
+
+    shape: tuple[int, ...]
+    by_columns: bool
+    dtype: Any
+
+    @property
+    def width(self) -> int:
+        """Numbers in one row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64))
+
+    @property
+    def type(self) -> pa.DataType:
+        """Type of the column."""
+        value = _as_arrow(np.empty(0, self.dtype)).type
+        return value if self.width == 1 else pa.list_(value)
+
+
+@dataclass(frozen=True)
+class ArraysReader:
+    """One .npz file: its arrays with as many rows as there are samples."""
+
+    part: Part
+    arrays: dict[str, _Array]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The arrays by their names."""
+        return pa.schema([(name, array.type) for name, array in self.arrays.items()])
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most `rows` rows at a time."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        with _archive(self.part) as archive, ExitStack() as stack:
+            members = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in columns}
+            pieces = {name: _rows(members[name], self.arrays[name], rows) for name in columns}
+            total = next(iter(self.arrays.values())).shape[0]
+            for _ in range(0, total, rows):
+                found = [_column(next(pieces[name]), self.arrays[name]) for name in columns]
+                yield pa.RecordBatch.from_arrays(found, schema=schema)
+
+    def place(self, row: int) -> str:
+        """Return how a person finds the row."""
+        return f"row {row + 1}"
+
+
+def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
+    """Open an .npz file.
+
+    Args:
+        part: The file.
+        as_text: Columns of labels and ids: the arrays with as many rows are read.
+
+    Raises:
+        InputError: It is a lone array, no .npz, or its arrays do not belong together.
+    """
+    with readable(part, ".npz"), part.open() as file:
+        head = file.read(16)
+    if head.startswith(_NPY):
+        raise InputError("an .npy file holds one array and no labels", where=part.shown, fix=_TOGETHER)
+    if not head.startswith(_ZIP):
+        raise not_as_named(part, "an array of numpy's", head)
+    with _archive(part) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        found = {name.removesuffix(".npy"): _header(archive, name) for name in names}
+    rows = _rows_of_samples(part, found, as_text)
+    chosen = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}
+    for name, array in chosen.items():
+        _check(part, name, array)
+    if rest := [name for name in found if name not in chosen]:
+        log.info("arrays that have not %d rows are not read: %s", rows, ", ".join(rest))
+    return ArraysReader(part, chosen)
+
+
+def _rows_of_samples(part: Part, arrays: dict[str, _Array], named: frozenset[str]) -> int:
+    """Return how many samples there are: as many as the array of labels has rows, or as two arrays have."""
+    lengths = {arrays[name].shape[0] for name in named if name in arrays and arrays[name].shape}
+    if len(lengths) == 1:
+        return lengths.pop()
+    counts = Counter(array.shape[0] for array in arrays.values() if array.shape)
+    several = [rows for rows, arrays_of in counts.items() if arrays_of > 1]
+    if len(several) == 1:
+        return several[0]
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    if len(several) > 1:
+        raise InputError(
+            f"its arrays have different numbers of rows: {shapes}",
+            where=part.shown,
+            fix="name the array of labels with --label: the arrays with as many rows are read",
+        )
+    raise InputError(f"no two arrays have as many rows: {shapes}", where=part.shown, fix=_TOGETHER)
+
+
+def _check(part: Part, name: str, array: _Array) -> None:
+    if array.dtype.hasobject:
+        raise InputError(
+            f"array '{name}' holds Python objects, which are never loaded since that can run code",
+            where=part.shown,
+            fix="save numbers or text: np.array(values, dtype=str)",
+        )
+    if array.dtype.kind not in _KINDS or (array.width != 1 and array.dtype.kind not in "biuf"):
+        raise InputError(
+            f"array '{name}' holds {array.dtype} in the shape {array.shape}, which is no column",
+            where=part.shown,
+            fix="save it as numbers or text, a row for each sample",
+        )
+
+
+@contextmanager
+def _archive(part: Part) -> Iterator[zipfile.ZipFile]:
+    try:
+        with readable(part, ".npz"), part.open() as file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except (zipfile.BadZipFile, ValueError, KeyError, NotImplementedError) as error:
+        raise InputError(
+            f"damaged or truncated .npz ({str(error)[:100]})",
+            where=part.shown,
+            fix="write or download the file again",
+        ) from error
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> _Array:
+    with archive.open(name) as stream:
+        return _read_header(stream)
+
+
+def _read_header(stream: IO[bytes]) -> _Array:
+    version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
+    read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return _Array(*read(stream))
+
+
+def _rows(stream: IO[bytes], array: _Array, rows: int) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the array some rows at a time; one that numpy keeps column by column is read whole."""
+    _read_header(stream)
+    each = array.width * array.dtype.itemsize
+    whole = None
+    if array.by_columns and len(array.shape) > 1:
+        data = np.frombuffer(_exactly(stream, each * array.shape[0]), array.dtype)
+        whole = data.reshape(array.shape, order="F").reshape(array.shape[0], array.width)
+    for start in range(0, array.shape[0], rows):
+        count = min(rows, array.shape[0] - start)
+        if whole is not None:
+            yield whole[start : start + count]
+        else:
+            data = np.frombuffer(_exactly(stream, each * count), array.dtype)
+            yield data.reshape(count, array.width)
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise ValueError("an array ends too early")
+    return data
+
+
+def _column(rows: np.ndarray[Any, Any], array: _Array) -> pa.Array:
+    values = _as_arrow(rows.ravel())
+    if array.width == 1:
+        return values
+    offsets = np.arange(0, rows.size + 1, array.width, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+def _as_arrow(values: np.ndarray[Any, Any]) -> pa.Array:
+    kind = values.dtype.kind
+    if kind in "US":
+        text = values if kind == "U" else np.char.decode(values, "utf-8", "replace")
+        return pa.array(text.tolist(), pa.string())
+    if kind == "M":
+        return pa.array(values.astype("datetime64[us]"))
+    if kind == "f" and values.dtype.itemsize not in (4, 8):
+        values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+    return pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))

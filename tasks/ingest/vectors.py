@@ -1,0 +1,204 @@
+r"""Vectors: lists of numbers, and what people write for them in a column of text.
+
+Text is a vector where it is a list ("[0.1, 0.2]"), numbers between blanks, commas, semicolons or bars, or what numpy and torch
+print ("[ 0.1  0.2\\n 0.3]", "array([0.1, 0.2])"). numpy prints an array of more than 1,000 numbers with "..." in its middle: such
+text has lost them.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.errors import InputError
+from tasks.ingest.kinds import is_embedding
+from tasks.ingest.numbers import as_float32
+from tasks.ingest.table import SourceTable
+
+# As many rows show what a column holds; more would be read twice for little.
+LOOK = 1024
+# Of the values of a column of vectors, as many may be something else: these rows are set aside. It is a quarter of what the
+# default tolerance allows, so that a few such columns stay below it.
+_ODD = 0.05
+# Without brackets, fewer numbers than this may be a telephone number or a price; with decimal points, three are a vector.
+_PLAIN_NUMBERS = 8
+_PLAIN_DECIMALS = 3
+# What a message shows of a value.
+_SHOWN = 40
+
+_WRAPPED = r"^\s*(?:\w+\.)*(?:array|tensor)\s*\(|(?:,\s*(?:dtype|device|shape|grad_fn|requires_grad)\s*=[^=]*)*\)\s*$"
+_SCALAR = r"(?:np|numpy)\.\w+\(([^()]*)\)"
+_BRACKETED = r"^\s*(?:(?:\w+\.)*(?:array|tensor)\s*\(\s*)?[\[({].*[\])}]\s*$"
+_ELLIPSIS = r"[0-9.,;\s\[](?:\.\.\.|…)[\s,;\]0-9+-]"
+_PARTS = r"[\s,;|\[\](){}]+"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|nan|inf)$"
+_FIX_CUT = "save the whole vectors: as .npz or Parquet, or as text with ' '.join(map(str, vector))"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of one batch.
+
+    Attributes:
+        lists: A list of float64 for each row; null where there is none.
+        problems: Why the text of a row is no vector, by its place in the batch.
+    """
+
+    lists: pa.Array
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def of_width(self, width: int, column: str) -> tuple[NDArray[np.float32], dict[int, str]]:
+        """Return the vectors as (rows, width), NaN where there is none, and why a row has none."""
+        lengths = pc.list_value_length(self.lists)
+        right = pc.fill_null(pc.equal(lengths, width), fill_value=False)
+        problems = dict(self.problems)
+        matrix = np.full((len(self.lists), width), np.nan, np.float32)
+        mask = right.to_numpy(zero_copy_only=False)
+        matrix[mask] = as_float32(self.lists.filter(right).flatten()).reshape(-1, width)
+        for row in np.flatnonzero(~mask).tolist():
+            length = lengths[row].as_py()
+            what = (
+                "has no vector" if length is None else f"has a vector of length {length}, most have {width}"
+            )
+            problems.setdefault(row, f"column '{column}' {what}")
+        return matrix, problems
+
+
+def read_vectors(column: pa.Array, name: str) -> Vectors:
+    r"""Return the vectors of a column of lists or of text.
+
+    >>> read_vectors(pa.array(["[0.5, 1]", "[0.5 1.\n 2.]", "0,5;1", None, "cat"]), "v").lists.to_pylist()
+    [[0.5, 1.0], [0.5, 1.0, 2.0], [0.5, 1.0], None, None]
+    """
+    if not pa.types.is_string(column.type):
+        return Vectors(column)
+    text = _as_words(column)
+    words = pc.split_pattern(text, " ")
+    words = pc.if_else(pc.equal(pc.utf8_length(text), 0), pa.scalar(None, words.type), words)
+    flat = words.flatten()
+    wrong = pc.invert(pc.match_substring_regex(pc.utf8_lower(flat), _NUMBER))
+    problems: dict[int, str] = {}
+    if pc.any(wrong).as_py():
+        owners = pc.list_parent_indices(words)
+        for row in dict.fromkeys(owners.filter(wrong).to_pylist()):
+            problems[row] = f"column '{name}': {_what_is(column[row].as_py())}"
+        bad = pa.array(np.isin(np.arange(len(column)), list(problems)))
+        words = pc.if_else(bad, pa.scalar(None, words.type), words)
+    numbers = words.flatten().cast(pa.float64())
+    lengths = pc.fill_null(pc.list_value_length(words), 0).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    missing = words.is_null()
+    lists = pa.ListArray.from_arrays(pa.array(offsets), numbers)
+    return Vectors(pc.if_else(missing, pa.scalar(None, lists.type), lists), problems)
+
+
+def width_of(table: SourceTable, column: str, option: str) -> int:
+    """Return the length of most vectors of a column, told by the first of them.
+
+    Raises:
+        InputError: There is no vector, the column holds other text, or the lengths differ from row to row.
+    """
+    seen: Counter[int] = Counter()
+    first: str | None = None
+    fix = f"name another column with {option}"
+    for batch in table.scan([column], LOOK):
+        if pa.types.is_string(batch.column(0).type):
+            require_whole(batch.column(0), column, table.uri)
+        vectors = read_vectors(batch.column(0), column)
+        seen.update(
+            length for length in pc.list_value_length(vectors.lists).to_pylist() if length is not None
+        )
+        first = first or next(iter(vectors.problems.values()), None)
+        if seen.total() >= LOOK:
+            break
+    if not seen:
+        raise InputError(first or f"column '{column}' has no vector at all", where=table.uri, fix=fix)
+    width, rows = seen.most_common(1)[0]
+    if width == 0:
+        raise InputError(f"the lists in column '{column}' are empty", where=table.uri, fix=fix)
+    if rows * 2 <= seen.total():
+        lengths = ", ".join(f"{length}" for length, _ in seen.most_common(3))
+        raise InputError(
+            f"the vectors in column '{column}' have {len(seen)} different lengths ({lengths}{', …' if len(seen) > 3 else ''})",
+            where=table.uri,
+            fix="give each row one vector of the same length",
+        )
+    return width
+
+
+def vector_columns(table: SourceTable, names: list[str]) -> list[str]:
+    """Return which of some columns hold vectors: by their type, or by the first of their texts."""
+    texts = [name for name in names if pa.types.is_string(table.schema.field(name).type)]
+    head = next(table.scan(texts, LOOK), None) if texts else None
+    written = {name for name in texts if head is not None and is_written_vector(head.column(name))}
+    return [name for name in names if name in written or is_embedding(table.schema.field(name).type)]
+
+
+def is_written_vector(column: pa.Array) -> bool:
+    """Return whether nearly every text of a column is a vector of one length, whole or cut short.
+
+    >>> is_written_vector(pa.array(["[1, 2]", "[3, 4]"])), is_written_vector(pa.array(["555 123 4567"]))
+    (True, False)
+    >>> is_written_vector(pa.array(["[0.1 0.2 ... 0.3]"])), is_written_vector(pa.array(["[1]", "[1, 2]", "[]"]))
+    (True, False)
+    """
+    text = column.drop_null()
+    text = text.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0))
+    if not len(text):
+        return False
+    bracketed = (
+        pc.mean(pc.match_substring_regex(text, f"(?s){_BRACKETED}").cast(pa.float64())).as_py() > _HALF
+    )
+    vectors = read_vectors(text, "")
+    cut = pc.sum(_is_cut(text).cast(pa.int64())).as_py() if bracketed else 0
+    lengths = Counter(
+        length for length in pc.list_value_length(vectors.lists).to_pylist() if length is not None
+    )
+    if len(vectors.problems) - cut > _ODD * len(text):
+        return False
+    if cut > _HALF * len(text):
+        return True
+    width, rows = lengths.most_common(1)[0]
+    if rows < (1 - _ODD) * len(text):
+        return False
+    points = pc.mean(pc.count_substring(text, ".")).as_py()
+    decimal = width >= _PLAIN_DECIMALS and points >= _PLAIN_DECIMALS - 1
+    return bool(width > 1 if bracketed else (decimal or width >= _PLAIN_NUMBERS))
+
+
+# Most of the values.
+_HALF = 0.5
+
+
+def require_whole(column: pa.Array, name: str, where: str) -> None:
+    """Raise InputError where most vectors of a column of text are cut short, as numpy prints long ones."""
+    text = column.drop_null()
+    if len(text) and pc.mean(_is_cut(text).cast(pa.float64())).as_py() > _HALF:
+        raise InputError(
+            f"the vectors in column '{name}' are cut short with '...', as numpy prints long arrays",
+            where=where,
+            fix=_FIX_CUT,
+        )
+
+
+def _as_words(column: pa.Array) -> pa.Array:
+    """Return the numbers of each text with one blank between them."""
+    text = pc.replace_substring_regex(column, _SCALAR, r"\1")
+    text = pc.replace_substring_regex(text, _WRAPPED, "")
+    text = pc.replace_substring_regex(text, r"\b(?:None|null|NaN)\b", "nan")
+    commas = pc.and_(pc.match_substring(text, ";"), pc.match_substring_regex(text, r"\d,\d"))
+    text = pc.if_else(commas, pc.replace_substring(text, ",", "."), text)
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _PARTS, " "))
+
+
+def _is_cut(text: pa.Array) -> pa.Array:
+    return pc.match_substring_regex(text, _ELLIPSIS)
+
+
+def _what_is(text: str) -> str:
+    shown = " ".join(text[:_SHOWN].split())
+    cut = pc.match_substring_regex(pa.array([text]), _ELLIPSIS)[0].as_py()
+    return f"the vector '{shown}…' is cut short with '...'" if cut else f"'{shown}' is no vector"
