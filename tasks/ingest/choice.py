@@ -3,14 +3,14 @@
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from tasks.errors import InputError, listed
 from tasks.ingest.columns import TableColumns, survey_default, survey_named
 from tasks.ingest.dates import is_date
-from tasks.ingest.kinds import is_embedding, is_image, is_numeric
+from tasks.ingest.kinds import NESTED, is_embedding, is_image, is_numeric
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import vector_columns
 from tasks.records import Column, Payload, Source
@@ -137,6 +137,17 @@ def _named_features(source: Source, table: SourceTable) -> Choice:
 
 
 def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
+    """Return what the model sees where nobody says: what lies within objects, such as metadata, only where nothing else does."""
+    nested = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
+    others = [field for field in table.schema if field.name not in taken | nested]
+    if nested - taken and any(not _IDENTIFIES.fullmatch(field.name) for field in others):
+        choice = _default_of(uri, table, taken | nested)
+        aside = dict.fromkeys(sorted(nested - taken), "part of an object")
+        return replace(choice, left_out={**choice.left_out, **aside})
+    return _default_of(uri, table, taken)
+
+
+def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]

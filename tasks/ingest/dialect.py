@@ -93,7 +93,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         start, header_lines, rows = skipped, 0, records
     widths = Counter(len(fields) for fields, _ in rows)
     header, surplus = _surplus(header, widths, [fields for fields, _ in rows])
-    names, renamed = _unique([name.strip() for name in header], needed, part)
+    names, renamed = unique_names([name.strip() for name in header], needed, part)
     return Dialect(
         part.encoding or "utf-8",
         delimiter,
@@ -217,7 +217,7 @@ def _surplus(header: list[str], widths: Counter[int], rows: list[list[str]]) -> 
     return header, False
 
 
-def _unique(
+def unique_names(
     header: Sequence[str], needed: frozenset[str], part: Part
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return unique names as pandas makes them, `x` and `x.1`, and which were changed.

@@ -1,5 +1,6 @@
 """The label and the id where nobody named them: taken only where one column is obvious, and always said."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
 from tasks.ingest.kinds import has_text
+from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.labels import as_text
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
@@ -41,7 +43,11 @@ def guess_label(source: Source, table: SourceTable) -> str | None:
     Raises:
         InputError: Two columns could be it.
     """
-    if source.label != LABEL or source.raters or LABEL in table.schema.names:
+    if source.label != LABEL or source.raters:
+        return None
+    if noted := (table.schema.metadata or {}).get(LABEL_NOTE.encode()):
+        return str(noted.decode())
+    if LABEL in table.schema.names:
         return None
     for names in _NAMES:
         found = [name for name in _free(source, table) if name.strip().lower() in names]
@@ -55,6 +61,14 @@ def guess_label(source: Source, table: SourceTable) -> str | None:
         if found:
             return found[0]
     return None
+
+
+def noted_raters(source: Source, table: SourceTable) -> tuple[str, ...] | None:
+    """Return the raters that the file names, None where it names none or the user named a label or raters."""
+    noted = (table.schema.metadata or {}).get(RATERS_NOTE.encode())
+    if noted is None or source.raters or source.label != LABEL:
+        return source.raters
+    return tuple(json.loads(noted))
 
 
 def guess_id(source: Source, table: SourceTable) -> str | None:

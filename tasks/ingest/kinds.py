@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 
+# What a reader notes on a column that lies within an object of another one.
+NESTED = {b"labelsweep.nested": b"yes"}
+
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Return whether every value of the type is a number (true and false count as 1 and 0)."""

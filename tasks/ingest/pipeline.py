@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.ingest.content import Content, Tabular, Text, embedding
-from tasks.ingest.guess import guess_id, guess_label, id_columns
+from tasks.ingest.guess import guess_id, guess_label, id_columns, noted_raters
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import images
 from tasks.ingest.kinds import is_displayable
@@ -16,6 +16,7 @@ from tasks.ingest.labels import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities, probabilities
 from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
 from tasks.ingest.roles import Roles, assign_roles, is_ours, synthetic_metadata
+from tasks.ingest.single import single_labels
 from tasks.ingest.source import slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
@@ -118,6 +119,7 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     named = (source.label, source.id, source.truth, source.group, *(source.raters or ()))
     texts = {name for name in named if name}
     table = open_source(source.uri, frozenset(texts), encoding=source.encoding)
+    source = source.model_copy(update={"raters": noted_raters(source, table)})
     found = {"label": guess_label(source, table)}
     maybe = id_columns(source, table.schema.names)
     wanted = maybe | {name for name in found.values() if name}
@@ -129,7 +131,7 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
-    return source, table, (*table.notes, *notes)
+    return source, single_labels(table, source.label), (*table.notes, *notes)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from fsspec.registry import known_implementations
 
 from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
+from tasks.ingest.bundled import sample_path
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.ingest.listing import check_no_lake, is_hidden, only_data
 from tasks.ingest.packed import ARCHIVES, open_zip, split_compression
 from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
 
-SAMPLES = ("digits",)
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 # Package names on the index, where they differ from the module that fsspec would import, and our own extras.
@@ -44,6 +44,7 @@ class Part:
         shown: How a person names it.
         archive: The archive that it lies in, if it does.
         encoding: Python's name of the encoding of its text; None where nobody named one.
+        sheet: The sheet of a spreadsheet, if one is named.
     """
 
     filesystem: Any
@@ -51,6 +52,7 @@ class Part:
     shown: str
     archive: "Part | None" = None
     encoding: str | None = None
+    sheet: str = ""
 
     @property
     def local(self) -> bool:
@@ -112,11 +114,21 @@ class Part:
 def kind_of(path: str) -> str | None:
     """Return the format that a file name's suffix stands for.
 
-    >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.xlsx")
+    >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.docx")
     ('csv', 'parquet', None)
     """
     name, compression = split_compression(_plain_path(path).lower())
     return format_of_suffix(PurePosixPath(name).suffix, compressed=bool(compression))
+
+
+def split_sheet(uri: str) -> tuple[str, str]:
+    """Return the file of a spreadsheet and the sheet that is named behind it, empty where none is.
+
+    >>> split_sheet("pets.xlsx#Sheet 2"), split_sheet("a#b.csv")
+    (('pets.xlsx', 'Sheet 2'), ('a#b.csv', ''))
+    """
+    file, mark, sheet = uri.rpartition("#")
+    return (file, sheet) if mark and kind_of(file) == "excel" else (uri, "")
 
 
 def is_image_file(path: str) -> bool:
@@ -141,8 +153,9 @@ def locate(uri: str) -> list[Part]:
     if uri.startswith("sample:"):
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]
+    file, sheet = split_sheet(uri)
     with access(uri):
-        filesystem, path = _filesystem(uri)
+        filesystem, path = _filesystem(file)
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
             return _parts_of_folder(filesystem, path, uri)
@@ -150,7 +163,7 @@ def locate(uri: str) -> list[Part]:
         return _parts_of_zip(Part(filesystem, path, uri))
     if kind_of(path) is None:
         raise _unknown_type(path, uri)
-    return [Part(filesystem, path, uri)]
+    return [Part(filesystem, path, uri, sheet=sheet)]
 
 
 def _unknown_type(path: str, uri: str) -> InputError:
@@ -174,36 +187,18 @@ def _parts_of_zip(archive: Part) -> list[Part]:
     return [replace(part, archive=archive) for part in found]
 
 
-def sample_path(name: str) -> Path:
-    """Return the file of a bundled sample: in the installed package, or in the checkout around this code.
-
-    >>> sample_path("digits").name
-    'digits.parquet'
-    """
-    if name not in SAMPLES:
-        there = ", ".join(f"sample:{sample}" for sample in SAMPLES)
-        raise InputError(f"no bundled sample '{name}'", where=f"sample:{name}", fix=f"choose one of: {there}")
-    installed = Path(__file__).parent / "samples" / f"{name}.parquet"
-    checkout = Path(__file__).parents[2] / "data" / f"{name}.parquet"
-    found = next((path for path in (installed, checkout) if path.is_file()), None)
-    if found is None:
-        raise InputError(
-            "the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again"
-        )
-    return found
-
-
 def slug(uri: str) -> str:
     """Return a short name for a source: lower case, digits and dashes.
 
     >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits")
     ('my-cats-2', 'digits')
     """
-    name = PurePosixPath(_plain_path(uri).removeprefix("sample:").rstrip("/")).name
+    file, sheet = split_sheet(uri)
+    name = PurePosixPath(_plain_path(file).removeprefix("sample:").rstrip("/")).name
     if kind_of(name) or name.lower().endswith(".zip"):
         name = split_compression(name.lower())[0].rsplit(".", 1)[0]
     # 40 characters keep a run id that contains the name readable in a table.
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "data"
+    return re.sub(r"[^a-z0-9]+", "-", f"{name} {sheet}".lower()).strip("-")[:40].strip("-") or "data"
 
 
 def fingerprint(uri: str) -> str:

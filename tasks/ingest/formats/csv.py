@@ -69,6 +69,11 @@ def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
     """
     with readable(part, "CSV"):
         dialect = detect_dialect(part, as_text)
+    return open_written(part, dialect, as_text)
+
+
+def open_written(part: Part, dialect: Dialect, as_text: frozenset[str]) -> DelimitedReader:
+    """Open a file of delimited text of which it is known how it is written."""
     notes = notes_on(part, dialect)
     part = replace(part, encoding=dialect.encoding)
     names = [name for name in dialect.names if name]

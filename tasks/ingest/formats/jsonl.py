@@ -1,4 +1,4 @@
-"""Read JSON Lines: one object a line; the columns are those that any line has."""
+"""Read JSON Lines: one object a line; the columns are those that any line has, and those of nested objects as `a.b`."""
 
 import io
 import json
@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from tasks.errors import InputError
+from tasks.ingest.kinds import NESTED
 from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
 from tasks.ingest.text import check_text, check_utf8, lines_in_blocks, open_text
@@ -27,18 +29,37 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class JsonLinesReader:
-    """One JSON Lines file."""
+    """One JSON Lines file.
+
+    Attributes:
+        part: The file.
+        nested: Columns and types as the lines have them.
+        paths: Where each column lies in them.
+    """
 
     part: Part
-    schema: pa.Schema
+    nested: pa.Schema
+    paths: dict[str, tuple[str, ...]]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns and types."""
+        return pa.schema(
+            [
+                pa.field(name, _type_at(self.nested, path), metadata=NESTED if len(path) > 1 else None)
+                for name, path in self.paths.items()
+            ]
+        )
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows at a time."""
-        chosen = list(columns)
-        wanted = pa.schema([self.schema.field(name) for name in chosen])
+        paths = [self.paths[name] for name in columns]
+        wanted = pa.schema([self.nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
         with readable(self.part, "JSON Lines"), open_text(self.part) as file:
             for block in lines_in_blocks(file):
-                yield from _parse(block, wanted, "ignore").select(chosen).to_batches(max_chunksize=rows)
+                found = _parse(block, wanted, "ignore")
+                arrays = [_at(found[path[0]], path[1:]) for path in paths]
+                yield from pa.table(arrays, names=list(columns)).to_batches(max_chunksize=rows)
 
     def place(self, row: int) -> str:
         """Return the line of the row; blank lines make it differ from the row's number."""
@@ -57,12 +78,45 @@ def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:  # noqa: 
         if head.lstrip().startswith(b"["):
             raise InputError("a JSON array, not JSON Lines", where=part.shown, fix="write one object a line")
         try:
-            schema = _settle_types(part)
+            nested = _settle_types(part)
         except (pa.ArrowInvalid, UnicodeDecodeError):
             check_utf8(part)
             _check_lines(part)
             raise
-    return JsonLinesReader(part, schema)
+    return JsonLinesReader(part, nested, _paths(nested))
+
+
+def _paths(nested: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Return the columns, with those of nested objects under names such as `a.b`; an image stays one column."""
+    found: dict[str, tuple[str, ...]] = {}
+    waiting: list[tuple[tuple[str, ...], pa.DataType]] = [
+        ((field.name,), field.type) for field in reversed(nested)
+    ]
+    while waiting:
+        path, kind = waiting.pop()
+        name = ".".join(path)
+        inner = [kind.field(place) for place in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+        names = {field.name for field in inner}
+        clash = any(f"{name}.{other}" in nested.names for other in names)
+        if not inner or names & {"bytes", "path"} or clash:
+            found[name] = path
+        else:
+            waiting += [((*path, field.name), field.type) for field in reversed(inner)]
+    return found
+
+
+def _type_at(nested: pa.Schema, path: tuple[str, ...]) -> pa.DataType:
+    kind = nested.field(path[0]).type
+    for name in path[1:]:
+        kind = kind.field(name).type
+    return kind
+
+
+def _at(column: pa.ChunkedArray, path: tuple[str, ...]) -> pa.ChunkedArray:
+    """Return the values that lie within objects; in an object that is missing, all of them are."""
+    for name in path:
+        column = pc.struct_field(column, name)
+    return column
 
 
 def _settle_types(part: Part) -> pa.Schema:

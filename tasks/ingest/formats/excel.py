@@ -1,0 +1,264 @@
+"""Read spreadsheets: Excel's and OpenDocument's, the values that their formulas had when they were saved.
+
+A sheet is read as the text that a spreadsheet program would save of it, with tabs: what holds for a CSV file holds for a sheet.
+`book.xlsx#Sheet2` names a sheet; without a name it is the first one that looks like a table.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    WorksheetNotFound,
+)
+
+from tasks.errors import InputError, listed
+from tasks.ingest.converted import ConvertedReader, made_part
+from tasks.ingest.dialect import Dialect, notes_on, unique_names
+from tasks.ingest.formats.csv import open_written
+from tasks.ingest.header import has_header
+from tasks.ingest.reading import Reader, not_as_named, readable
+from tasks.ingest.source import Part
+
+SUFFIXES, GZIP, TYPED = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), False, False
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+# A cell of a formula without its value, as programs write it that do not calculate. An empty text is a value.
+_NO_VALUE = re.compile(
+    rb'<c r="([A-Z]+[0-9]+)"(?![^>]*t="str")[^>]*><f(?:/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+)
+# Rows by which a header is told from data.
+_LOOKED_AT = 100
+_CODE = re.compile("0[0-9]+")
+# Whole numbers beyond this one have no exact place among the numbers of a sheet.
+_WHOLE = 2**53
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet as a table.
+
+    Attributes:
+        name: Its name.
+        names: Names of the columns.
+        rows: The rows below, as text.
+        numbers: The number of each row in the sheet, from 1.
+        headed: The number of the last row of the header, from 1; 0 where there is none.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...]
+    headed: int
+
+
+def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+    """Open a sheet.
+
+    Raises:
+        InputError: It is no spreadsheet, is protected by a password, has no such sheet or no table in it, or a formula lacks
+            its value.
+    """
+    with readable(part, "spreadsheet"), part.open() as file:
+        content = file.read()
+    if not content.startswith((_ZIP, _OLE)):
+        raise not_as_named(part, "a spreadsheet", content[:16])
+    sheet, notes = _chosen(part, content, as_text)
+    if part.plain_name.endswith((".xlsx", ".xlsm")):
+        _check_values(part, content, sheet.name)
+    with made_part(part, ".tsv") as (made, file):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        csv.writer(text, delimiter="\t", lineterminator="\n").writerows(sheet.rows)
+        text.detach()
+    names, renamed = unique_names(sheet.names, as_text, part)
+    dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
+    reader = open_written(made, dialect, as_text | _codes(sheet))
+    said = notes_on(part, replace(dialect, header_lines=1)) if sheet.headed else reader.notes
+    numbers, name = sheet.numbers, sheet.name
+    return ConvertedReader(part, reader, lambda row: f"row {numbers[row]} of sheet '{name}'", (*notes, *said))
+
+
+def _codes(sheet: Sheet) -> frozenset[str]:
+    """Return the columns of codes such as 007: a sheet writes no number so, hence they were typed as text."""
+    return frozenset(
+        name
+        for place, name in enumerate(sheet.names)
+        if any(_CODE.fullmatch(row[place]) for row in sheet.rows)
+    )
+
+
+def _chosen(part: Part, content: bytes, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
+    """Return the sheet that is named, or else the first that looks like a table, and what there is to say."""
+    try:
+        book = CalamineWorkbook.from_object(io.BytesIO(content))
+        names = [meta.name for meta in book.sheets_metadata if meta.typ == SheetTypeEnum.WorkSheet]
+        if part.sheet:
+            found = _table(book.get_sheet_by_name(part.sheet), needed)
+            if found is None:
+                raise InputError(
+                    f"sheet '{part.sheet}' holds no table", where=part.shown, fix=f"it has {listed(names)}"
+                )
+            return found, ()
+        tables = [found for name in names if (found := _table(book.get_sheet_by_name(name), needed))]
+    except PasswordError as error:
+        raise InputError(
+            "is protected by a password", where=part.shown, fix="save it without one, or as CSV"
+        ) from error
+    except WorksheetNotFound as error:
+        raise InputError(
+            f"has no sheet '{part.sheet}'", where=part.shown, fix=f"it has {listed(names)}"
+        ) from error
+    except CalamineError as error:
+        raise InputError(
+            f"damaged spreadsheet ({error})", where=part.shown, fix="open it and save it again"
+        ) from error
+    if not tables:
+        raise InputError("no sheet holds a table", where=part.shown, fix="check the file")
+    # Notes to the reader have one column; a table has two or more.
+    first = next((found for found in tables if len(found.names) > 1), tables[0])
+    others = [found.name for found in tables if found is not first]
+    if not others:
+        return first, ()
+    return first, (f"sheet '{first.name}' is read; name another as {part.shown}#{others[0]}",)
+
+
+def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
+    """Return a sheet as a table, None where it has no row below its header."""
+    # Nothing is cut off: row 0 here is row 1 of the sheet.
+    cells = [[_text(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+    width = max(map(len, cells), default=0)
+    merged = sheet.merged_cell_ranges or []
+    for first, last in merged:
+        _spread(cells, first, last)
+    used = [place for place in range(width) if any(row[place] for row in cells)]
+    filled = [number for number, row in enumerate(cells) if any(row)]
+    start = _first_of_header(cells, filled, used, merged)
+    if start is None:
+        return None
+    first_rows = [[cells[number][place] for place in used] for number in filled if number >= start][
+        :_LOOKED_AT
+    ]
+    # Nobody merges cells of a row of data across columns.
+    grouped = any(first[0] <= start <= last[0] and last[1] > first[1] for first, last in merged)
+    if grouped or has_header(first_rows, needed):
+        names, end = _header(cells, start, used, merged)
+    else:
+        names, end = [f"c{place}" for place in range(len(used))], start - 1
+    headed = end + 1 if end >= start else 0
+    below = [number for number in filled if number > end]
+    if not below:
+        return None
+    # A column without a name and a value belongs to the rows above the header.
+    kept = [
+        (place, name)
+        for place, name in zip(used, names, strict=True)
+        if name or any(cells[number][place] for number in below)
+    ]
+    rows = tuple(tuple(cells[number][place] for place, _ in kept) for number in below)
+    return Sheet(
+        sheet.name,
+        tuple(" ".join(name.split()) for _, name in kept),  # a name in a cell may have line breaks
+        rows,
+        tuple(number + 1 for number in below),
+        headed,
+    )
+
+
+def _spread(cells: list[list[str]], first: tuple[int, int], last: tuple[int, int]) -> None:
+    """Write the value of merged cells into each of them."""
+    value = cells[first[0]][first[1]] if first[0] < len(cells) and first[1] < len(cells[first[0]]) else ""
+    for row in cells[first[0] : last[0] + 1]:
+        for place in range(first[1], min(last[1] + 1, len(row))):
+            row[place] = value
+
+
+def _first_of_header(
+    cells: list[list[str]], filled: Sequence[int], used: Sequence[int], merged: Sequence[Any]
+) -> int | None:
+    """Return the first row that is no title: a title has one text, in one cell or in merged ones."""
+    for number in filled:
+        texts = {cells[number][place] for place in used} - {""}
+        across = any(first[0] <= number <= last[0] and last[1] > first[1] for first, last in merged)
+        alone = sum(1 for place in used if cells[number][place]) == 1 or across
+        if len(used) == 1 or len(texts) > 1 or not alone:
+            return number
+    return None
+
+
+def _header(
+    cells: list[list[str]], start: int, used: Sequence[int], merged: Sequence[Any]
+) -> tuple[list[str], int]:
+    """Return the names of the columns and the last row of the header: two rows where names stand below merged groups."""
+    grouped = any(first[0] == start == last[0] and last[1] > first[1] for first, last in merged)
+    if not grouped or start + 1 >= len(cells):
+        return [cells[start][place] for place in used], start
+    above, below = cells[start], cells[start + 1]
+    names = [below[place] or above[place] for place in used]
+    twice = {name for name in names if names.count(name) > 1}
+    return [
+        f"{above[place]} {name}" if name in twice and above[place] != name else name
+        for place, name in zip(used, names, strict=True)
+    ], start + 1
+
+
+def _text(value: object) -> str:  # noqa: PLR0911 (one line a type)
+    """Return a cell as text; an error such as #N/A comes as an empty cell."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        whole = value == int(value) and abs(value) < _WHOLE
+        return str(int(value)) if whole else repr(value)
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return repr(value.total_seconds())
+    return "" if value is None else str(value)
+
+
+def _check_values(part: Part, content: bytes, sheet: str) -> None:
+    """Refuse a sheet in which a formula has no value: its column would look empty.
+
+    Raises:
+        InputError: There is such a cell.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        path = next((path for name, path in _sheets(archive) if name == sheet), None)
+        text = archive.read(path) if path in archive.namelist() else b""
+    found = _NO_VALUE.search(text) if b"<f" in text else None
+    if found:
+        raise InputError(
+            f"cell {found[1].decode()} of sheet '{sheet}' holds a formula without its value",
+            where=part.shown,
+            fix="open it in a spreadsheet program and save it, which calculates the values",
+        )
+
+
+def _sheets(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield the name of each sheet and its file within the workbook."""
+    try:
+        relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 (expat bounds entities)
+        book = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314
+    except (KeyError, ET.ParseError):  # written in another way, which the reader of the values knew
+        return
+    targets = {entry.get("Id"): str(entry.get("Target")) for entry in relations}
+    for element in book.iter():
+        key = next((value for name, value in element.items() if name.endswith("}id")), None)
+        if element.tag.endswith("}sheet") and key in targets:
+            target = targets[key]
+            yield str(element.get("name")), target.lstrip("/") if target.startswith("/") else f"xl/{target}"

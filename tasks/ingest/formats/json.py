@@ -1,0 +1,200 @@
+"""Read JSON: an array of objects, objects one after the other, or a document that holds a table.
+
+A document is an object with one list of objects in it, or what pandas writes: by columns, by index, split, as a table.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from tasks.errors import InputError, listed
+from tasks.ingest.converted import ConvertedReader, made_part
+from tasks.ingest.formats import jsonl
+from tasks.ingest.label_studio import Export, is_label_studio, read_export
+from tasks.ingest.reading import Reader, readable
+from tasks.ingest.source import Part
+from tasks.ingest.text import check_text, open_text
+
+SUFFIXES, GZIP, TYPED = (".json",), True, True
+
+# Text is read a mebibyte at a time, and twice as much each time that an object is longer.
+_CHUNK = 2**20
+# Where a document has several lists of objects, one that is called so is the table.
+_TABLES = ("data", "records", "rows", "items", "samples", "examples", "instances")
+_LISTED = "write an array of objects, or one object a line"
+
+
+def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+    """Open a JSON file.
+
+    Raises:
+        InputError: It is not UTF-8 text, not JSON, or holds no table.
+    """
+    with readable(part, "JSON"):
+        head = check_text(part, "JSON").removeprefix(b"\xef\xbb\xbf").lstrip()
+        if head.startswith(b"{") and _are_lines(part):
+            return jsonl.open_part(part, as_text)
+        values = _values(part)
+        first = list(islice(values, 2))
+    rows, notes = _rows(part, first, values, array=head.startswith(b"["))
+    found = list(islice(rows, 1))
+    export = None
+    if found and is_label_studio(found[0]):
+        export = read_export([*found, *rows], part.shown)
+        rows = iter(export.rows)
+    else:
+        rows = chain(found, rows)
+    return _converted(part, rows, notes, export, as_text)
+
+
+def _converted(
+    part: Part, rows: Iterator[Any], notes: tuple[str, ...], export: Export | None, as_text: frozenset[str]
+) -> Reader:
+    """Write the rows as JSON Lines, and return the reader of those."""
+    count = 0
+    with made_part(part, ".jsonl") as (made, file):
+        for count, row in enumerate(rows, start=1):
+            if not isinstance(row, dict):
+                raise InputError(f"record {count} is not a JSON object", where=part.shown, fix=_LISTED)
+            file.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    if not count:
+        raise InputError("holds no rows", where=part.shown, fix=_LISTED)
+    try:
+        reader = jsonl.open_part(made, as_text)
+    except InputError as error:
+        what = re.sub(r"\bline (\d+)", r"record \1", error.what)
+        raise InputError(what, where=part.shown, fix=error.fix) from error
+    if export is None:
+        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", notes)
+    return ConvertedReader(part, reader, export.place, export.notes, export.metadata)
+
+
+def _are_lines(part: Part) -> bool:
+    """Return whether the first line is a whole object and another line follows."""
+    with open_text(part) as file:
+        lines = (line.removeprefix(b"\xef\xbb\xbf").strip() for line in file)
+        first = list(islice(filter(None, lines), 2))
+    try:
+        return len(first) == 2 and isinstance(json.loads(first[0]), dict) and first[1].startswith(b"{")
+    except (ValueError, RecursionError):
+        return False
+
+
+def _values(part: Part) -> Iterator[Any]:
+    """Yield the items of an array at the top, or the values that follow each other.
+
+    Raises:
+        InputError: Something is not JSON.
+    """
+    decoder = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
+    with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as text:
+        buffer, position, line, size, ended = text.read(_CHUNK), 0, 1, _CHUNK, False
+        inside = buffer.lstrip().startswith("[")
+        position = buffer.index("[") + 1 if inside else 0
+        while True:
+            position = _after(buffer, position, ",") if inside else _after(buffer, position, "")
+            try:
+                if position < len(buffer) and inside and buffer[position] == "]":
+                    _check_end(part, buffer[position + 1 :] + text.read(_CHUNK))
+                    return
+                value, end = decoder.raw_decode(buffer, position)
+                complete = end < len(buffer) or ended
+            except (ValueError, RecursionError) as error:
+                if ended and position >= len(buffer) and not inside:
+                    return
+                if ended or isinstance(error, RecursionError):
+                    raise _not_json(part, error, line + buffer.count("\n", 0, position)) from error
+                complete = False
+            if complete:
+                yield value
+                position, size = end, _CHUNK
+                continue
+            line += buffer.count("\n", 0, position)
+            more = text.read(size)
+            buffer, position, size, ended = buffer[position:] + more, 0, 2 * size, not more
+
+
+def _check_end(part: Part, rest: str) -> None:
+    if rest.strip():
+        raise InputError(
+            f"more text follows the end of its array ({rest.strip()[:20]!r})", where=part.shown, fix=_LISTED
+        )
+
+
+def _after(buffer: str, position: int, mark: str) -> int:
+    """Return the place of the next value, behind blanks and the mark between two of them."""
+    found = re.compile(rf"\s*{mark}?\s*" if mark else r"\s*").match(buffer, position)
+    return found.end() if found else position
+
+
+def _not_json(part: Part, error: Exception, line: int) -> InputError:
+    if isinstance(error, json.JSONDecodeError):
+        return InputError(
+            f"the value at line {line} is not JSON ({error.msg})",
+            where=part.shown,
+            fix="write or download the file again",
+        )
+    return InputError(f"the value at line {line} is nested too deep", where=part.shown, fix=_LISTED)
+
+
+def _rows(
+    part: Part, first: Sequence[Any], rest: Iterator[Any], *, array: bool
+) -> tuple[Iterator[Any], tuple[str, ...]]:
+    """Return the rows of what the file holds, and what there is to say about it."""
+    if array and first and isinstance(first[0], list):
+        raise InputError("an array of arrays has no names of columns", where=part.shown, fix=_LISTED)
+    if array or len(first) > 1:
+        return chain(first, rest), ()
+    document = first[0] if first else None
+    if not isinstance(document, dict):
+        raise InputError("holds no list of objects", where=part.shown, fix=_LISTED)
+    return _rows_of_document(part, document)
+
+
+def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[Any], tuple[str, ...]]:
+    if {"images", "annotations", "categories"} <= document.keys():
+        raise InputError(
+            "a COCO file of object detection: boxes have no label that can be swept",
+            where=part.shown,
+            fix="cut the objects out, one image each, and sweep the folder of them",
+        )
+    lists = {name: value for name, value in document.items() if _holds_objects(value)}
+    named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)
+    if len(named) == 1:
+        return iter(lists[named[0]]), (f"the list under '{named[0]}' is read",)
+    if len(lists) > 1:
+        raise InputError(
+            f"holds several lists of objects ({listed(list(lists))})",
+            where=part.shown,
+            fix="write the one to be swept as an array",
+        )
+    rows = _from_pandas(document)
+    if rows is None:
+        raise InputError("holds one object, which is no table", where=part.shown, fix=_LISTED)
+    return rows, ()
+
+
+def _holds_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _from_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:
+    """Return the rows of a table as pandas writes it: `split`, `columns`, `index` or a dictionary of lists; else None."""
+    columns, data = document.get("columns"), document.get("data")
+    if isinstance(columns, list) and isinstance(data, list):
+        return (dict(zip(map(str, columns), row, strict=True)) for row in data)
+    values = list(document.values())
+    if not values:
+        return iter(())
+    if all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
+        return (dict(zip(document, row, strict=True)) for row in zip(*values, strict=True))
+    if not all(isinstance(value, dict) for value in values):
+        return None
+    keys = [list(value) for value in values]
+    # By columns, the inner names are row numbers, and the same in every column; by index, the outer ones are.
+    if all(key.isdecimal() for key in keys[0]) and all(key == keys[0] for key in keys):
+        return ({name: document[name][row] for name in document} for row in keys[0])
+    return iter(values) if all(key.isdecimal() for key in document) else None

@@ -1,0 +1,187 @@
+"""Exports of Label Studio as a source: the choices of finished annotations are labels, several annotators are raters.
+
+Both JSON exports are read. In "JSON" a task has its data and annotations; in "JSON-MIN" each annotation is a row, in which the
+controls stand between `id` and `annotator`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import InputError, listed
+
+LABEL_NOTE, RATERS_NOTE = "labelsweep.label", "labelsweep.raters"
+_CLASSES = ("choices", "rating")
+# What stands in a row of JSON-MIN beside data and controls.
+_MIN = ("annotator", "annotation_id")
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export as a table.
+
+    Attributes:
+        rows: A row for each task with a finished annotation.
+        tasks: The id of each of these.
+        notes: What was decided without being asked.
+        metadata: Which columns are the label or the raters.
+    """
+
+    rows: list[dict[str, Any]]
+    tasks: list[str]
+    notes: tuple[str, ...]
+    metadata: dict[str, str]
+
+    def place(self, row: int) -> str:
+        """Return how a person finds the row."""
+        return f"task {self.tasks[row]}"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    task: str
+    data: dict[str, Any]
+    annotator: str
+    control: str
+    value: Any
+
+
+def is_label_studio(item: object) -> bool:
+    """Return whether an object is a task of a Label Studio export."""
+    if not isinstance(item, dict):
+        return False
+    full = isinstance(item.get("annotations"), list) and isinstance(item.get("data"), dict)
+    return full or (all(name in item for name in ("id", *_MIN)) and bool(_controls(item)))
+
+
+def read_export(items: Sequence[Any], where: str) -> Export:
+    """Return the table of an export.
+
+    Args:
+        items: The tasks, or the annotations of JSON-MIN.
+        where: The file, for messages.
+
+    Raises:
+        InputError: Nothing in it is a choice, or it is not as Label Studio writes it.
+    """
+    kinds: Counter[str] = Counter()
+    tasks: dict[str, dict[str, Any]] = {}
+    answers: list[_Answer] = []
+    for place, item in enumerate(items, start=1):
+        try:
+            task = str(item.get("id", place))
+            tasks[task] = _data(item)
+            answers += _answers(item, task, kinds)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(
+                f"task {place} is not as Label Studio writes it", where=where, fix='export as "JSON" again'
+            ) from error
+    if not answers:
+        found = f" but {listed(list(kinds))}" if kinds else ""
+        raise InputError(
+            f"a Label Studio export without choices{found}",
+            where=where,
+            fix="only labels of whole samples are read: choices and ratings",
+        )
+    return _table(tasks, answers)
+
+
+def _data(item: dict[str, Any]) -> dict[str, Any]:
+    if "annotations" in item:
+        return {"id": item["id"], **item["data"]} if "id" in item else dict(item["data"])
+    aside = {*_controls(item), *_MIN, "created_at", "updated_at", "lead_time"}
+    return {name: value for name, value in item.items() if name not in aside}
+
+
+def _controls(item: dict[str, Any]) -> list[str]:
+    names = list(item)
+    first, last = names.index("id"), names.index("annotator")
+    return names[first + 1 : last]
+
+
+def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[_Answer]:
+    if "annotations" not in item:
+        for control in _controls(item):
+            value = item[control]
+            value = value.get("choices", value) if isinstance(value, dict) else value
+            if isinstance(value, str | int | float) or _are_texts(value):
+                yield _Answer(task, {}, str(item["annotator"]), control, _single(value))
+            else:
+                kinds[control] += 1
+        return
+    for annotation in item["annotations"]:
+        if annotation.get("was_cancelled"):
+            continue
+        who = annotation.get("completed_by")
+        who = who.get("email") or who.get("id") if isinstance(who, dict) else who
+        for part in annotation.get("result") or []:
+            kind = str(part.get("type"))
+            kinds[kind] += 1
+            value = (part.get("value") or {}).get(kind)
+            if kind in _CLASSES and value not in (None, []):
+                name = "annotator" if who is None else str(who)
+                yield _Answer(task, {}, name, str(part["from_name"]), _single(value))
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _single(value: Any) -> Any:  # noqa: ANN401 (a choice, or several)
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _table(tasks: dict[str, dict[str, Any]], answers: list[_Answer]) -> Export:
+    """Return a row for each task that is finished: its data, then what was answered."""
+    controls = list(dict.fromkeys(answer.control for answer in answers))
+    label = controls[0] if len(controls) == 1 else "label" if "label" in controls else None
+    given: dict[tuple[str, str], dict[str, Any]] = {}
+    for answer in answers:
+        given.setdefault((answer.task, answer.control), {})[answer.annotator] = answer.value
+    many = any(isinstance(answer.value, list) for answer in answers)
+    several = any(len(found) > 1 for found in given.values())
+    people = list(dict.fromkeys(answer.annotator for answer in answers))
+    data_names = {name for data in tasks.values() for name in data}
+    named = {
+        (control, who): _column(control, who if several else None, alone=len(controls) == 1, taken=data_names)
+        for control in controls
+        for who in people
+    }
+    rows, kept = [], []
+    for task, data in tasks.items():
+        found = {
+            named[control, who]: [value] if many and not isinstance(value, list) else value
+            for control in controls
+            for who, value in given.get((task, control), {}).items()
+        }
+        if any((task, control) in given for control in ([label] if label else controls)):
+            rows.append({**data, **found})
+            kept.append(task)
+    raters = [named[label, who] for who in people] if several and label else []
+    return Export(
+        rows, kept, _notes(len(tasks), len(rows), label, raters), _metadata(label, raters, named, people)
+    )
+
+
+def _column(control: str, who: str | None, *, alone: bool, taken: set[str]) -> str:
+    name = control if who is None else f"annotator {who}" if alone else f"{control}, annotator {who}"
+    return f"annotation.{name}" if name in taken else name
+
+
+def _metadata(
+    label: str | None, raters: list[str], named: dict[tuple[str, str], str], people: list[str]
+) -> dict[str, str]:
+    if raters:
+        return {RATERS_NOTE: json.dumps(raters)}
+    return {LABEL_NOTE: named[label, people[0]]} if label else {}
+
+
+def _notes(tasks: int, finished: int, label: str | None, raters: list[str]) -> tuple[str, ...]:
+    notes = []
+    if finished < tasks:
+        notes.append(f"{tasks - finished} of {tasks} tasks have no finished annotation and are left out")
+    if raters:
+        notes.append(f"Label Studio: '{label}' is the label, and its {len(raters)} annotators are raters")
+    return tuple(notes)

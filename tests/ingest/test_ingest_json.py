@@ -1,0 +1,170 @@
+"""JSON as programs write it is read for what it is; what holds no table is refused in one line."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.records import Dataset, Source
+
+ROWS = 60
+
+
+def records() -> list[dict[str, Any]]:
+    generator = np.random.default_rng(0)
+    return [
+        {"x": float(x), "y0": float(y), "label": "cat" if x > 0 else "dog"}
+        for x, y in generator.normal(size=(ROWS, 2)).round(3)
+    ]
+
+
+def read(text: str | bytes, folder, name: str = "pets.json", **named: object) -> Dataset:
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return ingest(Source(uri=str(folder / name), **named), folder / "run")
+
+
+def labels_of(dataset: Dataset) -> list[str]:
+    return pq.read_table(dataset.path)["label"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbf" + json.dumps(records(), indent=2).encode(),
+        "\n".join(json.dumps(row, indent=1) for row in records()),
+        json.dumps({"version": 1, "data": records()}),
+        json.dumps({name: [row[name] for row in records()] for name in records()[0]}),
+        json.dumps([{**row, "long": "x" * 40_000} for row in records()]),  # longer than what is read at once
+    ],
+    ids=["with a byte order mark", "one after the other", "under a name", "lists", "long"],
+)
+def test_every_way_to_write_a_table_gives_its_rows(text, tmp_path):
+    dataset = read(text, tmp_path)
+    assert labels_of(dataset) == [row["label"] for row in records()]
+    assert dataset.feature_names == ("x", "y0")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (json.dumps(records())[:-20], "the value at line 1 is not JSON"),
+        (json.dumps(records(), indent=0).replace('"x"', "x", 1), "the value at line 2 is not JSON"),
+        (json.dumps(records()) + "]", "more text follows the end of its array"),
+        (json.dumps([*records(), 3]), "record 61 is not a JSON object"),
+        (
+            json.dumps([*records(), {**records()[0], "x": "odd"}]),
+            "record 61, column 'x': text where record 1",
+        ),
+        (json.dumps([[1, 2], [3, 4]]), "an array of arrays"),
+        (
+            json.dumps({"train": records(), "test": records()}),
+            r"several lists of objects \('train', 'test'\)",
+        ),
+        (json.dumps(records()[0]), "holds one object, which is no table"),
+        (json.dumps({"images": [], "annotations": [], "categories": []}), "a COCO file of object detection"),
+        ("[]", "holds no rows"),
+        ("{}", "holds no rows"),
+        ("3", "holds no list of objects"),
+        ("[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(text, message, tmp_path):
+    with pytest.raises(InputError, match=message) as refused:
+        read(text, tmp_path)
+    assert str(tmp_path / "pets.json") in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["pets.json", "pets.jsonl"])
+def test_nested_objects_are_columns_and_learned_from_only_where_nothing_else_is(name, tmp_path):
+    rows = [
+        {"size": row["x"], "meta": {"kind": {"label": row["label"]}, "n": row["y0"]}} for row in records()
+    ]
+    lines = "\n".join(map(json.dumps, [*rows, {"size": 1.0, "meta": None}]))
+    dataset = read(lines, tmp_path, name, label="meta.kind.label")
+    assert labels_of(dataset) == [*(row["label"] for row in records()), None]
+    assert dataset.feature_names == ("size",)
+    assert dataset.left_out == {"meta.n": "part of an object"}
+    alone = [{"label": row["label"], "features": {"x": row["x"], "y0": row["y0"]}} for row in records()]
+    assert read("\n".join(map(json.dumps, alone)), tmp_path, name).feature_names == (
+        "features.x",
+        "features.y0",
+    )
+
+
+def test_lists_of_one_label_are_labels_and_lists_of_more_are_refused(tmp_path):
+    rows = [{**row, "label": [row["label"]] if place else []} for place, row in enumerate(records())]
+    assert labels_of(read(json.dumps(rows), tmp_path)) == [None, *(row["label"] for row in records()[1:])]
+    with pytest.raises(InputError, match="multi-label data are not supported"):
+        read(json.dumps([*rows, {**rows[0], "label": ["cat", "dog"]}]), tmp_path)
+
+
+def annotation(who: object, choice: object, **other: object) -> dict[str, Any]:
+    value = {"choices": choice if isinstance(choice, list) else [choice]}
+    part = {"from_name": "animal", "to_name": "text", "type": "choices", "value": value}
+    return {"completed_by": who, "was_cancelled": False, "result": [part], **other}
+
+
+def tasks(*people: object) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 100 + place,
+            "data": {"x": row["x"], "y0": row["y0"]},
+            "annotations": [annotation(who, row["label"]) for who in people],
+        }
+        for place, row in enumerate(records())
+    ]
+
+
+def test_a_label_studio_export_is_read_by_its_finished_annotations(tmp_path):
+    export = tasks(1)
+    export[0]["annotations"] = []
+    export[1]["annotations"] = [annotation(1, "cat", was_cancelled=True)]
+    dataset = read(json.dumps(export), tmp_path)
+    assert labels_of(dataset) == [row["label"] for row in records()[2:]]
+    assert dataset.label_column == "animal"
+    assert pq.read_table(dataset.path)["sample_id"][0].as_py() == "102"
+    assert dataset.notes[0] == "2 of 60 tasks have no finished annotation and are left out"
+
+
+def test_several_annotators_are_raters(tmp_path):
+    export = tasks(1, {"id": 7, "email": "bob@x.org"}, 3)
+    export[0]["annotations"][1] = annotation({"id": 7, "email": "bob@x.org"}, "bird")
+    dataset = read(json.dumps(export), tmp_path)
+    assert dataset.raters == ("annotator 1", "annotator bob@x.org", "annotator 3")
+    assert labels_of(dataset) == [row["label"] for row in records()]
+    assert pq.read_table(dataset.path)["trusted"].to_pylist() == [False, *[True] * (ROWS - 1)]
+
+
+@pytest.mark.parametrize("people", [(1,), (1, 2)])
+def test_the_smaller_export_is_read_too(people, tmp_path):
+    rows = [
+        {**task["data"], "id": task["id"], "animal": row["label"], "annotator": who, "annotation_id": 1}
+        for task, row in zip(tasks(), records(), strict=True)
+        for who in people
+    ]
+    dataset = read(json.dumps(rows), tmp_path)
+    assert labels_of(dataset) == [row["label"] for row in records()]
+    assert len(dataset.raters) == (2 if len(people) == 2 else 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"type": "rectanglelabels", "value": {"rectanglelabels": ["cat"]}},
+            "without choices but 'rectanglelabels'",
+        ),
+        ({"value": {"choices": ["cat", "dog"]}}, "multi-label data are not supported"),
+    ],
+)
+def test_an_export_without_one_choice_a_sample_is_refused(change, message, tmp_path):
+    export = tasks(1)
+    for task in export:
+        task["annotations"][0]["result"][0].update(change)
+    with pytest.raises(InputError, match=message):
+        read(json.dumps(export), tmp_path)
