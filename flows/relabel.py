@@ -53,6 +53,9 @@ class ApplyParameters(BaseModel):
         "majority", description="what counts where reviewers differ; the rest is left out"
     )
     gain: bool = Field(default=True, description="refit and measure what the corrections are worth")
+    copy_images: bool = Field(
+        default=False, description="copy a folder of images with its corrections, beside the list of moves"
+    )
 
     @property
     def title(self) -> str:
@@ -92,7 +95,9 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
         results.fetch_decisions()
         results.fetch_versions()
         plan = plan_changes(folder, results.out, parameters.conflicts)
-        applied, gain = write_and_measure(folder, results.out, plan, measure=parameters.gain)
+        applied, gain = write_and_measure(
+            folder, results.out, plan, measure=parameters.gain, copy_images=parameters.copy_images
+        )
         if applied.folder:
             results.publish_versions(applied.folder)
     except LabelsweepError as error:
@@ -116,9 +121,11 @@ def plan_changes(run: Path, out: Path, rule: Rule) -> Plan:
 
 
 @task(name="apply", cache_policy=NO_CACHE, persist_result=False)
-def write_and_measure(run: Path, out: Path, plan: Plan, *, measure: bool) -> tuple[Applied, Gain | None]:
+def write_and_measure(
+    run: Path, out: Path, plan: Plan, *, measure: bool, copy_images: bool = False
+) -> tuple[Applied, Gain | None]:
     """Write the corrected version and measure what it is worth."""
-    return carry_out(run, out, plan, measure=measure)
+    return carry_out(run, out, plan, measure=measure, copy_images=copy_images)
 
 
 def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:

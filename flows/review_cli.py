@@ -140,6 +140,12 @@ def apply(
     gain: Annotated[
         bool, typer.Option("--gain/--no-gain", help="refit and measure what the corrections are worth")
     ] = True,
+    copy_images: Annotated[
+        bool,
+        typer.Option(
+            "--copy-images", help="copy a folder of images with its corrections, beside the list of moves"
+        ),
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
@@ -159,7 +165,7 @@ def apply(
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
     else:
-        applied, measured = carry_out(folder, results.out, plan, measure=gain)
+        applied, measured = carry_out(folder, results.out, plan, measure=gain, copy_images=copy_images)
         if not json_:
             sys.stdout.write(lines(applied.sentence()))
             sys.stdout.write("\n" + lines(gain_text(measured)) if measured else "")

@@ -3,17 +3,21 @@
 import shutil
 import tempfile
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tasks.apply.corrected import PLACES, corrected, write_places
-from tasks.apply.layout import layout_of, places_of, write_layout, written_in
+from tasks.apply.layout import Layout, check_digests, layout_of, places_of, write_layout, written_in
+from tasks.apply.moves import MOVES, copy_folder, moved_at_first, moved_since, targets, write_moves
 from tasks.apply.plan import Plan
 from tasks.apply.version import alone
 from tasks.errors import InputError
+from tasks.ingest.source import access
 from tasks.records import Dataset
 
 
-def write_beside(run: Path, dataset: Dataset, plan: Plan, state: str, version: Path) -> str:
+def write_beside(
+    run: Path, dataset: Dataset, plan: Plan, state: str, version: Path, *, copy_images: bool = False
+) -> str:
     """Write the corrected files of the source into a version's folder.
 
     Args:
@@ -22,6 +26,7 @@ def write_beside(run: Path, dataset: Dataset, plan: Plan, state: str, version: P
         plan: What changes.
         state: Digest of the version.
         version: Folder of the version.
+        copy_images: Whether a folder of images is copied too; otherwise there is only the list of moves.
 
     Returns:
         Why they were not written; empty where they were, or where there are none.
@@ -32,6 +37,10 @@ def write_beside(run: Path, dataset: Dataset, plan: Plan, state: str, version: P
         if layout is None:
             return ""
         folder = version / layout.folder
+        if layout.images:
+            with access(layout.uri):
+                _write_images(layout, run, plan, folder, copy_images=copy_images)
+            return ""
         changes = corrected(layout.uri, run / "dataset.parquet", plan, places_of(layout), layout.total)
         write_layout(layout, changes, state, folder)
         write_places(changes, version)
@@ -42,21 +51,49 @@ def write_beside(run: Path, dataset: Dataset, plan: Plan, state: str, version: P
     return ""
 
 
-def catch_up(run: Path, dataset: Dataset, plan: Plan, state: str, version: Path) -> str:
-    """Write the same for a version that lacks them, since the source was not there or not what it had been.
+def _write_images(layout: Layout, run: Path, plan: Plan, folder: Path, *, copy_images: bool) -> None:
+    """Write the list of images that move, and the folder as it is then where that is asked for."""
+    images = layout.images
+    if images is None:
+        return
+    written = written_in(layout.version) if layout.version else None
+    moved = (
+        moved_since(written / MOVES, run, plan)
+        if written
+        else moved_at_first(images, layout.uri, run, plan, layout.total)
+    )
+    places = targets(moved, images.files)
+    base = images.part
+    touched = [part for part in layout.parts if copy_images or part.path.removeprefix(base.path) in moved]
+    check_digests(layout, touched)
+    folder.mkdir(parents=True)
+    write_moves(moved, places, folder / MOVES)
+    if copy_images:
+        copy_folder(base, places, folder / PurePosixPath(layout.uri.rstrip("/")).name.removesuffix(".zip"))
+
+
+def catch_up(
+    run: Path, dataset: Dataset, plan: Plan, state: str, version: Path, *, copy_images: bool = False
+) -> str:
+    """Write the same for a version that lacks them: the source was not there, or nobody asked for a copy.
 
     Returns:
         Why they were not written; empty where they were, or where there are none.
     """
-    if written_in(version):
+    there = written_in(version)
+    lacks_copy = copy_images and there is not None and [path.name for path in there.iterdir()] == [MOVES]
+    if there and not lacks_copy:
         return ""
     prefix = f".{version.name}."  # what is left of it is removed as that of an unfinished version is
     with alone(version.parent), tempfile.TemporaryDirectory(prefix=prefix, dir=version.parent) as name:
         made = Path(name)
-        note = write_beside(run, dataset, plan, state, made)
+        note = write_beside(run, dataset, plan, state, made, copy_images=copy_images)
+        new = written_in(made)
+        if there and new:
+            made = new  # the list of moves is there, and stays
         # What says which row is which goes first: without the files it means nothing.
         for path in sorted(made.iterdir(), key=lambda path: path.is_dir()):
-            path.replace(version / path.name)
+            path.replace((there or version) / path.name)
     return note
 
 

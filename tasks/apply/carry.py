@@ -23,7 +23,9 @@ def audit_options_of(run: Path) -> AuditOptions:
     )
 
 
-def carry_out(run: Path, out: Path, plan: Plan, *, measure: bool = True) -> tuple[Applied, Gain | None]:
+def carry_out(
+    run: Path, out: Path, plan: Plan, *, measure: bool = True, copy_images: bool = False
+) -> tuple[Applied, Gain | None]:
     """Write the corrected version and measure what it is worth.
 
     Both are done once: the same decisions find the version and its gain where they lie. A gain that was not
@@ -34,8 +36,9 @@ def carry_out(run: Path, out: Path, plan: Plan, *, measure: bool = True) -> tupl
         out: The output folder.
         plan: What changes.
         measure: Whether to refit and measure.
+        copy_images: Whether a folder of images is copied with its corrections.
     """
-    applied = apply_plan(run, out, plan)
+    applied = apply_plan(run, out, plan, copy_images=copy_images)
     if applied.folder is None or not plan.changes:
         return applied, None
     path = applied.folder / GAIN

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.apply.beside import catch_up, copy_beside, write_beside
 from tasks.apply.layout import label_column, named_encoding, written_in
+from tasks.apply.moves import MOVES
 from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
 from tasks.apply.version import (
     CHANGES,
@@ -54,19 +55,27 @@ class Applied:
         return written_in(self.folder) if self.folder else None
 
     @property
-    def file(self) -> Path | None:
-        """The file that the source became, or the folder where it is several."""
+    def files(self) -> list[tuple[Path, str]]:
+        """What the source became, each with what it is: a file, a folder of several, or where images go."""
         if self.layout is None:
-            return None
-        inside = list(self.layout.iterdir())
-        return inside[0] if len(inside) == 1 and inside[0].is_file() else self.layout
+            return []
+        inside = sorted(self.layout.iterdir())
+        moves = self.layout / MOVES
+        if moves in inside:
+            copies = [path for path in inside if path.is_dir()]
+            return [
+                (moves, "which of your images move or go"),
+                *((path, "a copy of them") for path in copies),
+            ]
+        alone = len(inside) == 1 and inside[0].is_file()
+        return [(inside[0] if alone else self.layout, "your own data with these changes and nothing else")]
 
     def sentence(self) -> str:
         """Say in a line what was written, and where it is."""
         if self.folder is None:
             return "\nNothing to apply: no decision changes a label.\n"
         found = "written" if self.is_new else "already holds these decisions, nothing was written"
-        own = f"{self.file}: your own data, with these changes and nothing else.\n" if self.file else ""
+        own = "".join(f"{path}: {what}.\n" for path, what in self.files)
         return f"\n{self.folder}: {found}.\n{own}{self.note}"
 
 
@@ -86,7 +95,7 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     return make_plan(columns, read_log(out), run.name, rule)
 
 
-def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
+def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -> Applied:
     """Write a new version of the data set with the plan's changes; nothing is ever changed in place.
 
     Applying the same decisions again finds that the newest version already holds them, and writes nothing.
@@ -95,6 +104,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         run: The run folder.
         out: The output folder.
         plan: What changes.
+        copy_images: Whether a folder of images is copied with its corrections.
     """
     dataset, source = read_dataset(run), run / "dataset.parquet"
     name = name_of(out, dataset)
@@ -102,7 +112,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
     state, rows = state_of(_only_keys(corrected_rows(source, plan)))
     if found and found[-1].state == state:
         folder = folder_of(out, found[-1])
-        note = catch_up(run, dataset, plan, state, folder) if plan.changes else ""
+        note = catch_up(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
@@ -134,7 +144,7 @@ def apply_plan(run: Path, out: Path, plan: Plan) -> Applied:
         write_tables(corrected_rows(source, plan), schema, target)
 
     def beside(folder: Path) -> None:
-        notes.append(write_beside(run, dataset, plan, state, folder))
+        notes.append(write_beside(run, dataset, plan, state, folder, copy_images=copy_images))
 
     folder = write_version(out, version, write, changes_table(plan.changes), beside)
     return Applied(version, folder, is_new=True, note="".join(notes))

@@ -62,15 +62,20 @@ class Corrected:
 
     def source_changed(self) -> InputError:
         """Return the error for a source that is not what was swept."""
-        return InputError(
-            "the source has changed since it was swept", where=self.uri, fix="sweep it again, then apply"
-        )
+        return source_changed(self.uri)
 
     def check_count(self, rows: int) -> None:
         """Raise InputError where the source does not have as many rows as it had."""
         last = int(self.rows[-1]) + 1 if len(self.rows) else 0
         if rows < last or (self.total is not None and rows != self.total):
             raise self.source_changed()
+
+
+def source_changed(uri: str) -> InputError:
+    """Return the error for a source that is not what was swept."""
+    return InputError(
+        "the source has changed since it was swept", where=uri, fix="sweep it again, then apply"
+    )
 
 
 def corrected(

@@ -7,7 +7,7 @@ which is which; so a version can itself be swept and corrected.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,18 @@ import yaml
 from numpy.typing import NDArray
 
 from tasks.apply.columnar import write_columnar
-from tasks.apply.corrected import Corrected, read_places
+from tasks.apply.corrected import Corrected, read_places, source_changed
 from tasks.apply.delimited import write_delimited
 from tasks.apply.json_lines import write_json_lines
 from tasks.apply.layout_notes import STATE, beside, describe
+from tasks.apply.lineage import lineage, origin, version_swept
+from tasks.apply.moves import MOVES
 from tasks.apply.packing import pack_again
 from tasks.errors import InputError
+from tasks.ingest.image_folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, access, locate
-from tasks.ingest.table import open_part
+from tasks.ingest.table import open_part, open_source
 from tasks.records import Dataset
 from tasks.storage import read_json
 
@@ -56,6 +59,7 @@ class Layout:
         digests: Digests of parts when they were swept, by what they are called; empty where none was kept.
         version: Folder of the version that was swept; None where it was the source itself.
         total: How many rows the source had, where it was the source that was swept.
+        images: The images, where it is a folder of them and its sub-folders are the labels.
     """
 
     uri: str
@@ -65,6 +69,7 @@ class Layout:
     digests: dict[str, str] = field(default_factory=dict)
     version: Path | None = None
     total: int | None = None
+    images: ImageFolderReader | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -94,19 +99,26 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     label, uri = label_column(run, dataset), dataset.uri
     if label is None or uri.startswith("sample:"):
         return None
-    version = _version_swept(uri)
+    version = version_swept(run, uri)
     if version:
         written = written_in(version)
         if written is None:
             return None
         packed = next(written.glob("*.zip"), None)
-        uri = str(packed or written)
+        uri = origin(run, version) if (written / MOVES).is_file() else str(packed or written)
     encoding = named_encoding(run, dataset)
     parts = [replace(part, encoding=encoding) for part in locate(uri)]
-    if any(part.kind not in WRITERS for part in parts):
+    images = None
+    if any(part.kind is None for part in parts):
+        readers = open_source(uri, frozenset({label})).readers
+        images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
+        # Beside images lies a table, which says more than their folders do.
+        parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
+    elif any(part.kind not in WRITERS for part in parts):
         return None
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
-    return Layout(uri, label, tuple(parts), folder, _digests(run), version, None if version else _rows(run))
+    total = None if version else _rows(run)
+    return Layout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
 
 
 def label_column(run: Path, dataset: Dataset) -> str | None:
@@ -116,9 +128,9 @@ def label_column(run: Path, dataset: Dataset) -> str | None:
         run: The run folder.
         dataset: Its data set.
     """
-    version = _version_swept(dataset.uri)
+    version = version_swept(run, dataset.uri)
     if version:
-        return read_json(version / "version.json").get("source_label") or None
+        return lineage(version).get("source_label") or None
     config = _config(run)
     return None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
 
@@ -130,11 +142,9 @@ def named_encoding(run: Path, dataset: Dataset) -> str | None:
         run: The run folder.
         dataset: Its data set.
     """
-    version = _version_swept(dataset.uri)
-    known = (
-        read_json(version / "version.json").get("source_encoding")
-        if version
-        else _config(run).get("encoding")
+    version = version_swept(run, dataset.uri)
+    known = (lineage(version).get if version else _config(run).get)(
+        "source_encoding" if version else "encoding"
     )
     return str(known) if known else None
 
@@ -147,15 +157,6 @@ def _config(run: Path) -> dict[str, Any]:
 def places_of(layout: Layout) -> NDArray[np.int64] | None:
     """Return which row of the layout each row of the data that were swept is; None where both are the same."""
     return read_places(layout.version) if layout.version else None
-
-
-def _version_swept(uri: str) -> Path | None:
-    """Return the folder of the version that was swept, None where it was no version."""
-    path = Path(uri)
-    is_version = (
-        "://" not in uri and path.name == "dataset.parquet" and path.with_name("version.json").is_file()
-    )
-    return path.parent if is_version else None
 
 
 def written_in(version: Path) -> Path | None:
@@ -201,7 +202,7 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
     """
     with access(layout.uri):
         _check_folders(layout)
-        _check_digests(layout, corrected)
+        check_digests(layout, layout.parts)
         archive = layout.parts[0].archive
         if archive is None:
             _write_parts(layout, corrected, state, folder)
@@ -234,8 +235,9 @@ def _check_folders(layout: Layout) -> None:
         )
 
 
-def _check_digests(layout: Layout, corrected: Corrected) -> None:
-    for part in layout.parts:
+def check_digests(layout: Layout, parts: Iterable[Part]) -> None:
+    """Raise InputError where files of the source are not what was swept."""
+    for part in parts:
         known = layout.digests.get(part.shown)
         if known and part.digest() != known:
-            raise corrected.source_changed()
+            raise source_changed(layout.uri)

@@ -26,7 +26,7 @@ def swept(source: Path, run: Path, **options) -> Path:
     return run
 
 
-def corrected(run: Path, changes: dict[int, str | None], folder: Path) -> str:
+def corrected(run: Path, changes: dict[int, str | None], folder: Path, **options) -> str:
     """Write the source beside a version with some rows relabelled, or dropped (None); return why it was not."""
     from tasks.review.deck import read_dataset
 
@@ -39,7 +39,7 @@ def corrected(run: Path, changes: dict[int, str | None], folder: Path) -> str:
     assert len(found) == len(changes)
     plan = Plan(tuple(found), (), {}, {}, "majority", {one.sample_id: one for one in found})
     folder.mkdir(exist_ok=True)
-    return write_beside(run, read_dataset(run), plan, "state", folder)
+    return write_beside(run, read_dataset(run), plan, "state", folder, **options)
 
 
 # Each: bytes of a file, what changes by row (None: dropped), and the bytes that are expected.

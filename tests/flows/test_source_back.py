@@ -48,7 +48,7 @@ def test_a_csv_file_comes_back_with_the_corrections_of_both_reviews(prefect_serv
     assert 4 not in of
     decide(out, {of[7]: "Bär", of[22]: "Luchs", of[119]: "drop"}, capsys)
     back = out / "datasets" / "pets" / "v0001" / "source" / "pets.csv"
-    assert f"{back}: your own data, with these changes and nothing else." in capsys.readouterr().out
+    assert f"{back}: your own data with these changes and nothing else." in capsys.readouterr().out
     lines[8] = lines[8].replace(b"Luchs", "Bär".encode())
     lines[23] = lines[23].replace("Bär".encode(), b"Luchs")
     assert back.read_bytes() == b"\xef\xbb\xbf" + b"\r\n".join(lines[:-1])

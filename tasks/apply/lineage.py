@@ -1,0 +1,42 @@
+"""Which version of a data set a run swept, and which source its versions began with."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tasks.storage import read_json
+
+_VERSION_FILE = re.compile(r".*/datasets/([^/]+)/(v\d{4,})/dataset\.parquet")
+
+
+def version_swept(run: Path, uri: str) -> Path | None:
+    """Return the folder of the version that a run swept; None where it swept no version.
+
+    Args:
+        run: The run folder; versions on an object store lie beside it once they are fetched.
+        uri: What was swept.
+    """
+    folder = Path(uri).parent
+    if "://" in uri:
+        found = _VERSION_FILE.fullmatch(uri)
+        folder = run.parents[1] / "datasets" / found[1] / found[2] if found else Path()
+    elif Path(uri).name != "dataset.parquet":
+        return None
+    return folder if (folder / "version.json").is_file() and (folder / "dataset.parquet").is_file() else None
+
+
+def lineage(version: Path) -> dict[str, Any]:
+    """Return what a version says of itself."""
+    return dict(read_json(version / "version.json"))
+
+
+def origin(run: Path, version: Path) -> str:
+    """Return the source that was swept first, on the way to a version.
+
+    Args:
+        run: A run folder of these results.
+        version: The version's folder.
+    """
+    uri = str(lineage(version)["source_uri"])
+    before = version_swept(run, uri)
+    return origin(run, before) if before else uri

@@ -1,0 +1,155 @@
+"""Corrected folders of images: a list of the files that move to the folder of another class, and a copy where it is asked for.
+
+The list says how the folder that was swept first becomes the corrected one: `from` and `to` are paths within it. A file without a
+`to` was dropped. Names stay; where the other folder has a file of the same name, the name gets a number.
+"""
+
+import csv
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.apply.corrected import corrected
+from tasks.apply.plan import Plan
+from tasks.apply.written import WrittenLabels
+from tasks.errors import InputError
+from tasks.ingest.image_folder import ImageFolderReader
+from tasks.ingest.source import Part
+from tasks.storage import open_parquet
+
+MOVES = "moves.csv"
+_COLUMNS = ("from", "to", "old_label", "new_label")
+
+# Label of the folder, and the one that a reviewer gave; None where the image is dropped.
+Moved = dict[str, tuple[str, str | None]]
+
+
+def moved_at_first(images: ImageFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
+    """Return which images a plan moves in the folder that was swept.
+
+    Args:
+        images: The images of the folder.
+        uri: The folder.
+        run: The run folder.
+        plan: What changes.
+        total: How many images were swept.
+
+    Raises:
+        InputError: The folder is not what was swept any more.
+    """
+    changes = corrected(uri, run / "dataset.parquet", plan, total=total)
+    labels, moved = WrittenLabels(changes), Moved()
+    row = 0
+    for batch in images.batches(["file", "label"], 2**16):
+        for file, label in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            labels.see(label or "")
+            if row in changes.changes:
+                moved[file] = (label, changes.changes[row])
+            row += 1
+    labels.finish()
+    return moved
+
+
+def moved_since(before: Path, run: Path, plan: Plan) -> Moved:
+    """Return which images have moved in all, where a plan corrects a version that has moved some.
+
+    Args:
+        before: The list of moves of that version.
+        run: The run folder.
+        plan: What changes.
+    """
+    with before.open(encoding="utf-8", newline="") as file:
+        moved: Moved = {
+            row["from"]: (row["old_label"], row["new_label"] or None) for row in csv.DictReader(file)
+        }
+    wanted = pa.array(list(plan.by_sample), pa.string())
+    with open_parquet(run / "dataset.parquet") as data:
+        for batch in data.iter_batches(columns=["sample_id", "file"]):
+            found = batch.filter(pc.is_in(batch.column(0), value_set=wanted))
+            for sample, name in zip(*(column.to_pylist() for column in found.columns), strict=True):
+                change = plan.by_sample[sample]
+                given = moved[name][0] if name in moved else change.old_label
+                moved[name] = (given, change.new_label)
+    return {name: labels for name, labels in moved.items() if labels[0] != labels[1]}
+
+
+def targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -> dict[str, str | None]:
+    """Return where each image goes; None where it is dropped.
+
+    Args:
+        moved: Labels of the images that move.
+        files: All images of the folder.
+
+    Raises:
+        InputError: A label cannot be the name of a folder, or an image is not there.
+
+    >>> targets({"train/cat/1.png": ("cat", "dog")}, ["train/cat/1.png", "train/dog/1.png"])
+    {'train/cat/1.png': 'train/dog/1-2.png'}
+    """
+    taken = {file.casefold() for file in files}
+    found: dict[str, str | None] = {}
+    for file, (old, new) in sorted(moved.items()):
+        if file.casefold() not in taken:
+            raise InputError(
+                f"the image '{file}' is not there any more", fix="sweep the folder again, then apply"
+            )
+        if new is None:
+            found[file] = None
+            continue
+        target = _free(_in_class(file, old, new), taken)
+        taken.add(target.casefold())
+        found[file] = target
+    return found
+
+
+def _in_class(file: str, old: str, new: str) -> str:
+    """Return the path of an image in the folder of another class."""
+    if not new.strip() or new in (".", "..") or any(mark in new for mark in "/\\\0"):
+        raise InputError(f"the label '{new}' cannot be the name of a folder")
+    steps = file.split("/")
+    if old not in steps[:-1]:
+        raise InputError(f"the image '{file}' lies in no folder '{old}'")
+    steps[steps.index(old)] = new
+    return "/".join(steps)
+
+
+def _free(path: str, taken: set[str]) -> str:
+    """Return a path that no other file has; where one has it, with a number behind the name."""
+    name, number = PurePosixPath(path), 2
+    found = path
+    while found.casefold() in taken:
+        found = str(name.with_name(f"{name.stem}-{number}{name.suffix}"))
+        number += 1
+    return found
+
+
+def write_moves(
+    moved: Mapping[str, tuple[str, str | None]], places: Mapping[str, str | None], target: Path
+) -> None:
+    """Write the list of moves."""
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for name, place in places.items():
+            old, new = moved[name]
+            writer.writerow([name, place or "", old, new or ""])
+
+
+def copy_folder(base: Part, places: Mapping[str, str | None], target: Path) -> None:
+    """Copy a folder with all that lies in it, the images that move to where they go.
+
+    Args:
+        base: The folder; its path ends with a slash.
+        places: Where images go; None where they are dropped.
+        target: The new folder.
+    """
+    for path in sorted(base.filesystem.find(base.path)):
+        name = path.removeprefix(base.path)
+        place = places.get(name, name)
+        if place is not None:
+            (target / place).parent.mkdir(parents=True, exist_ok=True)
+            with base.filesystem.open(path, "rb") as source, (target / place).open("wb") as file:
+                shutil.copyfileobj(source, file)
