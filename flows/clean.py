@@ -19,6 +19,7 @@ from flows.run import Unchanged, claimed, run_folder
 from flows.starved import ends_starved
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
+from tasks.ingest.leaks import leak_lines
 from tasks.ingest.step import ingest
 from tasks.intact import check_complete
 from tasks.oddities.step import oddities
@@ -55,12 +56,24 @@ class Cleaned(Record):
             f"({self.flagged / max(self.samples, 1):.1%}), "
             f"{self.queued:,} queued, {self.quarantined:,} in quarantine"
         )
-        lines = [counts, *self._quality(), f"queue:  {self.queue}", f"report: {self.report}", ""]
+        lines = [
+            counts,
+            *self._quality(),
+            *self._doubt(),
+            f"queue:  {self.queue}",
+            f"report: {self.report}",
+            "",
+        ]
         if self.published:
             lines.insert(-1, f"published: {self.published}")
         if self.unchanged:
             lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
         return "\n".join(lines)
+
+    def _doubt(self) -> list[str]:
+        """Say why no estimate can be trusted, where none can."""
+        why = read_json(self.summary)["queue"].get("untrusted")
+        return [f"no estimate can be trusted: {why}"] if why else []
 
     def _quality(self) -> list[str]:
         """Say how good the queue is, where the truth is known."""
@@ -147,7 +160,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     previous = look_back(parameters, folder)
     with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
-        for note in dataset.notes:
+        for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
             say(note)
         if previous and (earlier := same_content(parameters, folder)):
             raise Unchanged(earlier)

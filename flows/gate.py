@@ -46,11 +46,18 @@ def check_noise(summary: Path, most: float | None, report: Path) -> None:
         report: Where a person sees more.
 
     Raises:
-        TooMuchNoise: The estimate is larger.
+        TooMuchNoise: The estimate is larger, or there is none that can be trusted.
     """
     if most is None:
         return
-    estimate = read_json(summary)["queue"]["estimated_noise_rate"]
+    queue = read_json(summary)["queue"]
+    if why := queue.get("untrusted"):
+        raise TooMuchNoise(
+            f"the share of wrong labels cannot be told (--max-noise): {why}",
+            where=str(report),
+            fix="leave it out with --features, and sweep again",
+        )
+    estimate = queue["estimated_noise_rate"]
     if estimate > most:
         raise TooMuchNoise(
             f"an estimated {estimate:.1%} of the labels are wrong, more than {most:.1%} (--max-noise)",

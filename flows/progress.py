@@ -165,7 +165,9 @@ def describe(record: Record) -> str:
         case Dataset():
             content = {"text": "texts"}.get(record.payload, f"{len(record.feature_names):,} features")
             text = f"{record.rows:,} samples of {len(record.classes):,} classes, {content}"
-            text += f"; left out: {_why(record.left_out)}" if record.left_out else ""
+            # What gives the label away has a line of its own.
+            others = {name: why for name, why in record.left_out.items() if name not in record.leaks}
+            text += f"; left out: {_why(others)}" if others else ""
         case Validation():
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
             text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""

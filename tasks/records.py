@@ -100,7 +100,8 @@ class Dataset(Record):
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
     `group` is the one of them whose values say which samples belong together.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
-    is NaN and no error; `left_out` says why a column is not among them. `unreadable` says of rows that cannot be read why.
+    is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of them that give the label away;
+    `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
     `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
     """
 
@@ -115,6 +116,8 @@ class Dataset(Record):
     display_columns: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     left_out: dict[str, str] = {}
+    leaks: dict[str, str] = {}
+    suspects: dict[str, str] = {}
     digest: str
     trusted: bool = False
     raters: tuple[str, ...] = ()

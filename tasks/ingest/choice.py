@@ -32,12 +32,16 @@ class Choice:
         content: The columns that the model sees.
         columns: What each column of a table is, in the order of `content`.
         left_out: Why a column of a table is not learned from, by its name.
+        leaks: Of these, the columns that give the label away.
+        suspects: Columns that are learned from though they may give the label away, each with the reason.
     """
 
     payload: Payload
     content: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    leaks: dict[str, str] = field(default_factory=dict)
+    suspects: dict[str, str] = field(default_factory=dict)
 
 
 def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
@@ -204,7 +208,7 @@ def _check_embedding(uri: str, name: str, table: SourceTable) -> None:
 
 def _check_probabilities(uri: str, names: tuple[str, ...], table: SourceTable) -> None:
     kinds = [table.schema.field(name).type for name in names]
-    vectors = len(names) == 1 and (is_embedding(kinds[0]) or pa.types.is_string(kinds[0]))
+    vectors = len(names) == 1 and (is_embedding(kinds[0]) or bool(vector_columns(table, list(names))))
     if not vectors and not all(map(is_numeric, kinds)):
         raise InputError(
             f"--pred-probs {','.join(names)} holds no probabilities",

@@ -1,7 +1,8 @@
 """What the columns of a table are: numbers, true or false, dates, categories, or nothing to learn from.
 
-No label is looked at. Numbers and booleans are told by their type alone; text is read once from front to back, because what
-it holds can be told from all of its values only. A category is a value that enough rows share: a column of text in which
+No label is looked at here: `leaks.py` asks afterwards which columns give the label away. Numbers and booleans are told by their
+type alone; text is read once from front to back, because what it holds can be told from all of its values only. A category is a
+value that enough rows share: a column of text in which
 nearly every value is another one (names, ids, sentences) has none, and is left out with a reason.
 """
 

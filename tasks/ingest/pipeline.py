@@ -15,10 +15,9 @@ from tasks.ingest.kinds import is_displayable
 from tasks.ingest.labels import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities, probabilities
 from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
-from tasks.ingest.roles import Roles, assign_roles, is_ours, synthetic_metadata
+from tasks.ingest.roles import Roles, assign_roles, clear_of_leaks, is_ours, synthetic_metadata
 from tasks.ingest.single import single_labels
 from tasks.ingest.source import slug
-from tasks.ingest.survey_export import check_no_header_rows
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
@@ -54,6 +53,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     source, table, notes = _opened(source)
     roles = assign_roles(source, table)
     survey = _survey(source, table, roles)
+    roles = clear_of_leaks(source, table, roles)
     content = _content(source, table, roles, survey)
     canonical = Canonical(table, roles, content, survey.labels.writing, survey.rows)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
@@ -84,6 +84,8 @@ def ingest(source: Source, folder: Path) -> Dataset:
         display_columns=_displayed(table, roles),
         columns=roles.columns,
         left_out=roles.left_out,
+        leaks=roles.leaks,
+        suspects=roles.suspects,
         digest=digest,
         trusted=roles.trusted is not None,
         raters=tuple(roles.kept[name] for name in source.raters or ()),
@@ -92,7 +94,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         label_column=roles.label,
-        notes=(*notes, *survey.labels.notes, *(content.notes if isinstance(content, Probabilities) else ())),
+        notes=(*notes, *(content.notes if isinstance(content, Probabilities) else ())),
     )
 
 
@@ -112,7 +114,6 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
             table = rated(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
-    check_no_header_rows(table)
     return source, table, notes
 
 

@@ -1,9 +1,9 @@
-"""Which column means what: what the user named, and what can be told from names and types alone."""
+"""Which column means what: what the user named, and what can be told from names, types and values."""
 
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from tasks.ingest.centres import with_centres
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet
 from tasks.ingest.labels import check_type
+from tasks.ingest.leaks import without_leaks
 from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Column, Payload, Source
@@ -41,6 +42,8 @@ class Roles:
         kept: The user's own columns, each with the name under which it is kept.
         columns: What each column of a table is.
         left_out: Why a column of a table is not learned from.
+        leaks: Of these, the columns that give the label away.
+        suspects: Columns that are learned from though they may give the label away, each with the reason.
     """
 
     label: str
@@ -53,6 +56,8 @@ class Roles:
     columns: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     group: str | None = None
+    leaks: dict[str, str] = field(default_factory=dict)
+    suspects: dict[str, str] = field(default_factory=dict)
 
 
 def assign_roles(source: Source, table: SourceTable) -> Roles:
@@ -122,6 +127,35 @@ def _check_header(source: Source, table: SourceTable) -> None:
         )
 
 
+def clear_of_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+    """Return the roles without features that are ids or give the label away; what is left out is still shown.
+
+    Args:
+        source: What the user named.
+        table: The source, whose labels are known to be classes.
+        roles: The meaning of each column.
+
+    Raises:
+        InputError: Nothing is left to learn from.
+    """
+    before = Choice(roles.payload, roles.content, roles.columns, roles.left_out)
+    choice = without_leaks(source, table, before)
+    kept = roles.kept
+    if choice.payload != roles.payload:
+        kept = _kept_names([name for name in kept if name not in choice.content], choice.payload)
+    _tell_left_out(choice)
+    return replace(
+        roles,
+        payload=choice.payload,
+        content=choice.content,
+        kept=kept,
+        columns=choice.columns,
+        left_out=choice.left_out,
+        leaks=choice.leaks,
+        suspects=choice.suspects,
+    )
+
+
 def _left_out(source: Source, content: Iterable[str]) -> set[str]:
     return {TRUTH_NAME} - {source.truth, source.label, source.id, source.trusted} - set(content)
 
@@ -151,9 +185,13 @@ def _kept_names(names: list[str], payload: Payload) -> dict[str, str]:
 
 
 def _tell(source: Source, schema: pa.Schema, choice: Choice) -> None:
-    """Say what was decided without being asked, so that nobody is surprised by it."""
+    """Say that a column of truths is no feature, so that nobody is surprised by it."""
     if TRUTH_NAME in schema.names and TRUTH_NAME in _left_out(source, choice.content):
         log.info("column '%s' is left out; --truth %s scores the queue with it", TRUTH_NAME, TRUTH_NAME)
+
+
+def _tell_left_out(choice: Choice) -> None:
+    """Say which columns are no features, and why."""
     if choice.left_out:
         why = ", ".join(f"'{name}' ({reason})" for name, reason in list(choice.left_out.items())[:_TOLD])
         rest = f" and {len(choice.left_out) - _TOLD} more" if len(choice.left_out) > _TOLD else ""

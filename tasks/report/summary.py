@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.ingest.leaks import REPEATS, named_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, Model, Queue, Scores
 from tasks.report.quality import quality
@@ -78,13 +79,15 @@ def _data(view: RunView) -> Summary | None:
         return None
     encoding = view.record(Encoding)
     groups = encoding.features.groups if encoding else None
-    return {
+    found: Summary = {
         "rows": view.dataset.rows,
         **({"groups": groups.model_dump(exclude={"path"})} if groups else {}),
         "classes": _class_counts(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
-        "features": len(view.feature_names),
+        # The columns of a table as its reader knows them; the models see more numbers, or fewer.
+        "features": len(view.dataset.columns or view.feature_names),
         "payload": view.dataset.payload,
     }
+    return found | ({"leaks": view.dataset.leaks} if view.dataset.leaks else {})
 
 
 def _class_counts(scores: ScoreColumns) -> dict[str, int]:
@@ -127,9 +130,29 @@ def _queue(view: RunView) -> Summary | None:
     controls = view.json("controls.json")
     if isinstance(controls, dict):
         found |= {"controls": controls}
+    if why := untrusted(view):
+        if "controls" in found:  # how many were planted and found, without what follows from it
+            counts = {name: value for name, value in controls.items() if isinstance(value, int)}
+            found["controls"] = counts
+        return found | {"untrusted": why, "estimated_noise_rate": None}
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
     return found | {"estimated_noise_rate": share if estimate is None else estimate}
+
+
+def untrusted(view: RunView) -> str:
+    """Return why no estimate of this run can be trusted: something that was learned from gives the label away."""
+    if view.dataset is None:
+        return ""
+    found = dict(view.dataset.suspects)
+    if view.dataset.payload in ("image", "embedding"):
+        oddities = view.json("oddities.json") or {}
+        telling = [one for one in oddities.get("telling_features", []) if one["told"] >= REPEATS]
+        found |= {
+            one["feature"]: f"tells {one['told']:.1%} of what there is to tell of the label"
+            for one in telling
+        }
+    return named_reasons(found)
 
 
 def _oddities(view: RunView) -> Summary | None:

@@ -17,7 +17,7 @@ ROWS = 120
 def of(tmp_path, values, **named):
     """Return what one column beside a number and the label is taken for, and the reason where for nothing."""
     path = tmp_path / "t.parquet"
-    label = ["a", "b"] * (ROWS // 2)
+    label = ["a", "a", "b", "b"] * (ROWS // 4)  # no column below goes with it
     pq.write_table(pa.table({"x": np.arange(ROWS), "c": values, "label": label}), path)
     dataset = ingest(Source(uri=str(path), **named), tmp_path / "run")
     kinds = {column.name: column.kind for column in dataset.columns}
@@ -98,7 +98,7 @@ def test_many_categories_are_capped_at_the_most_frequent(tmp_path):
 def test_identity_depends_on_values_not_on_which_other_categories_there_are(tmp_path):
     def hashes(name, values):
         path = tmp_path / f"{name}.csv"
-        path.write_text("x,c,label\n" + "".join(f"{n},{v},{'ab'[n % 2]}\n" for n, v in enumerate(values)))
+        path.write_text("x,c,label\n" + "".join(f"{n},{v},{'aabb'[n % 4]}\n" for n, v in enumerate(values)))
         dataset = ingest(Source(uri=str(path)), tmp_path / name)
         return pq.read_table(dataset.path)["content_hash"].to_pylist()
 

@@ -211,7 +211,11 @@ def test_types_of_csv_columns_do_not_depend_on_where_a_value_stands(tmp_path):
 
 def test_truth_values_before_numbers_are_text(tmp_path):
     path, pad = tmp_path / "mixed.csv", "p" * 1000  # so that the file is longer than what is read at once
-    path.write_text("x,z,label\n" + f"1,true,{pad}a\n2,false,{pad}b\n" * 5_000 + f"3,7,{pad}a\n")
+    path.write_text(
+        "x,z,label\n"
+        + "".join(f"1,true,{pad}{c}\n2,false,{pad}{c}\n" for c in "ab") * 2_500
+        + f"3,7,{pad}a\n"
+    )
     _, z = ingest(Source(uri=str(path)), tmp_path / "run").columns
     assert (z.name, z.kind, z.categories) == ("z", "category", ("false", "true"))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.report.parts import Cell, Facts, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import counted, percent
+from tasks.report.text import counted, percent, plain
 from tasks.report.view import RunView
 
 
@@ -16,6 +16,14 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     planted = counted(found["planted"], "label")
     if found.get("planted_groups"):
         planted += f" of {counted(found['planted_groups'], 'whole group')}"
+    if why := summary["queue"].get("untrusted"):
+        told = f"{found['found']:,} of {planted} that were flipped on purpose were flagged. That says nothing of your own errors"
+        return Section(
+            "controls",
+            "How good this queue is",
+            [Text(f"{told}: {plain(why, 2_000)}.", "warning")],
+            "Controls",
+        )
     parts: list[Part] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "

@@ -4,12 +4,16 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.ingest.leaks import leak_lines
 from tasks.report.parts import Command, Facts, Part, Section, Text
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.report.text import NAME, counted, decimal, listed, percent, plain, seconds
 from tasks.report.view import RunView
 from tasks.workplace import work_folder
+
+# Six columns with the longest reason and their names.
+LINE = 2_000
 
 
 def build(view: RunView, summary: Summary) -> Section:
@@ -18,7 +22,11 @@ def build(view: RunView, summary: Summary) -> Section:
     loud = warning(view, summary)
     if loud:
         parts.append(Text(loud, "warning"))
+    if why := summary.get("queue", {}).get("untrusted"):
+        parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))
     parts.append(Text(_lead(view, summary)))
+    if view.dataset and view.dataset.leaks:
+        parts += [Text(plain(line, LINE)) for line in leak_lines(view.dataset.leaks, {})]
     if view.queued:
         parts += [
             Command("Review them, one key a sample", _typed("review", view)),
@@ -96,7 +104,9 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
         share = queue["flagged"] / len(view.scores)
         facts.append(("Flagged", f"{queue['flagged']:,}", f"{percent(share, 1)} of all samples"))
         interval = queue.get("controls", {}).get("noise_rate")
-        if interval:
+        if queue.get("untrusted"):
+            facts.append(("Wrong labels, estimated", "–", "something learned from gives the label away"))
+        elif interval:
             remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
             facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
     quality = summary.get("quality")

@@ -1,0 +1,147 @@
+"""The sample of rows on which columns are asked how well they tell the label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.ingest.dates import as_days
+from tasks.ingest.labels import as_text
+from tasks.ingest.leak_measures import Flags, Floats, Ints
+from tasks.ingest.numbers import as_float32
+from tasks.ingest.table import SourceTable
+from tasks.records import Column, ColumnKind
+
+# Rows of the sample: the standard error of a share of 1 % is 0.07 % then. Fewer where a table is wide: 4 million values.
+MOST_ROWS, _MOST_VALUES, _FEWEST_ROWS = 20_000, 4_000_000, 500
+_LOOK = 2**14
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One column on the sampled rows, which stand in random order.
+
+    Attributes:
+        name: Name in the source.
+        kind: What the column is.
+        codes: (m,) number of each row's value; a missing value is one, too.
+        values: The values, by their number, as text.
+        numbers: (m,) values, NaN where missing; None where they are no numbers.
+        rows: (m,) number of each row in the order of the source.
+    """
+
+    name: str
+    kind: ColumnKind
+    codes: Ints
+    values: tuple[str, ...]
+    numbers: Floats | None
+    rows: Ints
+
+    @property
+    def different(self) -> int:
+        """How many different values there are, a missing one included."""
+        return len(self.values)
+
+    @cached_property
+    def present(self) -> Flags:
+        """(m,) whether there is a value."""
+        if self.numbers is not None:
+            return np.isfinite(self.numbers)
+        return np.array([value != "" for value in self.values])[self.codes]
+
+    @cached_property
+    def known(self) -> Floats:
+        """The numbers that there are; for a column of text, the codes."""
+        numbers = self.codes.astype(np.float64) if self.numbers is None else self.numbers
+        return numbers[self.present]
+
+    @property
+    def in_rows(self) -> Floats:
+        """The values that there are, in the order of the source."""
+        return self.known[np.argsort(self.rows[self.present])]
+
+
+def read_columns(
+    table: SourceTable, label: str, columns: Sequence[Column]
+) -> tuple[Ints, tuple[str, ...], list[Asked]]:
+    """Read a random sample of the rows that have a label.
+
+    Args:
+        table: The source.
+        label: Column of the given labels.
+        columns: What to read.
+
+    Returns:
+        (m,) classes, their names, and the columns.
+    """
+    most = min(MOST_ROWS, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(columns))))
+    rows, sample = draw_rows(table, label, [column.name for column in columns], most)
+    coded = as_text(sample[label]).dictionary_encode()
+    labels = coded.indices.to_numpy().astype(np.int64)
+    asked = [_asked(column, sample[column.name], rows) for column in columns]
+    return labels, tuple(coded.dictionary.to_pylist()), asked
+
+
+def draw_rows(
+    table: SourceTable, label: str, names: Sequence[str], most: int
+) -> tuple[Ints, dict[str, pa.Array]]:
+    """Return some random rows with a label, in random order: their numbers, and their columns.
+
+    Every row draws a number, and those with the lowest are kept, so that one pass over any number of rows is enough.
+
+    Args:
+        table: The source.
+        label: Column of the given labels.
+        names: Further columns.
+        most: Number of rows.
+    """
+    generator = np.random.default_rng(0)
+    kept: pa.Table | None = None
+    drawn, rows = np.empty(0), np.empty(0, np.int64)
+    below, first = np.inf, 0
+    for batch in table.scan([label, *names], _LOOK):
+        lots = generator.random(batch.num_rows)
+        wanted = np.flatnonzero(
+            (lots < below) & as_text(batch.column(label)).is_valid().to_numpy(zero_copy_only=False)
+        )
+        part = pa.Table.from_batches([batch]).take(pa.array(wanted))
+        kept = part if kept is None else pa.concat_tables([kept, part])
+        drawn, rows = np.concatenate([drawn, lots[wanted]]), np.concatenate([rows, first + wanted])
+        first += batch.num_rows
+        if len(drawn) > 2 * most:
+            order = np.argsort(drawn)[:most]
+            kept, drawn, rows = kept.take(pa.array(order)), drawn[order], rows[order]
+            below = drawn[-1]
+    order = np.argsort(drawn)[:most]
+    if kept is None:
+        return rows, {name: pa.array([], pa.string()) for name in (label, *names)}
+    kept = kept.take(pa.array(order)).combine_chunks()
+    return rows[order], {name: _one(kept[name]) for name in kept.schema.names}
+
+
+def _asked(column: Column, values: pa.Array, rows: Ints) -> Asked:
+    if column.kind == "category":
+        coded = pc.fill_null(as_text(values), "").dictionary_encode()
+        codes = coded.indices.to_numpy().astype(np.int64)
+        return Asked(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
+    numbers = (
+        as_days(values, column.pattern).astype(np.float64) if column.kind == "date" else _numbers(values)
+    )
+    different, codes = np.unique(numbers, return_inverse=True)
+    words = tuple("" if np.isnan(value) else f"{value:.15g}" for value in different)
+    return Asked(column.name, column.kind, codes.astype(np.int64), words, numbers, rows)
+
+
+def _numbers(values: pa.Array) -> Floats:
+    """Return numbers in full precision, which tell large ids apart; what has none is taken as the models see it."""
+    if pa.types.is_integer(values.type) or pa.types.is_float64(values.type):
+        return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+    return as_float32(values).astype(np.float64)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

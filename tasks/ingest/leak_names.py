@@ -1,0 +1,77 @@
+"""What the name of a column says: that it numbers rows or people, or that it is another label."""
+
+import re
+
+# Who or what data are usually about, one row each.
+_WHO = (
+    "account|animal|applicant|borrower|case|child|client|comment|customer|doc|document|employee|entry|example|file|image|instance|"
+    "item|line|loan|member|message|observation|obs|order|passenger|patient|person|participant|post|product|record|respondent|"
+    "pupil|review|row|sample|serial|session|specimen|student|subject|text|ticket|transaction|tweet|user|visit"
+)
+_NUMBER = "id|ids|no|nr|num|number|idx|index|key|code|pk|uuid|guid"
+# Words that say alone that a column numbers something; `level_0` is what pandas calls an index without a name.
+_ALONE = r"(id|ids|no|nr|num|number|idx|index|pk|uuid|guid|#|s/?no|sl ?no|serial|unnamed|rownames?|row ?names?)( \d+)?|level \d+"
+_IDENTIFIES = re.compile(rf"(.* )?({_WHO}) ?({_NUMBER})( \d+)?|(.* )?(id|uuid|guid)|id .*|{_ALONE}")
+# Who is seen in several rows: a code of a few rows each.
+_SOMEBODY = re.compile(
+    r"(.* )?(patient|subject|person|participant|respondent|child|pupil|teacher|speaker|author|animal|donor|user|client|customer|"
+    r"family|household|school|hospital|clinic)s?"
+)
+_TIMES = re.compile(
+    r"(.* )?(time|timestamp|datetime|date|epoch|created|created at|recorded|recorded at)( .*)?"
+)
+_LABELS = re.compile(
+    r"(.* )?(labels?|target|class|classes|y|gt|truth|ground truth|gold|annotat\w+|raters?|coders?|pred|predicted|prediction)"
+    r"( .*)?"
+)
+
+
+def words_of(name: str) -> str:
+    """Return the words of a name in lower case.
+
+    >>> words_of("PassengerId"), words_of("customer_id"), words_of("Unnamed: 0"), words_of("RowNumber")
+    ('passenger id', 'customer id', 'unnamed 0', 'row number')
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return " ".join(re.sub(r"[^\w#/]|_", " ", apart).lower().split())
+
+
+def names_an_id(name: str) -> bool:
+    """Return whether a name says that the column tells which row, thing or person a row is of.
+
+    >>> [name for name in ("nr", "ID", "patientid", "wnid_id", "humid", "paid", "education_num") if names_an_id(name)]
+    ['nr', 'ID', 'patientid', 'wnid_id']
+    """
+    return _IDENTIFIES.fullmatch(words_of(name)) is not None
+
+
+def names_somebody(name: str) -> bool:
+    """Return whether a name says that the column tells whom a row is of, who may have several rows.
+
+    >>> names_somebody("patient"), names_somebody("PatientCode"), names_somebody("age")
+    (True, True, False)
+    """
+    return names_an_id(name) or _SOMEBODY.fullmatch(words_of(name)) is not None
+
+
+def names_a_time(name: str) -> bool:
+    """Return whether a name says that the column tells when a row was recorded.
+
+    >>> names_a_time("recorded_at"), names_a_time("timestamp"), names_a_time("sometimes")
+    (True, True, False)
+    """
+    return _TIMES.fullmatch(words_of(name)) is not None
+
+
+def names_a_label(name: str, label: str) -> bool:
+    """Return whether a name says that the column is another label.
+
+    Args:
+        name: The column's name.
+        label: The name of the column of labels.
+
+    >>> names_a_label("label_text", "label"), names_a_label("species_code", "species"), names_a_label("yield", "label")
+    (True, True, False)
+    """
+    words, asked = f" {words_of(name)} ", f" {words_of(label)} "
+    return asked in words or _LABELS.fullmatch(words.strip()) is not None

@@ -1,0 +1,292 @@
+"""Columns that give the label away, found before anything is learned from them.
+
+With a second column of labels, a running number of rows that were collected class by class, or the code of a patient, a model
+repeats the given label, right or wrong, and finds no error. Each column alone is asked, on a sample of rows, how well it tells
+the given label. What tells it, and looks like a label or an id, is left out. A measurement is kept however well it tells.
+
+A column that was made from the given label agrees with it in all rows, wrong ones included. One that agrees in all rows but a
+few percent has a source of its own: its disagreements are evidence, unless it is itself a label. Then a person decides: it may
+be a second rater, or the truth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tasks.errors import InputError, listed
+from tasks.ingest.choice import Choice
+from tasks.ingest.leak_columns import Asked, read_columns
+from tasks.ingest.leak_measures import (
+    Ints,
+    class_of_flag,
+    classes_in_order,
+    in_steps,
+    is_numbering,
+    matched,
+    told_by_flags,
+    told_by_order,
+    told_by_value,
+)
+from tasks.ingest.leak_names import names_a_label, names_a_time, names_an_id, names_somebody
+from tasks.ingest.leak_words import telling_words
+from tasks.ingest.table import SourceTable
+from tasks.records import Source
+
+# Less is left than the errors that labels usually have, 3.3 % in ten benchmark test sets (Northcutt, Athalye and Mueller,
+# "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", 2021): a column with a source of its own
+# disagrees with the wrong ones. The most telling single measurements of iris, wine, breast cancer, penguins and mushrooms
+# have 0.93, 0.79, 0.83, 0.77 and 0.97.
+REPEATS = 0.99
+# A column that tells the true class of two even classes has this where a tenth of the given labels is wrong.
+TELLS = 0.8
+# "Substantial" agreement of two raters (Landis and Koch, "The Measurement of Observer Agreement for Categorical Data", 1977).
+_AGREES = 0.6
+# Where no row of 50 disagrees, at most 6 % would (rule of three); fewer say too little.
+LEAST_ROWS = 50
+# Rows outside the most frequent class: a rare mark goes with fewer by chance.
+_LEAST_OTHERS = 10
+# Nearly every row has a value of its own: the limit of columns of text, in `columns.py`.
+_DIFFERENT = 0.5
+# Rows that share their value with another: else a column has nothing to say by its values.
+_SHARED = 0.5
+# The line of a step names six columns, too.
+_NAMED = 6
+# Values that any two-valued column has say nothing of whether it is a label.
+_ANY_TWO = frozenset({"0", "1", "2", "-1", "yes", "no", "y", "n", "true", "false", "t", "f"})
+
+
+@dataclass
+class _Found:
+    """What gives the label away: to be left out, and to be kept though nobody knows."""
+
+    left_out: dict[str, str] = field(default_factory=dict)
+    suspects: dict[str, str] = field(default_factory=dict)
+
+
+def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
+    """Return the choice without ids and without columns that give the label away.
+
+    Args:
+        source: What the user named; columns of `--features` stay, and are suspects where they would have been left out.
+        table: The source.
+        choice: What the model would see.
+
+    Raises:
+        InputError: Nothing is left to learn from.
+    """
+    if choice.payload == "text":
+        return replace(
+            choice, suspects=telling_words(table, source.label, choice.content[0], LEAST_ROWS, REPEATS)
+        )
+    if choice.payload != "tabular":
+        return choice
+    labels, classes, columns = read_columns(table, source.label, choice.columns)
+    ids = {
+        column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)
+    }
+    asked = [column for column in columns if column.name not in ids or source.features is not None]
+    found = _Found()
+    if len(labels) >= LEAST_ROWS and len(labels) - np.bincount(labels).max() >= _LEAST_OTHERS:
+        found = _ask(asked, labels, classes, source.label)
+    if source.features is not None:
+        return replace(choice, suspects=found.left_out)
+    gone = {**ids, **found.left_out}
+    kept = tuple(column for column in choice.columns if column.name not in gone)
+    if kept:
+        return replace(
+            choice,
+            content=tuple(column.name for column in kept),
+            columns=kept,
+            left_out={**choice.left_out, **gone},
+            leaks=found.left_out,
+            suspects=found.suspects,
+        )
+    return _without_table(source, table, choice, found, gone)
+
+
+def _without_table(
+    source: Source, table: SourceTable, choice: Choice, found: _Found, gone: dict[str, str]
+) -> Choice:
+    """Return the one text beside ids and leaks.
+
+    Raises:
+        InputError: There is none, or more than one.
+    """
+    prose = [name for name, why in choice.left_out.items() if why == "is free text"]
+    if len(prose) != 1:
+        raise InputError(
+            f"nothing is left to learn from: {named_reasons(gone)}",
+            where=source.uri,
+            fix="add columns, or name with --features what is to be learned from all the same",
+        )
+    text = prose[0]
+    left_out = {name: why for name, why in {**choice.left_out, **gone}.items() if name != text}
+    words = telling_words(table, source.label, text, LEAST_ROWS, REPEATS)
+    return Choice("text", (text,), (), left_out, found.left_out, words)
+
+
+def leak_lines(leaks: dict[str, str], suspects: dict[str, str]) -> list[str]:
+    """Return what a person must know of columns that give the label away, a line for each kind.
+
+    >>> leak_lines({"code": "repeats the label in 100.0 % of the rows"}, {})
+    ["left out, since it gives the label away: 'code' (repeats the label in 100.0 % of the rows); --features brings it back"]
+    """
+    lines = []
+    if leaks:
+        it, gives = ("it", "it gives") if len(leaks) == 1 else ("them", "they give")
+        lines.append(
+            f"left out, since {gives} the label away: {named_reasons(leaks)}; --features brings {it} back"
+        )
+    if suspects:
+        lines.append(f"no estimate of this run can be trusted: {named_reasons(suspects)}")
+    return lines
+
+
+def named_reasons(found: dict[str, str]) -> str:
+    """Return names with their reasons, those of one reason together.
+
+    >>> named_reasons({"a": "repeats the label", "b": "repeats the label"})
+    "'a', 'b' (repeats the label)"
+    """
+    names: dict[str, list[str]] = {}
+    for name, why in found.items():
+        names.setdefault(why, []).append(name)
+    shown = ", ".join(f"{listed(same)} ({why})" for why, same in list(names.items())[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _is_id_by_name(column: Asked) -> bool:
+    """Return whether name and values say that a column tells rows apart."""
+    if not names_an_id(column.name) or column.kind == "date" or not len(column.known):
+        return False
+    whole = column.numbers is None or not (column.known != np.rint(column.known)).any()
+    present = column.present.sum()
+    return bool(whole and column.different > _DIFFERENT * present)
+
+
+def _ask(columns: Sequence[Asked], labels: Ints, classes: Sequence[str], label: str) -> _Found:
+    """Ask every column alone, and those of two values together."""
+    found = _Found()
+    rows_tell = told_by_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
+    for column in columns:
+        why = (
+            _is_label(column, labels, classes, label)
+            or _is_running(column, labels, rows_tell)
+            or _is_code(column, labels)
+            or _has_gaps(column, labels)
+        )
+        if why:
+            found.left_out[column.name] = why
+        elif share := _tells(column, labels):
+            found.suspects[column.name] = (
+                f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
+                "name it in --features if it was measured"
+            )
+    flags = _flags([column for column in columns if column.name not in found.left_out], labels, classes)
+    found.left_out.update(flags)
+    found.suspects = {name: why for name, why in found.suspects.items() if name not in flags}
+    return found
+
+
+def _is_label(column: Asked, labels: Ints, classes: Sequence[str], label: str) -> str:
+    """Return how a column is the label once more, one value for each class."""
+    share, rows = matched(column.codes, labels)
+    if share >= REPEATS:
+        return f"repeats the label in {rows:.1%} of the rows"
+    called = names_a_label(column.name, label)
+    # With two classes, any column of two values goes with them one to one.
+    same_names = _has_class_names(column, labels, classes)
+    alike = 2 < len(classes) == column.different or same_names
+    if share >= _AGREES if called else share >= TELLS and alike:
+        fix = (
+            f"--raters {label},{column.name} if a second person gave it, --truth {column.name} if it is right"
+        )
+        return f"looks like a second label, and agrees in {rows:.1%} of the rows" + (
+            f": {fix}" if same_names else ""
+        )
+    return ""
+
+
+def _has_class_names(column: Asked, labels: Ints, classes: Sequence[str]) -> bool:
+    """Return whether the values of a column are the names of the classes."""
+    names = [name.strip().casefold() for name in classes]
+    if len(names) == 2 and set(names) <= _ANY_TWO:
+        return False
+    place = {name: number for number, name in enumerate(names)}
+    number = np.array([place.get(value.strip().casefold(), -1) for value in column.values])
+    return float((number[column.codes] == labels).mean()) >= matched(column.codes, labels)[1] - 0.01
+
+
+def _has_gaps(column: Asked, labels: Ints) -> str:
+    """Return how a column has a value in the rows of one class and none in those of the other."""
+    if column.present.all() or not column.present.any():
+        return ""
+    share, rows = matched(column.present.astype(np.int64), labels)
+    return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
+
+
+def _is_running(column: Asked, labels: Ints, rows_tell: float) -> str:
+    """Return how a column numbers rows that were collected class by class."""
+    if column.numbers is None or column.present.mean() < 1 - _SHARED:
+        return ""
+    known, of_known = column.known, labels[column.present]
+    steps = np.diff(column.in_rows)
+    in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
+    numbering = is_numbering(known) or (in_order and is_numbering(in_steps(known)))
+    if not numbering and not (column.kind == "date" or names_a_time(column.name)):
+        return ""
+    told = told_by_order(known, of_known)
+    if told >= (TELLS if numbering or in_order else REPEATS):
+        what = "a running number" if numbering else "a time"
+        return f"{what} of rows that were collected class by class"
+    return ""
+
+
+def _is_code(column: Asked, labels: Ints) -> str:
+    """Return how a column is a code of which each value belongs to one class."""
+    told, shared = told_by_value(column.codes, labels)
+    if shared < _SHARED or column.different < 2:
+        return ""
+    somebody = names_somebody(column.name)
+    if told >= TELLS and somebody and column.different > int(labels.max()) + 1:
+        return f"says whom a row is of, each of one class; --group {column.name} keeps their rows together"
+    if told < REPEATS:
+        return ""
+    if column.numbers is not None and column.kind != "date":
+        whole = not (column.known != np.rint(column.known)).any()
+        of_known = labels[column.present]
+        dense = whole and np.ptp(column.known) < 2 * column.different
+        # A measurement has a threshold between two classes; a code goes to and fro.
+        to_and_fro = whole and classes_in_order(column.known, of_known) > 2 * (int(labels.max()) + 1)
+        if not (to_and_fro and (dense or somebody)):
+            return ""
+    return "each of its values belongs to one class"
+
+
+def _tells(column: Asked, labels: Ints) -> float:
+    """Return the share that a column tells where that is nearly all, else 0."""
+    told, shared = told_by_value(column.codes, labels)
+    found = told if shared >= _SHARED else 0.0
+    if column.numbers is not None and column.present.all():
+        found = max(found, told_by_order(column.known, labels))
+    return found if found >= REPEATS else 0.0
+
+
+def _flags(columns: Sequence[Asked], labels: Ints, classes: Sequence[str]) -> dict[str, str]:
+    """Return the columns of two values that are the label together, one for each class."""
+    two = [column for column in columns if column.different == 2]
+    found, all_named = {}, True
+    for column in two:
+        named = any(column.name.casefold().endswith(name.casefold()) for name in classes)
+        flag = class_of_flag(column.codes, labels, TELLS if named else REPEATS)
+        if flag is not None:
+            found[column.name] = flag
+            all_named = all_named and named
+    if len(found) < 2:
+        return {}
+    share, rows = told_by_flags(list(found.values()), labels)
+    if share < (TELLS if all_named else REPEATS):
+        return {}
+    why = f"one for each class, together they repeat the label in {rows:.1%} of the rows"
+    return dict.fromkeys(found, why)
