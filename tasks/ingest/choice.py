@@ -208,7 +208,7 @@ def _check_embedding(uri: str, name: str, table: SourceTable) -> None:
 
 def _check_probabilities(uri: str, names: tuple[str, ...], table: SourceTable) -> None:
     kinds = [table.schema.field(name).type for name in names]
-    vectors = len(names) == 1 and (is_embedding(kinds[0]) or bool(vector_columns(table, list(names))))
+    vectors = len(names) == 1 and (is_embedding(kinds[0]) or pa.types.is_string(kinds[0]))
     if not vectors and not all(map(is_numeric, kinds)):
         raise InputError(
             f"--pred-probs {','.join(names)} holds no probabilities",

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.ingest import numbers as typed
-from tasks.ingest.dates import as_days
+from tasks.ingest.dates import as_days, no_dates
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels import as_text
 from tasks.ingest.numbers import as_float32
@@ -105,7 +105,9 @@ class Tabular:
             rows = np.ascontiguousarray(np.stack(whole, axis=1), "<f8")
             vectors = [bytes(vector) + row.tobytes() for vector, row in zip(vectors, rows, strict=True)]
             names += [column.name for column in far]
-        return Encoded(matrix, content_hashes("tabular", names, vectors))
+        return Encoded(
+            matrix, content_hashes("tabular", names, vectors), problems=_bad_dates(batch, self.columns)
+        )
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,18 @@ def embedding(table: SourceTable, column: str) -> Embedding:
 def as_float64(values: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
     return as_days(values, column.pattern) if column.kind == "date" else typed.as_float64(values)
+
+
+def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, str]:
+    """Return the rows with a text that is no date in a column of dates."""
+    problems: dict[int, str] = {}
+    for column in columns:
+        values = batch.column(column.name)
+        if column.kind == "date" and pa.types.is_string(values.type):
+            for row in no_dates(values, column.pattern):
+                shown = values[row].as_py()[:40]
+                problems.setdefault(row, f"column '{column.name}': '{shown}' is no date as the others are")
+    return problems
 
 
 def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:

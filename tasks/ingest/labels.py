@@ -10,10 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import has_text, is_list
+from tasks.ingest.kinds import has_text, is_embedding, is_list
+from tasks.ingest.multilabel import several_in_one
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
+# Counts of neighbouring numbers that are as alike as this rise and fall, as those of a quantity do: of 22 class numbers with
+# counts by chance, the correlation is so large in one of a hundred sets.
+_RISE_AND_FALL = 0.5
+# Share of the rows whose label occurs once: of prices of houses (1,460 rows, 663 values) a quarter. Text may be names of many
+# classes, of which some are rare: there it is most of the rows.
+_OWN_NUMBER, _OWN_TEXT = 0.2, 0.5
 # More classes than any softmax head is fitted for; a column with more different values is an id or free text.
 _MOST_CLASSES = 100_000
 # Longer ones are keys; Python reads none of more than 4,300 digits.
@@ -76,6 +83,8 @@ class LabelSurvey:
                 fix="name another with --label",
             )
         self._check_not_measured()
+        self._check_shared()
+        self._check_single()
         labels = {self.writing.one(label) for label in self.counts}
         if len(labels) == 1:
             raise InputError(
@@ -97,6 +106,46 @@ class LabelSurvey:
                 f"column '{self.column}' holds {len(self.counts)} different measured quantities, not classes",
                 where=self.where,
                 fix="labelsweep checks class labels; regression targets are not supported",
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the classes: they may be a quantity, such as an age."""
+        if len(self.counts) <= _MOST_FRACTIONS or not all(_INTEGER.fullmatch(label) for label in self.counts):
+            return ()
+        rows = {int(label): count for label, count in self.counts.items()}
+        near = [(rows[number], rows[number + 1]) for number in rows if number + 1 in rows]
+        if len(near) < len(rows) / 2 or min(map(np.ptp, zip(*near, strict=True))) == 0:
+            return ()
+        if np.corrcoef(np.array(near).T)[0, 1] < _RISE_AND_FALL:
+            return ()
+        said = f"column '{self.column}' looks like a quantity: its {len(rows)} different whole numbers are taken as classes"
+        return (f"{said}, ranges of them would be better ones",)
+
+    def _check_shared(self) -> None:
+        """Raise InputError where too many rows have a label of their own: prices, ids or free text."""
+        own = sum(rows == 1 for rows in self.counts.values())
+        numbers = _numbers(self.counts) is not None
+        most = _OWN_NUMBER if numbers else _OWN_TEXT
+        if len(self.counts) <= _MOST_FRACTIONS or own <= most * self.counts.total():
+            return
+        what = "different numbers" if numbers else "different values"
+        raise InputError(
+            f"column '{self.column}' holds {len(self.counts):,} {what} in {self.counts.total():,} rows: "
+            + ("measured quantities or ids, not classes" if numbers else "ids or free text, not classes"),
+            where=self.where,
+            fix="name the column of classes with --label"
+            + ("; regression targets are not supported, but ranges of them are classes" if numbers else ""),
+        )
+
+    def _check_single(self) -> None:
+        several = several_in_one(self.counts)
+        if several is not None:
+            raise InputError(
+                f"{self.role} column '{self.column}' holds several labels in one value ('{several[:80]}'): "
+                "multi-label data are not supported",
+                where=self.where,
+                fix="give every row one label, or sweep each label by itself, in a column of yes and no",
             )
 
 
@@ -169,7 +218,8 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
         raise InputError(
             f"{role} column '{column}' holds lists: multi-label data are not supported",
             where=where,
-            fix="give every row one label",
+            fix="give every row one label"
+            + ("; of one-hot rows, take the place of the 1 (argmax)" if is_embedding(kind) else ""),
         )
     if not has_text(kind):
         raise InputError(

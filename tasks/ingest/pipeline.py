@@ -18,6 +18,7 @@ from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
 from tasks.ingest.roles import Roles, assign_roles, clear_of_leaks, is_ours, synthetic_metadata
 from tasks.ingest.single import single_labels
 from tasks.ingest.source import slug
+from tasks.ingest.survey_export import check_no_header_rows
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
@@ -94,7 +95,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         label_column=roles.label,
-        notes=(*notes, *(content.notes if isinstance(content, Probabilities) else ())),
+        notes=(*notes, *survey.labels.notes, *(content.notes if isinstance(content, Probabilities) else ())),
     )
 
 
@@ -114,6 +115,7 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
             table = rated(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
+    check_no_header_rows(table)
     return source, table, notes
 
 

@@ -480,7 +480,7 @@ def _labels() -> Iterator[Nasty]:
         "all missing": (pa.nulls(ROWS, pa.string()), ("label",)),
         "one class": (["a"] * ROWS, ("class",)),
         "measured quantities": (np.random.default_rng(0).normal(size=ROWS), ("label",)),
-        "as many classes as rows": ([f"c{n}" for n in range(ROWS)], None),
+        "as many classes as rows": ([f"c{n}" for n in range(ROWS)], ("different values",)),
         "lists": ([["a", "b"]] * ROWS, ("multi-label",)),
         "structs": ([{"a": 1}] * ROWS, ("label",)),
         "bytes that are no text": ([b"\xff\xfe"] * 30 + [b"\xff"] * 30, ("label",)),

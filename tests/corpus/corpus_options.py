@@ -56,14 +56,15 @@ def _probabilities() -> Iterator[Nasty]:
     role: dict[str, object] = {"pred_probs": ("p",)}
     good: list[object] = [[0.25, 0.75]] * ROWS
     yield _table("probabilities: good", None, role, p=good)
-    yield _table("probabilities: beyond one", ("row 4", "'p'"), role, p=[*good[:3], [1.5, -0.5], *good[4:]])
+    yield _table("probabilities: beyond one", None, role, p=[*good[:3], [1.5, -0.5], *good[4:]])
+    yield _table("probabilities: that sum to less", None, role, p=[*good[:3], [0.1, 0.1], *good[4:]])
+    yield _table("probabilities: infinite", None, role, p=[*good[:3], [np.inf, 0.0], *good[4:]])
+    yield _table("probabilities: of unequal lengths", None, role, p=[*good[:3], [1.0], *good[4:]])
     yield _table(
-        "probabilities: that sum to less", ("row 4", "'p'"), role, p=[*good[:3], [0.1, 0.1], *good[4:]]
+        "probabilities: of classes that no label has", ("5 numbers", "2 classes"), role, p=[[0.2] * 5] * ROWS
     )
-    yield _table("probabilities: infinite", ("'p'",), role, p=[*good[:3], [np.inf, 0.0], *good[4:]])
-    yield _table("probabilities: of unequal lengths", ("row 4", "'p'"), role, p=[*good[:3], [1.0], *good[4:]])
-    yield _table("probabilities: of classes that no label has", None, role, p=[[0.2] * 5] * ROWS)
-    yield _table("probabilities: text", ("--pred-probs", "p"), role, p=["0.5 0.5"] * ROWS)
+    yield _table("probabilities: numbers as text", None, role, p=["0.5 0.5"] * ROWS)
+    yield _table("probabilities: text", ("'p'", "no vector"), role, p=["half"] * ROWS)
     yield _table("probabilities: no such column", ("'p'",), role)
 
 

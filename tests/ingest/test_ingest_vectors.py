@@ -203,3 +203,15 @@ def test_rows_that_hold_no_probabilities_are_set_aside(tmp_path):
         "column 'p' has no vector",
         "--pred-probs 'p' holds 2.5, which is no probability",
     ]
+
+
+@pytest.mark.parametrize("pattern", ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d %H:%M"])
+def test_a_bad_date_among_dates_is_set_aside_with_its_reason(pattern, tmp_path):
+    days = pd.date_range("2024-01-05", periods=ROWS).strftime(pattern).tolist()
+    days[0], days[9], days[20] = "soon", days[9].replace("14", "34").replace("24", "24"), ""
+    dataset, features = ingested(tmp_path, {"x": np.arange(ROWS), "day": days, "label": LABELS})
+    assert [column.kind for column in dataset.columns] == ["number", "date"]
+    assert np.isnan(features[:, 1]).nonzero()[0].tolist() == [0, 9, 20]
+    validation = validate(dataset, tmp_path / "run", folds=2)
+    reasons = pq.read_table(validation.quarantine)["reason"].to_pylist()
+    assert reasons == [f"column 'day': '{days[row]}' is no date as the others are" for row in (0, 9)]

@@ -1,0 +1,74 @@
+"""What is no column of classes is refused with what to do; odd names of classes are left alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.records import Source
+
+ROWS = 300
+DRAW = np.random.default_rng(0)
+GENRES = ["action", "comedy", "drama", "horror", "war"]
+SETS = [sorted(DRAW.choice(GENRES, DRAW.integers(1, 4), replace=False)) for _ in range(ROWS)]
+
+
+def ingested(tmp_path, labels):
+    pd.DataFrame({"x": np.arange(len(labels)) / 7, "label": labels}).to_csv(tmp_path / "t.csv", index=False)
+    return ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "write",
+    ["|".join, ", ".join, ";".join, "/".join, str, lambda row: "<" + "><".join(row) + ">"],
+    ids=["bars", "commas", "semicolons", "slashes", "lists", "tags"],
+)
+def test_several_labels_in_one_value_are_refused(write, tmp_path):
+    with pytest.raises(InputError, match=r"several labels in one value .* a column of yes and no"):
+        ingested(tmp_path, [write(list(map(str, row))) for row in SETS])
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["R&B/Soul", "Hip-Hop/Rap", "Country/Folk", "Rock", "Pop"],
+        ["Bedroom, kitchen", "Hall, stairs", "Garden, pool", "Kitchen", "Garden"],
+        ["animal", "animal/cat", "animal/dog", "plant", "plant/tree", "plant/moss"],
+        ["left, mild", "left, severe", "right, mild", "right, severe"],
+        ["Doe, Jane", "Doe, John", "Roe, Jane", "Roe, John"],
+        ["1,5", "2,0", "2,5", "3,0", "3,5"],
+        ["C", "C++", "C/C++", "yes/no", "A+"],
+    ],
+)
+def test_classes_with_signs_in_their_names_are_classes(classes, tmp_path):
+    assert set(ingested(tmp_path, [classes[row % len(classes)] for row in range(ROWS)]).classes) == set(
+        classes
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (DRAW.integers(100_000, 900_000, ROWS), "different numbers in 300 rows: measured quantities or ids"),
+        ([f"review {row}" for row in range(ROWS)], "300 different values in 300 rows: ids or free text"),
+    ],
+)
+def test_a_value_of_its_own_in_each_row_is_no_class(labels, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        ingested(tmp_path, labels)
+
+
+def test_class_numbers_are_classes_and_a_quantity_is_told(tmp_path):
+    assert len(ingested(tmp_path, list(range(1_000, 1_060)) * 5).classes) == 60
+    assert ingested(tmp_path, DRAW.integers(3, 10, ROWS)).notes == ()
+    ages = ingested(tmp_path, DRAW.normal(40, 6, 2_000).astype(int))
+    assert "looks like a quantity" in ages.notes[0]
+
+
+def test_the_header_rows_of_a_survey_export_are_named(tmp_path):
+    answers = "\n".join(f"{row % 7},{'ab'[row % 2]}" for row in range(40))
+    ids = '"{""ImportId"":""QID1""}","{""ImportId"":""QID2""}"'
+    (tmp_path / "q.csv").write_text(f"Q1,label\nHow many?,Which?\n{ids}\n{answers}\n")
+    with pytest.raises(InputError, match="a Qualtrics export: line 2 and line 3 hold no answers"):
+        ingest(Source(uri=str(tmp_path / "q.csv")), tmp_path / "run")
