@@ -11,6 +11,7 @@ from tasks.errors import InputError, listed
 from tasks.ingest.columns import TableColumns, survey_default, survey_named
 from tasks.ingest.dates import is_date
 from tasks.ingest.kinds import NESTED, is_embedding, is_image, is_numeric
+from tasks.ingest.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import vector_columns
 from tasks.records import Column, Payload, Source
@@ -219,11 +220,12 @@ def _check_probabilities(uri: str, names: tuple[str, ...], table: SourceTable) -
 
 def _check_image(uri: str, name: str, kind: pa.DataType) -> None:
     paths = pa.types.is_string(kind) or (pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)
-    if not is_image(kind) and not paths:
+    if not is_image(kind) and not paths and not is_pixel_list(kind):
         raise InputError(
             f"column '{name}' holds {kind}, not images",
             where=uri,
-            fix="--image takes a column of PNG or JPEG bytes, of paths, or of structs with 'bytes'",
+            fix="--image takes a column of PNG or JPEG bytes, paths, structs with 'bytes', base64, or pixels "
+            "(nested lists, or text)",
         )
 
 

@@ -1,39 +1,133 @@
-"""A folder with one sub-folder a class, as people keep images: the folder's name is the label."""
+"""A folder of images as a table: the label is the name of the class folder, or stands in `metadata.csv`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tasks.ingest.image_layout import Place
+from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+# The columns of a folder of images; `split` only where there are splits.
+OWN_COLUMNS = frozenset({"image", "label", "file", "split"})
 
 
 @dataclass(frozen=True)
 class ImageFolderReader:
-    """The images below a folder, in the order of their paths."""
+    """The images below a folder, in the order of their paths.
+
+    Attributes:
+        part: The folder; its path ends with a slash.
+        files: Paths within it.
+        places: What the folders say of each.
+        splits: Whether they say splits.
+        notes: What a person should know of the source.
+        image: Name of the column that holds the images.
+    """
 
     part: Part
     files: tuple[str, ...]
+    places: dict[str, Place]
+    splits: bool
+    notes: tuple[str, ...] = ()
+    image: str = "image"
 
     @property
     def schema(self) -> pa.Schema:
-        """The picture, its class, and the file it comes from."""
-        return pa.schema([("image", _IMAGE), ("label", pa.string()), ("file", pa.string())])
+        """The picture, its class, the file that it comes from, and its split."""
+        split = [("split", pa.string())] if self.splits else []
+        return pa.schema([("image", _IMAGE), ("label", pa.string()), ("file", pa.string()), *split])
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield paths and labels; the images are read where they are needed."""
         for start in range(0, len(self.files), rows):
             files = self.files[start : start + rows]
-            paths = [{"bytes": None, "path": file} for file in files]
+            places = [self.places[file] for file in files]
             found = {
-                "image": pa.array(paths, _IMAGE),
-                "label": pa.array([file.split("/", 1)[0] for file in files], pa.string()),
+                "image": _paths(files),
+                "label": pa.array([place.label for place in places], pa.string()),
                 "file": pa.array(files, pa.string()),
+                "split": pa.array([place.split for place in places], pa.string()),
             }
             yield pa.RecordBatch.from_pydict({name: found[name] for name in columns})
 
     def place(self, row: int) -> str:
         """Return the file."""
         return self.files[row]
+
+
+@dataclass(frozen=True)
+class MetadataReader:
+    """A table beside images, each row of which names one of them.
+
+    Attributes:
+        table: The table itself.
+        names: Its column of paths, relative to its folder.
+        image: Name of the column that holds the images.
+        folder: The folder of the table within the source: empty, or with a slash at its end.
+        places: What the folders say of each image.
+        added: Columns that the folders say and the table lacks.
+        notes: What a person should know of the source.
+    """
+
+    table: Reader
+    names: str
+    image: str
+    folder: str
+    places: dict[str, Place]
+    added: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> Part:
+        """The table's file."""
+        return self.table.part
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The picture, what the folders say, and the table's own columns."""
+        added = [(name, pa.string()) for name in self.added]
+        return pa.schema([(self.image, _IMAGE), *added, *self.table.schema], self.table.schema.metadata)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns; the images are read where they are needed."""
+        own = set(self.table.schema.names)
+        needed = list(dict.fromkeys([*(name for name in columns if name in own), self.names]))
+        for batch in self.table.batches(needed, rows):
+            files = [_inside(name) for name in batch.column(self.names).to_pylist()]
+            places = [self.places.get(self.folder + file, Place()) if file else Place() for file in files]
+            found = {name: batch.column(name) for name in needed}
+            found[self.image] = _paths(files)
+            said = {
+                "label": [place.label for place in places],
+                "file": [self.folder + file if file else None for file in files],
+                "split": [place.split for place in places],
+            }
+            found |= {name: pa.array(said[name], pa.string()) for name in self.added}
+            yield pa.RecordBatch.from_arrays([found[name] for name in columns], list(columns))
+
+    def place(self, row: int) -> str:
+        """Return the line or row of the table."""
+        return self.table.place(row)
+
+    def files(self) -> Iterator[str]:
+        """Yield the path of each image within the source."""
+        for batch in self.table.batches([self.names], 2**16):
+            yield from (self.folder + file for name in batch.column(0).to_pylist() if (file := _inside(name)))
+
+
+def names_column(schema: pa.Schema) -> str | None:
+    """Return the column of a metadata table that names the images, None where it has none."""
+    text = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
+    return next((name for name in ("file_name", "filename", "image_file_name") if name in text), None)
+
+
+def _inside(name: str | None) -> str:
+    """Return a path with slashes, as Windows may not have written it."""
+    return (name or "").strip().replace("\\", "/").removeprefix("./")
+
+
+def _paths(files: Sequence[str]) -> pa.Array:
+    return pa.array([{"bytes": None, "path": file or None} for file in files], _IMAGE)

@@ -5,7 +5,6 @@ at most 32 x 32: what a linear head on pixels can use, and the size of CIFAR's i
 images are grayscale, else RGB.
 """
 
-import errno
 import io
 import os
 import warnings
@@ -19,11 +18,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from tasks.errors import InputError
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes
+from tasks.ingest.image_files import ImageFiles, Unread, image_files
 from tasks.ingest.table import SourceTable
 
 SIDE = 32
@@ -32,16 +32,23 @@ MOST_FEATURES = 2**16
 # The size at which Pillow begins to warn, 256 MiB of RGB: a few kilobytes can unfold to far more.
 MOST_PIXELS = 2**28 // 3
 # Formats without programs in them: Pillow would hand an EPS file to Ghostscript.
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *(["AVIF"] if features.check("avif") else []))
+# How the files of phones begin, behind four bytes of length (ISO/IEC 23008-12).
+_HEIC = (
+    b"ftypheic",
+    b"ftypheix",
+    b"ftypheim",
+    b"ftypheis",
+    b"ftyphevc",
+    b"ftyphevx",
+    b"ftypmif1",
+    b"ftypmsf1",
+)
 _KEPT = ("PNG", "JPEG", "MPO")  # MPO: a JPEG as phones write it, with a preview behind it
 _GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
-_BATCH = 256
 _NAME_ANOTHER = "name another with --image"
-_WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
-# What a line says of a path, so that the rest of it can be read.
-_LONGEST_PATH = 100
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,13 @@ class Decoded:
 class Images:
     """An image column, with the shape that all images get: (height, width) or (height, width, 3)."""
 
-    table: SourceTable
-    column: str
+    files: ImageFiles
     shape: tuple[int, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided without being asked."""
+        return self.files.notes
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,10 +89,11 @@ class Images:
 
         The hash is that of the file: it does not depend on the decoder's version or on the common size.
         """
-        files = list(_files(self.table, batch.column(self.column), first_row))
+        found = self.files.read(batch.column(self.files.column), first_row)
+        files = [file if isinstance(file, bytes) else None for file in found]
         matrix = np.full((len(files), int(np.prod(self.shape))), np.nan, np.float32)
         stored: list[bytes | None] = [None] * len(files)
-        problems: dict[int, str] = {}
+        problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, Unread)}
         there = [offset for offset, file in enumerate(files) if file is not None]
         with (
             _quiet(),
@@ -101,23 +113,20 @@ class Images:
 def images(table: SourceTable, column: str) -> Images:
     """Return how an image column is encoded, after a look at the size and mode of every image.
 
-    An image that does not decode has no say; it is set aside later, and the others go on.
+    An image that is missing or does not decode has no say; it is set aside later, and the others go on.
 
     Raises:
-        InputError: There is no image, none decodes, or a file is missing.
+        InputError: There is no image, or none can be read.
     """
     sizes: Counter[tuple[int, int]] = Counter()
     gray = True
     first: InputError | None = None
+    files = image_files(table, column)
     with _quiet():
-        for row, file in _numbered(table, column):
-            seen = look(file)
-            if isinstance(seen, str):
-                first = first or table.problem(
-                    row,
-                    f"no image in column '{column}' decodes, this one neither ({seen})",
-                    fix=_NAME_ANOTHER,
-                )
+        for row, file in files.numbered():
+            seen = file if isinstance(file, Unread) else look(file)
+            if not isinstance(seen, tuple):
+                first = first or _none_readable(table, column, row, seen)
                 continue
             size, is_gray = seen
             sizes[size] += 1
@@ -126,7 +135,17 @@ def images(table: SourceTable, column: str) -> Images:
         raise first or InputError(
             f"column '{column}' has no image at all", where=table.uri, fix=_NAME_ANOTHER
         )
-    return Images(table, column, common_shape(sizes, gray=gray))
+    return Images(files, common_shape(sizes, gray=gray))
+
+
+def _none_readable(table: SourceTable, column: str, row: int, why: str | Unread) -> InputError:
+    if isinstance(why, Unread):
+        return table.problem(
+            row, f"{why.why}, and no other image in column '{column}' can be read", fix=why.fix
+        )
+    return table.problem(
+        row, f"no image in column '{column}' decodes, this one neither ({why})", fix=_NAME_ANOTHER
+    )
 
 
 def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, ...]:
@@ -182,15 +201,39 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _opened(file: bytes) -> Iterator[Image.Image]:
-    with Image.open(io.BytesIO(file), formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(file), formats=(*_FORMATS, *_formats_of_phones(file[4:12]))) as image:
         if image.width * image.height > MOST_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels are too many")
         yield image
 
 
+def _formats_of_phones(brand: bytes) -> tuple[str, ...]:
+    """Return what reads a file of this brand beside the usual formats.
+
+    Raises:
+        _MissingPackageError: It takes a package that is not installed.
+    """
+    if brand not in _HEIC:
+        return ()
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        raise _MissingPackageError("a HEIC image: pip install 'labelsweep[heic]'") from error
+    register_heif_opener()
+    return ("HEIF",)
+
+
+class _MissingPackageError(Exception):
+    """A package for this format is not installed."""
+
+
 def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
+    if image.mode == "F":  # as microscopes write it: 0..1, or any range
+        levels = np.asarray(image, np.float64)
+        low, high = min(0.0, float(levels.min())), max(1.0, float(levels.max()))
+        image = Image.fromarray(np.rint((levels - low) * (255 / (high - low))).astype(np.uint8))
     if image.mode.startswith("I"):
         image = Image.fromarray(
             np.rint(np.clip(np.asarray(image) / 257.0, 0, 255)).astype(np.uint8)
@@ -209,54 +252,6 @@ def _as_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _files(table: SourceTable, column: pa.Array, first_row: int) -> Iterator[bytes | None]:
-    """Yield the bytes of each image file: from the column itself, or from the file that it names."""
-    if pa.types.is_struct(column.type):
-        fields = [column.type.get_field_index(name) for name in ("bytes", "path")]
-        inside, beside = (
-            column.flatten()[field] if field >= 0 else pa.nulls(len(column)) for field in fields
-        )
-    elif pa.types.is_binary(column.type):
-        inside, beside = column, pa.nulls(len(column))
-    else:
-        inside, beside = pa.nulls(len(column)), column
-    for offset, (file, path) in enumerate(zip(inside, beside, strict=True)):
-        if file.is_valid:
-            yield file.as_py()
-        elif path.is_valid and path.as_py().strip():
-            yield _file_beside(table, first_row + offset, path.as_py())
-        else:
-            yield None
-
-
-def _numbered(table: SourceTable, column: str) -> Iterator[tuple[int, bytes]]:
-    """Yield each image file that is there with the number of its row."""
-    row = 0
-    for batch in table.scan([column], _BATCH):
-        files = enumerate(_files(table, batch.column(0), row), start=row)
-        yield from ((number, file) for number, file in files if file is not None)
-        row += batch.num_rows
-
-
-def _file_beside(table: SourceTable, row: int, name: str) -> bytes:
-    shown = name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
-    fix = "paths are relative to the folder of the source"
-    try:
-        return table.beside(row, name)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise table.problem(row, f"no such image file '{shown}'", fix=fix) from error
-    except (OSError, ValueError) as error:
-        # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
-        code = error.errno if isinstance(error, OSError) else None
-        if (
-            not isinstance(error, IsADirectoryError | PermissionError)
-            and code not in _WRONG_NAME
-            and "\0" not in name
-        ):
-            raise
-        raise table.problem(row, f"not a readable image file: '{shown}'", fix=fix) from error
 
 
 def _undecodable(why: str) -> str:

@@ -10,7 +10,7 @@ from tasks.errors import InputError
 from tasks.ingest.content import Content, Tabular, Text, embedding
 from tasks.ingest.guess import guess_id, guess_label, id_columns, noted_raters
 from tasks.ingest.identity import IdSurvey
-from tasks.ingest.images import images
+from tasks.ingest.images import Images, images
 from tasks.ingest.kinds import is_displayable
 from tasks.ingest.labels import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities, probabilities
@@ -95,7 +95,11 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         label_column=roles.label,
-        notes=(*notes, *survey.labels.notes, *(content.notes if isinstance(content, Probabilities) else ())),
+        notes=(
+            *notes,
+            *survey.labels.notes,
+            *(content.notes if isinstance(content, Probabilities | Images) else ()),
+        ),
     )
 
 
@@ -122,21 +126,43 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
 def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label and its ids where the user did not and they are obvious."""
     named = (source.label, source.id, source.truth, source.group, *(source.raters or ()))
-    texts = {name for name in named if name}
-    table = open_source(source.uri, frozenset(texts), encoding=source.encoding)
+    texts = {name for name in (*named, source.image) if name}  # names of image files may look like numbers
+    table = open_source(source.uri, frozenset(texts), _named(source), encoding=source.encoding)
     source = source.model_copy(update={"raters": noted_raters(source, table)})
     found = {"label": guess_label(source, table)}
     maybe = id_columns(source, table.schema.names)
     wanted = maybe | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
-        table = open_source(source.uri, frozenset(texts | wanted), encoding=source.encoding)
+        table = open_source(source.uri, frozenset(texts | wanted), _named(source), encoding=source.encoding)
     found["id"] = guess_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
+    source = _with_image(source, table.image)
     said = {"label": "is the label", "id": "identifies the samples"}
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
     return source, single_labels(table, source.label), (*table.notes, *notes)
+
+
+def _named(source: Source) -> frozenset[str]:
+    """Return the columns that the user named."""
+    several = (source.features, source.pred_probs, source.raters)
+    single = (
+        source.label,
+        source.id,
+        source.embedding,
+        source.image,
+        source.text,
+        source.trusted,
+        source.truth,
+    )
+    return frozenset(name for names in (*several, single) for name in names or () if name)
+
+
+def _with_image(source: Source, image: str | None) -> Source:
+    """Return the source with its images as what the model sees, unless the user named something else."""
+    others = (source.features, source.embedding, source.image, source.text, source.pred_probs)
+    return source.model_copy(update={"image": image}) if image and not any(others) else source
 
 
 @dataclass(frozen=True)

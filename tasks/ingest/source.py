@@ -3,13 +3,12 @@
 import errno
 import hashlib
 import json
-import os
 import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -23,12 +22,14 @@ from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
 from tasks.ingest.bundled import sample_path
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
-from tasks.ingest.listing import check_no_lake, is_hidden, only_data
-from tasks.ingest.packed import ARCHIVES, open_zip, split_compression
+from tasks.ingest.packed import ARCHIVES, split_compression
 from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+IMAGE_SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
+    *(".avif", ".heic", ".heif"),
+}
 
 # Package names on the index, where they differ from the module that fsspec would import, and our own extras.
 _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
@@ -67,12 +68,12 @@ class Part:
     @property
     def compression(self) -> str:
         """Return the suffix of the compression that the name says, such as `.gz`; empty where there is none."""
-        return split_compression(_plain_path(self.path))[1]
+        return split_compression(plain_path(self.path))[1]
 
     @property
     def plain_name(self) -> str:
         """Return the path in lower case, without the suffix of a compression."""
-        return split_compression(_plain_path(self.path).lower())[0]
+        return split_compression(plain_path(self.path).lower())[0]
 
     @cached_property
     def size(self) -> int | None:
@@ -85,6 +86,10 @@ class Part:
 
     def read_beside(self, name: str) -> bytes:
         """Return the bytes of a file that is named relative to the folder of this one."""
+        if "://" in name:
+            with access(name):
+                filesystem, path = filesystem_of(name)
+            return cast("bytes", filesystem.cat_file(path))
         base = self.path.rsplit("/", 1)[0]
         target = name if name.startswith("/") and self.local else f"{base}/{name}"
         return cast("bytes", self.filesystem.cat_file(target))
@@ -117,7 +122,7 @@ def kind_of(path: str) -> str | None:
     >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.docx")
     ('csv', 'parquet', None)
     """
-    name, compression = split_compression(_plain_path(path).lower())
+    name, compression = split_compression(plain_path(path).lower())
     return format_of_suffix(PurePosixPath(name).suffix, compressed=bool(compression))
 
 
@@ -153,21 +158,20 @@ def locate(uri: str) -> list[Part]:
     if uri.startswith("sample:"):
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]
+    from tasks.ingest.folder import folder_at  # noqa: PLC0415 (a folder is made of parts)
+
+    if folder := folder_at(uri):
+        return folder.parts
     file, sheet = split_sheet(uri)
     with access(uri):
-        filesystem, path = _filesystem(file)
-        # Not `exists` or `isdir`: they call a fault of the network "not there".
-        if filesystem.info(path)["type"] == "directory":
-            return _parts_of_folder(filesystem, path, uri)
-    if _plain_path(path).lower().endswith(".zip"):
-        return _parts_of_zip(Part(filesystem, path, uri))
+        filesystem, path = filesystem_of(file)
     if kind_of(path) is None:
         raise _unknown_type(path, uri)
     return [Part(filesystem, path, uri, sheet=sheet)]
 
 
 def _unknown_type(path: str, uri: str) -> InputError:
-    plain, compression = split_compression(_plain_path(path))
+    plain, compression = split_compression(plain_path(path))
     suffix = PurePosixPath(plain).suffix
     if suffix.lower() in ARCHIVES:
         return InputError(
@@ -180,13 +184,6 @@ def _unknown_type(path: str, uri: str) -> InputError:
     return InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
 
 
-def _parts_of_zip(archive: Part) -> list[Part]:
-    """Return the files in a zip archive, which is read as the folder that unpacking it would make."""
-    inside, folder = open_zip(archive.open(), archive.shown)
-    found = _parts_of_folder(inside, folder, archive.shown)
-    return [replace(part, archive=archive) for part in found]
-
-
 def slug(uri: str) -> str:
     """Return a short name for a source: lower case, digits and dashes.
 
@@ -194,7 +191,7 @@ def slug(uri: str) -> str:
     ('my-cats-2', 'digits')
     """
     file, sheet = split_sheet(uri)
-    name = PurePosixPath(_plain_path(file).removeprefix("sample:").rstrip("/")).name
+    name = PurePosixPath(plain_path(file).removeprefix("sample:").rstrip("/")).name
     if kind_of(name) or name.lower().endswith(".zip"):
         name = split_compression(name.lower())[0].rsplit(".", 1)[0]
     # 40 characters keep a run id that contains the name readable in a table.
@@ -236,12 +233,13 @@ def access(where: str) -> Iterator[None]:
         ) from error
 
 
-def _plain_path(path: str) -> str:
+def plain_path(path: str) -> str:
     """Drop the query of a web address, which may hold a token and hides the suffix."""
     return urlsplit(path).path if path.startswith(("http://", "https://")) else path
 
 
-def _filesystem(uri: str) -> tuple[Any, str]:
+def filesystem_of(uri: str) -> tuple[Any, str]:
+    """Return the file system of an address and the path in it."""
     if "://" not in uri:
         local = LocalFileSystem()
         return local, local._strip_protocol(uri)
@@ -268,70 +266,3 @@ def _filesystem(uri: str) -> tuple[Any, str]:
             where=uri,
             fix="use a local path or a URL that fsspec knows",
         ) from error
-
-
-def _check_readable(folder: str, uri: str) -> None:
-    """Say which folder is locked: fsspec passes over what it may not list, and data would be left out without a word.
-
-    Raises:
-        InputError: This user may not list the folder, or one within it.
-    """
-
-    def locked(error: OSError) -> None:
-        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
-            raise error
-
-    for _ in os.walk(folder, onerror=locked):
-        pass
-
-
-def _part_in(filesystem: Any, path: str, uri: str, relative: str) -> Part:  # noqa: ANN401 (fsspec is untyped)
-    """Return a file of a folder.
-
-    Raises:
-        InputError: Its name is not UTF-8, which no record could hold.
-    """
-    shown = f"{uri.rstrip('/')}/{relative}"
-    try:
-        shown.encode()
-    except UnicodeEncodeError as error:
-        named = shown.encode(errors="backslashreplace").decode()
-        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
-    return Part(filesystem, path, shown)
-
-
-def _parts_of_folder(filesystem: Any, folder: str, uri: str) -> list[Part]:  # noqa: ANN401 (fsspec is untyped)
-    base = folder.rstrip("/") + "/"
-    found, images = [], []
-    if isinstance(filesystem, LocalFileSystem):
-        _check_readable(folder, uri)
-    paths = sorted(filesystem.find(folder))
-    files = [path.removeprefix(base) for path in paths]
-    check_no_lake(files, uri)
-    for path, relative in zip(paths, files, strict=True):
-        steps = relative.split("/")
-        hidden = any(is_hidden(step) for step in steps)
-        # The datasets library leaves intermediate results beside a saved data set under this name.
-        intermediate = steps[-1].startswith("cache-")
-        if kind_of(path) and not hidden and not intermediate:
-            found.append(_part_in(filesystem, path, uri, relative))
-        # A class may be called `_other`; what unpacking and version control leave behind begins with a dot or two such marks.
-        elif is_image_file(path) and len(steps) > 1 and not any(s.startswith((".", "__")) for s in steps):
-            images.append(_part_in(filesystem, path, uri, relative))
-    found = only_data(found, files)
-    if images and not found:
-        return images
-    if not found:
-        raise InputError(
-            "no data files in this folder",
-            where=uri,
-            fix=f"it should hold {readable_suffixes()}, or one sub-folder of images for each class",
-        )
-    kinds = sorted({part.kind or "" for part in found})
-    if len(kinds) > 1:
-        raise InputError(
-            f"the folder mixes formats ({', '.join(kinds)})",
-            where=uri,
-            fix="keep one format, or name one file",
-        )
-    return found

@@ -1,7 +1,7 @@
 """A source as one table: its parts one after the other, with one schema of plain types."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
+from tasks.ingest.folder import folder_at, mixed_formats
 from tasks.ingest.formats import formats
-from tasks.ingest.image_folder import ImageFolderReader
+from tasks.ingest.image_source import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
-from tasks.ingest.source import Part, access, is_image_file, locate
+from tasks.ingest.source import Part, access, locate
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class SourceTable:
     def notes(self) -> tuple[str, ...]:
         """What was decided about the files without being asked, a line each."""
         return tuple(dict.fromkeys(note for reader in self.readers for note in getattr(reader, "notes", ())))
+
+    @property
+    def image(self) -> str | None:
+        """The column of the images, where the source is a folder of them."""
+        return getattr(self.readers[0], "image", None)
 
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
@@ -58,8 +64,11 @@ class SourceTable:
 
     def beside(self, row: int, name: str) -> bytes:
         """Return the bytes of a file that a row names relative to the folder of its part."""
-        reader, _ = self._reader_of(row)
-        return reader.part.read_beside(name)
+        return self.part_of(row).read_beside(name)
+
+    def part_of(self, row: int) -> Part:
+        """Return the part that a row lies in."""
+        return self._reader_of(row)[0].part
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -78,29 +87,35 @@ class SourceTable:
         return self.readers[0], row
 
 
-def open_source(uri: str, as_text: frozenset[str], *, encoding: str | None = None) -> SourceTable:
+def open_source(
+    uri: str,
+    as_text: frozenset[str],
+    named: frozenset[str] = frozenset(),
+    *,
+    encoding: str | None = None,
+) -> SourceTable:
     """Open every part of a source.
 
     Args:
         uri: A path, an fsspec URL, or `sample:NAME`.
         as_text: Columns that a format without types must not turn into numbers.
+        named: Columns that the user named; a folder of images has only some.
         encoding: Encoding of text files; None: it is found out.
 
     Raises:
         InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice
             or holds a NUL.
     """
-    parts = locate(uri)
-    if is_image_file(parts[0].path):
-        base = parts[0].path[: len(parts[0].path) - (len(parts[0].shown) - len(uri.rstrip("/")) - 1)]
-        files = tuple(part.path.removeprefix(base) for part in parts)
-        pictures = ImageFolderReader(Part(parts[0].filesystem, base, uri), files)
-        return SourceTable(uri, (pictures,), pictures.schema)
-    opened = tuple(open_part(replace(part, encoding=encoding), as_text) for part in parts)
-    for reader in opened:
+
+    def open_table(part: Part) -> Reader:
+        reader = open_part(replace(part, encoding=encoding), as_text)
         _check_names(reader)
-    relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
-    readers = with_folder_columns(opened, relative, as_text, uri)
+        return reader
+
+    folder = folder_at(uri)
+    pictures = open_images(folder, named, open_table) if folder else ()
+    parts = list(folder.data) if folder else locate(uri)
+    readers = pictures or _open_tables(uri, parts, open_table, as_text)
     schema = _plain(readers[0].schema)
     for reader in readers[1:]:
         try:
@@ -112,6 +127,17 @@ def open_source(uri: str, as_text: frozenset[str], *, encoding: str | None = Non
                 fix="give all parts the same columns",
             ) from error
     return SourceTable(uri, readers, schema.with_metadata(readers[0].schema.metadata))
+
+
+def _open_tables(
+    uri: str, parts: Sequence[Part], open_table: Callable[[Part], Reader], as_text: frozenset[str]
+) -> tuple[Reader, ...]:
+    kinds = sorted({part.kind or "" for part in parts})
+    if len(kinds) > 1:
+        raise mixed_formats(kinds, uri)
+    opened = tuple(map(open_table, parts))
+    relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
+    return with_folder_columns(opened, relative, as_text, uri)
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> Reader:

@@ -1,0 +1,161 @@
+"""A folder as a source: which of its files are tables, which are images, and what else lies there."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
+
+from tasks.errors import InputError
+from tasks.ingest.formats import readable_suffixes
+from tasks.ingest.listing import check_no_lake, is_hidden, only_data
+from tasks.ingest.packed import open_zip
+from tasks.ingest.source import Part, access, filesystem_of, is_image_file, kind_of, plain_path, split_sheet
+
+# Formats of tables that nobody writes as a note beside images.
+TYPED_TABLES = ("parquet", "arrow")
+# What systems put into folders of images.
+_LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as a source: what can be read in it, and what cannot.
+
+    Attributes:
+        base: The folder itself; its path ends with a slash.
+        data: Files of a format of tables.
+        images: Image files, at any depth.
+        others: Every other file, relative to the folder.
+        hidden: Files that the system or an unpacking left behind, relative to the folder.
+    """
+
+    base: Part
+    data: tuple[Part, ...]
+    images: tuple[Part, ...]
+    others: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+    def relative(self, part: Part) -> str:
+        """Return the path of a file within the folder."""
+        return part.path.removeprefix(self.base.path)
+
+    @property
+    def metadata(self) -> tuple[Part, ...]:
+        """The tables that may describe the images beside them, as Hugging Face's `imagefolder` has it."""
+        named = (part for part in self.data if part.path.rsplit("/", 1)[-1].startswith("metadata."))
+        return tuple(named) if self.images else ()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The files that a sweep depends on; images beside a data set of typed tables are none of its parts."""
+        if self.data and all(part.kind in TYPED_TABLES for part in self.data) and not self.metadata:
+            return list(self.data)
+        return [*self.data, *self.images]
+
+
+def folder_at(uri: str) -> Folder | None:
+    """Return what lies in a folder, or in a zip archive, which is read as the folder that unpacking it would make.
+
+    Returns:
+        None where `uri` is neither.
+
+    Raises:
+        InputError: There is nothing there, nothing readable, or tables of several formats.
+    """
+    if uri.startswith("sample:"):
+        return None
+    with access(uri):
+        filesystem, path = filesystem_of(split_sheet(uri)[0])
+        # Not `exists` or `isdir`: they call a fault of the network "not there".
+        if filesystem.info(path)["type"] == "directory":
+            return _read_folder(filesystem, path, uri)
+    if not plain_path(path).lower().endswith(".zip"):
+        return None
+    archive = Part(filesystem, path, uri)
+    folder = _read_folder(*open_zip(archive.open(), uri), uri)
+    return replace(
+        folder,
+        base=replace(folder.base, archive=archive),
+        data=tuple(replace(part, archive=archive) for part in folder.data),
+        images=tuple(replace(part, archive=archive) for part in folder.images),
+    )
+
+
+def _part_in(filesystem: Any, path: str, uri: str, relative: str) -> Part:  # noqa: ANN401 (fsspec is untyped)
+    """Return a file of a folder.
+
+    Raises:
+        InputError: Its name is not UTF-8, which no record could hold.
+    """
+    shown = f"{uri.rstrip('/')}/{relative}"
+    try:
+        shown.encode()
+    except UnicodeEncodeError as error:
+        named = shown.encode(errors="backslashreplace").decode()
+        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
+    return Part(filesystem, path, shown)
+
+
+def _read_folder(filesystem: Any, path: str, uri: str) -> Folder:  # noqa: ANN401 (fsspec is untyped)
+    base = path.rstrip("/") + "/"
+    data, images, others, hidden = [], [], [], []
+    local = isinstance(filesystem, LocalFileSystem)
+    if local:
+        _check_readable(path, uri)
+    paths = sorted(filesystem.find(path))
+    files = [file.removeprefix(base) for file in paths]
+    check_no_lake(files, uri)
+    for file, relative in zip(paths, files, strict=True):
+        steps = relative.split("/")
+        # What unpacking and version control leave behind begins with a dot or two such marks.
+        aside = any(step.startswith((".", "__")) for step in steps) or steps[-1].lower() in _LEFT_BEHIND
+        # The datasets library leaves intermediate results beside a saved data set under this name.
+        intermediate = steps[-1].startswith("cache-")
+        if kind_of(file) and not intermediate and not any(map(is_hidden, steps)):
+            data.append(_part_in(filesystem, file, uri, relative))
+        elif aside or (local and not Path(file).exists()):
+            hidden.append(relative)
+        elif is_image_file(file):  # a class may be called `_other`
+            images.append(_part_in(filesystem, file, uri, relative))
+        else:
+            others.append(relative)
+    rows = only_data(data, files)
+    others += [part.path.removeprefix(base) for part in data if part not in rows]
+    data = rows
+    folder = Folder(Part(filesystem, base, uri), tuple(data), tuple(images), tuple(others), tuple(hidden))
+    if not data and not images:
+        raise InputError(
+            "no data files in this folder",
+            where=uri,
+            fix=f"it should hold {readable_suffixes()}, or one sub-folder of images for each class",
+        )
+    kinds = sorted({part.kind or "" for part in data})
+    if len(kinds) > 1 and not images:
+        raise mixed_formats(kinds, uri)
+    return folder
+
+
+def mixed_formats(kinds: list[str], uri: str) -> InputError:
+    """Return the error for a folder with tables of several formats."""
+    return InputError(
+        f"the folder mixes formats ({', '.join(kinds)})",
+        where=uri,
+        fix="keep one format, or name one file",
+    )
+
+
+def _check_readable(folder: str, uri: str) -> None:
+    """Say which folder is locked: fsspec passes over what it may not list, and data would be left out without a word.
+
+    Raises:
+        InputError: This user may not list the folder, or one within it.
+    """
+
+    def locked(error: OSError) -> None:
+        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
+            raise error
+
+    for _ in os.walk(folder, onerror=locked):
+        pass

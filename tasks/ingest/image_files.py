@@ -1,0 +1,272 @@
+"""The files of a column of images: bytes, paths, addresses, base64, or pixels written as numbers."""
+
+import base64
+import binascii
+import errno
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+import pyarrow as pa
+
+from tasks.errors import InputError
+from tasks.ingest.kinds import is_image
+from tasks.ingest.pixels import as_file, is_pixel_list, is_pixel_text, largest, pixels_of_list, pixels_of_text
+from tasks.ingest.source import Part, is_image_file
+from tasks.ingest.table import SourceTable
+
+_BATCH = 256
+# What tells paths, base64 and numbers apart; mixed columns are told by each value's own form.
+_LOOKED_AT = 20
+# How the base64 of PNG, JPEG, GIF, WebP, BMP and TIFF files begins.
+_BASE64_HEADS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")
+# The smallest image file has some fifty bytes.
+_LEAST_BASE64 = 64
+_WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+# What a line says of a path, so that the rest of it can be read.
+_LONGEST_PATH = 100
+# A folder of images lies in the folder of its table, or a little below; a whole disk is not searched.
+_DEEPEST = 3
+# Waiting for a network takes no processor; more at once would look like an attack to a server.
+_AT_ONCE = 16
+_RELATIVE = "paths are relative to the folder of the source"
+
+Kind = Literal["file", "base64", "list", "numbers"]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Why the image of a row cannot be had.
+
+    Attributes:
+        why: What is wrong.
+        fix: What to do where this is so of every row.
+    """
+
+    why: str
+    fix: str = "name another with --image"
+
+
+File = bytes | Unread | None
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """How the image of each row is found.
+
+    Attributes:
+        table: The source.
+        column: Its column of images.
+        kind: What the column holds.
+        white: The number that stands for white, where images are numbers.
+        by_name: Image files near the source, where the column has bare names.
+    """
+
+    table: SourceTable
+    column: str
+    kind: Kind
+    white: float = 255.0
+    by_name: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def read(self, column: pa.Array, first_row: int) -> list[File]:
+        """Return the file of each row, why there is none, or None where nothing is named."""
+        if self.kind in ("list", "numbers"):
+            return [
+                found if found is None or isinstance(found, Unread) else as_file(found, self.white)
+                for found in self._pixels(column)
+            ]
+        inside, beside = _inside_and_beside(column)
+        rows = range(first_row, first_row + len(column))
+        # Stores and servers are asked for several files at once.
+        far = getattr(self.table.readers[0].part.filesystem, "async_impl", False)
+        if not far and not any("://" in (name.as_py() or "") for name in beside):
+            return list(map(self._one, rows, inside, beside))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self._one, rows, inside, beside))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided without being asked."""
+        if not self.by_name:
+            return ()
+        return ("images are found by their names below the folder of the source",)
+
+    def numbered(self) -> Iterator[tuple[int, bytes | Unread]]:
+        """Yield each image that is named, with the number of its row."""
+        for row, batch in _batches(self.table, self.column):
+            for offset, file in enumerate(self.read(batch, row)):
+                if file is not None:
+                    yield row + offset, file
+
+    def scaled(self) -> "ImageFiles":
+        """Return the same with the number that stands for white, told from all images.
+
+        Raises:
+            InputError: There is none: pixels are negative, or too large.
+        """
+        if self.kind not in ("list", "numbers"):
+            return self
+        found = (image for _, batch in _batches(self.table, self.column) for image in self._pixels(batch))
+        ranges = [
+            (float(one.min()), float(one.max()))
+            for one in found
+            if one is not None and not isinstance(one, Unread)
+        ]
+        white = largest(ranges) if ranges else 255.0
+        if isinstance(white, str):
+            raise InputError(
+                f"column '{self.column}': {white}", where=self.table.uri, fix="or name another with --image"
+            )
+        return replace(self, white=white)
+
+    def _pixels(self, column: pa.Array) -> Iterator[Any]:
+        for value in column:
+            if not value.is_valid or (self.kind == "numbers" and not value.as_py().strip()):
+                yield None
+                continue
+            found = pixels_of_list(value.values) if self.kind == "list" else pixels_of_text(value.as_py())
+            yield (
+                Unread(f"no image: {found}", "or name another with --image")
+                if isinstance(found, str)
+                else found
+            )
+
+    def _one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
+        if inside.is_valid:
+            return bytes(inside.as_py())
+        name = (beside.as_py() or "").strip() if beside.is_valid else ""
+        if not name:
+            return None
+        if name.startswith("data:"):
+            return _from_data_uri(name)
+        return _from_base64(name) if self.kind == "base64" else self._beside(row, name)
+
+    def _beside(self, row: int, name: str) -> File:
+        shown = name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
+        try:
+            return self._found(row, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return Unread(f"no such image file '{shown}'", _what_to_do(self.table.part_of(row), name))
+        except InputError as error:  # about an address
+            return Unread(f"'{shown}': {error.what}", error.fix)
+        except (OSError, ValueError) as error:
+            # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
+            code = error.errno if isinstance(error, OSError) else None
+            if (
+                not isinstance(error, IsADirectoryError | PermissionError)
+                and code not in _WRONG_NAME
+                and "\0" not in name
+            ):
+                raise
+            return Unread(f"not a readable image file: '{shown}'", _RELATIVE)
+        except Exception as error:
+            status = getattr(error, "status", 0)
+            if not 400 <= status < 500:  # the server is at fault, and may be well again
+                raise
+            return Unread(f"'{shown}' is refused by its server ({status})", "check that it can be opened")
+
+    def _found(self, row: int, name: str) -> bytes:
+        if self.by_name:
+            found = self.by_name.get(name, ())
+            if len(found) > 1:
+                raise InputError(f"{len(found)} files have this name", fix="write paths, not bare names")
+            return self.table.beside(row, found[0] if found else name)
+        try:
+            return self.table.beside(row, name)
+        except FileNotFoundError:
+            if "\\" not in name:
+                raise
+            return self.table.beside(row, name.replace("\\", "/"))  # as Windows writes it
+
+
+def image_files(table: SourceTable, column: str) -> ImageFiles:
+    """Return how the images of a column are found, told from its type and its first values."""
+    kind = table.schema.field(column).type
+    if is_pixel_list(kind):
+        return ImageFiles(table, column, "list").scaled()
+    if not pa.types.is_string(kind):
+        return ImageFiles(table, column, "file")
+    values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
+    first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
+    if first and all(map(is_pixel_text, first)):
+        return ImageFiles(table, column, "numbers").scaled()
+    if first and all(map(_is_base64, first)):
+        return ImageFiles(table, column, "base64")
+    return ImageFiles(table, column, "file", by_name=_by_name(table, first))
+
+
+def _batches(table: SourceTable, column: str) -> Iterator[tuple[int, pa.Array]]:
+    row = 0
+    for batch in table.scan([column], _BATCH):
+        yield row, batch.column(0)
+        row += batch.num_rows
+
+
+def _inside_and_beside(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the bytes and the paths of a column."""
+    if pa.types.is_struct(column.type):
+        fields = [column.type.get_field_index(name) for name in ("bytes", "path")]
+        inside, beside = (
+            column.flatten()[place] if place >= 0 else pa.nulls(len(column)) for place in fields
+        )
+        return inside, beside
+    return (column, pa.nulls(len(column))) if is_image(column.type) else (pa.nulls(len(column)), column)
+
+
+def _is_base64(text: str) -> bool:
+    return (
+        len(text) >= _LEAST_BASE64
+        and text.startswith(_BASE64_HEADS)
+        and re.fullmatch(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*", text) is not None
+    )
+
+
+def _from_base64(text: str) -> File:
+    try:
+        return base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
+    except binascii.Error as error:
+        return Unread(f"not base64 ({error})")
+
+
+def _from_data_uri(text: str) -> File:
+    head, _, body = text.partition(",")
+    return _from_base64(body) if head.endswith(";base64") else unquote_to_bytes(body)
+
+
+def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the image files near the source by name and by stem, if the column has bare names that are not beside it.
+
+    Kaggle's tables have an `image_id`, and its images lie in a folder of another name.
+    """
+    part = table.readers[0].part
+    base = part.path.rsplit("/", 1)[0] + "/"
+    bare = [name for name in names if not re.search(r"[/\\]", name)]
+    if not bare or len(bare) < len(names) or any(part.filesystem.exists(base + name) for name in bare):
+        return {}
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in part.filesystem.find(base, maxdepth=_DEEPEST):
+        inside = path.removeprefix(base)
+        if is_image_file(path) and not inside.startswith((".", "__")):
+            name = inside.rsplit("/", 1)[-1]
+            found[name].append(inside)
+            found[name.rsplit(".", 1)[0]].append(inside)
+    return {name: tuple(files) for name, files in found.items()} if any(map(found.get, bare)) else {}
+
+
+def _what_to_do(part: Part, name: str) -> str:
+    """Return what helps where no file is found."""
+    steps = name.replace("\\", "/").split("/")
+    if not name.startswith("/") and not re.match(r"[A-Za-z]:[\\/]", name):
+        return _RELATIVE
+    base = part.path.rsplit("/", 1)[0]
+    tails = ("/".join(steps[start:]) for start in range(1, len(steps)))
+    there = next((tail for tail in tails if tail and part.filesystem.exists(f"{base}/{tail}")), None)
+    if there is None:
+        return "this path is of another machine: write paths relative to the folder of the source"
+    before = name[: len(name) - len(there)]
+    return f"'{there}' is beside the source: remove '{before}' from the paths"

@@ -1,0 +1,119 @@
+"""How a folder with images in it is read: by its class folders, by `metadata.csv`, or not at all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tasks.errors import InputError, listed
+from tasks.ingest.folder import TYPED_TABLES, Folder
+from tasks.ingest.image_boxes import other_layout
+from tasks.ingest.image_folder import OWN_COLUMNS, ImageFolderReader, MetadataReader, names_column
+from tasks.ingest.image_layout import Layout, classes_in_names, counted, layout_of
+from tasks.ingest.reading import Reader
+from tasks.ingest.source import Part
+
+
+def open_images(
+    folder: Folder, named: frozenset[str], open_table: Callable[[Part], Reader]
+) -> tuple[Reader, ...]:
+    """Return the readers of a folder of images; none where its tables are the data.
+
+    Args:
+        folder: What lies in it.
+        named: Columns that the user named.
+        open_table: Opens a table.
+
+    Raises:
+        InputError: There are images alone, and nothing says their classes.
+    """
+    if not folder.images:
+        return ()
+    layout = layout_of([folder.relative(part) for part in folder.images])
+    tables = [(part, open_table(part)) for part in folder.metadata]
+    described = [(part, table) for part, table in tables if names_column(table.schema)]
+    if described:
+        return _with_metadata(folder, layout, [table for _, table in described])
+    if any(part.kind in TYPED_TABLES for part in folder.data) or (folder.data and not named <= OWN_COLUMNS):
+        return ()
+    classes = {layout.places[file].label for file in layout.labeled}
+    # One class could not be swept; a table beside it may know better.
+    if len(classes) > 1 or (classes and not folder.data):
+        return _with_class_folders(folder, layout)
+    if (refused := other_layout(folder)) is not None:
+        raise refused
+    if folder.data:
+        return ()
+    raise _without_classes(folder, layout)
+
+
+def _with_class_folders(folder: Folder, layout: Layout) -> tuple[Reader, ...]:
+    notes = []
+    splits = sorted({split for file in layout.labeled if (split := layout.places[file].split)})
+    if splits:
+        notes.append(f"column 'split' has the folders {listed(splits)}")
+    if layout.alike:
+        notes.append(
+            f"every class folder has the same sub-folders ({listed(layout.alike)}): "
+            "if these are the classes, name one of the folders above them as the source"
+        )
+    tables = [folder.relative(part) for part in folder.data]
+    left = [
+        *counted(layout.outside, "image", " in no class folder"),
+        *counted(tables, "table", " beside the images"),
+    ]
+    notes = [*notes, *_left_out(folder, left)]
+    return (
+        ImageFolderReader(
+            folder.base, tuple(layout.labeled), layout.places, bool(layout.splits), tuple(notes)
+        ),
+    )
+
+
+def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
+    readers = [_metadata_reader(folder, layout, table) for table in tables]
+    known = {file for reader in readers for file in reader.files()}
+    unknown = [file for file in layout.places if file not in known]
+    others = [folder.relative(part) for part in folder.data if part not in [table.part for table in tables]]
+    left = [
+        *counted(unknown, "image", " that the metadata does not name"),
+        *counted(others, "other table"),
+    ]
+    return (replace(readers[0], notes=tuple(_left_out(folder, left))), *readers[1:])
+
+
+def _metadata_reader(folder: Folder, layout: Layout, table: Reader) -> MetadataReader:
+    path = folder.relative(table.part)
+    names = set(table.schema.names)
+    said = {"label": bool(layout.labeled), "file": True, "split": bool(layout.splits)}
+    return MetadataReader(
+        table,
+        names_column(table.schema) or "",
+        "image" if "image" not in names else "image_file",
+        path[: path.rfind("/") + 1],
+        layout.places,
+        tuple(name for name, known in said.items() if known and name not in names),
+    )
+
+
+def _left_out(folder: Folder, left: Sequence[str]) -> list[str]:
+    """Say in one line what is not read."""
+    left = [*left, *counted(folder.others, "other file"), *counted(folder.hidden, "hidden file")]
+    return [f"not read: {', '.join(left)}"] if left else []
+
+
+def _without_classes(folder: Folder, layout: Layout) -> InputError:
+    files = list(layout.places)
+    what = (
+        f"{len(files):,} images lie in no class folder"
+        if len(files) > 1
+        else "the image lies in no class folder"
+    )
+    if layout.splits:
+        what += f" (the folders {listed(layout.splits)} are splits)"
+    if classes := classes_in_names(files):
+        what += f"; their file names seem to begin with the class ({listed(classes)})"
+    return InputError(
+        what,
+        where=folder.base.shown,
+        fix="put each image into a folder named after its class, "
+        "or write a metadata.csv with the columns file_name and label",
+    )
