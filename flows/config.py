@@ -83,7 +83,10 @@ class CleanParameters(AuditOptions):
         description="columns to learn from (default: every number, boolean, date, and text of few different values)",
     )
     embedding: Column = Field(None, description="column of embeddings: lists of floats, all of one length")
-    image: Column = Field(None, description="column of images: PNG or JPEG bytes, or paths to such files")
+    image: Column = Field(
+        None,
+        description="column of images: bytes, paths or addresses of files, base64, or lists or text of pixels",
+    )
     text: Column = Field(None, description="column of texts: sentences, reviews, tickets, of any length")
     pred_probs: Columns = Field(
         None,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tasks.errors import InputError
 from tasks.ingest.kinds import is_image
 from tasks.ingest.pixels import as_file, is_pixel_list, is_pixel_text, largest, pixels_of_list, pixels_of_text
-from tasks.ingest.source import Part, is_image_file
+from tasks.ingest.source import Part, access, is_image_file
 from tasks.ingest.table import SourceTable
 
 _BATCH = 256
@@ -147,13 +147,10 @@ class ImageFiles:
         return _from_base64(name) if self.kind == "base64" else self._beside(row, name)
 
     def _beside(self, row: int, name: str) -> File:
-        shown = name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
         try:
-            return self._found(row, name)
+            return self._fetched(row, name) if "://" in name else self._found(row, name)
         except (FileNotFoundError, NotADirectoryError):
-            return Unread(f"no such image file '{shown}'", _what_to_do(self.table.part_of(row), name))
-        except InputError as error:  # about an address
-            return Unread(f"'{shown}': {error.what}", error.fix)
+            return Unread(f"no such image file '{_short(name)}'", _what_to_do(self.table.part_of(row), name))
         except (OSError, ValueError) as error:
             # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
             code = error.errno if isinstance(error, OSError) else None
@@ -163,18 +160,15 @@ class ImageFiles:
                 and "\0" not in name
             ):
                 raise
-            return Unread(f"not a readable image file: '{shown}'", _RELATIVE)
-        except Exception as error:
-            status = getattr(error, "status", 0)
-            if not 400 <= status < 500:  # the server is at fault, and may be well again
-                raise
-            return Unread(f"'{shown}' is refused by its server ({status})", "check that it can be opened")
+            return Unread(f"not a readable image file: '{_short(name)}'", _RELATIVE)
 
-    def _found(self, row: int, name: str) -> bytes:
+    def _found(self, row: int, name: str) -> File:
         if self.by_name:
             found = self.by_name.get(name, ())
             if len(found) > 1:
-                raise InputError(f"{len(found)} files have this name", fix="write paths, not bare names")
+                return Unread(
+                    f"{len(found)} image files are called '{_short(name)}'", "write paths, not bare names"
+                )
             return self.table.beside(row, found[0] if found else name)
         try:
             return self.table.beside(row, name)
@@ -182,6 +176,27 @@ class ImageFiles:
             if "\\" not in name:
                 raise
             return self.table.beside(row, name.replace("\\", "/"))  # as Windows writes it
+
+    def _fetched(self, row: int, address: str) -> File:
+        """Return the file at an address; a server that does not answer is the same for all rows, and raises."""
+        try:
+            return self.table.beside(row, address)
+        except FileNotFoundError:
+            raise
+        except InputError as error:  # no such kind of address, or no package for it
+            return Unread(f"'{_short(address)}': {error.what}", error.fix)
+        except Exception as error:
+            status = getattr(error, "status", 0)
+            if 400 <= status < 500:
+                return Unread(
+                    f"'{_short(address)}' is refused by its server ({status})", "check that it opens"
+                )
+            with access(address):
+                raise
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
 
 
 def image_files(table: SourceTable, column: str) -> ImageFiles:

@@ -35,13 +35,15 @@ def open_images(
     if any(part.kind in TYPED_TABLES for part in folder.data) or (folder.data and not named <= OWN_COLUMNS):
         return ()
     classes = {layout.places[file].label for file in layout.labeled}
-    # One class could not be swept; a table beside it may know better.
-    if len(classes) > 1 or (classes and not folder.data):
+    if len(classes) > 1:
         return _with_class_folders(folder, layout)
+    # One class cannot be swept: its folder may be none, and a table beside it may know better.
     if (refused := other_layout(folder)) is not None:
         raise refused
     if folder.data:
         return ()
+    if classes and not classes_in_names(list(layout.places)):
+        return _with_class_folders(folder, layout)
     raise _without_classes(folder, layout)
 
 

@@ -128,4 +128,5 @@ def as_file(pixels: Pixels, white: float) -> bytes:
         levels = levels[..., :3] * opaque + 255 * (1 - opaque)
     kind = b"P6" if levels.ndim == 3 and levels.shape[2] == 3 else b"P5"
     height, width = levels.shape[:2]
-    return b"%s %d %d 255\n" % (kind, width, height) + np.rint(levels).astype(np.uint8).tobytes()
+    body: bytes = np.rint(levels).astype(np.uint8).tobytes()
+    return b"%s %d %d 255\n" % (kind, width, height) + body

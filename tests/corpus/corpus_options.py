@@ -273,7 +273,7 @@ def _image_folders() -> Iterator[Nasty]:
         (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
         return root
 
-    yield Nasty("image folder: a link to nothing", dangling, ("gone.png",))
+    yield Nasty("image folder: a link to nothing", dangling, rows=10)
 
 
 def _hugging_face() -> Iterator[Nasty]:

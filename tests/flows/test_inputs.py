@@ -166,16 +166,38 @@ def test_a_folder_of_pictures_is_swept(prefect_server, tmp_path, capsys):
         digit = (int(labels[number]) + 1) % 10 if wrong else int(labels[number])
         side = 8 if number % 3 else 24  # sizes and modes differ, as they do in a folder that people filled
         image = Image.fromarray(np.uint8(pixels[number].reshape(8, 8) * 15)).resize((side, side))
-        path = tmp_path / "digits" / f"class {digit}" / f"{'wrong' if wrong else 'right'} {number}.png"
+        split = "train" if number % 4 else "test"
+        path = (
+            tmp_path / "digits" / split / f"class {digit}" / f"{'wrong' if wrong else 'right'} {number}.png"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         (image.convert("RGBA") if number % 5 == 0 else image).save(path)
     folder = swept(tmp_path, capsys, tmp_path / "digits", "--id", "file", *SHORT)
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert sum("wrong" in row["sample_id"] for row in queue[:10]) >= 7
+    assert {row["split"] for row in queue} == {"train", "test"}
     assert queue[0]["image"].startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert "data:image/png;base64" in page
     assert "The model is linear, since there are fewer than 1,000 images." in page
+
+
+def test_one_missing_picture_of_a_table_is_set_aside_and_the_rest_is_swept(prefect_server, tmp_path, capsys):
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(n_class=2, return_X_y=True)
+    (tmp_path / "pics").mkdir()
+    for number in range(120):
+        image = Image.fromarray(np.uint8(pixels[number].reshape(8, 8) * 15))
+        image.save(tmp_path / "pics" / f"{number}.png")
+    (tmp_path / "pics" / "7.png").unlink()
+    rows = "".join(f"pics\\{number}.png,{labels[number]}\n" for number in range(120))
+    (tmp_path / "list.csv").write_text("file,label\n" + rows)
+    folder = swept(tmp_path, capsys, tmp_path / "list.csv", "--image", "file", *SHORT)
+    assert read_json(folder / "summary.json")["data"]["rows"] == 119
+    (aside,) = pq.read_table(folder / "quarantine.parquet").to_pylist()
+    assert (aside["source_row"], aside["reason"]) == (7, "no such image file 'pics\\7.png'")
 
 
 def test_raters_and_probabilities_are_swept_and_shown(prefect_server, tmp_path, capsys):
