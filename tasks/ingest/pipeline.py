@@ -147,15 +147,8 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
 def _named(source: Source) -> frozenset[str]:
     """Return the columns that the user named."""
     several = (source.features, source.pred_probs, source.raters)
-    single = (
-        source.label,
-        source.id,
-        source.embedding,
-        source.image,
-        source.text,
-        source.trusted,
-        source.truth,
-    )
+    roles = (source.label, source.id, source.trusted, source.truth, source.group)
+    single = (*roles, source.embedding, source.image, source.text)
     return frozenset(name for names in (*several, single) for name in names or () if name)
 
 
