@@ -25,10 +25,11 @@ from tasks.apply.layout_notes import STATE, beside, describe
 from tasks.apply.lineage import lineage, origin, version_swept
 from tasks.apply.moves import MOVES
 from tasks.apply.packing import pack_again
+from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
 from tasks.ingest.image_folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
-from tasks.ingest.source import Part, access, locate
+from tasks.ingest.source import Part, access, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.records import Dataset
 from tasks.storage import read_json
@@ -42,6 +43,7 @@ Write = Callable[[Sequence[Part], str, Corrected, Sequence[Path]], list[int]]
 WRITERS: dict[str, Write] = {
     "arrow": write_columnar,
     "csv": write_delimited,
+    "excel": write_workbooks,
     "jsonl": write_json_lines,
     "parquet": write_columnar,
 }
@@ -105,7 +107,10 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         if written is None:
             return None
         packed = next(written.glob("*.zip"), None)
-        uri = origin(run, version) if (written / MOVES).is_file() else str(packed or written)
+        first = origin(run, version)
+        uri = first if (written / MOVES).is_file() else str(packed or written)
+        if sheet := split_sheet(first)[1]:
+            uri = f"{next(written.iterdir())}#{sheet}"
     encoding = named_encoding(run, dataset)
     parts = [replace(part, encoding=encoding) for part in locate(uri)]
     images = None

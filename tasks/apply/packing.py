@@ -9,17 +9,19 @@ from typing import BinaryIO, cast
 from tasks.ingest.source import Part
 
 
-def pack_again(archive: Part, files: Mapping[str, Path], target: Path) -> None:
+def pack_again(archive: Part, files: Mapping[str, Path | None], target: Path) -> None:
     """Write an archive whose files are those of another one, in its order, with their names, times and compression.
 
     Args:
         archive: The archive as it was.
-        files: What is to lie in it instead, by name in the archive.
+        files: What is to lie in it instead, by name in the archive; None where nothing is.
         target: The new archive.
     """
     with archive.open() as raw, zipfile.ZipFile(raw) as before, zipfile.ZipFile(target, "w") as after:
         for entry in before.infolist():
             changed = files.get(entry.filename)
+            if entry.filename in files and changed is None:
+                continue
             # Sizes and checksum are those of the new bytes; the rest of what the entry says stays.
             size = changed.stat().st_size if changed else entry.file_size
             with (

@@ -55,6 +55,7 @@ class Sheet:
         rows: The rows below, as text.
         numbers: The number of each row in the sheet, from 1.
         headed: The number of the last row of the header, from 1; 0 where there is none.
+        columns: The number of each column in the sheet, from 1.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[int, ...]
     headed: int
+    columns: tuple[int, ...] = ()
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> Reader:
@@ -71,10 +73,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
         InputError: It is no spreadsheet, is protected by a password, has no such sheet or no table in it, or a formula lacks
             its value.
     """
-    with readable(part, "spreadsheet"), part.open() as file:
-        content = file.read()
-    if not content.startswith((_ZIP, _OLE)):
-        raise not_as_named(part, "a spreadsheet", content[:16])
+    content = _content_of(part)
     sheet, notes = _chosen(part, content, as_text)
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
@@ -88,6 +87,25 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     said = notes_on(part, replace(dialect, header_lines=1)) if sheet.headed else reader.notes
     numbers, name = sheet.numbers, sheet.name
     return ConvertedReader(part, reader, lambda row: f"row {numbers[row]} of sheet '{name}'", (*notes, *said))
+
+
+def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
+    """Return the sheet that is read, and the unique names of its columns.
+
+    Args:
+        part: The workbook.
+        needed: Columns that the user named.
+    """
+    sheet, _ = _chosen(part, _content_of(part), needed)
+    return sheet, unique_names(sheet.names, needed, part)[0]
+
+
+def _content_of(part: Part) -> bytes:
+    with readable(part, "spreadsheet"), part.open() as file:
+        content = file.read()
+    if not content.startswith((_ZIP, _OLE)):
+        raise not_as_named(part, "a spreadsheet", content[:16])
+    return content
 
 
 def _codes(sheet: Sheet) -> frozenset[str]:
@@ -173,6 +191,7 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
         rows,
         tuple(number + 1 for number in below),
         headed,
+        tuple(place + 1 for place, _ in kept),
     )
 
 
@@ -238,7 +257,7 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
         InputError: There is such a cell.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        path = next((path for name, path in _sheets(archive) if name == sheet), None)
+        path = sheet_file(archive, sheet)
         text = archive.read(path) if path in archive.namelist() else b""
     found = _NO_VALUE.search(text) if b"<f" in text else None
     if found:
@@ -247,6 +266,11 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
             where=part.shown,
             fix="open it in a spreadsheet program and save it, which calculates the values",
         )
+
+
+def sheet_file(archive: zipfile.ZipFile, sheet: str) -> str | None:
+    """Return the file of a sheet within its workbook, None where the workbook does not say."""
+    return next((path for name, path in _sheets(archive) if name == sheet), None)
 
 
 def _sheets(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:

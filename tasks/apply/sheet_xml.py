@@ -1,0 +1,224 @@
+"""The XML of one sheet of an Excel workbook, in which single cells and rows are replaced and all else stays as it is."""
+
+import re
+import zipfile
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+from tasks.errors import InputError
+
+_DATA = re.compile(r"(<(\w+:)?sheetData\b[^>]*>)(.*)(</(?:\w+:)?sheetData>)", re.DOTALL)
+_NUMBER = re.compile(r'\br="(\d+)"')
+_CELL_PLACE = re.compile(r'\br="([A-Z]+)(\d+)"')
+_TYPE = re.compile(r'\s+t="([^"]*)"')
+_REFERENCE = re.compile(r'\b(ref|sqref)="([A-Z0-9: ]+)"')
+_ROW_OF_REFERENCE = re.compile(r"([A-Z]+)(\d+)")
+_FORMULA = re.compile(rb"<(?:\w+:)?f\b")
+_SHARED = re.compile(r'<(?:\w+:)?f\b[^>]*\bref="')
+# What lies at a row by its number and is not moved with the row.
+_PLACED = re.compile(r"<(?:\w+:)?(?:mergeCell|drawing|legacyDrawing|hyperlink|picture|oleObject|tablePart)\b")
+_MERGED = re.compile(r'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
+
+
+class SheetXml:
+    """A sheet that is changed.
+
+    Args:
+        text: Its XML.
+        where: The workbook, for messages.
+    """
+
+    def __init__(self, text: str, where: str) -> None:
+        found = _DATA.search(text)
+        if found is None:
+            raise InputError(
+                "the sheet has no rows that can be changed", where=where, fix="save it again as .xlsx"
+            )
+        self._head, self._tail = text[: found.start(3)], text[found.end(3) :]
+        self._where = where
+        prefix = found[2] or ""
+        self._prefix = prefix
+        self._cell = re.compile(rf"<{prefix}c\b([^>]*?)(?:/>|>(.*?)</{prefix}c>)", re.DOTALL)
+        row = re.compile(rf"<{prefix}row\b([^>]*?)(?:/>|>(.*?)</{prefix}row>)", re.DOTALL)
+        self._rows: dict[int, str] = {}
+        end = 0
+        for match in row.finditer(found[3]):
+            number = _NUMBER.search(match[1])
+            if number is None or found[3][end : match.start()].strip():
+                raise self._not_changed("the rows of the sheet have no numbers")
+            self._rows[int(number[1])] = match[0]
+            end = match.end()
+        self._given = dict(self._rows)
+
+    def text(self) -> str:
+        """Return the XML as it is now."""
+        return self._head + "".join(self._rows.values()) + self._tail
+
+    def set_label(self, letters: str, number: int, text: str, like: int | None) -> None:
+        """Write a label into a cell.
+
+        Args:
+            letters: The column of the label.
+            number: The row.
+            text: The label.
+            like: A row whose label is the same, None where there is none.
+
+        Raises:
+            InputError: The cell is merged with others, or a formula calculates it.
+        """
+        place = f"{letters}{number}"
+        if self._is_merged(letters, number):
+            raise self._not_changed(f"cell {place} is merged with others")
+        old = self._find(letters, self._rows.get(number, ""))
+        if old is None:
+            raise self._not_changed(f"cell {place} is not in the file")
+        if _FORMULA.search(old[0].encode()):
+            raise self._not_changed(f"cell {place} is calculated by a formula")
+        model = self._find(letters, self._given[like]) if like is not None else None
+        p = self._prefix
+        attributes = _TYPE.sub("", old[1])
+        if model is not None and not _FORMULA.search(model[0].encode()):
+            kind = _TYPE.search(model[1])
+            cell = f"<{p}c{attributes}{kind[0] if kind else ''}>{model[2] or ''}</{p}c>"
+        elif _is_number(text) and (_TYPE.search(old[1]) or {1: "n"})[1] == "n":
+            cell = f"<{p}c{attributes}><{p}v>{text}</{p}v></{p}c>"
+        else:
+            inside = f'<{p}is><{p}t xml:space="preserve">{escape(text)}</{p}t></{p}is>'
+            cell = f'<{p}c{attributes} t="inlineStr">{inside}</{p}c>'
+        self._rows[number] = self._rows[number].replace(old[0], cell, 1)
+
+    def drop(self, numbers: Sequence[int], *, can_move: bool) -> bool:
+        """Remove rows, or empty them where the rows below cannot move up.
+
+        Args:
+            numbers: The rows.
+            can_move: Whether no formula of the workbook refers to rows.
+
+        Returns:
+            Whether formulas are gone.
+
+        Raises:
+            InputError: Formulas of other rows are written in one of them.
+        """
+        gone = sorted(numbers)
+        if not gone:
+            return False
+        if can_move and not _PLACED.search(self._tail):
+            self._rows = {
+                number - bisect_left(gone, number): self._moved(
+                    row, number, number - bisect_left(gone, number)
+                )
+                for number, row in self._rows.items()
+                if number not in set(gone)
+            }
+            self._head, self._tail = (_shrunk(text, gone) for text in (self._head, self._tail))
+            return False
+        formulas = False
+        for number in gone:
+            row = self._rows[number]
+            if _SHARED.search(row):
+                raise self._not_changed(f"row {number}, which is dropped, holds a formula of other rows too")
+            formulas = formulas or bool(_FORMULA.search(row.encode()))
+            self._rows[number] = self._cell.sub(
+                lambda cell: f"<{self._prefix}c{_TYPE.sub('', cell[1])}/>", row
+            )
+        return formulas
+
+    def _moved(self, row: str, old: int, new: int) -> str:
+        """Return a row under another number."""
+        if old == new:
+            return row
+        head, end, cells = row.partition(">")
+        moved = self._cell.sub(
+            lambda cell: _CELL_PLACE.sub(lambda place: f'r="{place[1]}{new}"', cell[0], count=1), cells
+        )
+        return _NUMBER.sub(f'r="{new}"', head, count=1) + end + moved
+
+    def _find(self, letters: str, row: str) -> re.Match[str] | None:
+        for cell in self._cell.finditer(row.partition(">")[2]):
+            place = _CELL_PLACE.search(cell[1])
+            if place and place[1] == letters:
+                return cell
+        return None
+
+    def _is_merged(self, letters: str, number: int) -> bool:
+        column = _column_number(letters)
+        return any(
+            _column_number(first) <= column <= _column_number(last) and int(top) <= number <= int(bottom)
+            for first, top, last, bottom in _MERGED.findall(self._tail)
+        )
+
+    def _not_changed(self, what: str) -> InputError:
+        return InputError(
+            what, where=self._where, fix="change it by hand: `labelsweep diff` lists what changes"
+        )
+
+
+def _shrunk(text: str, gone: Sequence[int]) -> str:
+    """Return XML whose references to ranges of rows leave out the rows that are gone."""
+
+    def shrunk(reference: re.Match[str]) -> str:
+        ranges = []
+        for cells in reference[2].split(" "):
+            first, colon, last = cells.partition(":")
+            low = _ROW_OF_REFERENCE.sub(
+                lambda at: f"{at[1]}{int(at[2]) - bisect_left(gone, int(at[2]))}", first
+            )
+            high = _ROW_OF_REFERENCE.sub(
+                lambda at: f"{at[1]}{int(at[2]) - bisect_right(gone, int(at[2]))}", last
+            )
+            ranges.append(low + colon + high)
+        return f'{reference[1]}="{" ".join(ranges)}"'
+
+    return _REFERENCE.sub(shrunk, text)
+
+
+def column_letters(number: int) -> str:
+    """Return the letters of a column, counted from 1.
+
+    >>> column_letters(1), column_letters(28)
+    ('A', 'AB')
+    """
+    letters = ""
+    while number:
+        number, place = divmod(number - 1, 26)
+        letters = chr(ord("A") + place) + letters
+    return letters
+
+
+def _column_number(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text))
+
+
+def has_formulas(xml: bytes) -> bool:
+    """Return whether a sheet holds formulas."""
+    return bool(_FORMULA.search(xml))
+
+
+def recalculated(book: bytes) -> bytes:
+    """Return a workbook's XML that has its formulas calculated when it is opened: their values know the old labels."""
+    text = book.decode("utf-8")
+    found = re.search(r"<((?:\w+:)?)calcPr\b([^>]*?)/?>", text)
+    if found:
+        attributes = re.sub(r'\s+fullCalcOnLoad="[^"]*"', "", found[2].rstrip())
+        new = f'<{found[1]}calcPr{attributes} fullCalcOnLoad="1"{"/>" if found[0].endswith("/>") else ">"}'
+        return (text[: found.start()] + new + text[found.end() :]).encode()
+    after = list(re.finditer(r"</((?:\w+:)?)(?:sheets|externalReferences|definedNames)>", text))[-1]
+    return f'{text[: after.end()]}<{after[1]}calcPr fullCalcOnLoad="1"/>{text[after.end() :]}'.encode()
+
+
+def without_chain(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Return the files of a workbook that name its calculation chain, without it."""
+    found = {}
+    for name in ("[Content_Types].xml", "xl/_rels/workbook.xml.rels"):
+        text = archive.read(name).decode("utf-8")
+        found[name] = re.sub(r"<[^<>]*calcChain\.xml[^<>]*/>", "", text).encode()
+    return found

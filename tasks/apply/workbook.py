@@ -1,0 +1,114 @@
+"""Corrected Excel workbooks: the cells of changed labels are written into the file, and nothing else in it is touched.
+
+A workbook is a zip archive of XML files. A library that reads and writes all of it loses charts, pictures, the values of formulas
+and whatever else it does not know, so only the XML of the changed cells is replaced. A cell gets what another cell of its
+class holds.
+
+A dropped row is removed, and the rows below move up. Where something refers to rows by their number (formulas, merged cells,
+pictures, links), the row stays as an empty one.
+"""
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.apply.corrected import Corrected
+from tasks.apply.packing import pack_again
+from tasks.apply.sheet_xml import SheetXml, column_letters, has_formulas, recalculated, without_chain
+from tasks.apply.written import WrittenLabels
+from tasks.errors import InputError
+from tasks.ingest.formats.excel import Sheet, read_sheet, sheet_file
+from tasks.ingest.source import Part
+
+_WRITTEN = (".xlsx", ".xlsm")
+_CHAIN, _BOOK = "xl/calcChain.xml", "xl/workbook.xml"
+
+
+def write_workbooks(
+    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+) -> list[int]:
+    """Write corrected workbooks.
+
+    Args:
+        parts: The files of the source.
+        label: Their column of the label.
+        corrected: What changes.
+        targets: Where each part goes.
+
+    Returns:
+        How many rows the sheet of each file has.
+
+    Raises:
+        InputError: The source is not what was swept, or a cell cannot be changed.
+    """
+    sheets = [_sheet_of(part, label, corrected) for part in parts]
+    labels = WrittenLabels(corrected)
+    for sheet, place in sheets:
+        for row in sheet.rows:
+            labels.see(row[place])
+    labels.finish()
+    start, written = 0, []
+    for part, (sheet, place), target in zip(parts, sheets, targets, strict=True):
+        changes = corrected.changes_within(start, len(sheet.rows))
+        start += len(sheet.rows)
+        written.append(len(sheet.rows) - sum(new is None for new in changes.values()))
+        new = {row: labels.forms.get(text, text) for row, text in changes.items() if text is not None}
+        dropped = [row for row, text in changes.items() if text is None]
+        _write(part, sheet, place, new, dropped, target)
+    return written
+
+
+def _sheet_of(part: Part, label: str, corrected: Corrected) -> tuple[Sheet, int]:
+    """Return the sheet and which of its columns is the label."""
+    if not part.plain_name.endswith(_WRITTEN):
+        raise InputError(
+            "only .xlsx and .xlsm workbooks can be written again",
+            where=part.shown,
+            fix="save it as .xlsx and sweep that, or take the labels from the version's dataset.parquet",
+        )
+    sheet, names = read_sheet(part, frozenset({label}))
+    if label not in names:
+        raise corrected.source_changed()
+    return sheet, names.index(label)
+
+
+def _write(
+    part: Part, sheet: Sheet, place: int, new: dict[int, str], dropped: Sequence[int], target: Path
+) -> None:
+    """Write one workbook: new labels by row of the table, and the rows that are dropped."""
+    with part.open() as raw:
+        content = raw.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        path = sheet_file(archive, sheet.name)
+        if path is None or path not in archive.namelist():
+            raise InputError(
+                f"the file of sheet '{sheet.name}' is not found in the workbook",
+                where=part.shown,
+                fix="open it in a spreadsheet program and save it",
+            )
+        xml = SheetXml(archive.read(path).decode("utf-8"), part.shown)
+        letters = column_letters(sheet.columns[place])
+        first = {
+            row[place]: number for number, row in reversed(list(zip(sheet.numbers, sheet.rows, strict=True)))
+        }
+        for row, text in new.items():
+            xml.set_label(letters, sheet.numbers[row], text, first.get(text))
+        calculated = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        formulas = any(has_formulas(archive.read(name)) for name in calculated)
+        numbers = [sheet.numbers[row] for row in dropped]
+        changed: dict[str, bytes | None] = {}
+        if xml.drop(numbers, can_move=not formulas) and _CHAIN in archive.namelist():
+            # It lists the cells with formulas; programs make it anew.
+            changed |= {_CHAIN: None, **without_chain(archive)}
+        if formulas and (new or dropped):
+            changed[_BOOK] = recalculated(archive.read(_BOOK))
+        changed[path] = xml.text().encode("utf-8")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        files: dict[str, Path | None] = {}
+        for number, (name, data) in enumerate(changed.items()):
+            files[name] = None if data is None else Path(folder) / str(number)
+            if data is not None:
+                (Path(folder) / str(number)).write_bytes(data)
+        pack_again(part, files, target)
