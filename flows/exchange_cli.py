@@ -29,6 +29,7 @@ class ImportFormat(StrEnum):
 
     label_studio = "label-studio"
     csv = "csv"
+    xlsx = "xlsx"
 
 
 def export(
@@ -82,18 +83,20 @@ def export(
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="queue.csv with decisions, or a JSON export of Label Studio"),
+        typer.Argument(
+            metavar="FILE", help="queue.csv or queue.xlsx with decisions, or a JSON export of Label Studio"
+        ),
     ],
     *,
     source: Annotated[
         ImportFormat | None,
-        typer.Option("--from", help="format (default: by the ending, .csv or .json)", show_default=False),
+        typer.Option("--from", help="format (default: by the ending)", show_default=False),
     ] = None,
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="run that the samples come from (default: the newest)")
     ] = None,
     reviewer: Annotated[
-        str, typer.Option(metavar="NAME", help="CSV: who decided, where no column says so")
+        str, typer.Option(metavar="NAME", help="spreadsheet: who decided, where no column says so")
     ] = "spreadsheet",
     out: Out = None,
 ) -> None:
@@ -103,10 +106,10 @@ def import_(
     form = source or _format_of(file)
     results = Results(out, run)
     folder = taken(results, run)
-    if form is ImportFormat.csv:
-        from tasks.review.spreadsheet import import_csv  # noqa: PLC0415
+    if form is not ImportFormat.label_studio:
+        from tasks.review.spreadsheet import import_spreadsheet  # noqa: PLC0415
 
-        imported = import_csv(file, folder, results.out, reviewer=reviewer)
+        imported = import_spreadsheet(file, folder, results.out, reviewer=reviewer)
     else:
         from tasks.review.label_studio import import_label_studio  # noqa: PLC0415
 
@@ -117,10 +120,11 @@ def import_(
 
 def _format_of(file: Path) -> ImportFormat:
     """Read the format off the file's ending."""
-    known = {".csv": ImportFormat.csv, ".tsv": ImportFormat.csv, ".json": ImportFormat.label_studio}
+    known = dict.fromkeys((".csv", ".tsv", ".txt"), ImportFormat.csv) | {".json": ImportFormat.label_studio}
+    known |= dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), ImportFormat.xlsx)
     if file.suffix.lower() not in known:
         raise InputError(
-            "no ending that says what it is", where=str(file), fix="add --from csv or --from label-studio"
+            "no ending that says what it is", where=str(file), fix="add --from csv, xlsx or label-studio"
         )
     return known[file.suffix.lower()]
 

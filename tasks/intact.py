@@ -15,8 +15,8 @@ from tasks.errors import InputError
 from tasks.storage import read_json, sha256_file
 
 CHECK = "check"
-# People write their decisions into it, where it lies.
-EDITED = ("queue.csv",)
+# People write their decisions into these, where they lie.
+EDITED = ("queue.csv", "queue.xlsx")
 # What networks make of the features: of the last round only, the round after removes them, and they can be had again.
 PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
 

@@ -5,7 +5,7 @@ resumed from, or sent to another machine.
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,8 +30,10 @@ SCORE_COLUMNS = (
     "conflict",
 )
 QUEUE_COLUMNS = ("rank", *SCORE_COLUMNS, "reason", "evidence")
-# What a person fills in, in the queue as CSV.
+# What a person fills in, in the queue as CSV or Excel workbook.
 DECISION_COLUMNS = ("decision", "new_label")
+Verdict = Literal["keep", "relabel", "drop", "unsure"]
+VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
 class Record(BaseModel):

@@ -1,7 +1,8 @@
 """Who a row is: ids and hashes that do not change with the order of rows or columns, the machine, or the run.
 
     content_hash = SHA-256(kind of content, names, the content's bytes), the first 32 hex digits
-    sample_id    = the user's id, or SHA-256(content_hash, label, k), the first 16 hex digits
+    sample_id    = the user's id, or SHA-256(content_hash, label, k), the first 16 hex digits;
+                   where these look like a number, the first digit is one of the letters g to p
 
 where k counts the rows before this one with the same content and label (0 for nearly all). No label is in the
 content's hash, and an id survives new rows, another order and another file format; 64 bits meet by chance in
@@ -9,6 +10,7 @@ one of 370,000 data sets of 10 million rows.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -20,6 +22,10 @@ from tasks.ingest.table import SourceTable
 
 _CONTENT_DIGITS = 32
 _ID_DIGITS = 16
+# A spreadsheet shows 1234e56789 as 1.23E+93 and saves that: one hash of 16 digits in 800 looks like this. Some read d as e.
+_LIKE_A_NUMBER = re.compile(r"[0-9]+(?:[de][0-9]+)?")
+_AS_LETTER = str.maketrans("0123456789", "ghijklmnop")
+_AS_DIGIT = str.maketrans("ghijklmnop", "0123456789")
 
 
 def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | memoryview]) -> list[str]:
@@ -63,7 +69,8 @@ def sample_id(content_hash: str, label: str | None, occurrence: int = 0) -> str:
     text = f"{content_hash}\0{'' if label is None else label}"
     if occurrence:
         text += f"\0{occurrence}"
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+    digits = hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+    return digits[0].translate(_AS_LETTER) + digits[1:] if _LIKE_A_NUMBER.fullmatch(digits) else digits
 
 
 def identity_line(content_hash: str, label: str | None) -> bytes:
@@ -83,7 +90,8 @@ class Occurrences:
 
     def see(self, ids: Sequence[str]) -> None:
         """Remember the ids of one batch, as they are before numbering."""
-        self._keys.append(np.frombuffer(bytes.fromhex("".join(ids)), dtype=">u8").astype(np.uint64))
+        digits = "".join(ids).translate(_AS_DIGIT)
+        self._keys.append(np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64))
 
     def numbers(self) -> NDArray[np.int64] | None:
         """Return for each row how many rows before it have the same id; None where all are different."""

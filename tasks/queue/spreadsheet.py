@@ -5,6 +5,7 @@ the local 8-bit code and shows other letters than English ones as noise.
 """
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tasks.storage import atomic_path
 # What spreadsheets take as the start of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+# A number in the plainest form is no formula, whatever its sign: labels such as -1 stay what they are.
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
 # What an import reads beside the decision: a column of the data that happens to be called so must not be taken for it.
 READ_BACK = ("reviewer", "comment", "seconds", "time", "standing")
 FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISION_COLUMNS, "reason")
@@ -24,26 +28,35 @@ FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISIO
 def neutralise(cell: object) -> object:
     """Put an apostrophe before text that a spreadsheet would run.
 
-    >>> neutralise("=HYPERLINK(1)"), neutralise(-1.5), neutralise("cat")
-    ("'=HYPERLINK(1)", -1.5, 'cat')
+    >>> neutralise("=HYPERLINK(1)"), neutralise("-1"), neutralise("cat")
+    ("'=HYPERLINK(1)", '-1', 'cat')
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
 
 
 def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     """Write the queue without binary columns, with empty columns for the decision and the new label."""
-    kept = [field.name for field in queue.schema if not pa.types.is_binary(field.type)]
-    columns = [name for name in FIRST_COLUMNS if name in kept or name in DECISION_COLUMNS]
-    columns += [name for name in kept if name not in columns]
+    columns, names = sheet_columns(queue.schema)
+    kept = [name for name in columns if name not in DECISION_COLUMNS]
     with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
-        writer.writerow([neutralise(name) for name in _headers(columns)])
+        writer.writerow([neutralise(name) for name in names])
         for batch in queue.select(kept).to_batches():
             cells = {name: batch.column(name).to_pylist() for name in kept}
             cells |= {name: [""] * batch.num_rows for name in DECISION_COLUMNS}
             for row in zip(*(cells[name] for name in columns), strict=True):
                 writer.writerow([neutralise(cell) for cell in row])
     return final
+
+
+def sheet_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
+    """Return the columns of a sheet, first those that a person reads and fills in, and the names that they have there."""
+    kept = [field.name for field in schema if not pa.types.is_binary(field.type)]
+    columns = [name for name in FIRST_COLUMNS if name in kept or name in DECISION_COLUMNS]
+    columns += [name for name in kept if name not in columns]
+    return columns, _headers(columns)
 
 
 def _headers(columns: Sequence[str]) -> list[str]:

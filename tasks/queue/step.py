@@ -30,7 +30,8 @@ from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
 from tasks.queue.spreadsheet import write_spreadsheet
-from tasks.records import Dataset, Encoding, Model, Queue, Scores
+from tasks.queue.workbook import write_workbook
+from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Scores
 from tasks.steps import recorded
 from tasks.storage import write_table
 
@@ -113,6 +114,7 @@ def _queue(
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
     path = write_table(ranked, folder / "queue.parquet")
     sheet = write_spreadsheet(ranked, folder / "queue.csv")
+    write_workbook(ranked, dataset.classes, VERDICTS, folder / "queue.xlsx")
     return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 
 

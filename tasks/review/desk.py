@@ -15,14 +15,14 @@ from typing import Final, Literal
 from pydantic import Field
 
 from tasks.errors import InputError, listed
-from tasks.records import Record
+from tasks.records import VERDICTS, Record
 from tasks.review.agreement import wants_second_opinion
 from tasks.review.board import Board
 from tasks.review.deck import Deck, Item
 from tasks.review.estimate import WORTH
 from tasks.review.insights import Standing, Tally
 from tasks.review.ledger import Ledger, key_of
-from tasks.review.log import VERDICTS, Decision, DecisionLog
+from tasks.review.log import Decision, DecisionLog
 
 State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
 Sort = Literal["rank", "influence", "gain", "class"]

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
+from tasks.records import VERDICTS
 from tasks.report.text import counted
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Ledger, key_of
-from tasks.review.log import VERDICTS, Decision, DecisionLog, log_path
+from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.storage import read_parquet
 
 # More wrong rows than these are counted, not named: the line stays readable, and the same mistake is mostly

@@ -18,14 +18,13 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from tasks.errors import InputError
+from tasks.records import VERDICTS
 
-Verdict = Literal["keep", "relabel", "drop", "unsure"]
 Control = Literal["", "clean", "flip"]
 
-VERDICTS: Final[tuple[str, ...]] = get_args(Verdict)
 UNDO: Final = "undo"
 FILE_NAME: Final = "decisions.sqlite"
 MAX_REVIEWER: Final = 80

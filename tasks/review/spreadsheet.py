@@ -1,35 +1,40 @@
-"""`queue.csv`, filled in by a person in a spreadsheet program, read back as decisions.
+"""`queue.csv` or `queue.xlsx`, filled in by a person in a spreadsheet program, read back as decisions.
 
-Spreadsheet programs change what they save: another separator, a byte-order mark, numbers written anew. What
-can be understood without a guess is; everything else is said, row by row, and then nothing is imported.
+Spreadsheet programs change what they save: separator, encoding, numbers. What can be understood without a guess is (see
+`tasks.review.cells`); everything else is said, row by row, and then nothing is imported.
 """
 
 import csv
 import io
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError
-from tasks.queue.spreadsheet import neutralise
+from tasks.ingest.dialect import detect_dialect
+from tasks.ingest.source import Part
+from tasks.review.cells import Ids, Labels, without_apostrophe
 from tasks.review.deck import read_dataset
 from tasks.review.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.storage import read_parquet
 
 NEEDED: Final = ("sample_id", "decision", "new_label")
+WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".ods")
 # Longer than any cell that a spreadsheet can hold (32,767 characters in the strictest one).
 _FIELD_LIMIT: Final = 1_000_000
 
 
-def import_csv(file: Path, run: Path, out: Path, *, reviewer: str = "spreadsheet") -> Imported:
-    """Import the `decision` and `new_label` columns of a CSV file.
+def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spreadsheet") -> Imported:
+    """Import the `decision` and `new_label` columns of a CSV file or a workbook.
 
     A row with neither is one that nobody decided; a row with only a new label is a relabel. A `reviewer`
     column, where there is one, names who decided; a `standing` column, as `labelsweep export` writes it,
     leaves out what no longer stands.
 
     Args:
-        file: The file; comma, semicolon or tab between the columns.
+        file: The file, as Excel or LibreOffice saves it: any separator, UTF-8 or the local encoding, or a workbook.
         run: The run folder.
         out: The output folder, where the log lies.
         reviewer: Who decided, for rows that do not say so.
@@ -38,13 +43,14 @@ def import_csv(file: Path, run: Path, out: Path, *, reviewer: str = "spreadsheet
         InputError: The file is no such table, or at least one row is wrong; nothing was written.
     """
     rows = _read(file)
-    classes = {str(neutralise(label)): label for label in read_dataset(run).classes}
+    labels = Labels(read_dataset(run).classes)
+    ids = Ids(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
     decided = [(number, row) for number, row in rows if _is_decided(row)]
     seen: dict[tuple[str, str], int] = {}
     twice = []
     incoming = []
     for number, row in decided:
-        one = _incoming(number, row, classes, reviewer)
+        one = _incoming(number, row, ids, labels, reviewer)
         if (before := seen.setdefault((one.sample_id, one.reviewer), number)) != number:
             twice.append(f"{one.where}: {one.sample_id!r} is already decided in row {before}")
         incoming.append(one)
@@ -59,16 +65,16 @@ def _is_decided(row: Mapping[str, str]) -> bool:
     return stands and bool(row["decision"].strip() or row["new_label"].strip())
 
 
-def _incoming(number: int, row: Mapping[str, str], classes: Mapping[str, str], reviewer: str) -> Incoming:
+def _incoming(number: int, row: Mapping[str, str], ids: Ids, labels: Labels, reviewer: str) -> Incoming:
     seconds = row.get("seconds", "").strip()
-    new_label = row["new_label"]
+    given = row.get("given_label", "")
     return Incoming(
         where=f"row {number}",
-        sample_id=_plain(row["sample_id"]),
+        sample_id=ids.find(without_apostrophe(row["sample_id"])),
         verdict=row["decision"].strip().lower(),
-        new_label=classes.get(new_label) or classes.get(new_label.strip(), new_label.strip()),
+        new_label=labels.find(row["new_label"]) if row["new_label"].strip() else "",
         content_hash=row.get("content_hash", "").strip(),
-        given_label=classes.get(row.get("given_label", ""), row.get("given_label", "")),
+        given_label=labels.find(given) if given else "",
         reviewer=row.get("reviewer", "").strip() or reviewer,
         comment=row.get("comment", "").strip(),
         seconds=float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
@@ -76,42 +82,64 @@ def _incoming(number: int, row: Mapping[str, str], classes: Mapping[str, str], r
     )
 
 
-def _plain(cell: str) -> str:
-    """Take back the apostrophe that keeps a spreadsheet from running a cell.
-
-    >>> _plain("'=1+1"), _plain("it's")
-    ('=1+1', "it's")
-    """
-    return cell[1:] if cell.startswith("'") and neutralise(cell[1:]) == cell else cell
-
-
 def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows with the numbers that a spreadsheet shows beside them."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            text = opened.read()
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8 text", where=str(file), fix="save it as CSV UTF-8") from error
+        numbered = list(_workbook_rows(file) if file.suffix.lower() in WORKBOOKS else _text_rows(file))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
-    # Nothing but these ends a line: a cell that holds another of Unicode's line ends comes without quotes.
-    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    separator = max(",;\t", key=header.count)
-    csv.field_size_limit(_FIELD_LIMIT)
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error as error:
-        raise InputError(f"not a table ({error})", where=str(file), fix="save it as CSV") from error
-    names = [name.strip() for name in lines[0]] if lines else []
+    names = [name.strip() for name in numbered[0][1]] if numbered else []
     _check_header(names, file)
-    numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if any(line)]
+    rows = [(number, line) for number, line in numbered[1:] if any(line)]
     short = [
         f"row {number}: {len(line)} columns, the header has {len(names)}"
-        for number, line in numbered
+        for number, line in rows
         if len(line) != len(names)
     ]
     refuse(short, file.name)
-    return [(number, dict(zip(names, line, strict=True))) for number, line in numbered]
+    return [(number, dict(zip(names, line, strict=True))) for number, line in rows]
+
+
+def _text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield header and rows of delimited text, each with its number among the lines that hold something."""
+    try:
+        dialect = detect_dialect(Part(LocalFileSystem(), str(file), str(file)), frozenset(NEEDED))
+    except InputError as error:
+        raise InputError(
+            error.what, where=error.where, fix="save it as CSV UTF-8 or as a workbook"
+        ) from error
+    with file.open(encoding=dialect.encoding, newline="") as opened:
+        text = opened.read()
+    csv.field_size_limit(_FIELD_LIMIT)
+    # Nothing but these ends a line: a cell that holds another of Unicode's line ends comes without quotes.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+    try:
+        for _ in range(dialect.skipped_lines):
+            next(reader)
+        yield from enumerate(reader, start=dialect.skipped_lines + 1)
+    except csv.Error as error:
+        raise InputError(f"not a table ({error})", where=str(file), fix="save it as CSV") from error
+
+
+def _workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield header and rows of the first sheet as text."""
+    from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 (only for workbooks)
+
+    try:
+        rows = load_workbook(file).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise InputError(
+            f"no workbook that can be read ({error})",
+            where=str(file),
+            fix="save it as .xlsx without a password",
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        yield number, [_as_text(value) for value in row]
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401 (what a cell holds)
+    """Return a cell as a person sees it: whole numbers without a fraction."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _check_header(names: Sequence[str], file: Path) -> None:

@@ -156,9 +156,9 @@ def trial(target: str, home: Path) -> Callable[[bytes], None]:
 
         return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run")) and None
     from tasks.review.label_studio import import_label_studio
-    from tasks.review.spreadsheet import import_csv
+    from tasks.review.spreadsheet import import_spreadsheet
 
-    out, read = home / "out", import_csv if target == "queue.csv" else import_label_studio
+    out, read = home / "out", import_spreadsheet if target == "queue.csv" else import_label_studio
     run = out / "runs" / "wine-run"
 
     def imported(data: bytes) -> None:

@@ -138,3 +138,13 @@ def test_the_digest_changes_with_label_content_and_order(tmp_path):
     ]
     assert len({digest(text) for text in variants}) == len(variants)
     assert digest(base) == digest(base.replace(",n,", ",another note,"))
+
+
+def test_no_id_of_ours_looks_like_a_number():
+    ids = [sample_id(f"content {number}", "cat") for number in range(20_000)]
+    assert len(set(ids)) == len(ids)
+    assert not [one for one in ids if re.fullmatch(r"[0-9.]+([ed][0-9]+)?", one)]
+    assert [one for one in ids if re.match("[g-p]", one)]
+    seen = Occurrences()
+    seen.see([*ids, ids[0]])
+    assert seen.numbers().tolist() == [0] * len(ids) + [1]

@@ -8,12 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 from flows.cli import run as labelsweep
 from tasks.queue.spreadsheet import write_spreadsheet
+from tasks.queue.workbook import write_workbook
+from tasks.records import VERDICTS
 from tasks.review.deck import load_deck
 from tasks.review.log import read_log
-from tasks.review.spreadsheet import import_csv
+from tasks.review.spreadsheet import import_spreadsheet
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 Rows = list[dict[str, str]]
@@ -95,7 +98,7 @@ def test_cells_may_hold_what_other_programs_take_for_the_end_of_a_line(wine: Pat
     with (wine / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     rows[0] |= {"decision": "keep", "seconds": "²"}  # a digit to Unicode, and no number
-    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    import_spreadsheet(saved(rows, tmp_path / "edited.csv"), wine, out)
     assert [(row.decision, row.seconds) for row in read_log(out)] == [("keep", None)]
 
 
@@ -114,7 +117,7 @@ def test_ids_and_classes_with_spaces_around_them_are_known_with_and_without(
         {"sample_id": f"{ids[1]} ", "decision": "relabel", "new_label": " Barolo "},
         {"sample_id": ids[2], "decision": "drop", "new_label": ""},
     ]
-    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    import_spreadsheet(saved(rows, tmp_path / "edited.csv"), wine, out)
     assert [row.sample_id for row in read_log(out)] == ids[:3]
     assert read_log(out)[0].new_label == " Riesling "
 
@@ -129,11 +132,8 @@ def test_a_run_named_by_its_folder_keeps_its_decisions_where_it_lies(
     file = saved(sheet, tmp_path / "edited.csv")
     monkeypatch.chdir(tmp_path)
     folder = Path(out.name) / "runs" / name
-    assert labelsweep(["import", str(file), "--run", str(folder), "--out", "elsewhere"]) == 0, (
-        capsys.readouterr()
-    )
+    assert labelsweep(["import", str(file), "--run", str(folder)]) == 0, capsys.readouterr()
     assert [row.run for row in read_log(out)] == [wine.name]
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_an_unchanged_file_decides_nothing(sheet: Rows, imported, out: Path):
@@ -198,9 +198,9 @@ def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were(wine: Path, o
     write_spreadsheet(table, wine / "queue.csv")
     with (wine / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["sample_id"] for row in rows[:2]] == ["'=1+1", "'+2"]
+    assert [row["sample_id"] for row in rows[:2]] == ["'=1+1", "+2"]
     rows[0]["decision"] = rows[1]["decision"] = "drop"
-    import_csv(saved(rows, tmp_path / "edited.csv"), wine, out)
+    import_spreadsheet(saved(rows, tmp_path / "edited.csv"), wine, out)
     assert [row.sample_id for row in read_log(out)] == ["=1+1", "+2"]
 
 
@@ -208,10 +208,11 @@ def test_cells_that_a_spreadsheet_would_run_come_back_as_they_were(wine: Path, o
     ("content", "says"),
     [
         (b"sample_id,new_label\na,b\n", "no column 'decision'; start from the run's queue.csv"),
-        (b"", "no column 'sample_id' and 'decision' and 'new_label'"),
-        (b"\xff\xfe\x00", "not UTF-8 text; save it as CSV UTF-8"),
+        (b"", "the file is empty"),
+        (b"\xff\xfe\x00", "its text is not utf-16"),
+        (b"PK\x03\x04", "save it as CSV UTF-8 or as a workbook"),
         (b"sample_id,decision,new_label\na,keep\n", "row 2: 2 columns, the header has 3"),
-        (b"sample_id,decision,decision,new_label\n", "column 'decision' occurs twice"),
+        (b"sample_id,decision,decision,new_label\n", "2 columns are named 'decision'"),
     ],
 )
 def test_another_file_is_refused_in_one_line(
@@ -237,3 +238,132 @@ def test_exported_decisions_can_be_imported_elsewhere(
     capsys.readouterr()
     assert labelsweep(["import", str(file), "--from", "csv", "--run", wine.name, "--out", str(out)]) == 0
     assert [row.decision for row in read_log(out)] == ["keep", "drop"]
+
+
+@pytest.fixture
+def numbered(out: Path) -> Path:
+    """A run whose ids and classes are what spreadsheets take for something else."""
+    run = out / "runs" / "wine-run"
+    ids = ["007", "12345678901234567", "0.0", "1e5", "-3"]
+    names = {"Barolo": "true", "<b>Grignolino</b>": "-1", "Barbera & co": "1.0"}
+    table = pq.read_table(run / "queue.parquet")
+    for column, values in {
+        "sample_id": [*ids, *table["sample_id"].to_pylist()[len(ids) :]],
+        "given_label": [names[label] for label in table["given_label"].to_pylist()],
+        "suggested_label": [names[label] for label in table["suggested_label"].to_pylist()],
+    }.items():
+        place = table.column_names.index(column)
+        table = table.set_column(place, pa.field(column, pa.string()), pa.array(values))
+    write_table(table, run / "queue.parquet")
+    entry = read_json(run / "steps" / "ingest.json")
+    entry["record"]["classes"] = sorted(names.values())
+    write_json(entry, run / "steps" / "ingest.json")
+    write_spreadsheet(table, run / "queue.csv")
+    finish_run(run)
+    return run
+
+
+ENGLISH = {
+    "007": "7",
+    "12345678901234567": "1.23457E+16",
+    "0.0": "0",
+    "1e5": "1.00E+05",
+    "true": "TRUE",
+    "1.0": "1",
+}
+GERMAN = {
+    "007": "7",
+    "12345678901234567": "1,23457E+16",
+    "0.0": "0",
+    "1e5": "1,00E+05",
+    "true": "WAHR",
+    "1.0": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "delimiter", "encoding", "first"),
+    [
+        (ENGLISH, ",", "cp1252", ""),
+        (ENGLISH, "\t", "utf-16", ""),
+        (GERMAN, ";", "cp1252", "sep=;\r\n"),
+        (GERMAN, ";", "utf-8-sig", ""),
+    ],
+    ids=["English", "Unicode text", "German with sep=", "German, UTF-8"],
+)
+def test_what_excel_makes_of_ids_and_labels_is_known_again(
+    numbered: Path,
+    out: Path,
+    tmp_path: Path,
+    rewritten: dict[str, str],
+    delimiter: str,
+    encoding: str,
+    first: str,
+):
+    with (numbered / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    wanted = {row["sample_id"]: row["suggested_label"] for row in rows[:5]}
+    for row in rows[:5]:
+        row |= {"new_label": row["suggested_label"], "comment": "größer"}
+    for row in rows:
+        row.setdefault("comment", "")
+        row |= {
+            name: rewritten.get(row[name], row[name]) for name in ("sample_id", "given_label", "new_label")
+        }
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    file = tmp_path / "edited.csv"
+    file.write_bytes((first + text.getvalue()).encode(encoding))
+    assert labelsweep(["import", str(file), "--run", numbered.name, "--out", str(out)]) == 0
+    assert {row.sample_id: row.new_label for row in read_log(out)} == wanted
+    assert {row.comment for row in read_log(out)} == {"größer"}
+
+
+def test_an_id_that_two_samples_may_have_had_is_not_guessed(
+    numbered: Path, out: Path, tmp_path: Path, capsys
+):
+    table = pq.read_table(numbered / "queue.parquet")
+    ids = ["07", *table["sample_id"].to_pylist()[1:5], "7.0", *table["sample_id"].to_pylist()[6:]]
+    write_table(table.set_column(1, "sample_id", pa.array(ids)), numbered / "queue.parquet")
+    finish_run(numbered)
+    file = saved([{"sample_id": "7", "decision": "drop", "new_label": ""}], tmp_path / "edited.csv")
+    assert labelsweep(["import", str(file), "--run", numbered.name, "--out", str(out)]) == 2
+    assert "row 2: no sample '7' in this run" in capsys.readouterr().err
+    assert read_log(out) == []
+
+
+def test_a_workbook_offers_the_classes_shows_pictures_and_comes_back(digits: Path, out: Path, tmp_path: Path):
+    queue, file = pq.read_table(digits / "queue.parquet"), tmp_path / "queue.xlsx"
+    classes = [str(number) for number in range(10)]
+    write_workbook(queue, classes, VERDICTS, file)
+    book = load_workbook(file)
+    sheet = book["queue"]
+    names = [cell.value for cell in sheet[1]]
+    assert len(sheet._images) == min(len(queue), 500)
+    label = sheet.cell(2, names.index("given_label") + 1)
+    assert (label.value, label.data_type, label.number_format) == (queue["given_label"][0].as_py(), "s", "@")
+    choices = {str(one.sqref).split(":")[0]: one.formula1 for one in sheet.data_validations.dataValidation}
+    place = names.index("new_label") + 1
+    assert choices[sheet.cell(2, place).coordinate] == "classes!$A$1:$A$10"
+    assert [cell.value for cell in book["classes"]["A"]] == classes
+    for number in range(2, 5):
+        sheet.cell(number, place).value = int(queue["suggested_label"][number - 2].as_py())  # typed: a number
+    sheet.cell(5, names.index("decision") + 1).value = "Keep"
+    book.save(file)
+    assert labelsweep(["import", str(file), "--run", digits.name, "--out", str(out)]) == 0
+    assert [row.sample_id for row in read_log(out)] == queue["sample_id"].to_pylist()[:4]
+    assert [row.new_label for row in read_log(out)] == [*queue["suggested_label"].to_pylist()[:3], None]
+
+
+def test_a_cell_of_a_workbook_holds_any_text(wine: Path, tmp_path: Path):
+    queue = pq.read_table(wine / "queue.parquet")
+    odd = ["=1+1", "bell \x07 and \uffff", "x" * 40_000, *[""] * (len(queue) - 3)]
+    place = queue.column_names.index("reason")
+    write_workbook(queue.set_column(place, "reason", pa.array(odd)), ["a"], VERDICTS, tmp_path / "queue.xlsx")
+    sheet = load_workbook(tmp_path / "queue.xlsx")["queue"]
+    column = [cell.value for cell in sheet[1]].index("reason") + 1
+    assert [sheet.cell(row, column).value for row in (2, 3)] == ["=1+1", "bell \ufffd and \ufffd"]
+    assert sheet.cell(2, column).data_type == "s"
+    assert len(sheet.cell(4, column).value) == 32_767
