@@ -19,6 +19,7 @@ from flows.run import Unchanged, claimed, run_folder
 from flows.starved import ends_starved
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
+from tasks.ingest.database import one_answer
 from tasks.ingest.leaks import leak_lines
 from tasks.ingest.step import ingest
 from tasks.intact import check_complete
@@ -104,7 +105,7 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     What the user can put right fails the flow run with one line that says what, where and how.
     """
     try:
-        with claimed(parameters, say):
+        with claimed(parameters, say), one_answer():
             if parameters.publish:
                 fetch_decisions(parameters.out, parameters.publish)
             cleaned = _swept(parameters)

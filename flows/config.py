@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from tasks.addresses import check_no_secret
 from tasks.options import AuditOptions
+from tasks.queries import absolute_query, parse_query
 from tasks.records import Source
 from tasks.workplace import work_folder
 
@@ -284,7 +285,9 @@ def absolute(source: str) -> str:
     >>> absolute("sample:digits"), absolute("s3://bucket/cats.parquet")
     ('sample:digits', 's3://bucket/cats.parquet')
     """
-    return source if "://" in source or source.startswith("sample:") else str(Path(source).absolute())
+    if "://" in source:
+        return absolute_query(source)
+    return source if source.startswith("sample:") else str(Path(source).absolute())
 
 
 def data_set_name(source: str) -> str:
@@ -293,4 +296,6 @@ def data_set_name(source: str) -> str:
     >>> data_set_name("s3://bucket/cats.csv.gz"), data_set_name("sample:digits")
     ('cats', 'digits')
     """
+    if query := parse_query(source):
+        return query.name
     return source.removeprefix("sample:").rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0] or "data"

@@ -37,5 +37,5 @@ def check_no_secret(address: str) -> None:
             "holds a password or signature, which would stand in the report and in the run's records",
             where=redacted(address),
             fix="name it without, and give the secret in the environment (AWS_ACCESS_KEY_ID and the like, or fsspec's "
-            "FSSPEC_HTTPS); what a signed link leads to, download first",
+            "FSSPEC_HTTPS, PGPASSWORD or ~/.pgpass); what a signed link leads to, download first",
         )

@@ -12,6 +12,7 @@ from tasks.ingest.formats import readable_suffixes
 from tasks.ingest.listing import check_no_lake, is_hidden, only_data
 from tasks.ingest.packed import open_zip
 from tasks.ingest.source import Part, access, filesystem_of, is_image_file, kind_of, plain_path, split_sheet
+from tasks.queries import parse_query
 
 # Formats of tables that nobody writes as a note beside images.
 TYPED_TABLES = ("parquet", "arrow")
@@ -64,7 +65,7 @@ def folder_at(uri: str) -> Folder | None:
     Raises:
         InputError: There is nothing there, nothing readable, or tables of several formats.
     """
-    if uri.startswith("sample:"):
+    if uri.startswith("sample:") or parse_query(uri):
         return None
     with access(uri):
         filesystem, path = filesystem_of(split_sheet(uri)[0])

@@ -23,6 +23,7 @@ from tasks.errors import InputError, StoreError
 from tasks.ingest.bundled import sample_path
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.ingest.packed import ARCHIVES, split_compression
+from tasks.queries import parse_query
 from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
 
@@ -158,6 +159,11 @@ def locate(uri: str) -> list[Part]:
     if uri.startswith("sample:"):
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]
+    if parse_query(uri):
+        from tasks.ingest.database import query_part  # noqa: PLC0415 (builds on this module)
+
+        found = query_part(uri)
+        return [found] if found else []
     from tasks.ingest.folder import folder_at  # noqa: PLC0415 (a folder is made of parts)
 
     if folder := folder_at(uri):
@@ -190,6 +196,8 @@ def slug(uri: str) -> str:
     >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits")
     ('my-cats-2', 'digits')
     """
+    if query := parse_query(uri):
+        uri = query.name
     file, sheet = split_sheet(uri)
     name = PurePosixPath(plain_path(file).removeprefix("sample:").rstrip("/")).name
     if kind_of(name) or name.lower().endswith(".zip"):

@@ -1,5 +1,6 @@
 """Files of other programs go through the command from the file to the queue; what it took without being asked, it says."""
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,21 @@ def test_decisions_outlive_a_change_from_ids_of_content_to_ids_of_the_file(
     assert set(shown["sample_id"].to_pylist()) <= {str(row) for row in range(ROWS)}
     assert shown.num_rows >= PLANTED - 5
     assert not {row["content_hash"] for row in decided} & set(shown["content_hash"].to_pylist())
+
+
+def test_a_query_is_swept_and_swept_again_only_when_its_rows_changed(prefect_server, tmp_path, capsys):
+    with sqlite3.connect(tmp_path / "pets.db") as connection:
+        pets().to_sql("pets", connection, index=False)
+    address = f"sqlite:///{tmp_path}/pets.db?query=SELECT * FROM pets ORDER BY random()"  # noqa: S608
+    command = ["clean", address, "--out", str(tmp_path / "out"), *SHORT]
+    assert run(command) == 0
+    assert "column 'id' identifies the samples" in capsys.readouterr().err
+    assert run(command) == 0
+    assert "nothing changed since run pets-" in "".join(capsys.readouterr())
+    connection.execute("UPDATE pets SET species = 'cat' WHERE id = 101")
+    connection.commit()
+    connection.close()
+    assert run(command) == 0
+    assert "nothing changed" not in "".join(capsys.readouterr())
+    queue = pq.read_table(tmp_path / "out" / "runs" / "latest" / "queue.parquet")
+    assert queue["sample_id"].to_pylist() == ["101"]
