@@ -15,6 +15,7 @@ from flows.identity import Request, data_set_key, data_set_slug, make_request, r
 from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
+from tasks.queue.former import read_former, write_former
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
@@ -103,7 +104,10 @@ def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
         columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = sha256_file(write_table(table, folder / DECIDED))
-        runs = [] if parameters.force else _undamaged(parameters, finished_runs(parameters))
+        runs = _undamaged(parameters, finished_runs(parameters))
+        if parameters.force and runs and (former := read_former(runs[-1])) is not None:
+            write_former(former, folder)  # what people decided is taken over even then
+        runs = [] if parameters.force else runs
         trend = [_line(run, decisions) for run in runs]
         kept = {"previous": str(runs[-1]) if runs else None, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tasks.apply.beside import catch_up, copy_beside, write_beside
 from tasks.apply.layout import label_column, named_encoding, written_in
 from tasks.apply.moves import MOVES
-from tasks.apply.plan import KEY_COLUMNS, Plan, make_plan
+from tasks.apply.plan import KEY_COLUMNS, Plan, carried, make_plan
 from tasks.apply.version import (
     CHANGES,
     Version,
@@ -30,6 +30,7 @@ from tasks.apply.version import (
     write_version,
 )
 from tasks.intact import check_run
+from tasks.queue.former import other_hashes, read_former
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
@@ -92,7 +93,8 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """
     check_run(run)
     columns = read_parquet(run / "dataset.parquet", columns=list(KEY_COLUMNS))
-    return make_plan(columns, read_log(out), run.name, rule)
+    others = other_hashes(table for path in run.parent.glob("*") if (table := read_former(path)) is not None)
+    return make_plan(columns, carried(read_log(out), others), run.name, rule)
 
 
 def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -> Applied:

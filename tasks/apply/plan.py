@@ -1,8 +1,8 @@
 """What the decisions would change: worked out from the log and three columns of the data set, before anything is written."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -127,6 +127,26 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         rule,
         {change.sample_id: change for change in changes},
     )
+
+
+def carried(rows: Sequence[Decision], others: Mapping[str, Collection[str]]) -> Sequence[Decision]:
+    """Return the decisions that stand, each also on the contents that its own became when the columns of the data set changed.
+
+    Args:
+        rows: The decision log.
+        others: Hashes of the same content in other runs, by hash.
+
+    >>> row = Decision(seq=1, sample_id="a", content_hash="old", given_label="cat", decision="keep", reviewer="Ada")
+    >>> [each.content_hash for each in carried([row], {"old": {"new"}})]
+    ['old', 'new']
+    """
+    if not others:
+        return rows
+    return [
+        replace(row, content_hash=content)
+        for row in Ledger(rows).rows()
+        for content in (row.content_hash, *sorted(others.get(row.content_hash, ())))
+    ]
 
 
 def _touched(columns: pa.Table, hashes: set[str]) -> Iterable[tuple[str, str, str]]:

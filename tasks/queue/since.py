@@ -1,6 +1,7 @@
 """What a queue need not show: what was decided, and what an earlier queue shows already.
 
 A row is *new* if its id was not there before, *changed* if its content or given label was another one, and *the same* otherwise.
+A column more or less changes no row: then the columns that both runs have tell the content (`tasks.queue.former`).
 Flagged rows that are new, changed or were not flagged before are shown. The others were shown by an earlier queue and are still
 open: `open.parquet` lists them with the run that shows them, so that none is lost.
 """
@@ -13,6 +14,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
+from tasks.queue.former import (
+    KEYS,
+    Matched,
+    former_hashes,
+    match_rows,
+    read_former,
+    shared_values,
+    write_former,
+)
 from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Scores
 from tasks.storage import read_parquet, write_json, write_table
@@ -22,7 +32,6 @@ OPEN = "open.parquet"
 SINCE = "since.json"
 
 NEW, CHANGED, SAME = 0, 1, 2
-_KEYS = ["sample_id", "content_hash", "label"]
 
 
 def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | None) -> Array:
@@ -38,15 +47,23 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
     if previous is None and not (folder / DECIDED).exists():
         everything: Array = flagged
         return everything
-    decided = _is_decided(dataset.path, flagged, folder / DECIDED)
     if previous is None:
+        decided = _is_decided(dataset.path, flagged, folder / DECIDED, read_former(folder))
         if decided.any():
             write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
         shown: Array = flagged & ~decided
         return shown
-    rows = read_parquet(dataset.path, columns=_KEYS)
-    compared = _compare(rows, previous)
-    asked, run = _asked(rows, compared == SAME, previous)
+    rows = read_parquet(dataset.path, columns=KEYS)
+    matched = match_rows(
+        rows,
+        read_parquet(previous / "dataset.parquet", columns=KEYS),
+        shared_values(dataset.path, dataset.columns, previous),
+    )
+    former = former_hashes(matched, rows, _known_hashes(previous, folder), read_former(previous))
+    write_former(former, folder)
+    decided = _is_decided(dataset.path, flagged, folder / DECIDED, former)
+    compared = compare(matched)
+    asked, run = _asked(matched, compared == SAME, previous)
     still_open = flagged & ~decided & asked
     kept = pa.array(np.flatnonzero(still_open))
     write_table(rows.take(kept).append_column("run", run.take(kept)), folder / OPEN)
@@ -56,7 +73,7 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
         for name, code in (("new", NEW), ("changed", CHANGED), ("same", SAME))
     }
     before = pq.read_metadata(previous / "dataset.parquet").num_rows
-    flagged_before = _flagged_before(rows, previous)
+    flagged_before = _flagged_before(matched, previous)
     write_json(
         {
             "previous": previous.name,
@@ -72,34 +89,42 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
     return shown
 
 
-def _compare(rows: pa.Table, previous: Path) -> Array:
+def compare(matched: Matched) -> Array:
     """Return for each row whether it is new, changed or the same, (n,) int8."""
-    earlier = read_parquet(previous / "dataset.parquet", columns=_KEYS)
-    place = pc.index_in(rows["sample_id"], value_set=earlier["sample_id"].combine_chunks())
-    found = earlier.take(place.combine_chunks())
-    same = pc.and_(
-        pc.equal(rows["content_hash"], found["content_hash"]), pc.equal(rows["label"], found["label"])
-    )
-    kinds = np.where(pc.fill_null(same, fill_value=False).to_numpy(), SAME, CHANGED)
-    code: Array = np.where(pc.is_null(place).to_numpy(), NEW, kinds).astype(np.int8)
+    kinds = np.where(matched.same_content & matched.same_label, SAME, CHANGED)
+    code: Array = np.where(matched.place < 0, NEW, kinds).astype(np.int8)
     return code
 
 
-def _is_decided(dataset: Path, flagged: Array, path: Path) -> Array:
-    """Return which flagged rows have a decision on their content under their label, (n,) bool."""
+def _known_hashes(previous: Path, folder: Path) -> set[str]:
+    """Return the contents that the last queue or one before it shows, or that people have decided on."""
+    known: set[str] = set()
+    for path in (previous / "queue.parquet", previous / OPEN, folder / DECIDED):
+        if path.exists():
+            known.update(read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist())
+    return known
+
+
+def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | None) -> Array:
+    """Return which flagged rows have a decision on their content, or on what it was before, under their label, (n,) bool."""
     decided = np.zeros(len(flagged), dtype=bool)
     if not path.exists():
         return decided
     table = read_parquet(path)
     pairs = set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
+    before: dict[str, list[str]] = {}
+    for row in former.to_pylist() if former is not None else ():
+        before.setdefault(row["content_hash"], []).append(row["former_hash"])
     index = np.flatnonzero(flagged)
     some = take_rows(dataset, index, ["content_hash", "label"])
     keys = zip(some["content_hash"].to_pylist(), some["label"].to_pylist(), strict=True)
-    decided[index] = [key in pairs for key in keys]
+    decided[index] = [
+        any((one, label) in pairs for one in (content, *before.get(content, ()))) for content, label in keys
+    ]
     return decided
 
 
-def _asked(rows: pa.Table, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
+def _asked(matched: Matched, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
     queued = read_parquet(previous / "queue.parquet", columns=["sample_id"])["sample_id"]
     ids, runs = queued.chunks, [pa.array([previous.name] * len(queued), pa.string())]
@@ -107,13 +132,19 @@ def _asked(rows: pa.Table, same: Array, previous: Path) -> tuple[Array, pa.Chunk
         # Joined by column: whether a column may hold nulls is part of a table's schema, and differs between the two files.
         still_open = read_parquet(previous / OPEN, columns=["sample_id", "run"])
         ids, runs = [*ids, *still_open["sample_id"].chunks], [*runs, *still_open["run"].chunks]
-    place = pc.index_in(rows["sample_id"], value_set=pa.chunked_array(ids, pa.string()).combine_chunks())
-    run = pa.chunked_array(runs, pa.string()).take(place.combine_chunks())
+    place = _place_among(matched.before_id, pa.chunked_array(ids, pa.string()))
+    run = pa.chunked_array(runs, pa.string()).take(place)
     return same & pc.is_valid(place).to_numpy(), run
 
 
-def _flagged_before(rows: pa.Table, previous: Path) -> Array:
+def _place_among(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the place of each id among the known ones, null where it is missing or not among them."""
+    place = pc.index_in(ids, value_set=known.combine_chunks())
+    return pc.if_else(pc.is_valid(ids), place, pa.scalar(None, place.type))
+
+
+def _flagged_before(matched: Matched, previous: Path) -> Array:
     scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
-    flagged: Array = pc.is_in(rows["sample_id"], value_set=ids).to_numpy()
+    flagged: Array = pc.is_in(matched.before_id, value_set=ids).to_numpy()
     return flagged

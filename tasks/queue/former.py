@@ -1,0 +1,288 @@
+"""Which row of the last run is which row of this one, also where the columns of the data set have changed.
+
+A content hash covers the names of all columns that the models see. Where a column is added, removed, renamed or gets another
+type, each row has another hash, although decisions and queues speak of the same rows. Such rows are compared by the columns
+that both runs have, and `former.parquet` says which hash the content of a row had before.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.arrays import Array
+from tasks.ingest.identity import sample_id
+from tasks.ingest.kinds import is_numeric
+from tasks.ingest.labels import as_text
+from tasks.records import Column
+from tasks.storage import read_json, read_parquet, write_table
+
+FORMER = "former.parquet"
+KEYS = ("sample_id", "content_hash", "label")
+
+# Ids that labelsweep made are seen from any of the first rows: all of them could only be repetitions of rows set aside.
+_LOOK = 100
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What became of each of n rows since the last run.
+
+    Attributes:
+        place: (n,) the row of the last run, -1 where there was none.
+        same_content: (n,) bool, whether its content is the same, as far as both runs know it.
+        same_label: (n,) bool, whether its given label is the same.
+        before_id: (n,) its id in the last run, null where there was none.
+        before_hash: (n,) its content hash in the last run, null where there was none.
+    """
+
+    place: Array
+    same_content: Array
+    same_label: Array
+    before_id: pa.ChunkedArray
+    before_hash: pa.ChunkedArray
+
+
+def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | None = None) -> Matched:
+    """Find each row of this run in the last one.
+
+    A row is found by its id. Ids that were made of the content are others where the columns are: then a row without an id
+    of the last run is found by its shared columns and its label, equal ones in their order.
+
+    Args:
+        now: Columns `KEYS` of this run.
+        before: Columns `KEYS` of the last run.
+        shared: (n,) and (m,) a number for each row that tells its values in the columns that both runs have; None where the
+            columns are the same.
+    """
+    place = pc.fill_null(_index_in(now["sample_id"], before["sample_id"]), -1).to_numpy().astype(np.int64)
+    if shared is not None and _is_made(now) and _is_made(before):
+        left, right = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(before)), place)
+        keys = [
+            _numbered(
+                zip(values[rows].tolist(), table["label"].take(pa.array(rows)).to_pylist(), strict=True)
+            )
+            for values, table, rows in ((shared[0], now, left), (shared[1], before, right))
+        ]
+        where = dict(zip(keys[1], right.tolist(), strict=True))
+        place[left] = [where.get(key, -1) for key in keys[0]]
+    known = pa.array(place, mask=place < 0)
+    found = before.take(known)
+    same = _equal(now["content_hash"], found["content_hash"])
+    if shared is not None and len(before):
+        same |= (place >= 0) & (shared[0] == shared[1][place])
+    return Matched(
+        place, same, _equal(now["label"], found["label"]), found["sample_id"], found["content_hash"]
+    )
+
+
+def _index_in(values: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.index_in(values, value_set=known.combine_chunks())
+
+
+def _is_made(rows: pa.Table) -> bool:
+    """Return whether the ids are made of contents and labels."""
+    some = rows.slice(0, _LOOK).to_pylist()
+    return any(row["sample_id"] == sample_id(row["content_hash"], row["label"]) for row in some)
+
+
+def _numbered(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return each key with how many equal ones came before it.
+
+    >>> _numbered([("a",), ("b",), ("a",)])
+    [('a', 0), ('b', 0), ('a', 1)]
+    """
+    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+    numbered = []
+    for key in keys:
+        numbered.append((*key, counts[key]))
+        counts[key] += 1
+    return numbered
+
+
+def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
+    """Return where two columns have the same value, (n,) bool; a missing label is the same as a missing one of a known row."""
+    equal: Array = pc.fill_null(pc.equal(left, right), fill_value=False).to_numpy()
+    return equal
+
+
+def shared_values(now: Path, columns: Collection[Column], previous: Path) -> tuple[Array, Array] | None:
+    """Return a number for each row of this run and of the last one that tells its values in the columns that both have.
+
+    Args:
+        now: The data set of this run.
+        columns: The columns that its models see.
+        previous: Folder of the last run.
+
+    Returns:
+        None where the columns are the same, or where no column is in both.
+    """
+    before = _columns_of(previous)
+    names = {column.name for column in columns} & {name for name, *_ in before}
+    if not names or before == {(column.name, column.kind, column.pattern) for column in columns}:
+        return None
+    files = (now, previous / "dataset.parquet")
+    schemas = [pq.read_schema(file) for file in files]
+    stored = {
+        name: [_stored(name, schema) for schema in schemas]
+        for name in sorted(names)
+        if all(_stored(name, schema) in schema.names for schema in schemas)
+    }
+    kinds = {
+        name: {_family(schema.field(own).type) for own, schema in zip(pair, schemas, strict=True)}
+        for name, pair in stored.items()
+    }
+    used = [name for name, found in kinds.items() if len(found) == 1 and "" not in found]
+    if not used:
+        return None
+    narrow = {
+        name
+        for name in used
+        if any(_is_narrow(s.field(own).type) for own, s in zip(stored[name], schemas, strict=True))
+    }
+    tables = [
+        read_parquet(file, columns=[stored[name][side] for name in used]) for side, file in enumerate(files)
+    ]
+    first, second = (
+        _numbers({name: _canonical(table[stored[name][side]], narrow=name in narrow) for name in used})
+        for side, table in enumerate(tables)
+    )
+    return first, second
+
+
+def _columns_of(run: Path) -> set[tuple[str, str, str]]:
+    """Return name, kind and pattern of each column that the models of a run saw; nothing where its record is not readable."""
+    try:
+        columns = read_json(run / "steps" / "validate.json")["record"]["dataset"]["columns"]
+        return {(column["name"], column["kind"], column["pattern"]) for column in columns}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _stored(name: str, schema: pa.Schema) -> str:
+    """Return the name under which a user's column is kept in the data set."""
+    own = f"source.{name}"
+    return own if own in schema.names else name
+
+
+def _family(kind: pa.DataType) -> str:
+    """Return which values can be compared: numbers with numbers, texts with texts, times with times; else nothing."""
+    types = pa.types
+    if is_numeric(kind):
+        return "number"
+    if types.is_dictionary(kind):
+        return _family(kind.value_type)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return "text"
+    return "time" if types.is_temporal(kind) else ""
+
+
+def _is_narrow(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_float32(kind) or pa.types.is_float16(kind))
+
+
+def _canonical(column: pa.ChunkedArray, *, narrow: bool) -> Array:
+    """Return values that are equal where the user's are, (n,) float64 or object."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not is_numeric(column.type):
+        parts = [as_text(chunk.cast(pa.string())) for chunk in column.chunks]
+        texts: Array = pa.chunked_array(parts, pa.string()).to_pandas().to_numpy(dtype=object)
+        return texts
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    numbers = pc.fill_null(column.cast(pa.float64(), safe=False), np.nan).to_numpy()
+    if narrow:
+        numbers = numbers.astype(np.float32).astype(np.float64)
+    canonical: Array = numbers + 0.0  # zero has one sign
+    return canonical
+
+
+def _numbers(columns: Mapping[str, Array]) -> Array:
+    """Return a 64 bit number for each row that tells its values, (n,) uint64."""
+    import pandas as pd  # noqa: PLC0415 (only where the columns have changed)
+
+    numbers: Array = pd.util.hash_pandas_object(pd.DataFrame(dict(columns)), index=False).to_numpy()
+    return numbers
+
+
+def former_hashes(
+    matched: Matched, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
+) -> pa.Table:
+    """Return which hashes the contents had before, columns `content_hash` and `former_hash`.
+
+    What was ever asked stands there with its own hash as well: it may be decided on long after it was last flagged. Two contents
+    that became one, because the column that told them apart is gone, have no former hash: what people said of one of them need
+    not hold for the other.
+
+    Args:
+        matched: What became of the rows.
+        now: Columns `KEYS` of this run.
+        asked: Hashes that the last queues show or people have decided on: no other ones are followed.
+        earlier: The same table of the last run.
+    """
+    known: dict[str, set[str]] = defaultdict(set)
+    for content, former in (*_pairs(earlier), *((content, content) for content in asked)):
+        known[content].add(former)
+    moved = matched.same_content & ~_equal(now["content_hash"], matched.before_hash)
+    rows = pa.array(np.flatnonzero(moved))
+    found: dict[str, set[str]] = defaultdict(set)
+    for content, former in zip(
+        now["content_hash"].take(rows).to_pylist(), matched.before_hash.take(rows).to_pylist(), strict=True
+    ):
+        found[content].add(former)
+    pairs = {(content, former) for content, formers in known.items() for former in formers}
+    for content, formers in found.items():
+        (former, *others) = formers
+        if not others and former in known:
+            pairs |= {(content, one) for one in (content, former, *known[former])}
+    ordered = sorted(pairs)
+    return pa.table(
+        {
+            "content_hash": pa.array([content for content, _ in ordered], pa.string()),
+            "former_hash": pa.array([former for _, former in ordered], pa.string()),
+        }
+    )
+
+
+def _pairs(table: pa.Table | None) -> Iterable[tuple[str, str]]:
+    if table is None:
+        return ()
+    return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), strict=True)
+
+
+def read_former(folder: Path) -> pa.Table | None:
+    """Return which hashes contents had before a run, None where no content ever had another one."""
+    path = folder / FORMER
+    return read_parquet(path) if path.exists() else None
+
+
+def write_former(table: pa.Table, folder: Path) -> None:
+    """Keep it in a run folder, unless there is nothing to keep."""
+    if len(table):
+        write_table(table, folder / FORMER)
+
+
+def other_hashes(tables: Iterable[pa.Table]) -> dict[str, set[str]]:
+    """Return for a hash those that the same content has in other runs, before and after it.
+
+    Args:
+        tables: What `read_former` returns of some runs.
+
+    >>> table = pa.table({"content_hash": ["new"], "former_hash": ["old"]})
+    >>> other_hashes([table])
+    {'old': {'new'}, 'new': {'old'}}
+    """
+    others: dict[str, set[str]] = {}
+    for table in tables:
+        for content, former in _pairs(table):
+            if content != former:
+                others.setdefault(former, set()).add(content)
+                others.setdefault(content, set()).add(former)
+    return others
