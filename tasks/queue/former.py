@@ -6,7 +6,7 @@ that both runs have, and `former.parquet` says which hash the content of a row h
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     """Find each row of this run in the last one.
 
     A row is found by its id. Ids that were made of the content are others where the columns are: then a row without an id
-    of the last run is found by its shared columns and its label, equal ones in their order.
+    of the last run is found by its shared columns and its label, or else by its shared columns.
 
     Args:
         now: Columns `KEYS` of this run.
@@ -63,15 +63,9 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     """
     place = pc.fill_null(_index_in(now["sample_id"], before["sample_id"]), -1).to_numpy().astype(np.int64)
     if shared is not None and _is_made(now) and _is_made(before):
-        left, right = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(before)), place)
-        keys = [
-            _numbered(
-                zip(values[rows].tolist(), table["label"].take(pa.array(rows)).to_pylist(), strict=True)
-            )
-            for values, table, rows in ((shared[0], now, left), (shared[1], before, right))
-        ]
-        where = dict(zip(keys[1], right.tolist(), strict=True))
-        place[left] = [where.get(key, -1) for key in keys[0]]
+        labels = [_label_numbers(table["label"]) for table in (now, before)]
+        _match_rest(place, list(zip(shared, labels, strict=True)))
+        _match_rest(place, [(values, np.zeros(len(values), np.int64)) for values in shared])
     known = pa.array(place, mask=place < 0)
     found = before.take(known)
     same = _equal(now["content_hash"], found["content_hash"])
@@ -84,6 +78,21 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
 
 def _index_in(values: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.index_in(values, value_set=known.combine_chunks())
+
+
+def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
+    """Find rows that have no place yet among those of the last run that nobody has, by two numbers a row, equal ones in order."""
+    rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
+    now, before = (
+        _numbered(zip(first[some].tolist(), second[some].tolist(), strict=True))
+        for (first, second), some in zip(keys, rows, strict=True)
+    )
+    where = dict(zip(before, rows[1].tolist(), strict=True))
+    place[rows[0]] = [where.get(key, -1) for key in now]
+
+
+def _label_numbers(labels: pa.ChunkedArray) -> Array:
+    return _numbers({"label": _canonical(labels, narrow=False)})
 
 
 def _is_made(rows: pa.Table) -> bool:
@@ -125,7 +134,7 @@ def shared_values(now: Path, columns: Collection[Column], previous: Path) -> tup
     """
     before = _columns_of(previous)
     names = {column.name for column in columns} & {name for name, *_ in before}
-    if not names or before == {(column.name, column.kind, column.pattern) for column in columns}:
+    if not names or before == {_hashed(column.model_dump()) for column in columns}:
         return None
     files = (now, previous / "dataset.parquet")
     schemas = [pq.read_schema(file) for file in files]
@@ -156,13 +165,20 @@ def shared_values(now: Path, columns: Collection[Column], previous: Path) -> tup
     return first, second
 
 
-def _columns_of(run: Path) -> set[tuple[str, str, str]]:
-    """Return name, kind and pattern of each column that the models of a run saw; nothing where its record is not readable."""
+def _columns_of(run: Path) -> set[tuple[str, str, str, bool]]:
+    """Return what is hashed of each column that the models of a run saw; nothing where its record is not readable."""
     try:
-        columns = read_json(run / "steps" / "validate.json")["record"]["dataset"]["columns"]
-        return {(column["name"], column["kind"], column["pattern"]) for column in columns}
+        return {
+            _hashed(column)
+            for column in read_json(run / "steps" / "validate.json")["record"]["dataset"]["columns"]
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return set()
+
+
+def _hashed(column: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    """Return what of a column decides how its values enter the content hash."""
+    return column["name"], column["kind"], column.get("pattern", ""), bool(column.get("centre"))
 
 
 def _stored(name: str, schema: pa.Schema) -> str:

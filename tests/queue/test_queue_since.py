@@ -26,11 +26,12 @@ CLASSES = ("cat", "dog")
 
 @dataclass
 class Row:
-    """A row as the user knows it: who it is, a value that no other row has, and its label."""
+    """A row as the user knows it: who it is, a value that no other row has, its label, and what other columns say."""
 
     uid: int
     value: float
     label: str
+    more: int = 0
 
 
 @dataclass
@@ -53,7 +54,9 @@ class History:
     def add(self) -> None:
         for _ in range(4):
             label = str(self.rng.choice(CLASSES))
-            self.rows.append(Row(next(self.numbers), float(self.rng.normal()), label))
+            self.rows.append(
+                Row(next(self.numbers), float(self.rng.normal()), label, int(self.rng.integers(3)))
+            )
 
     def remove(self) -> None:
         self.rows = self.rows[2:]
@@ -90,7 +93,7 @@ class History:
         """Return the rows as a source has them; a column says the same of a row whatever its type."""
         data = {"x": pa.array([row.value for row in self.rows], pa.float64())}
         for name, kind in self.columns.items():
-            values = [row.uid % 3 for row in self.rows]
+            values = [row.more for row in self.rows]
             data[name] = pa.array(
                 [f"t{v}" for v in values] if kind == "string" else values, pa.type_for_alias(kind)
             )
@@ -221,7 +224,7 @@ def test_queue_shows_what_is_new_changed_or_newly_flagged_and_nothing_that_was_d
 
 def test_two_contents_that_become_one_keep_no_decision_of_either(tmp_path):
     history = History(tmp_path, ids=True, rng=np.random.default_rng(0))
-    history.rows = [Row(0, 1.0, "cat"), Row(1, 1.0, "cat"), Row(2, 2.0, "dog")]
+    history.rows = [Row(0, 1.0, "cat", 0), Row(1, 1.0, "cat", 1), Row(2, 2.0, "dog")]
     history.sweep()
     history.remove_column()
     history.remove_column()
