@@ -74,7 +74,8 @@ def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> 
     readers = [_metadata_reader(folder, layout, table) for table in tables]
     known = {file for reader in readers for file in reader.files()}
     unknown = [file for file in layout.places if file not in known]
-    others = [folder.relative(part) for part in folder.data if part not in [table.part for table in tables]]
+    read = {table.part.path for table in tables}
+    others = [folder.relative(part) for part in folder.data if part.path not in read]
     left = [
         *counted(unknown, "image", " that the metadata does not name"),
         *counted(others, "other table"),

@@ -22,6 +22,7 @@ _LEAST = 16
 _NUMBER = r"\d+(?:\.\d*)?(?:e-?\d+)?"
 _NUMBERS = re.compile(rf"[\s\[(]*{_NUMBER}(?:[\s,;\[\]()]+{_NUMBER}){{{_LEAST - 1},}}[\s\])]*", re.IGNORECASE)
 _CHANNELS = (1, 3, 4)
+_BLANKS = str.maketrans("[](),;", "      ")
 
 
 def is_pixel_list(kind: pa.DataType) -> bool:
@@ -54,7 +55,7 @@ def pixels_of_text(text: str) -> Pixels | str:
     try:
         if nested is not None:
             return _shaped(np.array(nested, np.float64))
-        return _shaped(np.array(re.sub(r"[\[\](),;]", " ", text).split(), np.float64))
+        return _shaped(np.array(text.translate(_BLANKS).split(), np.float64))
     except ValueError:
         return "its pixels are not all numbers, or its rows differ in length"
 

@@ -169,8 +169,9 @@ def test_metadata_beside_images_names_labels_and_splits(tmp_path):
 
 def test_metadata_without_labels_leaves_them_to_the_folders(tmp_path):
     text = "file_name,caption\ncats\\1.png,a cat\ndogs/2.png,a dog\n"
-    rows, _ = ingested(folder(tmp_path, *BOTH, **{"metadata.csv": text}), tmp_path)
+    rows, said = ingested(folder(tmp_path, *BOTH, **{"metadata.csv": text}), tmp_path)
     assert [(row["label"], row["caption"]) for row in rows] == [("cats", "a cat"), ("dogs", "a dog")]
+    assert said == ""
 
 
 def test_a_table_beside_class_folders_is_read_when_its_columns_are_named(tmp_path):
