@@ -170,6 +170,10 @@ def describe(record: Record) -> str:
             text += f"; left out: {_why(others)}" if others else ""
         case Validation():
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
+            reasons = ", ".join(
+                f"{reason}: {count:,}" for reason, count in list(record.reasons.items())[:NAMED]
+            )
+            text += f" ({reasons})" if reasons else ""
             text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""
         case Encoding():
             maps = [f"{member.name} ({member.width:,} features)" for member in record.members]

@@ -1,4 +1,4 @@
-"""The label and the id where nobody named them: taken only where one column is obvious, and always said."""
+"""The label, the id and the images where nobody named them: taken only where one column is obvious, and always said."""
 
 import json
 from collections.abc import Sequence
@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
-from tasks.ingest.kinds import has_text
+from tasks.ingest.image_files import image_files
+from tasks.ingest.kinds import has_text, is_embedding, is_image, is_numeric
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.labels import as_text
+from tasks.ingest.source import is_image_file
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -31,6 +33,8 @@ _NAMES = (
 # A class has a sample in each of the five folds of the default, on average.
 _ROWS_PER_CLASS = 5
 _LOOK = 2**16
+# Twenty values tell paths from other text.
+_FIRST = 20
 
 
 def guess_label(source: Source, table: SourceTable) -> str | None:
@@ -85,6 +89,22 @@ def guess_id(source: Source, table: SourceTable) -> str | None:
     return next((name for name in candidates if _is_unique(table, name)), None)
 
 
+def guess_image(source: Source, table: SourceTable) -> str | None:
+    """Return the column of paths of images, None where there are numbers to learn from, or the images are not there.
+
+    Args:
+        source: What the user named, and what was found.
+        table: The source.
+    """
+    content = (source.features, source.pred_probs, source.embedding, source.image, source.text)
+    free = [name for name in _free(source, table) if name.strip().lower() not in ID_NAMES]
+    kinds = [table.schema.field(name).type for name in free]
+    if any(content) or any(is_numeric(kind) or is_image(kind) or is_embedding(kind) for kind in kinds):
+        return None
+    found = [name for name in free if _names_images(table, name)]
+    return found[0] if len(found) == 1 else None
+
+
 def id_columns(source: Source, names: Sequence[str]) -> set[str]:
     """Return the columns that may turn out to be the id, and must stay text until then."""
     if source.id is not None:
@@ -116,6 +136,22 @@ def _has_classes(table: SourceTable, name: str) -> bool:
         seen.update(pc.unique(column.drop_null()).to_pylist())
         rows += len(column) - column.null_count
     return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)
+
+
+def _names_images(table: SourceTable, name: str) -> bool:
+    """Return whether the first values of a column are names of image files, and one of them is there."""
+    if not pa.types.is_string(table.schema.field(name).type):
+        return False
+    batch = next(table.scan([name], _FIRST), None)
+    if batch is None:
+        return False
+    first = batch.column(0)[:_FIRST]
+    values = [value for value in first.to_pylist() if value and value.strip()]
+    return (
+        bool(values)
+        and all(map(is_image_file, values))
+        and any(isinstance(file, bytes) for file in image_files(table, name).read(first, 0))
+    )
 
 
 def _is_unique(table: SourceTable, name: str) -> bool:

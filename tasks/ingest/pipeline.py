@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.ingest.content import Content, Tabular, Text, embedding
-from tasks.ingest.guess import guess_id, guess_label, id_columns, noted_raters
+from tasks.ingest.guess import guess_id, guess_image, guess_label, id_columns, noted_raters
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images import Images, images
 from tasks.ingest.kinds import is_displayable
@@ -137,7 +137,9 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     found["id"] = guess_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _with_image(source, table.image)
-    said = {"label": "is the label", "id": "identifies the samples"}
+    if image := guess_image(source, table):
+        found["image"], source = image, _with_image(source, image)
+    said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )

@@ -128,6 +128,14 @@ def test_bare_names_are_found_below_the_folder_of_the_table(tmp_path):
     assert "found by their names" in "; ".join(dataset.notes)
 
 
+def test_a_column_of_paths_has_the_images_when_they_are_there(tmp_path):
+    write_images(tmp_path / "pics")
+    path = listing(tmp_path, [f"pics/{number}.png" for number in range(4)])
+    _, dataset = ingested(path, tmp_path, image=None)
+    assert dataset.payload == "image"
+    assert "column 'pic' has the images; --image names another" in dataset.notes
+
+
 def test_a_bare_name_that_two_files_have_is_set_aside(tmp_path):
     write_images(tmp_path / "train")
     (tmp_path / "test").mkdir()
