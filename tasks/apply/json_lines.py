@@ -1,58 +1,19 @@
 """Corrected JSON Lines: every byte as it was, but for the labels that change and the lines that go."""
 
 import io
-import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed
 from pathlib import Path
 from typing import TextIO
 
 from tasks.apply.corrected import Corrected
+from tasks.apply.json_tokens import Tokens
 from tasks.apply.lines import LineWriter, create
 from tasks.apply.written import WrittenLabels
-from tasks.errors import InputError
+from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.source import Part
+from tasks.ingest.table import open_part
 from tasks.ingest.text import open_text
-
-_DECODER = json.JSONDecoder()
-# What stands for a value that is not there: no label, and not the text "null".
-_MISSING = "\0"
-_BLANK = re.compile(r"[ \t\r\n]*")
-
-
-@dataclass
-class _Tokens:
-    """How the labels of some files are written.
-
-    Attributes:
-        label: Key of the label.
-        seen: The first way in which each value is written, by the value as text.
-        ascii_only: Whether other letters are written as escapes, as far as anybody can tell.
-    """
-
-    label: str
-    seen: dict[str, str] = field(default_factory=dict)
-    ascii_only: bool = True
-
-    def see(self, line: str) -> str:
-        """Return the label of a line as text."""
-        self.ascii_only = self.ascii_only and line.isascii()
-        value = json.loads(line).get(self.label)
-        text = value if isinstance(value, str) else _MISSING if value is None else json.dumps(value)
-        if text not in self.seen:
-            first, last = _span(line, self.label)
-            self.seen[text] = line[first:last]
-        return text
-
-    def replaced(self, line: str, label: str, labels: WrittenLabels) -> str:
-        """Return a line with another label, which is written as elsewhere, or else like the one before it."""
-        first, last = _span(line, self.label)
-        form = labels.forms.get(label)
-        token = self.seen[form] if form is not None else _token(label, line[first:last], self.ascii_only)
-        return line[:first] + token + line[last:]
 
 
 def write_json_lines(
@@ -62,7 +23,7 @@ def write_json_lines(
 
     Args:
         parts: The files of the source.
-        label: Their key of the label.
+        label: Their column of the label.
         corrected: What changes.
         targets: Where each part goes.
 
@@ -72,7 +33,7 @@ def write_json_lines(
     Raises:
         InputError: The source is not what was swept, or a label cannot be a value like the others.
     """
-    tokens, labels = _Tokens(label), WrittenLabels(corrected)
+    tokens, labels = Tokens(_path(parts[0], label, corrected)), WrittenLabels(corrected)
     for part in parts:
         with _lines(part) as lines:
             for line in lines:
@@ -98,43 +59,15 @@ def write_json_lines(
     return written
 
 
+def _path(part: Part, label: str, corrected: Corrected) -> tuple[str, ...]:
+    """Return the keys that lead to the label."""
+    reader = open_part(part, frozenset())
+    if not isinstance(reader, JsonLinesReader) or label not in reader.paths:
+        raise corrected.source_changed()
+    return reader.paths[label]
+
+
 @contextmanager
 def _lines(part: Part) -> Iterator[TextIO]:
     with open_text(part) as file:
         yield io.TextIOWrapper(file, encoding="utf-8", newline="\n")
-
-
-def _span(line: str, key: str) -> tuple[int, int]:
-    r"""Return where the value of a key begins and ends in a line.
-
-    >>> line = '{"a": {"b": 1}, "b" : "c\\u00e9"}'
-    >>> line[slice(*_span(line, "b"))]
-    '"c\\u00e9"'
-    """
-    found, position = (0, 0), _after_blanks(line, 0) + 1
-    while line.startswith('"', position := _after_blanks(line, position)):
-        name, position = scanstring(line, position + 1)
-        first = _after_blanks(line, _after_blanks(line, position) + 1)
-        _, position = _DECODER.raw_decode(line, first)
-        if name == key:  # the last one counts
-            found = first, position
-        position = _after_blanks(line, position) + 1
-    return found
-
-
-def _after_blanks(line: str, position: int) -> int:
-    found = _BLANK.match(line, position)
-    return found.end() if found else position
-
-
-def _token(label: str, before: str, ascii_only: bool) -> str:  # noqa: FBT001 (a fact, not a switch)
-    """Return a label that the source does not have as a value like the one that it replaces."""
-    if before.startswith('"'):
-        return json.dumps(label, ensure_ascii=ascii_only)
-    try:
-        value = json.loads(label)
-    except ValueError:
-        value = None
-    if isinstance(value, bool) != (before in ("true", "false")) or not isinstance(value, int | float):
-        raise InputError(f"the label '{label}' is no value like {before}")
-    return label

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tasks.apply.columnar import write_columnar
 from tasks.apply.corrected import Corrected, read_places, source_changed
 from tasks.apply.delimited import write_delimited
+from tasks.apply.json_documents import write_json_documents
 from tasks.apply.json_lines import write_json_lines
 from tasks.apply.layout_notes import STATE, beside, describe
 from tasks.apply.lineage import lineage, origin, version_swept
@@ -44,6 +45,7 @@ WRITERS: dict[str, Write] = {
     "arrow": write_columnar,
     "csv": write_delimited,
     "excel": write_workbooks,
+    "json": write_json_documents,
     "jsonl": write_json_lines,
     "parquet": write_columnar,
 }

@@ -190,6 +190,16 @@ JSON_LINES = {
         {0: "1", 1: "7"},
         b'{"a": 1, "label": 1}\n{"a": 2, "label": 7}\n{"a": 3, "label": 1}',
     ),
+    "a label within an object": (
+        b'{"x": "label", "meta": {"n": [{"label": 2}], "label": "cat"}, "a": 1}\n{"meta": {"label": "dog"}, "a": 2}\n',
+        {0: "dog"},
+        b'{"x": "label", "meta": {"n": [{"label": 2}], "label": "dog"}, "a": 1}\n{"meta": {"label": "dog"}, "a": 2}\n',
+    ),
+    "a list of one label": (
+        b'{"a": 1, "label": [ "cat" ]}\n{"a": 2, "label": ["dog"]}\n{"a": 3, "label": []}\n',
+        {0: "dog", 1: "owl"},
+        b'{"a": 1, "label": [ "dog" ]}\n{"a": 2, "label": ["owl"]}\n{"a": 3, "label": []}\n',
+    ),
     "truth values, and one that is missing": (
         b'{"a": 1, "label": true}\n{"a": 2, "label": false}\n{"a": 3}\n{"a": 4, "label": null}\n',
         {0: "false"},
@@ -203,8 +213,54 @@ def test_json_lines_come_back_byte_for_byte(tmp_path, name):
     before, changes, after = JSON_LINES[name]
     path = tmp_path / "pets.jsonl"
     path.write_bytes(before)
-    assert corrected(swept(path, tmp_path / "run", features=["a"]), changes, tmp_path / "v1") == ""
+    label = "meta.label" if b"meta" in before else "label"
+    run = swept(path, tmp_path / "run", features=["a"], label=label)
+    assert corrected(run, changes, tmp_path / "v1") == ""
     assert (tmp_path / "v1" / "source" / path.name).read_bytes() == after
+
+
+DOCUMENTS = {
+    "an array": (
+        b'\xef\xbb\xbf[\n  {"a": 1.0, "label": "cat"},\n  {"a": 2, "label": "dog"} ,\n  {"a": 3e1, "label": "dog"}\n]\n',
+        {1: "cat", 2: None},
+        b'\xef\xbb\xbf[\n  {"a": 1.0, "label": "cat"},\n  {"a": 2, "label": "cat"}\n]\n',
+    ),
+    "an array whose first rows go": (
+        b'[{"a": 1, "label": "cat"}, {"a": 2, "label": "dog"}, {"a": 3, "label": "dog"}]',
+        {0: None, 1: None, 2: "cat"},
+        b'[{"a": 3, "label": "cat"}]',
+    ),
+    "a list in a document": (
+        b'{"version": 1.10, "data": [{"a": 1, "label": "cat"}, {"a": 2, "label": "dog"}], "by": "A\\u00e9"}',
+        {0: "dog"},
+        b'{"version": 1.10, "data": [{"a": 1, "label": "dog"}, {"a": 2, "label": "dog"}], "by": "A\\u00e9"}',
+    ),
+    "objects one after the other": (
+        b'{\n "a": 1,\n "label": "cat"\n}\n{\n "a": 2,\n "label": "dog"\n}\n',
+        {0: "dog"},
+        b'{\n "a": 1,\n "label": "dog"\n}\n{\n "a": 2,\n "label": "dog"\n}\n',
+    ),
+    "lines": (
+        b'{"a": 1, "label": "cat"}\n{"a": 2, "label": "dog"}\n',
+        {0: None},
+        b'{"a": 2, "label": "dog"}\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_json_document_comes_back_byte_for_byte(tmp_path, name, monkeypatch):
+    before, changes, after = DOCUMENTS[name]
+    (tmp_path / "pets.json").write_bytes(before)
+    monkeypatch.setattr("tasks.apply.json_documents._CHUNK", 16)  # objects longer than what is read at once
+    assert corrected(swept(tmp_path / "pets.json", tmp_path / "run"), changes, tmp_path / "v1") == ""
+    assert (tmp_path / "v1" / "source" / "pets.json").read_bytes() == after
+
+
+def test_a_json_table_by_columns_is_not_written_and_that_is_said(tmp_path):
+    (tmp_path / "pets.json").write_text('{"a": [1, 2, 3], "label": ["cat", "dog", "dog"]}')
+    said = corrected(swept(tmp_path / "pets.json", tmp_path / "run"), {0: "dog"}, tmp_path / "v1")
+    assert "pets.json: only JSON with an object for each row is written again; take the labels" in said
 
 
 def test_a_label_that_is_no_number_is_not_written_among_numbers(tmp_path):
@@ -238,7 +294,7 @@ def test_a_second_version_holds_the_corrections_of_both_also_beside_rows_that_we
     kept = pq.read_table(run / "dataset.parquet").slice(1)
     labels = ["cat", "dog", "cat"]
     pq.write_table(kept.set_column(1, "label", [labels]), version / "dataset.parquet")
-    write_json({"source_label": "label"}, version / "version.json")
+    write_json({"source_label": "label", "source_uri": str(path)}, version / "version.json")
     again = swept(version / "dataset.parquet", tmp_path / "again", id="sample_id", features=["a"])
     assert corrected(again, {1: "cat", 2: None}, tmp_path / "v0002") == ""
     assert (tmp_path / "v0002" / "source" / "pets.csv").read_bytes() == b"a,label\n2,\n3,cat\n4,cat\n"

@@ -161,10 +161,10 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
             where=part.shown,
             fix="cut the objects out, one image each, and sweep the folder of them",
         )
-    lists = {name: value for name, value in document.items() if _holds_objects(value)}
-    named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)
-    if len(named) == 1:
-        return iter(lists[named[0]]), (f"the list under '{named[0]}' is read",)
+    lists = _lists_of(document)
+    named = table_key(document)
+    if named is not None:
+        return iter(lists[named]), (f"the list under '{named}' is read",)
     if len(lists) > 1:
         raise InputError(
             f"holds several lists of objects ({listed(list(lists))})",
@@ -175,6 +175,17 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
     if rows is None:
         raise InputError("holds one object, which is no table", where=part.shown, fix=_LISTED)
     return rows, ()
+
+
+def table_key(document: dict[str, Any]) -> str | None:
+    """Return the key of the list of objects that is the table of a document, None where no single one is."""
+    lists = _lists_of(document)
+    named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)
+    return named[0] if len(named) == 1 else None
+
+
+def _lists_of(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if _holds_objects(value)}
 
 
 def _holds_objects(value: object) -> bool:

@@ -1,0 +1,99 @@
+"""How the labels of JSON objects are written, and the same object with another label: not a byte of the rest changes."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed
+from typing import Any
+
+from tasks.apply.written import WrittenLabels
+from tasks.errors import InputError
+
+_DECODER = json.JSONDecoder()
+# What stands for a value that is not there: no label, and not the text "null".
+_MISSING = "\0"
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass
+class Tokens:
+    """How the labels of some files are written.
+
+    Attributes:
+        path: Keys that lead to the label.
+        seen: The first way in which each value is written, by the value as text.
+        ascii_only: Whether other letters are written as escapes, as far as anybody can tell.
+    """
+
+    path: tuple[str, ...]
+    seen: dict[str, str] = field(default_factory=dict)
+    ascii_only: bool = True
+
+    def see(self, text: str) -> str:
+        """Return the label of an object as text."""
+        self.ascii_only = self.ascii_only and text.isascii()
+        value: Any = json.loads(text)
+        for key in self.path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, list):
+            value = value[0] if value else None
+        label = value if isinstance(value, str) else _MISSING if value is None else json.dumps(value)
+        if label not in self.seen and value is not None:
+            first, last = label_span(text, self.path)
+            self.seen[label] = text[first:last]
+        return label
+
+    def replaced(self, text: str, label: str, labels: WrittenLabels) -> str:
+        """Return an object with another label, which is written as elsewhere, or else like the one before it."""
+        first, last = label_span(text, self.path)
+        form = labels.forms.get(label)
+        token = self.seen[form] if form is not None else _token(label, text[first:last], self.ascii_only)
+        return text[:first] + token + text[last:]
+
+
+def label_span(text: str, path: Sequence[str]) -> tuple[int, int]:
+    r"""Return where a value begins and ends in the text of an object; of a list, its first value.
+
+    >>> text = '{"a": {"b": 1}, "b" : ["c\\u00e9"]}'
+    >>> text[slice(*label_span(text, ["b"]))], text[slice(*label_span(text, ["a", "b"]))]
+    ('"c\\u00e9"', '1')
+    """
+    first, last = 0, len(text)
+    for key in path:
+        first, last = value_span(text, first, key)
+    if text.startswith("[", first):
+        first = _after_blanks(text, first + 1)
+        _, last = _DECODER.raw_decode(text, first)
+    return first, last
+
+
+def value_span(text: str, start: int, key: str) -> tuple[int, int]:
+    """Return where the value of a key lies in the object that begins at `start`."""
+    found, position = (0, 0), _after_blanks(text, start) + 1
+    while text.startswith('"', position := _after_blanks(text, position)):
+        name, position = scanstring(text, position + 1)
+        first = _after_blanks(text, _after_blanks(text, position) + 1)
+        _, position = _DECODER.raw_decode(text, first)
+        if name == key:  # the last one counts
+            found = first, position
+        position = _after_blanks(text, position) + 1
+    return found
+
+
+def _after_blanks(text: str, position: int) -> int:
+    found = _BLANK.match(text, position)
+    return found.end() if found else position
+
+
+def _token(label: str, before: str, ascii_only: bool) -> str:  # noqa: FBT001 (a fact, not a switch)
+    """Return a label that the source does not have as a value like the one that it replaces."""
+    if before.startswith('"'):
+        return json.dumps(label, ensure_ascii=ascii_only)
+    try:
+        value = json.loads(label)
+    except ValueError:
+        value = None
+    if isinstance(value, bool) != (before in ("true", "false")) or not isinstance(value, int | float):
+        raise InputError(f"the label '{label}' is no value like {before}")
+    return label
