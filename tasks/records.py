@@ -100,7 +100,8 @@ class Dataset(Record):
     name of ours is kept as `source.<name>`.
     The truth never lies here: it is in a file of its own, which only scoring the queue may read.
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
-    `group` is the one of them whose values say which samples belong together.
+    `group` is the one of them whose values say which samples belong together. `probabilities` says that the features are a
+    model's predictions.
     A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of them that give the label away;
     `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
@@ -124,6 +125,7 @@ class Dataset(Record):
     trusted: bool = False
     raters: tuple[str, ...] = ()
     group: str | None = None
+    probabilities: bool = False
     truth: Path | None = None
     unreadable: Path | None = None
     synthetic: Synthetic | None = None

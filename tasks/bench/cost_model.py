@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tasks.arrays import Array
+from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS
 from tasks.fit.fit import START_NUMBERS, START_SHARE
-from tasks.oddities.step import FEWER_DIMENSIONS, MOST_ROWS
 from tasks.queue.evidence import EVIDENCE_ROWS, NEIGHBOUR_PAIRS
 
 READING = ("ingest", "validate", "encode")

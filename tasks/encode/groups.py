@@ -3,32 +3,108 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
 
 from tasks.arrays import Array
+from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
+from tasks.encode.encoded import stored_batches
+from tasks.encode.near import NEIGHBOURS, Neighbours
+from tasks.encode.space import MOST_ROWS, drawn, kind_of, picked, search
+from tasks.fit.data import read_labels
+from tasks.fit.features import FileFeatures
 from tasks.fit.groups import check_groups
 from tasks.ingest.groups import named_groups
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Groups
-from tasks.storage import atomic_path
+from tasks.records import Dataset, FeatureFile, Groups
+from tasks.storage import atomic_path, open_parquet
+
+# Copies of one sample that are found, with the sample itself: augmentation makes 10 or 20 as a rule.
+MOST_COPIES = 32
+# Rows on which identical ones are told from coincidences, and numbers that are looked at.
+_ROWS, _VALUES = 20_000, 4_000_000
 
 
-def find_groups(dataset: Dataset, folder: Path, options: AuditOptions) -> Groups | None:
+def find_groups(
+    dataset: Dataset, features: FeatureFile, folder: Path, options: AuditOptions
+) -> Groups | None:
     """Write `folder/groups.npy`, which says of each sample what group it is in; None where each stands alone.
+
+    Without a column of the user's these are identical samples, and near-duplicates where there are at most `MOST_ROWS` samples.
+    The neighbours that they are found by stay in `folder/neighbours.npz`.
 
     Args:
         dataset: The validated data.
+        features: Its feature file.
         folder: Where to write.
-        options: How many folds the groups are dealt to.
+        options: How many folds the groups are dealt to, and how features were made.
 
     Raises:
-        InputError: There are fewer groups than folds.
+        InputError: The user's column has fewer groups than there are folds.
     """
-    if dataset.group is None:
-        return None
-    groups = named_groups(dataset, dataset.group)
     folds = 2 if options.evaluation == "holdout" else options.folds
-    check_groups(groups, folds, f"--group {dataset.group}")
-    return write_groups(groups, folder / "groups.npy", dataset.group)
+    if dataset.group is not None:
+        groups = named_groups(dataset, dataset.group)
+        check_groups(groups, folds, f"--group {dataset.group}")
+        return write_groups(groups, folder / "groups.npy", dataset.group)
+    if dataset.probabilities or dataset.rows < 3:
+        return None
+    content = read_contents(dataset)
+    sets = identical_sets(content)
+    if sets and dataset.columns and are_coincidences(_some_rows(dataset)):
+        sets = []
+    if dataset.rows <= MOST_ROWS:
+        raw = FileFeatures(features, torch.empty(0))
+        found = search(raw, np.arange(dataset.rows), kind_of(dataset, options), MOST_COPIES)
+        save_neighbours(found, folder / "neighbours.npz")
+        sets = copy_sets(found, content) + sets
+    labels, trusted = read_labels(dataset)
+    dealt = (
+        ~trusted if trusted is not None and options.evaluation == "trusted" else np.ones_like(labels, bool)
+    )
+    sets = within_classes(sets, labels, dealt, folds)
+    return write_groups(_united(sets, dataset.rows), folder / "groups.npy", None)
+
+
+def read_contents(dataset: Dataset) -> Array:
+    """Return a number for the content of each sample, (n,) uint64."""
+    with open_parquet(dataset.path) as file:
+        batches = file.iter_batches(columns=["content_hash"])
+        keys = [
+            pd.util.hash_array(batch.column(0).to_numpy(zero_copy_only=False), categorize=False)
+            for batch in batches
+        ]
+    return np.concatenate(keys)
+
+
+def _some_rows(dataset: Dataset) -> Array:
+    """Return some rows of a table as they are stored."""
+    rows = drawn(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
+    return np.concatenate(list(picked(stored_batches(dataset), rows)))
+
+
+def _united(sets: list[Array], n: int) -> Array:
+    """Return the group of each of n samples, (n,); a sample that is in an earlier set is in no later one."""
+    groups = np.arange(n)
+    taken = np.zeros(n, bool)
+    for rows in sets:
+        free = rows[~taken[rows]]
+        groups[free], taken[free] = free.min(initial=n), True
+    return groups
+
+
+def save_neighbours(found: Neighbours, final: Path) -> None:
+    """Write the nearest of the neighbours, for whoever asks next."""
+    with atomic_path(final) as path, path.open("wb") as file:
+        np.savez(file, distance=found.distance[:, :NEIGHBOURS], index=found.index[:, :NEIGHBOURS])
+
+
+def load_neighbours(path: Path) -> Neighbours | None:
+    """Read what `save_neighbours` wrote; None where it wrote nothing."""
+    if not path.exists():
+        return None
+    with np.load(path) as kept:
+        return Neighbours(kept["distance"], kept["index"])
 
 
 def write_groups(groups: Array, final: Path, column: str | None) -> Groups | None:

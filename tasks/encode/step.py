@@ -45,7 +45,8 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
 
 def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
     features = featurize(dataset, folder / "model", options)
-    features = features.model_copy(update={"groups": find_groups(dataset, folder / "model", options)})
+    groups = find_groups(dataset, features, folder / "model", options)
+    features = features.model_copy(update={"groups": groups})
     samples = read_samples(dataset, features, options.device)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
     image = image_shape(dataset, features.width)

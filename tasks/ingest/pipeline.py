@@ -91,6 +91,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         trusted=roles.trusted is not None,
         raters=tuple(roles.kept[name] for name in source.raters or ()),
         group=roles.kept[roles.group] if roles.group else None,
+        probabilities=source.pred_probs is not None,
         truth=truth if roles.truth else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),

@@ -16,21 +16,19 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.encoded import stored_batches
+from tasks.encode.groups import load_neighbours
 from tasks.encode.names import read_names
+from tasks.encode.near import EXACT_ROWS, NEIGHBOURS, Group, far_from_everything, nearly_same
+from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, drawn, kind_of, picked, search
 from tasks.fit.data import read_labels
 from tasks.fit.features import FileFeatures
 from tasks.oddities.leaks import TELLS, told
-from tasks.oddities.near import EXACT_ROWS, Group, far_from_everything, nearly_same, neighbours
-from tasks.oddities.space import Floats, Ints, blocks_of, drawn, picked, points
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Encoding, FeatureFile, Oddities
 from tasks.steps import recorded
 from tasks.storage import write_json, write_table
 
-# Samples among which neighbours are looked for: 200,000 in 64 directions take 50 MB, twice, and seconds to search.
-MOST_ROWS = 200_000
-DIMENSIONS, FEWER_DIMENSIONS = 256, 64
 # Numbers that are looked at for telling features: 20,000 rows of 200 features.
 LEAK_VALUES, LEAK_ROWS, LEAST_LEAK_ROWS = 4_000_000, 20_000, 500
 # Wider than this no single feature means something to a person.
@@ -69,8 +67,9 @@ def _oddities(
     groups: list[Group] = []
     far, times = np.empty(0, np.int64), np.empty(0, np.float32)
     if len(rows) > 1:
-        dimensions = DIMENSIONS if len(rows) <= EXACT_ROWS else FEWER_DIMENSIONS
-        found = neighbours(points(features, rows, _kind(dataset, options), dimensions))
+        found = load_neighbours(folder / "model" / "neighbours.npz")
+        if found is None or len(found.index) != len(rows):
+            found = search(features, rows, kind_of(dataset, options), NEIGHBOURS)
         content = take_rows(dataset.path, rows, ["content_hash"])["content_hash"].to_numpy()
         groups = nearly_same(found, content)
         far, times = far_from_everything(found)
@@ -92,13 +91,6 @@ def _oddities(
     }
     path = write_json(kept, folder / "oddities.json")
     return Oddities(path=path, duplicates=members, outliers=len(far), leaks=len(leaks))
-
-
-def _kind(dataset: Dataset, options: AuditOptions) -> str:
-    """Return how distances are taken."""
-    if options.encoder is not None or dataset.payload in ("text", "embedding"):
-        return "angle"
-    return "plain" if dataset.payload == "image" else "scaled"
 
 
 def _write_groups(dataset: Dataset, rows: Ints, groups: list[Group], final: Path) -> int:

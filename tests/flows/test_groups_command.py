@@ -10,13 +10,13 @@ from tasks.records import Source
 from tasks.storage import read_json, read_parquet
 
 
-def patients(copies: int = 4, people: int = 60) -> tuple[pd.DataFrame, np.ndarray]:
+def patients(copies: int = 4, people: int = 60, noise: float = 0.3) -> tuple[pd.DataFrame, np.ndarray]:
     """Return noisy copies of each person's sample, and which rows have the wrong label: all copies of four persons."""
     random = np.random.default_rng(0)
     truth, wrong = np.arange(people) % 2, np.arange(people) % 15 == 0
     x = 4 * truth[:, None] + random.normal(size=(people, 3))
     person = np.repeat(np.arange(people), copies)
-    frame = pd.DataFrame(x[person] + 0.3 * random.normal(size=(len(person), 3)), columns=["a", "b", "c"])
+    frame = pd.DataFrame(x[person] + noise * random.normal(size=(len(person), 3)), columns=["a", "b", "c"])
     frame = frame.assign(patient=[f"p{number}" for number in person], label=(truth ^ wrong)[person])
     return frame, wrong[person]
 
@@ -31,11 +31,8 @@ def swept(folder, *options: str) -> dict:
 def test_an_error_in_all_rows_of_a_group_is_found_and_groups_are_counted(prefect_server, tmp_path):
     frame, wrong = patients()
     frame.to_csv(tmp_path / "x.csv", index=False)
-    swept(tmp_path, "--features", "a,b,c", "--controls", "0")
-    without = (tmp_path / "out" / "runs" / "latest").resolve()
     summary = swept(tmp_path, "--group", "patient", "--controls", "0.1")
     folder = (tmp_path / "out" / "runs" / "latest").resolve()
-    assert folder != without
     rows = read_parquet(folder / "dataset.parquet")["source_row"].to_numpy()
     flagged = read_parquet(folder / "scores.parquet")["flagged"].to_numpy()
     assert flagged[wrong[rows]].all()
@@ -48,6 +45,22 @@ def test_an_error_in_all_rows_of_a_group_is_found_and_groups_are_counted(prefect
     assert "240 samples in 60 groups" in page
     assert "24 labels of 6 whole groups" in page
     assert "group: patient" in (folder / "config.yaml").read_text()
+
+
+def test_copies_share_a_fold_without_being_asked(prefect_server, tmp_path):
+    frame, wrong = patients(noise=0.005)
+    frame.drop(columns="patient").to_csv(tmp_path / "x.csv", index=False)
+    summary = swept(tmp_path)
+    folder = (tmp_path / "out" / "runs" / "latest").resolve()
+    rows = read_parquet(folder / "dataset.parquet")["source_row"].to_numpy()
+    flagged = read_parquet(folder / "scores.parquet")["flagged"].to_numpy()
+    assert flagged[wrong[rows]].mean() > 0.9
+    assert flagged[~wrong[rows]].mean() < 0.1
+    assert summary["data"]["groups"]["column"] is None
+    assert 60 <= summary["data"]["groups"]["count"] <= 70
+    assert (
+        "nearly the same as another one, and lie in one fold with it" in (folder / "report.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from tasks.encode import near
+from tasks.encode.near import far_from_everything, nearly_same, neighbours
+from tasks.encode.space import drawn, points
 from tasks.fit.features import FileFeatures
-from tasks.oddities import near
 from tasks.oddities.leaks import told
-from tasks.oddities.near import far_from_everything, nearly_same, neighbours
-from tasks.oddities.space import drawn, points
 from tasks.records import FeatureFile
 
 
@@ -102,7 +102,7 @@ def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
 APPROXIMATE = """
 import hashlib
 import numpy as np
-from tasks.oddities import near
+from tasks.encode import near
 
 near.EXACT_ROWS = 100
 where = np.random.default_rng(0).normal(size=(5_000, 12)).astype(np.float32)

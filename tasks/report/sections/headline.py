@@ -72,6 +72,9 @@ def _lead(view: RunView, summary: Summary) -> str:
         size = f"{counted(data['rows'], 'sample')}{grouped} of {counted(len(data['classes']), 'class', 'classes')}"
         what = f"The sweep of {plain(view.name)} read {size}, {content}"
     sentence = f"{what}{_how(view, audit)}."
+    copies = (data or {}).get("groups")
+    if copies and copies["column"] is None:
+        sentence += f" {counted(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
     flagged = summary.get("queue", {}).get("flagged", 0)
     if view.queued < flagged:
         sentence += f" The queue holds the worst {view.queued:,} of the {flagged:,} flagged samples."
