@@ -83,7 +83,9 @@ class CleanParameters(AuditOptions):
         None,
         description="columns to learn from (default: every number, boolean, date, and text of few different values)",
     )
-    embedding: Column = Field(None, description="column of embeddings: lists of floats, all of one length")
+    embedding: Column = Field(
+        None, description="column of embeddings of one length: lists of numbers, or text such as [0.1, 0.2]"
+    )
     image: Column = Field(
         None,
         description="column of images: bytes, paths or addresses of files, base64, or lists or text of pixels",
@@ -91,7 +93,7 @@ class CleanParameters(AuditOptions):
     text: Column = Field(None, description="column of texts: sentences, reviews, tickets, of any length")
     pred_probs: Columns = Field(
         None,
-        description="out-of-fold probabilities of a model of yours: a column of lists, or one column a class",
+        description="out-of-fold probabilities of your model: a column of lists, one column a class, or of one of two classes",
     )
     raters: Columns = Field(
         None,

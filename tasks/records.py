@@ -106,6 +106,7 @@ class Dataset(Record):
     is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of them that give the label away;
     `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
     `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
+    `given_probabilities` are the classes of the features, where these are the user's own probabilities.
     """
 
     path: Path
@@ -130,7 +131,18 @@ class Dataset(Record):
     unreadable: Path | None = None
     synthetic: Synthetic | None = None
     label_column: str = ""
+    given_probabilities: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The classes that no row is labeled with and that the user's own probabilities speak of."""
+        return tuple(name for name in self.given_probabilities if name not in self.classes)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The classes that a person may choose: those of the labels, then those that no row is labeled with."""
+        return (*self.classes, *self.unseen)
 
 
 class Validation(Record):

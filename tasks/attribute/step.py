@@ -11,6 +11,7 @@ from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.table import write_scores
+from tasks.attribute.unseen import suggest_unseen
 from tasks.encode.model import settled
 from tasks.encode.store import load_encoding, load_parameters, save_parameters
 from tasks.fit.data import Samples, read_samples
@@ -65,6 +66,8 @@ def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: Audi
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
     is_last = model.round == options.rounds
     score, flagged = (verdict if is_last else judge)(scores, options.score)
+    if is_last:
+        scores, score, flagged = suggest_unseen(dataset, scores, score, flagged)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(
         path=path,

@@ -21,7 +21,7 @@ def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Arra
         score: (n,) what orders the queue, lower = more likely mislabeled.
         flagged: (n,) bool.
     """
-    names, start = pa.array(dataset.classes, pa.string()), 0
+    names, start = pa.array(dataset.offered, pa.string()), 0
     with open_parquet(dataset.path) as file, table_writer(path, _SCHEMA) as writer:
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id"]):
             rows = slice(start, start + len(batch))

@@ -96,6 +96,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         label_column=roles.label,
+        given_probabilities=content.order.classes if isinstance(content, Probabilities) else (),
         notes=(
             *notes,
             *survey.labels.notes,

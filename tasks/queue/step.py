@@ -114,7 +114,7 @@ def _queue(
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
     path = write_table(ranked, folder / "queue.parquet")
     sheet = write_spreadsheet(ranked, folder / "queue.csv")
-    write_workbook(ranked, dataset.classes, VERDICTS, folder / "queue.xlsx")
+    write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx")
     return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 
 

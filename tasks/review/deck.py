@@ -105,7 +105,7 @@ class Deck:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the data set."""
-        return self.dataset.classes
+        return self.dataset.offered
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:

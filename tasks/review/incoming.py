@@ -72,7 +72,7 @@ def import_decisions(
         InputError: At least one row is wrong; nothing was written.
     """
     samples = known_samples(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
-    classes = read_dataset(run).classes
+    classes = read_dataset(run).offered
     checked = [_checked(row, samples, classes) for row in rows]
     refuse([problem for problem in checked if isinstance(problem, str)], source)
     drafts = {

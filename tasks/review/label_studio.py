@@ -160,7 +160,7 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
     incoming: list[Incoming] = []
     problems: list[str] = []
     empty = 0
-    classes = _classes(read_dataset(run).classes)
+    classes = _classes(read_dataset(run).offered)
     for where, data, annotation in _annotations(_read(file), file):
         if annotation.get("was_cancelled") or not annotation.get("result"):
             empty += 1

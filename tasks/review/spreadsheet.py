@@ -43,7 +43,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
         InputError: The file is no such table, or at least one row is wrong; nothing was written.
     """
     rows = _read(file)
-    labels = Labels(read_dataset(run).classes)
+    labels = Labels(read_dataset(run).offered)
     ids = Ids(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
     decided = [(number, row) for number, row in rows if _is_decided(row)]
     seen: dict[tuple[str, str], int] = {}
