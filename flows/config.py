@@ -75,7 +75,8 @@ class CleanParameters(AuditOptions):
 
     source: str = Field(
         min_length=1,
-        description="Parquet, CSV, JSON Lines or Arrow file, a folder of them, an fsspec URL, or sample:digits",
+        description="Parquet, CSV, Excel, JSON or Arrow file, a folder or .zip of them, an fsspec URL, a query such as "
+        "postgresql://host/pets?query=SELECT ..., or sample:digits",
     )
     label: str = Field("label", min_length=1, description="column of the given labels")
     id: Column = Field(None, description="column that identifies a sample (default: a hash of its content)")

@@ -68,9 +68,20 @@ def folder_values(relative: str) -> dict[str, str | None]:
 
     >>> folder_values("label=New%20York/year=2024/part-0.parquet")
     {'label': 'New York', 'year': '2024'}
+    >>> folder_values("label=50%/size=%FF/kind=%5F_HIVE_DEFAULT_PARTITION__/part-0.parquet")
+    {'label': '50%', 'size': '%FF', 'kind': None}
     """
     pairs = [step.split("=", 1) for step in relative.split("/")[:-1] if "=" in step]
-    return {unquote(name): None if value == _MISSING else unquote(value) for name, value in pairs if name}
+    decoded = {_decoded(name): _decoded(value) for name, value in pairs if name}
+    return {name: None if value == _MISSING else value for name, value in decoded.items()}
+
+
+def _decoded(text: str) -> str:
+    """Return a name of a folder without percent escapes; as it is where they are no UTF-8."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def with_folder_columns(
