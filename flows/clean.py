@@ -25,7 +25,7 @@ from tasks.ingest.step import ingest
 from tasks.intact import check_complete
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
-from tasks.records import Dataset, Record, Validation
+from tasks.records import Dataset, Record, Report, Validation
 from tasks.remote import publish_run
 from tasks.report.step import report
 from tasks.review.shared import fetch_decisions
@@ -190,6 +190,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
             probabilities=parameters.pred_probs is not None,
         )
         page = step(report, folder)
+    _say_doubt(dataset, page)
     return Cleaned(
         folder=folder,
         queue=queued.csv,
@@ -200,6 +201,13 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
         flagged=queued.flagged,
         queued=queued.rows,
     )
+
+
+def _say_doubt(dataset: Dataset, page: Report) -> None:
+    """Say what gives the label away among the features of images or embeddings, which is known after the fit only."""
+    why = read_json(page.summary).get("queue", {}).get("untrusted")
+    if why and not dataset.suspects:
+        say(f"no estimate of this run can be trusted: {why}")
 
 
 def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None) -> Fitted:

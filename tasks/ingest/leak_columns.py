@@ -28,7 +28,7 @@ class Asked:
         name: Name in the source.
         kind: What the column is.
         codes: (m,) number of each row's value; a missing value is one, too.
-        values: The values, by their number, as text.
+        distinct: The different values, by their number: text, or numbers.
         numbers: (m,) values, NaN where missing; None where they are no numbers.
         rows: (m,) number of each row in the order of the source.
     """
@@ -36,14 +36,22 @@ class Asked:
     name: str
     kind: ColumnKind
     codes: Ints
-    values: tuple[str, ...]
+    distinct: tuple[str, ...] | Floats
     numbers: Floats | None
     rows: Ints
 
     @property
     def different(self) -> int:
         """How many different values there are, a missing one included."""
-        return len(self.values)
+        return len(self.distinct)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The different values as text; a missing one is empty."""
+        return tuple(
+            value if isinstance(value, str) else "" if np.isnan(value) else f"{value:.15g}"
+            for value in self.distinct
+        )
 
     @cached_property
     def present(self) -> Flags:
@@ -131,8 +139,7 @@ def _asked(column: Column, values: pa.Array, rows: Ints) -> Asked:
         as_days(values, column.pattern).astype(np.float64) if column.kind == "date" else _numbers(values)
     )
     different, codes = np.unique(numbers, return_inverse=True)
-    words = tuple("" if np.isnan(value) else f"{value:.15g}" for value in different)
-    return Asked(column.name, column.kind, codes.astype(np.int64), words, numbers, rows)
+    return Asked(column.name, column.kind, codes.astype(np.int64), different, numbers, rows)
 
 
 def _numbers(values: pa.Array) -> Floats:

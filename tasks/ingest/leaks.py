@@ -194,6 +194,8 @@ def _is_label(column: Asked, labels: Ints, classes: Sequence[str], label: str) -
     share, rows = matched(column.codes, labels)
     if share >= REPEATS:
         return f"repeats the label in {rows:.1%} of the rows"
+    if share < _AGREES:
+        return ""
     called = names_a_label(column.name, label)
     # With two classes, any column of two values goes with them one to one.
     same_names = _has_class_names(column, labels, classes)
