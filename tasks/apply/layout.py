@@ -32,6 +32,7 @@ from tasks.ingest.image_folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, access, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
+from tasks.queries import parse_query
 from tasks.records import Dataset
 from tasks.storage import read_json
 
@@ -101,7 +102,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         InputError: The source is not there any more.
     """
     label, uri = label_column(run, dataset), dataset.uri
-    if label is None or uri.startswith("sample:"):
+    if label is None or uri.startswith("sample:") or parse_query(uri):
         return None
     version = version_swept(run, uri)
     if version:
@@ -118,11 +119,21 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     images = None
     if any(part.kind is None for part in parts):
         readers = open_source(uri, frozenset({label})).readers
+        if label in getattr(readers[0], "added", ()):
+            raise InputError(
+                "the label is the name of a folder, and a table lies beside the images",
+                where=uri,
+                fix="take the labels from the version's dataset.parquet",
+            )
         images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
         # Beside images lies a table, which says more than their folders do.
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
-    elif any(part.kind not in WRITERS for part in parts):
-        return None
+    if not images and (other := next((part for part in parts if part.kind not in WRITERS), None)):
+        raise InputError(
+            f"{other.kind} files are not written again",
+            where=other.shown,
+            fix="take the labels from the version's dataset.parquet",
+        )
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
     total = None if version else _rows(run)
     return Layout(uri, label, tuple(parts), folder, _digests(run), version, total, images)

@@ -90,6 +90,31 @@ def test_a_second_version_lists_the_moves_from_the_folder_that_was_swept_first(p
     ]
 
 
+def test_an_image_stays_in_its_split(tmp_path):
+    for number, name in enumerate(
+        ["train/cat/1.png", "train/dog/2.png", "test/cat/1.png", "test/dog/cat/1.png"]
+    ):
+        path = tmp_path / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), number * 20).save(path)
+    run = swept(tmp_path / "pets", tmp_path / "run")
+    changes = {row(run, "test/cat/1.png"): "dog", row(run, "test/dog/cat/1.png"): "cat"}
+    assert corrected(run, changes, tmp_path / "v1") == ""
+    assert [line[:2] for line in moves(tmp_path / "v1")[1:]] == [
+        ["test/cat/1.png", "test/dog/1.png"],
+        ["test/dog/cat/1.png", "test/cat/cat/1.png"],
+    ]
+
+
+def test_labels_in_a_table_beside_the_images_are_changed_there(pets, tmp_path):
+    lines = [f"{name},{n % 2}" for n, name in enumerate(FILES)]
+    (pets / "metadata.csv").write_text("\n".join(["file_name,fluffy", *lines]))
+    run = swept(pets, tmp_path / "run", label="fluffy")
+    assert corrected(run, {0: "1", 5: None}, tmp_path / "v1") == ""
+    expected = "\n".join(["file_name,fluffy", "cat/1.png,1", *lines[1:5]])
+    assert files(tmp_path / "v1") == {"source/metadata.csv": expected.encode()}
+
+
 @pytest.mark.parametrize("change", ["removed", "moved"])
 def test_a_folder_that_changed_is_not_written(pets, tmp_path, change):
     run = swept(pets, tmp_path / "run")
