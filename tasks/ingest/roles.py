@@ -10,8 +10,7 @@ import pyarrow as pa
 from tasks.errors import InputError
 from tasks.ingest.centres import with_centres
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
-from tasks.ingest.kinds import fits_parquet
-from tasks.ingest.labels import check_type
+from tasks.ingest.kinds import fits_parquet, has_text
 from tasks.ingest.leaks import without_leaks
 from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable
@@ -89,8 +88,12 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
                 where=source.uri,
                 fix="name two different columns",
             )
-    if source.group is not None:
-        check_type(schema.field(source.group).type, source.group, source.uri, "group")
+    if source.group is not None and not has_text(kind := schema.field(source.group).type):
+        raise InputError(
+            f"group column '{source.group}' holds {kind}",
+            where=source.uri,
+            fix="name a column of text or numbers with --group",
+        )
     # What several raters said is the label already; it must not become a feature too.
     votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
     choice = choose_content(source, table, {*given.values(), *votes})

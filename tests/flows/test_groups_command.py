@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from flows.cli import run
+from tasks.apply.refit import judge_of
+from tasks.errors import InputError
 from tasks.ingest import ingest
-from tasks.records import Source
+from tasks.options import AuditOptions
+from tasks.records import Source, Validation
 from tasks.storage import read_json, read_parquet
 
 
@@ -41,6 +44,12 @@ def test_an_error_in_all_rows_of_a_group_is_found_and_groups_are_counted(prefect
     assert summary["data"]["features"] == 3
     controls = summary["queue"]["controls"]
     assert (controls["planted"], controls["planted_groups"]) == (24, 6)
+    dataset = Validation.model_validate(read_json(folder / "steps" / "validate.json")["record"]).dataset
+    fold = judge_of(
+        folder, dataset, AuditOptions()
+    ).design.group.numpy()  # the refits of `apply` have the same folds
+    assert (np.bincount(fold) == 48).all()
+    assert all(len(set(fold[rows // 4 == person])) == 1 for person in range(60))
     page = (folder / "report.html").read_text()
     assert "240 samples in 60 groups" in page
     assert "24 labels of 6 whole groups" in page
@@ -67,6 +76,7 @@ def test_copies_share_a_fold_without_being_asked(prefect_server, tmp_path):
     ("options", "said"),
     [
         ({"group": "patent"}, "no group column 'patent'.*did you mean 'patient'"),
+        ({"group": "visits"}, "group column 'visits' holds list<.*name a column of text or numbers"),
         ({"group": "label"}, "column 'label' is named as label and as group"),
         (
             {"group": "patient", "features": ("a", "patient")},
@@ -75,11 +85,10 @@ def test_copies_share_a_fold_without_being_asked(prefect_server, tmp_path):
     ],
 )
 def test_a_group_column_that_cannot_be_one_is_refused_in_one_line(tmp_path, options, said):
-    patients()[0].to_csv(tmp_path / "x.csv", index=False)
-    from tasks.errors import InputError
-
+    frame = patients()[0].assign(visits=[[1]] * 240)
+    frame.to_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match=said) as error:
-        ingest(Source(uri=str(tmp_path / "x.csv"), **options), tmp_path / "run")
+        ingest(Source(uri=str(tmp_path / "x.parquet"), **options), tmp_path / "run")
     assert "\n" not in str(error.value)
 
 
