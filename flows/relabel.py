@@ -78,7 +78,8 @@ class Relabeled(Record):
         if self.folder is None:
             return "nothing to apply: no decision changes a label"
         known = "" if self.is_new else ", as before"
-        gained = f", accuracy {100 * self.gain.accuracy.gain:+.1f} points" if self.gain else ""
+        measured = self.gain.accuracy if self.gain else None
+        gained = f", accuracy {100 * measured.gain:+.1f} points" if measured else ""
         return f"{self.changes:,} changes in {self.folder.name}{known}{gained}"
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.apply.bootstrap import Interval, mean_interval
+from tasks.apply.bootstrap import mean_interval
 from tasks.apply.plan import Plan
 from tasks.apply.refit import judge_of, refit
 from tasks.arrays import Array
@@ -67,15 +67,18 @@ class Predicted(Record):
 
 
 class Gain(Record):
-    """What the corrections of one version are worth."""
+    """What the corrections of one version are worth.
+
+    `accuracy` and `log_loss` are None where no sample is left to judge by: somebody changed every one.
+    """
 
     basis: Basis
     samples: int
     folds: int
     seed: int
     converged: bool
-    accuracy: Measure
-    log_loss: Measure
+    accuracy: Measure | None
+    log_loss: Measure | None
     classes: tuple[ClassGain, ...]
     predicted: Predicted | None
     wrong_before: int | None = None
@@ -100,13 +103,13 @@ class Comparison:
     judged: Array
     seed: int
 
-    def accuracy(self, part: Array) -> Measure:
-        """Compare accuracies over a part of the judged samples, (n,) bool."""
+    def accuracy(self, part: Array) -> Measure | None:
+        """Compare accuracies over a part of the judged samples, (n,) bool; None where it has none."""
         rows = self.judged & part
         right = [(p.argmax(axis=1) == self.labels)[rows].astype(float) for p in (self.before, self.after)]
         return _measure(right[0], right[1], right[1] - right[0], self.seed)
 
-    def log_loss(self, part: Array) -> Measure:
+    def log_loss(self, part: Array) -> Measure | None:
         """Compare mean log-losses in nats over a part of the judged samples; a lower loss is a gain."""
         rows = self.judged & part
         losses = [loss[rows] for loss in (self.loss(self.before), self.loss(self.after))]
@@ -160,9 +163,9 @@ def class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGa
     for number, label in enumerate(classes):
         part = comparison.labels == number
         samples = int((comparison.judged & part).sum())
-        if samples:
-            measures = {"accuracy": comparison.accuracy(part), "log_loss": comparison.log_loss(part)}
-            found.append(ClassGain(label=label, samples=samples, **measures))
+        accuracy, log_loss = comparison.accuracy(part), comparison.log_loss(part)
+        if accuracy is not None and log_loss is not None:
+            found.append(ClassGain(label=label, samples=samples, accuracy=accuracy, log_loss=log_loss))
     return tuple(found)
 
 
@@ -178,10 +181,17 @@ def _corrected(ids: pa.ChunkedArray, given: Array, plan: Plan, classes: Sequence
     return labels, kept
 
 
-def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Measure:
-    interval = mean_interval(improvement, seed) or Interval(0.0, 0.0, 0.0)
-    means = [float(values.mean()) if len(values) else 0.0 for values in (before, after)]
-    return Measure(before=means[0], after=means[1], gain=interval.value, low=interval.low, high=interval.high)
+def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Measure | None:
+    interval = mean_interval(improvement, seed)
+    if interval is None:
+        return None
+    return Measure(
+        before=float(before.mean()),
+        after=float(after.mean()),
+        gain=interval.value,
+        low=interval.low,
+        high=interval.high,
+    )
 
 
 def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
@@ -196,7 +206,9 @@ def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) 
         return None
     trust = comparison.before[np.arange(len(untouched)), comparison.labels][untouched] ** 2
     fall = (comparison.loss(comparison.before) - comparison.loss(comparison.after))[untouched]
-    interval = mean_interval(trust * fall / trust.mean(), comparison.seed) or Interval(0.0, 0.0, 0.0)
+    interval = mean_interval(trust * fall / trust.mean(), comparison.seed) if trust.any() else None
+    if interval is None:  # no label is believed at all: nothing weighs
+        return None
     return Predicted(
         changes=len(parts),
         nats=sum(parts) / len(untouched),

@@ -12,6 +12,8 @@ from tasks.terminal import one_line
 # A screen of lines; what does not fit is counted.
 _MOST = 12
 
+_UNDEFINED = "– (no sample is left that nobody changed)"
+
 
 def plan_text(plan: Plan) -> str:
     """Return what would change: counts, confusion given → new, drops, and what is left out.
@@ -88,11 +90,11 @@ def gain_text(gain: Gain) -> str:
         f"Refitted with and without the corrections, {gain.folds} folds, seed {gain.seed}.",
         f"Judged out of fold on {gain.samples:,} {gain.basis}.",
         "",
-        f"  accuracy  {_percent(gain.accuracy)}",
-        f"  log-loss  {_nats(gain.log_loss)}",
+        f"  accuracy  {_percent(gain.accuracy) if gain.accuracy else _UNDEFINED}",
+        f"  log-loss  {_nats(gain.log_loss) if gain.log_loss else _UNDEFINED}",
         "",
         "By class: samples, accuracy in points (95 % interval), log-loss",
-        *_columns(classes),
+        *(_columns(classes) or [f"  {_UNDEFINED}"]),
     ]
     if gain.predicted is not None:
         told = gain.predicted

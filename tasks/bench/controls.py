@@ -50,8 +50,8 @@ def judge_controls(setting: Setting, seed: int) -> Row:
         "planted": quality.planted,
     }
     for name, value in truth.items():
-        estimate = getattr(quality, name)
-        row[name] = [estimate.estimate, estimate.low, estimate.high, value]
+        if (estimate := getattr(quality, name)) is not None:
+            row[name] = [estimate.estimate, estimate.low, estimate.high, value]
     row["class_rate"] = _class_rates(found.probabilities, given, cell.labels)
     return row
 

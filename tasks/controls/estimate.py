@@ -75,7 +75,7 @@ class Quality:
         planted_groups: Groups that the controls were planted in, None where each was planted alone.
         recall: Share of the wrong labels that are flagged.
         noise_rate: Share of all samples whose label is wrong.
-        precision: Share of the flagged samples whose label is wrong.
+        precision: Share of the flagged samples whose label is wrong; None where nothing is flagged.
         depths: Down the queue.
     """
 
@@ -83,7 +83,7 @@ class Quality:
     found: int
     recall: Estimate
     noise_rate: Estimate
-    precision: Estimate
+    precision: Estimate | None
     depths: tuple[Depth, ...]
     planted_groups: int | None = None
 
@@ -131,7 +131,7 @@ def quality_of(
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
     depths = _depths(np.sort(score[others]), planted, share.estimate, flagged_before)
-    return Quality(m, found, recall, noise, precision, depths, groups)
+    return Quality(m, found, recall, noise, precision if flagged_before else None, depths, groups)
 
 
 def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:

@@ -11,7 +11,7 @@ from decided_run import decide, decide_by_truth, truth_of
 from tasks.apply.bootstrap import mean_interval
 from tasks.apply.carry import GAIN, audit_options_of, carry_out
 from tasks.apply.correct import plan_for
-from tasks.apply.gain import Gain, _wrong_labels, measure_gain
+from tasks.apply.gain import Comparison, Gain, _wrong_labels, class_gains, measure_gain
 from tasks.apply.words import gain_text
 from tasks.review.deck import load_deck, read_dataset
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -137,6 +137,26 @@ def test_verified_labels_judge_where_there_are_enough(run: Path, out: Path):
     ]
     assert gain.basis == "trusted labels"
     assert gain.samples == len(untouched)
+
+
+def test_without_a_sample_to_judge_by_the_gain_is_undefined_and_not_zero():
+    probabilities = np.full((4, 2), 0.5)
+    nobody = np.zeros(4, dtype=bool)
+    comparison = Comparison(probabilities, probabilities, np.array([0, 1, 0, 1]), nobody, seed=0)
+    everything = ~nobody
+    gain = Gain(
+        basis="samples that nobody changed",
+        samples=0,
+        folds=5,
+        seed=0,
+        converged=True,
+        accuracy=comparison.accuracy(everything),
+        log_loss=comparison.log_loss(everything),
+        classes=class_gains(comparison, ("cat", "dog")),
+        predicted=None,
+    )
+    assert (gain.accuracy, gain.log_loss, gain.classes) == (None, None, ())
+    assert gain_text(gain).count("– (no sample is left that nobody changed)") == 3
 
 
 def test_an_interval_holds_the_true_mean_about_as_often_as_it_says():

@@ -128,3 +128,12 @@ def test_a_shadow_audit_estimates_the_errors_of_real_data() -> None:
     assert quality.recall.low <= flagged[wrong].mean() <= quality.recall.high
     assert quality.noise_rate.low <= wrong.mean() <= quality.noise_rate.high
     assert quality.precision.low <= wrong[flagged].mean() <= quality.precision.high
+
+
+def test_the_precision_of_an_empty_queue_is_undefined() -> None:
+    rng = np.random.default_rng(0)
+    score, controls = rng.normal(size=100), np.arange(10)
+    flagged = np.arange(100) < 5
+    wrong = np.full(100, 0.05)
+    assert quality_of(score, flagged, wrong, controls, flagged_before=0).precision is None
+    assert quality_of(score, flagged, wrong, controls, flagged_before=3).precision is not None

@@ -153,6 +153,22 @@ def test_data_without_errors_has_no_ranking_to_measure(plane_run: Path, copied: 
     assert found["average_precision"] is None
     assert found["recall"] is None
     assert found["precision"] == 0
+    assert found["undefined"] == dict.fromkeys(
+        ("average_precision", "auroc", "precision_at_n", "recall", "suggested_right"),
+        "no given label is wrong",
+    )
+    make_report(run)
+    assert "No precision-recall curve: no given label is wrong." in (run / "report.html").read_text()
+
+
+def test_truth_that_is_missing_everywhere_is_said(plane_run: Path, copied: Copied) -> None:
+    run = copied(plane_run)
+    ids = pq.read_table(run / "scores.parquet")["sample_id"]
+    unknown = pa.nulls(len(ids), pa.string())
+    write_table(pa.table({"sample_id": ids, "true_label": unknown}), run / "truth.parquet")
+    found = summarise(run)["quality"]
+    assert set(found["undefined"].values()) == {"no sample has a true label"}
+    assert "f1" in found["undefined"]
 
 
 def test_controls_give_the_noise_estimate(plane_run: Path, copied: Copied) -> None:

@@ -37,11 +37,7 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
                     percent(found["recall"]["estimate"]),
                     f"of the wrong labels are flagged; {_range(found['recall'])}",
                 ),
-                (
-                    "Precision, estimated",
-                    percent(found["precision"]["estimate"]),
-                    f"of the flagged labels are wrong; {_range(found['precision'])}",
-                ),
+                _precision(found["precision"]),
                 (
                     "Wrong labels, estimated",
                     percent(found["noise_rate"]["estimate"], 1),
@@ -59,6 +55,17 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         caption = "What a reviewer who stops there has seen, estimated; the last row is the end of the queue"
         parts.append(Table(caption, header, rows, numeric=frozenset({1, 2})))
     return Section("controls", "How good this queue is, by planted controls", parts, "Controls")
+
+
+def _precision(share: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Return how many of the flagged labels are wrong, which nobody can say where none is flagged."""
+    if share is None:
+        return "Precision, estimated", "–", "nothing is flagged"
+    return (
+        "Precision, estimated",
+        percent(share["estimate"]),
+        f"of the flagged labels are wrong; {_range(share)}",
+    )
 
 
 def _range(share: dict[str, Any], decimals: int = 0) -> str:

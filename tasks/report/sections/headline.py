@@ -100,6 +100,13 @@ def _how(view: RunView, audit: Mapping[str, Any]) -> str:
     return f", and audited {counted(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
 
 
+def _why_no_controls(view: RunView) -> str:
+    """Return why no control says how many labels are wrong."""
+    if view.config.get("controls") == 0:
+        return "no controls were asked for (--controls 0)"
+    return "no label could be planted as a control: too few are neither flagged nor verified"
+
+
 def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
     facts: list[tuple[str, str, str]] = []
     if view.scores is not None and len(view.scores):
@@ -112,6 +119,8 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
         elif interval:
             remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
             facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
+        else:
+            facts.append(("Wrong labels, estimated", "–", _why_no_controls(view)))
     quality = summary.get("quality")
     if quality:
         why = quality["undefined"].get("average_precision", "against the known truth")

@@ -61,5 +61,8 @@ def _trend(runs: list[dict[str, Any]]) -> Table:
         for run in runs
     ]
     header = ["Run", "Rows", "Flagged", "Noise", "Reviewed", "Precision"]
-    caption = "The runs of this data set, oldest first; precision is the share of reviewed samples whose label was wrong"
+    caption = (
+        "The runs of this data set, oldest first; precision is the share of reviewed samples whose label was wrong "
+        "(–: none was reviewed)"
+    )
     return Table(caption, header, lines, numeric=frozenset({1, 2, 3, 4, 5}))
