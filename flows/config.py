@@ -110,6 +110,9 @@ class CleanParameters(AuditOptions):
     encoding: Column = Field(
         None, description="encoding of a text file, such as cp1252 or utf-16 (default: found out)"
     )
+    missing: Columns = Field(
+        None, description="what else stands for a missing value, such as NA,? or -999 (default: empty fields)"
+    )
     name: Column = Field(
         None, description="name of the data set in run ids and lists (default: from the source)"
     )

@@ -63,6 +63,7 @@ class Source(Record):
     truth: str | None = None
     group: str | None = None
     encoding: str | None = None
+    missing: tuple[str, ...] | None = None
 
 
 class Synthetic(Record):
@@ -80,7 +81,7 @@ class Column(Record):
         name: Name in the source.
         kind: A number or a boolean is itself, a date its days since 1970, a category its place among `categories`.
         categories: Values that enough rows share, most frequent first; every other value has the place behind the last one.
-        pattern: How the dates of a column of text are written.
+        pattern: How the dates or the numbers of a column of text are written.
         centre: Taken off the values of a number or a date, where float32 alone would lose their differences; 0 elsewhere.
     """
 

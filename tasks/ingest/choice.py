@@ -35,6 +35,7 @@ class Choice:
         left_out: Why a column of a table is not learned from, by its name.
         leaks: Of these, the columns that give the label away.
         suspects: Columns that are learned from though they may give the label away, each with the reason.
+        notes: What a person should know of how columns are read, a line each.
     """
 
     payload: Payload
@@ -43,6 +44,7 @@ class Choice:
     left_out: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
@@ -138,7 +140,8 @@ def _named_features(source: Source, table: SourceTable) -> Choice:
             raise InputError(
                 f"column '{name}' holds {kind}, not numbers", where=source.uri, fix=f"use {hint}"
             )
-    return Choice("tabular", features, survey_named(table, features).used)
+    survey = survey_named(table, features)
+    return Choice("tabular", features, survey.used, notes=survey.notes)
 
 
 def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
@@ -177,7 +180,9 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     if not survey.used:
         raise _nothing(uri, [field.name for field in free], survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
-    return Choice("tabular", tuple(column.name for column in survey.used), survey.used, left_out)
+    return Choice(
+        "tabular", tuple(column.name for column in survey.used), survey.used, left_out, notes=survey.notes
+    )
 
 
 def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:

@@ -7,7 +7,7 @@ nearly every value is another one (names, ids, sentences) has none, and is left 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -17,7 +17,15 @@ from tasks.errors import InputError
 from tasks.ingest.dates import DatePattern, is_date
 from tasks.ingest.kinds import is_numeric
 from tasks.ingest.labels import as_text
-from tasks.ingest.numbers import first_not_number
+from tasks.ingest.numerals import (
+    ANY_NUMBER,
+    MOST_CODES,
+    NumberSurvey,
+    Verdict,
+    default_decimal,
+    without_marks,
+)
+from tasks.ingest.settle import notes_on_numbers
 from tasks.ingest.table import SourceTable
 from tasks.records import Column
 
@@ -43,6 +51,7 @@ class TableColumns:
     used: tuple[Column, ...]
     left_out: dict[str, str]
     prose: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -54,6 +63,7 @@ class _Text:
     present: int = 0
     length: int = 0
     dates: DatePattern = field(default_factory=DatePattern)
+    numbers: NumberSurvey = field(default_factory=NumberSurvey)
     overflown: bool = False
 
     def see(self, column: pa.Array) -> None:
@@ -63,6 +73,7 @@ class _Text:
         self.present += len(text)
         self.length += pc.sum(pc.utf8_length(text)).as_py() or 0
         self.dates.see(text)
+        self.numbers.see(text)
         if not self.overflown:
             for item in pc.value_counts(text):
                 self.counts[item["values"].as_py()] += item["counts"].as_py()
@@ -84,12 +95,6 @@ class _Text:
         """Whether the values are sentences."""
         return self.length > _PROSE * self.present and len(self.counts) > MOST_CATEGORIES
 
-    @property
-    def share_of_numbers(self) -> float:
-        """Share of the values that are numbers."""
-        total = sum(count for value, count in self.counts.items() if _is_number(value))
-        return total / max(1, self.present)
-
     def why_not(self) -> str:
         """Return why this is no category, or nothing."""
         reasons = {
@@ -100,16 +105,8 @@ class _Text:
             f"no two values occur in {LEAST_ROWS} rows each": len(self.categories)
             + (self.others >= LEAST_ROWS)
             < 2,
-            f"holds numbers but for values like '{self._odd[:40]}'": bool(self._odd),
         }
         return next((why for why, applies in reasons.items() if applies), "")
-
-    @property
-    def _odd(self) -> str:
-        """The first value that is no number, in a column of many different numbers."""
-        if self.share_of_numbers <= _DIFFERENT or len(self.counts) <= MOST_CATEGORIES:
-            return ""
-        return next((value for value in self.counts if not _is_number(value)), "")
 
 
 def survey_default(table: SourceTable, names: Sequence[str]) -> TableColumns:
@@ -120,17 +117,18 @@ def survey_default(table: SourceTable, names: Sequence[str]) -> TableColumns:
         names: The columns that may be learned from.
     """
     seen = _read_text(table, [name for name in names if pa.types.is_string(table.schema.field(name).type)])
+    verdicts = _verdicts(seen)
     used: list[Column] = []
     left_out: dict[str, str] = {}
     for name in names:
         kind = table.schema.field(name).type
-        column, why = _typed(name, kind) if name not in seen else _of_text(name, seen[name])
+        column, why = _typed(name, kind) if name not in seen else _of_text(name, seen[name], verdicts[name])
         if column is not None:
             used.append(column)
         else:
             left_out[name] = why
     prose = tuple(name for name, text in seen.items() if text.is_prose)
-    return TableColumns(tuple(used), left_out, prose)
+    return TableColumns(tuple(used), left_out, prose, _notes(used, verdicts))
 
 
 def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
@@ -140,13 +138,16 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
         InputError: A column holds numbers but for some values, or nothing that a category could be.
     """
     seen = _read_text(table, [name for name in names if pa.types.is_string(table.schema.field(name).type)])
+    verdicts = _verdicts(seen)
     used: list[Column] = []
     for name in names:
         kind = table.schema.field(name).type
-        column, why = _typed(name, kind) if name not in seen else _of_text(name, seen[name])
-        if name in seen and seen[name].share_of_numbers > _DIFFERENT:
-            _check_numbers(table, name)
-            column = Column(name=name, kind="number")
+        if name not in seen:
+            column, why = _typed(name, kind)
+        elif verdicts[name].notation is not None or seen[name].numbers.share <= _DIFFERENT:
+            column, why = _of_text(name, seen[name], verdicts[name], named=True)
+        else:
+            raise _not_a_number(table, name)
         if column is None:
             raise InputError(
                 f"column '{name}' {why}"
@@ -157,7 +158,7 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
                 + (f", or read it with --text {name}" if name in seen else ""),
             )
         used.append(column)
-    return TableColumns(tuple(used), {})
+    return TableColumns(tuple(used), {}, notes=_notes(used, verdicts))
 
 
 def _read_text(table: SourceTable, names: Sequence[str]) -> dict[str, _Text]:
@@ -179,31 +180,53 @@ def _typed(name: str, kind: pa.DataType) -> tuple[Column | None, str]:
     return None, "has no value at all" if pa.types.is_null(kind) else f"holds {kind}"
 
 
-def _of_text(name: str, text: _Text) -> tuple[Column | None, str]:
+def _verdicts(seen: Mapping[str, _Text]) -> dict[str, Verdict]:
+    """Return which columns of text are numbers; where one does not show its decimal mark, the others do."""
+    decimal = default_decimal((text.numbers.decimal() for text in seen.values()), ())
+    return {name: text.numbers.judge(decimal) for name, text in seen.items()}
+
+
+def _notes(used: Iterable[Column], verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
+    numbers = [column.name for column in used if column.kind == "number" and column.name in verdicts]
+    return tuple(note for name in numbers for note in notes_on_numbers(name, verdicts[name]))
+
+
+def _of_text(name: str, text: _Text, verdict: Verdict, *, named: bool = False) -> tuple[Column | None, str]:
+    """Return what a column of text is, or why it is left out.
+
+    Args:
+        name: Its name.
+        text: Its values.
+        verdict: Whether they are numbers.
+        named: Whether the user named the column, so that whole numbers are no ids.
+    """
     if text.present and len(text.counts) > 1 and text.dates.found is not None:
         return Column(name=name, kind="date", pattern=text.dates.found), ""
     why = text.why_not()
+    codes = text.numbers.are_whole and (text.numbers.padded or len(text.counts) <= MOST_CODES)
+    if verdict.notation is not None and not (codes and not why):
+        if text.numbers.are_whole and why.startswith("nearly") and not named:
+            return None, "nearly every value is a different whole number, written as text"
+        return Column(name=name, kind="number", pattern=verdict.notation.pattern), ""
+    if verdict.why and (why or len(text.counts) > MOST_CATEGORIES):
+        return None, verdict.why
     return (None, why) if why else (Column(name=name, kind="category", categories=text.categories), "")
 
 
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_numbers(table: SourceTable, name: str) -> None:
-    """Raise InputError at the first value of a column of text that is no number."""
+def _not_a_number(table: SourceTable, name: str) -> InputError:
+    """Return the error for a column of text in which most values are numbers and too many are not."""
     row = 0
     for batch in table.scan([name], _LOOK):
-        wrong = first_not_number(batch.column(name))
-        if wrong is not None:
-            value = batch.column(name)[wrong].as_py()
-            raise table.problem(
+        text = without_marks(batch.column(name))
+        fits = pc.fill_null(pc.match_substring_regex(text, ANY_NUMBER), fill_value=True)
+        if not pc.all(fits).as_py():
+            wrong = fits.index(pa.scalar(value=False)).as_py()
+            return table.problem(
                 row + wrong,
-                f"column '{name}': '{value[:40]}' is not a number",
-                fix="correct it, or leave the column out of --features",
+                f"column '{name}': '{text[wrong].as_py()[:40]}' is not a number",
+                fix="correct it, name it with --missing, or leave the column out of --features",
             )
         row += batch.num_rows
+    return InputError(
+        f"column '{name}' writes its numbers in several ways", where=table.uri, fix="write them in one way"
+    )

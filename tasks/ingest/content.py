@@ -17,6 +17,7 @@ from tasks.ingest.dates import as_days, no_dates
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels import as_text
 from tasks.ingest.numbers import as_float32
+from tasks.ingest.numerals import Notation, as_numbers
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
 from tasks.records import Column
@@ -73,7 +74,7 @@ class Tabular:
         """One number a column."""
         return (len(self.columns),)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (no row can be wrong here)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return the features and hashes; the hash does not depend on the order of the columns.
 
         Nor does it depend on which categories other rows have: it is that of the value, not of its place.
@@ -105,9 +106,9 @@ class Tabular:
             rows = np.ascontiguousarray(np.stack(whole, axis=1), "<f8")
             vectors = [bytes(vector) + row.tobytes() for vector, row in zip(vectors, rows, strict=True)]
             names += [column.name for column in far]
-        return Encoded(
-            matrix, content_hashes("tabular", names, vectors), problems=_bad_dates(batch, self.columns)
-        )
+        hashes = content_hashes("tabular", names, vectors)
+        problems = {**_too_large(batch, self.columns, matrix), **_bad_dates(batch, self.columns)}
+        return Encoded(matrix, hashes, problems=problems)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,22 @@ def embedding(table: SourceTable, column: str) -> Embedding:
 
 def as_float64(values: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
-    return as_days(values, column.pattern) if column.kind == "date" else typed.as_float64(values)
+    if column.kind == "date":
+        return as_days(values, column.pattern)
+    return typed.as_float64(as_numbers(values, Notation.of(column.pattern)) if column.pattern else values)
+
+
+def _too_large(
+    batch: pa.RecordBatch, columns: Sequence[Column], matrix: NDArray[np.float32]
+) -> dict[int, str]:
+    """Return the rows with a number that single precision does not reach, which is infinite in the matrix only."""
+    problems: dict[int, str] = {}
+    for row, position in np.argwhere(np.isinf(matrix)).tolist():
+        column = columns[position]
+        number = as_float64(batch.column(column.name).slice(row, 1), column)[0]
+        if np.isfinite(number):
+            problems[row] = f"{number:g} in column '{column.name}' is beyond 3.4e38, the largest float32"
+    return problems
 
 
 def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, str]:
@@ -188,8 +204,9 @@ def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
 
     A value that is no category has the place behind the last one.
     """
-    if column.kind == "date" or column.centre:
-        return (as_float64(values, column) - column.centre).astype(np.float32)
+    if column.kind == "date" or column.centre or column.pattern:
+        with np.errstate(over="ignore"):  # what is too large is told of its row
+            return (as_float64(values, column) - column.centre).astype(np.float32)
     if column.kind != "category":
         return as_float32(values)
     text = as_text(values)

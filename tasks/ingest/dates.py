@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.ingest.numerals import without_marks
+
 _DAY = 86_400
 # What people and programs write, ISO 8601 first. Where day and month cannot be told apart by any value, the American order
 # stands before the European one: either way the column is a date, and only its calendar parts would differ.
@@ -46,6 +48,7 @@ class DatePattern:
 
     def see(self, text: pa.Array) -> None:
         """Look at one batch of values that are not missing."""
+        text = without_marks(text).drop_null()
         if not self.left or not len(text):
             return
         self.seen += len(text)
@@ -98,7 +101,7 @@ def no_dates(column: pa.Array, pattern: str) -> list[int]:
     >>> no_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
     [2, 3]
     """
-    missing, moments = _present(column).is_null(), _moments(column, pattern)
+    missing, moments = without_marks(column).is_null(), _moments(column, pattern)
     wrong: list[int] = pc.indices_nonzero(pc.and_(moments.is_null(), pc.invert(missing))).to_pylist()
     return wrong
 
@@ -107,15 +110,9 @@ def _misfits(text: pa.Array, pattern: str) -> int:
     return int(_moments(text, pattern).null_count)
 
 
-def _present(text: pa.Array) -> pa.Array:
-    """Return the texts without blanks around them; what is blank is missing."""
-    text = pc.utf8_trim_whitespace(text)
-    return pc.if_else(pc.equal(pc.utf8_length(text), 0), pa.scalar(None, pa.string()), text)
-
-
 def _moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is no date in the pattern is missing."""
-    text = _present(text)
+    text = without_marks(text)
     if pattern != ISO:
         return pc.strptime(text, format=pattern, unit="s", error_is_null=True)
     # A year, or a number of eight digits, is a number and no date.

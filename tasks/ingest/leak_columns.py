@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.ingest.dates import as_days
+from tasks.ingest.content import as_float64
 from tasks.ingest.labels import as_text
 from tasks.ingest.leak_measures import Flags, Floats, Ints
-from tasks.ingest.numbers import as_float32
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, ColumnKind
 
@@ -135,18 +134,10 @@ def _asked(column: Column, values: pa.Array, rows: Ints) -> Asked:
         coded = pc.fill_null(as_text(values), "").dictionary_encode()
         codes = coded.indices.to_numpy().astype(np.int64)
         return Asked(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
-    numbers = (
-        as_days(values, column.pattern).astype(np.float64) if column.kind == "date" else _numbers(values)
-    )
+    # In full precision, which tells large ids apart.
+    numbers = as_float64(values, column).astype(np.float64)
     different, codes = np.unique(numbers, return_inverse=True)
     return Asked(column.name, column.kind, codes.astype(np.int64), different, numbers, rows)
-
-
-def _numbers(values: pa.Array) -> Floats:
-    """Return numbers in full precision, which tell large ids apart; what has none is taken as the models see it."""
-    if pa.types.is_integer(values.type) or pa.types.is_float64(values.type):
-        return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
-    return as_float32(values).astype(np.float64)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -27,16 +27,3 @@ def as_float64(column: pa.Array) -> NDArray[np.float64]:
     numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
     values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
     return values
-
-
-def first_not_number(column: pa.Array) -> int | None:
-    """Return the place of the first value of a column of text that is no number, None where all are."""
-    try:
-        as_float32(column)
-    except pa.ArrowInvalid:
-        if len(column) == 1:
-            return 0
-        middle = len(column) // 2
-        first = first_not_number(column.slice(0, middle))
-        return first if first is not None else middle + (first_not_number(column.slice(middle)) or 0)
-    return None

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from tasks.ingest.single import single_labels
 from tasks.ingest.source import slug
 from tasks.ingest.survey_export import check_no_header_rows
 from tasks.ingest.table import SourceTable, open_source
+from tasks.ingest.twins import notes_on_classes
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
 from tasks.storage import atomic_path
@@ -99,7 +101,9 @@ def ingest(source: Source, folder: Path) -> Dataset:
         given_probabilities=content.order.classes if isinstance(content, Probabilities) else (),
         notes=(
             *notes,
+            *roles.notes,
             *survey.labels.notes,
+            *notes_on_classes(survey.labels.counts),
             *(content.notes if isinstance(content, Probabilities | Images) else ()),
         ),
     )
@@ -127,15 +131,22 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
 
 def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label and its ids where the user did not and they are obvious."""
-    named = (source.label, source.id, source.truth, source.group, *(source.raters or ()))
+    named = (source.label, source.id, source.truth, source.group, source.text, *(source.raters or ()))
     texts = {name for name in (*named, source.image) if name}  # names of image files may look like numbers
-    table = open_source(source.uri, frozenset(texts), _named(source), encoding=source.encoding)
+    opened = partial(
+        open_source,
+        source.uri,
+        named=_named(source),
+        encoding=source.encoding,
+        missing=frozenset(source.missing or ()),
+    )
+    table = opened(frozenset(texts))
     source = source.model_copy(update={"raters": noted_raters(source, table)})
     found = {"label": guess_label(source, table)}
     maybe = id_columns(source, table.schema.names)
     wanted = maybe | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
-        table = open_source(source.uri, frozenset(texts | wanted), _named(source), encoding=source.encoding)
+        table = opened(frozenset(texts | wanted))
     found["id"] = guess_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _with_image(source, table.image)

@@ -86,4 +86,4 @@ def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable
         pa.field(*pair) for pair in made.items()
     ]
     schema = pa.schema(fields, table.schema.metadata)
-    return RatedTable(table.uri, table.readers, schema, raters, label)
+    return RatedTable(table.uri, table.readers, schema, table.settled, raters=raters, label=label)

@@ -13,7 +13,7 @@ from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet, has_text
 from tasks.ingest.leaks import without_leaks
 from tasks.ingest.raters import AGREEMENT
-from tasks.ingest.table import SourceTable
+from tasks.ingest.table import SourceTable, as_delimited
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Column, Payload, Source
 
 log = logging.getLogger("labelsweep.ingest")
@@ -43,6 +43,7 @@ class Roles:
         left_out: Why a column of a table is not learned from.
         leaks: Of these, the columns that give the label away.
         suspects: Columns that are learned from though they may give the label away, each with the reason.
+        notes: What a person should know of how columns are read, a line each.
     """
 
     label: str
@@ -54,6 +55,7 @@ class Roles:
     kept: dict[str, str]
     columns: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     group: str | None = None
     leaks: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
@@ -114,13 +116,15 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
         kept,
         with_centres(table, choice.columns),
         choice.left_out,
-        source.group,
+        group=source.group,
+        notes=choice.notes,
     )
 
 
 def _check_header(source: Source, table: SourceTable) -> None:
     """Raise InputError when the label is not among the columns of a file that does not name them."""
-    dialect = next((found for reader in table.readers if (found := getattr(reader, "dialect", None))), None)
+    reader = as_delimited(table.readers[0])
+    dialect = reader.dialect if reader is not None and reader.notes else None
     if dialect is not None and not dialect.has_header and source.label not in table.schema.names:
         last = f"c{len(dialect.names) - 1}"
         raise InputError(

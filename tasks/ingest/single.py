@@ -20,7 +20,7 @@ class SingleLabelTable(SourceTable):
 
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns, with the label out of its list."""
-        source = SourceTable(self.uri, self.readers, self._as_lists())
+        source = SourceTable(self.uri, self.readers, self._as_lists(), self.settled)
         for batch in source.scan(columns, rows):
             found = [
                 _first(column) if name == self.label else column
@@ -46,7 +46,7 @@ def single_labels(table: SourceTable, label: str) -> SourceTable:
         return table
     place = table.schema.get_field_index(label)
     schema = table.schema.set(place, pa.field(label, kind.value_type))
-    return SingleLabelTable(table.uri, table.readers, schema, label)
+    return SingleLabelTable(table.uri, table.readers, schema, table.settled, label=label)
 
 
 def _longest(column: pa.Array) -> int:

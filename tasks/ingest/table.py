@@ -12,10 +12,14 @@ import pyarrow.compute as pc
 from tasks.errors import InputError
 from tasks.ingest.folder import folder_at, mixed_formats
 from tasks.ingest.formats import formats
+from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.image_source import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
+from tasks.ingest.settle import AS_WRITTEN, Settled, settle_types
 from tasks.ingest.source import Part, access, locate
+
+_LOOK = 2**16
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class SourceTable:
     uri: str
     readers: tuple[Reader, ...]
     schema: pa.Schema
+    settled: Settled = AS_WRITTEN
 
     @property
     def untyped(self) -> bool:
@@ -35,7 +40,8 @@ class SourceTable:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the files without being asked, a line each."""
-        return tuple(dict.fromkeys(note for reader in self.readers for note in getattr(reader, "notes", ())))
+        said = (note for reader in self.readers for note in getattr(reader, "notes", ()))
+        return tuple(dict.fromkeys([*said, *self.settled.notes]))
 
     @property
     def image(self) -> str | None:
@@ -44,12 +50,13 @@ class SourceTable:
 
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
-        schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(columns)])
+        wanted = [self.schema.field(name) for name in dict.fromkeys(columns)]
+        schema = pa.schema([self.settled.in_file(column) for column in wanted])
         for reader in self.readers:
             present = set(reader.schema.names)
             there = [name for name in schema.names if name in present]
             for batch in reader.batches(there or _any_column(reader), rows):
-                yield _as_schema(batch, schema, reader.part.shown)
+                yield self.settled.convert(_as_schema(batch, schema, reader.part.shown))
 
     def problem(self, row: int, what: str, *, fix: str) -> InputError:
         """Return the error about one row, naming its file and its row or line."""
@@ -93,6 +100,7 @@ def open_source(
     named: frozenset[str] = frozenset(),
     *,
     encoding: str | None = None,
+    missing: frozenset[str] = frozenset(),
 ) -> SourceTable:
     """Open every part of a source.
 
@@ -101,6 +109,7 @@ def open_source(
         as_text: Columns that a format without types must not turn into numbers.
         named: Columns that the user named; a folder of images has only some.
         encoding: Encoding of text files; None: it is found out.
+        missing: What else stands for a missing value.
 
     Raises:
         InputError: A part cannot be read, two parts disagree about a column, or a column's name occurs twice
@@ -126,7 +135,34 @@ def open_source(
                 where=reader.part.shown,
                 fix="give all parts the same columns",
             ) from error
-    return SourceTable(uri, readers, schema.with_metadata(readers[0].schema.metadata))
+    table = SourceTable(
+        uri, readers, schema.with_metadata(readers[0].schema.metadata), settled=Settled(missing)
+    )
+    return _settled(table, as_text) if table.untyped else table
+
+
+def _settled(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
+    """Return a table of untyped files with the types that all of its values have."""
+    written = [found for reader in table.readers if (found := as_delimited(reader)) is not None]
+    settled = settle_types(
+        table.scan(table.schema.names, _LOOK),
+        table.schema,
+        as_text.union(*(reader.texts for reader in written)),
+        table.settled.missing,
+        [reader.dialect.delimiter for reader in written],
+    )
+    fields = [column.with_type(settled.types.get(column.name, column.type)) for column in table.schema]
+    return replace(table, schema=pa.schema(fields, table.schema.metadata), settled=settled)
+
+
+def as_delimited(reader: Reader) -> DelimitedReader | None:
+    """Return the reader of delimited text behind those that add folders or stand for another file, if it is one."""
+    while not isinstance(reader, DelimitedReader):
+        inner = getattr(reader, "made", None) or getattr(reader, "file", None)
+        if inner is None:
+            return None
+        reader = inner
+    return reader
 
 
 def _open_tables(

@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from tasks.ingest.kinds import has_text
 from tasks.ingest.labels import as_text
+from tasks.ingest.numerals import without_marks
 from tasks.ingest.table import SourceTable
 
 _TRUE = pa.array(["true", "1", "yes", "y", "t"])
@@ -29,7 +30,7 @@ def trusted(table: SourceTable, column: str, values: pa.Array, first_row: int) -
         raise table.problem(
             first_row, f"trusted column '{column}' holds {values.type}", fix="use true or false"
         )
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(as_text(values)))
+    text = pc.utf8_lower(without_marks(as_text(values)))
     yes = pc.is_in(text, value_set=_TRUE)
     known = pc.or_(pc.or_(yes, pc.is_in(text, value_set=_FALSE)), text.is_null())
     if not pc.all(known).as_py():

@@ -62,7 +62,10 @@ def test_a_column_is_taken_for_what_all_its_values_are(values, kind, tmp_path):
         (["rare", "rarer"] * 2 + [None] * (ROWS - 4), "no two values occur in 5 rows each"),
         ([[1, 2]] * ROWS, None),
         ([{"a": 1}] * ROWS, "holds struct<a: int64>"),
-        ([str(n) for n in range(ROWS - 4)] + ["?"] * 4, "nearly every value is different"),
+        (
+            [str(n) for n in range(ROWS - 4)] + ["?"] * 4,
+            "nearly every value is a different whole number, written as text",
+        ),
         ([str(n // 2) for n in range(2, 2 * 59)] + ["?"] * 4, None),
     ],
 )

@@ -1,8 +1,7 @@
-"""Read CSV and TSV.
+"""Read CSV and TSV, in any dialect, as text.
 
-A column's type is settled by a first pass over the whole file, not guessed from its beginning: the narrowest
-of integer, number, true/false and text that every value fits. Text stays exactly as it is written; an empty
-field, NA, NaN and NULL are missing values.
+Every value is as it is written, and only an empty field is missing: `tasks/ingest/settle.py` says what the text stands for.
+Arrow parses; how a file is written is found out in `tasks/ingest/dialect.py`. docs/csv.md says what it was compared with.
 """
 
 import csv
@@ -13,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
@@ -24,13 +22,8 @@ from tasks.ingest.text import BLOCK, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 
-_TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # Name of the field that a surplus delimiter at the end of each row makes; no column has it.
 SURPLUS = "\0surplus"
-
-# From narrow to wide; a column moves on only when a value does not fit.
-_WIDENING: tuple[pa.DataType, ...] = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
-_TEXT = len(_WIDENING) - 1
 
 
 @dataclass(frozen=True)
@@ -41,17 +34,25 @@ class DelimitedReader:
     schema: pa.Schema
     dialect: Dialect
     notes: tuple[str, ...] = ()
+    texts: frozenset[str] = frozenset()
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows at a time."""
-        types = {field.name: field.type for field in self.schema}
-        with (
-            _explained(self.part, self.dialect),
-            _stream(self.part, self.dialect, types, list(columns)) as stream,
-        ):
+        with _explained(self.part, self.dialect), _stream(self.part, self.dialect, columns) as stream:
+            last = None
             for batch in stream:
+                if self.dialect.surplus and batch.column(len(columns)).null_count < batch.num_rows:
+                    _check_rows(self.part, self.dialect)
                 for start in range(0, batch.num_rows, rows):
-                    yield batch.slice(start, rows)
+                    yield batch.slice(start, rows).select(list(columns))
+                last = batch if batch.num_rows else last
+            self._check_end(last)
+
+    def _check_end(self, last: pa.RecordBatch | None) -> None:
+        """Raise InputError where the last field goes on to the end of the file because its quote is never closed."""
+        name = next((name for name in reversed(self.dialect.names) if name), "")
+        if last is not None and name in last.schema.names and "\n" in (last.column(name)[-1].as_py() or ""):
+            _check_quotes(self.part)
 
     def place(self, row: int) -> str:
         """Return the line on which the row begins: quoted line breaks make it differ from its number."""
@@ -62,91 +63,56 @@ class DelimitedReader:
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
-    """Open a CSV or TSV file, find out how it is written, and settle the types of its columns.
+    """Open a CSV or TSV file and find out how it is written.
 
     Raises:
-        InputError: It is not text, its encoding is damaged, it is empty, or a row has more or fewer fields than the header.
+        InputError: It is not text, its encoding is damaged, or it is empty.
     """
     with readable(part, "CSV"):
         dialect = detect_dialect(part, as_text)
-    return open_written(part, dialect, as_text)
+        notes = notes_on(part, dialect)
+    return open_written(part, dialect, frozenset(), notes)
 
 
-def open_written(part: Part, dialect: Dialect, as_text: frozenset[str]) -> DelimitedReader:
-    """Open a file of delimited text of which it is known how it is written."""
-    notes = notes_on(part, dialect)
-    part = replace(part, encoding=dialect.encoding)
-    names = [name for name in dialect.names if name]
-    with _explained(part, dialect):
-        types = _settle_types(part, dialect, names, as_text)
-    return DelimitedReader(part, pa.schema(list(zip(names, types, strict=True))), dialect, notes)
+def open_written(
+    part: Part, dialect: Dialect, texts: frozenset[str], notes: tuple[str, ...] = ()
+) -> DelimitedReader:
+    """Open a file of delimited text of which it is known how it is written.
+
+    Args:
+        part: The file.
+        dialect: How it is written.
+        texts: Columns that are text, whatever their values look like.
+        notes: What was decided without being asked.
+    """
+    schema = pa.schema([(name, pa.string()) for name in dialect.names if name])
+    return DelimitedReader(replace(part, encoding=dialect.encoding), schema, dialect, notes, texts)
 
 
 @contextmanager
-def _stream(
-    part: Part, dialect: Dialect, types: dict[str, pa.DataType], columns: list[str]
-) -> Iterator[pacsv.CSVStreamingReader]:
+def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pacsv.CSVStreamingReader]:
     # What has no name gets one that no column has: the number of a field.
     names = [name or f"\0{position}" for position, name in enumerate(dialect.names)]
+    surplus = [SURPLUS] * dialect.surplus
+    wanted = [*columns, *surplus]
     with open_text(part) as file:
         reader = pacsv.open_csv(
             file,
             read_options=pacsv.ReadOptions(
                 block_size=BLOCK,
                 skip_rows=dialect.skipped_lines + dialect.header_lines,
-                column_names=names + [SURPLUS] * dialect.surplus,
+                column_names=[*names, *surplus],
             ),
             parse_options=pacsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
-                column_types=types,
-                include_columns=columns,
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=wanted,
+                null_values=[""],
                 strings_can_be_null=True,
-                true_values=_TRUE,
-                false_values=_FALSE,
             ),
         )
         with reader:
             yield reader
-
-
-def _settle_types(
-    part: Part, dialect: Dialect, names: list[str], as_text: frozenset[str]
-) -> list[pa.DataType]:
-    """Read everything as text once and return the narrowest type for each column."""
-    level = [_TEXT if name in as_text else 0 for name in names]
-    seen = [False] * len(names)
-    last = None
-    everything = [*names, *[SURPLUS] * dialect.surplus]
-    with _stream(part, dialect, dict.fromkeys(everything, pa.string()), everything) as stream:
-        for batch in stream:
-            if dialect.surplus and batch.column(len(names)).null_count < batch.num_rows:
-                _check_rows(part, dialect)
-            for index, column in enumerate(batch.columns[: len(names)]):
-                while not _fits(column, _WIDENING[level[index]]):
-                    # What was true or false before is no number.
-                    level[index] = _TEXT if seen[index] and level[index] == 0 else level[index] + 1
-                seen[index] = seen[index] or column.null_count < len(column)
-            last = batch if batch.num_rows else last
-    if last is not None and "\n" in (last.column(len(names) - 1)[-1].as_py() or ""):
-        _check_quotes(part)
-    return [
-        _WIDENING[level[index]] if seen[index] or name in as_text else pa.null()
-        for index, name in enumerate(names)
-    ]
-
-
-def _fits(column: pa.Array, target: pa.DataType) -> bool:
-    if pa.types.is_string(target):
-        return True
-    if pa.types.is_boolean(target):
-        # As the reader takes them: it does not look past blanks, nor at other mixtures of capitals.
-        known = pc.is_in(pc.drop_null(column), value_set=pa.array(_TRUE + _FALSE))
-        return pc.all(known).as_py() is not False
-    try:
-        pc.cast(pc.utf8_trim_whitespace(column), target)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 @contextmanager

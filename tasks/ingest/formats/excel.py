@@ -83,8 +83,8 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
         text.detach()
     names, renamed = unique_names(sheet.names, as_text, part)
     dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
-    reader = open_written(made, dialect, as_text | _codes(sheet))
-    said = notes_on(part, replace(dialect, header_lines=1)) if sheet.headed else reader.notes
+    reader = open_written(made, dialect, _codes(sheet))
+    said = notes_on(part, replace(dialect, header_lines=int(sheet.headed > 0)))
     numbers, name = sheet.numbers, sheet.name
     return ConvertedReader(part, reader, lambda row: f"row {numbers[row]} of sheet '{name}'", (*notes, *said))
 

@@ -1,0 +1,310 @@
+"""Numbers that are written as text: with a decimal comma, thousands separators, currency or percent signs, and gaps.
+
+How a column writes its numbers is decided by all of its values, in a few counts and whatever the number of rows. A notation that
+nearly all values fit is the column's; the others become missing. Where both '1.234' and '1,234' fit as fraction and as thousand,
+the other columns of the source decide, and the reading is said.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What stands for a missing number, in lower case: what pandas reads so, the marks of UCI (?), SPSS and SAS (.), Excel's errors
+# and database dumps (\N).
+MARKS = frozenset(
+    [
+        *("na", "n/a", "#n/a", "#n/a!", "#na", "<na>", "nan", "-nan", "null", "none", "nil", "\\n"),
+        *("?", "??", "-", "--", "–", "—", ".", ".."),
+        *("#null!", "#div/0!", "#value!", "#num!", "#ref!", "#name?"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    ]
+)
+TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
+# Filling in one value of twenty changes a column little. More odd values are values of a kind of their own, such as '<0.1'.
+_ODD = 0.05
+# Half-star ratings are 10 numbers, percentages in steps of 5 are 21. So few numbers beside a word are codes: all are categories.
+MOST_CODES = 21
+_CURRENCY = (
+    r"\p{Sc}|R\$|US\$|A\$|C\$|z\x{142}|K\x{10d}|kr\.?|Fr\.|Rs\.?|Ft|"
+    r"EUR|USD|GBP|JPY|CHF|CNY|INR|RUB|PLN|CZK|HUF|SEK|NOK|DKK|TRY|BRL|MXN|CAD|AUD|NZD|ZAR|KRW"
+)
+# Sign, currency, sign, the number, and a currency or a percent sign behind it.
+_DRESSED = (
+    rf"^([+-]?)\s*({_CURRENCY})?\s*([+-]?)\s*([0-9.,][0-9.,' ]*(?:[eE][+-]?[0-9]+)?)\s*({_CURRENCY}|%)?$"
+)
+# Looks like a number in one notation or another.
+ANY_NUMBER = r"^[^A-Za-z]*[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?[^A-Za-z0-9]*$"
+# More characters than any number has, with its signs: a double has 17 digits, and a third more with their separators.
+_LONGEST = 40
+_WHOLE = r"^[+-]?[0-9]+$"
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How numbers are written: the mark before the fraction, and the one between thousands.
+
+    >>> Notation(",", ".").pattern, Notation.of(",.")
+    (',.', Notation(decimal=',', thousands='.'))
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """Both marks in one word."""
+        return self.decimal + self.thousands
+
+    @classmethod
+    def of(cls, pattern: str) -> "Notation":
+        """Return the notation of a pattern."""
+        return cls(pattern[:1] or ".", pattern[1:])
+
+    @property
+    def regex(self) -> str:
+        """What a number in this notation matches, without currency and percent signs. Indian thousands have groups of two."""
+        point, mark = (f"[{sign}]" for sign in (self.decimal, self.thousands or self.decimal))
+        group = "{2,3}" if self.thousands == "," else "{3}"
+        grouped = rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{group})*{mark}[0-9]{{3}}" if self.thousands else ""
+        return rf"^[+-]?(?:(?:[0-9]+{grouped})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+# Without thousands first: of two that fit all values, the simpler one is meant.
+NOTATIONS = tuple(
+    Notation(decimal, thousands)
+    for thousands in ("", ",", ".", " ", "'")
+    for decimal in (".", ",")
+    if decimal != thousands
+)
+_POINT, _COMMA = NOTATIONS[0], NOTATIONS[1]
+_DOT_GROUPS = r"^[+-]?[1-9][0-9]{0,2}(?:[.][0-9]{3})+$"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the values of a column of text are.
+
+    Attributes:
+        notation: How its numbers are written, None where they are no numbers.
+        odd: How many values are in no such notation and no usual mark of a missing one.
+        example: One of them.
+        unclear: A number that can be read in two ways, where all can.
+        why: Why these are no numbers though most of them look so.
+    """
+
+    notation: Notation | None = None
+    odd: int = 0
+    example: str = ""
+    unclear: str = ""
+    why: str = ""
+
+
+@dataclass
+class NumberSurvey:
+    """Counts which notations the values of a column fit.
+
+    >>> survey = NumberSurvey()
+    >>> survey.see(pa.array(["1,5", "12,25", "NA", None]))
+    >>> survey.judge().notation
+    Notation(decimal=',', thousands='')
+    """
+
+    present: int = 0
+    truths: int = 0
+    whole: int = 0
+    is_int64: bool = True
+    padded: bool = False
+    percents: int = 0
+    currencies: set[str] = field(default_factory=set)
+    fits: list[int] = field(default_factory=lambda: [0] * len(NOTATIONS))
+    unfit: list[str | None] = field(default_factory=lambda: [None] * len(NOTATIONS))
+    different: set[str] = field(default_factory=set)
+    fraction: str = ""
+
+    def see(self, column: pa.Array) -> None:
+        """Look at one batch."""
+        text = without_marks(column).drop_null()
+        self.present += len(text)
+        if not len(text):
+            return
+        if len(self.different) <= MOST_CODES:
+            self.different.update(pc.unique(text)[: MOST_CODES + 1].to_pylist())
+        if _fits(text, pa.float64()):
+            self._see_plain(text)
+        else:
+            self._see_dressed(text)
+
+    def _see_plain(self, text: pa.Array) -> None:
+        """Count numbers that Arrow reads as they are."""
+        count = len(text)
+        if _fits(text, pa.int64()):
+            self.padded = self.padded or bool(pc.any(_matches(text, "^0[0-9]")).as_py())
+            self.whole += count
+            self.fits = [fit + count for fit in self.fits]
+            return
+        self.is_int64 = False
+        whole, grouped = _matches(text, _WHOLE), _matches(text, _DOT_GROUPS)
+        self.whole += _count(whole)
+        self._note_fraction(text, whole)
+        for place, notation in enumerate(NOTATIONS):
+            if notation.decimal == ".":
+                self.fits[place] += count
+            else:
+                self._add(place, pc.or_(whole, grouped) if notation.thousands == "." else whole, text)
+
+    def _see_dressed(self, text: pa.Array) -> None:
+        """Count numbers in any notation, with signs around them."""
+        self.is_int64 = False
+        self.truths += _count(pc.is_in(text, value_set=pa.array(TRUE + FALSE)))
+        maybe = pc.and_(pc.less_equal(pc.utf8_length(text), _LONGEST), _matches(text, "[0-9]"))
+        if not pc.all(maybe).as_py():
+            other = text[maybe.index(pa.scalar(value=False)).as_py()].as_py()
+            self.unfit = [odd or other for odd in self.unfit]
+            text = text.filter(maybe)
+        bare = _bare(text)
+        whole = _matches(bare, _WHOLE)
+        self.whole += _count(whole)
+        self._note_fraction(text, pc.or_(whole, pc.invert(_matches(bare, "[0-9][.,][0-9]"))))
+        for place, notation in enumerate(NOTATIONS):
+            self._add(place, _matches(bare, notation.regex), text)
+        signed = text.filter(
+            pc.and_(pc.not_equal(text, bare), _matches(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
+        )
+        self.percents += _count(_matches(signed, "%$"))
+        if len(self.currencies) < 3:
+            found = pc.unique(pc.struct_field(pc.extract_regex(signed, f"(?P<sign>{_CURRENCY})"), "sign"))
+            self.currencies.update(each for each in found.to_pylist() if each)
+
+    def _add(self, place: int, fit: pa.Array, text: pa.Array) -> None:
+        self.fits[place] += _count(fit)
+        if self.unfit[place] is None and pc.any(pc.invert(fit)).as_py():
+            self.unfit[place] = text[fit.index(pa.scalar(value=False)).as_py()].as_py()
+
+    def _note_fraction(self, text: pa.Array, whole: pa.Array) -> None:
+        if not self.fraction and pc.any(pc.invert(whole)).as_py():
+            self.fraction = text[whole.index(pa.scalar(value=False)).as_py()].as_py()
+
+    @property
+    def are_truths(self) -> bool:
+        """Whether all values are true or false."""
+        return self.truths == self.present > 0
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether all values are whole numbers as a computer writes them."""
+        return self.present > 0 and self.is_int64
+
+    @property
+    def share(self) -> float:
+        """Share of the values that are numbers of one notation."""
+        return max(self.fits) / max(1, self.present)
+
+    def decimal(self) -> str:
+        """Return the decimal mark that the values prove, empty where they prove none."""
+        best = self._best()
+        marks = {notation.decimal for notation in best}
+        return marks.pop() if len(marks) == 1 and self.judge().notation is not None else ""
+
+    def _best(self) -> list[Notation]:
+        most = max(self.fits)
+        return [notation for notation, fit in zip(NOTATIONS, self.fits, strict=True) if fit == most]
+
+    def judge(self, decimal: str = "") -> Verdict:
+        """Return what the values are.
+
+        Args:
+            decimal: The decimal mark of the source's other columns, empty where they prove none.
+        """
+        best = self._best()
+        both = len({notation.decimal for notation in best}) > 1 and max(self.fits) > self.whole
+        chosen = next((each for each in best if each.decimal == decimal), best[0]) if both else best[0]
+        place = NOTATIONS.index(chosen)
+        odd, example = self.present - self.fits[place], self.unfit[place] or ""
+        why = self._why_not(odd, example)
+        if why is not None:
+            return Verdict(None, odd, example, why=why)
+        return Verdict(chosen, odd, example, self.fraction if both else "")
+
+    def _why_not(self, odd: int, example: str) -> str | None:
+        """Return why the values are no numbers: in words where most of them look so, else nothing; None where they are."""
+        if self.present == 0 or odd > self.present / 2 or self.are_truths:
+            return ""
+        if len(self.currencies) > 1:
+            return f"holds amounts in several currencies ({', '.join(sorted(self.currencies))})"
+        if 0 < self.percents < self.present - odd:
+            return "holds numbers with and without a percent sign"
+        if odd > _ODD * self.present:
+            values = "value" if odd == 1 else "values"
+            return f"holds numbers except for {odd:,} {values} such as '{example[:40]}'"
+        return "" if odd and len(self.different) <= MOST_CODES else None
+
+
+def without_marks(column: pa.Array) -> pa.Array:
+    """Return a column of text without blanks around values, null where a value stands for a missing one.
+
+    >>> without_marks(pa.array([" 5", "N/A", "", "?"])).to_pylist()
+    ['5', None, None, None]
+    """
+    text = pc.utf8_trim_whitespace(column)
+    missing = pc.or_(
+        pc.equal(pc.utf8_length(text), 0), pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MARKS)))
+    )
+    return pc.if_else(missing, pa.scalar(None, pa.string()), text)
+
+
+def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
+    """Return a column of text as float64, null where a value is missing or in another notation.
+
+    >>> as_numbers(pa.array(["1.234,50 €", "-7", "?", "much"]), Notation(",", ".")).to_pylist()
+    [1234.5, -7.0, None, None]
+    """
+    text = without_marks(column)
+    if notation == _POINT and _fits(text, pa.float64()):
+        return text.cast(pa.float64())
+    bare = _bare(text)
+    bare = pc.if_else(_matches(bare, notation.regex), bare, pa.scalar(None, pa.string()))
+    if notation.thousands:
+        bare = pc.replace_substring(bare, notation.thousands, "")
+    return pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
+
+
+def default_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
+    """Return the decimal mark where a column's own values do not prove it.
+
+    Args:
+        proven: The marks that other columns prove.
+        delimiters: Delimiters of the source's files: a semicolon stands where commas are in numbers.
+    """
+    marks = set(proven) - {""}
+    if len(marks) == 1:
+        return marks.pop()
+    return "," if delimiters and set(delimiters) == {";"} else "."
+
+
+def _bare(text: pa.Array) -> pa.Array:
+    """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
+    if not pc.any(_matches(text, "[^0-9.,eE+-]")).as_py():
+        return text
+    text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
+    text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")
+    text = pc.replace_substring_regex(text, r"^\((.*[0-9].*)\)$", r"-\1")  # as bookkeepers write what is owed
+    text = pc.replace_substring_regex(text, r"^([0-9][0-9.,' ]*)-$", r"-\1")  # as SAP does
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _DRESSED, r"\1\3\4"))
+
+
+def _matches(text: pa.Array, pattern: str) -> pa.Array:
+    return pc.match_substring_regex(text, pattern)
+
+
+def _count(matches: pa.Array) -> int:
+    return pc.sum(matches).as_py() or 0
+
+
+def _fits(text: pa.Array, kind: pa.DataType) -> bool:
+    try:
+        pc.cast(text, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True

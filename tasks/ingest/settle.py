@@ -1,0 +1,173 @@
+"""What the text of a source stands for: missing values that the user named, and the types of columns in a format without types.
+
+A column's type is settled by all of its values, not guessed from the first ones: true or false, whole numbers, numbers, or text.
+In text only an empty field is missing. In numbers the usual marks are too, and so are a few odd words, which are counted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.ingest.kinds import is_numeric
+from tasks.ingest.numerals import (
+    FALSE,
+    TRUE,
+    Notation,
+    NumberSurvey,
+    Verdict,
+    as_numbers,
+    default_decimal,
+    without_marks,
+)
+
+# As pandas writes whole numbers beside missing ones.
+_WHOLE_WITH_POINT = r"^\s*([+-]?\d+)(\.0*)?\s*$"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How the columns of a source become what they stand for.
+
+    Attributes:
+        missing: What else stands for a missing value.
+        types: Type of each column that is text in the file and something else here.
+        notations: How the numbers among them are written.
+        whole: Columns of text whose values lose a point and zeros: 3.0 is 3.
+        notes: What a person should know of this, a line each.
+    """
+
+    missing: frozenset[str] = frozenset()
+    types: dict[str, pa.DataType] = field(default_factory=dict)
+    notations: dict[str, Notation] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def in_file(self, column: pa.Field) -> pa.Field:
+        """Return a column as the file holds it."""
+        return column.with_type(pa.string()) if column.name in self.types else column
+
+    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch of the file with the values that its text stands for."""
+        columns = [
+            self._converted(name, column)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+    def _converted(self, name: str, column: pa.Array) -> pa.Array:
+        if self.missing and pa.types.is_string(column.type):
+            named = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(sorted(self.missing)))
+            column = pc.if_else(named, pa.scalar(None, pa.string()), column)
+        kind = self.types.get(name)
+        if kind is not None:
+            column = _cast(column, kind, self.notations.get(name, Notation()))
+        if name in self.whole:
+            column = pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1")
+        return _without_numbers(column, self.missing)
+
+
+AS_WRITTEN = Settled()
+
+
+def settle_types(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    as_text: frozenset[str],
+    missing: frozenset[str],
+    delimiters: Sequence[str],
+) -> Settled:
+    """Read everything once and return what each column of text stands for.
+
+    Args:
+        batches: All rows, as the files hold them, without what is missing.
+        schema: Their columns.
+        as_text: Columns that stay text, whatever their values look like: labels, ids.
+        missing: What else stands for a missing value.
+        delimiters: Delimiters of the source's files.
+    """
+    text = [column.name for column in schema if pa.types.is_string(column.type)]
+    surveys = {name: NumberSurvey() for name in text if name not in as_text}
+    kept = {name: _Whole() for name in text if name in as_text}
+    for batch in batches:
+        for name, survey in surveys.items():
+            survey.see(batch.column(name))
+        for name, whole in kept.items():
+            whole.see(batch.column(name))
+    decimal = default_decimal((survey.decimal() for survey in surveys.values()), delimiters)
+    verdicts = {name: survey.judge(decimal) for name, survey in surveys.items()}
+    types = {name: _type(survey, verdicts[name]) for name, survey in surveys.items()}
+    return Settled(
+        missing,
+        {name: kind for name, kind in types.items() if not pa.types.is_string(kind)},
+        {name: verdict.notation for name, verdict in verdicts.items() if verdict.notation is not None},
+        frozenset(name for name, whole in kept.items() if whole.all and whole.pointed),
+        tuple(note for name, verdict in verdicts.items() for note in notes_on_numbers(name, verdict)),
+    )
+
+
+def notes_on_numbers(name: str, verdict: Verdict) -> Iterator[str]:
+    """Yield what a person should know of a column of text that is read as numbers."""
+    if verdict.notation is None:
+        return
+    if verdict.odd:
+        what = (
+            "1 value that is no number" if verdict.odd == 1 else f"{verdict.odd:,} values that are no numbers"
+        )
+        yield f"column '{name}': {what}, such as '{verdict.example[:40]}', count as missing"
+    if verdict.unclear:
+        value = as_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
+        yield f"column '{name}': '{verdict.unclear}' and its like are read as {value:g}"
+
+
+@dataclass
+class _Whole:
+    """Whether all values of a column are whole numbers, some with a point."""
+
+    all: bool = True
+    pointed: bool = False
+
+    def see(self, column: pa.Array) -> None:
+        text = column.drop_null()
+        self.all = self.all and pc.all(pc.match_substring_regex(text, _WHOLE_WITH_POINT)).as_py() is not False
+        self.pointed = self.all and (self.pointed or bool(pc.any(pc.match_substring(text, ".")).as_py()))
+
+
+def _type(survey: NumberSurvey, verdict: Verdict) -> pa.DataType:
+    """Return the type of a column; one with no value but marks of missing ones has none."""
+    if survey.present == 0:
+        return pa.null()
+    if survey.are_truths:
+        return pa.bool_()
+    if verdict.notation is None:
+        return pa.string()
+    return pa.int64() if survey.are_whole else pa.float64()
+
+
+def _cast(column: pa.Array, kind: pa.DataType, notation: Notation) -> pa.Array:
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column))
+    if pa.types.is_boolean(kind):
+        text = without_marks(column)
+        known = pc.is_in(text, value_set=pa.array(TRUE + FALSE))
+        return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), pa.scalar(None, pa.bool_()))
+    if pa.types.is_integer(kind):
+        return without_marks(column).cast(kind)
+    return as_numbers(column, notation)
+
+
+def _without_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:
+    """Return a column of numbers without those that stand for a missing value, such as -999."""
+    if not missing or not is_numeric(column.type) or pa.types.is_boolean(column.type):
+        return column
+    marks = [number for number in map(_number, missing) if number is not None]
+    named = pc.is_in(column.cast(pa.float64(), safe=False), value_set=pa.array(marks, pa.float64()))
+    return pc.if_else(named, pa.scalar(None, column.type), column)
+
+
+def _number(mark: str) -> float | None:
+    try:
+        return float(mark)
+    except ValueError:
+        return None

@@ -1,0 +1,218 @@
+"""Numbers as people write them, in CSV and in columns of text elsewhere; what is missing, and what is text."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import InputError
+from tasks.ingest import ingest
+from tasks.records import Dataset, Source
+from tasks.validate import validate
+
+ROWS = 200
+# Nothing tells them.
+LABELS = np.random.default_rng(1).permutation(["a", "b"] * (ROWS // 2)).tolist()
+NUMBERS = np.random.default_rng(0).normal(3_000, 2_000, ROWS).round(2)
+
+
+def written(path: Path, values: list[str | None], delimiter: str = ";", **more: list[str]) -> Path:
+    """Write a column `c` of text, with labels, as the format that the name says."""
+    columns = {"x": [str(n) for n in range(ROWS)], "c": values, "label": LABELS} | more
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+        return path
+    rows = list(zip(*columns.values(), strict=True))
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows))
+        return path
+    quote = [[f'"{value}"' if value and delimiter in value else value or "" for value in row] for row in rows]
+    path.write_text("\n".join(map(delimiter.join, [list(columns), *quote])) + "\n")
+    return path
+
+
+def read(path: Path, **options: object) -> Dataset:
+    return ingest(Source(uri=str(path), **options), path.parent / "run")
+
+
+def column(dataset: Dataset, name: str = "c") -> np.ndarray:
+    features = np.array(pq.read_table(dataset.path)["features"].to_pylist())
+    return features[:, dataset.feature_names.index(name)]
+
+
+def kind(dataset: Dataset, name: str = "c") -> str:
+    return next((found.kind for found in dataset.columns if found.name == name), "left out")
+
+
+def german(number: float) -> str:
+    return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+WAYS = {
+    "plain": str,
+    "decimal comma": lambda number: str(number).replace(".", ","),
+    "german": german,
+    "english": lambda number: f"{number:,.2f}",
+    "french": lambda number: german(number).replace(".", "\u202f"),
+    "swiss": lambda number: f"{number:,.2f}".replace(",", "’"),
+    "pounds": lambda number: f"-£{-number:,.2f}" if number < 0 else f"£{number:,.2f}",
+    "bookkeeping": lambda number: f"({-number:,.2f})" if number < 0 else f"{number:,.2f}",
+    "euros": lambda number: f"{german(number)} €",
+    "percent": lambda number: f"{number:.2f}%",
+    "minus": lambda number: f"{number:.2f}".replace("-", "−"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["n.csv", "n.parquet", "n.jsonl"])
+def test_numbers_are_read_however_they_are_written(way, name, tmp_path):
+    dataset = read(written(tmp_path / name, [WAYS[way](number) for number in NUMBERS]))
+    np.testing.assert_allclose(column(dataset), NUMBERS, rtol=1e-6)
+    assert not dataset.notes
+
+
+@pytest.mark.parametrize(
+    "mark", ["?", "NA", "n/a", "-", ".", "null", "NaN", "NULL", "#N/A", "", "<NA>", "\\N"]
+)
+@pytest.mark.parametrize("name", ["n.csv", "n.parquet"])
+def test_usual_marks_are_missing_numbers(mark, name, tmp_path):
+    values = [mark if n % 10 == 3 else str(number) for n, number in enumerate(NUMBERS)]
+    dataset = read(written(tmp_path / name, values))
+    assert np.isnan(column(dataset)).nonzero()[0].tolist() == list(range(3, ROWS, 10))
+    assert not dataset.notes
+
+
+@pytest.mark.parametrize("mark", ["NA", "null", "None", "nan", "?"])
+def test_a_class_may_be_called_like_a_missing_value(mark, tmp_path):
+    labels = [mark, "EU"] * (ROWS // 2)
+    path = written(tmp_path / "n.csv", [str(number) for number in NUMBERS], label=labels)
+    dataset = read(path)
+    assert set(dataset.classes) == {mark, "EU"}
+    assert dataset.notes == (f"'{mark}' (100) is a class; --missing {mark} makes it a missing label",)
+    with pytest.raises(InputError, match="column 'label' has only one class"):
+        read(path, missing=(mark,))
+
+
+def test_text_keeps_words_that_mean_missing_elsewhere(tmp_path):
+    path = written(tmp_path / "n.csv", ["NA", "EU"] * (ROWS // 2))
+    assert read(path).columns[1].categories == ("EU", "NA")
+    assert read(path, missing=("NA",)).left_out == {}
+    assert pq.read_table(tmp_path / "run" / "dataset.parquet")["c"].to_pylist()[:2] == [None, "EU"]
+
+
+@pytest.mark.parametrize("name", ["n.csv", "n.parquet"])
+def test_missing_names_numbers_too(name, tmp_path):
+    values = ["-999" if n % 10 == 3 else str(n) for n in range(ROWS)]
+    path = written(tmp_path / name, values)
+    if name.endswith("parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.set_column(1, "c", table["c"].cast(pa.float64())), path)
+    assert np.isnan(column(read(path, missing=("-999",)))).sum() == ROWS / 10
+
+
+@pytest.mark.parametrize("name", ["n.csv", "n.parquet"])
+def test_a_few_odd_words_are_missing_numbers_and_counted(name, tmp_path):
+    values = [str(number) for number in NUMBERS]
+    values[5], values[50] = "see note", "broken"
+    dataset = read(written(tmp_path / name, values))
+    assert np.isnan(column(dataset)).nonzero()[0].tolist() == [5, 50]
+    assert dataset.notes == (
+        "column 'c': 2 values that are no numbers, such as 'see note', count as missing",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (
+            [f"<{n}" if n % 4 == 0 else str(n) for n in range(ROWS)],
+            "holds numbers except for 50 values such as '<0'",
+        ),
+        (
+            [f"{n}%" if n % 4 else f"{n}" for n in range(ROWS)],
+            "holds numbers with and without a percent sign",
+        ),
+        ([f"{'$€'[n % 2]}{n}" for n in range(ROWS)], "holds amounts in several currencies ($, €)"),
+        ([f"room {n}" for n in range(ROWS)], "nearly every value is different"),
+        (["NA"] * ROWS, "has no value at all"),
+    ],
+)
+def test_a_column_that_is_left_out_says_the_true_reason(values, why, tmp_path):
+    assert read(written(tmp_path / "n.csv", values)).left_out == {"c": why}
+
+
+def test_codes_beside_a_word_are_categories(tmp_path):
+    values = ["1", "2", "3", "4"] * (ROWS // 4 - 2) + ["other"] * 8
+    assert kind(read(written(tmp_path / "n.csv", values))) == "category"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([f"{n % 3}" for n in range(ROWS)], "category"),  # the type says text, and the values are few
+        ([f"{n:05}" for n in range(ROWS)], "left out"),
+        ([f"{100_000 + n}" for n in range(ROWS)], "left out"),
+        ([f"{n % 70}" for n in range(ROWS)], "number"),
+        ([f"{n % 3}.5" for n in range(ROWS)], "number"),
+    ],
+)
+def test_whole_numbers_that_a_typed_file_holds_as_text(values, expected, tmp_path):
+    other = [str(number) for number in NUMBERS]
+    assert kind(read(written(tmp_path / "n.parquet", values, x=other))) == expected
+
+
+def test_what_could_be_thousands_or_a_fraction_is_decided_by_the_file_and_said(tmp_path):
+    grouped = [f"{1 + n % 9}.{n:03}" for n in range(ROWS)]
+    prices = [german(number) for number in NUMBERS]
+    for others, factor in (({}, 1), ({"price": prices}, 1_000)):
+        dataset = read(written(tmp_path / "n.csv", grouped, "\t", **others))
+        np.testing.assert_allclose(column(dataset)[1], 2.001 * factor)
+        assert dataset.notes == (f"column 'c': '1.000' and its like are read as {factor:g}",)
+    comma = [value.replace(".", ",") for value in grouped]
+    for delimiter, wanted in ((",", 2001), (";", 2.001)):
+        dataset = read(written(tmp_path / "n.csv", comma, delimiter))
+        np.testing.assert_allclose(column(dataset)[1], wanted)
+
+
+def test_the_type_of_a_column_is_that_of_all_parts(tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    written(folder / "1.csv", [str(n) for n in range(ROWS)])
+    written(folder / "2.csv", [f"{n},5" for n in range(ROWS)])
+    dataset = read(folder)
+    np.testing.assert_allclose(column(dataset)[[1, ROWS + 1]], [1, 1.5])
+
+
+def test_dates_may_be_missing(tmp_path):
+    values = ["NA" if n % 10 == 3 else f"2024-01-{1 + n % 28:02}" for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert kind(dataset) == "date"
+    assert np.isnan(column(dataset)).sum() == ROWS / 10
+
+
+def test_numbers_beyond_single_precision_set_their_row_aside_for_that_reason(tmp_path):
+    values = [str(number) for number in NUMBERS]
+    values[7] = "1e300"
+    kept = validate(read(written(tmp_path / "n.csv", values)), tmp_path / "run", folds=5)
+    assert kept.quarantined == 1
+    (reason,) = pq.read_table(kept.quarantine)["reason"].to_pylist()
+    assert "1e+300 in column 'c' is beyond 3.4e38" in reason
+
+
+@pytest.mark.parametrize(("ids", "expected"), [("{}.0", "7"), ("{}", "7"), ("k{}", "k7"), ("00{}", "007")])
+def test_ids_that_were_floats_are_whole_numbers(ids, expected, tmp_path):
+    keys = [ids.format(n) for n in range(ROWS)]
+    path = written(tmp_path / "n.csv", [str(number) for number in NUMBERS], key=keys)
+    assert pq.read_table(read(path, id="key").path)["sample_id"][7].as_py() == expected
+
+
+def test_classes_that_differ_only_in_how_they_are_written_are_pointed_out_and_kept(tmp_path):
+    labels = ["Yes", "no"] * (ROWS // 2 - 5) + ["yes ", "YES"] * 5
+    path = written(tmp_path / "n.csv", [str(number) for number in NUMBERS], label=labels)
+    dataset = read(path)
+    assert set(dataset.classes) == {"Yes", "no", "yes ", "YES"}
+    (note,) = dataset.notes
+    assert note.endswith("'Yes' (95) and 'YES' (5) and 'yes ' (5)")
