@@ -81,6 +81,12 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         )
     delimiter = delimiter or _delimiter(part, body, cut=cut)
     records = _records(body, delimiter, cut=cut)
+    if not records:
+        raise InputError(
+            f"its first line has a field of more than {csv.field_size_limit():,} characters",
+            where=part.shown,
+            fix="close the quote that opens it, or check how the file was written",
+        )
     commented = _commented_header(lines[:skipped], records, delimiter, needed)
     if commented:
         header, start, header_lines = commented, skipped - 1, 1

@@ -245,7 +245,7 @@ def _files() -> Iterator[Nasty]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.csv", csv_text())
-    yield Nasty("a zip archive", bytes_file("data.zip", buffer.getvalue()), ("data.zip",))
+    yield Nasty("a zip archive", bytes_file("data.zip", buffer.getvalue()))
     yield Nasty("a zip archive named csv", bytes_file("data.csv", buffer.getvalue()), ("data.csv",))
     bomb = gzip.compress(b"0" * 200_000_000, 9)
     yield Nasty("a gzip bomb of one endless field", bytes_file("data.csv.gz", bomb), ("data.csv.gz",))
@@ -286,16 +286,15 @@ def _delimited() -> Iterator[Nasty]:
     yield case("a field too few", good.replace("s3,3.5,3,b", "s3,3.5,3"), ("data.csv", "5"))
     yield case("a comma at the end of every line", good.replace("\n", ",\n"))
     yield case("a header and nothing else", "id,x,y,label\n", ("data.csv", "no rows"))
-    yield case("a header that occurs twice", good.replace("id,x,y", "id,x,x"), ("data.csv", "x"))
+    yield case("a header that occurs twice", good.replace("id,x,y", "id,x,x"))
     yield case("an empty column name", good.replace("id,x,y", "id,x,"), None)
     yield case("one row", csv_text(1), ("class",))
-    yield case("Latin-1", csv_text(id={3: "caf\u00e9"}).encode("latin-1"), ("data.csv", "5"))
-    yield case("UTF-16", good.encode("utf-16"), ("data.csv", "UTF-16"))
+    yield case("Latin-1", csv_text(id={3: "caf\u00e9"}).encode("latin-1"))
+    yield case("UTF-16", good.encode("utf-16"))
     yield case("an embedded NUL", csv_text(id={3: "s\0three"}), ("data.csv",))
     yield case(
         "a surrogate in bytes",
         good.replace("s3,", "s3\udcff,").encode("utf-8", "surrogateescape"),
-        ("data.csv",),
     )
     yield case("right-to-left override in an id", csv_text(id={3: "\u202es3"}))
     yield case("text among the numbers", csv_text(x={3: "unknown"}), None)
@@ -320,7 +319,7 @@ def _delimited() -> Iterator[Nasty]:
     yield case("ids that collide", csv_text(id={3: "s4"}), ("data.csv", "s4"), columns={"id": "id"})
     yield case("an empty id", csv_text(id={3: ""}), ("data.csv", "id"), columns={"id": "id"})
     yield case("ids that differ in case only", csv_text(id={3: "S4"}), columns={"id": "id"})
-    yield case("comment lines", "# made by a tool\n" + good, ("data.csv",))
+    yield case("comment lines", "# made by a tool\n" + good)
     header = ",".join(f"c{n}" for n in range(10_000))
     wide = f"{header},label\n" + "".join(
         ",".join(["1", *map(str, range(9_999))]) + f",{'ab'[n % 2]}\n" for n in range(ROWS)

@@ -127,7 +127,7 @@ def _ids_and_features() -> Iterator[Nasty]:
 def _other_formats() -> Iterator[Nasty]:
     tabs = csv_text().replace(",", "\t")
     yield Nasty("tsv: good", bytes_file("data.tsv", tabs))
-    yield Nasty("tsv: of commas", bytes_file("data.tsv", csv_text()), ("data.tsv", "label"))
+    yield Nasty("tsv: of commas", bytes_file("data.tsv", csv_text()))
     yield Nasty(
         "tsv.gz: cut", bytes_file("data.tsv.gz", gzip.compress(tabs.encode())[:-20]), ("data.tsv.gz",)
     )
