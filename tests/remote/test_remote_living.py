@@ -1,0 +1,36 @@
+"""A data set that lives, with its results on an object store: the nights that differ most."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
+
+from living_data import by_command, by_flow
+
+from tasks.workplace import work_folder
+
+OUT = "s3://labels/team"
+
+
+@pytest.fixture(scope="module")
+def prefect_server():
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("made", "nights"), [(by_command, ("begin", "add", "everything")), (by_flow, ("begin", "add"))]
+)
+def test_nights_on_a_store_show_what_those_on_a_disk_do(
+    made, nights, prefect_server, s3, objects, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work"))
+    data = made(tmp_path / "pets.csv", OUT, work_folder(OUT))
+    data.live(nights)
+    there = objects()
+    assert there["team/runs/latest"].decode() == data.runs[-1].name
+    assert {f"team/runs/{run.name}/manifest.json" for run in data.runs} <= there.keys()
+    assert any(name.startswith("team/datasets/pets/v0001/") for name in there) == (len(nights) >= 3)
