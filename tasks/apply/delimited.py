@@ -114,7 +114,8 @@ def _is_open(line: str, writing: Writing, *, inside: bool) -> bool:
             if position == len(line):
                 return True
             inside = False
-        position = line.find(writing.delimiter, position) + 1
+        # Only a quote right behind a delimiter opens the next one.
+        position = line.find(writing.delimiter + writing.quote, position) + 1
         if not position:
             return False
 
