@@ -11,7 +11,7 @@ from tasks.errors import InputError
 from tasks.records import Record
 from tasks.report.summary import versions
 
-Kind = Literal["kill", "terminate", "full", "memory", "clock", "twice", "removed", "corrupted"]
+Kind = Literal["kill", "terminate", "full", "clock", "twice", "removed", "corrupted"]
 Stage = Literal["sweep", "review", "apply"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -20,7 +20,6 @@ _WORDS: dict[Kind, str] = {
     "kill": "SIGKILL",
     "terminate": "SIGTERM",
     "full": "disk full",
-    "memory": "out of memory",
     "clock": "the clock jumps",
     "twice": "two at once on the same results",
     "removed": "a file is removed",

@@ -2,7 +2,6 @@
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 
 # An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
 PATIENCE = 180.0
-_MEGABYTE = 2**20
 _DAY = 86_400
 # Where Debian's package libfaketime keeps what is loaded before a program that shall see another time.
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
@@ -96,18 +94,6 @@ def terminate(program: Program, out: Path, rng: random.Random) -> str:
     del out, rng
     program.process.terminate()
     return "SIGTERM"
-
-
-def take_memory(program: Program, out: Path, rng: random.Random) -> str:
-    """Leave the process a few megabytes of address space more than it has."""
-    del out
-    with suppress(OSError, StopIteration):
-        status = Path(f"/proc/{program.process.pid}/status").read_text()
-        size = int(next(line for line in status.splitlines() if line.startswith("VmSize")).split()[1]) * 1024
-        more = rng.randrange(64) * _MEGABYTE
-        resource.prlimit(program.process.pid, resource.RLIMIT_AS, (size + more, size + more))
-        return f"{more // _MEGABYTE} MB left to ask for"
-    return "too late"
 
 
 def move_clock(program: Program, out: Path, rng: random.Random) -> str:
@@ -216,7 +202,6 @@ STRIKES: dict[str, Strike] = {
     "kill": kill,
     "terminate": terminate,
     "full": fill_disk,
-    "memory": take_memory,
     "clock": move_clock,
     "removed": remove_file,
     "corrupted": corrupt_file,
