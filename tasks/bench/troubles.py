@@ -3,8 +3,9 @@
 A trial begins a sweep, a review or an application of decisions, strikes at a random moment (after a number of finished steps
 that is drawn evenly, and a part of a second; in a review, after a number of decisions), notes how the struck program ended, and
 then starts the same again, undisturbed, to its end. What strikes goes round: SIGKILL, SIGTERM, a disk that fills up, a clock
-that jumps, the same command a second time, a removed file, a corrupted one (in a review, a page of the database of decisions). Where a file of a finished run or the database was damaged, the first repetition may refuse with one line;
-the file is then put back, as from a backup, before the next.
+that jumps, the same command a second time, a removed file, a corrupted one (in a review, a page of the database of decisions).
+Where a file of a finished run or the database was damaged, the first repetition may refuse with one line; the file is then put
+back, as from a backup, before the next.
 
 Lost is: a file that differs in a byte from those of undisturbed commands (compared is every file that two undisturbed commands
 agree on), an acknowledged decision that is not in the log exactly once, a repetition that does not come through, and from the
