@@ -145,6 +145,12 @@ class NumberSurvey:
             self.fits = [fit + count for fit in self.fits]
             return
         self.is_int64 = False
+        # A column of decimal points stays one: nobody asks any more how many of its numbers a comma would fit.
+        if self.fraction and self.fits[1] < (1 - _ODD) * (self.present - count):
+            self.fits = [
+                fit + count * (each.decimal == ".") for fit, each in zip(self.fits, NOTATIONS, strict=True)
+            ]
+            return
         whole, grouped = _matches(text, _WHOLE), _matches(text, _DOT_GROUPS)
         self.whole += _count(whole)
         self._note_fraction(text, whole)

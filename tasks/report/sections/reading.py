@@ -1,0 +1,23 @@
+"""How the source was read, where something was decided without being asked."""
+
+from tasks.report.parts import Cell, Section, Table
+from tasks.report.summary import Summary
+from tasks.report.text import plain
+from tasks.report.view import RunView
+
+# A note names a column or two and a value; the longest of them.
+_LONGEST = 400
+
+
+def build(view: RunView, _: Summary) -> Section | None:
+    """Return what a person should know of how the source was read, where there is something."""
+    data = view.dataset
+    if data is None or not data.notes:
+        return None
+    rows = [[Cell(plain(note, _LONGEST))] for note in data.notes]
+    return Section(
+        "reading",
+        "How the source was read",
+        [Table("Decided without being asked", ["What was decided"], rows)],
+        "Reading",
+    )
