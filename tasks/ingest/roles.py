@@ -74,6 +74,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     _check_header(source, table)
     for role, name in given.items():
         check_exists(role, name, schema, source.uri, set(given.values()) - {name})
+    _check_parts(given, source.raters or (), table)
     for role, name in given.items():
         other = next((r for r, n in given.items() if n == name and r != role), None)
         if other:
@@ -119,6 +120,19 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
         group=source.group,
         notes=choice.notes,
     )
+
+
+def _check_parts(given: dict[str, str], raters: Iterable[str], table: SourceTable) -> None:
+    """Raise InputError when one file of several lacks a column that the user named: a test set without labels, say."""
+    for name in dict.fromkeys([*given.values(), *raters]):
+        without = [reader.part.shown for reader in table.readers if name not in reader.schema.names]
+        if 0 < len(without) < len(table.readers):
+            more = f", nor have {len(without) - 1:,} other files" if len(without) > 1 else ""
+            raise InputError(
+                f"has no column '{name}'{more}",
+                where=without[0],
+                fix="add the column, or sweep the files that have it",
+            )
 
 
 def _check_header(source: Source, table: SourceTable) -> None:

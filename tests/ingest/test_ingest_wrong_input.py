@@ -336,6 +336,14 @@ def test_parts_that_contradict_each_other_name_the_part(tmp_path, run):
     assert "x" in line
 
 
+def test_a_part_without_the_label_is_named(tmp_path, run):
+    data = tmp_path / "parts"
+    data.mkdir()
+    write(data / "test.csv", "x,y\n1,2\n3,4\n")
+    write(data / "train.csv", GOOD)
+    assert "test.csv: has no column 'label'; add the column" in refused(data, run)
+
+
 def test_a_damaged_part_is_named(tmp_path, run):
     data = tmp_path / "parts"
     data.mkdir()
