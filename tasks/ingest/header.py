@@ -26,6 +26,8 @@ def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool
     >>> rows = [[f"{n / 8}", "abc"[n % 3]] for n in range(30)]
     >>> has_header([["size", "kind"], *rows], frozenset()), has_header(rows, frozenset())
     (True, False)
+    >>> has_header([["?", "b"], *rows], frozenset())
+    False
     """
     first, rows = records[0], [row for row in records[1:] if len(row) == len(records[0])]
     if len(rows) < _LEAST_ROWS or needed & {name.strip() for name in first} or not all(map(str.strip, first)):
@@ -37,11 +39,11 @@ def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool
 def _is_data(name: str, values: Sequence[str]) -> bool | None:
     """Return whether the first field of a column is a value like the others, None where that cannot be told."""
     there = [value for value in values if value.strip().lower() not in _MISSING]
-    if not there:
+    if not there or name.strip().lower() in _MISSING:
         return None
     if all(map(_NUMBER.fullmatch, there)):
         # A number may be a name: of a pixel, a year, a wavelength.
-        return None if _NUMBER.fullmatch(name) or name.strip().lower() in _MISSING else False
+        return None if _NUMBER.fullmatch(name) else False
     if len(set(there)) > _RECURRING * len(there):
         return None
     return name in there
