@@ -15,12 +15,12 @@ from tasks.review import api, pages
 from tasks.review.controls import CONTROL_SHARE
 from tasks.review.deck import load_deck
 from tasks.review.desk import ReviewOptions
-from tasks.review.failing import Answered, Voice
+from tasks.review.failures import FailuresInOneLine
 from tasks.review.guard import Guard, Guarded
 from tasks.review.room import Room
 
 DEFAULT_PORT = 8765
-# A request takes some hundred milliseconds; one that has lost its thread for want of memory would never end.
+# Ctrl-C waits this long for requests that are still at work. A request takes some hundred milliseconds.
 _GOODBYE_S = 5
 
 
@@ -53,9 +53,8 @@ def create_app(
         load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
     )
     app.state.room.desk.when_finished = when_finished
-    app.state.voice = Voice()
     app.add_middleware(Guarded, guard=guard or Guard())
-    app.add_middleware(Answered, voice=app.state.voice)
+    app.add_middleware(FailuresInOneLine)
     app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
     app.include_router(pages.router)
     app.include_router(api.router)
@@ -153,5 +152,4 @@ def serve(app: FastAPI, opened: socket.socket, started: Callable[[], None]) -> N
         lifespan="off",
         timeout_graceful_shutdown=_GOODBYE_S,
     )
-    with app.state.voice.everywhere():
-        Server(config).run(sockets=[opened])
+    Server(config).run(sockets=[opened])
