@@ -20,6 +20,7 @@ INTERRUPTED = 130
 # The same for SIGTERM.
 TERMINATED = 143
 BENCHMARKS = {
+    "digests": "SHA-256 of what small runs compute, to compare before and after a change of the code",
     "faults": "runs killed at random moments, and what was lost",
     "inputs": "mixed tables and texts from the raw file, beside the peers",
     "quality": "how well the wrong labels are found, beside the peers",

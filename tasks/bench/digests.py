@@ -1,0 +1,142 @@
+"""Digests of what whole runs compute: a change of the code's structure must not change one byte of it.
+
+Four small runs go through the whole command in a temporary folder: `sample:digits`, two synthesized sets, and a network.
+Their scores, queue and model files are printed as `sha256sum` does; of a file of tensors the tensors count, because its header
+names the folder it was made for. Keep that output, change the code, and compare:
+
+    labelsweep bench digests > before.txt
+    labelsweep bench digests --against before.txt
+
+Digests of two machines may differ, because their processors round differently: compare those of one machine.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from safetensors.numpy import load_file
+
+from tasks.errors import InputError, LabelsweepError
+from tasks.storage import sha256_file
+
+# For each run the options of `synthesize`, if its data is drawn, and those of `clean`. Sizes are small, and otherwise arbitrary.
+RUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "digits": ((), ("sample:digits",)),
+    "blobs": (("--rows", "600", "--dimension", "8", "--sigma", "0.5"), ("blobs.csv",)),
+    "wide": (
+        ("--rows", "400", "--dimension", "40", "--sigma", "1", "--flips", "0.1", "--seed", "1"),
+        ("wide.parquet", "--rounds", "3", "--folds", "4"),
+    ),
+    "network": (
+        ("--rows", "200", "--dimension", "4", "--sigma", "0.5", "--seed", "2"),
+        ("network.parquet", "--model", "mlp"),
+    ),
+}
+COMPARED = ("scores.parquet", "queue.parquet", "model/**/*")
+# A run of a few hundred rows takes 20 s on two idle cores; one that takes 60 times as long hangs.
+PATIENCE = 1200.0
+
+
+def main(arguments: list[str]) -> None:
+    """Run the sub-command on its own."""
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command("digests")(digests)
+    program(args=arguments, prog_name="labelsweep bench digests", standalone_mode=False)
+
+
+def digests(
+    *,
+    only: Annotated[str, typer.Option(metavar="A,B", help=f"some of the runs: {', '.join(RUNS)}")] = "",
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="compare with the output of an earlier call")
+    ] = None,
+) -> None:
+    """Print the digests of what four small runs compute, or compare them with earlier ones."""
+    names = only.split(",") if only else list(RUNS)
+    if unknown := [name for name in names if name not in RUNS]:
+        raise InputError(f"no run '{unknown[0]}'", where="--only", fix=f"choose from: {', '.join(RUNS)}")
+    earlier = {} if against is None else read_digests(against, names)
+    with tempfile.TemporaryDirectory(prefix="labelsweep-digests-") as folder:
+        found = {key: value for name in names for key, value in run_once(name, Path(folder)).items()}
+    if against is None:
+        sys.stdout.write("".join(f"{digest}  {name}\n" for name, digest in found.items()))
+        return
+    wrong = list(compare(earlier, found))
+    sys.stdout.write("\n".join(wrong or [f"{len(found)} files, all the same"]) + "\n")
+    if wrong:
+        sys.exit(1)
+
+
+def run_once(name: str, folder: Path) -> dict[str, str]:
+    """Run the whole command on one of `RUNS`; return the digests of what it computed, by file.
+
+    Raises:
+        LabelsweepError: The run failed.
+    """
+    drawn, (source, *options) = RUNS[name]
+    if drawn:
+        _labelsweep(folder, "synthesize", source, *drawn)
+    _labelsweep(folder, "clean", source, "--out", name, "--quiet", *options)
+    run = (folder / name / "runs" / "latest").resolve()
+    files = {path for pattern in COMPARED for path in run.glob(pattern) if path.is_file()}
+    return {f"{name}/{path.relative_to(run)}": digest_of(path) for path in sorted(files)}
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names, shapes, types and bytes of its tensors."""
+    if path.suffix != ".safetensors":
+        return sha256_file(path)
+    found = hashlib.sha256()
+    for name, tensor in sorted(load_file(path).items()):
+        found.update(f"{name} {tensor.shape} {tensor.dtype}".encode() + tensor.tobytes())
+    return found.hexdigest()
+
+
+def _labelsweep(folder: Path, *arguments: str) -> None:
+    """Run a command in one thread, because sums depend on how threads share them."""
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(  # noqa: S603 (this program, by this interpreter)
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**kept, **threads, "PYTHONPATH": path, "PREFECT_HOME": str(folder / "prefect")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if ran.returncode:
+        raise LabelsweepError(f"{arguments[0]} failed", where=arguments[1], fix=ran.stderr.strip()[-300:])
+
+
+def read_digests(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the digests of some runs from the output of an earlier call.
+
+    Raises:
+        InputError: The file is missing or not such an output.
+    """
+    try:
+        pairs = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {file: digest for digest, file in pairs if file.split("/")[0] in names}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "not digests", where=str(path), fix="write them with: labelsweep bench digests > FILE"
+        ) from error
+
+
+def compare(earlier: Mapping[str, str], found: Mapping[str, str]) -> Iterable[str]:
+    """Yield one line for each file that changed, is missing or is new.
+
+    >>> list(compare({"a": "1", "b": "2"}, {"a": "3", "c": "4"}))
+    ['a: changed', 'b: missing', 'c: new']
+    """
+    for name in sorted({*earlier, *found}):
+        if earlier.get(name) != found.get(name):
+            yield f"{name}: {'new' if name not in earlier else 'changed' if name in found else 'missing'}"
