@@ -26,6 +26,8 @@ _ID_DIGITS = 16
 _LIKE_A_NUMBER = re.compile(r"[0-9]+(?:[de][0-9]+)?")
 _AS_LETTER = str.maketrans("0123456789", "ghijklmnop")
 _AS_DIGIT = str.maketrans("ghijklmnop", "0123456789")
+# As many rows as `--tolerance` lets go unless it is given: of a column with more, it is not the rows that are wrong.
+MOST_WITHOUT_ID = 0.2
 
 
 def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | memoryview]) -> list[str]:
@@ -110,49 +112,55 @@ class Occurrences:
 
 
 class IdSurvey:
-    """Checks that the user's ids are there and unique, in 8 bytes a row."""
+    """Finds the rows whose id is missing or is another row's, in 8 bytes a row."""
 
     def __init__(self, table: SourceTable, column: str) -> None:
         check_type(table.schema.field(column).type, column, table.uri, "id")
         self._table = table
         self._column = column
         self._hashes: list[NDArray[np.int64]] = []
+        self._rows = 0
+        self._missing: list[int] = []
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at one batch.
+    def see(self, column: pa.Array) -> None:
+        """Look at one batch."""
+        ids = as_text(column)
+        self._missing.extend(
+            (self._rows + np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))).tolist()
+        )
+        self._rows += len(ids)
+        # Python's own hash of text: fast, and it only has to be the same within this process.
+        self._hashes.append(np.fromiter(map(hash, ids.drop_null().to_pylist()), np.int64))
+
+    def problems(self) -> dict[int, str]:
+        """Return what is wrong with the id of a row, by the number of the row.
 
         Raises:
-            InputError: An id is missing.
+            InputError: So many rows have no id of their own that the column is none of ids.
         """
-        ids = as_text(column)
-        if ids.null_count:
-            row = first_row + ids.is_null().index(True).as_py()
-            raise self._table.problem(
-                row, f"no id in column '{self._column}'", fix="give every row an id, or leave --id out"
-            )
-        # Python's own hash of text: fast, and it only has to be the same within this process.
-        self._hashes.append(np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids)))
-
-    def check(self) -> None:
-        """Raise InputError when two rows have the same id."""
+        found = dict.fromkeys(self._missing, f"no id in column '{self._column}'")
         hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0, np.int64)
         again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
         if again:
-            self._check_twice(again.__contains__)
+            found.update(self._repeated(again.__contains__))
+        if len(found) > MOST_WITHOUT_ID * self._rows:
+            row = min(found)
+            what = "give every row an id" if row in self._missing else "make the ids unique"
+            raise self._table.problem(row, found[row], fix=f"{what}, or leave --id out")
+        return found
 
-    def _check_twice(self, suspected: Callable[[int], bool]) -> None:
-        """Compare the ids themselves where their hashes are equal."""
-        seen: dict[str, int] = {}
+    def _repeated(self, suspected: Callable[[int], bool]) -> dict[int, str]:
+        """Compare the ids themselves where their hashes are equal; the first row of an id keeps it."""
+        first: dict[str, int] = {}
+        found: dict[int, str] = {}
         row = 0
         for batch in self._table.scan([self._column], 2**16):
             for value in as_text(batch.column(0)).to_pylist():
-                if suspected(hash(value)):
-                    if value in seen:
-                        first = self._table.place(seen[value])
-                        raise self._table.problem(
-                            row,
-                            f"id '{value}' in column '{self._column}' is also the id of {first}",
-                            fix="make the ids unique, or leave --id out",
-                        )
-                    seen[value] = row
+                if value is not None and suspected(hash(value)) and first.setdefault(value, row) != row:
+                    found[row] = value
                 row += 1
+        places = {value: self._table.place(first[value]) for value in set(found.values())}
+        return {
+            row: f"id '{value}' in column '{self._column}' is also the id of {places[value]}"
+            for row, value in found.items()
+        }

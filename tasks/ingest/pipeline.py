@@ -58,7 +58,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     survey = _survey(source, table, roles)
     roles = clear_of_leaks(source, table, roles)
     content = _content(source, table, roles, survey)
-    canonical = Canonical(table, roles, content, survey.labels.writing, survey.rows)
+    canonical = Canonical(table, roles, content, survey.labels.writing, survey.rows, survey.without_id)
     path, truth = folder / "dataset.parquet", folder / "truth.parquet"
     unread = folder / "unreadable.parquet"
     with atomic_path(path) as unpublished:
@@ -179,6 +179,7 @@ class _Survey:
     classes: tuple[str, ...]
     labels: LabelSurvey
     truth_writing: Writing
+    without_id: dict[int, str]
 
 
 def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
@@ -194,12 +195,10 @@ def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
         if roles.truth:
             truths.see(batch.column(roles.truth))
         if ids and roles.id:
-            ids.see(batch.column(roles.id), rows)
+            ids.see(batch.column(roles.id))
         rows += batch.num_rows
     classes = labels.classes()
-    if ids:
-        ids.check()
-    return _Survey(rows, classes, labels, truths.writing)
+    return _Survey(rows, classes, labels, truths.writing, ids.problems() if ids else {})
 
 
 def _content(source: Source, table: SourceTable, roles: Roles, survey: _Survey) -> Content:

@@ -34,7 +34,8 @@ class Canonical:
         content: How content becomes features.
         writing: How labels are written.
         rows: How many rows there are.
-        problems: Why the content of a row cannot be read, by its number; known once all rows are written.
+        without_id: Why a row has no id of its own, by its number: it gets one, and is set aside later.
+        problems: Why a row cannot be read, by its number; known once all rows are written.
     """
 
     table: SourceTable
@@ -42,6 +43,7 @@ class Canonical:
     content: Content
     writing: Writing
     rows: int
+    without_id: dict[int, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -96,7 +98,7 @@ class Canonical:
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(identity_line(row_hash, label))
             if roles.id:
-                ids = as_text(batch.column(roles.id))
+                ids = self._with_made_ids(as_text(batch.column(roles.id)), encoded, texts, row)
             else:
                 made = [sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
                 ids = pa.array(made, pa.string())
@@ -105,6 +107,18 @@ class Canonical:
             yield self._batch(batch, encoded, ids, labels, row)
             row += batch.num_rows
             tick("rows", row, self.rows)
+
+    def _with_made_ids(self, ids: pa.Array, encoded: Encoded, labels: list[str | None], row: int) -> pa.Array:
+        """Return the ids, with one that is made where a row has none of its own; say so of the row."""
+        numbers = range(len(ids)) if self.without_id else ()
+        wrong = {at: self.without_id[row + at] for at in numbers if row + at in self.without_id}
+        if not wrong:
+            return ids
+        self.problems.update({row + at: why for at, why in wrong.items()})
+        values = ids.to_pylist()
+        for at in wrong:
+            values[at] = sample_id(encoded.hashes[at], labels[at], row + at + 1)
+        return pa.array(values, pa.string())
 
     def _batch(
         self, batch: pa.RecordBatch, encoded: Encoded, ids: pa.Array, labels: pa.Array, row: int

@@ -183,9 +183,10 @@ def _content_checks(dataset: Dataset, nonfinite: NonFinite) -> list[Check]:
     """Return what the model needs of each row: its text, or features that are numbers."""
     if dataset.payload == "text":
         present = "expect_column_values_to_not_be_null"
-        return [make_check("text", present, {"column": "text"}, scope="rows", columns=("text",))]
+        there = make_check("text", present, {"column": "text"}, scope="rows", columns=("text",))
+        return [*_readable_check(dataset), there]
     if dataset.payload == "image":
-        return [_image_check(dataset)]
+        return [*_readable_check(dataset), _image_check(dataset)]
     return [*_readable_check(dataset), _finite_check(dataset, nonfinite)]
 
 
@@ -222,7 +223,7 @@ def _readable_check(dataset: Dataset) -> list[Check]:
         scope="rows",
         columns=(UNREADABLE,),
         says="each value is what its column holds",
-        fails="a value cannot be read",
+        fails="a value does not fit its column",
         explain=explain,
     )
     return [check]

@@ -61,7 +61,8 @@ class Facts:
         labels: Index of the label among the classes, `MISSING` or `UNKNOWN`  # (rows,) int32
         contents: Fingerprint of the content hash  # (rows,) uint64
         nonfinite: The rows with features that are not finite.
-        unreadable: Numbers of the rows with a value that ingest could not read; of images these count as not finite.
+        unreadable: Numbers of the rows with a value that ingest could not read, or without an id; an image that does not
+            decode counts as not finite.
         repeated_ids: Ids that occur more than once, with their rows; not all of them where very many do.
         groups: Group of each row by the user's column, None without one  # (rows,) int32
     """
@@ -98,8 +99,12 @@ def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
     repeated = _repeated_ids(dataset.path, ids)
     del ids
     unreadable = _unreadable(dataset)
+    apart = unreadable if dataset.payload != "image" else np.empty(0, np.int64)
+    nonfinite = _nonfinite(dataset, apart, progress)
+    if dataset.payload == "image":
+        unreadable = np.setdiff1d(unreadable, nonfinite.rows)
     groups = named_groups(dataset, dataset.group) if dataset.group else None
-    return Facts(labels, contents, _nonfinite(dataset, unreadable, progress), repeated, unreadable, groups)
+    return Facts(labels, contents, nonfinite, repeated, unreadable, groups)
 
 
 def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
@@ -159,7 +164,7 @@ def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
 
 
 def _unreadable(dataset: Dataset) -> NDArray[np.int64]:
-    if dataset.unreadable is None or dataset.payload == "image":
+    if dataset.unreadable is None:
         return np.empty(0, np.int64)
     rows: NDArray[np.int64] = read_parquet(dataset.unreadable)["source_row"].to_numpy()
     return rows

@@ -77,7 +77,7 @@ def test_vectors_that_cannot_be_read_are_set_aside_with_their_reasons(tmp_path):
     texts[0], texts[3], texts[5], texts[7] = "[1, 2]", "not embedded", "", "[0.1 0.2 ... 0.3]"
     dataset, _ = ingested(tmp_path, {"v": texts, "label": LABELS}, embedding="v")
     validation = validate(dataset, tmp_path / "run", folds=2)
-    assert validation.reasons == {"a value cannot be read": 4}
+    assert validation.reasons == {"a value does not fit its column": 4}
     assert pq.read_table(validation.quarantine)["reason"].to_pylist() == [
         "column 'v' has a vector of length 2, most have 12",
         "column 'v': 'not embedded' is no vector",

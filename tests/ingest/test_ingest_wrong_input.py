@@ -21,6 +21,7 @@ from PIL import Image
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
 from tasks.records import Source
+from tasks.validate.run import validate
 
 GOOD = "x,y,label\n1,2,a\n3,4,b\n5,6,a\n"
 
@@ -507,6 +508,26 @@ def test_a_duplicate_id_across_parts_names_both_parts(tmp_path, run):
 def test_a_missing_id_is_named_with_its_row(hole, tmp_path, run):
     path = parquet(tmp_path / "d.parquet", x=[1, 2, 3], key=["k1", "k2", hole], label=["a", "b", "a"])
     assert "row 3: no id in column 'key'" in refused(path, run, id="key")
+
+
+@pytest.mark.parametrize("payload", ["table", "text", "image"])
+def test_a_row_without_an_id_of_its_own_is_set_aside(payload, tmp_path, run):
+    ids = [f"k{n}" for n in range(20)]
+    ids[5], ids[7] = " ", "k3"
+    content = {
+        "table": ({"x": list(range(20))}, {}),
+        "text": ({"t": [f"so many words about number {n}" for n in range(20)]}, {"text": "t"}),
+        "image": ({"i": [png(value=n) for n in range(20)]}, {"image": "i"}),
+    }
+    columns, named = content[payload]
+    path = parquet(tmp_path / "d.parquet", key=ids, label=["a", "b"] * 10, **columns)
+    validation = validate(ingest(Source(uri=str(path), id="key", **named), run), run, folds=5)
+    assert validation.reasons == {"a value does not fit its column": 2}
+    aside = pq.read_table(validation.quarantine).to_pylist()
+    assert {row["source_row"]: row["reason"] for row in aside} == {
+        5: "no id in column 'key'",
+        7: "id 'k3' in column 'key' is also the id of row 4",
+    }
 
 
 def test_a_trusted_value_that_means_nothing_is_named(tmp_path, run):
