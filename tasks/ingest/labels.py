@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.ingest.kinds import has_text, is_embedding, is_list
 from tasks.ingest.multilabel import several_in_one
+from tasks.ingest.numerals import NumberSurvey, as_numbers
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
@@ -25,6 +27,9 @@ _OWN_NUMBER, _OWN_TEXT = 0.2, 0.5
 _MOST_CLASSES = 100_000
 # Longer ones are keys; Python reads none of more than 4,300 digits.
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
+# Larger ones are keys, too: a float tells no two of them apart.
+_LARGEST = 2**53
+_Numbers = NDArray[np.float64]
 
 
 @dataclass
@@ -84,7 +89,12 @@ class LabelSurvey:
             )
         self._check_not_measured()
         self._check_shared()
+        written = _written_numbers(self.counts)
+        # Of several labels none stands twice: with '3,3' among them, the commas are those of numbers.
+        if any(left == right for left, _, right in (label.partition(",") for label in self.counts)):
+            self._check_not_measured(written)
         self._check_single()
+        self._check_not_measured(written)
         labels = {self.writing.one(label) for label in self.counts}
         if len(labels) == 1:
             raise InputError(
@@ -95,8 +105,9 @@ class LabelSurvey:
         integers = all(_INTEGER.fullmatch(label) for label in labels)
         return tuple(sorted(labels, key=(lambda label: (int(label), label)) if integers else None))
 
-    def _check_not_measured(self) -> None:
-        numbers = _numbers(self.counts)
+    def _check_not_measured(self, numbers: _Numbers | None = None) -> None:
+        """Raise InputError where the labels are numbers with fractions: by default, those that Python reads."""
+        numbers = _numbers(self.counts) if numbers is None else numbers
         if numbers is None:
             return
         fractions = int((np.isfinite(numbers) & (numbers != np.rint(numbers))).sum())
@@ -110,17 +121,20 @@ class LabelSurvey:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the classes: they may be a quantity, such as an age."""
-        if len(self.counts) <= _MOST_FRACTIONS or not all(_INTEGER.fullmatch(label) for label in self.counts):
+        """What a person should know of the classes: they may be a quantity, such as an age or a year."""
+        written = _written_numbers(self.counts)
+        numbers = _numbers(self.counts) if written is None else written
+        if len(self.counts) <= _MOST_FRACTIONS or numbers is None:
             return ()
-        rows = {int(label): count for label, count in self.counts.items()}
-        near = [(rows[number], rows[number + 1]) for number in rows if number + 1 in rows]
-        if len(near) < len(rows) / 2 or min(map(np.ptp, zip(*near, strict=True))) == 0:
+        if (numbers != np.rint(numbers)).any() or np.abs(numbers).max() > _LARGEST:
             return ()
-        if np.corrcoef(np.array(near).T)[0, 1] < _RISE_AND_FALL:
-            return ()
+        rows = dict(zip(numbers.astype(np.int64).tolist(), self.counts.values(), strict=True))
         said = f"column '{self.column}' looks like a quantity: its {len(rows)} different whole numbers are taken as classes"
-        return (f"{said}, ranges of them would be better ones",)
+        return (
+            (f"{said}, ranges of them would be better ones",)
+            if written is not None or _is_quantity(rows)
+            else ()
+        )
 
     def _check_shared(self) -> None:
         """Raise InputError where too many rows have a label of their own: prices, ids or free text."""
@@ -237,11 +251,37 @@ def _number_text(value: pa.Scalar) -> str | None:
     return str(np.float32(number)) if value.type == pa.float32() else str(number)
 
 
-def _numbers(labels: Counter[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+def _numbers(labels: Counter[str]) -> _Numbers | None:
     try:
         return np.array([float(label) for label in labels])
     except ValueError:
         return None
+
+
+def _written_numbers(labels: Counter[str]) -> _Numbers | None:
+    """Return the numbers that labels are in a person's writing, such as 5 %, $1,000 or 12,5; None where a label is none."""
+    text = pa.array(list(labels), pa.string())
+    survey = NumberSurvey()
+    survey.see(text)
+    notation = survey.judge(",").notation
+    if _numbers(labels) is not None or notation is None or survey.present < len(labels):
+        return None
+    numbers = as_numbers(text, notation)
+    return None if numbers.null_count else numbers.to_numpy()
+
+
+def _is_quantity(rows: dict[int, int]) -> bool:
+    """Return whether whole numbers are a quantity by how many rows each has; classes are counted from 0 or 1."""
+    numbers = np.sort(list(rows))
+    steps = np.diff(numbers)
+    step = np.gcd.reduce(steps)
+    # Years, or prices in steps of 5, lie close together, and far from 1.
+    if numbers[0] not in (0, 1) and len(numbers) > (numbers[-1] - numbers[0]) / step / 2:
+        return True
+    near = [(rows[first], rows[first + step]) for first in numbers[:-1][steps == step]]
+    if len(near) < len(rows) / 2 or min(map(np.ptp, zip(*near, strict=True))) == 0:
+        return False
+    return bool(np.corrcoef(np.array(near).T)[0, 1] >= _RISE_AND_FALL)
 
 
 def _whole_with_point(labels: Counter[str]) -> bool:

@@ -58,10 +58,11 @@ _ANY_TWO = frozenset({"0", "1", "2", "-1", "yes", "no", "y", "n", "true", "false
 
 @dataclass
 class _Found:
-    """What gives the label away: to be left out, and to be kept though nobody knows."""
+    """What gives the label away: to be left out, to be kept though nobody knows, and what is only said of a column."""
 
     left_out: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
@@ -101,6 +102,7 @@ def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
             left_out={**choice.left_out, **gone},
             leaks=found.left_out,
             suspects=found.suspects,
+            notes=(*choice.notes, *found.notes.values()),
         )
     return _without_table(source, table, choice, found, gone)
 
@@ -183,9 +185,15 @@ def _ask(columns: Sequence[Asked], labels: Ints, classes: Sequence[str], label: 
                 f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
                 "name it in --features if it was measured"
             )
+        elif (agreement := matched(column.codes, labels))[0] >= _AGREES:
+            found.notes[column.name] = (
+                f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
+                "if it was made from the label, name only the others with --features"
+            )
     flags = _flags([column for column in columns if column.name not in found.left_out], labels, classes)
     found.left_out.update(flags)
     found.suspects = {name: why for name, why in found.suspects.items() if name not in flags}
+    found.notes = {name: why for name, why in found.notes.items() if name not in flags}
     return found
 
 

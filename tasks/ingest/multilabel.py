@@ -5,6 +5,7 @@ parts recur in other combinations, and stand alone or at other places as well. T
 product ("left, mild") keep their places.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ _COMBINATIONS = 3
 _RECURRING = 0.8
 # Share of the parts that stand alone or change their places; "very positive" and "positive" share one half at most.
 _FREE = 0.6
+_QUOTED_TWICE = re.compile(r"\s*(['\"]).*?\1\s*,\s*(['\"]).*\2\s*,?\s*")
 # Share of the rows; rarer combinations are no way to write a data set but accidents.
 _ROWS = 0.05
 
@@ -32,8 +34,14 @@ def several_in_one(counts: Mapping[str, int]) -> str | None:
     >>> several_in_one({"left, mild": 9, "left, severe": 9, "right, mild": 9, "right, severe": 9})
     >>> several_in_one({"['a']": 9, "['a', 'b']": 9, "['b', 'c']": 9, "['c', 'a']": 9, "[]": 1})
     "['a', 'b']"
+    >>> several_in_one({"('a',)": 9, "('a', 'b')": 9})
+    "('a', 'b')"
     """
     inside = {label: _unwrapped(label) for label in counts}
+    if all(label.strip() != text for label, text in inside.items()):  # lists, as Python or JSON write them
+        lists = [label for label, text in inside.items() if _QUOTED_TWICE.fullmatch(text)]
+        if lists:
+            return max(lists, key=lambda label: counts[label])
     return next((found for mark in _MARKS if (found := _combined(counts, inside, mark))), None)
 
 

@@ -174,6 +174,7 @@ def clear_of_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
         left_out=choice.left_out,
         leaks=choice.leaks,
         suspects=choice.suspects,
+        notes=(*roles.notes, *choice.notes),
     )
 
 

@@ -29,6 +29,11 @@ def test_several_labels_in_one_value_are_refused(write, tmp_path):
         ingested(tmp_path, [write(list(map(str, row))) for row in SETS])
 
 
+def test_lists_as_python_writes_them_are_refused_however_few_they_are(tmp_path):
+    with pytest.raises(InputError, match=r"several labels in one value \('\('a', 'b'\)'\)"):
+        ingested(tmp_path, ["('a',)", "('a', 'b')"] * 50)
+
+
 @pytest.mark.parametrize(
     "classes",
     [
@@ -64,6 +69,26 @@ def test_class_numbers_are_classes_and_a_quantity_is_told(tmp_path):
     assert ingested(tmp_path, DRAW.integers(3, 10, ROWS)).notes == ()
     ages = ingested(tmp_path, DRAW.normal(40, 6, 2_000).astype(int))
     assert "looks like a quantity" in ages.notes[0]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        DRAW.integers(1990, 2024, ROWS),
+        [5 * int(price // 5) for price in DRAW.normal(100, 30, 4 * ROWS)],
+        [f"{share} %" for share in DRAW.integers(0, 60, ROWS)],
+        [f"${price}" for price in DRAW.integers(0, 60, ROWS)],
+    ],
+    ids=["years", "steps of five", "percent", "prices"],
+)
+def test_numbers_that_lie_close_together_are_told_however_they_are_written(labels, tmp_path):
+    assert "looks like a quantity" in ingested(tmp_path, labels).notes[0]
+
+
+def test_numbers_with_decimal_commas_are_measured_quantities(tmp_path):
+    labels = [f"{tenths / 10:.1f}".replace(".", ",") for tenths in DRAW.integers(0, 60, 3 * ROWS)]
+    with pytest.raises(InputError, match="60 different measured quantities"):
+        ingested(tmp_path, labels)
 
 
 def test_the_header_rows_of_a_survey_export_are_named(tmp_path):

@@ -158,3 +158,11 @@ def test_a_word_that_tells_the_label_is_pointed_out(text, leaks, tmp_path):
     found = ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
     assert found.payload == "text"  # beside a number of rows, it is all there is
     assert ("the words 'cat', 'dog', 'elk'" in found.suspects.get("said", "")) == leaks
+
+
+def test_a_column_of_two_values_that_mostly_agrees_with_the_label_is_kept_and_said(tmp_path):
+    code = np.where(RNG.random(ROWS) < 0.08, RNG.integers(0, 2, ROWS), GIVEN == 0)
+    label = np.where(GIVEN == 0, "cat", "dog")
+    found = read(tmp_path, {"q7": np.where(code, "A", "B")}, label=label)
+    assert (found.feature_names, found.leaks, found.suspects) == (("height", "q7"), {}, {})
+    assert [note for note in found.notes if "column 'q7' agrees with the label in" in note]
