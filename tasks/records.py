@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 Payload = Literal["tabular", "embedding", "image", "text"]
-ColumnKind = Literal["number", "boolean", "date", "category"]
+ColumnKind = Literal["number", "boolean", "date", "category", "text"]
 
 # Columns of `scores.parquet`, and those that the queue has beside the sample's own: none of the user's keeps such a name.
 SCORE_COLUMNS = (
@@ -80,6 +80,7 @@ class Column(Record):
     Attributes:
         name: Name in the source.
         kind: A number or a boolean is itself, a date its days since 1970, a category its place among `categories`.
+            A text is 0: an encoder reads it from the user's own column.
         categories: Values that enough rows share, most frequent first; every other value has the place behind the last one.
         pattern: How the dates or the numbers of a column of text are written.
         centre: Taken off the values of a number or a date, where float32 alone would lose their differences; 0 elsewhere.
@@ -103,7 +104,8 @@ class Dataset(Record):
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
     `group` is the one of them whose values say which samples belong together. `probabilities` says that the features are a
     model's predictions.
-    A text has no `features` but a column `text`. A table has `columns`, one for each of its features, where a missing value
+    A text has no `features` but a column `text`. `texts` are those of the user's own columns that a table is learned from as
+    texts. A table has `columns`, one for each of its features, where a missing value
     is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of them that give the label away;
     `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
     `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
@@ -125,6 +127,7 @@ class Dataset(Record):
     suspects: dict[str, str] = {}
     digest: str
     trusted: bool = False
+    texts: tuple[str, ...] = ()
     raters: tuple[str, ...] = ()
     group: str | None = None
     probabilities: bool = False
@@ -182,12 +185,13 @@ class FeatureFile(Record):
     """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
 
     What the audit reads instead of the columns of the data set, whatever these are. `groups` says which samples belong
-    together; None where each stands alone.
+    together; None where each stands alone. The last `shared` features are directions of texts, which have one unit.
     """
 
     path: Path
     rows: int
     width: int
+    shared: int = 0
     groups: Groups | None = None
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.choose import Member, choose_members
-from tasks.encode.encoded import encoded, has_shared_unit
+from tasks.encode.encoded import encoded
 from tasks.encode.model import choose_model, settled
 from tasks.encode.store import load_encoding
 from tasks.fit.data import Samples, image_shape, read_labels, read_order, read_samples
@@ -88,7 +88,7 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
         samples.n_classes,
         options,
         image=image or (),
-        shared_unit=has_shared_unit(dataset, options),
+        shared=samples.shared,
     )
     return Judge(samples, design, members, options)
 
@@ -112,12 +112,14 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     if encoding is not None and encoding.features.path.exists():
         return read_samples(dataset, encoding.features, options.device)
     where = pick_device(options.device)
-    raw = torch.from_numpy(np.concatenate(list(encoded(dataset, options).batches())))
+    encoder = encoded(dataset, options)
+    raw = torch.from_numpy(np.concatenate(list(encoder.batches())))
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
     classes, order = len(dataset.classes), read_order(dataset)
     groups = named_groups(dataset, dataset.group) if dataset.group else None
-    return Samples(features, torch.from_numpy(labels).to(where), trusted, classes, order, groups=groups)
+    y = torch.from_numpy(labels).to(where)
+    return Samples(features, y, trusted, classes, order, groups=groups, shared=encoder.shared)
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:

@@ -91,7 +91,7 @@ def audit(
     votes: Array | None = None,
     groups: Array | None = None,
     feature_shape: tuple[int, ...] | None = None,
-    shared_unit: bool = False,
+    shared: int = 0,
 ) -> Audit:
     """Audit the labels of a data set.
 
@@ -103,7 +103,7 @@ def audit(
         votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
         groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group lie in one fold.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
-        shared_unit: Whether all features have one unit, as the directions of texts do: linear models then scale them alike.
+        shared: How many of the last features have one unit, as the directions of texts do: linear models scale them alike.
 
     Returns:
         Scores of all samples.
@@ -129,7 +129,7 @@ def audit(
     said = check_votes(votes, labels, n_classes, x.device)
     if options.model == "linear":
         image = shape if shape and len(shape) in (2, 3) else ()
-        members = choose_members(raw, y, design, n_classes, options, image=image, shared_unit=shared_unit)
+        members = choose_members(raw, y, design, n_classes, options, image=image, shared=shared)
         starts = [member.start for member in members]
         rounds = run_rounds(raw, y, n_classes, design, members, starts, options, votes=said)
     else:

@@ -180,7 +180,8 @@ def _audit(data: RawSet, given: Ints, seed: int) -> Any:  # noqa: ANN401 (an Aud
     from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
 
     options = AuditOptions(seed=seed, device="cpu")
-    return audit(data.features(), given, options, shared_unit=isinstance(data.rows, list))
+    features = data.features()
+    return audit(features, given, options, shared=features.shape[1] if isinstance(data.rows, list) else 0)
 
 
 def _queue(data: RawSet, given: Ints, seed: int) -> list[float]:

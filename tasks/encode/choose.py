@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.encode.feature_map import ROTATED_WIDTH, FeatureMap, kernel_map, pca_map, raw_map
+from tasks.encode.feature_map import ROTATED_WIDTH, FeatureMap, kernel_map, part_map, pca_map, raw_map
 from tasks.encode.gradients import histograms
 from tasks.fit.design import Design
 from tasks.fit.features import Features, moments
@@ -69,9 +69,9 @@ SCREENING_RIDGES, SCREENING_ROWS = (1e-3, 1e-2, 1e-1), 2_000
 # Beyond this many multiply-adds per pass, kernel features cost minutes and raw features must do.
 KERNEL_BUDGET = 1e9
 
-# Images have twice as many candidates as tables; an audit fits as many of them, so that they take no longer. On digits and MNIST
-# the best three found more than all did (average precision .994 against .992, mean of five settings).
-IMAGE_MEMBERS = 3
+# Images, and tables with texts, have more candidates than tables; an audit fits as many of them, so that they take no longer. On
+# digits and MNIST the best three found more than all did (average precision .994 against .992, mean of five settings).
+SEVERAL_MEMBERS = 3
 # Principal components of pixels: they hold nine tenths of the variance of MNIST.
 COMPONENTS = 64
 
@@ -102,7 +102,7 @@ def choose_members(
     told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
     image: tuple[int, ...] = (),
     *,
-    shared_unit: bool = False,
+    shared: int = 0,
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
@@ -114,7 +114,8 @@ def choose_members(
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
         told: Told after each candidate how many have been tried, and how many there are.
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
-        shared_unit: Whether all features have one unit, as the directions of texts do: then they share one scale.
+        shared: How many of the last features have one unit, as the directions of texts do: they share one scale. Beside
+            other features they are candidates by themselves, and so are these.
 
     Returns:
         The members, best first; at least one.
@@ -123,12 +124,16 @@ def choose_members(
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
     seats = landmark_rows(labels, n_classes)
-    standards = [raw_map(*moments(features), shared_unit=shared_unit)]
+    standards = [raw_map(*moments(features), shared=shared)]
+    if 0 < shared < features.width:
+        standards.append(part_map(standards[0], "numbers", slice(-shared)))
+        standards.append(part_map(standards[0], "texts", slice(-shared, None)))
     if image and options.feature_map != "raw":
         edges = moments(features, lambda pixels: histograms(pixels, image))
         standards.append(raw_map(*edges, image))
     # Of pixels and edges, the narrower kernel was never the best of its kind.
-    widths = KERNEL_MULTIPLES[:1] if image else KERNEL_MULTIPLES
+    several = len(standards) > 1
+    widths = KERNEL_MULTIPLES[:1] if several else KERNEL_MULTIPLES
     products = features.n * LANDMARKS * design.folds * n_classes
     candidates = [
         candidate.rotated(sample)
@@ -151,7 +156,7 @@ def choose_members(
     within = [member for member in members if member.log_loss <= reach]
     cheap = [member for member in within if member.feature_map.landmarks is None]
     found = cheap if is_large and cheap else within
-    return found[:IMAGE_MEMBERS] if image else found
+    return found[:SEVERAL_MEMBERS] if several else found
 
 
 def _uninformed_loss(y: Tensor, n_classes: int) -> float:

@@ -7,7 +7,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.choose import choose_members
-from tasks.encode.encoded import has_shared_unit
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
 from tasks.encode.model import choose_model, settled
@@ -62,11 +61,7 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
         )  # what cannot be trained is refused before anything is
         return empty
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
-    same = (
-        previous
-        and dataset.payload != "text"
-        and read_names(previous, dataset) == read_names(folder, dataset)
-    )
+    same = previous and not features.shared and read_names(previous, dataset) == read_names(folder, dataset)
     members, chosen_on = warm_members(
         previous if same else None, dataset, options, samples.features.like
     ) or (
@@ -78,7 +73,7 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
             options,
             partial(tick, "feature maps"),
             image or (),
-            shared_unit=has_shared_unit(dataset, options),
+            shared=features.shared,
         ),
         dataset.rows,
     )

@@ -82,8 +82,7 @@ def fit_table(columns: tuple[Column, ...], batches: Callable[[], Iterable[Floats
         seen.see(batch)
     parts: list[Part] = []
     for place, column in enumerate(columns):
-        make = _category if column.kind == "category" else _date if column.kind == "date" else _number
-        parts.extend(make(column, place, seen))
+        parts.extend(_MAKE.get(column.kind, _number)(column, place, seen))
     return TableEncoder(tuple(parts))
 
 
@@ -200,3 +199,11 @@ def _date(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
             yield Part(f"{column.name}: hour (sine)", place, circle(1.0, np.sin))
             yield Part(f"{column.name}: hour (cosine)", place, circle(1.0, np.cos))
     yield from _gaps(column, place, seen)
+
+
+# What the columns of a kind become; whatever is not here is a number. Of a text only its gaps: directions stand beside the table.
+_MAKE: dict[str, Callable[[Column, int, _Seen], Iterator[Part]]] = {
+    "category": _category,
+    "date": _date,
+    "text": _gaps,
+}

@@ -32,6 +32,7 @@ class Samples:
         order: (n,) int32, the samples in an order that does not depend on where they stand.
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
         groups: (n,) int32, samples of one number belong together; None where each stands alone.
+        shared: How many of the last features are directions of texts, which have one unit.
     """
 
     features: Features
@@ -41,6 +42,7 @@ class Samples:
     order: Array
     votes: Tensor | None = None
     groups: Array | None = None
+    shared: int = 0
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""
@@ -71,6 +73,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         read_order(dataset),
         None if votes is None else torch.from_numpy(votes).to(where),
         None if features.groups is None else np.load(features.groups.path),
+        features.shared,
     )
 
 

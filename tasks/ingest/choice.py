@@ -20,6 +20,8 @@ from tasks.records import Column, Payload, Source
 TRUTH_NAME = "true_label"
 # These names say which row it is, not what is in it: ids, and the row numbers that pandas writes.
 _IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+)", re.IGNORECASE)
+# Columns of text that a table is learned from unasked. Each adds up to 200 directions; a title, a text and an answer are three.
+MOST_TEXTS = 3
 # Columns that our own ingest made of the content.
 _DERIVED = ("content_hash",)
 
@@ -180,9 +182,11 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     if not survey.used:
         raise _nothing(uri, [field.name for field in free], survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
-    return Choice(
-        "tabular", tuple(column.name for column in survey.used), survey.used, left_out, notes=survey.notes
-    )
+    texts = {name: Column(name=name, kind="text") for name in survey.prose[:MOST_TEXTS]}
+    learned = {column.name: column for column in survey.used} | texts
+    used = tuple(learned[name] for name in names if name in learned)
+    left_out = {name: why for name, why in left_out.items() if name not in texts}
+    return Choice("tabular", tuple(column.name for column in used), used, left_out, notes=survey.notes)
 
 
 def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:

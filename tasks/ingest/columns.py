@@ -148,6 +148,8 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
             column, why = _of_text(name, seen[name], verdicts[name], named=True)
         else:
             raise _not_a_number(table, name)
+        if column is None and name in seen and seen[name].is_prose:
+            column = Column(name=name, kind="text")
         if column is None:
             raise InputError(
                 f"column '{name}' {why}"

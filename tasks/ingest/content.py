@@ -22,6 +22,9 @@ from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
 from tasks.records import Column
 
+# Kinds of columns whose content is words, not numbers.
+_WORDS = ("category", "text")
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -87,11 +90,11 @@ class Tabular:
         numbers = [
             position
             for position in order
-            if self.columns[position].kind != "category" and not self.columns[position].centre
+            if self.columns[position].kind not in _WORDS and not self.columns[position].centre
         ]
         # Of these float32 does not say all, and what is taken off may be another value tomorrow.
         far = [self.columns[position] for position in order if self.columns[position].centre]
-        words = [known[position] for position in order if self.columns[position].kind == "category"]
+        words = [known[position] for position in order if self.columns[position].kind in _WORDS]
         vectors: Sequence[bytes | memoryview] = (
             vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
         )
@@ -207,9 +210,11 @@ def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
     if column.kind == "date" or column.centre or column.pattern:
         with np.errstate(over="ignore"):  # what is too large is told of its row
             return (as_float64(values, column) - column.centre).astype(np.float32)
-    if column.kind != "category":
+    if column.kind not in _WORDS:
         return as_float32(values)
     text = as_text(values)
+    if column.kind == "text":
+        return np.where(text.is_valid(), np.float32(0), np.float32("nan"))
     place = pc.index_in(text, value_set=pa.array(column.categories, pa.string()))
     place = pc.fill_null(place, len(column.categories)).cast(pa.float32())
     numbers: NDArray[np.float32] = pc.if_else(text.is_valid(), place, np.float32("nan")).to_numpy(

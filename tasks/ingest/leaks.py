@@ -82,7 +82,12 @@ def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
         )
     if choice.payload != "tabular":
         return choice
-    labels, classes, columns = read_columns(table, source.label, choice.columns)
+    texts = [column.name for column in choice.columns if column.kind == "text"]
+    told = [column for column in choice.columns if column.kind != "text"]
+    labels, classes, columns = read_columns(table, source.label, told)
+    words: dict[str, str] = {}
+    for name in texts:
+        words |= telling_words(table, source.label, name, LEAST_ROWS, REPEATS)
     ids = {
         column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)
     }
@@ -91,41 +96,26 @@ def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
     if len(labels) >= LEAST_ROWS and len(labels) - np.bincount(labels).max() >= _LEAST_OTHERS:
         found = _ask(asked, labels, classes, source.label)
     if source.features is not None:
-        return replace(choice, suspects=found.left_out)
+        return replace(choice, suspects=found.left_out | words)
     gone = {**ids, **found.left_out}
     kept = tuple(column for column in choice.columns if column.name not in gone)
-    if kept:
+    if any(column.kind != "text" for column in kept) or len(kept) > 1:
         return replace(
             choice,
             content=tuple(column.name for column in kept),
             columns=kept,
             left_out={**choice.left_out, **gone},
             leaks=found.left_out,
-            suspects=found.suspects,
+            suspects=found.suspects | words,
             notes=(*choice.notes, *found.notes.values()),
         )
-    return _without_table(source, table, choice, found, gone)
-
-
-def _without_table(
-    source: Source, table: SourceTable, choice: Choice, found: _Found, gone: dict[str, str]
-) -> Choice:
-    """Return the one text beside ids and leaks.
-
-    Raises:
-        InputError: There is none, or more than one.
-    """
-    prose = [name for name, why in choice.left_out.items() if why == "is free text"]
-    if len(prose) != 1:
-        raise InputError(
-            f"nothing is left to learn from: {named_reasons(gone)}",
-            where=source.uri,
-            fix="add columns, or name with --features what is to be learned from all the same",
-        )
-    text = prose[0]
-    left_out = {name: why for name, why in {**choice.left_out, **gone}.items() if name != text}
-    words = telling_words(table, source.label, text, LEAST_ROWS, REPEATS)
-    return Choice("text", (text,), (), left_out, found.left_out, words)
+    if texts:
+        return Choice("text", tuple(texts), (), {**choice.left_out, **gone}, found.left_out, words)
+    raise InputError(
+        f"nothing is left to learn from: {named_reasons(gone)}",
+        where=source.uri,
+        fix="add columns, or name with --features what is to be learned from all the same",
+    )
 
 
 def leak_lines(leaks: dict[str, str], suspects: dict[str, str]) -> list[str]:

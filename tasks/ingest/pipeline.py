@@ -91,6 +91,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         suspects=roles.suspects,
         digest=digest,
         trusted=roles.trusted is not None,
+        texts=tuple(roles.kept[column.name] for column in roles.columns if column.kind == "text"),
         raters=tuple(roles.kept[name] for name in source.raters or ()),
         group=roles.kept[roles.group] if roles.group else None,
         probabilities=source.pred_probs is not None,

@@ -8,7 +8,7 @@ from tasks.report.view import RunView
 
 # A person looks for one column; beyond this many, the record in steps/ingest.json has them all.
 SHOWN = 60
-_WHAT = {"number": "number", "boolean": "true or false", "date": "date"}
+_WHAT = {"number": "number", "boolean": "true or false", "date": "date", "text": "text"}
 
 
 def build(view: RunView, _: Summary) -> Section | None:
