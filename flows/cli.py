@@ -222,10 +222,10 @@ def bench(
     """Run a benchmark, side by side with the peers; what follows NAME is passed on to it."""
     if name not in BENCHMARKS:
         raise InputError(f"no benchmark '{name}'", fix=f"choose one of: {', '.join(BENCHMARKS)}")
-    from importlib import import_module  # noqa: PLC0415
+    from tasks.bench.command import main  # noqa: PLC0415
 
     try:
-        import_module(f"tasks.bench.{name}").main(context.args)
+        main([name, *context.args])
     except ModuleNotFoundError as error:  # peers are imported where they are run
         raise InputError(
             f"benchmark '{name}' needs {error.name}", fix="pip install 'labelsweep[bench]'"

@@ -17,9 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from safetensors.numpy import load_file
 
 from tasks.errors import InputError, LabelsweepError
@@ -43,21 +41,12 @@ COMPARED = ("scores.parquet", "queue.parquet", "model/**/*")
 PATIENCE = 1200.0
 
 
-def main(arguments: list[str]) -> None:
-    """Run the sub-command on its own."""
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command("digests")(digests)
-    program(args=arguments, prog_name="labelsweep bench digests", standalone_mode=False)
+def run_digests(only: str, against: Path | None) -> None:
+    """Print the digests of some of the runs, or compare them with earlier ones; exit code 1 where one differs.
 
-
-def digests(
-    *,
-    only: Annotated[str, typer.Option(metavar="A,B", help=f"some of the runs: {', '.join(RUNS)}")] = "",
-    against: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="compare with the output of an earlier call")
-    ] = None,
-) -> None:
-    """Print the digests of what four small runs compute, or compare them with earlier ones."""
+    Raises:
+        InputError: There is no such run, or the earlier digests cannot be read.
+    """
     names = only.split(",") if only else list(RUNS)
     if unknown := [name for name in names if name not in RUNS]:
         raise InputError(f"no run '{unknown[0]}'", where="--only", fix=f"choose from: {', '.join(RUNS)}")

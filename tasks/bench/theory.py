@@ -5,7 +5,6 @@ regression trained by AdamW with cosine annealing for 50 epochs. pyDVL's own sol
 100 training samples on each test sample; the mean over the test set is what `labelsweep` gets from one solve.
 """
 
-import argparse
 import sys
 import time
 import warnings
@@ -19,6 +18,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from tasks.bench.tables import markdown
 from tasks.fit.adamw import fit_adamw
 from tasks.fit.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
 from tasks.fit.newton import fit_newton
@@ -152,10 +152,7 @@ def table_of(example: Example) -> str:
     The average precision is that of finding the ten flipped labels among the first 100 by lowest influence.
     """
     heads = ("flipped, mean", "correct, mean", "AP", "largest difference to pyDVL direct", "seconds")
-    lines = [
-        f"| influence of the first 100 training samples | {' | '.join(heads)} |",
-        f"|---|{'---:|' * len(heads)}",
-    ]
+    rows: list[list[str]] = []
     reference: Tensor | None = None
     for name, method in METHODS.items():
         method(example)  # what is loaded or compiled on first use is not what is compared
@@ -166,24 +163,24 @@ def table_of(example: Example) -> str:
         difference = float((values - reference).abs().max() / reference.abs().max())
         flipped, correct = float(values[example.flipped].mean()), float(values[~example.flipped].mean())
         precision = average_precision_score(example.flipped.numpy(), -values.numpy())
-        lines.append(
-            f"| {name} | {flipped:+.3f} | {correct:+.4f} | {precision:.3f} | {difference:.1e} | {seconds:.3f} |"
-        )
-    return "\n".join(lines)
+        figures = [
+            f"{flipped:+.3f}",
+            f"{correct:+.4f}",
+            f"{precision:.3f}",
+            f"{difference:.1e}",
+            f"{seconds:.3f}",
+        ]
+        rows.append([name, *figures])
+    return markdown(["influence of the first 100 training samples", *heads], rows)
 
 
-def main(argv: list[str]) -> None:
+def run_theory(seed: int) -> None:
     """Print the example as a table, once for each optimiser."""
-    parser = argparse.ArgumentParser(
-        prog="labelsweep bench theory", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draw [0]")
-    seed = parser.parse_args(argv).seed
     for optimizer in ("newton", "adamw"):
         started = time.perf_counter()
         example = make_example(optimizer, seed=seed)
         seconds = time.perf_counter() - started
         sys.stdout.write(
             f"## Fitted by {optimizer}: test accuracy {example.accuracy:.4f}, fit {seconds:.2f} s\n\n"
-            f"{table_of(example)}\n\n"
+            f"{table_of(example)}\n"
         )

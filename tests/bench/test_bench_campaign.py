@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.bench import peers, table
-from tasks.bench.campaign import Results, Setting, judge, prepare, run, settings
-from tasks.bench.quality import document, main
+from tasks.bench.command import main
+from tasks.bench.quality import peers
+from tasks.bench.quality import summary as table
+from tasks.bench.quality.campaign import Results, Setting, judge, prepare, run, settings
+from tasks.bench.quality.command import document
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
@@ -150,7 +152,7 @@ def test_breakdowns_cover_each_kind_and_setting():
 def test_main_prints_tables_and_keeps_results(tmp_path, capsys):
     out, page = tmp_path / "r.jsonl", tmp_path / "r.md"
     grid = ["--data=iris", "--noise=uniform", "--rates=20", "--half=both", "--seeds=1", "--jobs=1"]
-    main([*grid, "--methods", ",".join(CHEAP), "--out", str(out), "--markdown", str(page)])
+    main(["quality", *grid, "--methods", ",".join(CHEAP), "--out", str(out), "--markdown", str(page)])
     printed = capsys.readouterr()
     assert "normalized margin" in printed.out
     assert page.read_text() == printed.out
@@ -163,7 +165,7 @@ def test_main_prints_tables_and_keeps_results(tmp_path, capsys):
 )
 def test_wrong_options_are_refused_with_what_to_do(option):
     with pytest.raises(InputError) as caught:
-        main([*option.split(), "--seeds", "1"])
+        main(["quality", *option.split(), "--seeds", "1"])
     assert caught.value.fix
 
 
@@ -171,5 +173,5 @@ def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
     results = Results(tmp_path / "results.jsonl")
     list(run(SMALL[:1], 1, CHEAP, results, jobs=1))
     with pytest.raises(InputError):
-        main(["--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
+        main(["quality", "--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
     assert Results(results.path).rows == results.rows

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bench.campaign import Setting, every_method, methods
-from tasks.bench.controls import document, judge_controls, measured
-from tasks.bench.ours import NETWORKS
-from tasks.bench.quality import main
+from tasks.bench.command import main
+from tasks.bench.quality.campaign import Setting, every_method, methods
+from tasks.bench.quality.controls import document, judge_controls, measured
+from tasks.bench.quality.ours import NETWORKS
 
 ABOUT = {
     "setting": "wine/uniform/20",
@@ -58,10 +58,10 @@ def test_the_command_prints_the_table_and_keeps_what_it_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = ["--data", "wine", "--noise", "uniform", "--rates", "20", "--seeds", "1"]
-    arguments = ["--controls", *chosen, "--out", str(tmp_path / "kept.jsonl")]
+    arguments = ["quality", "--controls", *chosen, "--out", str(tmp_path / "kept.jsonl")]
     main(arguments)
     first = capsys.readouterr()
-    assert "| recall of what is flagged |" in first.out
+    assert "| recall of what is flagged " in first.out
     assert first.err == "1/1 wine/uniform/20 seed 0\n"
     main(arguments)
     again = capsys.readouterr()

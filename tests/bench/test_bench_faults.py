@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bench.faults_files import broken_files, finished_steps
-from tasks.bench.faults_tally import Kill, Plan, Trial, add_trial, count_kills, read_tally, table
+from tasks.bench.faults.files import broken_files, finished_steps
+from tasks.bench.faults.kills_tally import Kill, Plan, Trial, add_trial, count_kills, read_tally, table
 from tasks.errors import InputError
 
 TRIALS = [

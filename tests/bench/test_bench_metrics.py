@@ -5,7 +5,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from tasks.bench.datasets import load, split_clean_test, standardise
-from tasks.bench.metrics import (
+from tasks.bench.quality.metrics import (
     RECOVER,
     average_precision,
     kernel_smoother,
@@ -13,7 +13,7 @@ from tasks.bench.metrics import (
     precision_at,
     review_share,
 )
-from tasks.bench.noise import plant
+from tasks.bench.quality.noise import plant
 from tasks.errors import InputError
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.bench.datasets import load
-from tasks.bench.noise import CLASS_CAP, KINDS, plant
+from tasks.bench.quality.noise import CLASS_CAP, KINDS, plant
 from tasks.errors import InputError
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tasks.bench.case import Case
 from tasks.bench.datasets import load, standardise
-from tasks.bench.metrics import auroc
-from tasks.bench.noise import plant
-from tasks.bench.ours import ours
-from tasks.bench.peers import peers
-from tasks.bench.peers_influence import pydvl_mean_influence, pydvl_self_influence
+from tasks.bench.quality.case import Case
+from tasks.bench.quality.metrics import auroc
+from tasks.bench.quality.noise import plant
+from tasks.bench.quality.ours import ours
+from tasks.bench.quality.peers import peers
+from tasks.bench.quality.peers_influence import pydvl_mean_influence, pydvl_self_influence
 
 for package in ("cleanlab", "aum", "kronfluence"):
     pytest.importorskip(package)

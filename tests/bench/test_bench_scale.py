@@ -5,8 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.bench.cost_model import Cost, Size, fit_costs, total
-from tasks.bench.scale import ladder, main, measured, write_planted
+from tasks.bench.command import main
+from tasks.bench.scale.command import ladder, measured, write_planted
+from tasks.bench.scale.cost_model import Cost, Size, fit_costs, total
 from tasks.errors import InputError
 
 
@@ -51,4 +52,4 @@ def test_the_data_have_the_size_and_the_share_of_errors_that_were_asked_for(tmp_
 
 def test_a_part_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match="no part 'nothing'"):
-        main(["--parts", "nothing"])
+        main(["scale", "--parts", "nothing"])

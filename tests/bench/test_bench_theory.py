@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tasks.bench.theory import Example, main, make_example, our_influences, pydvl_influences
+from tasks.bench.command import main
+from tasks.bench.theory import Example, make_example, our_influences, pydvl_influences
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_pydvls_own_solvers_agree(example: Example) -> None:
 
 
 def test_the_command_prints_both_solvers(capsys: pytest.CaptureFixture[str]) -> None:
-    main([])
+    main(["theory"])
     printed = capsys.readouterr().out
     assert "test accuracy" in printed
     assert printed.count("labelsweep direct") == printed.count("pyDVL CG") == 2

@@ -2,8 +2,8 @@
 
 import random
 
-from tasks.bench.troubles_tally import Struck, add_trial, read_trials, table, wrong_with
-from tasks.bench.troubles_ways import damage, how_it_ended
+from tasks.bench.faults.strikes import damage, how_it_ended
+from tasks.bench.faults.troubles_tally import Struck, add_trial, read_trials, table, wrong_with
 
 TRIALS = [
     Struck(number=0, kind="full", stage="sweep", done="4 kB left on the disk", ended="refused"),

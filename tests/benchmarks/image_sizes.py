@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.metrics import average_precision_score
 
 from tasks.attribute import AuditOptions, audit
-from tasks.bench.inputs import NOISE, planted
+from tasks.bench.inputs.command import NOISE, planted
 from tasks.bench.stopwatch import timed
 from tasks.fit.device import pick_device
 

@@ -115,7 +115,7 @@ def test_clean_labels_are_not_called_wrong() -> None:
 def test_a_shadow_audit_estimates_the_errors_of_real_data() -> None:
     from sklearn.datasets import load_breast_cancer
 
-    from tasks.bench.noise import plant
+    from tasks.bench.quality.noise import plant
 
     features, labels = load_breast_cancer(return_X_y=True)
     given = plant("uniform", features, labels, 0.1, seed=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flow_command import SECRETS, Ran, secrets_in, start
 
-from tasks.bench.troubles_review import answers_for, decide
+from tasks.bench.faults.reviewer import answers_for, decide
 
 REVIEWED = ["--reviewer", "Ada", "--port", "0", "--controls", "0"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.bench.datasets import Floats, Ints
-from tasks.bench.inputs_command import out_of_fold, swept, table
-from tasks.bench.raw_sets import CLASSES, TEXTS, votes_of
+from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, votes_of
+from tasks.bench.inputs.through_command import out_of_fold, swept, table
 
 RATERS = 3
 METHODS = ("labelsweep", "agreement alone", "cleanlab, the same labels", "cleanlab, labels of its own")

@@ -6,13 +6,14 @@ on the same seeds: the first wins where its mean lead is above one standard erro
 is below minus one, ties between.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats
+from tasks.bench.tables import markdown
 
 Outcome = Literal["win", "tie", "loss"]
 
@@ -103,7 +104,7 @@ def overview(frame: pd.DataFrame, default: str) -> str:
                     f"{count}",
                 ]
             )
-    return _markdown(heads, lines)
+    return markdown(heads, lines)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
@@ -149,7 +150,7 @@ def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
     order = _setting_means(frame, measure).mean().sort_values(ascending=False).index
     show: Callable[[Any], str] = (lambda value: f"{100 * value:.0f} %") if by == "rate" else str
     lines = [[str(method), *map(_number, means.loc[method])] for method in order if method in means.index]
-    return _markdown(["method", *map(show, means.columns)], lines)
+    return markdown(["method", *map(show, means.columns)], lines)
 
 
 def by_setting(frame: pd.DataFrame, default: str) -> str:
@@ -161,7 +162,7 @@ def by_setting(frame: pd.DataFrame, default: str) -> str:
         figures = [_figure(part[part["method"] == method], "ap") for method in (default, peer)]
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
         lines.append([setting, errors, figures[0], peer, figures[1], result])
-    return _markdown(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
+    return markdown(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
 
 
 def failures(rows: Iterable[dict[str, Any]]) -> str:
@@ -220,17 +221,3 @@ def _figure(rows: pd.DataFrame, measure: str) -> str:
 def _number(value: float) -> str:
     """Return three decimals without the leading zero."""
     return "–" if np.isnan(value) else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a markdown table with aligned columns, readable as plain text too."""
-    rows = [list(heads), *map(list, lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    padded = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    return (
-        "\n".join([padded[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *padded[1:]])
-        + "\n"
-    )

@@ -12,8 +12,9 @@ import pandas as pd
 from scipy.stats import betabinom
 
 from tasks.arrays import Array
-from tasks.bench.campaign import AS_SHIPPED, Results, Row, Setting, named, prepare
 from tasks.bench.datasets import Ints
+from tasks.bench.quality.campaign import AS_SHIPPED, Results, Row, Setting, named, prepare
+from tasks.bench.tables import markdown
 
 METHOD = "controls"
 CONFIDENCE = 0.90
@@ -132,17 +133,13 @@ each class of each setting.
 
 
 def _overview(frame: pd.DataFrame) -> str:
-    lines = ["| estimate | within | error | bias | width |", "|---|---:|---:|---:|---:|"]
+    rows = []
     for name, title in QUANTITIES.items():
         part = frame[frame["quantity"] == name]
         off = part["estimate"] - part["truth"]
         figures = (off.abs().mean(), off.mean(), part["width"].mean())
-        lines.append(
-            f"| {title} | {part['within'].mean():.0%} | "
-            + " | ".join(f"{value:.3f}" for value in figures)
-            + " |"
-        )
-    return "\n".join(lines) + "\n"
+        rows.append([title, f"{part['within'].mean():.0%}", *(f"{value:.3f}" for value in figures)])
+    return markdown(["estimate", "within", "error", "bias", "width"], rows)
 
 
 def _breakdown(frame: pd.DataFrame, by: str) -> str:
@@ -150,7 +147,5 @@ def _breakdown(frame: pd.DataFrame, by: str) -> str:
         list(QUANTITIES)
     ]
     names = [f"{value:.0%}" if by == "rate" else str(value) for value in table.columns]
-    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
-    for name, title in QUANTITIES.items():
-        lines.append(f"| {title} | " + " | ".join(f"{value:.0%}" for value in table.loc[name]) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [[title, *(f"{value:.0%}" for value in table.loc[name])] for name, title in QUANTITIES.items()]
+    return markdown(["", *names], rows)

@@ -1,6 +1,5 @@
 """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
 
-import argparse
 import json
 import os
 import platform
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from tasks.bench.speed_parts import PARTS, Device, Row
+from tasks.bench.speed.parts import PARTS, Device, Row
+from tasks.bench.tables import markdown
 from tasks.errors import InputError
 from tasks.fit.device import pick_device
 from tasks.memory import machine_memory
@@ -19,34 +19,26 @@ from tasks.storage import read_json, write_json
 LEGEND = (
     "Times are seconds on the wall, in brackets those of the processor over all threads; ratios likewise."
 )
-MOST = 1_000_000
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark with command line arguments and print its tables as markdown.
+def run_speed(parts: str, most: int, device: Device, out: Path | None) -> None:
+    """Run the benchmark and print its tables.
 
     Raises:
         InputError: A part or the device does not exist.
     """
-    parser = argparse.ArgumentParser(prog="labelsweep bench speed", description=__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help="which to run: " + ", ".join(PARTS))
-    parser.add_argument("--most", type=int, default=MOST, metavar="N", help="samples of the largest data set")
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where tensors live"
-    )
-    parser.add_argument("--out", type=Path, help="JSON file with finished parts, which are not run again")
-    options = parser.parse_args(argv)
-    wanted = [part.strip() for part in options.parts.split(",")]
+    wanted = [part.strip() for part in parts.split(",")] if parts else list(PARTS)
     unknown = [part for part in wanted if part not in PARTS]
-    if unknown or options.most < 1_000:
+    if unknown or most < 1_000:
         what = f"no part '{unknown[0]}'" if unknown else "too few samples to measure"
         raise InputError(
-            what, where="--parts" if unknown else "--most", fix="see labelsweep bench speed --help"
+            what, where="--parts" if unknown else "--most", fix=f"the parts are {', '.join(PARTS)}"
         )
-    kind: Device = "cuda" if pick_device(options.device).type == "cuda" else "cpu"
+    kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{machine(kind)}\n\n")
     for part in wanted:
-        sys.stdout.write(_markdown(PARTS[part][0], _rows(part, options.most, kind, options.out)))
+        head, *rows = _rows(part, most, kind, out)
+        sys.stdout.write(markdown(head, rows, title=PARTS[part][0]) + "\n")
         sys.stdout.flush()
 
 
@@ -65,22 +57,6 @@ def _rows(part: str, most: int, device: Device, out: Path | None) -> list[Row]:
             write_json(json.loads(json.dumps(kept)), out)
     rows_kept: list[Row] = kept[key]
     return rows_kept
-
-
-def _markdown(title: str, rows: list[Row]) -> str:
-    """Return a table, its first row the head.
-
-    >>> print(_markdown("Times", [["n", "s"], ["1", "2"]]))
-    ## Times
-    <BLANKLINE>
-    | n | s |
-    |---|---|
-    | 1 | 2 |
-    <BLANKLINE>
-    <BLANKLINE>
-    """
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([f"## {title}", "", head, "|" + "---|" * len(rows[0]), *body, "", ""])
 
 
 def machine(device: Device = "cpu") -> str:

@@ -12,22 +12,20 @@ agree on), an acknowledged decision that is not in the log exactly once, a repet
 struck program a traceback, an internal error, more than one line, or no end at all.
 """
 
-import argparse
 import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.bench.faults import prefect_server, stop_in_order
-from tasks.bench.faults_files import finished_steps
-from tasks.bench.troubles_review import Answer, address_of, answers_for, decide
-from tasks.bench.troubles_tally import KINDS, Kind, Stage, Struck, add_trial, read_trials, table, wrong_with
-from tasks.bench.troubles_ways import (
+from tasks.bench.faults.files import finished_steps
+from tasks.bench.faults.kills import prefect_server, stop_in_order
+from tasks.bench.faults.reviewer import Answer, address_of, answers_for, decide
+from tasks.bench.faults.strikes import (
     STRIKES,
     Program,
     corrupt_log,
@@ -35,6 +33,16 @@ from tasks.bench.troubles_ways import (
     pause,
     unmount,
     with_clock,
+)
+from tasks.bench.faults.troubles_tally import (
+    KINDS,
+    Kind,
+    Stage,
+    Struck,
+    add_trial,
+    read_trials,
+    table,
+    wrong_with,
 )
 from tasks.errors import LabelsweepError
 from tasks.review.log import read_log
@@ -70,28 +78,14 @@ class Bench:
     answers: list[Answer]
 
 
-def main(arguments: Sequence[str]) -> None:
+def run_troubles(most: int, seed: int, tally: Path | None, seconds: float | None, which: str) -> None:
     """Run the campaign and print its table."""
-    parser = argparse.ArgumentParser(prog="labelsweep bench faults troubles", description=__doc__)
-    parser.add_argument("--trials", type=int, default=200, metavar="N", help="trials in all (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what is drawn")
-    parser.add_argument(
-        "--tally", type=Path, metavar="FILE", help="keep every trial there, and go on after those"
-    )
-    parser.add_argument("--seconds", type=float, metavar="N", help="begin no trial after so many seconds")
-    parser.add_argument(
-        "--part",
-        default="1/1",
-        metavar="I/N",
-        help="only the I-th of N parts, so that several processes share a campaign",
-    )
-    options = parser.parse_args(list(arguments))
-    part, parts = map(int, options.part.split("/"))
-    trials = read_trials(options.tally)
-    deadline = time.monotonic() + (options.seconds or float("inf"))
+    part, parts = map(int, which.split("/"))
+    trials = read_trials(tally)
+    deadline = time.monotonic() + (seconds or float("inf"))
     done = {trial.number for trial in trials}
-    missing = [number for number in range(part - 1, options.trials, parts) if number not in done]
-    random.Random(options.seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
+    missing = [number for number in range(part - 1, most, parts) if number not in done]
+    random.Random(seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
     if missing:
         stop_in_order()
         with (
@@ -103,8 +97,8 @@ def main(arguments: Sequence[str]) -> None:
             for number in missing:
                 if time.monotonic() > deadline:
                     break
-                trials.append(run_trial(bench, number, options.seed))
-                add_trial(options.tally, trials[-1])
+                trials.append(run_trial(bench, number, seed))
+                add_trial(tally, trials[-1])
                 sys.stderr.write(f"{_told(trials[-1])}\n")
     sys.stdout.write(table(trials))
     sys.exit(1 if any(map(wrong_with, trials)) else 0)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tasks.bench.case import Case, Method, Verdict
 from tasks.bench.datasets import Floats
-from tasks.bench.peers import cleanlab_filter, cleanlab_rank
+from tasks.bench.quality.case import Case, Method, Verdict
+from tasks.bench.quality.peers import cleanlab_filter, cleanlab_rank
 
 if TYPE_CHECKING:
     from tasks.attribute import Audit

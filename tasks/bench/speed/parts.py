@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tasks.attribute import AuditOptions, audit
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
-from tasks.bench.speed_solvers import compared
+from tasks.bench.speed.solvers import compared
 from tasks.bench.stopwatch import Planted, Time, planted, timed
 from tasks.fit.adamw import fit_adamw
 from tasks.fit.design import Design, make_design
@@ -105,7 +105,7 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
 
 def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
-    from tasks.bench.speed_kronfluence import aggregated_scores  # noqa: PLC0415 (belongs to the bench extra)
+    from tasks.bench.speed.with_kronfluence import aggregated_scores  # noqa: PLC0415 (belongs to the bench extra)
 
     yield ["training x evaluation samples", "labelsweep", "kronfluence", "times faster", "rank correlation"]
     n, m = min(20_000, most), min(2_000, most // 10)

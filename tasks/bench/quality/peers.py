@@ -6,10 +6,14 @@ and training trajectories have modules of their own.
 
 import numpy as np
 
-from tasks.bench.case import FOLDS, Case, Method, Verdict
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.peers_influence import kronfluence_self_influence, pydvl_mean_influence, pydvl_self_influence
-from tasks.bench.peers_training import area_under_margin_linear, area_under_margin_network
+from tasks.bench.quality.case import FOLDS, Case, Method, Verdict
+from tasks.bench.quality.peers_influence import (
+    kronfluence_self_influence,
+    pydvl_mean_influence,
+    pydvl_self_influence,
+)
+from tasks.bench.quality.peers_training import area_under_margin_linear, area_under_margin_network
 
 NEIGHBOURS = 10  # the k of cleanlab's own nearest-neighbour checks
 

@@ -10,7 +10,6 @@ undisturbed run's, a second run folder beside the one that was to be gone on wit
 With --tally FILE a campaign can be done in parts: each goes on where the one before it stopped.
 """
 
-import argparse
 import os
 import random
 import shutil
@@ -21,7 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +29,18 @@ from typing import NoReturn
 
 from prefect.client.orchestration import SyncPrefectClient
 
-from tasks.bench.faults_files import broken_files, finished_steps, run_folders
-from tasks.bench.faults_tally import Kill, Plan, Trial, add_trial, count_kills, count_lost, read_tally, table
-from tasks.bench.faults_ways import WAYS, Attempt, Command, Submitted, Way, Worker, group
+from tasks.bench.faults.files import broken_files, finished_steps, run_folders
+from tasks.bench.faults.kills_tally import (
+    Kill,
+    Plan,
+    Trial,
+    add_trial,
+    count_kills,
+    count_lost,
+    read_tally,
+    table,
+)
+from tasks.bench.faults.kills_ways import WAYS, Attempt, Command, Submitted, Way, Worker, group
 from tasks.errors import LabelsweepError
 from tasks.synthesize import synthesize
 
@@ -68,42 +76,24 @@ class Bench:
     worker: Worker
 
 
-def main(arguments: Sequence[str]) -> None:
+def run_kills(kills: int, seed: int, rows: int, tally: Path | None, seconds: float | None) -> None:
     """Run the campaign and print its table."""
-    if arguments and arguments[0] == "troubles":
-        from tasks.bench.troubles import main as troubles  # noqa: PLC0415 (which takes its server from here)
-
-        troubles(arguments[1:])
-        return
-    options = _parse(arguments)
-    plan = Plan(rows=options.rows, seed=options.seed)
-    trials = read_tally(options.tally, plan)
-    seconds, stopped = 0.0, True
+    plan = Plan(rows=rows, seed=seed)
+    trials = read_tally(tally, plan)
+    took, stopped = 0.0, True
     stop_in_order()
-    with suppress(KeyboardInterrupt), _bench(options.rows) as bench:
-        seconds = bench.seconds
-        deadline = time.monotonic() + options.seconds if options.seconds else float("inf")
-        while count_kills(trials) < options.kills and time.monotonic() < deadline:
-            trials.append(run_trial(bench, len(trials), options.kills - count_kills(trials), options.seed))
-            add_trial(options.tally, trials[-1])
+    with suppress(KeyboardInterrupt), _bench(rows) as bench:
+        took = bench.seconds
+        deadline = time.monotonic() + seconds if seconds else float("inf")
+        while count_kills(trials) < kills and time.monotonic() < deadline:
+            trials.append(run_trial(bench, len(trials), kills - count_kills(trials), seed))
+            add_trial(tally, trials[-1])
             lost = count_lost(trials).total()
-            sys.stderr.write(f"{count_kills(trials)} of {options.kills} kills, {lost} lost\n")
+            sys.stderr.write(f"{count_kills(trials)} of {kills} kills, {lost} lost\n")
         stopped = False
     if trials:
-        sys.stdout.write(table(trials, seconds, options.rows))
+        sys.stdout.write(table(trials, took, rows))
     sys.exit(1 if count_lost(trials) else STOPPED if stopped else 0)
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="labelsweep bench faults", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, metavar="N", help="kills in all (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the moments")
-    parser.add_argument("--rows", type=int, default=600, metavar="N", help="rows of the data set")
-    parser.add_argument(
-        "--tally", type=Path, metavar="FILE", help="keep every trial there, and go on after those kept"
-    )
-    parser.add_argument("--seconds", type=float, metavar="N", help="begin no trial after so many seconds")
-    return parser.parse_args(list(arguments))
 
 
 def stop_in_order() -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.bench.case import FOLDS
 from tasks.bench.datasets import Floats, Ints, load
+from tasks.bench.quality.case import FOLDS
 from tasks.errors import InputError
 
 NETWORK = """\
@@ -65,7 +65,7 @@ def swept(folder: Path, options: list[str], seed: int) -> float:
         str(seed),
     ]
     home = {"PREFECT_HOME": str(folder / "prefect")}
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(  # noqa: S603 (our own command)
         [sys.executable, "-m", "flows.cli", "clean", *options, *common, "--out", "out"],
         cwd=folder,

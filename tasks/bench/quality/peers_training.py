@@ -8,7 +8,7 @@ and no schedule, which is the phase of training that the paper averages over.
 
 import numpy as np
 
-from tasks.bench.case import Case, Verdict
+from tasks.bench.quality.case import Case, Verdict
 
 EPOCHS = 50
 BATCH = 64

@@ -9,8 +9,8 @@ Questions, all on the same folds and the same wrong labels:
 - images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
   the pixels;
 - embeddings, predicted probabilities, an own model, a Hugging Face data set: the command itself on such a file
-  (`tasks.bench.inputs_command`);
-- several raters of each text: the command beside cleanlab's scores for several annotators (`tasks.bench.inputs_raters`);
+  (`tasks.bench.inputs.through_command`);
+- several raters of each text: the command beside cleanlab's scores for several annotators (`tasks.bench.inputs.raters`);
 - does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
   and on one fitted on the training rows of each fold.
 
@@ -18,7 +18,6 @@ Average precision (AP) of finding the wrong labels, means over seeds; for tables
 beside the best F1 that any number of samples from the front of the same queue would have.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,10 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.bench.case import FOLDS
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.metrics import f1
-from tasks.bench.raw_sets import RawSet, images, tables, texts
+from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
+from tasks.bench.quality.case import FOLDS
+from tasks.bench.quality.metrics import f1
+from tasks.bench.tables import markdown
 from tasks.storage import write_text
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
@@ -39,34 +39,25 @@ Score = Callable[[RawSet, Ints, int], Floats]
 QUEUE = ("labelsweep", "labelsweep, influence alone", "F1 of the flagged", "best F1 of any cut")
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark and print its tables as markdown."""
-    parser = argparse.ArgumentParser(prog="labelsweep bench inputs", description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--seeds", type=int, default=2, help="seeds of errors and folds")
-    parser.add_argument("--rows", type=int, default=2_000, help="most rows of a table")
-    parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="where fetched texts are kept")
-    parser.add_argument(
-        "--only", choices=["tables", "texts", "images", "command", "raters"], help="one part of it"
-    )
-    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
-    options = parser.parse_args(argv)
-    parts = []
-    if options.only in (None, "tables"):
-        parts.append(_tables(range(options.seeds), options.rows))
-    if options.only in (None, "images"):
-        parts.append(_images(range(options.seeds)))
-    if options.only in (None, "texts"):
-        options.cache.mkdir(parents=True, exist_ok=True)
-        parts.append(_texts(range(options.seeds), options.cache))
-    if options.only in (None, "command"):
-        parts.append(_command(range(options.seeds)))
-    if options.only in (None, "raters"):
-        options.cache.mkdir(parents=True, exist_ok=True)
-        parts.append(_raters(range(options.seeds), options.cache.absolute()))
-    text = "\n".join(parts)
+def run_inputs(seeds: int, rows: int, cache: Path, only: str | None, page: Path | None) -> None:
+    """Run the benchmark, or one part of it, and print its tables."""
+    drawn = range(seeds)
+    parts: dict[str, Callable[[], str]] = {
+        "tables": lambda: _tables(drawn, rows),
+        "images": lambda: _images(drawn),
+        "texts": lambda: _texts(drawn, _made(cache)),
+        "command": lambda: _command(drawn),
+        "raters": lambda: _raters(drawn, _made(cache).absolute()),
+    }
+    text = "\n".join(make() for name, make in parts.items() if only in (None, name))
     sys.stdout.write(text)
-    if options.markdown:
-        write_text(text, options.markdown)
+    if page:
+        write_text(text, page)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _tables(seeds: Sequence[int], most: int) -> str:
@@ -83,7 +74,7 @@ def _tables(seeds: Sequence[int], most: int) -> str:
                 given = planted(data.labels, kind, rate, seed)
                 values.append(_queue(data, given, seed) + _measured(data, given, seed, methods))
             rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
-    return _markdown("Mixed tables", (*QUEUE, *methods), rows)
+    return _means("Mixed tables", (*QUEUE, *methods), rows)
 
 
 def _images(seeds: Sequence[int]) -> str:
@@ -101,7 +92,7 @@ def _images(seeds: Sequence[int]) -> str:
                 _measured(data, planted(data.labels, kind, rate, seed), seed, methods) for seed in seeds
             ]
             rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
-    return _markdown("Images", names, rows)
+    return _means("Images", names, rows)
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:
@@ -119,11 +110,11 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
             values = _queue(data, given, seed) + _measured(data, given, seed, methods)
             found.setdefault(name.rsplit(",", 1)[0], []).append(values)
     means = [(name, np.mean(v, axis=0)) for name, v in found.items()]
-    return _markdown("Texts, one rater", (*QUEUE, *methods), means)
+    return _means("Texts, one rater", (*QUEUE, *methods), means)
 
 
 def _command(seeds: Sequence[int]) -> str:
-    from tasks.bench.inputs_command import rows  # noqa: PLC0415 (starts processes)
+    from tasks.bench.inputs.through_command import rows  # noqa: PLC0415 (starts processes)
 
     found: dict[tuple[str, str], list[list[float]]] = {}
     for seed in seeds:
@@ -137,17 +128,17 @@ def _command(seeds: Sequence[int]) -> str:
             found.setdefault((name, peer), []).append([ours, theirs])
             sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
             sys.stderr.flush()
-    lines = ["## Through the command", "", "| | labelsweep | the peer | which |", "|---|---:|---:|---|"]
+    lines = []
     for (name, peer), values in found.items():
         ours, theirs = np.mean(values, axis=0)
-        lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {peer} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, peer, f"{ours:.3f}", f"{theirs:.3f}"])
+    return markdown(["", "the peer", "labelsweep", "the peer's"], lines, title="Through the command", words=2)
 
 
 def _raters(seeds: Sequence[int], cache: Path) -> str:
-    from tasks.bench.inputs_raters import METHODS, rows  # noqa: PLC0415 (starts processes)
+    from tasks.bench.inputs.raters import METHODS, rows  # noqa: PLC0415 (starts processes)
 
-    return _markdown("Three raters of each text", METHODS, list(rows(seeds, cache)))
+    return _means("Three raters of each text", METHODS, list(rows(seeds, cache)))
 
 
 def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
@@ -275,12 +266,8 @@ def _words(data: RawSet, given: Ints, seed: int) -> Floats:
     return _margin(given, seed, predict)
 
 
-def _markdown(title: str, methods: Sequence[str], rows: Sequence[tuple[str, Floats]]) -> str:
+def _means(title: str, methods: Sequence[str], rows: Sequence[tuple[str, Floats]]) -> str:
     """Return the table with the means of its columns below."""
     mean = np.mean([values for _, values in rows], axis=0)
-    lines = [f"## {title}", "", f"| | {' | '.join(methods)} |", "|---|" + "---:|" * len(methods)]
-    lines += [
-        f"| {name} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
-        for name, values in [*rows, ("**mean**", mean)]
-    ]
-    return "\n".join(lines) + "\n"
+    shown = [[name, *(f"{v:.3f}" for v in values)] for name, values in [*rows, ("**mean**", mean)]]
+    return markdown(["", *methods], shown, title=title)

@@ -4,7 +4,6 @@ Every run is `labelsweep clean` in a process of its own, on Gaussian classes wit
 column. All have a small budget of memory, so that all stream their features from disk, as a run that is larger than memory does.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -17,15 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.bench.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
-from tasks.bench.scale_knobs import PARTS
-from tasks.bench.speed import machine
+from tasks.bench.scale.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
+from tasks.bench.scale.knobs import PARTS
+from tasks.bench.speed.command import machine
 from tasks.bench.stopwatch import APART, ERRORS
+from tasks.bench.tables import markdown
 from tasks.errors import InputError
 from tasks.storage import read_json, write_json
 
 # An eighth of these rows, the smallest run of the ladder, does not fit into the budget.
-BUDGET, MOST_ROWS = "64MB", 1_000_000
+BUDGET = "64MB"
 LARGE = Size(10_000_000, 64, 10, 5)
 OPTIONS = ("--memory", BUDGET, "--max-queue", str(QUEUED), "--controls", "0", "--force")
 # Longer than the longest that was measured, by several times.
@@ -34,36 +34,19 @@ CHUNK = 100_000
 PAST = Size(1_000_000_000, 768, 10, 5)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark with command line arguments and print its tables as markdown.
+def run_scale(most: int, large: int, work: Path | None, out: Path | None, parts: str) -> None:
+    """Run the benchmark and print its tables.
 
     Raises:
         InputError: A part does not exist, or a run failed.
     """
-    parser = argparse.ArgumentParser(prog="labelsweep bench scale", description=__doc__)
-    parser.add_argument(
-        "--most", type=int, default=MOST_ROWS, metavar="N", help="rows of the largest run the model sees"
-    )
-    parser.add_argument(
-        "--large", type=int, default=LARGE.rows, metavar="N", help="rows of the run it predicts, 0: none"
-    )
-    parser.add_argument("--work", type=Path, help="folder for the data (default: a temporary one)")
-    parser.add_argument("--out", type=Path, help="JSON file with finished runs, which are not run again")
-    parser.add_argument(
-        "--parts", default="costs," + ",".join(PARTS), help="which to run: costs, " + ", ".join(PARTS)
-    )
-    options = parser.parse_args(argv)
-    wanted = [part.strip() for part in options.parts.split(",")]
+    wanted = [part.strip() for part in parts.split(",")]
     unknown = [part for part in wanted if part != "costs" and part not in PARTS]
     if unknown:
         raise InputError(f"no part '{unknown[0]}'", where="--parts", fix="see labelsweep bench scale --help")
     sys.stdout.write(f"# Scale\n\n{machine()}\n\n")
     for part in wanted:
-        text = (
-            costs(options.most, options.large, options.work, options.out)
-            if part == "costs"
-            else PARTS[part]()
-        )
+        text = costs(most, large, work, out) if part == "costs" else PARTS[part]()
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
@@ -163,63 +146,59 @@ def write_planted(path: Path, size: Size) -> None:
 
 
 def _runs_table(runs: list[tuple[Size, Run]], model: Model) -> str:
-    lines = [
-        "## Runs that the model is fitted to",
-        "",
-        f"`labelsweep clean … {' '.join(OPTIONS)}`, each in a process of its own.",
-        "",
-        "| rows x features x classes | seconds | by the model | error | µs per row | peak memory |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for size, run in runs:
         cost, expected = total(run), total(model.predict(size))
-        lines.append(
-            f"| {size} | {cost.seconds:,.1f} | {expected.seconds:,.1f} | {expected.seconds / cost.seconds - 1:+.0%} "
-            f"| {1e6 * cost.seconds / size.rows:,.0f} | {cost.memory:,.0f} MB |"
-        )
-    return "\n".join(lines) + "\n"
+        error = f"{expected.seconds / cost.seconds - 1:+.0%}"
+        seconds = [f"{cost.seconds:,.1f}", f"{expected.seconds:,.1f}", error]
+        rows.append([str(size), *seconds, f"{1e6 * cost.seconds / size.rows:,.0f}", f"{cost.memory:,.0f} MB"])
+    heads = ["rows x features x classes", "seconds", "by the model", "error", "µs per row", "peak memory"]
+    said = f"`labelsweep clean … {' '.join(OPTIONS)}`, each in a process of its own."
+    return f"## Runs that the model is fitted to\n\n{said}\n\n{markdown(heads, rows)}"
 
 
 def _model_table(model: Model) -> str:
-    lines = [
-        "## Cost model",
-        "",
-        "| step | start | µs/row | ns/number read | ns/probability | ns/multiply-add | ns/number compared | bytes held/row |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for step, found in model.seconds.items():
         cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}" if "row" in found else ""]
         cells += [
             f"{1e9 * found[name]:.3f}" if name in found else ""
             for name in ("number", "probability", "multiply-add", "pair")
         ]
-        lines.append(f"| {step} | {' | '.join(cells)} | {1e6 * model.memory[step][1]:,.0f} |")
-    return "\n".join(lines) + "\n\nA probability is one row under one class in one fold.\n"
+        rows.append([step, *cells, f"{1e6 * model.memory[step][1]:,.0f}"])
+    per = [
+        "µs/row",
+        *(f"ns/{what}" for what in ("number read", "probability", "multiply-add", "number compared")),
+    ]
+    table = markdown(["step", "start", *per, "bytes held/row"], rows, title="Cost model")
+    return f"{table}\nA probability is one row under one class in one fold.\n"
 
 
 def _against(size: Size, model: Model, run: Run) -> str:
     expected = model.predict(size)
-    lines = [
-        f"## {size}: predicted and measured",
-        "",
-        "| step | predicted | measured | error | peak memory predicted | measured |",
-        "|---|---|---|---|---|---|",
+    pairs = [
+        *((step, expected[step], cost) for step, cost in run.items()),
+        ("**all**", total(expected), total(run)),
     ]
-    pairs = [(step, expected[step], cost) for step, cost in run.items()]
-    for step, guess, cost in [*pairs, ("**all**", total(expected), total(run))]:
-        lines.append(
-            f"| {step} | {guess.seconds:,.0f} s | {cost.seconds:,.0f} s | {guess.seconds / max(cost.seconds, 0.01) - 1:+.0%} "
-            f"| {guess.memory:,.0f} MB | {cost.memory:,.0f} MB |"
-        )
+    rows = [
+        [
+            step,
+            f"{guess.seconds:,.0f} s",
+            f"{cost.seconds:,.0f} s",
+            f"{guess.seconds / max(cost.seconds, 0.01) - 1:+.0%}",
+            f"{guess.memory:,.0f} MB",
+            f"{cost.memory:,.0f} MB",
+        ]
+        for step, guess, cost in pairs
+    ]
+    heads = ["step", "predicted", "measured", "error", "peak memory predicted", "measured"]
     passes = sum(cost.seconds for step, cost in run.items() if step.startswith(("fit", "attribute")))
     volume = size.rows * size.features * 4
     flops = 4 * size.rows * size.features * size.folds * size.classes
-    bound = (
-        f"One pass over the features reads {volume / 1e9:.2f} GB, and a Hessian product is {flops / 1e9:,.0f} GFlop; fitting and "
-        f"scoring took {passes:,.0f} s."
+    return markdown(heads, rows, title=f"{size}: predicted and measured") + (
+        f"\nOne pass over the features reads {volume / 1e9:.2f} GB, and a Hessian product is {flops / 1e9:,.0f} GFlop; "
+        f"fitting and scoring took {passes:,.0f} s.\n"
     )
-    lines += ["", bound]
-    return "\n".join(lines) + "\n"
 
 
 def _past(model: Model) -> str:
@@ -232,10 +211,13 @@ def _past(model: Model) -> str:
         f"{cost.seconds / 3600:,.0f} hours, {maths / 3600:,.0f} of them fitting and scoring, which workers share. If each worker "
         "is one such machine and reads from its own disk or memory:"
     )
-    lines = [f"## {PAST}, on paper", "", said, ""]
-    lines += ["| workers | hours | features of each |", "|---|---|---|"]
-    lines += [
-        f"| {workers} | {(cost.seconds - maths + maths / workers) / 3600:,.0f} | {volume / workers / 1e9:,.0f} GB |"
+    rows = [
+        [
+            workers,
+            f"{(cost.seconds - maths + maths / workers) / 3600:,.0f}",
+            f"{volume / workers / 1e9:,.0f} GB",
+        ]
         for workers in (1, 8, 32, 128)
     ]
-    return "\n".join(lines) + "\n"
+    table = markdown(["workers", "hours", "features of each"], rows)
+    return f"## {PAST}, on paper\n\n{said}\n\n{table}"

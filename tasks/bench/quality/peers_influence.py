@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.bench.case import Case, Head, Verdict
 from tasks.bench.datasets import Floats, Ints
+from tasks.bench.quality.case import Case, Head, Verdict
 
 
 def pydvl_mean_influence(case: Case) -> Verdict:

@@ -8,20 +8,17 @@ under it is DataPerf's (Mazumder et al. 2023, training set cleaning): the share 
 The classifier is scikit-learn's logistic regression on standardised pixels, which is nobody's base model but cleanlab's.
 """
 
-import argparse
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import numpy as np
 
-from tasks.bench.case import Case
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
-from tasks.bench.ours import by_consensus
-from tasks.bench.peers import clean_learning
+from tasks.bench.quality.case import Case
+from tasks.bench.quality.ours import by_consensus
+from tasks.bench.quality.peers import clean_learning
+from tasks.bench.tables import made_with, markdown
 from tasks.errors import InputError
 
 OURS, PEER, CHANCE = "labelsweep", "cleanlab", "random order"
@@ -136,8 +133,7 @@ def as_markdown(found: Curves, command: str) -> str:
     )
     peer = (
         f"{PEER}: `CleanLearning(LogisticRegression())` on the same features, its issues first, then by label "
-        f"quality. scikit-learn {version('scikit-learn')}, cleanlab {version('cleanlab')}, torch {version('torch')}, "
-        f"Python {platform.python_version()}; {os.cpu_count()} cores."
+        f"quality. {made_with('scikit-learn', 'cleanlab', 'torch')}."
     )
     rows = []
     for share in _SHOWN:
@@ -150,28 +146,22 @@ def as_markdown(found: Curves, command: str) -> str:
         rows.append([f"{round(place * found.samples):,}", _percent(place, 1), *cells])
     goals = [_percent(found.share_for(queue), 1) for queue in queues]
     rows.append([f"**share for {_percent(GOAL, 0)} of the possible gain**", "", *goals])
-    head = ["reviewed", "share", *queues]
-    table = ["| " + " | ".join(row) + " |" for row in (head, ["---:"] * len(head), *rows)]
-    return "\n".join([f"# `{command}`", "", about, "", *table, "", peer]) + "\n"
+    table = markdown(["reviewed", "share", *queues], rows, words=0)
+    return "\n".join([f"# `{command}`", "", about, "", table, peer]) + "\n"
 
 
 def _percent(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark with command line arguments and print its table as markdown.
+def run_gain(data: str, seeds: int) -> None:
+    """Run the benchmark and print its table.
 
     Raises:
-        InputError: An option names a data set that does not exist, or that has no errors of its own.
+        InputError: The data set does not exist or has no errors of its own, or there is no split.
     """
-    parser = argparse.ArgumentParser(prog="labelsweep bench review", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--data", default="digits_bundled", help="data set (default: digits_bundled)")
-    parser.add_argument(
-        "--seeds", type=int, default=10, help="splits into audited and test samples (default: 10)"
-    )
-    options = parser.parse_args(argv)
-    if options.seeds < 1:
+    if seeds < 1:
         raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
-    typed = " ".join(["labelsweep bench review", *(argv if argv is not None else sys.argv[1:])])
-    sys.stdout.write(as_markdown(curves(options.data, options.seeds), typed))
+    sys.stdout.write(
+        as_markdown(curves(data, seeds), f"labelsweep bench review --data {data} --seeds {seeds}")
+    )

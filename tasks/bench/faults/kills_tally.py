@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.bench.faults_ways import WAYS, Way
+from tasks.bench.faults.kills_ways import WAYS, Way
 from tasks.errors import InputError
 from tasks.records import Record
 from tasks.report.summary import versions

@@ -17,12 +17,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.bench.case import Case, Method
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
-from tasks.bench.metrics import kernel_smoother, measure
-from tasks.bench.noise import KINDS, Kind, distinct_rates, plant
-from tasks.bench.ours import NETWORKS, networks, ours
-from tasks.bench.peers import peers
+from tasks.bench.quality.case import Case, Method
+from tasks.bench.quality.metrics import kernel_smoother, measure
+from tasks.bench.quality.noise import KINDS, Kind, distinct_rates, plant
+from tasks.bench.quality.ours import NETWORKS, networks, ours
+from tasks.bench.quality.peers import peers
 from tasks.storage import atomic_path
 
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ class Cell:
     Attributes:
         case: What the methods see.
         labels: True labels of the audited samples, shape (n,).
-        smoother: Of `tasks.bench.metrics.kernel_smoother`; None where there is no clean test set.
+        smoother: Of `tasks.bench.quality.metrics.kernel_smoother`; None where there is no clean test set.
         test_labels: Labels of the clean test set; None where there is none.
     """
 

@@ -5,14 +5,14 @@ minutes. `--full` is the whole campaign. With `--out` every result is kept as it
 campaign continues from there.
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.bench import table
-from tasks.bench.campaign import (
+from tasks.bench.datasets import NAMES
+from tasks.bench.quality import summary as table
+from tasks.bench.quality.campaign import (
     AS_SHIPPED,
     RATES,
     Results,
@@ -23,9 +23,8 @@ from tasks.bench.campaign import (
     run,
     settings,
 )
-from tasks.bench.datasets import NAMES
-from tasks.bench.noise import KINDS
-from tasks.bench.ours import DEFAULT
+from tasks.bench.quality.noise import KINDS
+from tasks.bench.quality.ours import DEFAULT
 from tasks.errors import InputError
 from tasks.storage import write_text
 
@@ -45,19 +44,30 @@ setting and run once.
 FULL_OUT = Path("data/bench/quality.jsonl")
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark with command line arguments and print its tables as markdown.
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command."""
+
+    full: bool
+    controls: bool
+    half: str | None
+    data: str
+    noise: str
+    rates: str
+    seeds: int
+    methods: str
+    redo: str
+    out: Path | None
+    markdown: Path | None
+    jobs: int
+
+
+def run_quality(options: Asked) -> None:
+    """Run the benchmark and print its tables.
 
     Raises:
         InputError: An option names a data set, kind of error or method that does not exist.
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    if "--inputs" in arguments:
-        from tasks.bench.inputs import main as inputs  # noqa: PLC0415 (a suite of its own, with options of its own)
-
-        inputs([argument for argument in arguments if argument != "--inputs"])
-        return
-    options = _parser().parse_args(arguments)
     grid = _grid(options)
     chosen = tuple(method.name for method in methods(_names(options.methods)))
     if not chosen:
@@ -85,9 +95,9 @@ def main(argv: list[str] | None = None) -> None:
         write_text(text, options.markdown)
 
 
-def _controls(options: argparse.Namespace, grid: tuple[Setting, ...]) -> None:
+def _controls(options: Asked, grid: tuple[Setting, ...]) -> None:
     """Run the table of the planted controls."""
-    from tasks.bench import controls  # noqa: PLC0415 (imports torch)
+    from tasks.bench.quality import controls  # noqa: PLC0415 (imports torch)
 
     results = Results(options.out)
     for line in controls.run_controls(grid, options.seeds or FULL_SEEDS, results):
@@ -154,7 +164,7 @@ def _extent(rows: Sequence[Row]) -> str:
     return f"{settings_count} settings, {seeds} seeds"
 
 
-def _grid(options: argparse.Namespace) -> tuple[Setting, ...]:
+def _grid(options: Asked) -> tuple[Setting, ...]:
     data = _names(options.data) or _default_data(options)
     if unknown := [name for name in _names(options.noise) if name not in KINDS]:
         raise InputError(f"no noise '{unknown[0]}'", where="--noise", fix=f"choose from: {', '.join(KINDS)}")
@@ -169,7 +179,7 @@ def _grid(options: argparse.Namespace) -> tuple[Setting, ...]:
     return tuple(s for s in settings(data, kinds, rates or RATES) if half in ("both", s.half))
 
 
-def _default_data(options: argparse.Namespace) -> tuple[str, ...]:
+def _default_data(options: Asked) -> tuple[str, ...]:
     if options.controls:
         return CONTROLS_DATA
     return (*FULL_DATA, BUNDLED) if options.full else (BUNDLED, *QUICK_DATA)
@@ -177,47 +187,3 @@ def _default_data(options: argparse.Namespace) -> tuple[str, ...]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("labelsweep bench quality", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--full", action="store_true", help="the whole campaign: hours")
-    parser.add_argument(
-        "--inputs",
-        action="store_true",
-        help="mixed tables, images and texts instead, see `bench inputs --help`",
-    )
-    parser.add_argument(
-        "--controls",
-        action="store_true",
-        help="what planted controls estimate, beside the truth, instead of the peers",
-    )
-    parser.add_argument(
-        "--half",
-        choices=("develop", "final", "both"),
-        help="half of the settings [develop; both with --full]",
-    )
-    parser.add_argument("--data", default="", metavar="A,B", help=f"data sets, of: {', '.join(NAMES)}")
-    parser.add_argument("--noise", default="", metavar="A,B", help=f"kinds of error, of: {', '.join(KINDS)}")
-    parser.add_argument("--rates", default="", metavar="2,20", help="shares of wrong labels in percent")
-    parser.add_argument(
-        "--seeds", type=int, default=0, metavar="N", help="seeds for each setting [2; --full: 3]"
-    )
-    parser.add_argument(
-        "--methods", default="", metavar="A,B", help="methods by part of their name, or ours, peers, networks"
-    )
-    parser.add_argument(
-        "--redo", default="", metavar="A,B", help="methods whose kept results are computed again"
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="JSON lines file to keep results in and continue from"
-    )
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes, each with one thread [one a core]",
-    )
-    return parser

@@ -12,6 +12,7 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.bench.stopwatch import Planted, planted, timed
+from tasks.bench.tables import markdown
 from tasks.fit.design import make_design
 from tasks.fit.fit import fit_stack
 from tasks.fit.rows import MemoryRows
@@ -39,12 +40,7 @@ def knobs() -> str:
     """Measure options of the audit, and parts of it on a tenth of the rows."""
     data = planted(ROWS, 64, 10)
     wrong = data.given != data.truth
-    lines = [
-        f"## What a knob buys: {ROWS:,} x 64 x 10, 8 % of the labels wrong",
-        "",
-        "| knob | seconds (processor) | average precision |",
-        "|---|---|---|",
-    ]
+    rows = []
     plain: dict[str, object] = {"feature_map": "raw"}
     changes: dict[str, dict[str, object]] = {
         "5 folds, 2 rounds (default)": {},
@@ -59,8 +55,10 @@ def knobs() -> str:
         options = AuditOptions.model_validate(plain | changed)
         result, spent = timed(lambda o=options: audit(data.features, data.given, o))  # type: ignore[misc]
         found = average_precision_score(wrong, -result.score)
-        lines.append(f"| {name} | {spent} | {found:.4f} |")
-    return "\n".join(lines) + "\n\n" + _parts(data)
+        rows.append([name, str(spent), f"{found:.4f}"])
+    title = f"What a knob buys: {ROWS:,} x 64 x 10, 8 % of the labels wrong"
+    heads = ["knob", "seconds (processor)", "average precision"]
+    return markdown(heads, rows, title=title) + "\n" + _parts(data)
 
 
 def _parts(data: Planted) -> str:
@@ -72,21 +70,16 @@ def _parts(data: Planted) -> str:
         stack = fitted.some if hessian else fitted.stack
         return solve(stack.hessian(fitted.theta), rhs, tolerance=SOLVE_TOLERANCE, solver="cg").vector
 
-    lines = [
-        "The solve of one round, alone (influence without log-odds):",
-        "",
-        "| on a tenth of the rows | seconds (processor) | average precision of influence |",
-        "|---|---|---|",
-        f"| nothing | {whole} | {fitted.precision(everything):.4f} |",
-    ]
+    rows = [["nothing", str(whole), f"{fitted.precision(everything):.4f}"]]
     for name, gradient, hessian in (
         ("Hessian", False, True),
         ("evaluation set", True, False),
         ("both", True, True),
     ):
         vector, spent = timed(lambda g=gradient, h=hessian: on_fewer_rows(gradient=g, hessian=h))  # type: ignore[misc]
-        lines.append(f"| {name} | {spent} | {fitted.precision(vector):.4f} |")
-    return "\n".join(lines) + "\n"
+        rows.append([name, str(spent), f"{fitted.precision(vector):.4f}"])
+    heads = ["on a tenth of the rows", "seconds (processor)", "average precision of influence"]
+    return f"The solve of one round, alone (influence without log-odds):\n\n{markdown(heads, rows)}"
 
 
 def _fit(data: Planted) -> _Fitted:
@@ -110,12 +103,7 @@ def workers() -> str:
     local = _fit(data)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a worker takes as many as the process that asks it
-    lines = [
-        f"## What a second worker buys: one Hessian product, {4 * ROWS:,} x 64 x 10, 5 folds",
-        "",
-        "| workers of one thread | seconds | times faster |",
-        "|---|---|---|",
-    ]
+    rows = []
     first = None
     for count in (1, 2):
         with (
@@ -134,9 +122,10 @@ def workers() -> str:
             hessian = stack.hessian(local.theta)
             seconds = _shortest(lambda h=hessian: h.product(local.theta[None]))  # type: ignore[misc]
         first = first or seconds
-        lines.append(f"| {count} | {seconds:.2f} | {first / seconds:.1f} |")
+        rows.append([count, f"{seconds:.2f}", f"{first / seconds:.1f}"])
     torch.set_num_threads(threads)
-    return "\n".join(lines) + "\n"
+    title = f"What a second worker buys: one Hessian product, {4 * ROWS:,} x 64 x 10, 5 folds"
+    return markdown(["workers of one thread", "seconds", "times faster"], rows, title=title)
 
 
 def _shortest(work: Callable[[], object], repeat: int = 5) -> float:

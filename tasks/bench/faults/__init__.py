@@ -1,0 +1,1 @@
+"""Harm done to real runs at random moments, and what was lost."""

@@ -1,0 +1,1 @@
+"""Inputs as people have them, from the raw file to the queue, beside the peers."""

@@ -1,0 +1,1 @@
+"""What reviewing brings, and whether the review server holds."""

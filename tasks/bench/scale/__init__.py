@@ -1,0 +1,1 @@
+"""What a larger run costs."""

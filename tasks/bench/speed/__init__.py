@@ -1,0 +1,1 @@
+"""How fast the audit is, beside the peers."""
