@@ -12,7 +12,14 @@ from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
 from flows.gate import announce, check_noise
-from flows.incremental import LOOKED_BACK, look_back, note_version, same_content, unchanged_since
+from flows.incremental import (
+    LOOKED_BACK,
+    fetch_last_run,
+    look_back,
+    note_version,
+    same_content,
+    unchanged_since,
+)
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
@@ -108,6 +115,7 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
         with claimed(parameters, say), one_answer():
             if parameters.publish:
                 fetch_decisions(parameters.out, parameters.publish)
+                fetch_last_run(parameters, parameters.publish)
             cleaned = _swept(parameters)
             if parameters.publish:
                 published = publish_run(cleaned.folder, parameters.publish)

@@ -106,6 +106,14 @@ def request_of(folder: Path) -> Request | None:
         return None
 
 
+def parse_request(content: bytes) -> Request | None:
+    """Return what the bytes of a `request.json` say, None where they do not say it."""
+    try:
+        return Request.model_validate_json(content)
+    except ValidationError:
+        return None
+
+
 def same_request(folder: Path, request: Request) -> bool:
     """Return whether the run in `folder` was asked for the same, of the same files."""
     return bool(request.source) and request_of(folder) == request

@@ -11,13 +11,22 @@ from typing import Any
 import pyarrow as pa
 
 from flows.config import CleanParameters, absolute
-from flows.identity import Request, data_set_key, data_set_slug, make_request, request_of
+from flows.identity import (
+    REQUEST,
+    Request,
+    data_set_key,
+    data_set_slug,
+    make_request,
+    parse_request,
+    request_of,
+)
 from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
 from tasks.queue.former import read_former, write_former
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
+from tasks.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.storage import read_json, sha256_file, write_json, write_table
@@ -28,6 +37,32 @@ VERSION = "version.json"
 LOOKED_BACK = (_BEFORE, DECIDED, VERSION)
 # What a later run reads of an earlier one before it has done anything itself.
 _LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps/encode.json", VERSION)
+
+
+def fetch_last_run(parameters: CleanParameters, address: str) -> None:
+    """Fetch the last published run of the data set, unless it is here: this machine may be new, or another one swept last.
+
+    Args:
+        parameters: What was asked for.
+        address: Where results are published.
+
+    Raises:
+        LabelsweepError: The store could not be read.
+    """
+    key, runs = data_set_key(parameters), f"{address.rstrip('/')}/runs"
+    found = list_there(runs, f"{data_set_slug(parameters)}-*/{MANIFEST}")
+    for run in sorted((name.split("/")[0] for name in found), reverse=True):
+        folder = parameters.out / "runs" / run
+        if (folder / MANIFEST).is_file():
+            request = request_of(folder)
+        else:
+            request = parse_request(read_there(f"{runs}/{run}/{REQUEST}") or b"")
+        if request is None or request.data_set != key:
+            continue
+        if not (folder / MANIFEST).is_file():
+            fetch_folder(f"{runs}/{run}", folder)
+            write_json({"address": f"{runs}/{run}"}, folder / PUBLISHED)
+        return
 
 
 def finished_runs(parameters: CleanParameters) -> list[Path]:
@@ -108,7 +143,7 @@ def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
         if parameters.force and runs and (former := read_former(runs[-1])) is not None:
             write_former(former, folder)  # what people decided is taken over even then
         runs = [] if parameters.force else runs
-        trend = [_line(run, decisions) for run in runs]
+        trend = [*_earlier_lines(runs, decisions), *(_line(run, decisions) for run in runs)]
         kept = {"previous": str(runs[-1]) if runs else None, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)
     previous = kept["previous"]
@@ -124,20 +159,30 @@ def _undamaged(parameters: CleanParameters, runs: list[Path]) -> list[Path]:
     return runs[:last]
 
 
+def _earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
+    """Return the lines of runs that are not here, as the first run that is here has them."""
+    kept = read_entry(runs[0] / _BEFORE) if runs else None
+    return [{**line, **_judged(line["run_id"], decisions)} for line in (kept or {}).get("trend", ())]
+
+
 def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
     """Return one line of the trend: what a run found, and how right it was where people looked."""
     summary = read_json(run / "summary.json")
-    answers = [row.decision for row in decisions.rows() if row.run == run.name and not row.control]
-    wrong = sum(answer in ("relabel", "drop") for answer in answers)
-    judged = wrong + answers.count("keep")
     return {
         "run_id": run.name,
         "rows": summary["data"]["rows"],
         "flagged": summary["queue"]["flagged"],
         "noise_rate": summary["queue"]["estimated_noise_rate"],
-        "reviewed": judged,
-        "precision": wrong / judged if judged else None,
+        **_judged(run.name, decisions),
     }
+
+
+def _judged(run_id: str, decisions: Ledger) -> dict[str, Any]:
+    """Return how many samples of a run people have judged, and the share of them whose label was wrong."""
+    answers = [row.decision for row in decisions.rows() if row.run == run_id and not row.control]
+    wrong = sum(answer in ("relabel", "drop") for answer in answers)
+    judged = wrong + answers.count("keep")
+    return {"reviewed": judged, "precision": wrong / judged if judged else None}
 
 
 def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, previous: Path | None) -> None:

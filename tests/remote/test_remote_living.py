@@ -34,3 +34,22 @@ def test_nights_on_a_store_show_what_those_on_a_disk_do(
     assert there["team/runs/latest"].decode() == data.runs[-1].name
     assert {f"team/runs/{run.name}/manifest.json" for run in data.runs} <= there.keys()
     assert any(name.startswith("team/datasets/pets/v0001/") for name in there) == (len(nights) >= 3)
+
+
+def test_new_machine_goes_on_from_the_last_run_on_the_store(s3, objects, tmp_path, monkeypatch):
+    data = by_command(tmp_path / "pets.csv", OUT, tmp_path)
+    for number, event in enumerate(("begin", "add", "add_column")):
+        monkeypatch.setenv(
+            "LABELSWEEP_WORK", str(tmp_path / f"work-{number}")
+        )  # each night on a machine of its own
+        data.out = work_folder(OUT)
+        before = set(data.frame.get("id", ()))
+        getattr(data, event)()
+        data.frame.to_csv(data.source, index=False)
+        data.sweep()
+        data._look(event, before)
+        data.touched = set()
+    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work-none"))
+    sent = objects()
+    data.sweep()  # nothing changed: nothing is swept, and nothing is published
+    assert objects() == sent
