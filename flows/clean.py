@@ -166,17 +166,17 @@ def _as_before(folder: Path) -> Cleaned:
 def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
     """Run the steps, each from the files of the one before."""
     options = parameters.audit_options()
-    previous = look_back(parameters, folder)
+    previous, anew = look_back(parameters, folder)
     with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
         for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
             say(note)
-        if previous and (earlier := same_content(parameters, folder)):
+        if previous and not anew and (earlier := same_content(parameters, folder)):
             raise Unchanged(earlier)
         note_version(parameters, dataset, folder, previous)
         validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
-        fitted = _fitted(dataset, folder, parameters, previous)
+        fitted = _fitted(dataset, folder, parameters, None if anew else previous)
         scores = step(flag, dataset, fitted.scores, folder, options)
         queued = step(
             queue,
@@ -188,6 +188,7 @@ def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
             options,
             max_queue=parameters.max_queue,
             previous=previous,
+            anew=anew,
         )
         step(
             oddities,

@@ -6,7 +6,7 @@ step, so that a run that is gone on with knows the same as when it began.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -23,7 +23,7 @@ from flows.identity import (
 from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
-from tasks.queue.former import read_former, write_former
+from tasks.queue.former import other_hashes, read_former
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
@@ -124,37 +124,67 @@ def _without_source(request: Request) -> Request:
     return request.model_copy(update={"source": ""})
 
 
-def look_back(parameters: CleanParameters, folder: Path) -> Path | None:
-    """Write what went before into the run folder; return the last finished run of the data set, if there is one.
+class Before(NamedTuple):
+    """What went before a run.
+
+    Attributes:
+        previous: Folder of the last finished run of the data set, None where there is none.
+        anew: Whether models and queue are made as if there were none.
+    """
+
+    previous: Path | None
+    anew: bool
+
+
+def look_back(parameters: CleanParameters, folder: Path) -> Before:
+    """Write what went before into the run folder, and return it.
 
     Args:
-        parameters: What was asked for; `force` takes nothing over but the decisions.
+        parameters: What was asked for; `force` takes over only decisions and the number of the version.
         folder: The run folder.
     """
     path = folder / _BEFORE
     kept = read_entry(path)
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(parameters.out))
-        pairs = sorted(decisions.settled())
-        columns = {"content_hash": [pair[0] for pair in pairs], "label": [pair[1] for pair in pairs]}
+        runs = _undamaged(parameters, finished_runs(parameters))
+        pairs = decisions.settled() if runs else _everywhere(decisions.settled(), parameters.out)
+        columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
+        columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = sha256_file(write_table(table, folder / DECIDED))
-        runs = _undamaged(parameters, finished_runs(parameters))
-        if parameters.force and runs and (former := read_former(runs[-1])) is not None:
-            write_former(former, folder)  # what people decided is taken over even then
-        runs = [] if parameters.force else runs
         trend = [*_earlier_lines(runs, decisions), *(_line(run, decisions) for run in runs)]
-        kept = {"previous": str(runs[-1]) if runs else None, "trend": trend, "decided": decided}
+        previous = str(runs[-1]) if runs else None
+        kept = {"previous": previous, "anew": parameters.force, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)
     previous = kept["previous"]
-    return Path(previous) if previous and Path(previous).is_dir() else None
+    there = Path(previous) if previous and Path(previous).is_dir() else None
+    return Before(there, kept.get("anew", False))
+
+
+def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
+    """Return decided contents and labels, each also under the hashes that the content has in any run of these results.
+
+    The first sweep of a corrected version has no run before it, but its rows may have been decided on under other columns.
+    """
+    others = other_hashes(
+        table for run in (out / "runs").glob("*") if (table := read_former(run)) is not None
+    )
+    return pairs | {(other, label) for content, label in pairs for other in others.get(content, ())}
 
 
 def _undamaged(parameters: CleanParameters, runs: list[Path]) -> list[Path]:
-    """Return the runs without damaged ones at the end that were asked for just this: they are made anew, as they were."""
+    """Return the runs without damaged ones at the end that were asked for just this: they are made anew, as they were.
+
+    With `force`, which is how a damaged run is made anew, no run at the end is damaged.
+    """
     request = make_request(parameters)
     last = len(runs)
-    while last and request_of(runs[last - 1]) == request and not is_run_intact(runs[last - 1]):
+    while (
+        last
+        and (parameters.force or request_of(runs[last - 1]) == request)
+        and not is_run_intact(runs[last - 1])
+    ):
         last -= 1
     return runs[:last]
 

@@ -195,31 +195,39 @@ def _stale(
 ) -> list[LeftOut]:
     """Return decisions of this run that no longer fit the data; one that the data already follows is no such case."""
     lost = [
-        (sample_id, key)
+        (vote, key)
         for key, resolution in resolved.items()
         if key not in present
-        for sample_id in dict.fromkeys(vote.sample_id for vote in resolution.votes if vote.run == run_id)
+        for vote in resolution.votes
+        if vote.run == run_id
     ]
-    wanted = pc.is_in(_as_text(columns["sample_id"]), value_set=pa.array({s for s, _ in lost}, pa.string()))
-    part = columns.filter(wanted)
+    wanted = pa.array({vote.sample_id for vote, _ in lost}, pa.string())
+    part = columns.filter(pc.is_in(_as_text(columns["sample_id"]), value_set=wanted))
     now = {
         s: (h, y) for s, h, y in zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
     }
+    # A decision stands under each hash that its content has had: it fits where one does, else the present one tells why not.
+    seen = {vote.seq for key in present for vote in resolved[key].votes}
     found = []
-    for sample_id, key in lost:
-        content_hash, label = now.get(sample_id, ("", ""))
-        if content_hash == key.content_hash and label == resolved[key].label:
-            continue
-        why = "the sample is not in the data set"
-        if content_hash:
-            why = (
-                "the content has changed since"
-                if content_hash != key.content_hash
-                else f"the label has become {label!r} since"
-            )
-        votes = tuple(vote for vote in resolved[key].votes if vote.sample_id == sample_id)
-        found.append(_left_out(key, votes, why))
+    for vote, key in sorted(lost, key=lambda one: now.get(one[0].sample_id, ("",))[0] != one[1].content_hash):
+        votes = tuple(other for other in resolved[key].votes if other.sample_id == vote.sample_id)
+        content_hash, label = now.get(vote.sample_id, ("", ""))
+        follows = content_hash == key.content_hash and label == resolved[key].label
+        if vote.seq not in seen and not follows:
+            found.append(_left_out(key, votes, _why_stale(key, content_hash, label)))
+        seen |= {other.seq for other in votes}
     return found
+
+
+def _why_stale(key: Key, content_hash: str, label: str) -> str:
+    """Return why a decision on `key` does not fit a sample as it is now."""
+    if not content_hash:
+        return "the sample is not in the data set"
+    return (
+        "the content has changed since"
+        if content_hash != key.content_hash
+        else f"the label has become {label!r} since"
+    )
 
 
 def _controls(ledger: Ledger, run_id: str) -> list[LeftOut]:

@@ -34,7 +34,9 @@ SINCE = "since.json"
 NEW, CHANGED, SAME = 0, 1, 2
 
 
-def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | None) -> Array:
+def to_show(
+    scores: Scores, dataset: Dataset, folder: Path, previous: Path | None, *, anew: bool = False
+) -> Array:
     """Return which samples the queue shows, (n,) bool; write what is open from earlier runs, and the counts.
 
     Args:
@@ -42,17 +44,15 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
         dataset: The audited data.
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
+        anew: Whether all that is flagged and not decided is shown, as if there were no run before.
     """
     flagged = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     if previous is None and not (folder / DECIDED).exists():
         everything: Array = flagged
         return everything
     if previous is None:
-        decided = _is_decided(dataset.path, flagged, folder / DECIDED, read_former(folder))
-        if decided.any():
-            write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
-        shown: Array = flagged & ~decided
-        return shown
+        decided = _is_decided(dataset.path, flagged, folder / DECIDED, None)
+        return _shown_anew(flagged, decided, folder)
     rows = read_parquet(dataset.path, columns=KEYS)
     matched = match_rows(
         rows,
@@ -62,6 +62,8 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
     former = former_hashes(matched, rows, _known_hashes(previous, folder), read_former(previous))
     write_former(former, folder)
     decided = _is_decided(dataset.path, flagged, folder / DECIDED, former)
+    if anew:
+        return _shown_anew(flagged, decided, folder)
     compared = compare(matched)
     asked, run = _asked(matched, compared == SAME, previous)
     still_open = flagged & ~decided & asked
@@ -86,6 +88,14 @@ def to_show(scores: Scores, dataset: Dataset, folder: Path, previous: Path | Non
         },
         folder / SINCE,
     )
+    return shown
+
+
+def _shown_anew(flagged: Array, decided: Array, folder: Path) -> Array:
+    """Return what a queue shows that looks at no queue before it, (n,) bool; write how much was decided."""
+    if decided.any():
+        write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
+    shown: Array = flagged & ~decided
     return shown
 
 

@@ -46,6 +46,8 @@ def queue(
     options: AuditOptions,
     max_queue: int | None = None,
     previous: Path | None = None,
+    *,
+    anew: bool = False,
 ) -> Queue:
     """Write the queue as Parquet and CSV, and the saliency of its top.
 
@@ -58,6 +60,7 @@ def queue(
         options: Options of the audit.
         max_queue: Length of the queue at most; None for all that is flagged.
         previous: Folder of the last finished run of the same data set, whose queue need not be shown again.
+        anew: Whether it is shown again but for what people have decided.
 
     Raises:
         InputError: The Dask cluster cannot be used.
@@ -69,14 +72,14 @@ def queue(
         "options": options,
         "max_queue": max_queue,
         "previous": previous,
+        "anew": anew,
     }
-    return recorded(
-        "queue",
-        folder,
-        Queue,
-        inputs,
-        lambda: _queue(dataset, encoding, model, scores, folder, options, max_queue, previous),
-    )
+
+    def work() -> Queue:
+        order = worst_first(scores.path, to_show(scores, dataset, folder, previous, anew=anew), max_queue)
+        return _queue(dataset, encoding, model, scores, folder, options, order)
+
+    return recorded("queue", folder, Queue, inputs, work)
 
 
 def _queue(
@@ -86,10 +89,8 @@ def _queue(
     scores: Scores,
     folder: Path,
     options: AuditOptions,
-    max_queue: int | None,
-    previous: Path | None,
+    order: Array,
 ) -> Queue:
-    order = worst_first(scores.path, to_show(scores, dataset, folder, previous), max_queue)
     chosen = take_rows(scores.path, order)
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
     answers = _answers(dataset, order)

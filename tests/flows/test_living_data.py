@@ -1,5 +1,6 @@
 """A data set that lives, night after night: each is swept, and each queue shows what is new, changed or newly flagged."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -48,6 +49,46 @@ def test_corrected_version_is_swept_again_round_after_round(prefect_server, tmp_
         options = ["--rounds", "1", "--controls", "0", "--feature-map", "raw", "--folds", "3"]
         assert run(["clean", latest, *options, "--out", str(out), "--quiet"]) == 0
     assert len(asked) >= 4
+
+
+def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in_the_corrected_version(
+    prefect_server, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    data = by_command(tmp_path / "pets.csv", str(out), out)
+    options = ["--rounds", "1", "--controls", "0", "--feature-map", "raw", "--folds", "3", "--quiet"]
+
+    def queue() -> list[dict[str, object]]:
+        return pq.read_table(out / "runs" / "latest" / "queue.parquet").to_pylist()
+
+    def decide(row: dict[str, object], decision: str, run_id: str) -> None:
+        keys = {key: row[key] for key in ("sample_id", "content_hash", "given_label")}
+        new = row["suggested_label"] if decision == "relabel" else None
+        log = DecisionLog(log_path(out))
+        log.append([Decision(decision=decision, new_label=new, reviewer="Ada", run=run_id, **keys)])
+        log.close()
+
+    data.begin()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    kept, first = queue()[0], (out / "runs" / "latest").resolve().name
+    decide(kept, "keep", first)
+    data.add_column()
+    data.frame.to_csv(data.source, index=False)
+    assert run(["clean", str(data.source), "--id", "id", *options, "--force", "--out", str(out)]) == 0
+    shown = {row["sample_id"]: row for row in queue()}
+    assert kept["sample_id"] not in shown
+    assert len(shown) >= 4  # what is open is shown again
+    assert json.loads((out / "runs" / "latest" / "version.json").read_text())["version"] == 2
+    changed = next(iter(shown.values()))
+    decide(changed, "relabel", (out / "runs" / "latest").resolve().name)
+    capsys.readouterr()
+    data.apply()
+    assert "Left out" not in capsys.readouterr().out
+    assert run(["clean", str(out / "datasets" / "pets" / "latest"), *options, "--out", str(out)]) == 0
+    assert not {row["sample_id"] for row in queue()} & {kept["sample_id"], changed["sample_id"]}
+    assert run(["apply", first, "--yes", "--no-gain", "--out", str(out)]) == 0
+    assert "Left out" not in capsys.readouterr().out
 
 
 def _queue_rows(out: Path) -> list[dict[str, object]]:
