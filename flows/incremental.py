@@ -23,7 +23,7 @@ from flows.identity import (
 from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
-from tasks.queue.former import other_hashes, read_former
+from tasks.queue.former import hashes_among
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
@@ -167,9 +167,7 @@ def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
 
     The first sweep of a corrected version has no run before it, but its rows may have been decided on under other columns.
     """
-    others = other_hashes(
-        table for run in (out / "runs").glob("*") if (table := read_former(run)) is not None
-    )
+    others = hashes_among(out / "runs")
     return pairs | {(other, label) for content, label in pairs for other in others.get(content, ())}
 
 

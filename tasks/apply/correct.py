@@ -30,7 +30,7 @@ from tasks.apply.version import (
     write_version,
 )
 from tasks.intact import check_run
-from tasks.queue.former import other_hashes, read_former
+from tasks.queue.former import hashes_among
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
@@ -93,8 +93,7 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """
     check_run(run)
     columns = read_parquet(run / "dataset.parquet", columns=list(KEY_COLUMNS))
-    others = other_hashes(table for path in run.parent.glob("*") if (table := read_former(path)) is not None)
-    return make_plan(columns, carried(read_log(out), others), run.name, rule)
+    return make_plan(columns, carried(read_log(out), hashes_among(run.parent)), run.name, rule)
 
 
 def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -> Applied:

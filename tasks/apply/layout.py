@@ -102,8 +102,14 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         InputError: The source is not there any more.
     """
     label, uri = label_column(run, dataset), dataset.uri
-    if label is None or uri.startswith("sample:") or parse_query(uri):
+    if label is None or uri.startswith("sample:"):
         return None
+    if parse_query(uri):
+        raise InputError(
+            "what a query returns is not written back",
+            where=uri,
+            fix="take the labels from dataset.parquet, or what differs from changes.parquet",
+        )
     version = version_swept(run, uri)
     if version:
         written = written_in(version)

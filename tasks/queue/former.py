@@ -285,6 +285,11 @@ def write_former(table: pa.Table, folder: Path) -> None:
         write_table(table, folder / FORMER)
 
 
+def hashes_among(runs: Path) -> dict[str, set[str]]:
+    """Return for a hash those that the same content has in the other runs of a folder."""
+    return other_hashes(table for run in runs.glob("*") if (table := read_former(run)) is not None)
+
+
 def other_hashes(tables: Iterable[pa.Table]) -> dict[str, set[str]]:
     """Return for a hash those that the same content has in other runs, before and after it.
 

@@ -46,10 +46,9 @@ def to_show(
         previous: Folder of the last finished run of the same data set, if there is one.
         anew: Whether all that is flagged and not decided is shown, as if there were no run before.
     """
-    flagged = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
+    flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     if previous is None and not (folder / DECIDED).exists():
-        everything: Array = flagged
-        return everything
+        return flagged
     if previous is None:
         decided = _is_decided(dataset.path, flagged, folder / DECIDED, None)
         return _shown_anew(flagged, decided, folder)

@@ -6,7 +6,8 @@ others, and neither does a count.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from tasks.review.agreement import wants_second_opinion
 from tasks.review.deck import Item
@@ -21,9 +22,16 @@ class Board:
         items: The deck, by position.
         ledger: The standing answers; it must have taken in a row before the board hears of it.
         second_opinion: Share of samples that two reviewers decide.
+        others: Hashes that a content has in other runs: a decision on one of them settles it too.
     """
 
-    def __init__(self, items: Sequence[Item], ledger: Ledger, second_opinion: float) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        ledger: Ledger,
+        second_opinion: float,
+        others: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         self._items = items
         self._ledger = ledger
         self._share = second_opinion
@@ -40,7 +48,12 @@ class Board:
             self._look(key)
         settled = ledger.settled()
         unanswered = (item for item in items if item.position not in self._public and not item.is_control)
-        self._settled = frozenset(item.position for item in unanswered if item.key[:2] in settled)
+        self._settled = frozenset(
+            item.position
+            for item in unanswered
+            for one in (item.key.content_hash, *others.get(item.key.content_hash, ()))
+            if (one, item.key.given_label) in settled
+        )
         self._silent = set(self._settled)
 
     def update(self, rows: Iterable[Decision]) -> None:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from tasks.errors import InputError, listed
+from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS, Record
 from tasks.review.agreement import wants_second_opinion
 from tasks.review.board import Board
@@ -89,12 +90,13 @@ class Desk:
         self.lock = threading.RLock()
         self.when_finished: Callable[[], None] | None = None
         self._open: dict[str, tuple[int, float]] = {}
+        self._others = hashes_among(deck.run.parent)
         self._take_in_all()
 
     def _take_in_all(self) -> None:
         self._heard = self.log.since(0)  # every row taken in so far, undos too, in order
         self.ledger = Ledger(self._heard)
-        self.board = Board(self.deck.items, self.ledger, self.options.second_opinion)
+        self.board = Board(self.deck.items, self.ledger, self.options.second_opinion, self._others)
         self._tally = Tally(self.deck.items, self.ledger)
         self._standing: Standing | None = None
         self._counted = -1

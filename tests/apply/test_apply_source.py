@@ -1,6 +1,7 @@
 """The user's own files come back byte for byte, but for the labels that changed and the rows that a reviewer dropped."""
 
 import json
+import sqlite3
 import zipfile
 from pathlib import Path
 
@@ -319,3 +320,15 @@ def test_a_source_that_changed_is_not_written(tmp_path, now):
     assert "the source has changed since it was swept; sweep it again, then apply" in said
     assert said.count("\n") == 1
     assert list((tmp_path / "v1").iterdir()) == []
+
+
+def test_what_a_query_returned_is_said_not_to_be_written_back(tmp_path):
+    with sqlite3.connect(tmp_path / "pets.db") as connection:
+        connection.execute("CREATE TABLE pets (a REAL, label TEXT)")
+        connection.executemany("INSERT INTO pets VALUES (?, ?)", [(1.5, "cat"), (2.5, "dog"), (0.5, "cat")])
+    connection.close()
+    run = swept(f"sqlite:///{tmp_path}/pets.db?query=SELECT * FROM pets", tmp_path / "run")  # noqa: S608
+    said = corrected(run, {0: "dog"}, tmp_path / "version")
+    assert said.count("\n") == 1
+    assert "what a query returns is not written back; take the labels from" in said
+    assert not list((tmp_path / "version").iterdir())
