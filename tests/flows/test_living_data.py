@@ -8,6 +8,8 @@ import pytest
 from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
+from tasks.review.deck import load_deck
+from tasks.review.desk import Desk
 from tasks.review.log import Decision, DecisionLog, log_path
 
 
@@ -82,6 +84,12 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     assert json.loads((out / "runs" / "latest" / "version.json").read_text())["version"] == 2
     changed = next(iter(shown.values()))
     decide(changed, "relabel", (out / "runs" / "latest").resolve().name)
+    log = DecisionLog(log_path(out))
+    desk = Desk(load_deck(out / "runs" / first), log)  # the page of the older run does not ask again either
+    log.close()
+    asked = {item.sample_id: item.position for item in desk.deck.items}
+    assert desk.board.status(asked[changed["sample_id"]], "Bo") == "settled"
+    assert desk.board.todo("Bo") == len(asked) - 2
     capsys.readouterr()
     data.apply()
     assert "Left out" not in capsys.readouterr().out

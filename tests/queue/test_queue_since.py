@@ -78,7 +78,7 @@ class History:
         self.columns[f"extra{next(self.numbers)}"] = "float64"
 
     def remove_column(self) -> None:
-        self.columns.pop(next(iter(self.columns)), None)
+        self.columns.pop(next(iter(self.columns), ""), None)
 
     def rename_column(self) -> None:
         if self.columns:
