@@ -13,7 +13,7 @@ from tasks.ingest.dates import is_date
 from tasks.ingest.kinds import NESTED, is_embedding, is_image, is_numeric
 from tasks.ingest.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
-from tasks.ingest.vectors import vector_columns
+from tasks.ingest.vectors import is_wide, vector_columns
 from tasks.records import Column, Payload, Source
 
 # A truth that nobody named must not become a feature of the very model that is to find the errors.
@@ -165,17 +165,11 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     if images and vectors == ["features"]:
         vectors = []  # pixels that an earlier ingest derived from the images
     names = [f.name for f in free if not _IDENTIFIES.fullmatch(f.name) and f.name not in [*images, *vectors]]
-    numbers = any(is_numeric(table.schema.field(name).type) for name in names)
-    found = images + vectors
-    if len(found) == 1 and not numbers:
-        return Choice("image" if images else "embedding", (found[0],))
-    if found and not numbers:
-        named = ", ".join(
-            [f"--image {name}" for name in images] + [f"--embedding {name}" for name in vectors]
-        )
-        raise InputError(
-            "several columns could be what the model sees", where=uri, fix=f"choose one: {named}"
-        )
+    numbers = [name for name in names if is_numeric(table.schema.field(name).type)]
+    ours = set(_DERIVED) <= set(table.schema.names)  # then a vector may be derived from the numbers beside it
+    found = images + [name for name in vectors if not numbers or (not ours and is_wide(table, name))]
+    if found:
+        return _one_content(uri, found, images, numbers)
     survey = survey_default(table, names)
     if len(survey.prose) == 1 and not numbers:
         return Choice("text", survey.prose)
@@ -187,6 +181,25 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     used = tuple(learned[name] for name in names if name in learned)
     left_out = {name: why for name, why in left_out.items() if name not in texts}
     return Choice("tabular", tuple(column.name for column in used), used, left_out, notes=survey.notes)
+
+
+def _one_content(uri: str, found: list[str], images: list[str], numbers: list[str]) -> Choice:
+    """Return the images or the vectors that a row has; numbers beside them are only shown.
+
+    Raises:
+        InputError: There are several.
+    """
+    if len(found) > 1:
+        named = (f"--image {name}" if name in images else f"--embedding {name}" for name in found)
+        raise InputError(
+            "several columns could be what the model sees", where=uri, fix=f"choose one: {', '.join(named)}"
+        )
+    what = "images" if images else "vectors"
+    note = (
+        f"only the {what} in '{found[0]}' are learned from, not the numbers beside them "
+        f"({listed(numbers)}); --features names those"
+    )
+    return Choice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 
 
 def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
 from tasks.ingest.image_files import image_files
-from tasks.ingest.kinds import has_text, is_embedding, is_image, is_numeric
+from tasks.ingest.kinds import has_text, is_embedding, is_image
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.labels import as_text
 from tasks.ingest.source import is_image_file
@@ -90,7 +90,7 @@ def guess_id(source: Source, table: SourceTable) -> str | None:
 
 
 def guess_image(source: Source, table: SourceTable) -> str | None:
-    """Return the column of paths of images, None where there are numbers to learn from, or the images are not there.
+    """Return the column of paths of images, None where something else is obvious, or the images are not there.
 
     Args:
         source: What the user named, and what was found.
@@ -99,7 +99,7 @@ def guess_image(source: Source, table: SourceTable) -> str | None:
     content = (source.features, source.pred_probs, source.embedding, source.image, source.text)
     free = [name for name in _free(source, table) if name.strip().lower() not in ID_NAMES]
     kinds = [table.schema.field(name).type for name in free]
-    if any(content) or any(is_numeric(kind) or is_image(kind) or is_embedding(kind) for kind in kinds):
+    if any(content) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
         return None
     found = [name for name in free if _names_images(table, name)]
     return found[0] if len(found) == 1 else None

@@ -26,6 +26,8 @@ _ODD = 0.05
 # Without brackets, fewer numbers than this may be a telephone number or a price; with decimal points, three are a vector.
 _PLAIN_NUMBERS = 8
 _PLAIN_DECIMALS = 3
+# The shortest vectors that are published have 25 numbers (GloVe's of Twitter). Fewer beside numbers may be a box or a colour.
+_LEAST_WIDE = 25
 # What a message shows of a value.
 _SHOWN = 40
 
@@ -127,6 +129,14 @@ def width_of(table: SourceTable, column: str, option: str) -> int:
             fix="give each row one vector of the same length",
         )
     return width
+
+
+def is_wide(table: SourceTable, column: str) -> bool:
+    """Return whether the vectors of a column are long enough to stand for a whole sample."""
+    try:
+        return width_of(table, column, "--embedding") >= _LEAST_WIDE
+    except InputError:
+        return False
 
 
 def vector_columns(table: SourceTable, names: list[str]) -> list[str]:

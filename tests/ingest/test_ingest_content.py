@@ -190,7 +190,18 @@ def test_the_only_list_of_numbers_is_the_embedding_when_there_is_no_number(tmp_p
     assert dataset.display_columns == ("note",)
 
 
-def test_numbers_come_before_a_list_unless_it_is_named(tmp_path):
+def test_a_long_vector_comes_before_numbers_and_it_is_said(tmp_path):
+    columns = {"n_tokens": [1, 2, 3], "v": [[float(row)] * 25 for row in range(3)], "label": LABEL}
+    dataset, _ = ingested(tmp_path, columns)
+    assert (dataset.payload, dataset.feature_shape) == ("embedding", (25,))
+    assert (
+        "only the vectors in 'v' are learned from, not the numbers beside them ('n_tokens')"
+        in dataset.notes[0]
+    )
+    assert ingested(tmp_path, columns, features=("n_tokens",))[0].payload == "tabular"
+
+
+def test_numbers_come_before_a_short_list_unless_it_is_named(tmp_path):
     columns = {"x": [1, 2, 3], "v": [[1.0], [2.0], [3.0]], "label": LABEL}
     assert ingested(tmp_path, columns)[0].payload == "tabular"
     dataset, table = ingested(tmp_path, columns, embedding="v")

@@ -175,15 +175,24 @@ def test_a_missing_image_is_missing_not_black(tmp_path):
     assert table["image"][1].as_py() is None
 
 
-def test_numbers_come_before_an_image_unless_it_is_named(tmp_path):
+def test_an_image_comes_before_numbers_unless_these_are_named(tmp_path):
     files = pa.array([encoded(gray()), encoded(gray())], pa.binary())
     path = tmp_path / "n.parquet"
     pq.write_table(pa.table({"photo": files, "size": [1, 2], "label": ["a", "b"]}), path)
-    assert ingest(Source(uri=str(path)), tmp_path / "a").payload == "tabular"
-    dataset = ingest(Source(uri=str(path), image="photo"), tmp_path / "b")
+    assert ingest(Source(uri=str(path), features=("size",)), tmp_path / "a").payload == "tabular"
+    dataset = ingest(Source(uri=str(path)), tmp_path / "b")
     assert dataset.payload == "image"
+    assert "not the numbers beside them ('size')" in dataset.notes[-1]
     assert dataset.display_columns == ("size",)
     assert "photo" not in pq.read_schema(dataset.path).names
+
+
+def test_paths_of_images_come_before_numbers(tmp_path):
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(encoded(gray()))
+    (tmp_path / "p.csv").write_text("path,age,label\n1.png,3,a\n2.png,4,b\n")
+    dataset = ingest(Source(uri=str(tmp_path / "p.csv")), tmp_path / "run")
+    assert (dataset.payload, dataset.display_columns) == ("image", ("age",))
 
 
 def test_ingested_images_can_be_ingested_again(tmp_path):
