@@ -23,7 +23,7 @@ def table(**changes) -> pa.Table:
     columns = {
         "age": pa.array([None if n % 6 == 0 else float(n) for n in range(ROWS)]),
         "town": ["Bonn", "Rome", None] * (ROWS // 3),
-        "member": [n % 2 == 0 for n in range(ROWS)],
+        "member": [n % 5 < 2 for n in range(ROWS)],
         "since": [dt.datetime(2024, 1, 1, 6, tzinfo=dt.UTC) + dt.timedelta(days=n) for n in range(ROWS)],
         "label": ["a", "b"] * (ROWS // 2),
     } | changes
@@ -48,7 +48,7 @@ def test_every_kind_of_column_becomes_numbers_without_gaps(tmp_path):
     assert columns["age is missing"].tolist() == [float(n % 6 == 0) for n in range(ROWS)]
     assert columns["town = Rome"].tolist() == [0, 1, 0] * (ROWS // 3)
     assert columns["town is missing"].tolist() == [0, 0, 1] * (ROWS // 3)
-    assert columns["member"].tolist() == [1, 0] * (ROWS // 2)
+    assert columns["member"].tolist() == [1, 1, 0, 0, 0] * (ROWS // 5)
 
 
 def test_dates_bring_their_calendar(tmp_path):
