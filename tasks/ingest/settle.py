@@ -57,15 +57,19 @@ class Settled:
         return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
     def _converted(self, name: str, column: pa.Array) -> pa.Array:
-        if self.missing and pa.types.is_string(column.type):
-            named = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(sorted(self.missing)))
-            column = pc.if_else(named, pa.scalar(None, pa.string()), column)
+        column = self._without_missing(column)
         kind = self.types.get(name)
         if kind is not None:
             column = _cast(column, kind, self.notations.get(name, Notation()))
         if name in self.whole:
-            column = pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1")
+            column = self._without_missing(pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1"))
         return _without_numbers(column, self.missing)
+
+    def _without_missing(self, column: pa.Array) -> pa.Array:
+        if not self.missing or not pa.types.is_string(column.type):
+            return column
+        named = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(sorted(self.missing)))
+        return pc.if_else(named, pa.scalar(None, pa.string()), column)
 
 
 AS_WRITTEN = Settled()

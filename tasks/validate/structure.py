@@ -107,7 +107,7 @@ def require_classes(
     worst = small[counts[small].argmax()]
     count = int(counts[worst])
     lost = f" ({before[worst]:,} before rows were set aside)" if before[worst] > count else ""
-    others = f"; {len(small) - 1} more classes are too small too" if len(small) > 1 else ""
+    others = {1: "", 2: "; so has another class"}.get(len(small), f"; so have {len(small) - 1} other classes")
     fewer = f"use --folds {count}, or " if count > 1 else ""
     name = dataset.classes[worst]
     twin = alike(name, dataset.classes)

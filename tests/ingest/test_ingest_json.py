@@ -1,6 +1,7 @@
 """JSON as programs write it is read for what it is; what holds no table is refused in one line."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,32 @@ def test_every_way_to_write_a_table_gives_its_rows(text, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "join", [json.dumps, lambda rows: "\n".join(map(json.dumps, rows))], ids=["array", "lines"]
+)
+def test_values_of_several_kinds_are_text_and_nan_is_missing(join, tmp_path):
+    rows = records()
+    odd = [3, "late", True, {"a": 1}, [1, "b"], math.nan]
+    for number, row in enumerate(rows):
+        row |= {"note": odd[number % 6], "spans": [[0, 4, "P"]], "seen": number % 7 == 0}
+        row["label"] = number % 2 if number % 3 else str(number % 2)
+    rows[5]["label"], rows[8]["seen"] = math.nan, math.nan
+    dataset = read(join(rows), tmp_path)
+    assert dataset.classes == ("0", "1")
+    assert labels_of(dataset)[4:7] == ["0", None, "0"]
+    assert [column.kind for column in dataset.columns if column.name == "seen"] == ["boolean"]
+    kept = pq.read_table(dataset.path, columns=["note", "spans"]).to_pylist()[:6]
+    assert [row["note"] for row in kept] == ["3", "late", "true", '{"a": 1}', '[1, "b"]', None]
+    assert kept[0]["spans"] == '[[0, 4, "P"]]'
+    assert [
+        name for name in ("label", "note", "spans") if any(f"column '{name}'" in n for n in dataset.notes)
+    ] == [
+        "label",
+        "note",
+        "spans",
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (json.dumps(records())[:-20], "the value at line 1 is not JSON"),
@@ -56,8 +83,8 @@ def test_every_way_to_write_a_table_gives_its_rows(text, tmp_path):
         (json.dumps(records()) + "]", "more text follows the end of its array"),
         (json.dumps([*records(), 3]), "record 61 is not a JSON object"),
         (
-            json.dumps([*records(), {**records()[0], "x": "odd"}]),
-            "record 61, column 'x': text where record 1",
+            json.dumps([*records(), {**records()[0], "label": {"odd": 1}}]),
+            "record 61, column 'label': an object where record 1",
         ),
         (json.dumps([[1, 2], [3, 4]]), "an array of arrays"),
         (

@@ -68,7 +68,8 @@ def _converted(
         what = re.sub(r"\bline (\d+)", r"record \1", error.what)
         raise InputError(what, where=part.shown, fix=error.fix) from error
     if export is None:
-        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", notes)
+        said = (re.sub(r"\bline (\d+)", r"record \1", note) for note in reader.notes)
+        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", (*notes, *said))
     return ConvertedReader(part, reader, export.place, export.notes, export.metadata)
 
 

@@ -1,9 +1,15 @@
-"""Read JSON Lines: one object a line; the columns are those that any line has, and those of nested objects as `a.b`."""
+"""Read JSON Lines: one object a line; the columns are those that any line has, and those of nested objects as `a.b`.
+
+A column that mixes kinds of values is read as text. NaN, as Python writes it, is a missing value.
+"""
 
 import io
 import json
+import math
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +31,36 @@ _KINDS = {
     list: "a list",
     dict: "an object",
 }
+_NUMBER = ("a number", 0)
+# How Arrow names a column whose values do not fit together, within one block and between two.
+_NAMED = re.compile(r"Column\(/([^/)]+)|Field (.+) has incompatible types")
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """Columns whose values are of several kinds.
+
+    Attributes:
+        texts: Those that are read as text, each with what there is to say of it.
+        gaps: Those in which NaN stands beside values that are no numbers.
+    """
+
+    texts: dict[str, str]
+    gaps: frozenset[str] = frozenset()
+
+    def even(self, block: bytes) -> bytes:
+        """Return lines in which each column has one kind of value."""
+        if not self.texts and not self.gaps:
+            return block
+        lines = []
+        for line in filter(bytes.strip, block.splitlines()):
+            row = json.loads(line)
+            for name in self.gaps & row.keys():
+                row[name] = None if _is_nan(row[name]) else row[name]
+            for name in self.texts.keys() & row.keys():
+                row[name] = _as_text(row[name])
+            lines.append(json.dumps(row).encode())
+        return b"\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -35,11 +71,18 @@ class JsonLinesReader:
         part: The file.
         nested: Columns and types as the lines have them.
         paths: Where each column lies in them.
+        uneven: Columns whose values are of several kinds.
     """
 
     part: Part
     nested: pa.Schema
     paths: dict[str, tuple[str, ...]]
+    uneven: Uneven
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided without being asked, a line each."""
+        return tuple(self.uneven.texts.values())
 
     @property
     def schema(self) -> pa.Schema:
@@ -57,7 +100,7 @@ class JsonLinesReader:
         wanted = pa.schema([self.nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
         with readable(self.part, "JSON Lines"), open_text(self.part) as file:
             for block in lines_in_blocks(file):
-                found = _parse(block, wanted, "ignore")
+                found = _parse(self.uneven.even(block), wanted, "ignore")
                 arrays = [_at(found[path[0]], path[1:]) for path in paths]
                 yield from pa.table(arrays, names=list(columns)).to_batches(max_chunksize=rows)
 
@@ -67,23 +110,38 @@ class JsonLinesReader:
         return next((f"line {line}" for index, line in enumerate(lines) if index == row), f"row {row + 1}")
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:  # noqa: ARG001 (JSON has types of its own)
+def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:
     """Open a JSON Lines file and settle the types of its columns by reading it once.
 
     Raises:
-        InputError: It is not UTF-8 text, empty, a line is no JSON object, or a column mixes kinds of values.
+        InputError: It is not UTF-8 text, empty, a line is no JSON object, or labels or ids are of several kinds.
     """
     with readable(part, "JSON Lines"):
         head = check_text(part, "JSON Lines")
         if head.lstrip().startswith(b"["):
             raise InputError("a JSON array, not JSON Lines", where=part.shown, fix="write one object a line")
+        uneven = Uneven({})
         try:
-            nested = _settle_types(part)
-        except (pa.ArrowInvalid, UnicodeDecodeError):
+            nested = _settle_types(part, uneven)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError):
             check_utf8(part)
-            _check_lines(part)
-            raise
-    return JsonLinesReader(part, nested, _paths(nested))
+            uneven = _survey_lines(part, as_text)
+            nested, uneven = _settle_uneven(part, uneven, as_text)
+    return JsonLinesReader(part, nested, _paths(nested), uneven)
+
+
+def _settle_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
+    """Return the types of columns of which some are uneven; those that are uneven within lists or objects are found here."""
+    while True:
+        try:
+            return _settle_types(part, uneven), uneven
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            found = _NAMED.search(str(error))
+            name = next(filter(None, found.groups()), "") if found else ""
+            if not name or name in uneven.texts or name in as_text:
+                raise
+            said = f"column '{name}' holds lists or objects of several kinds, and is read as text"
+            uneven = replace(uneven, texts={**uneven.texts, name: said})
 
 
 def _paths(nested: pa.Schema) -> dict[str, tuple[str, ...]]:
@@ -119,13 +177,13 @@ def _at(column: pa.ChunkedArray, path: tuple[str, ...]) -> pa.ChunkedArray:
     return column
 
 
-def _settle_types(part: Part) -> pa.Schema:
+def _settle_types(part: Part, uneven: Uneven) -> pa.Schema:
     schema = pa.schema([])
     with open_text(part) as file:
         for block in lines_in_blocks(file):
             block.decode()
             # The parser takes text that looks like a time for one; text stays as it is written.
-            found = pa.schema([_untimed(field) for field in _parse(block, None, "infer").schema])
+            found = pa.schema([_untimed(field) for field in _parse(uneven.even(block), None, "infer").schema])
             schema = pa.unify_schemas([schema, found], promote_options="permissive")
     return schema
 
@@ -152,26 +210,58 @@ def _lines(part: Part) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _check_lines(part: Part) -> None:
-    """Raise InputError at the first line that is no object, or has a value of another kind than before."""
+def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
+    """Return the columns whose values are of several kinds.
+
+    Raises:
+        InputError: A line is no object, or labels or ids mix values with lists or objects.
+    """
     first: dict[str, tuple[str, int]] = {}
+    texts: dict[str, str] = {}
+    gaps: set[str] = set()
     for number, line in _lines(part):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"line {number} is not JSON ({error})", where=part.shown, fix="write one object a line"
-            ) from error
-        if not isinstance(value, dict):
-            raise InputError(
-                f"line {number} is not a JSON object", where=part.shown, fix="write one object a line"
-            )
-        for name, item in value.items():
+        for name, item in _object_of(part, number, line).items():
             kind = _KINDS.get(type(item))
-            if kind and first.setdefault(name, (kind, number))[0] != kind:
+            if _is_nan(item):
+                gaps.add(name)
+            elif kind and first.setdefault(name, (kind, number))[0] != kind:
                 expected, before = first[name]
-                raise InputError(
-                    f"line {number}, column '{name}': {kind} where line {before} has {expected}",
-                    where=part.shown,
-                    fix="use one kind of value in a column",
-                )
+                what = f"{kind} where line {before} has {expected}"
+                if name in as_text and {kind, expected} & {"a list", "an object"}:
+                    raise InputError(
+                        f"line {number}, column '{name}': {what}",
+                        where=part.shown,
+                        fix="use one kind of value in a column",
+                    )
+                said = f"column '{name}' is read as text: line {number} has {what}"
+                texts.setdefault(name, said)
+    return Uneven(
+        texts, frozenset(gaps - {name for name in gaps if first.get(name, _NUMBER)[0] == _NUMBER[0]})
+    )
+
+
+def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"line {number} is not JSON ({error})", where=part.shown, fix="write one object a line"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f"line {number} is not a JSON object", where=part.shown, fix="write one object a line"
+        )
+    return value
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _as_text(value: object) -> str | None:
+    """Return a value of an uneven column as text, None where it is missing."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+    return json.dumps(value, ensure_ascii=False)
