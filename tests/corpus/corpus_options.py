@@ -103,7 +103,7 @@ def _ids_and_features() -> Iterator[Nasty]:
     yield _table("id: integers", None, {"id": "n"}, n=np.arange(ROWS))
     yield _table("id: floats", None, {"id": "n"}, n=np.arange(ROWS) + 0.5)
     yield _table("id: lists", ("'n'",), {"id": "n"}, n=[[1]] * ROWS)
-    yield _table("id: missing in places", ("'n'",), {"id": "n"}, n=[None, *map(str, range(ROWS - 1))])
+    yield _table("id: missing in places", None, {"id": "n"}, n=[None, *map(str, range(ROWS - 1))])
     yield _table("id: all the same", ("'n'",), {"id": "n"}, n=["s"] * ROWS)
     yield _table(
         "id: of look-alike letters",

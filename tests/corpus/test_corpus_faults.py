@@ -194,5 +194,6 @@ def test_any_table_is_read_whole_and_every_row_is_kept_or_set_aside_or_it_is_ref
         assert left.dataset.rows + left.quarantined == len(table)
         return
     assert "\n" not in str(refusal)
-    left = sorted(path.name for path in run.glob("*.parquet"))  # never half of one
+    # Never half of one. Beside the data stands why some of their rows cannot be read.
+    left = sorted(path.name for path in run.glob("*.parquet") if path.name != "unreadable.parquet")
     assert left in ([], ["dataset.parquet"], ["dataset.parquet", "quarantine.parquet"])
