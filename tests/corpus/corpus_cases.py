@@ -356,7 +356,7 @@ def _json() -> Iterator[Nasty]:
     yield case(
         "a number as text",
         "\n".join([*lines[:30], lines[30].replace('"x": 2.5', '"x": "2.5"'), *lines[31:]]),
-        ("data.jsonl",),
+        None,
     )
     yield case(
         "NaN, which is no JSON", "\n".join([*lines[:30], lines[30].replace("2.5", "NaN"), *lines[31:]]), None
@@ -381,7 +381,7 @@ def _json() -> Iterator[Nasty]:
     yield case(
         "labels of two kinds",
         json_lines(label=["a" if n % 2 else 1 for n in range(ROWS)]),
-        ("data.jsonl", "label"),
+        None,
     )
 
 

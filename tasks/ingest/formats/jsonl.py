@@ -33,7 +33,7 @@ _KINDS = {
 }
 _NUMBER = ("a number", 0)
 # How Arrow names a column whose values do not fit together, within one block and between two.
-_NAMED = re.compile(r"Column\(/([^/)]+)|Field (.+) has incompatible types")
+_NAMED = re.compile(r"Column\(/([^/)]+)[^)]*\) changed|Field (.+) has incompatible types")
 
 
 @dataclass(frozen=True)
