@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from tasks.errors import InputError
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes
+from tasks.ingest.image_depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_paper
 from tasks.ingest.image_files import ImageFiles, Unread, image_files
 from tasks.ingest.table import SourceTable
 
@@ -45,8 +46,8 @@ _HEIC = (
     b"ftypmsf1",
 )
 _KEPT = ("PNG", "JPEG", "MPO")  # MPO: a JPEG as phones write it, with a preview behind it
-_GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
-_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 _NAME_ANOTHER = "name another with --image"
 
@@ -66,10 +67,17 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Images:
-    """An image column, with the shape that all images get: (height, width) or (height, width, 3)."""
+    """An image column, with the shape that all images get: (height, width) or (height, width, 3).
+
+    Attributes:
+        files: The files.
+        shape: The common shape.
+        levels: What stands for black and white where pixels have more than 8 bits.
+    """
 
     files: ImageFiles
     shape: tuple[int, ...]
+    levels: Levels = FULL
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -99,7 +107,8 @@ class Images:
             _quiet(),
             ThreadPoolExecutor(os.cpu_count()) as pool,
         ):  # Pillow decodes outside the interpreter's lock
-            images = pool.map(partial(decode, shape=self.shape), [files[offset] or b"" for offset in there])
+            decoder = partial(decode, shape=self.shape, levels=self.levels)
+            images = pool.map(decoder, [files[offset] or b"" for offset in there])
             for offset, image in zip(there, images, strict=True):
                 if isinstance(image, str):
                     problems[offset] = _undecodable(image)
@@ -119,6 +128,7 @@ def images(table: SourceTable, column: str) -> Images:
         InputError: There is no image, or none can be read.
     """
     sizes: Counter[tuple[int, int]] = Counter()
+    levels: list[Levels] = []
     gray = True
     first: InputError | None = None
     files = image_files(table, column)
@@ -128,14 +138,15 @@ def images(table: SourceTable, column: str) -> Images:
             if not isinstance(seen, tuple):
                 first = first or _none_readable(table, column, row, seen)
                 continue
-            size, is_gray = seen
+            size, is_gray, found = seen
             sizes[size] += 1
             gray = gray and is_gray
+            levels += [found] if found else []
     if not sizes:
         raise first or InputError(
             f"column '{column}' has no image at all", where=table.uri, fix=_NAME_ANOTHER
         )
-    return Images(files, common_shape(sizes, gray=gray))
+    return Images(files, common_shape(sizes, gray=gray), common_levels(levels))
 
 
 def _none_readable(table: SourceTable, column: str, row: int, why: str | Unread) -> InputError:
@@ -167,24 +178,26 @@ def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, .
     return (height, width, *channels)
 
 
-def look(file: bytes) -> tuple[tuple[int, int], bool] | str:
-    """Return (height, width) upright and whether it is gray, from the header; or why that cannot be read."""
+def look(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:
+    """Return (height, width) upright, whether it is gray, and the range of a deep image; or why that cannot be read."""
     try:
         with _opened(file) as image:
             # The base class looks at what the header said; PNG's own would decode the image to look further.
             orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
             size = image.size if orientation >= 5 else (image.height, image.width)
-            return size, image.mode in _GRAY
+            return size, image.mode in _GRAY, levels_of(image) if is_deep(image) else None
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _reason(error)
 
 
-def decode(file: bytes, shape: tuple[int, ...]) -> Decoded | str:
+def decode(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) -> Decoded | str:
     """Return an image in the given shape, or why it does not decode."""
     try:
         with _opened(file) as image:
-            kept = image.format in _KEPT
+            kept = image.format in _KEPT and not is_deep(image)
             upright = ImageOps.exif_transpose(image)
+            if is_deep(image):
+                upright = as_8_bits(upright, levels or common_levels(filter(None, [levels_of(upright)])))
             return Decoded(_pixels(upright, shape), file if kept else _as_png(upright))
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _reason(error)
@@ -230,17 +243,8 @@ class _MissingPackageError(Exception):
 def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
-    if image.mode == "F":  # as microscopes write it: 0..1, or any range
-        levels = np.asarray(image, np.float64)
-        low, high = min(0.0, float(levels.min())), max(1.0, float(levels.max()))
-        image = Image.fromarray(np.rint((levels - low) * (255 / (high - low))).astype(np.uint8))
-    if image.mode.startswith("I"):
-        image = Image.fromarray(
-            np.rint(np.clip(np.asarray(image) / 257.0, 0, 255)).astype(np.uint8)
-        )  # 16 bits to 8
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        image = on_paper(image)
     image = image.convert(mode)
     size = (shape[1], shape[0])
     if image.size != size:

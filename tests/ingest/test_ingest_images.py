@@ -187,6 +187,25 @@ def test_an_image_comes_before_numbers_unless_these_are_named(tmp_path):
     assert "photo" not in pq.read_schema(dataset.path).names
 
 
+@pytest.mark.parametrize(
+    ("kind", "white"), [(np.uint16, 4095), (np.int32, 255), (np.uint16, 65535), (np.float32, 4095)]
+)
+def test_images_of_more_than_8_bits_keep_their_contrast(kind, white, tmp_path):
+    pixels = [(np.array([[0, 0.25], [0.5, 1]]) * white * share).astype(kind) for share in (1, 0.5)]
+    files = pa.array([encoded(one, "TIFF") for one in pixels], pa.binary())
+    _, table, features = ingested(tmp_path, files)
+    np.testing.assert_allclose(features[1], [[0, 0.125], [0.25, 0.5]], atol=0.01)
+    with Image.open(io.BytesIO(table["image"][0].as_py())) as shown:
+        assert (shown.mode, shown.getextrema()) == ("L", (0, 255))
+
+
+def test_a_white_drawing_on_nothing_is_seen(tmp_path):
+    drawing = np.full((4, 6, 4), 255, np.uint8)
+    drawing[:, :3, 3] = 0
+    _, _, features = ingested(tmp_path, pa.array([encoded(drawing), encoded(drawing)], pa.binary()))
+    np.testing.assert_array_equal(features[0, 0, :, 0], [0, 0, 0, 1, 1, 1])
+
+
 def test_paths_of_images_come_before_numbers(tmp_path):
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(encoded(gray()))
