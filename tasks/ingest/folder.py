@@ -8,8 +8,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError
-from tasks.ingest.formats import readable_suffixes
-from tasks.ingest.listing import check_no_lake, is_hidden, only_data
+from tasks.ingest.listing import check_no_lake, is_hidden, nothing_readable, only_data
 from tasks.ingest.packed import open_zip
 from tasks.ingest.source import Part, access, filesystem_of, is_image_file, kind_of, plain_path, split_sheet
 from tasks.queries import parse_query
@@ -105,7 +104,7 @@ def _read_folder(filesystem: Any, path: str, uri: str) -> Folder:  # noqa: ANN40
     local = isinstance(filesystem, LocalFileSystem)
     if local:
         _check_readable(path, uri)
-    paths = sorted(filesystem.find(path))
+    paths = sorted(_files_below(path.rstrip("/")) if local else filesystem.find(path))
     files = [file.removeprefix(base) for file in paths]
     check_no_lake(files, uri)
     for file, relative in zip(paths, files, strict=True):
@@ -127,15 +126,23 @@ def _read_folder(filesystem: Any, path: str, uri: str) -> Folder:  # noqa: ANN40
     data = rows
     folder = Folder(Part(filesystem, base, uri), tuple(data), tuple(images), tuple(others), tuple(hidden))
     if not data and not images:
-        raise InputError(
-            "no data files in this folder",
-            where=uri,
-            fix=f"it should hold {readable_suffixes()}, or one sub-folder of images for each class",
-        )
+        raise nothing_readable(others, uri)
     kinds = sorted({part.kind or "" for part in data})
     if len(kinds) > 1 and not images:
         raise mixed_formats(kinds, uri)
     return folder
+
+
+def _files_below(folder: str) -> list[str]:
+    """Return the files of a local folder; a link to a folder is followed, but never in a circle."""
+    found: list[str] = []
+    above = {folder: (os.path.realpath(folder),)}
+    for place, names, files in os.walk(folder, followlinks=True):
+        reals = {name: os.path.realpath(f"{place}/{name}") for name in names}
+        names[:] = [name for name in names if reals[name] not in above[place]]
+        above |= {f"{place}/{name}": (*above[place], reals[name]) for name in names}
+        found += [f"{place}/{name}" for name in files]
+    return found
 
 
 def mixed_formats(kinds: list[str], uri: str) -> InputError:

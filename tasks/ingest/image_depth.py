@@ -28,7 +28,7 @@ def levels_of(image: Image.Image) -> Levels | None:
 def common_levels(found: Iterable[Levels]) -> Levels:
     """Return the numbers that stand for black and white in all deep images.
 
-    >>> common_levels([(3, 900), (0, 4000)]), common_levels([(-1024, 3071)]), common_levels([])
+    >>> common_levels([(3, 900), (0, 4000)]), common_levels([(-1024.0, 3071.0)]), common_levels([])
     ((0.0, 4095.0), (-1024.0, 4095.0), (0.0, 65535.0))
     """
     found = list(found)
@@ -49,6 +49,6 @@ def on_paper(image: Image.Image) -> Image.Image:
     """Return a transparent image on white as on a page; on black where nothing could be seen on white."""
     layer = image.convert("RGBA")
     page = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    if page.convert("L").getextrema() != (255, 255) or layer.getextrema()[3] == (0, 0):
+    if page.convert("L").getextrema() != (255, 255) or not np.asarray(layer)[..., 3].any():
         return page
     return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer)

@@ -1,9 +1,12 @@
 """Which files of a folder are data, where other programs leave notes, logs and markers beside them."""
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tasks.errors import InputError
+from tasks.ingest.formats import readable_suffixes
 
 if TYPE_CHECKING:
     from tasks.ingest.source import Part
@@ -15,6 +18,17 @@ _LAKES = {
         "write it as Parquet, such as with DeltaTable(...).to_pyarrow_table()",
     ),
     ".hoodie": ("a Hudi table", "write it as Parquet, such as with spark.read and df.write.parquet"),
+}
+
+
+# What folders of classes hold where they are no folders of images, and what to do then.
+_SOUND = "labelsweep reads no sound: save one vector for each recording, and the labels, as .npz or Parquet"
+_TEXTS = "write one table of them, such as a CSV with the columns text and label"
+_PICTURES = "convert them to PNG"
+_OTHER_FILES = {
+    **dict.fromkeys((".wav", ".mp3", ".flac", ".ogg", ".m4a"), _SOUND),
+    **dict.fromkeys((".txt", ".md", ".html", ".pdf", ".docx", ""), _TEXTS),
+    **dict.fromkeys((".dcm", ".nii", ".svg", ".psd", ".cr2", ".nef", ".dng"), _PICTURES),
 }
 
 
@@ -58,3 +72,21 @@ def only_data(parts: Sequence["Part"], relative: Sequence[str]) -> list["Part"]:
     if len(found) > 1 and any(path.rsplit("/", 1)[-1] == "_SUCCESS" for path in relative):
         found = [part for part in found if part.size != 0] or found
     return found
+
+
+def nothing_readable(others: Sequence[str], uri: str) -> InputError:
+    """Return the error for a folder without tables and images: what lies there instead, and what to do.
+
+    >>> nothing_readable(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
+    "no data files in this folder, but 2 of type '.wav'"
+    """
+    fix = f"it should hold {readable_suffixes()}, or one sub-folder of images for each class"
+    found = Counter(PurePosixPath(path.lower()).suffix for path in others)
+    kind, count = found.most_common(1)[0] if found else ("", 0)
+    what = "no data files in this folder"
+    if count > 1:
+        what += (
+            f", but {count:,} of type '{kind}'" if kind else f", but {count:,} without a type in their names"
+        )
+        fix = _OTHER_FILES.get(kind, fix)
+    return InputError(what, where=uri, fix=fix)

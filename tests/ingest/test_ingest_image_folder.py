@@ -122,6 +122,29 @@ def test_a_zip_archive_of_class_folders_is_read_as_the_folder(tmp_path):
     assert placed(rows) == {"train/cats/1.png": ("cats", "train"), "test/dogs/2.png": ("dogs", "test")}
 
 
+def test_links_to_class_folders_are_followed_but_not_in_a_circle(tmp_path):
+    root = folder(tmp_path, "cat/1.png", "cat/2.png")
+    (tmp_path / "dogs").mkdir()
+    (tmp_path / "dogs" / "3.png").write_bytes(png(3))
+    (root / "dog").symlink_to(tmp_path / "dogs")
+    (root / "cat" / "again").symlink_to(root)
+    rows, _ = ingested(root, tmp_path)
+    assert [(row["file"], row["label"]) for row in rows] == [
+        ("cat/1.png", "cat"),
+        ("cat/2.png", "cat"),
+        ("dog/3.png", "dog"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"), [("wav", "reads no sound"), ("txt", "columns text and label"), ("dcm", "PNG")]
+)
+def test_class_folders_of_other_files_are_refused_with_what_to_do(kind, fix, tmp_path):
+    texts = {f"{name}/{number}.{kind}": "x" for name in ("cat", "dog") for number in range(3)}
+    with pytest.raises(InputError, match=rf"but 6 of type '\.{kind}'; .*{fix}"):
+        ingest(Source(uri=str(folder(tmp_path, **texts))), tmp_path / "run")
+
+
 def test_what_is_not_read_is_counted_and_named(tmp_path):
     root = folder(
         tmp_path,
