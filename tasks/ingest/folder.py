@@ -136,7 +136,7 @@ def _read_folder(filesystem: Any, path: str, uri: str) -> Folder:  # noqa: ANN40
 def _files_below(folder: str) -> list[str]:
     """Return the files of a local folder; a link to a folder is followed, but never in a circle."""
     found: list[str] = []
-    above = {folder: (os.path.realpath(folder),)}
+    above: dict[str, tuple[str, ...]] = {folder: (os.path.realpath(folder),)}
     for place, names, files in os.walk(folder, followlinks=True):
         reals = {name: os.path.realpath(f"{place}/{name}") for name in names}
         names[:] = [name for name in names if reals[name] not in above[place]]
