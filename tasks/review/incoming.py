@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
+from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS
 from tasks.report.text import counted
 from tasks.review.deck import read_dataset
@@ -106,12 +107,15 @@ def refuse(problems: Sequence[str], source: str) -> None:
         raise InputError(
             f"{count} wrong, nothing was imported: {'; '.join(problems[:_NAMED])}{more}",
             where=source,
-            fix="correct the file and try again",
+            fix="correct the file and try again; `--run` names the run whose queue it was",
         )
 
 
 def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
-    """Return hash, label and suggestion of the wanted samples: from the queue, or from the whole data set."""
+    """Return hash, label and suggestion of the wanted samples: from the queue, or from the whole data set.
+
+    `hashes` are those that the content has in any run: where a column is added, the queue of the run before has another one.
+    """
     ids = pa.array(set(wanted), pa.string())
     queue = read_parquet(
         run / "queue.parquet", columns=["sample_id", "content_hash", "given_label", "suggested_label"]
@@ -123,7 +127,11 @@ def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
             ["sample_id", "content_hash", "given_label"]
         )
         found = {row["sample_id"]: {**row, "suggested_label": ""} for row in _rows(dataset, ids)} | found
-    return found
+    others = hashes_among(run.parent)
+    return {
+        name: {**row, "hashes": {row["content_hash"], *others.get(row["content_hash"], ())}}
+        for name, row in found.items()
+    }
 
 
 def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
@@ -161,7 +169,7 @@ def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]
     checks = [
         (verdict not in VERDICTS, f"no decision {row.verdict!r}, use {', '.join(VERDICTS)}"),
         (
-            row.content_hash not in ("", sample["content_hash"]),
+            row.content_hash not in ("", *sample["hashes"]),
             f"the content of {row.sample_id!r} is not the one that was decided on",
         ),
         (

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from living_data import NIGHTS, by_command, by_flow
@@ -78,6 +79,10 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     data.add_column()
     data.frame.to_csv(data.source, index=False)
     assert run(["clean", str(data.source), "--id", "id", *options, "--force", "--out", str(out)]) == 0
+    older = str(out / "runs" / first / "queue.csv")
+    edited = pd.read_csv(older, dtype=str).assign(decision="unsure")
+    edited[-1:].to_csv(tmp_path / "edited.csv", index=False)  # filled in before the night, imported after it
+    assert run(["import", str(tmp_path / "edited.csv"), "--out", str(out)]) == 0
     shown = {row["sample_id"]: row for row in queue()}
     assert kept["sample_id"] not in shown
     assert len(shown) >= 4  # what is open is shown again
@@ -89,7 +94,7 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     log.close()
     asked = {item.sample_id: item.position for item in desk.deck.items}
     assert desk.board.status(asked[changed["sample_id"]], "Bo") == "settled"
-    assert desk.board.todo("Bo") == len(asked) - 2
+    assert desk.board.todo("Bo") == len(asked) - 3
     capsys.readouterr()
     data.apply()
     assert "Left out" not in capsys.readouterr().out
