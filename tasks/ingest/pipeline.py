@@ -151,6 +151,8 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     found["id"] = guess_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _with_image(source, table.image)
+    if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
+        table = opened(frozenset(texts | {source.image}))
     if image := guess_image(source, table):
         found["image"], source = image, _with_image(source, image)
     said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}

@@ -106,6 +106,20 @@ def test_arrays_that_numpy_saved_together_are_columns(arrays, named, tmp_path):
     np.testing.assert_array_equal(np.array(table["features"].to_pylist(), np.float32), VECTORS)
 
 
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((8, 8), (8, 8)), ((8, 8, 3), (8, 8, 3)), ((3, 8, 8), (8, 8, 3)), ((8, 8, 1), (8, 8))],
+)
+def test_arrays_of_bytes_in_the_shape_of_images_are_images(shape, expected, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (ROWS, *shape), dtype=np.uint8)
+    np.savez(tmp_path / "m.npz", images=pixels, labels=LABELS, names=np.array(["a", "b"]))
+    dataset = ingest(Source(uri=str(tmp_path / "m.npz")), tmp_path / "run")
+    assert (dataset.payload, dataset.feature_shape, dataset.rows) == ("image", expected, ROWS)
+    assert f"arrays that have not {ROWS} rows are not read: 'names'" in dataset.notes
+    asked = ingest(Source(uri=str(tmp_path / "m.npz"), embedding="images"), tmp_path / "asked")
+    assert (asked.payload, asked.feature_shape) == ("embedding", (int(np.prod(shape)),))
+
+
 def test_arrays_without_labels_or_of_python_objects_are_one_line(tmp_path):
     def said(path, **named) -> str:
         with pytest.raises(InputError) as caught:

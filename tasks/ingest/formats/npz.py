@@ -3,29 +3,29 @@
 Rows are read as they are needed. Arrays of Python objects are never loaded, since loading them can run code.
 """
 
-import logging
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
 
-from tasks.errors import InputError
+from tasks.errors import InputError, listed
 from tasks.ingest.reading import not_as_named, readable
 from tasks.ingest.source import Part
-
-log = logging.getLogger("labelsweep.ingest")
 
 SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
 
 _ZIP, _NPY = b"PK\x03\x04", b"\x93NUMPY"
 # Kinds of numpy types that become columns: truth values, integers, numbers, text, bytes, moments.
 _KINDS = "biufUSM"
+_CHANNELS = (1, 3, 4)
+# An image has more pixels than a vector that numpy keeps as a matrix of one row, or a table of a few numbers.
+_LEAST_SIDE = 4
 _TOGETHER = "save vectors and labels together: np.savez('data.npz', embedding=X, label=y)"
 
 
@@ -36,6 +36,7 @@ class _Array:
     shape: tuple[int, ...]
     by_columns: bool
     dtype: Any
+    nested: bool = False
 
     @property
     def width(self) -> int:
@@ -46,7 +47,22 @@ class _Array:
     def type(self) -> pa.DataType:
         """Type of the column."""
         value = _as_arrow(np.empty(0, self.dtype)).type
-        return value if self.width == 1 else pa.list_(value)
+        for _ in self.sizes:
+            value = pa.list_(value)
+        return value
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How long the lists of a row are, the outer one first."""
+        if self.nested:
+            return self.shape[1:]
+        return (self.width,) if self.width != 1 else ()
+
+    @property
+    def may_be_images(self) -> bool:
+        """Whether the shape of a row is that of an image: height and width, with channels first, last or not at all."""
+        row = self.shape[1:]
+        return len(row) == 2 or (len(row) == 3 and (row[0] in _CHANNELS or row[2] in _CHANNELS))
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,17 @@ class ArraysReader:
 
     part: Part
     arrays: dict[str, _Array]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> str | None:
+        """The one array of bytes whose rows have the shape of images."""
+        found = [
+            name
+            for name, array in self.arrays.items()
+            if array.dtype == np.uint8 and array.may_be_images and sorted(array.shape[1:])[-2] >= _LEAST_SIDE
+        ]
+        return found[0] if len(found) == 1 else None
 
     @property
     def schema(self) -> pa.Schema:
@@ -82,7 +109,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
 
     Args:
         part: The file.
-        as_text: Columns of labels and ids: the arrays with as many rows are read.
+        as_text: Columns of labels, ids and images: the arrays with as many rows as labels are read, and images keep their shape.
 
     Raises:
         InputError: It is a lone array, no .npz, or its arrays do not belong together.
@@ -100,9 +127,12 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
     chosen = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}
     for name, array in chosen.items():
         _check(part, name, array)
-    if rest := [name for name in found if name not in chosen]:
-        log.info("arrays that have not %d rows are not read: %s", rows, ", ".join(rest))
-    return ArraysReader(part, chosen)
+    chosen = {
+        name: replace(array, nested=name in as_text and array.may_be_images) for name, array in chosen.items()
+    }
+    rest = [name for name in found if name not in chosen]
+    note = (f"arrays that have not {rows:,} rows are not read: {listed(rest)}",) if rest else ()
+    return ArraysReader(part, chosen, note)
 
 
 def _rows_of_samples(part: Part, arrays: dict[str, _Array], named: frozenset[str]) -> int:
@@ -189,10 +219,10 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 def _column(rows: np.ndarray[Any, Any], array: _Array) -> pa.Array:
     values = _as_arrow(rows.ravel())
-    if array.width == 1:
-        return values
-    offsets = np.arange(0, rows.size + 1, array.width, dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
+    for size in reversed(array.sizes):
+        offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
+        values = pa.ListArray.from_arrays(pa.array(offsets), values)
+    return values
 
 
 def _as_arrow(values: np.ndarray[Any, Any]) -> pa.Array:
