@@ -1,5 +1,6 @@
 """Dates as numbers: days since 1970, with the time of day as a fraction."""
 
+import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -100,6 +101,8 @@ def no_dates(column: pa.Array, pattern: str) -> list[int]:
 
     >>> no_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
     [2, 3]
+    >>> no_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
+    [1, 2]
     """
     missing, moments = without_marks(column).is_null(), _moments(column, pattern)
     wrong: list[int] = pc.indices_nonzero(pc.and_(moments.is_null(), pc.invert(missing))).to_pylist()
@@ -114,13 +117,35 @@ def _moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is no date in the pattern is missing."""
     text = without_marks(text)
     if pattern != ISO:
-        return pc.strptime(text, format=pattern, unit="s", error_is_null=True)
+        return _on_the_calendar(
+            text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern
+        )
     # A year, or a number of eight digits, is a number and no date.
     text = pc.if_else(
         pc.match_substring_regex(text, r"^\d{4}-\d{2}-\d{2}"), text, pa.scalar(None, pa.string())
     )
     zoned = pc.any(pc.match_substring_regex(text, r"\d(Z|[+-]\d{2}:?\d{2})$")).as_py() or False
     return _cast_where_it_can(text, pa.timestamp("us", "UTC" if zoned else None))
+
+
+def _on_the_calendar(text: pa.Array, moments: pa.Array, pattern: str) -> pa.Array:
+    """Return the moments without those of days that no month has: Arrow takes 31 February for 2 March."""
+    maybe = pc.and_(pc.less_equal(pc.day(moments), 3), pc.match_substring_regex(text, "29|30|31"))
+    wrong = [
+        place for place in pc.indices_nonzero(maybe).to_pylist() if not _is_date(text[place].as_py(), pattern)
+    ]
+    if not wrong:
+        return moments
+    odd = pc.is_in(pa.array(range(len(text))), value_set=pa.array(wrong))
+    return pc.if_else(odd, pa.scalar(None, moments.type), moments)
+
+
+def _is_date(text: str, pattern: str) -> bool:
+    try:
+        dt.datetime.strptime(text, pattern)  # noqa: DTZ007 (only whether there is such a day)
+    except ValueError:
+        return False
+    return True
 
 
 def _cast_where_it_can(text: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -36,7 +36,9 @@ class PartitionedReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the file without being asked."""
-        return tuple(getattr(self.file, "notes", ()))
+        both = [name for name in self.values if name in self.file.schema.names]
+        said = (f"column '{name}' is what the folders say, and not what the files hold" for name in both)
+        return (*getattr(self.file, "notes", ()), *said)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns."""

@@ -11,6 +11,7 @@ from tasks.errors import InputError
 from tasks.ingest.centres import with_centres
 from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
 from tasks.ingest.kinds import fits_parquet, has_text
+from tasks.ingest.labels import as_text
 from tasks.ingest.leaks import without_leaks
 from tasks.ingest.raters import AGREEMENT
 from tasks.ingest.table import SourceTable, as_delimited
@@ -21,6 +22,7 @@ log = logging.getLogger("labelsweep.ingest")
 _CANONICAL = ("sample_id", "label", "features", "content_hash", "source_row", "image", "trusted")
 # Names that columns of ours have somewhere between the data set and the queue.
 _OURS = frozenset({*_CANONICAL, *QUEUE_COLUMNS, *DECISION_COLUMNS})
+_LOOK = 2**16
 _MADE = {"content_hash", "source_row"}
 # A person reads a line of a dozen columns; the report has them all.
 _TOLD = 12
@@ -91,12 +93,8 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
                 where=source.uri,
                 fix="name two different columns",
             )
-    if source.group is not None and not has_text(kind := schema.field(source.group).type):
-        raise InputError(
-            f"group column '{source.group}' holds {kind}",
-            where=source.uri,
-            fix="name a column of text or numbers with --group",
-        )
+    if source.group is not None:
+        _check_group(source.group, table)
     # What several raters said is the label already; it must not become a feature too.
     votes = {*(source.raters or ()), *((AGREEMENT,) if source.raters else ())}
     choice = choose_content(source, table, {*given.values(), *votes})
@@ -133,6 +131,19 @@ def _check_parts(given: dict[str, str], raters: Iterable[str], table: SourceTabl
                 where=without[0],
                 fix="add the column, or sweep the files that have it",
             )
+
+
+def _check_group(group: str, table: SourceTable) -> None:
+    """Raise InputError when a column cannot say which rows belong together."""
+    kind = table.schema.field(group).type
+    if not has_text(kind) or all(
+        as_text(batch.column(0)).null_count == batch.num_rows for batch in table.scan([group], _LOOK)
+    ):
+        raise InputError(
+            f"group column '{group}' holds {kind if not has_text(kind) else 'no value at all'}",
+            where=table.uri,
+            fix="name a column of text or numbers with --group",
+        )
 
 
 def _check_header(source: Source, table: SourceTable) -> None:

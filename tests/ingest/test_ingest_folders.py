@@ -53,6 +53,15 @@ def test_partition_folders_are_columns(tmp_path):
     assert len(rows) == ROWS + 2
 
 
+def test_folders_that_say_what_the_files_hold_too_win_and_it_is_said(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / f"label={label}").mkdir(parents=True)
+        example().to_csv(tmp_path / "pets" / f"label={label}" / "part.csv", index=False)
+    dataset, _ = read(tmp_path / "pets", tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert "column 'label' is what the folders say, and not what the files hold" in dataset.notes
+
+
 def test_csv_parts_with_partitions_keep_labels_as_they_are_written(tmp_path):
     frame = example()
     for label in ("01", "2"):

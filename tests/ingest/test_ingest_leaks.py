@@ -166,3 +166,10 @@ def test_a_column_of_two_values_that_mostly_agrees_with_the_label_is_kept_and_sa
     found = read(tmp_path, {"q7": np.where(code, "A", "B")}, label=label)
     assert (found.feature_names, found.leaks, found.suspects) == (("height", "q7"), {}, {})
     assert [note for note in found.notes if "column 'q7' agrees with the label in" in note]
+
+
+def test_rows_that_are_there_twice_tell_nothing_of_their_measurements(tmp_path):
+    twice = np.tile(np.arange(ROWS), 2)
+    columns = {"height": HEIGHT[twice], "age": np.arange(ROWS)[twice] % 7, "copy": GIVEN[twice]}
+    found = read(tmp_path, columns, label=NAMES[GIVEN][twice])
+    assert (set(found.leaks), found.suspects) == ({"copy"}, {})

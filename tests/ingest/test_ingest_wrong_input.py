@@ -514,6 +514,11 @@ def test_a_missing_id_is_named_with_its_row(hole, tmp_path, run):
     assert "row 3: no id in column 'key'" in refused(path, run, id="key")
 
 
+def test_a_group_column_without_a_value_is_refused(tmp_path, run):
+    path = write(tmp_path / "c.csv", "x,who,label\n1,,a\n2, ,b\n")
+    assert "group column 'who' holds no value at all" in refused(path, run, group="who")
+
+
 @pytest.mark.parametrize("payload", ["table", "text", "image"])
 def test_a_row_without_an_id_of_its_own_is_set_aside(payload, tmp_path, run):
     ids = [f"k{n}" for n in range(20)]
