@@ -18,6 +18,7 @@ from tasks.errors import InputError
 from tasks.ingest.kinds import is_image
 from tasks.ingest.pixels import as_file, is_pixel_list, is_pixel_text, largest, pixels_of_list, pixels_of_text
 from tasks.ingest.source import Part, access, is_image_file
+from tasks.ingest.spelling import as_on_disk
 from tasks.ingest.table import SourceTable
 
 _BATCH = 256
@@ -173,9 +174,14 @@ class ImageFiles:
         try:
             return self.table.beside(row, name)
         except FileNotFoundError:
-            if "\\" not in name:
+            part = self.table.part_of(row)
+            slashes = name.replace("\\", "/")  # as Windows writes it
+            spelled = (
+                as_on_disk(part.path.rsplit("/", 1)[0], slashes) if part.local and name[0] != "/" else slashes
+            )
+            if spelled in (None, name):
                 raise
-            return self.table.beside(row, name.replace("\\", "/"))  # as Windows writes it
+            return self.table.beside(row, spelled or name)
 
     def _fetched(self, row: int, address: str) -> File:
         """Return the file at an address; a server that does not answer is the same for all rows, and raises."""

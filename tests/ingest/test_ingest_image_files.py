@@ -219,3 +219,12 @@ def test_the_first_picture_of_an_animation_is_taken():
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_allclose(decode(buffer.getvalue(), (5, 5)).pixels, PIXELS[0] / 255, atol=1e-6)
+
+
+def test_a_file_is_found_where_its_name_is_spelled_otherwise_on_disk(tmp_path):
+    (tmp_path / "Ka\u0308se").mkdir()  # as macOS writes it
+    for number, one in enumerate(PIXELS[:2]):
+        (tmp_path / "Ka\u0308se" / f"{number}.PNG").write_bytes(encoded(one))
+    (tmp_path / "t.csv").write_text("path,label\nk\u00e4se/0.png,a\nk\u00e4se\\1.png,b\nk\u00e4se/2.png,b\n")
+    dataset = ingest(Source(uri=str(tmp_path / "t.csv"), image="path"), tmp_path / "run")
+    assert pq.read_table(dataset.unreadable)["source_row"].to_pylist() == [2]
