@@ -170,7 +170,7 @@ def bench_faults(
     seconds: Seconds = None,
 ) -> None:
     """Kill real runs, here and on a worker, at random moments, and count what was lost."""
-    from tasks.bench.faults.kills import run_kills  # noqa: PLC0415
+    from tasks.bench.faults.campaign import run_kills  # noqa: PLC0415
 
     if context.invoked_subcommand is None:
         run_kills(kills, seed, rows, tally, seconds)
@@ -189,7 +189,7 @@ def troubles(
     ] = "1/1",
 ) -> None:
     """Do more harm than kills to sweeps, reviews and applications at random moments, and count what was lost."""
-    from tasks.bench.faults.troubles import run_troubles  # noqa: PLC0415
+    from tasks.bench.faults.campaign import run_troubles  # noqa: PLC0415
 
     run_troubles(trials, seed, tally, seconds, part)
 
@@ -208,6 +208,100 @@ def bench_review(
 
     if context.invoked_subcommand is None:
         run_gain(data, seeds)
+
+
+@inputs.command("image-sizes")
+def image_sizes(
+    *,
+    cache: Cache = CACHE,
+    sets: Annotated[str, typer.Option(metavar="A,B", help="sets")] = "digits,letters,MNIST,emoji",
+    sizes: Annotated[str, typer.Option(metavar="N,N", help="numbers of images")] = "1000,2500,5000",
+    models: Annotated[str, typer.Option(metavar="A,B", help="kinds of model")] = "linear,cnn",
+    noise: Annotated[str, typer.Option(metavar="A,B", help="kinds of error")] = "uniform,next class",
+    device: Annotated[Device, typer.Option(help="where tensors live")] = "auto",
+    folds: Annotated[int, typer.Option(metavar="N", help="folds")] = 5,
+    rounds: Annotated[int, typer.Option(metavar="N", help="rounds")] = 2,
+    seed: Seed = 0,
+) -> None:
+    """From which size on a compact CNN finds more wrong labels than the default maps of pixels and edges."""
+    from tasks.attribute import AuditOptions  # noqa: PLC0415
+    from tasks.bench.inputs.image_sizes import run_image_sizes  # noqa: PLC0415
+
+    options = AuditOptions(device=device, seed=seed, folds=folds, rounds=rounds)
+    run_image_sizes(cache, sets, sizes, models, noise, options)
+
+
+@speed.command()
+def gpu(
+    parts: Annotated[
+        str, typer.Argument(metavar="A,B", help="encoders, files, audits")
+    ] = "encoders,files,audits",
+    *,
+    device: Annotated[Device, typer.Option(help="where tensors live")] = "auto",
+    share: Annotated[float, typer.Option(metavar="X", help="share of the usual number of samples")] = 1.0,
+) -> None:
+    """What a GPU brings: encoders, feature files and whole audits on it, beside that machine's processor."""
+    from tasks.bench.speed.gpu import run_gpu  # noqa: PLC0415
+
+    run_gpu(parts, device, share)
+
+
+@scale.command()
+def stack(*, runs: Annotated[int, typer.Option(metavar="N", help="runs")] = 20) -> None:
+    """Submit many runs at once to the stack on a real Postgres, and count the ends."""
+    from tasks.bench.scale.stack import run_stack  # noqa: PLC0415
+
+    run_stack(runs)
+
+
+@faults.command()
+def fuzz(
+    targets: Annotated[list[str] | None, typer.Argument(help="what to fuzz (default: everything)")] = None,
+    *,
+    seconds: Annotated[int, typer.Option(metavar="N", help="seconds in all")] = 600,
+) -> None:
+    """A coverage-guided fuzzer on readers and imports: is every file read, or refused in one line?"""
+    from tasks.bench.faults.fuzz import run_fuzz  # noqa: PLC0415
+
+    run_fuzz(seconds, targets or [])
+
+
+@review.command("kills")
+def review_kills(
+    *, kills: Annotated[int, typer.Option(metavar="N", help="kills in all")] = 100, seed: Seed = 0
+) -> None:
+    """Kill the review server while a reviewer works, and count lost decisions."""
+    from tasks.bench.review.kills import run_kills  # noqa: PLC0415
+
+    run_kills(kills, seed)
+
+
+@review.command("load")
+def review_load(
+    *,
+    reviewers: Annotated[int, typer.Option(metavar="N", help="reviewers at once")] = 200,
+    decisions: Annotated[int, typer.Option(metavar="N", help="decisions in all")] = 20_000,
+) -> None:
+    """Many reviewers at once: is every decision in the log exactly once, and how long do they wait?"""
+    from tasks.bench.review.load import run_load  # noqa: PLC0415
+
+    run_load(reviewers, decisions)
+
+
+@review.command("page")
+def review_page(*, decisions: Annotated[int, typer.Option(metavar="N", help="decisions")] = 200) -> None:
+    """How long a reviewer waits from the key to the next sample, in a real browser."""
+    from tasks.bench.review.page import run_page  # noqa: PLC0415
+
+    run_page(decisions)
+
+
+@review.command("label-studio")
+def review_label_studio(address: str, token: str) -> None:
+    """The round trip through a real Label Studio server at an address."""
+    from tasks.bench.review.label_studio import run_label_studio  # noqa: PLC0415
+
+    run_label_studio(address, token)
 
 
 for name, group in {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.bench.faults.strikes import PATIENCE, Program
+from tasks.bench.faults.programs import PATIENCE, Program
 
 DECISIONS = ("suggestion", "keep", "drop", "unsure")
 

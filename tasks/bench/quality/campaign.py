@@ -5,7 +5,6 @@ are known; what is in the file is not computed again.
 """
 
 import hashlib
-import json
 import math
 import os
 import time
@@ -14,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.quality.case import Case, Method
@@ -23,9 +21,8 @@ from tasks.bench.quality.metrics import kernel_smoother, measure
 from tasks.bench.quality.noise import KINDS, Kind, distinct_rates, plant
 from tasks.bench.quality.ours import NETWORKS, networks, ours
 from tasks.bench.quality.peers import peers
-from tasks.storage import atomic_path
+from tasks.bench.tally import Row, Tally
 
-Row = dict[str, Any]
 Half = Literal["develop", "final"]
 AS_SHIPPED = "as_shipped"
 RATES = (0.02, 0.05, 0.20, 0.35)
@@ -204,58 +201,12 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
         yield row | {"error": None, "seconds": seconds} | measures
 
 
-class Results:
-    """Result rows, kept in a JSON lines file if one is named.
+class Results(Tally):
+    """Result rows, one for each setting, seed and method."""
 
-    Args:
-        path: The file; None keeps the rows in memory only.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path
-        self.rows: list[Row] = []
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    self.rows.append(json.loads(line))
-                except json.JSONDecodeError:  # the last line of a campaign killed while it wrote
-                    continue
-            self._rewrite()
-        self._known = {_key(row) for row in self.rows}
-
-    def has(self, setting: Setting, seed: int, method: str) -> bool:
-        """Say whether this result is known."""
-        key = (setting.name, seed, method)
-        return key in self._known
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop the rows of some methods, so that they are computed again."""
-        dropped = set(names)
-        self.rows = [row for row in self.rows if row["method"] not in dropped]
-        self._known = {_key(row) for row in self.rows}
-        self._rewrite()
-
-    def add(self, row: Row) -> None:
-        """Keep a row, at once on disk."""
-        self.rows.append(row)
-        self._known.add(_key(row))
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(row))
-
-    def _rewrite(self) -> None:
-        if self.path is not None:
-            with atomic_path(self.path) as path:
-                path.write_text("".join(map(_line, self.rows)), encoding="utf-8")
-
-
-def _key(row: Row) -> tuple[str, int, str]:
-    return row["setting"], row["seed"], row["method"]
-
-
-def _line(row: Row) -> str:
-    return json.dumps(row, allow_nan=False) + "\n"
+    def known(self) -> set[tuple[str, int, str]]:
+        """Return setting, seed and method of every row."""
+        return {(row["setting"], row["seed"], row["method"]) for row in self.rows}
 
 
 def run(
@@ -270,10 +221,10 @@ def run(
         results: Where rows are looked up and kept.
         jobs: Processes; each keeps to one thread if there are several.
     """
-    todo = []
+    todo, known = [], results.known()
     for seed in range(seeds):
         for setting in grid:
-            missing = tuple(name for name in names if not results.has(setting, seed, name))
+            missing = tuple(name for name in names if (setting.name, seed, name) not in known)
             if missing and not (setting.noise == AS_SHIPPED and seed > 0):
                 todo.append((setting, seed, missing))
     if jobs <= 1:

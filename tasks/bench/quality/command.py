@@ -16,7 +16,6 @@ from tasks.bench.quality.campaign import (
     AS_SHIPPED,
     RATES,
     Results,
-    Row,
     Setting,
     every_method,
     methods,
@@ -25,6 +24,7 @@ from tasks.bench.quality.campaign import (
 )
 from tasks.bench.quality.noise import KINDS
 from tasks.bench.quality.ours import DEFAULT
+from tasks.bench.tally import Row
 from tasks.errors import InputError
 from tasks.storage import write_text
 
@@ -82,7 +82,8 @@ def run_quality(options: Asked) -> None:
         )
     results = Results(options.out or (FULL_OUT if options.full else None))
     if options.redo:
-        results.forget(method.name for method in methods(_names(options.redo)))
+        redone = {method.name for method in methods(_names(options.redo))}
+        results.forget(lambda row: row["method"] in redone)
     seeds = options.seeds or (FULL_SEEDS if options.full else QUICK_SEEDS)
     for line in run(grid, seeds, chosen, results, options.jobs):
         sys.stderr.write(line + "\n")

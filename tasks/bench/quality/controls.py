@@ -13,8 +13,9 @@ from scipy.stats import betabinom
 
 from tasks.arrays import Array
 from tasks.bench.datasets import Ints
-from tasks.bench.quality.campaign import AS_SHIPPED, Results, Row, Setting, named, prepare
+from tasks.bench.quality.campaign import AS_SHIPPED, Results, Setting, named, prepare
 from tasks.bench.tables import markdown
+from tasks.bench.tally import Row
 
 METHOD = "controls"
 CONFIDENCE = 0.90
@@ -89,7 +90,8 @@ def _class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[f
 def run_controls(grid: Iterable[Setting], seeds: int, results: Results) -> Iterator[str]:
     """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name."""
     settings = [setting for setting in grid if setting.noise != AS_SHIPPED]
-    todo = [(s, seed) for seed in range(seeds) for s in settings if not results.has(s, seed, METHOD)]
+    known = results.known()
+    todo = [(s, seed) for seed in range(seeds) for s in settings if (s.name, seed, METHOD) not in known]
     for number, (setting, seed) in enumerate(todo, 1):
         results.add(judge_controls(setting, seed))
         yield f"{number}/{len(todo)} {setting.name} seed {seed}"

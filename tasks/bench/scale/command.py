@@ -4,7 +4,6 @@ Every run is `labelsweep clean` in a process of its own, on Gaussian classes wit
 column. All have a small budget of memory, so that all stream their features from disk, as a run that is larger than memory does.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,9 @@ from tasks.bench.scale.knobs import PARTS
 from tasks.bench.speed.command import machine
 from tasks.bench.stopwatch import APART, ERRORS
 from tasks.bench.tables import markdown
+from tasks.bench.tally import keep
 from tasks.errors import InputError
-from tasks.storage import read_json, write_json
+from tasks.storage import read_json
 
 # An eighth of these rows, the smallest run of the ladder, does not fit into the budget.
 BUDGET = "64MB"
@@ -87,13 +87,12 @@ def costs(most: int, large: int, work: Path | None, out: Path | None) -> str:
 
 def measured(size: Size, folder: Path, out: Path | None) -> Run:
     """Return what each step of a real run of this size took, from the earlier one that `out` keeps if there is one."""
-    kept = read_json(out) if out is not None and out.exists() else {}
-    if str(size) not in kept:
+
+    def run() -> dict[str, list[float]]:
         sys.stderr.write(f"{size}\n")
-        kept[str(size)] = {step: [cost.seconds, cost.memory] for step, cost in _run(size, folder)}
-        if out is not None:
-            write_json(json.loads(json.dumps(kept)), out)
-    return {step: Cost(*pair) for step, pair in kept[str(size)].items()}
+        return {step: [cost.seconds, cost.memory] for step, cost in _run(size, folder)}
+
+    return {step: Cost(*pair) for step, pair in keep(out, str(size), run).items()}
 
 
 def _run(size: Size, folder: Path) -> Iterator[tuple[str, Cost]]:

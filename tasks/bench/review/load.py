@@ -1,13 +1,9 @@
-"""Two hundred reviewers at once on one review server: is every acknowledged decision in the log exactly once, and how long do they wait?
+"""Many reviewers at once on one review server: is every acknowledged decision in the log exactly once, and how long do they wait?
 
-    python tests/benchmarks/review_load.py [reviewers] [decisions]
-
-Each reviewer has a connection and a name of their own and decides samples of their own, one after the other and without a pause. Every
-tenth request is sent twice, as after an answer that was lost.
+Each reviewer has a connection and a name of their own and decides samples of their own, one after the other and without a pause.
+Every tenth request is sent twice, as after an answer that was lost.
 """
 
-import os
-import platform
 import secrets
 import sqlite3
 import sys
@@ -19,13 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "review"), str(Path(__file__).parents[2])]
-
-from review_server import Client, Process  # noqa: E402
-from run_folder import digits_run, stretched  # noqa: E402
-
-from tasks.review.deck import Deck, load_deck  # noqa: E402
-from tasks.review.log import log_path, read_log  # noqa: E402
+from tasks.bench.helpers import from_tests
+from tasks.bench.tables import made_with, markdown
+from tasks.review.deck import Deck, load_deck
+from tasks.review.log import log_path, read_log
 
 AGAIN_EVERY = 10
 ANSWERS = ("keep", "suggestion", "drop", "unsure")
@@ -44,7 +37,10 @@ class Reviewer(threading.Thread):
         self.again = 0
 
     def run(self) -> None:
-        client = Client(self._address, f"Reviewer {self.number}".replace(" ", "+"))
+        """Decide one sample after the other."""
+        client = from_tests("review", "review_server").Client(
+            self._address, f"Reviewer {self.number}".replace(" ", "+")
+        )
         self._begin.wait()
         seen = 0
         for number in range(self._decisions):
@@ -63,17 +59,16 @@ class Reviewer(threading.Thread):
                     self.refused[status] += 1
 
 
-def main() -> None:
-    """Print a table."""
-    reviewers = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    decisions = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
+def run_load(reviewers: int, decisions: int) -> None:
+    """Run the benchmark and print its table."""
+    servers, runs = from_tests("review", "review_server"), from_tests("review", "run_folder")
     each = decisions // reviewers
     with tempfile.TemporaryDirectory(prefix="labelsweep-load-") as folder:
         out = Path(folder)
-        run = digits_run(out)
-        stretched(run, reviewers * each)
+        run = runs.digits_run(out)
+        runs.stretched(run, reviewers * each)
         deck = load_deck(run)
-        server = Process(out, run.name, "--port", "0", "--controls", "0")
+        server = servers.Process(out, run.name, "--port", "0", "--controls", "0")
         try:
             begin = threading.Event()
             people = [Reviewer(n, server.address, deck, each, begin) for n in range(reviewers)]
@@ -113,17 +108,7 @@ def table(people: list[Reviewer], written: Counter[str], integrity: str, whole: 
             f"{value:,.0f} ms" for value in (np.median(times), np.quantile(times, 0.95), times.max())
         ),
     }
-    lines = [
-        f"| {name} | {value:,} |" if isinstance(value, int) else f"| {name} | {value} |"
-        for name, value in figures.items()
-    ]
     return (
-        f"# `python tests/benchmarks/review_load.py {len(people)} {len(acknowledged)}`\n\n"
         f"{len(people)} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
-        "| | |\n|---|---:|\n" + "\n".join(lines) + "\n\n"
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; {os.cpu_count()} cores.\n"
+        f"{markdown(['', ''], list(figures.items()))}\nSQLite {sqlite3.sqlite_version}, {made_with()}\n"
     )
-
-
-if __name__ == "__main__":
-    main()

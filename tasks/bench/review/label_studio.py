@@ -6,23 +6,20 @@ Start one first, on this machine alone, in an environment of its own:
     LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true /tmp/label-studio/bin/label-studio start --no-browser \
         --internal-host 127.0.0.1 --port 8099 --username reviewer@example.org --password change-me-1 --user-token TOKEN
 
-    python tests/benchmarks/label_studio_server.py http://127.0.0.1:8099 TOKEN
+    labelsweep bench review label-studio http://127.0.0.1:8099 TOKEN
 """
 
 import json
-import platform
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "review"), str(Path(__file__).parents[2])]
-
-from run_folder import digits_run, notes_run, wine_run  # noqa: E402
-
-from tasks.review.label_studio import export_tasks, import_label_studio  # noqa: E402
-from tasks.review.log import read_log  # noqa: E402
+from tasks.bench.helpers import from_tests
+from tasks.bench.tables import made_with, markdown
+from tasks.review.label_studio import export_tasks, import_label_studio
+from tasks.review.log import read_log
 
 # What the annotator does with the first tasks: accept the prediction, keep, change, drop, unsure, skip; the others stay open.
 ANSWERS = ("accept", "keep", "other", "drop", "unsure", "skip")
@@ -35,11 +32,11 @@ class Server:
         self._address = address.rstrip("/")
         self._headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
         """Send a request; return the JSON that comes back."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._address + path, data, self._headers, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        request = urllib.request.Request(self._address + path, data, self._headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
             return json.loads(answer.read() or "null")
 
 
@@ -106,29 +103,16 @@ def _choice(name: str, value: str) -> dict[str, Any]:
     return {"from_name": name, "to_name": "sample", "type": "choices", "value": {"choices": [value]}}
 
 
-def main() -> None:
-    """Print a table."""
-    server = Server(*sys.argv[1:3])
+def run_label_studio(address: str, token: str) -> None:
+    """Run the benchmark and print its table; exit code 1 where an answer came back as another."""
+    server, runs = Server(address, token), from_tests("review", "run_folder")
     version = server.call("GET", "/api/version")["release"]
     with tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder:
         out = Path(folder)
-        rows = [round_trip(server, out, make(out)) for make in (digits_run, wine_run, notes_run)]
-    names = [
-        "run",
-        "tasks taken",
-        "predictions taken",
-        "imported here",
-        "imported once more",
-        "as answered there",
-    ]
-    table = [names, ["---"] * len(names), *rows]
-    text = "\n".join("| " + " | ".join(row) + " |" for row in table)
-    sys.stdout.write(
-        f"`python tests/benchmarks/label_studio_server.py URL TOKEN`\n\n{text}\n\n"
-        f"Label Studio {version}, Python {platform.python_version()}. Answers: {', '.join(ANSWERS)}.\n"
-    )
+        rows = [
+            round_trip(server, out, make(out)) for make in (runs.digits_run, runs.wine_run, runs.notes_run)
+        ]
+    heads = ["tasks taken", "predictions taken", "imported here", "imported once more", "as answered there"]
+    table = markdown(["run", *heads], rows, words=6)
+    sys.stdout.write(f"{table}\nLabel Studio {version}, {made_with()}. Answers: {', '.join(ANSWERS)}.\n")
     sys.exit(0 if all(row[-1] == "yes" for row in rows) else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,40 +1,48 @@
 """A coverage-guided fuzzer on the readers and on the import formats: is every file read, or refused in one line?
 
-    pip install atheris==3.0.0
-    python tests/benchmarks/fuzz_readers.py [seconds in all] [target ...]
+It needs atheris (pip install atheris==3.0.0).
 
-Atheris (libFuzzer for Python) mutates the files of the corpus and keeps those that reach new branches of our code. Anything but a
-result or an `InputError` on one line is a finding: another exception (told apart by type and place), a crash of the interpreter, more
-than 20 s or 2 GB for one file. Files that made one are kept in the folder that the table names.
+Atheris (libFuzzer for Python) mutates the files of the corpus and keeps those that reach new branches of our code. A finding
+is anything but a result or an `InputError` on one line: another exception (told apart by type and place), a crash of the
+interpreter, more than 20 s or 2 GB for one file. Files that made one are kept in the folder that the table names.
 """
 
 import json
 import os
-import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "corpus"), str(ROOT / "tests" / "review")]
+from tasks.bench.helpers import from_tests
+from tasks.bench.tables import made_with, markdown
+from tasks.errors import InputError
+
+ROOT = Path(__file__).parents[3]
 
 READERS = ("csv", "csv.gz", "jsonl", "parquet", "arrow", "feather")
 TARGETS = (*READERS, "queue.csv", "label-studio.json", "config.yaml", "expectations.yaml", "picture")
 LARGEST_SEED = 20_000
 
 
-def main() -> None:
-    """Fuzz each target for its share of the time, one after the other, and print a table."""
-    if sys.argv[1:2] == ["--one"]:
-        fuzz(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
-        return
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
-    targets = sys.argv[2:] or list(TARGETS)
+def run_fuzz(seconds: int, targets: list[str]) -> None:
+    """Fuzz each target for its share of the time, one after the other, and print a table.
+
+    Raises:
+        InputError: A target does not exist, or atheris is not installed.
+    """
+    if unknown := set(targets) - set(TARGETS):
+        raise InputError(f"no target '{min(unknown)}'", fix=f"choose from: {', '.join(TARGETS)}")
+    if find_spec("atheris") is None:
+        raise InputError("the fuzzer needs atheris", fix="pip install atheris==3.0.0")
+    targets = targets or list(TARGETS)
     base = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 (a file for each of many thousand trials)
     folder = Path(tempfile.mkdtemp(prefix="labelsweep-fuzz-", dir=base))
     lines = []
@@ -44,28 +52,17 @@ def main() -> None:
         (home / "kept").mkdir()
         seeds(target, home / "seeds")
         begun = len(list((home / "seeds").iterdir()))
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            __file__,
-            "--one",
-            target,
-            str(home),
-            str(seconds // len(targets)),
-        ]
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        one = [target, str(home), str(seconds // len(targets))]
+        command = [sys.executable, "-W", "ignore", "-m", "tasks.bench.faults.fuzz", *one]
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
         lines.append(line_of(target, begun, home, ended.returncode, ended.stderr))
-        sys.stderr.write(lines[-1] + "\n")
-    sys.stdout.write(
-        f"# `python tests/benchmarks/fuzz_readers.py {seconds}`\n\n"
-        "| target | seeds | files tried | branches of ours reached | read | refused in one line | findings |\n"
-        "|---|---:|---:|---:|---:|---:|---|\n" + "\n".join(lines) + "\n\n"
-        f"Python {platform.python_version()}, atheris 3.0.0; files that made a finding: {folder}\n"
-    )
+        sys.stderr.write(" | ".join(map(str, lines[-1])) + "\n")
+    heads = ["seeds", "files tried", "branches of ours reached", "read", "refused in one line", "findings"]
+    table = markdown(["target", *heads], lines)
+    sys.stdout.write(f"{table}\n{made_with('atheris')}; files that made a finding: {folder}\n")
 
 
-def line_of(target: str, begun: int, home: Path, code: int, log: str) -> str:
+def line_of(target: str, begun: int, home: Path, code: int, log: str) -> list[object]:
     """Return a row of the table."""
     tally = json.loads((home / "tally.json").read_text()) if (home / "tally.json").exists() else {}
     tried = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or [str(tally.get("tried", 0))]
@@ -76,19 +73,17 @@ def line_of(target: str, begun: int, home: Path, code: int, log: str) -> str:
             "stopped: " + next((line for line in log.splitlines() if "ERROR" in line), f"exit code {code}")
         )
     read, refused = tally.get("read", 0), tally.get("refused", 0)
-    return (
-        f"| {target} | {begun} | {int(tried[-1]):,} | {int(covered[-1]):,} | {read:,} | {refused:,} | "
-        f"{'; '.join(found) or 'none'} |"
-    )
+    return [target, begun, int(tried[-1]), int(covered[-1]), read, refused, "; ".join(found) or "none"]
 
 
 def seeds(target: str, folder: Path) -> None:
     """Write what the mutations begin with: the corpus, or what the program itself writes."""
-    import yaml
-    from corpus_cases import cases, png
+    import yaml  # noqa: PLC0415
+
+    corpus = from_tests("corpus", "corpus_cases")
 
     if target in READERS:
-        for number, case in enumerate(cases()):
+        for number, case in enumerate(corpus.cases()):
             place = folder.parent / "made" / str(number)
             place.mkdir(parents=True)
             if case.name.startswith(("path:", "a gzip bomb")):
@@ -98,7 +93,7 @@ def seeds(target: str, folder: Path) -> None:
                 (folder / str(number)).write_bytes(path.read_bytes())
     elif target == "picture":
         for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"):
-            (folder / kind).write_bytes(png(kind=kind))
+            (folder / kind).write_bytes(corpus.png(kind=kind))
     elif target == "config.yaml":
         (folder / "1").write_text(
             "source: cats.csv\nlabel: animal\nfolds: 3\nfeatures: [a, b]\nmemory: 2GB\n"
@@ -109,11 +104,9 @@ def seeds(target: str, folder: Path) -> None:
         (folder / "1").write_text(yaml.safe_dump([entry]))
         (folder / "2").write_text(json.dumps({"expectations": [entry]}))
     else:
-        from run_folder import wine_run
+        from tasks.review.label_studio import export_tasks  # noqa: PLC0415
 
-        from tasks.review.label_studio import export_tasks
-
-        run = wine_run(folder.parent / "out")
+        run = from_tests("review", "run_folder").wine_run(folder.parent / "out")
         if target == "queue.csv":
             head, first, *_ = (run / "queue.csv").read_text().splitlines(keepends=True)
             (folder / "1").write_text(head + first)
@@ -133,30 +126,30 @@ def seeds(target: str, folder: Path) -> None:
         (folder / "1").write_text(json.dumps([task]))
 
 
-def trial(target: str, home: Path) -> Callable[[bytes], None]:
+def trial(target: str, home: Path) -> Callable[[bytes], object]:
     """Return what reads one file; it must return or raise an `InputError`."""
     place = home / "trial"
     place.mkdir(exist_ok=True)
     path = place / ("data." + target if target in READERS else target)
     if target == "picture":
-        from tasks.review.images import safe_png
+        from tasks.review.images import safe_png  # noqa: PLC0415
 
-        return lambda data: safe_png(data) and None
+        return safe_png
     if target == "config.yaml":
-        from flows.given import from_command_line
+        from_command_line = import_module("flows.given").from_command_line
 
-        return lambda data: from_command_line({}, written(path, data)) and None
+        return lambda data: from_command_line({}, written(path, data))
     if target == "expectations.yaml":
-        from tasks.validate.userfile import read_entries
+        from tasks.validate.userfile import read_entries  # noqa: PLC0415
 
-        return lambda data: read_entries(written(path, data)) and None
+        return lambda data: read_entries(written(path, data))
     if target in READERS:
-        from tasks.ingest import ingest
-        from tasks.records import Source
+        from tasks.ingest import ingest  # noqa: PLC0415
+        from tasks.records import Source  # noqa: PLC0415
 
-        return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run")) and None
-    from tasks.review.label_studio import import_label_studio
-    from tasks.review.spreadsheet import import_spreadsheet
+        return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run"))
+    from tasks.review.label_studio import import_label_studio  # noqa: PLC0415
+    from tasks.review.spreadsheet import import_spreadsheet  # noqa: PLC0415
 
     out, read = home / "out", import_spreadsheet if target == "queue.csv" else import_label_studio
     run = out / "runs" / "wine-run"
@@ -177,22 +170,18 @@ def written(path: Path, data: bytes) -> Path:
 
 def fresh(folder: Path) -> Path:
     """Return a folder without the last trial in it."""
-    import shutil
-
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 
 
 def fuzz(target: str, home: Path, seconds: int) -> None:
     """Fuzz one target; does not return."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]  # noqa: PLC0415
 
     with atheris.instrument_imports(
         include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.given"]
     ):
         once = trial(target, home)
-    from tasks.errors import InputError
-
     tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}
     found: dict[str, int] = {}
     told = [0.0]
@@ -233,4 +222,4 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    fuzz(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,82 +1,16 @@
-"""What a campaign of troubles does to a program that is at work, and to the files that it leaves."""
+"""What a campaign of faults does to a program that is at work, and to the files that it leaves."""
 
 import os
 import random
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
-# An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
-PATIENCE = 180.0
+from tasks.bench.faults.programs import Program
+
 _DAY = 86_400
 # Where Debian's package libfaketime keeps what is loaded before a program that shall see another time.
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-
-
-class Program:
-    """A labelsweep command in a process group of its own.
-
-    Args:
-        arguments: What follows `labelsweep`.
-        environment: Its variables.
-        log: File without ending that takes what it says: `.out` and `.err`.
-    """
-
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
-        self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
-        with self.out.open("wb") as out, self.error.open("wb") as error:
-            self.process = subprocess.Popen(  # noqa: S603 (this program, by this interpreter)
-                [sys.executable, "-m", "flows.cli", *arguments],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=error,
-                start_new_session=True,
-            )
-
-    def ended(self) -> bool:
-        """Return whether it has ended."""
-        return self.process.poll() is not None
-
-    def end(self) -> str:
-        """Wait for the end and return in a word how it was; a program that hangs is killed."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE)
-        hangs = not self.ended()
-        self.kill()
-        return "a program that hangs" if hangs else how_it_ended(self.process.returncode, self.said())
-
-    def said(self) -> str:
-        """Return what it said on standard error, but for the news of a server."""
-        lines = self.error.read_text(errors="replace").splitlines()
-        return "\n".join(line for line in lines if line.strip() and "labelsweep: reviewing" not in line)
-
-    def kill(self) -> None:
-        """Kill the whole group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def how_it_ended(code: int, said: str) -> str:
-    """Say in a word how a program ended.
-
-    >>> how_it_ended(2, "labelsweep: error: no column"), how_it_ended(1, "labelsweep: internal error (KeyError)")
-    ('refused', 'an internal error')
-    """
-    if code == 0:
-        return "survived"
-    if "Traceback (most recent call last)" in said:
-        return "a traceback"
-    if "internal error" in said:
-        return "an internal error"
-    if code < 0 or code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-        return "killed"
-    return "refused" if len(said.splitlines()) == 1 else "more or less than one line"
 
 
 Strike = Callable[[Program, Path, random.Random], str]
@@ -206,10 +140,3 @@ STRIKES: dict[str, Strike] = {
     "removed": remove_file,
     "corrupted": corrupt_file,
 }
-
-
-def pause(program: Program, seconds: float) -> None:
-    """Wait, or until the program has ended."""
-    deadline = time.monotonic() + seconds
-    while not program.ended() and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(left, 0.02))

@@ -1,7 +1,5 @@
 """What a GPU brings: encoders, feature files and whole audits on it, beside the same on that machine's processor.
 
-    python tests/benchmarks/gpu.py encoders,files,audits --device cuda
-
 - encoders: samples a second through `tasks.encode.pretrained`, decoding and tokenising included, by batch size. The models are
   made here with random weights (timm's resnet18; a transformer of MiniLM's size), which cost what trained ones do.
 - files: passes over a feature file, as every sum over samples takes them, by way of pinned memory and a thread that reads ahead,
@@ -11,12 +9,11 @@
 One JSON line for each measurement.
 """
 
-import argparse
 import io
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +24,31 @@ from sklearn.metrics import average_precision_score
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.stopwatch import planted, settle, timed
 from tasks.encode.pretrained import ImageModel, TextModel, as_seen
+from tasks.errors import InputError
 from tasks.fit.device import pick_device
 from tasks.fit.features import FileFeatures, MemoryFeatures, moments
 from tasks.records import FeatureFile
 
+Row = dict[str, Any]
 WORDS, WORDS_A_TEXT = 2_000, 60
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the parts that are named."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("parts", help="comma-separated: " + ", ".join(PARTS))
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of samples")
-    given = parser.parse_args(argv)
-    for part in given.parts.split(","):
+def run_gpu(parts: str, device: str, share: float) -> None:
+    """Run the parts that are named; print one JSON line for each measurement.
+
+    Raises:
+        InputError: A part does not exist.
+    """
+    for part in parts.split(","):
+        if part not in PARTS:
+            raise InputError(f"no part '{part}'", fix=f"choose from: {', '.join(PARTS)}")
         with tempfile.TemporaryDirectory() as folder:
-            for row in PARTS[part](Path(folder), pick_device(given.device).type, given.share):
-                sys.stdout.write(json.dumps({"part": part, "device": given.device} | row) + "\n")
+            for row in PARTS[part](Path(folder), pick_device(device).type, share):
+                sys.stdout.write(json.dumps({"part": part, "device": device} | row) + "\n")
                 sys.stdout.flush()
 
 
-def encoders(folder: Path, device: str, share: float) -> Any:
+def encoders(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield samples a second of an image and a text encoder."""
     batches = (32, 128, 256, 512) if device == "cuda" else (32,)
     vision, count = image_model(folder / "vision"), round((4_096 if device == "cuda" else 512) * share)
@@ -76,10 +76,10 @@ def encoders(folder: Path, device: str, share: float) -> Any:
         yield {"what": "transformer, 6 layers of 384"} | rate(TextModel(text, device, batch), texts, batch)
 
 
-def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> dict[str, Any]:
+def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> Row:  # noqa: ANN401
     """Ask a model twice and return samples a second of the second time, with the most memory on the GPU."""
     model(samples[: 2 * batch])
-    if torch.cuda.is_initialized():
+    if on_gpu():
         torch.cuda.reset_peak_memory_stats()
 
     def work() -> None:
@@ -87,13 +87,18 @@ def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> dict[str, Any
             model(samples)
 
     _, spent = timed(work)
-    most = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_initialized() else 0
+    most = torch.cuda.max_memory_allocated() / 2**20 if on_gpu() else 0
     return {"batch": batch, "samples a second": round(repeat * len(samples) / spent.wall), "MiB": round(most)}
+
+
+def on_gpu() -> bool:
+    """Return whether a GPU is in use."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def photograph(seed: int) -> bytes:
     """Return a JPEG of 500 x 375, smooth as photographs are."""
-    from PIL import Image
+    from PIL import Image  # noqa: PLC0415
 
     small = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -103,7 +108,7 @@ def photograph(seed: int) -> bytes:
 
 def image_model(folder: Path) -> Path:
     """Save timm's resnet18 with random weights."""
-    import timm
+    import timm  # noqa: PLC0415
 
     timm.models.save_for_hf(timm.create_model("resnet18", pretrained=False), folder, safe_serialization=True)
     return folder
@@ -111,9 +116,9 @@ def image_model(folder: Path) -> Path:
 
 def text_model(folder: Path) -> Path:
     """Save a sentence-transformers model of MiniLM's size with random weights and a vocabulary of its own."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from sentence_transformers.models import Pooling, Transformer  # noqa: PLC0415
+    from transformers import BertConfig, BertModel, BertTokenizerFast  # noqa: PLC0415
 
     plain = folder.with_name("plain")
     plain.mkdir()
@@ -136,7 +141,7 @@ def text_model(folder: Path) -> Path:
     return folder
 
 
-def files(folder: Path, device: str, share: float) -> Any:
+def files(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield how long passes over a feature file take."""
     like = torch.empty(0, dtype=torch.float32, device=device)
     for rows in (round(1_000_000 * share), round(4_000_000 * share)):
@@ -146,7 +151,7 @@ def files(folder: Path, device: str, share: float) -> Any:
         features = FileFeatures(FeatureFile(path=path, rows=rows, width=64), like)
         weight = torch.rand(64, 50, device=device)
 
-        def passed(source: Any, weight: Any = weight) -> float:
+        def passed(source: Any, weight: Any = weight) -> float:  # noqa: ANN401
             total = torch.zeros(64, 50, device=device)
             for _, block in source:
                 total += block.T @ torch.softmax(block @ weight, 1)
@@ -163,7 +168,7 @@ def files(folder: Path, device: str, share: float) -> Any:
         found = {}
         for name, way in ways.items():
             passed(way())
-            found[name], spent = timed(lambda way=way: passed(way()), 3)
+            found[name], spent = timed(lambda way=way: passed(way()), 3)  # type: ignore[misc]
             yield {
                 "what": f"{rows:,} x 64, {name}",
                 "seconds": round(spent.wall, 3),
@@ -179,11 +184,11 @@ def files(folder: Path, device: str, share: float) -> Any:
 class Unpinned(FileFeatures):
     """The same without pinned memory."""
 
-    def _tensor(self, raw: Any, rows: int) -> torch.Tensor:
+    def _tensor(self, raw: Any, rows: int) -> torch.Tensor:  # noqa: ANN401
         return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
 
 
-def audits(_: Path, device: Any, share: float) -> Any:
+def audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
     """Yield how long whole audits take."""
     sizes = (
         (20_000, 128, 10, "auto"),
@@ -194,23 +199,24 @@ def audits(_: Path, device: Any, share: float) -> Any:
     for n, d, classes, kind in sizes if device == "cuda" else sizes[:-1]:
         data = planted(round(n * share), d, classes)
         options = AuditOptions(device=device, feature_map=kind)
-        if torch.cuda.is_initialized():
+        if on_gpu():
             torch.cuda.reset_peak_memory_stats()
         if n < 1_000_000:
             audit(data.features, data.given, options)
-        found, spent = timed(lambda data=data, options=options: audit(data.features, data.given, options))
+        found, spent = timed(lambda d=data, o=options: audit(d.features, d.given, o))  # type: ignore[misc]
         yield {
             "what": f"{len(data.given):,} x {d} x {classes}, {kind}",
             "seconds": round(spent.wall, 2),
             "processor": round(spent.cpu, 2),
             "AP": round(float(average_precision_score(data.given != data.truth, -found.score)), 4),
             "converged": found.converged,
-            "MiB": round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_initialized() else 0,
+            "MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu() else 0,
         }
         settle()
 
 
-PARTS = {"encoders": encoders, "files": files, "audits": audits}
-
-if __name__ == "__main__":
-    main()
+PARTS: dict[str, Callable[[Path, str, float], Iterator[Row]]] = {
+    "encoders": encoders,
+    "files": files,
+    "audits": audits,
+}

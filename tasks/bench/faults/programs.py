@@ -1,0 +1,304 @@
+"""The programs of a campaign of faults: labelsweep commands, and runs that a Prefect server has a worker do.
+
+A command runs in a process group of its own, so that all of it can be killed. A submitted run is of the deployment
+`clean-labels/on-demand`, on a worker of the cpu pool; a service manager would start a killed worker again, which is done
+here before the next run is submitted.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Cancelled
+
+from tasks.bench.faults.trials import HANGS, Way
+from tasks.errors import LabelsweepError
+
+DEPLOYMENT = "clean-labels/on-demand"
+# A worker asks for work every second, and its first process takes some seconds to come up on a busy machine.
+PICKED_UP_SECONDS = 60.0
+HEALTHY_SECONDS = 120.0
+# An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
+PATIENCE = 180.0
+
+
+class Running(Protocol):
+    """A program at work."""
+
+    def ended(self) -> bool:
+        """Return whether it has ended."""
+
+    def end(self, patience: float = PATIENCE) -> str:
+        """Wait for the end and return in a word how it was."""
+
+    def said(self) -> str:
+        """Return what it said on standard error."""
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+
+    def clear(self) -> None:
+        """End what is left of it."""
+
+
+def start_group(
+    command: list[str], environment: Mapping[str, str], out: Path, error: Path
+) -> "subprocess.Popen[bytes]":
+    """Start a program in a process group of its own, which adds what it says to two files."""
+    with out.open("ab") as output, error.open("ab") as errors:
+        return subprocess.Popen(  # noqa: S603 (our own programs, by this interpreter)
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+
+class Program:
+    """A labelsweep command in a process group of its own.
+
+    Args:
+        arguments: What follows `labelsweep`.
+        environment: Its variables.
+        log: File without ending that takes what it says: `.out` and `.err`.
+    """
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
+        command = [sys.executable, "-m", "flows.cli", *arguments]
+        self.process = start_group(command, environment, self.out, self.error)
+
+    def ended(self) -> bool:
+        """Return whether it has ended."""
+        return self.process.poll() is not None
+
+    def end(self, patience: float = PATIENCE) -> str:
+        """Wait for the end and return in a word how it was; a program that hangs is killed."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        hangs = not self.ended()
+        self.kill()
+        return HANGS if hangs else name_end(self.process.returncode, self.said())
+
+    def said(self) -> str:
+        """Return what it said on standard error, but for the news of a server."""
+        lines = self.error.read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if line.strip() and "labelsweep: reviewing" not in line)
+
+    def kill(self) -> None:
+        """Kill the whole group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def clear(self) -> None:
+        """End what is left of it."""
+        self.kill()
+
+
+def name_end(code: int, said: str) -> str:
+    """Return in a word how a program ended.
+
+    >>> name_end(2, "labelsweep: error: no column"), name_end(1, "labelsweep: internal error (KeyError)")
+    ('refused', 'an internal error')
+    """
+    if code == 0:
+        return "survived"
+    if "Traceback (most recent call last)" in said:
+        return "a traceback"
+    if "internal error" in said:
+        return "an internal error"
+    if code < 0 or code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        return "killed"
+    return "refused" if len(said.splitlines()) == 1 else "more or less than one line"
+
+
+class Worker:
+    """A worker of the cpu pool that can be killed and started again.
+
+    Args:
+        environment: Variables of the worker and of the runs that it starts.
+        log: File that takes what they say.
+    """
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._environment, self._log = environment, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ensure(self) -> None:
+        """Start the worker unless it is at work."""
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu"]
+            variables = {**self._environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+            self._process = start_group(command, variables, self._log, self._log)
+
+    def kill(self) -> None:
+        """Kill the worker alone: the run that it started has nobody left who reads what it says, and soon ends too."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Kill the worker and every run that a worker of this campaign started."""
+        self.kill()
+        kill_processes({"PREFECT_HOME": self._environment["PREFECT_HOME"]}, having="PREFECT__FLOW_RUN_ID")
+
+
+class Submitted:
+    """A run of the deployment, on a worker.
+
+    Args:
+        way: What is killed: the run's process, the worker, or both.
+        worker: The worker.
+        environment: Variables that name the server.
+        source: The data set.
+        out: Folder of the results.
+    """
+
+    def __init__(
+        self, way: Way, worker: Worker, environment: Mapping[str, str], source: Path, out: Path
+    ) -> None:
+        worker.ensure()
+        self._way, self._worker = way, worker
+        self._client = SyncPrefectClient(api=environment["PREFECT_API_URL"])
+        deployment = self._client.read_deployment_by_name(DEPLOYMENT)
+        # As the nightly deployment has it: behind a run of the same data set that is still at work.
+        parameters = {"source": str(source), "out": str(out), "gpu_deployment": None, "wait": 3600}
+        run = self._client.create_flow_run_from_deployment(
+            deployment.id, parameters={"parameters": parameters}
+        )
+        self._run = UUID(str(run.id))
+        self._mark = {"PREFECT__FLOW_RUN_ID": str(run.id)}
+
+    def ended(self) -> bool:
+        """Return whether the run is in a final state."""
+        state = self._client.read_flow_run(self._run).state
+        return state is not None and state.is_final()
+
+    def end(self, patience: float = PATIENCE) -> str:
+        """Wait for the end; return in which state it ended where that is not Completed."""
+        deadline = time.monotonic() + patience
+        while not self.ended():
+            if time.monotonic() > deadline:
+                return HANGS
+            time.sleep(0.2)
+        state = self._client.read_flow_run(self._run).state
+        return (
+            "survived"
+            if state is not None and state.is_completed()
+            else f"a run that ended as {state and state.name}"
+        )
+
+    def said(self) -> str:
+        """Return nothing: the server has its log."""
+        return ""
+
+    def kill(self) -> None:
+        """Kill the run's process, the worker, or first the worker and then the process, so that nobody tells of it."""
+        if self._way == "run":
+            deadline = time.monotonic() + PICKED_UP_SECONDS
+            while not find_processes(self._mark) and not self.ended() and time.monotonic() < deadline:
+                time.sleep(0.05)
+        if self._way in ("worker", "both"):
+            self._worker.kill()
+        if self._way in ("run", "both"):
+            kill_processes(self._mark)
+
+    def clear(self) -> None:
+        """End what is left of the run, so that the next trial finds the worker idle."""
+        kill_processes(self._mark)
+        if not self.ended():
+            self._client.set_flow_run_state(self._run, Cancelled(), force=True)
+
+
+def find_processes(wanted: Mapping[str, str], having: str | None = None) -> list[int]:
+    """Return the living processes whose environment has the wanted values, and some variable (Linux)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        variables = _variables(entry / "environ") if entry.name.isdigit() else {}
+        if variables and wanted.items() <= variables.items() and (having is None or having in variables):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_processes(wanted: Mapping[str, str], having: str | None = None) -> None:
+    """Kill the processes that `find_processes` finds."""
+    for process in find_processes(wanted, having):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _variables(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_bytes().decode(errors="replace")
+    except OSError:  # it has ended meanwhile, or is somebody else's
+        return {}
+    return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a Prefect server for all runs, which saves each its own; yield the environment that names it.
+
+    Args:
+        folder: Where it keeps its database and log.
+
+    Raises:
+        LabelsweepError: It does not come up.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    environment = kept | {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    }
+    serve = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    log = folder / "server.log"
+    process = start_group([sys.executable, "-m", "prefect", *serve], environment, log, log)
+    try:
+        wait_until(lambda: _answers(f"{url}/health"), HEALTHY_SECONDS, f"the server is not healthy at {url}")
+        yield environment
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Wait until something is true.
+
+    Raises:
+        LabelsweepError: It is not true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise LabelsweepError(f"{otherwise} after {seconds:g} s")
+        time.sleep(0.25)
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError):
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 (our own address)
+        return True
+    return False

@@ -1,0 +1,97 @@
+"""Submit many runs at once to the stack, as `make serve` starts it, on a real Postgres with its two workers, and count the ends.
+
+Each run is of a data set of its own and sends its fit to the gpu worker, which takes one at a time. Printed: how the runs ended,
+how long they took, and what the server's log says of errors.
+"""
+
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tasks.bench.helpers import from_tests
+from tasks.bench.tables import made_with, markdown
+from tasks.errors import InputError
+from tasks.synthesize import synthesize
+
+PATIENCE_SECONDS = 3_000
+
+
+def run_stack(count: int) -> None:
+    """Run the benchmark and print its table.
+
+    Raises:
+        InputError: There is no Postgres on this machine.
+    """
+    stacks, servers = from_tests("stack", "local_stack"), from_tests("stack", "postgres_server")
+    programs = servers.binaries()
+    if programs is None:
+        raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
+    with (
+        tempfile.TemporaryDirectory(prefix="labelsweep-load-") as name,
+        servers.postgres(programs) as database,
+    ):
+        folder = Path(name)
+        stack = stacks.Stack(
+            folder, servers.free_port(), {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        )
+        source = synthesize(folder / "blobs.parquet", rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
+        stack.start()
+        try:
+            sys.stdout.write(campaign(stack, source, count, stacks.FINAL))
+        finally:
+            stack.stop()
+
+
+def campaign(stack: Any, source: Path, count: int, final: Any) -> str:  # noqa: ANN401 (of the tests)
+    """Submit the runs, wait for their ends, and return the table."""
+    small = {
+        "rounds": 1,
+        "feature_map": "raw",
+        "folds": 3,
+        "gpu_deployment": "fit/gpu",
+        "gpu_timeout": PATIENCE_SECONDS,
+    }
+    began = time.monotonic()
+    runs = [
+        stack.submit(
+            "clean-labels/on-demand",
+            source=str(source),
+            name=f"load {n}",
+            out=str(stack.folder / "out"),
+            **small,
+        )
+        for n in range(count)
+    ]
+    submitted = time.monotonic() - began
+    stack.wait(lambda: all(stack.state(run.id) in final for run in runs), PATIENCE_SECONDS)
+    whole = time.monotonic() - began
+    ended = [stack.run(run.id) for run in runs]
+    children = [stack.child(run.id) for run in runs]
+    seconds = [run.total_run_time.total_seconds() for run in ended]
+    complete = len(list((stack.folder / "out" / "runs").glob("load-*/manifest.json")))
+    errors = Counter(
+        re.findall(r"database is locked|QueuePool limit|TimeoutError|deadlock detected", stack.log)
+    )
+    figures = [
+        ("runs by state", dict(Counter(run.state.name for run in ended))),
+        (
+            "fits on the gpu worker by state",
+            dict(Counter(child.state.name if child else "none" for child in children)),
+        ),
+        ("run folders with a manifest", complete),
+        ("from the first submission to the last end", f"{whole:.0f} s"),
+        ("one run, median (longest)", f"{statistics.median(seconds):.0f} s ({max(seconds):.0f} s)"),
+        ("lock, pool and time-out errors in the log", dict(errors) or "none"),
+    ]
+    said = (
+        f"{count} runs submitted in {submitted:.1f} s to the stack on Postgres, a cpu worker (2 runs at a time) and a gpu "
+        "worker (1)."
+    )
+    return (
+        f"{said}\n\n{markdown(['what', 'figure'], figures, words=2)}\n{made_with('prefect', 'labelsweep')}\n"
+    )
