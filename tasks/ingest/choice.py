@@ -174,7 +174,7 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     if len(survey.prose) == 1 and not numbers:
         return Choice("text", survey.prose)
     if not survey.used:
-        raise _nothing(uri, [field.name for field in free], survey)
+        raise _nothing(uri, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
     texts = {name: Column(name=name, kind="text") for name in survey.prose[:MOST_TEXTS]}
     learned = {column.name: column for column in survey.used} | texts
@@ -202,13 +202,20 @@ def _one_content(uri: str, found: list[str], images: list[str], numbers: list[st
     return Choice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 
 
-def _nothing(uri: str, free: list[str], survey: TableColumns) -> InputError:
+def _nothing(uri: str, fields: list[pa.Field], survey: TableColumns) -> InputError:
     """Return the error for a source without anything that a table is learned from."""
-    if not free:
+    if not fields:
         return InputError(
             "no column to learn from beside the label",
             where=uri,
             fix="add columns, an embedding, an image or a text",
+        )
+    free = [field.name for field in fields]
+    if nested := [field for field in fields if is_pixel_list(field.type)]:
+        return InputError(
+            f"column '{nested[0].name}' holds {nested[0].type}, which is no vector",
+            where=uri,
+            fix=f"save one list of numbers for each row, or read pixels with --image {nested[0].name}",
         )
     prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
     text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"

@@ -1,7 +1,7 @@
 """Layouts of images that have no one class for each image: boxes, masks, several labels. They are refused by name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tasks.errors import InputError
 from tasks.ingest.folder import Folder
@@ -41,17 +41,19 @@ def other_layout(folder: Folder) -> InputError | None:
 
 def _boxes(folder: Folder, files: list[str], beside: list[str], *, named: bool) -> str:
     """Return the format in which boxes lie beside the images; empty where there are none."""
-    if _has_boxes_in_text(folder, files, beside):
-        return "YOLO: text files with boxes"
-    if _has_coco(folder, beside):
-        return "COCO: boxes in a JSON file"
-    if any(name.lower().endswith("_annotations.createml.json") for name in beside):
-        return "CreateML: boxes in a JSON file"
-    if any(name.endswith("_annotations.csv") for name in beside):
-        return "boxes in _annotations.csv"
-    if not named and _has_boxes_in_xml(folder, files, beside):
-        return "VOC or CVAT: boxes in XML files"
-    return ""
+    checks: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("YOLO: text files with boxes", lambda: _has_boxes_in_text(folder, files, beside)),
+        ("COCO: boxes in a JSON file", lambda: _has_coco(folder, beside)),
+        ("CreateML: boxes in a JSON file", lambda: _ends(beside, "_annotations.createml.json")),
+        ("LabelMe: shapes in JSON files", lambda: _has_labelme(folder, files, beside)),
+        ("boxes in _annotations.csv", lambda: _ends(beside, "_annotations.csv")),
+        ("VOC or CVAT: boxes in XML files", lambda: not named and _has_boxes_in_xml(folder, files, beside)),
+    )
+    return next((what for what, holds in checks if holds()), "")
+
+
+def _ends(names: list[str], suffix: str) -> bool:
+    return any(name.lower().endswith(suffix) for name in names)
 
 
 def _refused(folder: Folder, what: str, fix: str) -> InputError:
@@ -95,6 +97,13 @@ def _has_coco(folder: Folder, beside: list[str]) -> bool:
             if name.lower().endswith("coco.json"):
                 return True
     return False
+
+
+def _has_labelme(folder: Folder, files: list[str], beside: list[str]) -> bool:
+    notes = {name for name in beside if name.endswith(".json")}
+    name = next((name for file in files for name in _beside(file, ".json") if name in notes), None)
+    head = _head(folder, name) if name else b""
+    return b'"shapes"' in head and b'"imagePath"' in head
 
 
 def _has_boxes_in_xml(folder: Folder, files: list[str], beside: list[str]) -> bool:

@@ -14,6 +14,12 @@ _SPLITS = frozenset(
 )
 # What may stand beside that in the name; `trainA` is CycleGAN's, `seg_train` Intel's.
 _BESIDE_SPLITS = frozenset({"set", "data", "dataset", "images", "image", "imgs", "split", "seg", "a", "b"})
+# Folders of the same images in another look, as in PlantVillage, and folds: no classes where each holds the same folders.
+_VARIANT = re.compile(
+    r"(color|colour|rgb|gr[ae]y(scale)?|segmented|originals?|augmented|raw|processed|cropped|resized"
+    r"|(fold|part|batch)[ _-]?\d+)",
+    re.IGNORECASE,
+)
 # Folders that say what kind of files they hold. Only where no other folder is beside them are they no classes.
 _IMAGES = frozenset({"images", "image", "imgs", "img", "pictures", "pics", "jpegimages", "data"})
 _MASKS = frozenset(
@@ -157,6 +163,8 @@ def _splits(tops: dict[str, Paths], level: int) -> list[str]:
     if all(map(is_split, tops)):
         return list(tops)
     called = [name for name in tops if is_split(name, alone=False)]
+    if all(map(_VARIANT.fullmatch, tops)):
+        called = list(tops)
     below = Counter(name for top in called for name in _folders(tops[top], level + 1))
     shared = {name for name, count in below.items() if count > 1}
     if len(shared) < 2:

@@ -45,6 +45,8 @@ _HEIC = (
     b"ftypmif1",
     b"ftypmsf1",
 )
+# How files of sound begin: Hugging Face keeps them as it keeps images.
+_SOUND = (b"ID3", b"fLaC", b"OggS")
 _KEPT = ("PNG", "JPEG", "MPO")  # MPO: a JPEG as phones write it, with a preview behind it
 _GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
@@ -214,6 +216,8 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _opened(file: bytes) -> Iterator[Image.Image]:
+    if file.startswith(_SOUND) or file[8:12] == b"WAVE":
+        raise ValueError("it is sound, which labelsweep does not read")
     with Image.open(io.BytesIO(file), formats=(*_FORMATS, *_formats_of_phones(file[4:12]))) as image:
         if image.width * image.height > MOST_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels are too many")

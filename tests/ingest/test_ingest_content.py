@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.records import Source, Synthetic
 
@@ -199,6 +200,24 @@ def test_a_long_vector_comes_before_numbers_and_it_is_said(tmp_path):
         in dataset.notes[0]
     )
     assert ingested(tmp_path, columns, features=("n_tokens",))[0].payload == "tabular"
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([[[1.0, 2.0]]] * 3), r"column 'v' holds list<.*save one list of numbers for each row"),
+        (pa.array([b"RIFF\0\0\0\0WAVE"] * 3), "it is sound"),
+    ],
+)
+def test_what_looks_like_a_vector_or_an_image_and_is_none_is_named(column, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        ingested(tmp_path, {"v": column, "label": LABEL})
+
+
+@pytest.mark.parametrize("words", ["배송도 빠르고 품질도 정말 좋아서 만족합니다", "อาหารอร่อยมากและราคาไม่แพง"])
+def test_sentences_are_text_in_scripts_that_say_more_in_a_character(words, tmp_path):
+    texts = [f"{words} {row}" for row in range(120)]
+    assert ingested(tmp_path, {"review": texts, "label": ["a", "b"] * 60})[0].payload == "text"
 
 
 def test_numbers_come_before_a_short_list_unless_it_is_named(tmp_path):

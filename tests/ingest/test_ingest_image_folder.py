@@ -101,6 +101,16 @@ BOTH = ("cats/1.png", "dogs/2.png")
             ("images/cats/1.png", "images/dogs/2.png", "masks/cats/1.png"),
             {"images/cats/1.png": ("cats", None), "images/dogs/2.png": ("dogs", None)},
         ),
+        # PlantVillage: the same leaves in another look.
+        (
+            ("color/scab/1.png", "color/rust/2.png", "grayscale/scab/1.png", "grayscale/rust/2.png"),
+            {
+                "color/scab/1.png": ("scab", "color"),
+                "color/rust/2.png": ("rust", "color"),
+                "grayscale/scab/1.png": ("scab", "grayscale"),
+                "grayscale/rust/2.png": ("rust", "grayscale"),
+            },
+        ),
         # CVAT's folder of images without a class.
         (
             (*BOTH, "no_label/3.png"),
@@ -165,10 +175,10 @@ def test_what_is_not_read_is_counted_and_named(tmp_path):
 
 def test_sub_folders_that_every_class_has_are_said(tmp_path):
     root = folder(
-        tmp_path, *(f"{kind}/{name}/1.png" for kind in ("colour", "gray") for name in ("rot", "well"))
+        tmp_path, *(f"{kind}/{name}/1.png" for kind in ("apple", "grape") for name in ("rot", "well"))
     )
     rows, said = ingested(root, tmp_path)
-    assert {row["label"] for row in rows} == {"colour", "gray"}
+    assert {row["label"] for row in rows} == {"apple", "grape"}
     assert "the same sub-folders ('rot', 'well')" in said
 
 
@@ -222,6 +232,7 @@ COCO = '{"info": {}, "images": [], "annotations": []}'
         ([f"val2017/{name}" for name in NAMES], {"annotations/instances_val2017.json": COCO}, "(COCO"),
         ([f"VOC/JPEGImages/{name}" for name in NAMES], {"VOC/Annotations/1.xml": "<annotation/>"}, "(VOC"),
         ([f"train/{name}" for name in NAMES], {"train/_classes.csv": "filename, cat\n"}, "several labels"),
+        (NAMES, {"0.json": '{"shapes": [], "imagePath": "0.png"}'}, "(LabelMe"),
         ([f"{kind}/{name}" for kind in ("images", "masks") for name in NAMES], {}, "segmentation"),
         (
             [f"images/{breed}_{n}.jpg" for breed in ("Abyssinian", "beagle") for n in range(5)],
