@@ -1,6 +1,7 @@
 """A folder as a source: which of its files are tables, which are images, and what else lies there."""
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tasks.queries import parse_query
 
 # Formats of tables that nobody writes as a note beside images.
 TYPED_TABLES = ("parquet", "arrow")
+_TELLS = re.compile(r"(^|/)(dataset_\w+|state)[.]json$")  # what the datasets library writes beside its tables
 # What systems put into folders of images.
 _LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db")
 
@@ -46,6 +48,12 @@ class Folder:
         """The tables that may describe the images beside them, as Hugging Face's `imagefolder` has it."""
         named = (part for part in self.data if part.path.rsplit("/", 1)[-1].startswith("metadata."))
         return tuple(named) if self.images else ()
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """JSON files beside tables of another format, which may hold rows: without those that tell of the tables."""
+        beside = [name for name in self.others if kind_of(name) == "json" and not _TELLS.search(name)]
+        return tuple(beside) if self.data and not self.images else ()
 
     @property
     def parts(self) -> list[Part]:

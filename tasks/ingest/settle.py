@@ -116,10 +116,10 @@ def notes_on_numbers(name: str, verdict: Verdict) -> Iterator[str]:
     if verdict.notation is None:
         return
     if verdict.odd:
-        what = (
-            "1 value that is no number" if verdict.odd == 1 else f"{verdict.odd:,} values that are no numbers"
-        )
-        yield f"column '{name}': {what}, such as '{verdict.example[:40]}', count as missing"
+        example = verdict.example[:40]
+        one = f"1 value that is no number, '{example}', counts as missing"
+        many = f"{verdict.odd:,} values that are no numbers, such as '{example}', count as missing"
+        yield f"column '{name}': {one if verdict.odd == 1 else many}"
     if verdict.unclear:
         value = as_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
         yield f"column '{name}': '{verdict.unclear}' and its like are read as {value:g}"

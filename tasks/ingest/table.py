@@ -30,6 +30,7 @@ class SourceTable:
     readers: tuple[Reader, ...]
     schema: pa.Schema
     settled: Settled = AS_WRITTEN
+    passed_over: tuple[str, ...] = ()
 
     @property
     def untyped(self) -> bool:
@@ -41,7 +42,8 @@ class SourceTable:
     def notes(self) -> tuple[str, ...]:
         """What was decided about the files without being asked, a line each."""
         said = (note for reader in self.readers for note in getattr(reader, "notes", ()))
-        return tuple(dict.fromkeys([*said, *self.settled.notes]))
+        beside = (f"{name} beside the other files is not read" for name in self.passed_over)
+        return tuple(dict.fromkeys([*said, *beside, *self.settled.notes]))
 
     @property
     def image(self) -> str | None:
@@ -136,7 +138,11 @@ def open_source(
                 fix="give all parts the same columns",
             ) from error
     table = SourceTable(
-        uri, readers, schema.with_metadata(readers[0].schema.metadata), settled=Settled(missing)
+        uri,
+        readers,
+        schema.with_metadata(readers[0].schema.metadata),
+        settled=Settled(missing),
+        passed_over=folder.passed_over if folder else (),
     )
     return _settled(table, as_text) if table.untyped else table
 

@@ -62,6 +62,15 @@ def test_folders_that_say_what_the_files_hold_too_win_and_it_is_said(tmp_path):
     assert "column 'label' is what the folders say, and not what the files hold" in dataset.notes
 
 
+def test_a_json_file_beside_tables_of_another_format_is_said_to_be_left(tmp_path):
+    (tmp_path / "pets").mkdir()
+    example().to_csv(tmp_path / "pets" / "a.csv", index=False)
+    example().to_json(tmp_path / "pets" / "b.json", orient="records")
+    (tmp_path / "pets" / "dataset_info.json").write_text("{}")
+    dataset, rows = read(tmp_path / "pets", tmp_path)
+    assert (len(rows), dataset.notes) == (ROWS, ("b.json beside the other files is not read",))
+
+
 def test_csv_parts_with_partitions_keep_labels_as_they_are_written(tmp_path):
     frame = example()
     for label in ("01", "2"):

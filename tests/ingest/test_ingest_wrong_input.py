@@ -272,7 +272,7 @@ def test_json_kinds_that_change_between_distant_lines_are_text_and_said(tmp_path
     assert (found.rows, found.feature_names) == (10_001, ("x",))
     assert found.notes == (
         "column 'x' is read as text: line 10001 has text where line 1 has a number",
-        "column 'x': 1 value that is no number, such as 'text', count as missing",
+        "column 'x': 1 value that is no number, 'text', counts as missing",
     )
 
 
