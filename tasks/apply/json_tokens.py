@@ -22,12 +22,12 @@ class Tokens:
 
     Attributes:
         path: Keys that lead to the label.
-        seen: The first way in which each value is written, by the value as text.
+        seen: The first way in which each value is written, by the value as text and whether it has quotes.
         ascii_only: Whether other letters are written as escapes, as far as anybody can tell.
     """
 
     path: tuple[str, ...]
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[tuple[str, bool], str] = field(default_factory=dict)
     ascii_only: bool = True
 
     def see(self, text: str) -> str:
@@ -39,16 +39,21 @@ class Tokens:
         if isinstance(value, list):
             value = value[0] if value else None
         label = value if isinstance(value, str) else _MISSING if value is None else json.dumps(value)
-        if label not in self.seen and value is not None:
+        form = (label, isinstance(value, str))
+        if form not in self.seen and value is not None:
             first, last = label_span(text, self.path)
-            self.seen[label] = text[first:last]
+            self.seen[form] = text[first:last]
         return label
 
     def replaced(self, text: str, label: str, labels: WrittenLabels) -> str:
         """Return an object with another label, which is written as elsewhere, or else like the one before it."""
         first, last = label_span(text, self.path)
         form = labels.forms.get(label)
-        token = self.seen[form] if form is not None else _token(label, text[first:last], self.ascii_only)
+        if form is None:
+            token = _token(label, text[first:last], self.ascii_only)
+        else:  # a number stays a number where some are written as text
+            quoted = text.startswith('"', first)
+            token = self.seen.get((form, quoted)) or self.seen[form, not quoted]
         return text[:first] + token + text[last:]
 
 

@@ -206,6 +206,11 @@ JSON_LINES = {
         {0: "false"},
         b'{"a": 1, "label": false}\n{"a": 2, "label": false}\n{"a": 3}\n{"a": 4, "label": null}\n',
     ),
+    "labels as numbers and as text": (
+        b'{"a": 1, "label": "0"}\n{"a": 2, "label": 1}\n{"a": 3, "label": 0}\n{"a": 4, "label": "1"}\n{"a": NaN, "label": 1}\n',
+        {1: "0", 3: "0"},
+        b'{"a": 1, "label": "0"}\n{"a": 2, "label": 0}\n{"a": 3, "label": 0}\n{"a": 4, "label": "0"}\n{"a": NaN, "label": 1}\n',
+    ),
 }
 
 
