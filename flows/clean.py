@@ -23,7 +23,6 @@ from flows.incremental import (
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
-from flows.starved import ends_starved
 from tasks.errors import LabelsweepError, ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.database import one_answer
@@ -126,9 +125,6 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
         check_noise(cleaned.summary, parameters.max_noise, cleaned.report)
     except LabelsweepError as error:
         return Failed(message=str(error), data=error)
-    except Exception as error:
-        ends_starved(error)
-        raise
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
     if parameters.wait_for_review and cleaned.queued:

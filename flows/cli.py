@@ -35,12 +35,13 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
     """Ctrl-C, with how to go on."""
 
 
+# Errors that say what is wrong; any other one is a traceback under LABELSWEEP_DEBUG.
+_EXPECTED = (LabelsweepError, TyperException, Interrupted)
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    code = run(sys.argv[1:])
-    if code and "flows.starved" in sys.modules:  # a run that failed, for want of memory perhaps
-        sys.modules["flows.starved"].bound_the_end()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -54,39 +55,38 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with ctrl_c_is_noted() as asked:
             code = application(arguments)(args=list(arguments), prog_name="labelsweep", standalone_mode=False)
-    except LabelsweepError as error:
-        return _say(f"error: {error}", error.exit_code)
-    except TyperException as error:
-        format_message = getattr(error, "format_message", error.__str__)
-        return _say("error: " + " ".join(format_message().split()), 2)
-    except Interrupted as stop:
-        return _say(str(stop), INTERRUPTED)
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read our output has left; there is nobody to say it to
-        return 1
     except Exception as error:
-        if os.environ.get("LABELSWEEP_DEBUG"):
+        if isinstance(error, BrokenPipeError):
+            sys.stdout = None  # whoever read our output has left; there is nobody to say it to
+            return 1
+        if os.environ.get("LABELSWEEP_DEBUG") and not isinstance(error, _EXPECTED):
             raise
-        return _say(*(_stopped(asked) if asked else _unexpected(error)))
+        return _say(*_outcome(error, asked))
     # typer turns Ctrl-C outside a run into this code, and says nothing.
     return _say("interrupted", INTERRUPTED) if code == INTERRUPTED else code or 0
 
 
-def _stopped(asked: Sequence[int]) -> tuple[str, int]:
-    """Return the line and the exit code for a command that failed of a signal."""
+def _outcome(error: Exception, asked: Sequence[int]) -> tuple[str, int]:
+    """Return the line and the exit code for a command that failed.
+
+    Args:
+        error: What it failed of.
+        asked: The signals that came.
+    """
+    if isinstance(error, LabelsweepError):
+        return f"error: {error}", error.exit_code
+    if isinstance(error, TyperException):
+        format_message = getattr(error, "format_message", error.__str__)
+        return "error: " + " ".join(format_message().split()), 2
+    if isinstance(error, Interrupted):
+        return str(error), INTERRUPTED
     if signal.SIGTERM in asked:
         return "terminated; the same command goes on", TERMINATED
-    return "interrupted", INTERRUPTED
+    if asked:
+        return "interrupted", INTERRUPTED
+    from tasks.unexpected import explain, in_one_line  # noqa: PLC0415
 
-
-def _unexpected(error: Exception) -> tuple[str, int]:
-    """Return the line and the exit code for any other error; where even that finds no memory, what that means."""
-    try:
-        from tasks.unexpected import in_one_line, is_foreseen  # noqa: PLC0415
-
-        return in_one_line(error), 2 if is_foreseen(error) else 1
-    except Exception:  # noqa: BLE001 (the first error matters, and it is said below)
-        return f"error: out of memory ({type(error).__name__}); free some, then the same command goes on", 2
+    return in_one_line(error), 2 if explain(error) else 1
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

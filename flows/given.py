@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from flows.config import CleanParameters
 from tasks.errors import InputError
-from tasks.plain_yaml import LARGEST_FILE, parse_yaml
+from tasks.user_files import read_user_yaml
+
+_FIX = "name a YAML file with one `option: value` a line"
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -19,33 +20,9 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read or is not a YAML mapping.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(
-                f"is larger than {LARGEST_FILE // 2**20} MB",
-                where=str(path),
-                fix="write one `option: value` a line",
-            )
-        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(
-            f"cannot be read ({reason})", where=str(path), fix="name a YAML file with --config"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}: line {mark.line + 1}" if mark else str(path)
-        raise InputError(
-            f"not YAML ({getattr(error, 'problem', error)})",
-            where=where,
-            fix="write one `option: value` a line",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"a value cannot be read ({error})", where=str(path), fix="write one `option: value` a line"
-        ) from error
+    values = read_user_yaml(path, _FIX)
     if not isinstance(values, dict):
-        raise InputError("holds no options", where=str(path), fix="write one `option: value` a line")
+        raise InputError("holds no options", where=str(path), fix=_FIX)
     return {str(key).replace("-", "_"): value for key, value in values.items()}
 
 

@@ -13,7 +13,6 @@ from flows.config import CleanParameters
 from flows.console import Quiet
 from flows.interrupt import stop_if_asked
 from flows.run import new_run_id
-from flows.starved import reserve_working_memory, starvation_ends_the_run
 from tasks.errors import InputError, StoreError
 from tasks.storage import discard_run, open_run
 
@@ -47,13 +46,12 @@ def run_clean(parameters: CleanParameters, watcher: Quiet) -> "Cleaned":
     """
     _look_ahead(parameters)
     warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
-    logging.raiseExceptions = False  # nor a traceback of each line of their logs that finds no memory
+    logging.raiseExceptions = False  # nor a traceback where a line of their logs cannot be written
     gc.disable()  # collecting while some thousand modules come in takes a second and frees nothing
-    with starvation_ends_the_run(), _prefect(asks=parameters.wait_for_review) as wait_for_server:
+    with _prefect(asks=parameters.wait_for_review) as wait_for_server:
         from flows.clean import Cleaned, clean_labels  # noqa: PLC0415
         from flows.progress import display  # noqa: PLC0415
 
-        reserve_working_memory()
         gc.enable()
         wait_for_server()
         stop_if_asked()

@@ -17,7 +17,6 @@ import typer
 
 from flows.common_cli import AsJson, Out, Run, note, taken
 from flows.exchange_cli import diff, export, import_, restore
-from tasks.errors import InputError
 from tasks.terminal import json_lines, lines
 
 TOKEN_VARIABLE = "LABELSWEEP_REVIEW_TOKEN"  # noqa: S105 (the name of a variable)
@@ -76,6 +75,7 @@ def review(
     from flows.reviewed import announce_reviewed  # noqa: PLC0415
     from tasks.review.desk import ReviewOptions  # noqa: PLC0415
     from tasks.review.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
+    from tasks.user_files import read_user_text  # noqa: PLC0415
 
     results = Results(out, run)
     folder = taken(results, run)
@@ -86,7 +86,7 @@ def review(
         second_opinion=second_opinion,
         hide_suggestion=hide_suggestion,
         worth=worth,
-        guideline=_text_of(guideline) if guideline else "",
+        guideline=read_user_text(guideline, "name a text file").strip() if guideline else "",
     )
     guard = guard_for(host, token)
     opened = listen(host, port)
@@ -120,15 +120,6 @@ def _address(host: str, port: int, token: str | None) -> str:
     """
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 (compared)
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the guideline cannot be read ({type(error).__name__})", where=str(file), fix="name a text file"
-        ) from error
 
 
 def apply(

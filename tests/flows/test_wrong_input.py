@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -134,12 +135,12 @@ def test_a_user_file_runs_with_defaults(prefect_server, tmp_path, capsys):
 
 
 def test_error_that_nobody_foresaw_is_one_line_and_its_traceback_a_file(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("LABELSWEEP_DEBUG", raising=False)
     monkeypatch.setattr("flows.local._look_ahead", lambda _: {}["rank\n"])
     assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
-    (file,) = (tmp_path / "errors").iterdir()
+    (file,) = tmp_path.iterdir()
     (line,) = captured.err.splitlines()
     assert line.startswith("labelsweep: internal error (KeyError: 'rank")
     assert line.endswith(f"please report it: the traceback is in {file}")

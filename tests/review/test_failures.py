@@ -1,6 +1,7 @@
 """A request that fails is answered, the terminal says why in one line, and the server goes on with nothing lost."""
 
 import errno
+import tempfile
 
 import pytest
 from review_server import Client, Served
@@ -19,7 +20,7 @@ from tasks.review.log import read_log
 def test_a_request_that_fails_is_answered_and_said_in_one_line(
     page: Served, capsys, monkeypatch, tmp_path, error: Exception, says: str
 ) -> None:
-    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     client, (item, *_) = Client(page.address, "Ada"), page.room.deck.items
     rows = type(page.room.desk.ledger).add
 

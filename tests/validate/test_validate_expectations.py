@@ -289,28 +289,23 @@ def test_a_wrong_entry_is_named_and_touches_nothing(tmp_path, entry, message):
     assert files(tmp_path) == before
 
 
-BOMB = "a: &a [x, x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n"
-
-
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("gone.yaml", None, "cannot read the expectations (No such file or directory)"),
-        ("own.yaml", BOMB, "line 1: anchors and aliases (& and *) are not accepted; write the value out"),
         ("own.yaml", "- {type: [", "not YAML"),
         (
             "own.yaml",
             "- !!python/object/apply:os.system ['true']",
             "line 1 is not YAML (could not determine a constructor",
         ),
-        ("own.yaml", "[" * 100_000, "line 1: it is nested too deep; write a flat list"),
-        ("own.json", "[" * 100_000, "own.json: it cannot be read ("),
+        ("own.yaml", "[" * 100_000, "not YAML ("),
+        ("own.json", "[" * 100_000, "own.json: cannot be read ("),
         ("own.json", "[\n{]", "line 2 is not JSON ("),
         ("own.yaml", "", "it is not a list of expectations; write a list with entries like {type: "),
         ("own.yaml", "expectations: 3", "it is not a list of expectations"),
         ("own.yaml", "[]", "it is not a list of expectations"),
-        ("own.yaml", b"\xff\xfe\x00", "it is not UTF-8 text"),
-        ("own.yaml", "#" * (2**20 + 1), "it is larger than 1 MB"),
+        ("own.yaml", b"\xff\xfe\x00", "cannot be read (not UTF-8 text)"),
     ],
 )
 def test_a_file_that_is_no_list_of_expectations_is_named(tmp_path, name, text, message):

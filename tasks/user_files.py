@@ -1,0 +1,46 @@
+"""Text and YAML files that a user names: what cannot be read is one line."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.errors import InputError
+
+
+def read_user_text(path: Path, fix: str) -> str:
+    """Read a text file.
+
+    Args:
+        path: The file.
+        fix: What the user can do where it cannot be read.
+
+    Raises:
+        InputError: The file cannot be opened, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"cannot be read ({reason})", where=str(path), fix=fix) from error
+
+
+def read_user_yaml(path: Path, fix: str) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """Read a YAML file.
+
+    Args:
+        path: The file.
+        fix: What the user can do where it cannot be read.
+
+    Raises:
+        InputError: The file cannot be opened, or is not YAML.
+    """
+    text = read_user_text(path, fix)
+    try:
+        return yaml.safe_load(text)
+    # PyYAML raises ValueError for a date such as 2024-13-45.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1} is " if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise InputError(f"{line}not YAML ({problem})", where=str(path), fix=fix) from error
