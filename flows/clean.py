@@ -6,12 +6,12 @@ Requires: nothing but the data; it runs in process, or on any worker that sees t
 from pathlib import Path
 
 from prefect import State, flow
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
-from flows.gate import announce, check_noise
+from flows.gate import announce, check_noise, run_or_fail
 from flows.incremental import (
     LOOKED_BACK,
     fetch_last_run,
@@ -23,7 +23,7 @@ from flows.incremental import (
 from flows.lost import take_over
 from flows.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
-from tasks.errors import LabelsweepError, ValidationFailed
+from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.database import one_answer
 from tasks.ingest.leaks import leak_lines
@@ -110,21 +110,22 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
 
     What the user can put right fails the flow run with one line that says what, where and how.
     """
-    try:
-        with claimed(parameters, say), one_answer():
-            if parameters.publish:
-                fetch_decisions(parameters.out, parameters.publish)
-                fetch_last_run(parameters, parameters.publish)
-            cleaned = _swept(parameters)
-            if parameters.publish:
-                published = publish_run(cleaned.folder, parameters.publish)
-                cleaned = cleaned.model_copy(update={"published": published})
-        publish(cleaned.folder, cleaned.headline(), parameters.results)
-        if not cleaned.unchanged:
-            announce(cleaned.folder, parameters.results)
-        check_noise(cleaned.summary, parameters.max_noise, cleaned.report)
-    except LabelsweepError as error:
-        return Failed(message=str(error), data=error)
+    return run_or_fail(lambda: _clean(parameters))
+
+
+def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
+    with claimed(parameters, say), one_answer():
+        if parameters.publish:
+            fetch_decisions(parameters.out, parameters.publish)
+            fetch_last_run(parameters, parameters.publish)
+        cleaned = _swept(parameters)
+        if parameters.publish:
+            published = publish_run(cleaned.folder, parameters.publish)
+            cleaned = cleaned.model_copy(update={"published": published})
+    publish(cleaned.folder, cleaned.headline(), parameters.results)
+    if not cleaned.unchanged:
+        announce(cleaned.folder, parameters.results)
+    check_noise(cleaned.summary, parameters.max_noise, cleaned.report)
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
     if parameters.wait_for_review and cleaned.queued:

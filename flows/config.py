@@ -4,7 +4,6 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 """
 
 import csv
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tasks.addresses import check_no_secret
+from tasks.json_objects import as_object
 from tasks.options import AuditOptions
 from tasks.queries import absolute_query, parse_query
 from tasks.records import Source
@@ -39,10 +39,8 @@ def _split_commas(value: object) -> object:
     """
     if not (isinstance(value, str) and value):
         return value
-    try:
-        (names,) = csv.reader([value], skipinitialspace=True)
-    except (csv.Error, ValueError):
-        names = value.split(",")  # a line break inside a name
+    has_lines = len(value.splitlines()) > 1  # a line break inside a name
+    names = value.split(",") if has_lines else next(csv.reader([value], skipinitialspace=True))
     return tuple(name.strip() for name in names)
 
 
@@ -278,11 +276,10 @@ def _version_there(address: str) -> dict[str, Any] | None:
 
 
 def _columns_of_version(lineage: str, source: str) -> dict[str, Any] | None:
-    try:
-        version = json.loads(lineage)
-        return {"source": source, "name": version["name"], **version["columns"]}
-    except (ValueError, KeyError, TypeError):  # somebody else's file, of a name that many programs use
-        return None
+    version = as_object(lineage)
+    if not isinstance(version.get("columns"), dict) or "name" not in version:
+        return None  # somebody else's file, of a name that many programs use
+    return {"source": source, "name": version["name"], **version["columns"]}
 
 
 def absolute(source: str) -> str:

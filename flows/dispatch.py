@@ -111,17 +111,19 @@ def _start(deployment: str, parameters: dict[str, Any], key: str) -> FlowRun:
 def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds: float) -> State[Any]:
     """Wait for the child's end; cancel it when nobody picks it up, and when this process is told to stop."""
     deadline = time.monotonic() + pickup_seconds
+    has_ended = False
     try:
         while True:
             state = client.read_flow_run(child.id).state
             if state is not None and state.is_final():
+                has_ended = True
                 return state
             if (state is None or state.is_scheduled()) and time.monotonic() > deadline:
                 _give_up(client, pool, pickup_seconds)
             time.sleep(POLL_SECONDS)
-    except BaseException:
-        client.set_flow_run_state(child.id, Cancelling(message="the run that wanted it has ended"))
-        raise
+    finally:
+        if not has_ended:
+            client.set_flow_run_state(child.id, Cancelling(message="the run that wanted it has ended"))
 
 
 def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:

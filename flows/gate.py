@@ -1,13 +1,26 @@
-"""What other programs are told of a finished run: an event with its counts, and a gate that fails it."""
+"""How a run ends for other programs: an event with its counts, a gate on them, and a failed state with one line."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from prefect import State
 from prefect.events import emit_event
+from prefect.states import Failed
 
-from tasks.errors import TooMuchNoise
+from tasks.errors import LabelsweepError, TooMuchNoise
 from tasks.storage import read_json
 
 EVENT = "labels.flagged"
+Result = TypeVar("Result")
+
+
+def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
+    """Return what the work of a flow returns; a failed state with one line where the user can mend the error."""
+    try:
+        return work()
+    except LabelsweepError as error:
+        return Failed(message=str(error), data=error)
 
 
 def announce(folder: Path, out: str) -> None:

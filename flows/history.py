@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from flows.run import State, state_of
-from tasks.storage import read_json
+from tasks.json_objects import read_object
 from tasks.terminal import one_line
 
 # The files of a run that a line of the list is read from.
@@ -69,10 +69,7 @@ def _date_of(run_id: str) -> datetime | None:
     datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
     """
     found = re.fullmatch(r".*-(\d{8}-\d{6})-[0-9a-f]{4}", run_id)
-    try:
-        return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None
+    return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if found else None
 
 
 def _source(config: Path) -> str:
@@ -86,13 +83,8 @@ def _source(config: Path) -> str:
 
 def _record(folder: Path, step: str) -> dict[str, Any]:
     """Return the record that a step left, or nothing if the run did not come that far."""
-    path = folder / "steps" / f"{step}.json"
-    try:
-        record: dict[str, Any] = read_json(path)["record"]
-    # It has none, or its file was damaged.
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return record
+    record = read_object(folder / "steps" / f"{step}.json").get("record")
+    return record if isinstance(record, dict) else {}
 
 
 def as_json(runs: list[PastRun]) -> str:

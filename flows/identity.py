@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from flows.config import CleanParameters, absolute, data_set_name
 from tasks.errors import LabelsweepError
+from tasks.json_objects import read_object
 from tasks.options import AuditOptions
 from tasks.records import Record
-from tasks.storage import read_json
 
 REQUEST = "request.json"
 FAILURE = "failure.json"
@@ -100,10 +100,8 @@ def make_request(parameters: CleanParameters) -> Request:
 
 def request_of(folder: Path) -> Request | None:
     """Return what the run in `folder` was asked for, None where it does not say."""
-    try:
-        return Request.model_validate(read_json(folder / REQUEST))
-    except (OSError, ValueError, ValidationError):
-        return None
+    path = folder / REQUEST
+    return parse_request(path.read_bytes()) if path.is_file() else None
 
 
 def parse_request(content: bytes) -> Request | None:
@@ -121,16 +119,12 @@ def same_request(folder: Path, request: Request) -> bool:
 
 def times_failed(folder: Path) -> int:
     """Return how often the run in `folder` has failed."""
-    try:
-        return int(read_json(folder / FAILURE).get("times", 1))
-    except (OSError, ValueError):
-        return 0
+    failure = read_object(folder / FAILURE)
+    times = failure.get("times", 1)
+    return times if failure and isinstance(times, int) else 0
 
 
 def may_be_tried_again(folder: Path) -> bool:
     """Return whether a failed run may come further when it is gone on with: not where data or options were at fault."""
-    try:
-        may_pass = read_json(folder / FAILURE).get("may_pass")
-    except (OSError, ValueError):
-        return False
+    may_pass = read_object(folder / FAILURE).get("may_pass")
     return bool(may_pass) and times_failed(folder) < MOST_FAILURES

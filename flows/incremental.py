@@ -20,9 +20,8 @@ from flows.identity import (
     parse_request,
     request_of,
 )
-from tasks.errors import InputError
 from tasks.ingest.source import locate
-from tasks.intact import are_intact, check_run, is_run_intact, read_entry, read_records, with_check
+from tasks.intact import are_intact, is_run_intact, read_entry, read_records, with_check
 from tasks.queue.former import hashes_among
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
@@ -35,7 +34,7 @@ _BEFORE = "before.json"
 VERSION = "version.json"
 # What is known before the first step, and written by none.
 LOOKED_BACK = (_BEFORE, DECIDED, VERSION)
-# What a later run reads of an earlier one before it has done anything itself.
+# What a later run reads of an earlier one before it has done anything itself: a run in which one is damaged does not count.
 _LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps/encode.json", VERSION)
 
 
@@ -73,17 +72,8 @@ def finished_runs(parameters: CleanParameters) -> list[Path]:
     return [
         folder.absolute()
         for folder, request in asked.items()
-        if request is not None and request.data_set == key and _is_readable(folder)
+        if request is not None and request.data_set == key and is_run_intact(folder, *_LOOKED_AT)
     ]
-
-
-def _is_readable(folder: Path) -> bool:
-    """Return whether the files that later runs look at say what they are for; one that was damaged since is not looked at."""
-    try:
-        check_run(folder, *_LOOKED_AT)
-    except InputError:
-        return False
-    return True
 
 
 def unchanged_since(parameters: CleanParameters) -> Path | None:

@@ -9,6 +9,7 @@ A SIGTERM, which Prefect raises in the same way, gets lost alike (seen in numpy'
 the system itself writes down that it came.
 """
 
+import select
 import signal
 import socket
 import sys
@@ -72,12 +73,9 @@ def was_asked() -> bool:
 def was_terminated() -> bool:
     """Return whether there was a SIGTERM that somebody has a handler for."""
     came = _came.get()
-    if came is None:
+    if came is None or not select.select([came], [], [], 0)[0]:
         return False
-    try:
-        return signal.SIGTERM in came.recv(2**16, socket.MSG_PEEK)
-    except BlockingIOError:
-        return False
+    return signal.SIGTERM in came.recv(2**16, socket.MSG_PEEK)
 
 
 def stop_if_asked() -> None:
@@ -99,9 +97,7 @@ def failing_after_ctrl_c_is_interrupted() -> Iterator[None]:
     """
     try:
         yield
-    except LabelsweepError:
-        raise
     except Exception as error:
-        if was_asked():
+        if was_asked() and not isinstance(error, LabelsweepError):
             raise KeyboardInterrupt from error
         raise

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import InputError
+from tasks.json_objects import read_object
 
 _POLL_SECONDS = 0.2
 
@@ -64,35 +65,41 @@ def hold(
         os.close(descriptor)
 
 
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Lock an open file at once; return whether that was possible.
+
+    Args:
+        descriptor: Descriptor of the file.
+        kind: `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _try(path: Path) -> int | None:
     """Return a descriptor of the locked file, None where somebody else has it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, is_taken = None, False
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # another process has just removed the empty folder
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_taken = not try_lock(descriptor, fcntl.LOCK_EX)
+            # The owner before may have removed the file meanwhile: then the name stands for another one, or for none.
+            if not is_taken and os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
+        except FileNotFoundError:
+            pass  # another process has just removed the file, or the empty folder
+        if descriptor is not None:
             os.close(descriptor)
+        if is_taken:
             return None
-        if _is_still(path, descriptor):
-            return descriptor
-        os.close(descriptor)
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether the name still stands for the file that was locked."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _owner(path: Path) -> str:
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    entry = read_object(path)
+    if not entry:
         return "its owner is just starting"
     return f"process {entry['process']}" + (f", {entry['note']}" if entry["note"] else "")

@@ -4,35 +4,32 @@ A worker's run that falls silent is found by the heartbeat automation (`deploy/a
 ends together with its server, so that nobody hears it fall silent: the run that takes over marks it as crashed.
 """
 
+import re
 from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from tasks.storage import read_json, write_json
+from tasks.storage import write_json
 
 _FLOW_RUNS = "flow_runs.json"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def take_over(folder: Path) -> None:
     """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
     path = folder / _FLOW_RUNS
-    try:
-        earlier: list[str] = [str(UUID(run)) for run in read_json(path)]
-    # A new folder, or one in which the file was damaged.
-    except (OSError, ValueError, TypeError, AttributeError):
-        earlier = []
+    # The file may be damaged: what looks like an id is one, and the server knows its own.
+    earlier = _ID.findall(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
     current = str(flow_run.id)
+    others = [run for run in earlier if run != current]
     with get_client(sync_client=True) as client:
-        for run in earlier:
-            try:
-                state = client.read_flow_run(UUID(run)).state
-                if run != current and state is not None and not state.is_final():
-                    message = f"It lost its process; flow run {current} goes on with it."
-                    client.set_flow_run_state(UUID(run), Crashed(message=message), force=True)
-            except PrefectException:  # another server's, or forgotten by this one
-                continue
-    write_json([*(run for run in earlier if run != current), current], path)
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in others]))
+        for run in client.read_flow_runs(flow_run_filter=wanted) if others else []:
+            if run.state is not None and not run.state.is_final():
+                message = f"It lost its process; flow run {current} goes on with it."
+                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    write_json([*others, current], path)

@@ -21,13 +21,13 @@ from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.artifacts import MAX_ROWS, cell, escape
+from flows.gate import run_or_fail
 from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
 from tasks.apply.gain import Gain
 from tasks.apply.plan import Plan
 from tasks.apply.words import gain_text, plan_text
-from tasks.errors import LabelsweepError
 from tasks.records import Record
 from tasks.review.ledger import Rule
 from tasks.terminal import one_line
@@ -89,20 +89,21 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
 
     Nothing is changed in place, and the same decisions again find their version as it is.
     """
-    try:
-        # Results that nobody named are no conflict with those that the run lies in.
-        results = Results(parameters.out if "out" in parameters.model_fields_set else None, parameters.run)
-        folder = results.run()
-        results.fetch_decisions()
-        results.fetch_versions()
-        plan = plan_changes(folder, results.out, parameters.conflicts)
-        applied, gain = write_and_measure(
-            folder, results.out, plan, measure=parameters.gain, copy_images=parameters.copy_images
-        )
-        if applied.folder:
-            results.publish_versions(applied.folder)
-    except LabelsweepError as error:
-        return Failed(message=str(error), data=error)
+    return run_or_fail(lambda: _apply(parameters))
+
+
+def _apply(parameters: ApplyParameters) -> State[object]:
+    # Results that nobody named are no conflict with those that the run lies in.
+    results = Results(parameters.out if "out" in parameters.model_fields_set else None, parameters.run)
+    folder = results.run()
+    results.fetch_decisions()
+    results.fetch_versions()
+    plan = plan_changes(folder, results.out, parameters.conflicts)
+    applied, gain = write_and_measure(
+        folder, results.out, plan, measure=parameters.gain, copy_images=parameters.copy_images
+    )
+    if applied.folder:
+        results.publish_versions(applied.folder)
     _publish(folder.name, plan, applied, gain)
     done = Relabeled(
         run=folder.name,

@@ -24,7 +24,7 @@ from flows.identity import (
     times_failed,
 )
 from flows.interrupt import failing_after_ctrl_c_is_interrupted, was_terminated
-from flows.locks import hold
+from flows.locks import hold, try_lock
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.intact import check_complete
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
@@ -103,35 +103,40 @@ def run_folder(parameters: CleanParameters) -> Iterator[Path]:
             with failing_after_ctrl_c_is_interrupted():
                 yield folder
             check_complete(folder, "config.yaml", REQUEST)
-        except Unchanged:
-            discard_run(folder)
-            raise
-        except InputError as error:
-            if resumed:
-                _record_failure(folder, error)
-            else:
-                discard_run(folder)
-            raise
-        except KeyboardInterrupt as error:
-            error.add_note(
-                f"go on with: labelsweep clean --config {shlex.quote(str(folder / 'config.yaml'))}"
-            )
-            raise
-        except FileNotFoundError as error:
-            _record_failure(folder, error)
-            if (gone := _gone_from(folder, error)) is None:
-                raise
-            raise LabelsweepError(
-                "is gone: it was removed while the run was at work",
-                where=gone,
-                fix="the same command makes it again and goes on",
-            ) from error
-        except Exception as error:
-            if not was_terminated():  # else it is unfinished, and no fault of its own
-                _record_failure(folder, error)
+        except BaseException as error:
+            _close(folder, error, is_new=resumed is None)
             raise
         (folder / FAILURE).unlink(missing_ok=True)
         finish_run(folder)
+
+
+def _close(folder: Path, error: BaseException, *, is_new: bool) -> None:
+    """Decide what becomes of the folder of a run that did not finish.
+
+    Args:
+        folder: The run folder.
+        error: What ended the run.
+        is_new: Whether this try made the folder.
+
+    Raises:
+        LabelsweepError: Somebody removed a file of the run while it was at work.
+    """
+    if isinstance(error, Unchanged) or (isinstance(error, InputError) and is_new):
+        discard_run(folder)
+    elif isinstance(error, KeyboardInterrupt):
+        error.add_note(f"go on with: labelsweep clean --config {shlex.quote(str(folder / 'config.yaml'))}")
+    elif isinstance(error, InputError | FileNotFoundError) or (
+        # A run that got a SIGTERM is unfinished, and whatever failed then is no fault of its own.
+        isinstance(error, Exception) and not was_terminated()
+    ):
+        _record_failure(folder, error)
+    gone = _gone_from(folder, error) if isinstance(error, FileNotFoundError) else None
+    if gone is not None:
+        raise LabelsweepError(
+            "is gone: it was removed while the run was at work",
+            where=gone,
+            fix="the same command makes it again and goes on",
+        ) from error
 
 
 def _gone_from(folder: Path, error: FileNotFoundError) -> str | None:
@@ -177,7 +182,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Keep a second process out of the folder; the lock ends with this process, however it ends."""
     deadline = time.monotonic() + _GLANCE_SECONDS
     with _opened(folder) as descriptor:
-        while not _has_lock(descriptor, fcntl.LOCK_EX):
+        while not try_lock(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise InputError(
                     "another process is at work on this run", where=str(folder), fix="wait until it ends"
@@ -195,14 +200,6 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _has_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _record_failure(folder: Path, error: Exception) -> None:
     line = str(error) if isinstance(error, LabelsweepError) else f"{type(error).__name__}: {error}"
     may_pass = isinstance(error, StoreError) or getattr(error, "exit_code", 1) == 1
@@ -216,6 +213,6 @@ def state_of(folder: Path) -> State:
         return "finished"
     # Shared, so that two who look do not take each other for a run.
     with _opened(folder) as descriptor:
-        if not _has_lock(descriptor, fcntl.LOCK_SH):
+        if not try_lock(descriptor, fcntl.LOCK_SH):
             return "running"
         return "failed" if (folder / FAILURE).is_file() else "unfinished"

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
-from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_UI_URL, get_current_settings
 
 from tasks.errors import LabelsweepError
@@ -73,20 +71,17 @@ def wait_until_healthy(seconds: float) -> None:
     Raises:
         LabelsweepError: It did not in time.
     """
+    address = api_url()
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(f"{api_url()}/health", timeout=5).close()  # noqa: S310 (the server that the user named)
-        except OSError as error:
+    with get_client(sync_client=True) as client:
+        while error := client.api_healthcheck():
             if time.monotonic() > deadline:
                 raise LabelsweepError(
                     f"the server is not healthy after {seconds:g} s ({error})",
-                    where=api_url(),
+                    where=address,
                     fix="see its log",
                 ) from error
             time.sleep(0.5)
-        else:
-            return
 
 
 def wait_until_ready(seconds: float) -> None:
@@ -120,11 +115,9 @@ def set_up(root: Path) -> None:
         LabelsweepError: A deployment was refused.
     """
     with get_client(sync_client=True) as client:
-        for name, description in POOLS.items():
-            try:
-                client.create_work_pool(WorkPoolCreate(name=name, type="process", description=description))
-            except ObjectAlreadyExists:
-                continue
+        known = {pool.name for pool in client.read_work_pools()}
+        for name in POOLS.keys() - known:
+            client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
         for values in yaml.safe_load((root / "deploy" / "automations.yaml").read_text())["automations"]:
             _install(client, values)
     _deploy(root)

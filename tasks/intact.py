@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError
+from tasks.json_objects import read_object
 from tasks.storage import read_json, sha256_file
 
 CHECK = "check"
@@ -53,11 +54,8 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     >>> read_entry(path) is None
     True
     """
-    try:
-        entry = read_json(path)
-    except (OSError, ValueError):
-        return None
-    return entry if isinstance(entry, dict) and entry.pop(CHECK, None) == _digest(entry) else None
+    entry = read_object(path)
+    return entry if entry.pop(CHECK, None) == _digest(entry) else None
 
 
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:
@@ -147,10 +145,10 @@ def check_run(folder: Path, *names: str) -> None:
             raise InputError("is not what the run wrote: it was changed or damaged", where=str(path), fix=fix)
 
 
-def is_run_intact(folder: Path) -> bool:
-    """Return whether a finished run has all its files as they were written."""
+def is_run_intact(folder: Path, *names: str) -> bool:
+    """Return whether a finished run has its files as they were written: all of them, or those that are named."""
     try:
-        check_run(folder)
+        check_run(folder, *names)
     except InputError:
         return False
     return True

@@ -1,0 +1,30 @@
+"""JSON objects in files that may be missing, damaged, or somebody else's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where the file is missing or damaged.
+
+    >>> read_object(Path("no such file"))
+    {}
+    """
+    try:
+        return as_object(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def as_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object; return an empty one where the text is anything else.
+
+    >>> as_object('{"rows": 10}'), as_object("[1, 2]"), as_object("{")
+    ({'rows': 10}, {}, {})
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
