@@ -11,8 +11,6 @@ Digests of two machines may differ, because their processors round differently: 
 """
 
 import hashlib
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -20,7 +18,8 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from tasks.errors import InputError, LabelsweepError
+from tasks.bench.helpers import run_command
+from tasks.errors import InputError
 from tasks.storage import sha256_file
 
 # For each run the options of `synthesize`, if its data is drawn, and those of `clean`. Sizes are small, and otherwise arbitrary.
@@ -39,6 +38,8 @@ RUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 COMPARED = ("scores.parquet", "queue.parquet", "model/**/*")
 # A run of a few hundred rows takes 20 s on two idle cores; one that takes 60 times as long hangs.
 PATIENCE = 1200.0
+# Sums depend on how threads share them.
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def run_digests(only: str, against: Path | None) -> None:
@@ -70,8 +71,9 @@ def run_once(name: str, folder: Path) -> dict[str, str]:
     """
     drawn, (source, *options) = RUNS[name]
     if drawn:
-        _labelsweep(folder, "synthesize", source, *drawn)
-    _labelsweep(folder, "clean", source, "--out", name, "--quiet", *options)
+        run_command(folder, "synthesize", source, *drawn, patience=PATIENCE)
+    clean = ["clean", source, "--out", name, "--quiet", *options]
+    run_command(folder, *clean, patience=PATIENCE, **ONE_THREAD)
     run = (folder / name / "runs" / "latest").resolve()
     files = {path for pattern in COMPARED for path in run.glob(pattern) if path.is_file()}
     return {f"{name}/{path.relative_to(run)}": digest_of(path) for path in sorted(files)}
@@ -85,24 +87,6 @@ def digest_of(path: Path) -> str:
     for name, tensor in sorted(load_file(path).items()):
         found.update(f"{name} {tensor.shape} {tensor.dtype}".encode() + tensor.tobytes())
     return found.hexdigest()
-
-
-def _labelsweep(folder: Path, *arguments: str) -> None:
-    """Run a command in one thread, because sums depend on how threads share them."""
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    ran = subprocess.run(  # noqa: S603 (this program, by this interpreter)
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=folder,
-        env={**kept, **threads, "PYTHONPATH": path, "PREFECT_HOME": str(folder / "prefect")},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if ran.returncode:
-        raise LabelsweepError(f"{arguments[0]} failed", where=arguments[1], fix=ran.stderr.strip()[-300:])
 
 
 def read_digests(path: Path, names: Iterable[str]) -> dict[str, str]:

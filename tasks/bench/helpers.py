@@ -1,13 +1,44 @@
-"""The tests' own helpers, such as a real review server or a Postgres of one's own, for benchmarks that need the same."""
+"""What several benchmarks need: the command in a process of its own, and the tests' own helpers, such as a real review server."""
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import InputError
+from tasks.errors import InputError, LabelsweepError
 
-TESTS = Path(__file__).parents[2] / "tests"
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+
+
+def run_command(folder: Path, *arguments: str, patience: float, **variables: str) -> str:
+    """Run `labelsweep` in a folder, with a Prefect home of its own; return what it printed.
+
+    Args:
+        folder: Where it runs.
+        arguments: What follows `labelsweep`.
+        patience: Seconds that it may take.
+        variables: More variables of its environment.
+
+    Raises:
+        LabelsweepError: It failed.
+    """
+    path = os.pathsep.join([str(ROOT), str(folder), os.environ.get("PYTHONPATH", "")])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(  # noqa: S603 (this program, by this interpreter)
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**kept, "PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=patience,
+        check=False,
+    )
+    if done.returncode:
+        raise LabelsweepError(f"labelsweep {' '.join(arguments)} failed", fix=done.stderr.strip()[-500:])
+    return done.stdout
 
 
 def from_tests(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)

@@ -28,6 +28,8 @@ import numpy as np
 
 from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
+from tasks.bench.inputs.through_command import regression, words
+from tasks.bench.inputs.through_command import rows as rows_of_inputs
 from tasks.bench.quality.case import FOLDS
 from tasks.bench.quality.metrics import f1
 from tasks.bench.tables import markdown
@@ -114,8 +116,6 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
 
 
 def _command(seeds: Sequence[int]) -> str:
-    from tasks.bench.inputs.through_command import rows  # noqa: PLC0415 (starts processes)
-
     found: dict[tuple[str, str], list[list[float]]] = {}
     for seed in seeds:
         plants = {
@@ -124,7 +124,7 @@ def _command(seeds: Sequence[int]) -> str:
             )
             for kind, rate in NOISE
         }
-        for name, ours, peer, theirs in rows(plants, seed):  # type: ignore[arg-type]
+        for name, ours, peer, theirs in rows_of_inputs(plants, seed):  # type: ignore[arg-type]
             found.setdefault((name, peer), []).append([ours, theirs])
             sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
             sys.stderr.flush()
@@ -238,15 +238,11 @@ def _boosting(data: RawSet, given: Ints, seed: int) -> Floats:
 
 def _regression(data: RawSet, given: Ints, seed: int, *, once: bool) -> Floats:
     """Fit a logistic regression on our encoder's features, the encoder fitted once or anew on each fold's training rows."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
     shared = data.fit(data.rows) if once else None
 
     def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
         encode = shared or data.fit(data.part(fit))
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+        model = regression()
         model.fit(encode(data.part(fit)), given[fit])
         return model[-1].classes_, model.predict_proba(encode(data.part(held)))
 
@@ -254,13 +250,8 @@ def _regression(data: RawSet, given: Ints, seed: int, *, once: bool) -> Floats:
 
 
 def _words(data: RawSet, given: Ints, seed: int) -> Floats:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
     def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-        model = make_pipeline(words, LogisticRegression(C=4, max_iter=500)).fit(data.part(fit), given[fit])
+        model = words().fit(data.part(fit), given[fit])
         return model[-1].classes_, model.predict_proba(data.part(held))
 
     return _margin(given, seed, predict)

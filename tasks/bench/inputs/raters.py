@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, votes_of
-from tasks.bench.inputs.through_command import out_of_fold, swept, table
+from tasks.bench.inputs.through_command import out_of_fold, swept, table, words
 
 RATERS = 3
 METHODS = ("labelsweep", "agreement alone", "cleanlab, the same labels", "cleanlab, labels of its own")
@@ -45,7 +45,7 @@ def _measured(name: str, seed: int, cache: Path) -> list[list[float]]:
     truths = [counts.argmax(1), others.argmax(1)]
     ours, given = _ours(texts, drawn, truths[0], seed)
     agreement = (drawn == given[:, None]).mean(1)
-    theirs, consensus = _peer(drawn, _words(texts, given, seed))
+    theirs, consensus = _peer(drawn, out_of_fold(words(), texts, given, seed))
     result = [
         [
             float(np.mean(given != true)),
@@ -76,15 +76,6 @@ def _ours(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats,
         scores = pq.read_table(folder / "out" / "runs" / "latest" / "scores.parquet").sort_by("sample_id")
     given = np.array(scores["given_label"].to_pylist()).astype(np.int64)
     return scores["score"].to_numpy(), given
-
-
-def _words(texts: list[str], given: Ints, seed: int) -> Floats:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 (seconds to import)
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    return out_of_fold(make_pipeline(words, LogisticRegression(C=4, max_iter=500)), texts, given, seed)
 
 
 def _peer(drawn: Ints, probabilities: Floats) -> tuple[Floats, Ints]:

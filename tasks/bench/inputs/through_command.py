@@ -10,9 +10,6 @@ data: cleanlab on out-of-fold probabilities.
 """
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from tasks.bench.datasets import Floats, Ints, load
+from tasks.bench.helpers import run_command
 from tasks.bench.quality.case import FOLDS
-from tasks.errors import InputError
 
 NETWORK = """\
 from torch import nn
@@ -64,20 +61,8 @@ def swept(folder: Path, options: list[str], seed: int) -> float:
         "--seed",
         str(seed),
     ]
-    home = {"PREFECT_HOME": str(folder / "prefect")}
-    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "flows.cli", "clean", *options, *common, "--out", "out"],
-        cwd=folder,
-        env=os.environ | home | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )
-    if done.returncode:
-        raise InputError(f"the command failed: {done.stderr.strip()}", where=" ".join(options))
-    return float(json.loads(done.stdout)["quality"]["average_precision"])
+    printed = run_command(folder, "clean", *options, *common, "--out", "out", patience=1800)
+    return float(json.loads(printed)["quality"]["average_precision"])
 
 
 def table(folder: Path, columns: dict[str, Any], name: str) -> None:
@@ -93,7 +78,7 @@ def _embedding(folder: Path, plant: Plant, seed: int) -> Made:
     given = plant(data.labels)
     columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
     table(folder, columns, "vectors.parquet")
-    peer = _judged(given, data.labels, out_of_fold(_regression(), data.features, given, seed))
+    peer = judge_probabilities(given, data.labels, out_of_fold(regression(), data.features, given, seed))
     options = ["vectors.parquet", "--embedding", "vector"]
     return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", peer
 
@@ -108,7 +93,7 @@ def _probabilities(folder: Path, plant: Plant, seed: int) -> Made:
         folder, {"p": list(found.astype(np.float32)), "label": given, "true": data.labels}, "scored.parquet"
     )
     options = ["scored.parquet", "--pred-probs", "p"]
-    peer = _judged(given, data.labels, found)
+    peer = judge_probabilities(given, data.labels, found)
     return f"predicted probabilities (digits, {len(given):,})", options, "cleanlab, the same", peer
 
 
@@ -123,7 +108,7 @@ def _own_model(folder: Path, plant: Plant, seed: int) -> Made:
     columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
     table(folder, columns, "vectors.parquet")
     network = make_pipeline(StandardScaler(), MLPClassifier((128,), early_stopping=True, random_state=seed))
-    peer = _judged(given, data.labels, out_of_fold(network, data.features, given, seed))
+    peer = judge_probabilities(given, data.labels, out_of_fold(network, data.features, given, seed))
     options = ["vectors.parquet", "--embedding", "vector", "--model", "mynet:factory"]
     return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", peer
 
@@ -140,16 +125,27 @@ def _hugging_face(folder: Path, plant: Plant, seed: int) -> Made:
     columns = {"image": pictures, "label": given.tolist(), "true": data.labels.tolist()}
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(folder / "saved"))
-    peer = _judged(given, data.labels, out_of_fold(_regression(), data.features, given, seed))
+    peer = judge_probabilities(given, data.labels, out_of_fold(regression(), data.features, given, seed))
     return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", peer
 
 
-def _regression() -> Any:  # noqa: ANN401 (an estimator)
+def regression() -> Any:  # noqa: ANN401 (an estimator)
+    """Return a logistic regression of standardised features."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+
+
+def words() -> Any:  # noqa: ANN401 (an estimator)
+    """Return TF-IDF with a logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 (seconds to import)
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+
+    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
+    return make_pipeline(vectors, LogisticRegression(C=4, max_iter=500))
 
 
 def out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
@@ -160,7 +156,7 @@ def out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  #
     return np.asarray(cross_val_predict(model, features, given, cv=folds, method="predict_proba"))
 
 
-def _judged(given: Ints, true: Ints, probabilities: Floats) -> float:
+def judge_probabilities(given: Ints, true: Ints, probabilities: Floats) -> float:
     """Return the average precision of cleanlab's normalized margin."""
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
     from sklearn.metrics import average_precision_score  # noqa: PLC0415

@@ -59,25 +59,9 @@ def kronfluence_self_influence(case: Case) -> Verdict:
     import torch  # noqa: PLC0415 (seconds to import)
     from kronfluence.analyzer import Analyzer, prepare_model  # noqa: PLC0415 (belongs to the bench extra)
     from kronfluence.arguments import FactorArguments  # noqa: PLC0415
-    from kronfluence.task import Task  # noqa: PLC0415
-    from torch.nn.functional import cross_entropy  # noqa: PLC0415
     from torch.utils.data import TensorDataset  # noqa: PLC0415
 
-    class Classification(Task):  # type: ignore[misc]  # the package has no types
-        def compute_train_loss(
-            self,
-            batch: Any,  # noqa: ANN401 (the package's signature)
-            model: torch.nn.Module,
-            sample: bool = False,  # noqa: FBT001, FBT002
-        ) -> torch.Tensor:
-            features, labels = batch
-            logits = model(features)
-            if sample:
-                labels = torch.multinomial(logits.detach().softmax(dim=1), 1).flatten()
-            return cross_entropy(logits, labels, reduction="sum")
-
-        def compute_measurement(self, batch: Any, model: torch.nn.Module) -> torch.Tensor:  # noqa: ANN401
-            return self.compute_train_loss(batch, model)
+    from tasks.bench.speed.with_kronfluence import Classification  # noqa: PLC0415
 
     task = Classification()
     features, labels = _tensors(case, np.arange(len(case.labels)))

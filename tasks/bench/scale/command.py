@@ -5,7 +5,6 @@ column. All have a small budget of memory, so that all stream their features fro
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.bench.helpers import run_command
 from tasks.bench.scale.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
 from tasks.bench.scale.knobs import PARTS
 from tasks.bench.speed.command import machine
@@ -98,27 +98,13 @@ def measured(size: Size, folder: Path, out: Path | None) -> Run:
 def _run(size: Size, folder: Path) -> Iterator[tuple[str, Cost]]:
     source, results = folder / "source.parquet", folder / "out"
     write_planted(source, size)
-    command = [
-        sys.executable,
-        "-m",
-        "flows.cli",
-        "clean",
-        str(source),
-        "--embedding",
-        "embedding",
-        "--out",
-        str(results),
-    ]
-    command += [*OPTIONS, "--folds", str(size.folds)]
-    done = subprocess.run(  # noqa: S603 (this program, by this interpreter)
-        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
-    if done.returncode:
-        raise InputError(f"the run of {size} ended with {done.returncode}", fix=done.stderr.strip()[-500:])
+    clean = ["clean", str(source), "--embedding", "embedding", "--out", str(results)]
+    run_command(folder, *clean, *OPTIONS, "--folds", str(size.folds), patience=PATIENCE_S)
     steps = (results / "runs" / "latest").resolve() / "steps"
     for entry in sorted(map(read_json, steps.glob("*.json")), key=lambda entry: entry["finished"]):
         yield entry["step"], Cost(entry["seconds"], entry["peak_memory_mb"])
     shutil.rmtree(results)
+    shutil.rmtree(folder / "prefect", ignore_errors=True)
     source.unlink()
 
 

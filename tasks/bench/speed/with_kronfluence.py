@@ -15,13 +15,16 @@ from torch.utils.data import TensorDataset
 from tasks.fit.softmax import SoftmaxStack
 
 
-class _Classification(Task):  # type: ignore[misc]  # the package has no types
+class Classification(Task):  # type: ignore[misc]  # the package has no types
+    """The softmax loss of a head."""
+
     def compute_train_loss(
         self,
         batch: Any,  # noqa: ANN401 (the package's signature)
         model: torch.nn.Module,
         sample: bool = False,  # noqa: FBT001, FBT002
     ) -> Tensor:
+        """Return the sum of the losses, of labels drawn from the model if asked."""
         features, labels = batch
         logits = model(features)
         if sample:
@@ -29,6 +32,7 @@ class _Classification(Task):  # type: ignore[misc]  # the package has no types
         return cross_entropy(logits, labels, reduction="sum")
 
     def compute_measurement(self, batch: Any, model: torch.nn.Module) -> Tensor:  # noqa: ANN401
+        """Return the same of the given labels."""
         return self.compute_train_loss(batch, model)
 
 
@@ -49,7 +53,7 @@ def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
     )
     head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
     head.weight.data = theta[:, 0].T.contiguous().float()
-    task = _Classification()
+    task = Classification()
     model = prepare_model(torch.nn.Sequential(head), task)
     gc.freeze()  # the package collects garbage at every step
     with tempfile.TemporaryDirectory() as folder:
