@@ -43,9 +43,8 @@ def histograms(pixels: Tensor, shape: tuple[int, ...]) -> Tensor:
     True
     """
     height, width = shape[:2]
-    images = pixels.reshape(len(pixels), height, width, -1).permute(
-        0, 3, 1, 2
-    )  # (n, channels, height, width)
+    channels = pixels.shape[1] // (height * width)  # not -1, which no images at all leave open
+    images = pixels.reshape(len(pixels), height, width, channels).permute(0, 3, 1, 2)
     cell = max(_LEAST_CELL, math.ceil(max(height, width) / CELLS))
     light = F.avg_pool2d(images, cell, ceil_mode=True, count_include_pad=False)
     votes = _votes(images)

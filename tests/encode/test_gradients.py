@@ -1,6 +1,7 @@
 """Edges of an image: smooth everywhere, blind to light and contrast, chosen where they tell more, kept as they were chosen."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
@@ -21,6 +22,13 @@ def test_a_derivative_is_finite_on_any_image_even_a_blank_one():
     pixels = torch.cat([pictures(2, 48), torch.zeros(1, 48), torch.ones(1, 48)]).requires_grad_()
     histograms(pixels, (4, 4, 3)).square().sum().backward()
     assert torch.isfinite(pixels.grad).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (1, 1, 3)])
+def test_no_images_at_all_have_no_edges(shape):
+    """As many are queued where nothing is flagged."""
+    width = histograms(torch.zeros(1, int(np.prod(shape))), shape).shape[1]
+    assert histograms(torch.zeros(0, int(np.prod(shape))), shape).shape == (0, width)
 
 
 def test_edges_do_not_depend_on_light_and_hardly_on_contrast():
