@@ -41,7 +41,7 @@ class Dialect:
         names: Name of each field of a row, unique and without blanks around it; empty where the header has none.
         surplus: Whether every row ends with a delimiter that the header does not have.
         line_end: What ends the first line: `\n`, `\r\n` or `\r`.
-        renamed: Names that stand twice in the header, with the names that the later ones got.
+        renamed: Names that stand twice in the header, or are missing, with the names that these columns got.
     """
 
     encoding: str
@@ -99,7 +99,9 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         start, header_lines, rows = skipped, 0, records
     widths = Counter(len(fields) for fields, _ in rows)
     header, surplus = _surplus(header, widths, [fields for fields, _ in rows])
-    names, renamed = unique_names([name.strip() for name in header], needed, part)
+    names, renamed = unique_names(
+        [name.strip() for name in header], needed, part, [fields for fields, _ in rows]
+    )
     return Dialect(
         part.encoding or "utf-8",
         delimiter,
@@ -128,7 +130,8 @@ def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
         last = len(dialect.names) - 1
         notes.append(f"{name} has no header: its first line is data, and its columns are named c0 to c{last}")
     for old, new in dialect.renamed[:_NAMED]:
-        notes.append(f"{name} has several columns named '{old}': a later one is now '{new}'")
+        several = f"{name} has several columns named '{old}': a later one is now '{new}'"
+        notes.append(several if old else f"{name} has a column without a name: it is now '{new}'")
     if len(dialect.renamed) > _NAMED:
         notes.append(f"{name}: {len(dialect.renamed) - _NAMED:,} more columns are renamed in this way")
     return tuple(notes)
@@ -224,9 +227,11 @@ def _surplus(header: list[str], widths: Counter[int], rows: list[list[str]]) -> 
 
 
 def unique_names(
-    header: Sequence[str], needed: frozenset[str], part: Part
+    header: Sequence[str], needed: frozenset[str], part: Part, rows: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return unique names as pandas makes them, `x` and `x.1`, and which were changed.
+
+    A column without a name gets one, such as `column 2`, unless it numbers the rows or has no value in the first of them.
 
     Raises:
         InputError: Two columns have the name of one that the user needs.
@@ -235,8 +240,12 @@ def unique_names(
     counts: Counter[str] = Counter()
     names: list[str] = []
     renamed: list[tuple[str, str]] = []
-    for name in header:
+    for place, name in enumerate(header):
         counts[name] += 1
+        if not name and _has_values(place, rows):
+            names.append(f"column {place + 1}")
+            renamed.append(("", names[-1]))
+            continue
         if not name or counts[name] == 1:
             names.append(name)
             continue
@@ -251,6 +260,13 @@ def unique_names(
         names.append(new)
         renamed.append((name, new))
     return tuple(names), tuple(renamed)
+
+
+def _has_values(place: int, rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a column without a name has values; the first one has names or numbers of rows, as programs write them."""
+    values = [row[place] for row in rows if len(row) > place and row[place].strip()]
+    names_rows = len(set(values)) == len(values) or all(value.isdecimal() for value in values)
+    return bool(values) and (place > 0 or not names_rows)
 
 
 def _line_end(line: str) -> str:

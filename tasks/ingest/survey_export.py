@@ -12,8 +12,11 @@ _ROWS = 2
 
 def check_no_header_rows(table: SourceTable) -> None:
     """Raise InputError where the first rows are headers that a survey tool wrote: every column would be text."""
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    head = next(table.scan(texts, _ROWS), None) if texts else None
+    reader = table.readers[
+        0
+    ]  # as it stands in the file: in a column of numbers such a value is only one that is missing
+    texts = [field.name for field in reader.schema if field.name and pa.types.is_string(field.type)]
+    head = next(iter(reader.batches(texts, _ROWS)), None) if texts else None
     rows = head.slice(0, _ROWS).to_pylist() if head is not None else []
     for number, row in enumerate(rows):
         if any(isinstance(value, str) and value.startswith(_IMPORT_ID) for value in row.values()):

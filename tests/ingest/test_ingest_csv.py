@@ -150,6 +150,14 @@ def test_names_that_stand_twice_are_made_different_and_said(tmp_path):
         read(tmp_path, table().replace("size,", "label,"))
 
 
+def test_a_column_without_a_name_is_read_unless_it_numbers_the_rows(tmp_path):
+    lines = [f"{n},{n % 7},{n % 3},{'ab'[n % 2]}," for n in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join([",x,,label,", *lines]))
+    found = ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+    assert found.feature_names == ("x", "column 3")
+    assert found.notes == ("t.csv has a column without a name: it is now 'column 3'",)
+
+
 def test_a_table_without_header_is_read_when_every_column_says_so(tmp_path):
     rows = table().split("\n", 1)[1]
     dataset = read(tmp_path, rows, label="c2")

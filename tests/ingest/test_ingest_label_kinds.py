@@ -91,9 +91,10 @@ def test_numbers_with_decimal_commas_are_measured_quantities(tmp_path):
         ingested(tmp_path, labels)
 
 
-def test_the_header_rows_of_a_survey_export_are_named(tmp_path):
+@pytest.mark.parametrize("label", ['"{""ImportId"":""QID2""}"', "lab"])
+def test_the_header_rows_of_a_survey_export_are_named(label, tmp_path):
     answers = "\n".join(f"{row % 7},{'ab'[row % 2]}" for row in range(40))
-    ids = '"{""ImportId"":""QID1""}","{""ImportId"":""QID2""}"'
+    ids = '"{""ImportId"":""QID1""}",' + label
     (tmp_path / "q.csv").write_text(f"Q1,label\nHow many?,Which?\n{ids}\n{answers}\n")
     with pytest.raises(InputError, match="a Qualtrics export: line 2 and line 3 hold no answers"):
         ingest(Source(uri=str(tmp_path / "q.csv")), tmp_path / "run")

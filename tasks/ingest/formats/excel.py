@@ -81,7 +81,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         csv.writer(text, delimiter="\t", lineterminator="\n").writerows(sheet.rows)
         text.detach()
-    names, renamed = unique_names(sheet.names, as_text, part)
+    names, renamed = unique_names(sheet.names, as_text, part, sheet.rows)
     dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
     reader = open_written(made, dialect, _codes(sheet))
     said = notes_on(part, replace(dialect, header_lines=int(sheet.headed > 0)))
@@ -97,7 +97,7 @@ def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ..
         needed: Columns that the user named.
     """
     sheet, _ = _chosen(part, _content_of(part), needed)
-    return sheet, unique_names(sheet.names, needed, part)[0]
+    return sheet, unique_names(sheet.names, needed, part, sheet.rows)[0]
 
 
 def _content_of(part: Part) -> bytes:
