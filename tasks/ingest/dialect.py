@@ -91,7 +91,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     if commented:
         header, start, header_lines = commented, skipped - 1, 1
         rows = records
-    elif has_header([fields for fields, _ in records], needed):
+    elif not _names_places(needed, records[0][0]) and has_header([fields for fields, _ in records], needed):
         header, header_lines = records[0]
         start, rows = skipped, records[1:]
     else:
@@ -213,6 +213,12 @@ def _commented_header(
     if len(names) != len(fields[0]) or len(names) < 2 or needed & {name.strip() for name in fields[0]}:
         return []
     return names if needed & {name.strip() for name in names} or not has_header(fields, needed) else []
+
+
+def _names_places(needed: frozenset[str], first: Sequence[str]) -> bool:
+    """Return whether the user named a column as those of a file without a header are, and the first row has no such name."""
+    places = {f"c{place}" for place in range(len(first))}
+    return bool(needed & places) and not needed & {name.strip() for name in first}
 
 
 def _surplus(header: list[str], widths: Counter[int], rows: list[list[str]]) -> tuple[list[str], bool]:

@@ -263,8 +263,8 @@ def without_marks(column: pa.Array) -> pa.Array:
 def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     """Return a column of text as float64, null where a value is missing or in another notation.
 
-    >>> as_numbers(pa.array(["1.234,50 €", "-7", "?", "much"]), Notation(",", ".")).to_pylist()
-    [1234.5, -7.0, None, None]
+    >>> as_numbers(pa.array(["1.234,50 €", "-7", "4,5-", "?", "much"]), Notation(",", ".")).to_pylist()
+    [1234.5, -7.0, -4.5, None, None]
     """
     text = without_marks(column)
     if notation == _POINT and _fits(text, pa.float64()):
@@ -291,7 +291,7 @@ def default_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
 
 def _bare(text: pa.Array) -> pa.Array:
     """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
-    if not pc.any(_matches(text, "[^0-9.,eE+-]")).as_py():
+    if not pc.any(_matches(text, "[^0-9.,eE+-]|-$")).as_py():
         return text
     text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
     text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")

@@ -158,6 +158,13 @@ def test_a_column_without_a_name_is_read_unless_it_numbers_the_rows(tmp_path):
     assert found.notes == ("t.csv has a column without a name: it is now 'column 3'",)
 
 
+def test_a_user_who_names_a_place_says_that_there_is_no_header(tmp_path):
+    lines = [f'{1 + n % 2},"Title {n}","Many words about the news of day {n}"' for n in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    found = ingest(Source(uri=str(tmp_path / "t.csv"), label="c0", text="c2"), tmp_path / "run")
+    assert (found.rows, found.classes) == (40, ("1", "2"))
+
+
 def test_a_table_without_header_is_read_when_every_column_says_so(tmp_path):
     rows = table().split("\n", 1)[1]
     dataset = read(tmp_path, rows, label="c2")
