@@ -20,9 +20,10 @@ from flows.identity import (
     parse_request,
     request_of,
 )
+from tasks.errors import StoreError
 from tasks.ingest.source import locate
 from tasks.intact import are_intact, is_run_intact, read_entry, read_records, with_check
-from tasks.queue.former import hashes_among
+from tasks.queue.former import FORMER, hashes_among
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
@@ -59,9 +60,21 @@ def fetch_last_run(parameters: CleanParameters, address: str) -> None:
         if request is None or request.data_set != key:
             continue
         if not (folder / MANIFEST).is_file():
-            fetch_folder(f"{runs}/{run}", folder)
+            try:
+                fetch_folder(f"{runs}/{run}", folder)
+            except StoreError as error:
+                if parameters.force:
+                    continue
+                fix = f"{error.fix}; --force goes on without this run"
+                raise StoreError(error.what, where=error.where, fix=fix) from error
             write_json({"address": f"{runs}/{run}"}, folder / PUBLISHED)
         return
+    # A corrected version, perhaps, whose rows other runs know under other hashes.
+    for name in list_there(runs, f"*/{FORMER}"):
+        path = parameters.out / "runs" / name
+        if not path.exists() and (content := read_there(f"{runs}/{name}")) is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def finished_runs(parameters: CleanParameters) -> list[Path]:

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
@@ -10,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 
 from living_data import by_command, by_flow
 
+from flows.cli import run
+from tasks import remote
 from tasks.workplace import work_folder
 
 OUT = "s3://labels/team"
@@ -36,7 +39,7 @@ def test_nights_on_a_store_show_what_those_on_a_disk_do(
     assert any(name.startswith("team/datasets/pets/v0001/") for name in there) == (len(nights) >= 3)
 
 
-def test_new_machine_goes_on_from_the_last_run_on_the_store(s3, objects, tmp_path, monkeypatch):
+def test_new_machine_goes_on_from_the_last_run_on_the_store(s3, objects, tmp_path, monkeypatch, capsys):
     data = by_command(tmp_path / "pets.csv", OUT, tmp_path)
     for number, event in enumerate(("begin", "add", "add_column")):
         monkeypatch.setenv(
@@ -53,3 +56,24 @@ def test_new_machine_goes_on_from_the_last_run_on_the_store(s3, objects, tmp_pat
     sent = objects()
     data.sweep()  # nothing changed: nothing is swept, and nothing is published
     assert objects() == sent
+    # A run that was damaged there is said, and --force goes on without it.
+    (scores,) = [name for name in sent if name.endswith(f"{data.runs[-1].name}/scores.parquet")]
+    fsspec.filesystem("s3").pipe_file(f"labels/{scores}", b"damaged")
+    monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work-after"))
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
+    options = [
+        "--id",
+        "id",
+        "--rounds",
+        "1",
+        "--controls",
+        "0",
+        "--feature-map",
+        "raw",
+        "--folds",
+        "3",
+        "--quiet",
+    ]
+    assert run(["clean", str(data.source), *options, "--out", OUT]) == 2
+    assert "--force goes on without this run" in capsys.readouterr().err
+    assert run(["clean", str(data.source), *options, "--out", OUT, "--force"]) == 0
