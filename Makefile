@@ -41,8 +41,9 @@ serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu w
 nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
 	$(BIN)/prefect deployment run clean-labels/nightly --watch
 
+# Two processes, each of which takes whole files: half the time on two cores, and 2 GB of memory whatever the machine.
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
-	$(BIN)/python -m pytest tests flows tasks
+	$(BIN)/python -m pytest tests flows tasks -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev ## check style, format, and which way imports point
 	$(BIN)/ruff check .

@@ -26,7 +26,8 @@ def build(view: RunView, summary: Summary) -> Section:
         parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))
     parts.append(Text(_lead(view, summary)))
     if view.dataset and view.dataset.leaks:
-        parts += [Text(plain(line, LINE)) for line in leak_lines(view.dataset.leaks, {})]
+        lines = leak_lines(view.dataset.leaks, {})
+        parts += [Text(plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
     if view.queued:
         parts += [
             Command("Review them, one key a sample", _typed("review", view)),
