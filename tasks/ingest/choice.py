@@ -10,6 +10,7 @@ import pyarrow as pa
 from tasks.errors import InputError, listed
 from tasks.ingest.columns import TableColumns, survey_default, survey_named
 from tasks.ingest.dates import is_date
+from tasks.ingest.images import holds_images
 from tasks.ingest.kinds import NESTED, is_embedding, is_image, is_numeric
 from tasks.ingest.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
@@ -166,6 +167,10 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
         vectors = []  # pixels that an earlier ingest derived from the images
     names = [f.name for f in free if not _IDENTIFIES.fullmatch(f.name) and f.name not in [*images, *vectors]]
     numbers = [name for name in names if is_numeric(table.schema.field(name).type)]
+    if numbers:  # bytes beside numbers may be anything
+        others = [name for name in images if not holds_images(table, name)]
+        images = [name for name in images if name not in others]
+        names += others
     ours = set(_DERIVED) <= set(table.schema.names)  # then a vector may be derived from the numbers beside it
     found = images + [name for name in vectors if not numbers or (not ours and is_wide(table, name))]
     if found:

@@ -52,6 +52,8 @@ _GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 _NAME_ANOTHER = "name another with --image"
+# Values that a column of bytes is told by: a broken image may come first, ten of them do not.
+_LOOKED_AT = 10
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,17 @@ def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, .
     if len(sizes) > 1 or int(np.prod((height, width, *channels))) > MOST_FEATURES:
         height, width = min(height, SIDE), min(width, SIDE)
     return (height, width, *channels)
+
+
+def holds_images(table: SourceTable, column: str) -> bool:
+    """Return whether one of the first values of a column of bytes decodes; other kinds of columns are taken at their word."""
+    if not pa.types.is_binary(table.schema.field(column).type):
+        return True
+    for batch in table.scan([column], _LOOKED_AT):
+        values = batch.column(0).drop_null()[:_LOOKED_AT].to_pylist()
+        if values:
+            return any(not isinstance(look(value), str) for value in values)
+    return True
 
 
 def look(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:

@@ -25,6 +25,7 @@ def data_set(folder: Path, rows: int, group_rows: int) -> Dataset:
             "sample_id": [f"s{i}" for i in range(rows)],
             "label": pa.array(["abc"[i] for i in labels]),
             "features": pa.FixedSizeListArray.from_arrays(flat, 5),
+            "content_hash": [f"h{i}" for i in range(rows)],
         }
     )
     path = folder / "dataset.parquet"

@@ -106,7 +106,7 @@ WRONG_INPUTS = {
         lambda f: parquet(f, label=["cat"] * 57 + ["dog"] * 3), ("dog", "5")
     ),
     "duplicate ids": WrongInput(
-        lambda f: parquet(f, id=["twin"] * 2 + [f"row-{n}" for n in range(58)]), ("twin",), ("--id", "id")
+        lambda f: parquet(f, id=["twin"] * 30 + [f"row-{n}" for n in range(30)]), ("twin",), ("--id", "id")
     ),
     "ragged CSV": WrongInput(ragged, ("ragged.csv", "5")),
     "truncated Parquet": WrongInput(truncated, ("pets.parquet",)),
