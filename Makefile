@@ -41,9 +41,11 @@ serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu w
 nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
 	$(BIN)/prefect deployment run clean-labels/nightly --watch
 
-# Two processes, each of which takes whole files: half the time on two cores, and 2 GB of memory whatever the machine.
+# Two processes, each of which takes whole files: half the time on two cores, and 2 GB of memory whatever the machine. The files of
+# tests/stack share one server, which the last of them stops: they run one after the other.
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
-	$(BIN)/python -m pytest tests flows tasks -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests flows tasks -n 2 --dist loadfile --ignore=tests/stack
+	$(BIN)/python -m pytest tests/stack
 
 lint: $(VENV)/.installed-dev ## check style, format, and which way imports point
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from torch import Tensor
 
 from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
@@ -13,7 +14,9 @@ from tasks.encode.model import choose_model, settled
 from tasks.encode.names import read_names
 from tasks.encode.store import save_encoding
 from tasks.encode.warm import WARM, warm_members
+from tasks.errors import InputError
 from tasks.fit.data import image_shape, read_samples
+from tasks.fit.features import Features
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.steps import recorded, tick
@@ -47,6 +50,7 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
     groups = find_groups(dataset, features, folder / "model", options)
     features = features.model_copy(update={"groups": groups})
     samples = read_samples(dataset, features, options.device)
+    _check_differences(samples.features, dataset)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
     image = image_shape(dataset, features.width)
     choice = choose_model(
@@ -81,3 +85,17 @@ def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Pat
     write_json(warm, folder / "model" / "encoding" / WARM)
     found = save_encoding(members, features, folder / "model" / "encoding")
     return found.model_copy(update={"choice": choice})
+
+
+def _check_differences(features: Features, dataset: Dataset) -> None:
+    """Raise InputError where all samples are the same, such as blank images: whatever were flagged would be chance."""
+    first: Tensor | None = None
+    for _, block in features.blocks():
+        first = block[:1] if first is None else first
+        if bool((block != first).any()):
+            return
+    raise InputError(
+        "all samples are the same, and nothing tells one class from another",
+        where=dataset.uri,
+        fix="check the images, texts or vectors that were named",
+    )

@@ -108,6 +108,11 @@ WRONG_INPUTS = {
     "duplicate ids": WrongInput(
         lambda f: parquet(f, id=["twin"] * 30 + [f"row-{n}" for n in range(30)]), ("twin",), ("--id", "id")
     ),
+    "vectors that are all the same": WrongInput(
+        lambda f: parquet(f, vector=[[0.0, 1.0]] * 60),
+        ("all samples are the same",),
+        ("--embedding", "vector"),
+    ),
     "ragged CSV": WrongInput(ragged, ("ragged.csv", "5")),
     "truncated Parquet": WrongInput(truncated, ("pets.parquet",)),
     "embeddings of unequal lengths": WrongInput(
