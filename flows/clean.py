@@ -8,10 +8,8 @@ from pathlib import Path
 from prefect import State, flow
 from prefect.states import Completed
 
-from flows.artifacts import publish
 from flows.config import CleanParameters
 from flows.fit import Fitted, fit_and_attribute, steps_of
-from flows.gate import announce, check_noise, run_or_fail
 from flows.incremental import (
     LOOKED_BACK,
     fetch_last_run,
@@ -21,7 +19,9 @@ from flows.incremental import (
     unchanged_since,
 )
 from flows.lost import take_over
-from flows.progress import progress, say, step, steps_done
+from flows.platform.artifacts import publish
+from flows.platform.outcome import announce, check_noise, run_or_fail
+from flows.platform.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
@@ -34,7 +34,7 @@ from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Report, Validation
 from tasks.remote import publish_run
 from tasks.report.step import report
-from tasks.review.shared import fetch_decisions
+from tasks.review.exchange.machines import fetch_decisions
 from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
 
@@ -221,7 +221,7 @@ def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previou
     options = parameters.audit_options()
     if parameters.gpu_deployment is None:
         return fit_and_attribute(dataset, folder, options, previous)
-    from flows.dispatch import fit_by  # noqa: PLC0415 (only where a server and its workers are)
+    from flows.gpu import fit_by  # noqa: PLC0415 (only where a server and its workers are)
 
     fitted = fit_by(
         parameters.gpu_deployment, dataset, folder, options, previous, pickup_seconds=parameters.gpu_timeout

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from flows.interrupt import ctrl_c_is_noted
-from flows.review_cli import register
+from flows.commands.review import register
+from flows.signals import ctrl_c_is_noted
 from tasks.errors import InputError, LabelsweepError
 from tasks.terminal import json_lines, lines, one_line
 
@@ -101,7 +101,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     )
     program.callback(invoke_without_command=True)(labelsweep)
     if next((word for word in arguments if not word.startswith("-")), None) == "clean":
-        from flows.options import with_parameters  # noqa: PLC0415
+        from flows.commands.options import with_parameters  # noqa: PLC0415
 
         program.command("clean")(with_parameters(clean))
     else:
@@ -154,9 +154,9 @@ def clean(
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress on standard error")] = False,
 ) -> None:
     """Run the whole pipeline here and now: from labeled data to a queue and a report."""
-    from flows.console import chosen  # noqa: PLC0415
-    from flows.given import from_command_line  # noqa: PLC0415
-    from flows.local import run_clean  # noqa: PLC0415
+    from flows.commands.clean import run_clean  # noqa: PLC0415
+    from flows.commands.config_file import from_command_line  # noqa: PLC0415
+    from flows.commands.console import chosen  # noqa: PLC0415
 
     parameters = from_command_line(values, config)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.locks import hold
-from flows.progress import progress, step
+from flows.platform.progress import progress, step
 from tasks.attribute.step import attribute
 from tasks.controls.step import controls
 from tasks.encode.step import encode

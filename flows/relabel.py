@@ -20,8 +20,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flows.artifacts import MAX_ROWS, cell, escape
-from flows.gate import run_or_fail
+from flows.platform.artifacts import MAX_ROWS, cell, escape
+from flows.platform.outcome import run_or_fail
 from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for

@@ -1,7 +1,7 @@
 """Where results are: a folder, or an object store that a local folder stands for.
 
 On a store, runs and versions are fetched when they are asked for, and versions and decisions are published when they are made.
-The decision log itself is a database and stays in the local folder (`tasks.review.shared`).
+The decision log itself is a database and stays in the local folder (`tasks.review.exchange.machines`).
 """
 
 import re
@@ -16,8 +16,8 @@ from tasks.addresses import check_no_secret
 from tasks.errors import InputError, LabelsweepError
 from tasks.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 from tasks.review.deck import find_run
+from tasks.review.exchange.machines import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
-from tasks.review.shared import fetch_decisions, publish_decisions
 from tasks.workplace import work_folder
 
 # How long a decision may stay on the machine of a review server that then burns down.

@@ -9,7 +9,7 @@ from types import ModuleType
 def names_in(folder: Path) -> tuple[str, ...]:
     """Return the names of the modules in a folder, in alphabetical order; nothing is imported.
 
-    >>> names_in(Path(__file__).parent / "fit" / "solvers")[:2]
+    >>> names_in(Path(__file__).parent / "heads" / "solvers")[:2]
     ('cg', 'direct')
     """
     return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))

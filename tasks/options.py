@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     SolverName: TypeAlias = str
 else:  # one file for each: the names are the choices on the command line and in the form of the Prefect UI
     ScoreName = Literal[names_in(Path(__file__).parent / "attribute" / "scores")]
-    SolverName = Literal["auto", *names_in(Path(__file__).parent / "fit" / "solvers")]
+    SolverName = Literal["auto", *names_in(Path(__file__).parent / "heads" / "solvers")]
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.encode.choose import Member, choose_members
 from tasks.encode.encoded import encoded
 from tasks.encode.model import choose_model, settled
-from tasks.encode.store import load_encoding
-from tasks.fit.data import Samples, image_shape, read_labels, read_order, read_samples
-from tasks.fit.design import Design
-from tasks.fit.device import pick_device, pick_dtype
-from tasks.fit.features import MemoryFeatures
-from tasks.fit.fit import fit_stack
 from tasks.fit.network.round import fit_round, make_task
 from tasks.fit.network.stored import first_l2
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.stacks import make_stacks
+from tasks.heads.design import Design
+from tasks.heads.device import pick_device, pick_dtype
+from tasks.heads.features import MemoryFeatures
+from tasks.heads.fit import fit_stack
+from tasks.heads.members import Member, choose_members
+from tasks.heads.samples import Samples, image_shape, read_labels, read_order, read_samples
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.stacks import make_stacks
+from tasks.heads.store import load_encoding
 from tasks.ingest.groups import named_groups
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
-from tasks.report.text import counted
+from tasks.show.text import counted
 from tasks.terminal import one_line
 
 # A screen of lines; what does not fit is counted.

@@ -15,16 +15,16 @@ from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores, verdict
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import run_rounds
-from tasks.encode.choose import Member, choose_members
 from tasks.encode.model import choose_model
 from tasks.errors import InputError
-from tasks.fit.design import Design, make_design
-from tasks.fit.device import pick_device, pick_dtype
-from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
-from tasks.fit.newton import Fit
-from tasks.fit.order import order_of_rows
-from tasks.fit.solve import Solution
+from tasks.heads.design import Design, make_design
+from tasks.heads.device import pick_device, pick_dtype
+from tasks.heads.features import MemoryFeatures
+from tasks.heads.members import Member, choose_members
+from tasks.heads.newton import Fit
+from tasks.heads.order import order_of_rows
+from tasks.heads.solve import Solution
 from tasks.ingest.centres import centred
 from tasks.ingest.groups import codes_of
 from tasks.options import AuditOptions

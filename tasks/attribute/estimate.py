@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tasks.attribute.noise import SHARPNESS, Noise, beliefs, noise_matrix
 from tasks.attribute.votes import AnyNoise, estimate_raters
-from tasks.fit.design import Design
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.design import Design
+from tasks.heads.softmax import SoftmaxStack
 
 # Samples that the matrix is estimated from: a rate of 1 % is then known within 0.07 percentage points.
 MATRIX_ROWS = 20_000

@@ -14,9 +14,9 @@ from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.noise import beliefs
 from tasks.attribute.votes import AnyNoise
-from tasks.fit.design import Design
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import Solution
+from tasks.heads.design import Design
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import Solution
 
 
 def solve_heads(stacks: Sequence[SoftmaxStack], theta: Tensor, solver: str) -> Solution:
@@ -25,7 +25,7 @@ def solve_heads(stacks: Sequence[SoftmaxStack], theta: Tensor, solver: str) -> S
     Args:
         stacks: One problem for each of K folds.
         theta: (width, K, C) fitted parameters.
-        solver: `auto`, or the name of a file in `tasks/fit/solvers`.
+        solver: `auto`, or the name of a file in `tasks/heads/solvers`.
 
     Returns:
         (width, K, C) the solutions, with the residual of each fold.

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from tasks.attribute.influence import evaluation_gradient
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import Solution, solve
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import Solution, solve
 
 # Relative residual of the solve: ranks do not change below it.
 SOLVE_TOLERANCE = 1e-3
@@ -18,7 +18,7 @@ def solve_ihvp(
     Args:
         stack: The K problems.
         theta: (width, K, C) fitted parameters.
-        solver: `auto`, or the name of a file in `tasks/fit/solvers`.
+        solver: `auto`, or the name of a file in `tasks/heads/solvers`.
         tolerance: Residual |Hv - g| / |g| that is wanted.
     """
     return solve(stack.hessian(theta), evaluation_gradient(stack, theta), tolerance=tolerance, solver=solver)

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from tasks.attribute.noise import beliefs
-from tasks.fit.part import Block, Part, minus_one_at
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.part import Block, Part, minus_one_at
+from tasks.heads.softmax import SoftmaxStack
 
 # Values (folds x classes x samples) that are scored at a time: 4 MiB of float64 stay in the processor's cache through the dozen
 # steps over them; but at least this many samples.

@@ -13,14 +13,14 @@ from tasks.attribute.influence import BlockScores
 from tasks.attribute.rounds import Rounds
 from tasks.attribute.votes import AnyNoise
 from tasks.attribute.whole import evaluation_gradient, gauss_newton, score_whole, solve_whole
-from tasks.encode.choose import Member
-from tasks.fit.design import Design, kept_of
 from tasks.fit.network.folds import body_of
 from tasks.fit.network.round import NetworkRound, fit_round
 from tasks.fit.network.train import Task
 from tasks.fit.network.whole import Whole, make_whole
-from tasks.fit.newton import Fit
-from tasks.fit.solve import Solution
+from tasks.heads.design import Design, kept_of
+from tasks.heads.members import Member
+from tasks.heads.newton import Fit
+from tasks.heads.solve import Solution
 from tasks.options import AuditOptions
 
 

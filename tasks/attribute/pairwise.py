@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.fit.rows import with_intercept
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import solve_many
+from tasks.heads.rows import with_intercept
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import solve_many
 
 # Two digits of an influence are enough to name the samples harmed most.
 PAIRWISE_TOLERANCE = 1e-2

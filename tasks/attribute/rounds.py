@@ -13,13 +13,13 @@ from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.attribute.votes import AnyNoise
-from tasks.encode.choose import Member
-from tasks.fit.design import Design, kept_of
-from tasks.fit.features import Features
-from tasks.fit.fit import fit_stack
-from tasks.fit.newton import Fit
-from tasks.fit.solve import Solution
-from tasks.fit.stacks import make_stacks
+from tasks.heads.design import Design, kept_of
+from tasks.heads.features import Features
+from tasks.heads.fit import fit_stack
+from tasks.heads.members import Member
+from tasks.heads.newton import Fit
+from tasks.heads.solve import Solution
+from tasks.heads.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 

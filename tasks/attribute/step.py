@@ -13,10 +13,10 @@ from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.table import write_scores
 from tasks.attribute.unseen import suggest_unseen
 from tasks.encode.model import settled
-from tasks.encode.store import load_encoding, load_parameters, save_parameters
-from tasks.fit.data import Samples, read_samples
-from tasks.fit.solve import Solution
 from tasks.fit.step import kept_samples, stacks_of_round
+from tasks.heads.samples import Samples, read_samples
+from tasks.heads.solve import Solution
+from tasks.heads.store import load_encoding, load_parameters, save_parameters
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.steps import recorded, tick

@@ -23,8 +23,8 @@ from torch import Tensor
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.fit.network.train import EVALUATED, Task
 from tasks.fit.network.whole import Whole
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import Solution
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import Solution
 
 # Damping of the body's parameters as a share of the trace of their Gauss-Newton matrix, so that it does not depend on how many
 # parameters there are. Of 0.001, 0.003, 0.01, 0.03, 0.1 and 0.3, on the digits in the develop half of the quality benchmark
@@ -92,7 +92,7 @@ class GaussNewton(TensorOperator):  # type: ignore[misc]
 
 
 class FromZeroCg(CgOperator):  # type: ignore[misc]
-    """pyDVL's conjugate gradients to a relative residual, from next to zero: see `tasks.fit.operator.RelativeCgOperator`."""
+    """pyDVL's conjugate gradients to a relative residual, from next to zero: see `tasks.heads.operator.RelativeCgOperator`."""
 
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
         solved = torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])

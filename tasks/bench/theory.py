@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.bench.tables import markdown
-from tasks.fit.adamw import fit_adamw
-from tasks.fit.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
-from tasks.fit.newton import fit_newton
-from tasks.fit.rows import MemoryRows
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import newton_step, solve
+from tasks.heads.adamw import fit_adamw
+from tasks.heads.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
+from tasks.heads.newton import fit_newton
+from tasks.heads.rows import MemoryRows
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import newton_step, solve
 
 ROWS, SIGMA, FIRST, FLIPPED = 10_000, 0.2, 100, 10
 

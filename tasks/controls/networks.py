@@ -9,9 +9,9 @@ from tasks.arrays import Array
 from tasks.attribute.networks import run_network_rounds
 from tasks.attribute.rounds import Rounds
 from tasks.controls.plant import shadow_of
-from tasks.fit.data import Samples
 from tasks.fit.network.stored import load_round
 from tasks.fit.step import kept_samples
+from tasks.heads.samples import Samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.fit.groups import members_of
+from tasks.heads.groups import members_of
 
 # Recall is a share of the controls: 2,000 of them give it a standard error of at most 0.011, and more would only
 # make the shadow audit noisier than the data are.

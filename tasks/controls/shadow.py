@@ -15,8 +15,8 @@ from tasks.attribute.rounds import run_rounds
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
 from tasks.controls.plant import choose_units, shadow_of
 from tasks.errors import InputError
-from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
+from tasks.heads.features import MemoryFeatures
 from tasks.options import AuditOptions
 
 

@@ -14,12 +14,12 @@ from tasks.attribute.combine import verdict
 from tasks.attribute.rounds import Rounds, run_rounds
 from tasks.controls.estimate import quality_of
 from tasks.controls.plant import choose_units, shadow_of
-from tasks.encode.choose import Member
 from tasks.encode.model import settled
-from tasks.encode.store import load_encoding, load_parameters
-from tasks.fit.data import Samples, read_samples
-from tasks.fit.design import Design
-from tasks.fit.rows import with_intercept
+from tasks.heads.design import Design
+from tasks.heads.members import Member
+from tasks.heads.rows import with_intercept
+from tasks.heads.samples import Samples, read_samples
+from tasks.heads.store import load_encoding, load_parameters
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, Model, Scores
 from tasks.steps import recorded, tick

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.encode.encoded import encoded
 from tasks.encode.names import write_names
-from tasks.fit.features import STORED
+from tasks.heads.features import STORED
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.steps import tick

@@ -11,9 +11,9 @@ from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, wit
 from tasks.encode.encoded import stored_batches
 from tasks.encode.near import NEIGHBOURS, Neighbours
 from tasks.encode.space import MOST_ROWS, drawn, kind_of, picked, search
-from tasks.fit.data import read_labels
-from tasks.fit.features import FileFeatures
-from tasks.fit.groups import check_groups
+from tasks.heads.features import FileFeatures
+from tasks.heads.groups import check_groups
+from tasks.heads.samples import read_labels
 from tasks.ingest.groups import named_groups
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile, Groups

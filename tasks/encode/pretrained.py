@@ -21,7 +21,7 @@ import torch
 
 from tasks.encode.vision import WEIGHTS, Vision, hide_broken_torchvision, open_vision
 from tasks.errors import InputError
-from tasks.fit.device import pick_device
+from tasks.heads.device import pick_device
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.encode.near import EXACT_ROWS, Neighbours, neighbours
-from tasks.fit.features import FileFeatures
+from tasks.heads.features import FileFeatures
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 

@@ -7,16 +7,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
-from tasks.encode.choose import choose_members
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
 from tasks.encode.model import choose_model, settled
 from tasks.encode.names import read_names
-from tasks.encode.store import save_encoding
 from tasks.encode.warm import WARM, warm_members
 from tasks.errors import InputError
-from tasks.fit.data import image_shape, read_samples
-from tasks.fit.features import Features
+from tasks.heads.features import Features
+from tasks.heads.members import choose_members
+from tasks.heads.samples import image_shape, read_samples
+from tasks.heads.store import save_encoding
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.steps import recorded, tick

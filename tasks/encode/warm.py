@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from torch import Tensor
 
-from tasks.encode.choose import Member
-from tasks.encode.store import load_encoding, load_parameters
 from tasks.errors import InputError
+from tasks.heads.members import Member
+from tasks.heads.store import load_encoding, load_parameters
 from tasks.intact import check_run
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Validation

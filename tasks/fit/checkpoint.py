@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tasks.fit.newton import Fit
+from tasks.heads.newton import Fit
 from tasks.storage import as_metadata, atomic_path, said_in
 
 NAME = "theta"

@@ -8,17 +8,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
-from tasks.encode.choose import Member
 from tasks.encode.model import settled
-from tasks.encode.store import load_encoding, load_parameters
 from tasks.fit.checkpoint import kept_fit
 from tasks.fit.curve import write_curve
-from tasks.fit.data import Samples, read_samples
-from tasks.fit.design import Design, kept_of
-from tasks.fit.fit import fit_stack
-from tasks.fit.newton import Fit
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.stacks import make_stacks
+from tasks.heads.design import Design, kept_of
+from tasks.heads.fit import fit_stack
+from tasks.heads.members import Member
+from tasks.heads.newton import Fit
+from tasks.heads.samples import Samples, read_samples
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.stacks import make_stacks
+from tasks.heads.store import load_encoding, load_parameters
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model, Scores

@@ -20,8 +20,8 @@ from tasks.encode.groups import load_neighbours
 from tasks.encode.names import read_names
 from tasks.encode.near import EXACT_ROWS, NEIGHBOURS, Group, far_from_everything, nearly_same
 from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, drawn, kind_of, picked, search
-from tasks.fit.data import read_labels
-from tasks.fit.features import FileFeatures
+from tasks.heads.features import FileFeatures
+from tasks.heads.samples import read_labels
 from tasks.oddities.leaks import TELLS, told
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.pairwise import most_harmed, saliency
-from tasks.encode.choose import Member
-from tasks.encode.feature_map import FeatureMap, squared_distances
-from tasks.fit.data import Samples
-from tasks.fit.design import Design
-from tasks.fit.features import Features
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.design import Design
+from tasks.heads.feature_map import FeatureMap, squared_distances
+from tasks.heads.features import Features
+from tasks.heads.members import Member
+from tasks.heads.samples import Samples
+from tasks.heads.softmax import SoftmaxStack
 from tasks.steps import tick
 
 HARMED, NEIGHBOURS = 5, 5
@@ -72,7 +72,7 @@ def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int
         chosen: (q,) samples.
         count: k.
 
-    >>> from tasks.fit.features import MemoryFeatures
+    >>> from tasks.heads.features import MemoryFeatures
     >>> plain = FeatureMap("raw", torch.zeros(1), torch.ones(1))
     >>> nearest(MemoryFeatures(torch.tensor([[0.0], [1.0], [5.0]])), plain, torch.tensor([0]), 1).index.tolist()
     [[1]]

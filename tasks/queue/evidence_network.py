@@ -9,15 +9,15 @@ from tasks.arrays import Array
 from tasks.attribute.networks import wholes_of
 from tasks.attribute.pairwise import saliency
 from tasks.attribute.whole import saliency_of_whole
-from tasks.encode.choose import Member
-from tasks.encode.store import load_parameters
-from tasks.fit.data import Samples
-from tasks.fit.design import Design
 from tasks.fit.network.folds import body_of
 from tasks.fit.network.round import NetworkRound
 from tasks.fit.network.stored import load_round
 from tasks.fit.network.train import Task
 from tasks.fit.step import kept_samples
+from tasks.heads.design import Design
+from tasks.heads.members import Member
+from tasks.heads.samples import Samples
+from tasks.heads.store import load_parameters
 from tasks.options import AuditOptions
 from tasks.queue.evidence import (
     HARMED_ROWS,

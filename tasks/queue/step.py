@@ -12,9 +12,9 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.model import settled
-from tasks.encode.store import load_encoding, load_parameters
-from tasks.fit.data import Samples, read_samples
 from tasks.fit.step import stacks_of_round
+from tasks.heads.samples import Samples, read_samples
+from tasks.heads.store import load_encoding, load_parameters
 from tasks.ingest.labels import as_text
 from tasks.options import AuditOptions
 from tasks.queue.evidence import (

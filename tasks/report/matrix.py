@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.report.parts import Cell, Table
-from tasks.report.text import plain
+from tasks.show.parts import Cell, Table
+from tasks.show.text import plain
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.integer[Any]]

@@ -7,8 +7,8 @@ from typing import Any
 
 from tasks.records import Report
 from tasks.report.summary import Summary, summary_of
-from tasks.report.text import plain
-from tasks.report.view import RunView
+from tasks.show.text import plain
+from tasks.show.view import RunView
 from tasks.steps import tick
 from tasks.storage import write_json, write_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.report.scores import Bools, Floats, ScoreColumns, align
+from tasks.show.scores import Bools, Floats, ScoreColumns, align
 
 BASELINES = ("training_loss", "self_confidence", "normalized_margin")
 # What `measures` says of a ranking.

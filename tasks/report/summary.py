@@ -13,8 +13,8 @@ from tasks.ingest.leaks import REPEATS, named_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, Model, Queue, Scores
 from tasks.report.quality import quality
-from tasks.report.scores import ScoreColumns
-from tasks.report.view import RunView
+from tasks.show.scores import ScoreColumns
+from tasks.show.view import RunView
 
 Summary = dict[str, Any]
 

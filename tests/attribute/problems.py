@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.fit.design import Design, make_design
-from tasks.fit.newton import fit_newton
-from tasks.fit.rows import MemoryRows
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import newton_step
+from tasks.heads.design import Design, make_design
+from tasks.heads.newton import fit_newton
+from tasks.heads.rows import MemoryRows
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import newton_step
 
 
 def blobs(

@@ -12,7 +12,7 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.errors import InputError
-from tasks.fit import device
+from tasks.heads import device
 
 
 def test_scores_do_not_depend_on_batch_size() -> None:

@@ -10,9 +10,9 @@ from problems import blobs
 
 from tasks.attribute import step as attribute_step
 from tasks.encode import step as encode_step
-from tasks.fit import softmax, stacks
 from tasks.fit import step as fit_step
-from tasks.fit.rows import CachedRows, EncodedRows
+from tasks.heads import softmax, stacks
+from tasks.heads.rows import CachedRows, EncodedRows
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 

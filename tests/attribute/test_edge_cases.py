@@ -18,9 +18,9 @@ from tasks.attribute import AuditOptions, audit, ihvp
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient
 from tasks.errors import InputError
-from tasks.fit import operator, precondition
-from tasks.fit.precondition import make_preconditioner
-from tasks.fit.solve import solve, solve_many
+from tasks.heads import operator, precondition
+from tasks.heads.precondition import make_preconditioner
+from tasks.heads.solve import solve, solve_many
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 

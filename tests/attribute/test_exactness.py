@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.attribute.pairwise import pairwise_influence, saliency
-from tasks.encode.feature_map import kernel_map, raw_map
-from tasks.fit.design import Design, make_design
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import solve
-from tasks.fit.solvers import SOLVERS
+from tasks.heads.design import Design, make_design
+from tasks.heads.feature_map import kernel_map, raw_map
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import solve
+from tasks.heads.solvers import SOLVERS
 
 
 def linear_model(theta: Tensor, fold: int) -> torch.nn.Linear:

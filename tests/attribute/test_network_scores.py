@@ -12,8 +12,8 @@ from tasks.attribute.folds import score_heads, solve_heads
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.errors import InputError
-from tasks.fit.design import make_design
 from tasks.fit.network.heads import fit_heads
+from tasks.heads.design import make_design
 
 
 @pytest.mark.parametrize("evaluation", ["crossfit", "holdout", "trusted"])

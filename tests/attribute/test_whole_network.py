@@ -18,15 +18,15 @@ from tasks.attribute.whole import (
     score_whole,
     solve_whole,
 )
-from tasks.encode.feature_map import FeatureMap
 from tasks.errors import InputError
-from tasks.fit.design import make_design
-from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.architecture import cnn, mlp
 from tasks.fit.network.inputs import InputMap
 from tasks.fit.network.train import Task
 from tasks.fit.network.whole import Whole, check_derivatives, make_whole
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.design import make_design
+from tasks.heads.feature_map import FeatureMap
+from tasks.heads.features import MemoryFeatures
+from tasks.heads.softmax import SoftmaxStack
 
 # Strong enough a prior that leaving one of 42 samples out is a small change: at 0.02 it is none, and no linear theory holds.
 HIDDEN, CLASSES, L2 = 4, 3, 0.1

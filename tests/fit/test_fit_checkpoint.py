@@ -6,7 +6,7 @@ from functools import partial
 import torch
 
 from tasks.fit.checkpoint import kept_fit
-from tasks.fit.newton import Fit
+from tasks.heads.newton import Fit
 
 FIT = Fit(
     torch.rand(3, 2, 4, dtype=torch.float32, generator=torch.Generator().manual_seed(0)),

@@ -16,10 +16,10 @@ import pytest
 from flow_command import environment, start
 
 from flows.cli import run
+from flows.commands.config_file import build, from_command_line, read_config
 from flows.config import CleanParameters
-from flows.given import build, from_command_line, read_config
+from flows.platform.server import TemporaryServer
 from flows.run import run_folder, state_of
-from flows.server import TemporaryServer
 from tasks.errors import InputError, LabelsweepError
 
 HEAVY = (
@@ -169,7 +169,7 @@ def children(parent: int) -> list[int]:
 
 def test_server_ends_when_its_command_is_killed(user_home):
     code = (
-        "import sys, time; from pathlib import Path; from flows.server import TemporaryServer; "
+        "import sys, time; from pathlib import Path; from flows.platform.server import TemporaryServer; "
         "server = TemporaryServer(Path('home')); print(server._process.pid, flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen(

@@ -15,10 +15,10 @@ from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from flows.artifacts import escape, top_of_queue
 from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
 from flows.fit import fit_on_worker
+from flows.platform.artifacts import escape, top_of_queue
 from tasks.errors import InputError
 
 
@@ -43,7 +43,7 @@ def swept(prefect_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("flow")
     source = parquet(folder, label=["dog"] * 2 + [("cat", "dog")[n % 2] for n in range(2, 60)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.progress.EVERY_SECONDS", 0.0)  # every step counts as a long one
+        patch.setattr("flows.platform.progress.EVERY_SECONDS", 0.0)  # every step counts as a long one
         return clean_labels(
             CleanParameters(source=str(source), out=folder / "out", id="id"), return_state=True
         )
@@ -172,7 +172,7 @@ def test_every_long_step_has_a_progress_artifact_of_its_own(swept):
 def test_long_step_says_how_far_it_is_and_how_long_it_takes(prefect_server, monkeypatch):
     from prefect import flow
 
-    from flows import progress as module
+    from flows.platform import progress as module
 
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
 

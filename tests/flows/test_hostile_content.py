@@ -22,12 +22,12 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from prefect.client.orchestration import get_client
 
-from flows.artifacts import cell as cell_of_ui
-from flows.artifacts import code
 from flows.cli import run
+from flows.platform.artifacts import cell as cell_of_ui
+from flows.platform.artifacts import code
 from tasks.queue.spreadsheet import FORMULA_STARTS
-from tasks.review.images import safe_png
 from tasks.review.log import log_path
+from tasks.review.page.images import safe_png
 from tasks.terminal import one_line
 
 ROOT = Path(__file__).parents[2]

@@ -8,13 +8,13 @@ import pytest
 from pydantic import BaseModel, model_serializer
 
 from flows.cli import run as labelsweep
-from flows.interrupt import (
+from flows.platform.progress import Within
+from flows.signals import (
     ctrl_c_is_noted,
     failing_after_ctrl_c_is_interrupted,
     stop_if_asked,
     was_terminated,
 )
-from flows.progress import Within
 
 
 class Interrupted:

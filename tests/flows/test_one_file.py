@@ -60,7 +60,7 @@ def open_part(part, as_text):
 '''
 SECTION = '''"""Who wrote this."""
 
-from tasks.report.parts import Section, Text
+from tasks.show.parts import Section, Text
 
 
 def build(view, summary):
@@ -68,7 +68,7 @@ def build(view, summary):
 '''
 FILES = {
     "attribute/scores/margin.py": SCORE,
-    "fit/solvers/lu.py": SOLVER,
+    "heads/solvers/lu.py": SOLVER,
     "ingest/formats/orc.py": FORMAT,
     "report/sections/mine.py": SECTION,
 }

@@ -26,8 +26,8 @@ from review_server import Client, Process
 from flows import relabel
 from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
+from flows.platform.events import EVENT
 from flows.relabel import ApplyParameters, Relabeled, apply_review, wait_for_review
-from flows.reviewed import EVENT
 from tasks.apply.version import versions
 from tasks.review.deck import load_deck
 from tasks.review.desk import Answer, Desk

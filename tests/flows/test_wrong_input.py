@@ -137,7 +137,7 @@ def test_a_user_file_runs_with_defaults(prefect_server, tmp_path, capsys):
 def test_error_that_nobody_foresaw_is_one_line_and_its_traceback_a_file(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("LABELSWEEP_DEBUG", raising=False)
-    monkeypatch.setattr("flows.local._look_ahead", lambda _: {}["rank\n"])
+    monkeypatch.setattr("flows.commands.clean._look_ahead", lambda _: {}["rank\n"])
     assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
     (file,) = tmp_path.iterdir()
@@ -155,7 +155,7 @@ def test_full_disk_is_said_as_such(tmp_path, capsys, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "scores.parquet"))
 
-    monkeypatch.setattr("flows.local._look_ahead", full)
+    monkeypatch.setattr("flows.commands.clean._look_ahead", full)
     assert run(["clean", "sample:digits", "--out", str(tmp_path / "out")]) == 2
     line = capsys.readouterr().err
     assert "the disk is full" in line

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.apply.version import columns_of
 from tasks.errors import InputError
-from tasks.fit.data import read_votes
+from tasks.heads.samples import read_votes
 from tasks.ingest import fingerprint, ingest
 from tasks.records import Source
 

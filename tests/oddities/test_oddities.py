@@ -10,7 +10,7 @@ import pytest
 from tasks.encode import near
 from tasks.encode.near import far_from_everything, nearly_same, neighbours
 from tasks.encode.space import drawn, points
-from tasks.fit.features import FileFeatures
+from tasks.heads.features import FileFeatures
 from tasks.oddities.leaks import told
 from tasks.records import FeatureFile
 

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from flows.cli import run as labelsweep
-from flows.given import build
+from flows.commands.config_file import build
 from tasks import remote
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.remote import publish_run

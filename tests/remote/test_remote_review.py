@@ -16,7 +16,7 @@ from review_server import Client, Process
 from run_folder import wine_run
 
 from flows.cli import run as labelsweep
-from flows.given import build
+from flows.commands.config_file import build
 from flows.results import Results
 from tasks import remote
 from tasks.review.deck import load_deck

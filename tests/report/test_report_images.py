@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.report.images import HARMFUL, HELPFUL, overlay, thumbnail
-from tasks.review.images import safe_png
+from tasks.review.page.images import safe_png
+from tasks.show.images import HARMFUL, HELPFUL, overlay, thumbnail
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:

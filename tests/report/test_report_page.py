@@ -16,9 +16,9 @@ import yaml
 from PIL import Image
 
 from tasks.report import make_report, summarise
-from tasks.report.parts import Command
 from tasks.report.sections import headline
-from tasks.report.view import RunView
+from tasks.show.parts import Command
+from tasks.show.view import RunView
 from tasks.storage import read_json, write_json, write_table, write_text
 from tasks.workplace import work_folder
 

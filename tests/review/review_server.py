@@ -19,8 +19,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from tasks.review.deck import Item
-from tasks.review.room import Room
-from tasks.review.web import create_app, listen
+from tasks.review.page.room import Room
+from tasks.review.page.web import create_app, listen
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,8 +15,8 @@ from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.queue.workbook import write_workbook
 from tasks.records import VERDICTS
 from tasks.review.deck import load_deck
+from tasks.review.exchange.spreadsheet import import_spreadsheet
 from tasks.review.log import read_log
-from tasks.review.spreadsheet import import_spreadsheet
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 Rows = list[dict[str, str]]

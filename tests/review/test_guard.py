@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from review_server import Client, Process, Served, served
 
-from tasks.review import guard as guard_module
-from tasks.review.guard import MAX_BODY, Guard
 from tasks.review.log import read_log
+from tasks.review.page import guard as guard_module
+from tasks.review.page.guard import MAX_BODY, Guard
 
 
 def listening(process: Process) -> set[str]:

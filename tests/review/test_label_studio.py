@@ -12,7 +12,7 @@ from label_studio_sdk.label_interface import LabelInterface
 from flows.cli import run as labelsweep
 from tasks.errors import InputError
 from tasks.review.deck import load_deck
-from tasks.review.label_studio import export_tasks, import_label_studio
+from tasks.review.exchange.label_studio import export_tasks, import_label_studio
 from tasks.review.log import read_log
 
 # Columns that Label Studio's own exports add, and the names of our controls: as keys of `data` they would be lost.

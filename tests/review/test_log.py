@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError
-from tasks.review.export import export_decisions
+from tasks.review.exchange.export import export_decisions
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision, DecisionLog, log_path, read_log
 

@@ -7,9 +7,9 @@ from review_server import Client, Process, Served, served
 
 from tasks.errors import InputError
 from tasks.review.desk import Answer, Desk, Filter, ReviewOptions
-from tasks.review.guard import Guard
 from tasks.review.log import log_path, read_log
-from tasks.review.web import create_app, guard_for
+from tasks.review.page.guard import Guard
+from tasks.review.page.web import create_app, guard_for
 
 
 def test_every_answer_forbids_foreign_scripts_frames_and_guessing(page: Served) -> None:

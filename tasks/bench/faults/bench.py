@@ -67,7 +67,7 @@ def prepare(folder: Path, rows: int, environment: Mapping[str, str], *, served: 
     bench = Bench(folder, source, variables, Worker(variables, folder / "worker.log"))
     if served:
         log = folder / "setup.log"
-        if start_group([sys.executable, "-m", "flows.setup"], variables, log, log).wait(timeout=600):
+        if start_group([sys.executable, "-m", "flows.platform.setup"], variables, log, log).wait(timeout=600):
             raise LabelsweepError("the server could not be set up", where=log.read_text()[-300:])
     began = time.monotonic()
     one = _work_through(bench, folder / "reference", reviewed=not served)

@@ -104,7 +104,7 @@ def seeds(target: str, folder: Path) -> None:
         (folder / "1").write_text(yaml.safe_dump([entry]))
         (folder / "2").write_text(json.dumps({"expectations": [entry]}))
     else:
-        from tasks.review.label_studio import export_tasks  # noqa: PLC0415
+        from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415
 
         run = from_tests("review", "run_folder").wine_run(folder.parent / "out")
         if target == "queue.csv":
@@ -132,11 +132,11 @@ def trial(target: str, home: Path) -> Callable[[bytes], object]:
     place.mkdir(exist_ok=True)
     path = place / ("data." + target if target in READERS else target)
     if target == "picture":
-        from tasks.review.images import safe_png  # noqa: PLC0415
+        from tasks.review.page.images import safe_png  # noqa: PLC0415
 
         return safe_png
     if target == "config.yaml":
-        from_command_line = import_module("flows.given").from_command_line
+        from_command_line = import_module("flows.commands.config_file").from_command_line
 
         return lambda data: from_command_line({}, written(path, data))
     if target == "expectations.yaml":
@@ -148,8 +148,8 @@ def trial(target: str, home: Path) -> Callable[[bytes], object]:
         from tasks.records import Source  # noqa: PLC0415
 
         return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run"))
-    from tasks.review.label_studio import import_label_studio  # noqa: PLC0415
-    from tasks.review.spreadsheet import import_spreadsheet  # noqa: PLC0415
+    from tasks.review.exchange.label_studio import import_label_studio  # noqa: PLC0415
+    from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
 
     out, read = home / "out", import_spreadsheet if target == "queue.csv" else import_label_studio
     run = out / "runs" / "wine-run"
@@ -179,7 +179,7 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
     import atheris  # type: ignore[import-untyped]  # noqa: PLC0415
 
     with atheris.instrument_imports(
-        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.given"]
+        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.commands.config_file"]
     ):
         once = trial(target, home)
     tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}

@@ -30,7 +30,7 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.inputs.command import NOISE, planted
 from tasks.bench.stopwatch import timed
-from tasks.fit.device import pick_device
+from tasks.heads.device import pick_device
 
 PACKAGES = {
     "letters": ["trdg==1.8.0"],

@@ -18,7 +18,7 @@ from typing import Any
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
-from tasks.review.label_studio import export_tasks, import_label_studio
+from tasks.review.exchange.label_studio import export_tasks, import_label_studio
 from tasks.review.log import read_log
 
 # What the annotator does with the first tasks: accept the prediction, keep, change, drop, unsure, skip; the others stay open.

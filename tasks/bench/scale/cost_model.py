@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from tasks.arrays import Array
 from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS
-from tasks.fit.fit import START_NUMBERS, START_SHARE
+from tasks.heads.fit import START_NUMBERS, START_SHARE
 from tasks.queue.evidence import EVIDENCE_ROWS, NEIGHBOUR_PAIRS
 
 READING = ("ingest", "validate", "encode")

@@ -13,11 +13,11 @@ from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.bench.stopwatch import Planted, planted, timed
 from tasks.bench.tables import markdown
-from tasks.fit.design import make_design
-from tasks.fit.fit import fit_stack
-from tasks.fit.rows import MemoryRows
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import solve
+from tasks.heads.design import make_design
+from tasks.heads.fit import fit_stack
+from tasks.heads.rows import MemoryRows
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import solve
 
 ROWS, SHARE = 100_000, 0.1
 L2 = 1e-3
@@ -97,7 +97,7 @@ def workers() -> str:
     """Measure one Hessian product on one and on two Dask workers of one thread each."""
     from distributed import LocalCluster  # noqa: PLC0415 (belongs to the dask extra)
 
-    from tasks.fit.cluster import Cluster  # noqa: PLC0415
+    from tasks.heads.cluster import Cluster  # noqa: PLC0415
 
     data = planted(4 * ROWS, 64, 10)
     local = _fit(data)

@@ -12,7 +12,7 @@ from tasks.bench.speed.parts import PARTS, Device, Row
 from tasks.bench.tables import markdown
 from tasks.bench.tally import keep
 from tasks.errors import InputError
-from tasks.fit.device import pick_device
+from tasks.heads.device import pick_device
 from tasks.memory import machine_memory
 
 LEGEND = (

@@ -25,8 +25,8 @@ from tasks.attribute import AuditOptions, audit
 from tasks.bench.stopwatch import planted, settle, timed
 from tasks.encode.pretrained import ImageModel, TextModel, as_seen
 from tasks.errors import InputError
-from tasks.fit.device import pick_device
-from tasks.fit.features import FileFeatures, MemoryFeatures, moments
+from tasks.heads.device import pick_device
+from tasks.heads.features import FileFeatures, MemoryFeatures, moments
 from tasks.records import FeatureFile
 
 Row = dict[str, Any]

@@ -15,14 +15,14 @@ from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.bench.speed.solvers import compared
 from tasks.bench.stopwatch import Planted, Time, planted, timed
-from tasks.fit.adamw import fit_adamw
-from tasks.fit.design import Design, make_design
-from tasks.fit.device import pick_device
-from tasks.fit.fit import fit_stack
-from tasks.fit.newton import fit_newton
-from tasks.fit.rows import MemoryRows
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import newton_step, solve
+from tasks.heads.adamw import fit_adamw
+from tasks.heads.design import Design, make_design
+from tasks.heads.device import pick_device
+from tasks.heads.fit import fit_stack
+from tasks.heads.newton import fit_newton
+from tasks.heads.rows import MemoryRows
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import newton_step, solve
 from tasks.steps import peak_memory, reset_peak_memory
 
 Row = list[str]

@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from tasks.attribute.influence import evaluation_gradient, score_blocks
-from tasks.fit.operator import StackedHessian
-from tasks.fit.softmax import SoftmaxHessian, SoftmaxStack
-from tasks.fit.solve import solve
+from tasks.heads.operator import StackedHessian
+from tasks.heads.softmax import SoftmaxHessian, SoftmaxStack
+from tasks.heads.solve import solve
 
 RANK_SHARES = (1 / 8, 1 / 2, 7 / 8)
 WORST_SHARE = 0.05

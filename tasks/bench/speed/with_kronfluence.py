@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.softmax import SoftmaxStack
 
 
 class Classification(Task):  # type: ignore[misc]  # the package has no types

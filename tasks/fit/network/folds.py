@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.encode.choose import CHOICE_ROWS, CHOICE_TOLERANCE, Member, out_of_fold_log_loss
-from tasks.encode.feature_map import raw_map
-from tasks.fit.design import Design
-from tasks.fit.features import STORED, Features, FileFeatures, MemoryFeatures, moments
 from tasks.fit.network.architecture import split_network
 from tasks.fit.network.checkpoint import load_network, save_network, training_key
 from tasks.fit.network.train import EVALUATED, Task, Trained, train
-from tasks.fit.newton import fit_newton
-from tasks.fit.softmax import SoftmaxStack
-from tasks.fit.solve import newton_step
-from tasks.fit.stacks import make_stacks
+from tasks.heads.design import Design
+from tasks.heads.feature_map import raw_map
+from tasks.heads.features import STORED, Features, FileFeatures, MemoryFeatures, moments
+from tasks.heads.members import CHOICE_ROWS, CHOICE_TOLERANCE, Member, out_of_fold_log_loss
+from tasks.heads.newton import fit_newton
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.solve import newton_step
+from tasks.heads.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tasks.fit.fit import fit_stack
-from tasks.fit.newton import Fit
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.fit import fit_stack
+from tasks.heads.newton import Fit
+from tasks.heads.softmax import SoftmaxStack
 from tasks.options import AuditOptions
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tasks.encode.feature_map import raw_map
 from tasks.errors import InputError
-from tasks.fit.features import Features, moments
+from tasks.heads.feature_map import raw_map
+from tasks.heads.features import Features, moments
 
 # Augmentation of images, all three well below what changes a class: an eighth of the side, ten degrees, a tenth in size. No
 # mirror images, which turn digits and letters into something else.

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.encode.choose import Member
 from tasks.errors import InputError
-from tasks.fit.design import Design
-from tasks.fit.features import Features, MemoryFeatures
 from tasks.fit.network.factory import check_factory, load_factory, make_network
 from tasks.fit.network.folds import FoldNetworks, choose_heads, head_stacks, train_folds
 from tasks.fit.network.heads import fit_heads
 from tasks.fit.network.inputs import input_map
 from tasks.fit.network.train import Task
 from tasks.fit.network.whole import check_derivatives
-from tasks.fit.newton import Fit
-from tasks.fit.softmax import SoftmaxStack
+from tasks.heads.design import Design
+from tasks.heads.features import Features, MemoryFeatures
+from tasks.heads.members import Member
+from tasks.heads.newton import Fit
+from tasks.heads.softmax import SoftmaxStack
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 

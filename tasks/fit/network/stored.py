@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from tasks.encode.store import load_encoding, load_parameters, save_encoding, save_parameters
 from tasks.fit.curve import write_curve
-from tasks.fit.data import Samples, image_shape
 from tasks.fit.network.folds import FoldNetworks, head_stacks, train_folds
 from tasks.fit.network.round import NetworkRound, fit_round, make_task
 from tasks.fit.network.train import Task
-from tasks.fit.newton import Fit
+from tasks.heads.newton import Fit
+from tasks.heads.samples import Samples, image_shape
+from tasks.heads.store import load_encoding, load_parameters, save_encoding, save_parameters
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model
 from tasks.storage import said_in

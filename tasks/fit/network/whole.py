@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp, vmap
 
-from tasks.encode.feature_map import FeatureMap
 from tasks.errors import InputError
 from tasks.fit.network.architecture import split_network
-from tasks.fit.rows import with_intercept
+from tasks.heads.feature_map import FeatureMap
+from tasks.heads.rows import with_intercept
 
 # Gradients of single samples are held for as many samples as fill this many values: 64 MiB of float32.
 GRADIENT_VALUES = 2**24

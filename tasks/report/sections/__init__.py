@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tasks.found import modules_in
-from tasks.report.parts import Section
 from tasks.report.sections import (
     columns,
     confusion,
@@ -29,7 +28,8 @@ from tasks.report.sections import (
     validation,
 )
 from tasks.report.summary import Summary
-from tasks.report.view import RunView
+from tasks.show.parts import Section
+from tasks.show.view import RunView
 
 __all__ = ["SECTIONS"]
 

@@ -1,10 +1,10 @@
 """What a table was learned from, and what was left out and why."""
 
 from tasks.records import Column
-from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import NAME, counted, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.show.text import NAME, counted, plain
+from tasks.show.view import RunView
 
 # A person looks for one column; beyond this many, the record in steps/ingest.json has them all.
 SHOWN = 60

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tasks.report.matrix import MOST, Ints, counts, table
-from tasks.report.parts import Cell, Columns, Part, Section, Table
-from tasks.report.scores import ScoreColumns
 from tasks.report.summary import Summary
-from tasks.report.text import percent, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Part, Section, Table
+from tasks.show.scores import ScoreColumns
+from tasks.show.text import percent, plain
+from tasks.show.view import RunView
 
 PAIRS = 8
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tasks.report.parts import Cell, Facts, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import counted, percent, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
+from tasks.show.text import counted, percent, plain
+from tasks.show.view import RunView
 
 
 def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (one signature for all sections)

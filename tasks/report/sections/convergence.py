@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.report.parts import Cell, Columns, Part, Section, Table, Text
 from tasks.report.summary import Summary, largest
-from tasks.report.text import counted, listed, number
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.show.text import counted, listed, number
+from tasks.show.view import RunView
 
 _KINDS = (
     ("fit", "Fit", "gradient_norm", "Gradient norm"),

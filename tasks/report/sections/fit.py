@@ -8,12 +8,12 @@ from markupsafe import Markup
 
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
-from tasks.report.parts import Cell, Columns, Figure, Part, Section, Table
-from tasks.report.scores import Floats, Ints
 from tasks.report.sections import network
 from tasks.report.summary import Summary
-from tasks.report.text import counted, number, percent, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table
+from tasks.show.scores import Floats, Ints
+from tasks.show.text import counted, number, percent, plain
+from tasks.show.view import RunView
 from tasks.storage import read_parquet
 
 # Points of all curves together: a curve of a thousand epochs is thinned to the same look.

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.ingest.leaks import leak_lines
-from tasks.report.parts import Command, Facts, Part, Section, Text
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
-from tasks.report.text import NAME, counted, decimal, listed, percent, plain, seconds
-from tasks.report.view import RunView
+from tasks.show.parts import Command, Facts, Part, Section, Text
+from tasks.show.text import NAME, counted, decimal, listed, percent, plain, seconds
+from tasks.show.view import RunView
 from tasks.workplace import work_folder
 
 # Six columns with the longest reason and their names.

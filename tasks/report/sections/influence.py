@@ -4,11 +4,11 @@ import numpy as np
 from markupsafe import Markup
 
 from tasks.report.figures import HARMFUL, INK, MUTED, QUIET, drawing, inline
-from tasks.report.parts import Figure, Part, Section, Text
-from tasks.report.scores import Floats, ScoreColumns
 from tasks.report.summary import Summary
-from tasks.report.text import counted
-from tasks.report.view import RunView
+from tasks.show.parts import Figure, Part, Section, Text
+from tasks.show.scores import Floats, ScoreColumns
+from tasks.show.text import counted
+from tasks.show.view import RunView
 
 BINS = 48
 

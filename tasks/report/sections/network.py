@@ -4,10 +4,10 @@ import numpy as np
 from markupsafe import Markup
 
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
-from tasks.report.parts import Figure
-from tasks.report.scores import Floats
-from tasks.report.text import counted, number
-from tasks.report.view import RunView
+from tasks.show.parts import Figure
+from tasks.show.scores import Floats
+from tasks.show.text import counted, number
+from tasks.show.view import RunView
 from tasks.storage import read_parquet
 
 

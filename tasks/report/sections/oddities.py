@@ -5,11 +5,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks.report.images import SMALL_SIDE, thumbnail
-from tasks.report.parts import Cell, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import NAME, counted, decimal, percent, plain
-from tasks.report.view import Row, RunView
+from tasks.show.images import SMALL_SIDE, thumbnail
+from tasks.show.parts import Cell, Part, Section, Table, Text
+from tasks.show.text import NAME, counted, decimal, percent, plain
+from tasks.show.view import Row, RunView
 from tasks.storage import open_parquet
 
 # What a person looks through before deciding whether to look further; the files have the rest.

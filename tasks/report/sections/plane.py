@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.records import Synthetic
-from tasks.report.features import feature_name
 from tasks.report.figures import INK, THIRD, drawing, inline
-from tasks.report.images import HARMFUL, HELPFUL
-from tasks.report.parts import Figure, Section
-from tasks.report.scores import Bools, Floats, Ints
 from tasks.report.summary import Summary
-from tasks.report.text import counted, listed, plain
-from tasks.report.view import RunView
+from tasks.show.features import feature_name
+from tasks.show.images import HARMFUL, HELPFUL
+from tasks.show.parts import Figure, Section
+from tasks.show.scores import Bools, Floats, Ints
+from tasks.show.text import counted, listed, plain
+from tasks.show.view import RunView
 from tasks.synthesize import decision_boundary
 
 if TYPE_CHECKING:

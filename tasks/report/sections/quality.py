@@ -3,12 +3,12 @@
 import numpy as np
 
 from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
-from tasks.report.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
 from tasks.report.quality import Ranking, ranking
-from tasks.report.scores import Floats
 from tasks.report.summary import Summary
-from tasks.report.text import counted, decimal, number, percent
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
+from tasks.show.scores import Floats
+from tasks.show.text import counted, decimal, number, percent
+from tasks.show.view import RunView
 
 NAMES = {
     "score": "this queue",

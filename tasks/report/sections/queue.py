@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.report.features import effects, signed_bars
-from tasks.report.images import SMALL_SIDE, overlay, thumbnail
-from tasks.report.parts import Card, Cards, Part, Section, Text, Witness
 from tasks.report.summary import Summary
-from tasks.report.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
-from tasks.report.view import NOT_SHOWN, Row, RunView
+from tasks.show.features import effects, signed_bars
+from tasks.show.images import SMALL_SIDE, overlay, thumbnail
+from tasks.show.parts import Card, Cards, Part, Section, Text, Witness
+from tasks.show.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
+from tasks.show.view import NOT_SHOWN, Row, RunView
 
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 8

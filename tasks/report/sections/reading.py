@@ -1,9 +1,9 @@
 """How the source was read, where something was decided without being asked."""
 
-from tasks.report.parts import Cell, Section, Table
 from tasks.report.summary import Summary
-from tasks.report.text import plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Section, Table
+from tasks.show.text import plain
+from tasks.show.view import RunView
 
 # A note names a column or two and a value; the longest of them.
 _LONGEST = 400

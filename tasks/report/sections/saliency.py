@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tasks.report.features import effects, feature_name
-from tasks.report.images import SATURATION, SIDE, encode, plane
-from tasks.report.parts import Bar, Bars, Picture, Section, Text
-from tasks.report.scores import Floats
 from tasks.report.summary import Summary
-from tasks.report.text import counted, number
-from tasks.report.view import RunView
+from tasks.show.features import effects, feature_name
+from tasks.show.images import SATURATION, SIDE, encode, plane
+from tasks.show.parts import Bar, Bars, Picture, Section, Text
+from tasks.show.scores import Floats
+from tasks.show.text import counted, number
+from tasks.show.view import RunView
 
 FEATURES = 10
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from tasks.report.parts import Cell, Columns, Command, Part, Section, Table
 from tasks.report.summary import Summary
-from tasks.report.text import plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Columns, Command, Part, Section, Table
+from tasks.show.text import plain
+from tasks.show.view import RunView
 
 LONG = 90
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tasks.report.parts import Cell, Facts, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import counted, decimal, percent, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
+from tasks.show.text import counted, decimal, percent, plain
+from tasks.show.view import RunView
 
 # Nights that are worth a line: what came before them is in the earlier reports.
 TREND = 14

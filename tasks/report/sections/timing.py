@@ -2,10 +2,10 @@
 
 import re
 
-from tasks.report.parts import Cell, Section, Table
 from tasks.report.summary import Summary
-from tasks.report.text import plain, seconds
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Section, Table
+from tasks.show.text import plain, seconds
+from tasks.show.view import RunView
 
 
 def build(_: RunView, summary: Summary) -> Section | None:

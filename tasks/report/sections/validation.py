@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.report.parts import Cell, Part, Section, Table, Text
 from tasks.report.summary import Summary
-from tasks.report.text import SENTENCE, counted, plain
-from tasks.report.view import RunView
+from tasks.show.parts import Cell, Part, Section, Table, Text
+from tasks.show.text import SENTENCE, counted, plain
+from tasks.show.view import RunView
 from tasks.storage import open_parquet
 
 EXAMPLES = 6

@@ -7,9 +7,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from tasks.arrays import Array
-from tasks.fit.features import MemoryFeatures
 from tasks.fit.network.round import make_task
 from tasks.fit.network.train import Task
+from tasks.heads.features import MemoryFeatures
 from tasks.options import AuditOptions
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from networks import digits_task
 
-from tasks.fit.design import make_design
 from tasks.fit.network.folds import train_folds
 from tasks.fit.network.train import Task
+from tasks.heads.design import make_design
 from tasks.options import AuditOptions
 
 OPTIONS = AuditOptions(model="mlp", folds=3, device="cpu")

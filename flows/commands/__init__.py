@@ -1,0 +1,1 @@
+"""The commands of `labelsweep`, each in a module with its options."""

@@ -1,0 +1,178 @@
+"""The commands that carry decisions and versions in and out: export, import, diff, restore.
+
+Nothing heavy is imported before a command needs it.
+"""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import AsJson, Name, Out, Run, taken
+from tasks.errors import InputError
+from tasks.terminal import json_lines, lines, one_line
+
+
+class ExportFormat(StrEnum):
+    """What `export` writes."""
+
+    label_studio = "label-studio"
+    csv = "csv"
+    parquet = "parquet"
+
+
+class ImportFormat(StrEnum):
+    """What `import` reads."""
+
+    label_studio = "label-studio"
+    csv = "csv"
+    xlsx = "xlsx"
+
+
+def export(
+    run: Run = None,
+    *,
+    to: Annotated[ExportFormat, typer.Option("--to", help="format", show_default=False)],
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-o", metavar="PATH", help="where to; a folder for label-studio", show_default=False
+        ),
+    ] = None,
+    out: Out = None,
+    image_root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Label Studio: address that serves the pictures (default: inside the tasks)"
+        ),
+    ] = None,
+) -> None:
+    """Export the queue to Label Studio, or the decisions as CSV or Parquet."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.storage import writable  # noqa: PLC0415
+
+    results = Results(out, run)
+    # What is made of results on a store lies here: nobody looks into the folder that stands for it.
+    beside = Path() if results.address else results.out
+    if to is ExportFormat.label_studio:
+        from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415
+
+        folder = taken(results, run)
+        place = file or beside / "label-studio" / folder.name
+        with writable(place, "choose another folder with --file"):
+            config, tasks = export_tasks(folder, place, image_root=image_root)
+        sys.stdout.write(lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
+        return
+    from tasks.review.exchange.export import export_decisions  # noqa: PLC0415
+
+    target = file or beside / f"decisions.{to.value}"
+    if target.suffix != f".{to.value}":
+        raise InputError(
+            "does not end as the format does", where=str(target), fix=f"name a file that ends in .{to.value}"
+        )
+    run_id = results.run().name if run else None
+    results.fetch_decisions()
+    with writable(target, "choose another file with --file"):
+        rows = export_decisions(results.out, target, run_id=run_id)
+    sys.stdout.write(f"{one_line(target)}: {rows:,} rows\n")
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="queue.csv or queue.xlsx with decisions, or a JSON export of Label Studio"
+        ),
+    ],
+    *,
+    source: Annotated[
+        ImportFormat | None,
+        typer.Option("--from", help="format (default: by the ending)", show_default=False),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="run that the samples come from (default: the newest)")
+    ] = None,
+    reviewer: Annotated[
+        str, typer.Option(metavar="NAME", help="spreadsheet: who decided, where no column says so")
+    ] = "spreadsheet",
+    out: Out = None,
+) -> None:
+    """Import decisions made elsewhere; nothing is imported if one row is wrong."""
+    from flows.results import Results  # noqa: PLC0415
+
+    form = source or _format_of(file)
+    results = Results(out, run)
+    folder = taken(results, run)
+    if form is not ImportFormat.label_studio:
+        from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
+
+        imported = import_spreadsheet(file, folder, results.out, reviewer=reviewer)
+    else:
+        from tasks.review.exchange.label_studio import import_label_studio  # noqa: PLC0415
+
+        imported = import_label_studio(file, folder, results.out)
+    sys.stdout.write(lines(f"{imported}\n"))
+    results.publish_decisions()
+
+
+def _format_of(file: Path) -> ImportFormat:
+    """Read the format off the file's ending."""
+    known = dict.fromkeys((".csv", ".tsv", ".txt"), ImportFormat.csv) | {".json": ImportFormat.label_studio}
+    known |= dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), ImportFormat.xlsx)
+    if file.suffix.lower() not in known:
+        raise InputError(
+            "no ending that says what it is", where=str(file), fix="add --from csv, xlsx or label-studio"
+        )
+    return known[file.suffix.lower()]
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="V1", help="version: 1, v0001, NAME/v0001, or its folder")],
+    new: Annotated[str, typer.Argument(metavar="V2", help="version")],
+    *,
+    name: Name = None,
+    out: Out = None,
+    json_: AsJson = False,
+) -> None:
+    """List what differs between two versions of a data set."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.apply.correct import diff as difference  # noqa: PLC0415
+    from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
+
+    results = Results(out)
+    results.fetch_versions()
+    folders = [folder_of(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)]
+    table = difference(*folders)
+    rows = table.to_pylist()
+    if json_:
+        sys.stdout.write(json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+        return
+    for row in rows:
+        change = (
+            f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}"
+        )
+        sys.stdout.write(one_line(change) + "\n")
+    sys.stderr.write(f"labelsweep: {len(rows):,} differences\n")
+
+
+def restore(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
+    *,
+    name: Name = None,
+    out: Out = None,
+) -> None:
+    """Make an older version of a data set the newest one again, as a new version."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.apply.correct import restore as bring_back  # noqa: PLC0415
+    from tasks.apply.version import find_version  # noqa: PLC0415
+
+    results = Results(out)
+    results.fetch_versions()
+    applied = bring_back(results.out, find_version(results.out, version, name))
+    found = "written" if applied.is_new else "is the newest already, nothing was written"
+    sys.stdout.write(f"{one_line(applied.folder)}: {found}.\n")
+    if applied.folder and (published := results.publish_versions(applied.folder)):
+        sys.stdout.write(f"published: {published}\n")

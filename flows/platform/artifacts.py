@@ -1,0 +1,119 @@
+"""What a finished run shows in the Prefect UI: the top of the queue, a summary, and the way to the report."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from flows.platform.plots import plots_of
+from tasks.storage import open_parquet, read_json
+from tasks.terminal import one_line
+
+# Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
+# characters a cell stay below both.
+MAX_ROWS = 1_000
+MAX_CELL = 120
+COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", "score", "influence", "reason")
+
+
+def publish(folder: Path, headline: str, out: str) -> None:
+    """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report.
+
+    Args:
+        folder: The run folder.
+        headline: What a person wants to know first.
+        out: Folder or address of the results that it belongs to.
+    """
+    name = folder.name
+    summary = read_json(folder / "summary.json")
+    create_table_artifact(
+        table=top_of_queue(folder / "queue.parquet"),
+        key="clean-labels-queue",
+        description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
+    )
+    create_table_artifact(
+        table=steps_of(summary),
+        key="clean-labels-steps",
+        description=f"Time, memory and rows of each step of run {escape(name)}",
+    )
+    create_markdown_artifact(
+        markdown=summary_page(folder, summary, headline, out), key="clean-labels-summary"
+    )
+    create_link_artifact(
+        link=(folder / "report.html").absolute().as_uri(),
+        link_text=f"Report of {name}",
+        key="clean-labels-report",
+        description=f"To review its queue: {code(f'labelsweep review {name} --out {out}')}",
+    )
+
+
+def steps_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what each step cost, as rows of a table."""
+    return [
+        {
+            "step": step["step"],
+            "seconds": round(step["seconds"], 1),
+            "peak memory (MB)": round(step["peak_memory_mb"]),
+            "rows": step["rows"],
+        }
+        for step in summary["steps"]
+    ]
+
+
+def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: str) -> str:
+    """Return the summary as Markdown: headline, plots as images, the ways to report and review page."""
+    lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines() if line)
+    plots = "\n\n".join(
+        f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        for alt, png in plots_of(folder, summary)
+    )
+    report = (folder / "report.html").absolute().as_uri()
+    ways = f"[Report]({report}) · review the queue: {code(f'labelsweep review {folder.name} --out {out}')}"
+    return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
+
+
+def top_of_queue(path: Path) -> list[dict[str, Any]]:
+    """Return the first rows of a queue, without payloads, cells cut to a length that the UI can bear."""
+    with open_parquet(path) as file:
+        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+        batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
+    rows: list[dict[str, Any]] = batch.to_pylist() if batch is not None else []
+    return [{key: _cell(value) for key, value in row.items()} for row in rows]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 4)
+    return cell(value) if isinstance(value, str) else value
+
+
+def cell(text: str) -> str:
+    r"""Return text for a cell of a table, cut to a length that the UI can bear: the UI reads each cell as Markdown.
+
+    >>> print(cell("![x](http://a.b)"))
+    \!\[x\]\(http\://a\.b\)
+    """
+    return escape(text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…")
+
+
+def code(text: str) -> str:
+    """Return text as a span of code in Markdown, whatever it holds.
+
+    >>> code("clean a`b.csv")
+    '`` clean a`b.csv ``'
+    """
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    blank = " " if longest else ""
+    return f"{'`' * (longest + 1)}{blank}{one_line(text)}{blank}{'`' * (longest + 1)}"
+
+
+def escape(text: str) -> str:
+    r"""Return text as Markdown that shows just that text, on one line; no part of it becomes a link.
+
+    >>> print(escape("<b>2*3</b>"))
+    \<b\>2\*3\</b\>
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])", r"\\\1", one_line(" ".join(text.split())))

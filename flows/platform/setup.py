@@ -1,0 +1,168 @@
+"""Prepare a Prefect server for labelsweep: work pools, deployments, automations. Safe to run again: it changes what differs.
+
+    python -m flows.platform.setup            when the server is healthy, set it up and say where its UI is
+    python -m flows.platform.setup --wait     return when somebody else has done so
+
+`make serve` runs both before it starts the workers.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.events.schemas.automations import AutomationCore
+from prefect.settings import PREFECT_UI_URL, get_current_settings
+
+from tasks.errors import LabelsweepError
+
+POOLS = {
+    "cpu": "Cleaning runs: ingest, validation, queue, report",
+    "gpu": "Training and attribution: one run per GPU",
+}
+DEPLOYMENTS = ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu", "apply-review/on-demand")
+
+# A new database is migrated first, which takes 9 s on two idle cores and several times that beside other work.
+HEALTHY_SECONDS = 120.0
+READY_SECONDS = 300.0
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return its exit code."""
+    try:
+        wait_until_healthy(HEALTHY_SECONDS)
+        if "--wait" in arguments:
+            wait_until_ready(READY_SECONDS)
+            return 0
+        set_up(ROOT)
+    except LabelsweepError as error:
+        sys.stderr.write(f"labelsweep: error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"labelsweep is ready: {PREFECT_UI_URL.value() or api_url().removesuffix('/api')}\n")
+    sys.stdout.flush()
+    return 0
+
+
+def api_url() -> str:
+    """Return the address of the server.
+
+    Raises:
+        LabelsweepError: None is set.
+    """
+    url = get_current_settings().api.url
+    if url is None:
+        raise LabelsweepError(
+            "no Prefect server is named", where="PREFECT_API_URL", fix="set it to http://127.0.0.1:4200/api"
+        )
+    return url
+
+
+def wait_until_healthy(seconds: float) -> None:
+    """Return when the server answers.
+
+    Raises:
+        LabelsweepError: It did not in time.
+    """
+    address = api_url()
+    deadline = time.monotonic() + seconds
+    with get_client(sync_client=True) as client:
+        while error := client.api_healthcheck():
+            if time.monotonic() > deadline:
+                raise LabelsweepError(
+                    f"the server is not healthy after {seconds:g} s ({error})",
+                    where=address,
+                    fix="see its log",
+                ) from error
+            time.sleep(0.5)
+
+
+def wait_until_ready(seconds: float) -> None:
+    """Return when pools and deployments are there.
+
+    Raises:
+        LabelsweepError: They were not in time.
+    """
+    deadline = time.monotonic() + seconds
+    with get_client(sync_client=True) as client:
+        while missing := _missing(client):
+            if time.monotonic() > deadline:
+                raise LabelsweepError(f"not there after {seconds:g} s: {', '.join(missing)}", where=api_url())
+            time.sleep(1)
+
+
+def _missing(client: SyncPrefectClient) -> list[str]:
+    pools = {pool.name for pool in client.read_work_pools()}
+    flows = {flow.id: flow.name for flow in client.read_flows()}
+    deployments = {f"{flows.get(found.flow_id)}/{found.name}" for found in client.read_deployments()}
+    return [name for name in (*POOLS, *DEPLOYMENTS) if name not in pools | deployments]
+
+
+def set_up(root: Path) -> None:
+    """Make pools, deployments and automations.
+
+    Args:
+        root: Folder of `prefect.yaml` and `deploy/automations.yaml`.
+
+    Raises:
+        LabelsweepError: A deployment was refused.
+    """
+    with get_client(sync_client=True) as client:
+        known = {pool.name for pool in client.read_work_pools()}
+        for name in POOLS.keys() - known:
+            client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
+        for values in yaml.safe_load((root / "deploy" / "automations.yaml").read_text())["automations"]:
+            _install(client, values)
+    _deploy(root)
+
+
+def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
+    """Make an automation, or make the one of its name what it should be."""
+    lost_after = os.environ.get("LABELSWEEP_LOST_AFTER")
+    automation = AutomationCore.model_validate(values)
+    if lost_after and hasattr(automation.trigger, "within"):
+        automation.trigger.within = timedelta(seconds=float(lost_after))
+    found = client.read_automations_by_name(automation.name)
+    if found:
+        client.update_automation(found[0].id, automation)
+    else:
+        client.create_automation(automation)
+
+
+def _deploy(root: Path) -> None:
+    out = os.environ.get("LABELSWEEP_OUT") or str(root / "data")
+    done = subprocess.run(  # noqa: S603 (Prefect's own command, by this interpreter)
+        [
+            sys.executable,
+            "-m",
+            "prefect",
+            "--no-prompt",
+            "deploy",
+            "--all",
+            "--prefect-file",
+            str(root / "prefect.yaml"),
+        ],
+        cwd=root,
+        env={**os.environ, "LABELSWEEP_OUT": str(Path(out).absolute())},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        raise LabelsweepError(
+            f"a deployment was refused ({' '.join(last[-3:])})", where=str(root / "prefect.yaml")
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""What a fit reads of a run: features from the feature file, classes and verified samples from the canonical data."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from tasks.arrays import Array
+from tasks.heads.design import Design, make_design
+from tasks.heads.device import pick_device, pick_dtype
+from tasks.heads.features import Features, FileFeatures
+from tasks.heads.order import order_of_ids
+from tasks.ingest.labels import as_text
+from tasks.options import AuditOptions
+from tasks.records import Dataset, FeatureFile
+from tasks.storage import open_parquet
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a data set.
+
+    Attributes:
+        features: Raw features, block by block on the device of the run.
+        labels: (n,) long on the device of the run, index into the data set's classes.
+        trusted: (n,) bool on the CPU, or None where no label was verified.
+        n_classes: C.
+        order: (n,) int32, the samples in an order that does not depend on where they stand.
+        votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
+        groups: (n,) int32, samples of one number belong together; None where each stands alone.
+        shared: How many of the last features are directions of texts, which have one unit.
+    """
+
+    features: Features
+    labels: Tensor
+    trusted: Array | None
+    n_classes: int
+    order: Array
+    votes: Tensor | None = None
+    groups: Array | None = None
+    shared: int = 0
+
+    def design(self, options: AuditOptions) -> Design:
+        """Return who is fitted, evaluated and scored on what."""
+        labels = self.labels.cpu().numpy()
+        design = make_design(
+            labels, options.evaluation, options.folds, options.seed, self.trusted, self.order, self.groups
+        )
+        return design.to(self.labels.device)
+
+
+def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Samples:
+    """Read the labels of a validated data set, and open its feature file.
+
+    Args:
+        dataset: Canonical data without missing labels.
+        features: Its feature file.
+        device: `auto`, `cpu` or `cuda`.
+    """
+    where = pick_device(device)
+    labels, trusted = read_labels(dataset)
+    votes = read_votes(dataset, labels)
+    like = torch.empty(0, dtype=pick_dtype(features.rows * features.width, where), device=where)
+    return Samples(
+        FileFeatures(features, like),
+        torch.from_numpy(labels).to(where),
+        trusted,
+        len(dataset.classes),
+        read_order(dataset),
+        None if votes is None else torch.from_numpy(votes).to(where),
+        None if features.groups is None else np.load(features.groups.path),
+        features.shared,
+    )
+
+
+def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
+    """Return the shape of an image where its pixels are the features, `width` of them; None where these are something else."""
+    pixels = dataset.payload == "image" and math.prod(dataset.feature_shape) == width
+    return dataset.feature_shape if pixels else None
+
+
+def read_order(dataset: Dataset) -> Array:
+    """Return the samples of a data set in an order that does not depend on where they stand, (n,) int32."""
+    with open_parquet(dataset.path) as file:
+        return order_of_ids(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
+
+
+def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
+    """Return the class of each sample, (n,) int64, and which are verified, (n,) bool or None where nobody said."""
+    labels = np.empty(dataset.rows, dtype=np.int64)
+    trusted = np.zeros(dataset.rows, dtype=bool) if dataset.trusted else None
+    classes = pa.array(dataset.classes, pa.string())
+    start = 0
+    with open_parquet(dataset.path) as file:
+        for batch in file.iter_batches(columns=["label", *(["trusted"] if dataset.trusted else [])]):
+            rows = slice(start, start + len(batch))
+            labels[rows] = pc.index_in(batch.column("label"), value_set=classes).to_numpy(
+                zero_copy_only=False
+            )
+            if trusted is not None:
+                trusted[rows] = pc.fill_null(batch.column("trusted"), fill_value=False).to_numpy(
+                    zero_copy_only=False
+                )
+            start += len(batch)
+    return labels, trusted
+
+
+def read_votes(dataset: Dataset, labels: Array) -> Array | None:
+    """Return the answer of each rater, (n, raters), -1 where there is none or one that is no class; None without raters.
+
+    Where the label is not what most raters say, somebody has corrected it: a decision overrules votes, and all who answered
+    count as having said the same.
+
+    Args:
+        dataset: Canonical data.
+        labels: (n,) classes.
+    """
+    if not dataset.raters:
+        return None
+    small = len(dataset.classes) <= np.iinfo(np.int16).max
+    votes = np.full((dataset.rows, len(dataset.raters)), -1, np.int16 if small else np.int32)
+    classes, start = pa.array(dataset.classes, pa.string()), 0
+    with open_parquet(dataset.path) as file:
+        for batch in file.iter_batches(columns=list(dataset.raters)):
+            here = votes[start : start + len(batch)]
+            for rater, name in enumerate(dataset.raters):
+                here[:, rater] = _places(as_text(batch.column(name)), classes)
+            _overrule(here, labels[start : start + len(batch)])
+            start += len(batch)
+    return votes
+
+
+def _places(answers: pa.Array, classes: pa.Array) -> Array:
+    """Return the class of each answer, -1 where it is none; a whole number may be written with a point, as pandas does."""
+    whole = pc.replace_substring_regex(answers, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1")
+    places = pc.coalesce(pc.index_in(answers, value_set=classes), pc.index_in(whole, value_set=classes))
+    found: Array = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _overrule(votes: Array, labels: Array) -> None:
+    """Let all who answered say the label, (b,), wherever another answer has more votes, (b, raters), in place."""
+    said = votes >= 0
+    alike = np.stack([(votes == rater[:, None]).sum(1) for rater in votes.T], axis=1)
+    corrected = (votes == labels[:, None]).sum(1) < np.where(said, alike, 0).max(1)
+    votes[corrected] = np.where(said[corrected], labels[corrected, None], -1)

@@ -1,0 +1,199 @@
+"""Decisions made elsewhere: checked against the run, all of them, before the first one is written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import InputError, listed
+from tasks.queue.former import hashes_among
+from tasks.records import VERDICTS
+from tasks.review.deck import read_dataset
+from tasks.review.ledger import Ledger, key_of
+from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.show.text import counted
+from tasks.storage import read_parquet
+
+# More wrong rows than these are counted, not named: the line stays readable, and the same mistake is mostly
+# behind all.
+_NAMED: Final = 5
+
+Sample = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """One decision as it came; `where` names its place for the person who has to correct it."""
+
+    where: str
+    sample_id: str
+    verdict: str
+    reviewer: str
+    new_label: str = ""
+    content_hash: str = ""
+    given_label: str = ""
+    comment: str = ""
+    seconds: float | None = None
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: rows written, answers that already stood, rows without an answer."""
+
+    written: int
+    known: int
+    empty: int
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        parts = [f"{counted(self.written, 'decision')} imported"]
+        parts += [f"{self.known:,} known before"] if self.known else []
+        parts += [f"{counted(self.empty, 'row')} without a decision"] if self.empty else []
+        return ", ".join(parts)
+
+
+def import_decisions(
+    run: Path, out: Path, rows: Sequence[Incoming], *, origin: str, source: str, empty: int = 0
+) -> Imported:
+    """Check `rows` against a run and write them in one transaction, without those that already stand.
+
+    Args:
+        run: The run folder that the samples come from.
+        out: The output folder, where the log lies.
+        rows: The decisions; of several by one reviewer on one sample, the last one counts.
+        origin: `csv` or `label-studio`.
+        source: Name of the file, for messages.
+        empty: Rows of the file that carry no decision.
+
+    Raises:
+        InputError: At least one row is wrong; nothing was written.
+    """
+    samples = known_samples(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
+    classes = read_dataset(run).offered
+    checked = [_checked(row, samples, classes) for row in rows]
+    refuse([problem for problem in checked if isinstance(problem, str)], source)
+    drafts = {
+        (d.sample_id, d.reviewer): _complete(d, samples[d.sample_id], run, origin)
+        for d in checked
+        if isinstance(d, Decision)
+    }
+    log = DecisionLog(log_path(out))
+    try:
+        ledger = Ledger(log.since())
+        new = [draft for draft in drafts.values() if not _stands(draft, ledger)]
+        written = log.append(new) if new else []
+    finally:
+        log.close()
+    return Imported(len(written), len(drafts) - len(written), empty)
+
+
+def refuse(problems: Sequence[str], source: str) -> None:
+    """Raise one error that names the wrong rows, if there are any.
+
+    Args:
+        problems: A line for each wrong row: where it is, and what is wrong with it.
+        source: Name of the file.
+
+    Raises:
+        InputError: There is a wrong row.
+    """
+    if problems:
+        more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
+        count = "1 row is" if len(problems) == 1 else f"{len(problems)} rows are"
+        raise InputError(
+            f"{count} wrong, nothing was imported: {'; '.join(problems[:_NAMED])}{more}",
+            where=source,
+            fix="correct the file and try again; `--run` names the run whose queue it was",
+        )
+
+
+def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
+    """Return hash, label and suggestion of the wanted samples: from the queue, or from the whole data set.
+
+    `hashes` are those that the content has in any run: where a column is added, the queue of the run before has another one.
+    """
+    ids = pa.array(set(wanted), pa.string())
+    queue = read_parquet(
+        run / "queue.parquet", columns=["sample_id", "content_hash", "given_label", "suggested_label"]
+    )
+    found: dict[str, Sample] = {row["sample_id"]: row for row in _rows(queue, ids)}
+    if len(found) < len(ids):
+        names = ["sample_id", "content_hash", "label"]
+        dataset = read_parquet(run / "dataset.parquet", columns=names).rename_columns(
+            ["sample_id", "content_hash", "given_label"]
+        )
+        found = {row["sample_id"]: {**row, "suggested_label": ""} for row in _rows(dataset, ids)} | found
+    others = hashes_among(run.parent)
+    return {
+        name: {**row, "hashes": {row["content_hash"], *others.get(row["content_hash"], ())}}
+        for name, row in found.items()
+    }
+
+
+def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.filter(
+        pc.is_in(table["sample_id"].cast(pa.string()), value_set=ids)
+    ).to_pylist()
+    return rows
+
+
+def _checked(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
+    """Return a decision, or what is wrong with the row."""
+    sample = samples.get(row.sample_id) or samples.get(row.sample_id.strip())
+    if sample is None:
+        return f"{row.where}: no sample {row.sample_id!r} in this run"
+    verdict, given = row.verdict or "relabel", str(sample["given_label"])
+    if problem := _problem(row, verdict, sample, classes):
+        return f"{row.where}: {problem}"
+    return Decision(
+        sample_id=str(sample["sample_id"]),
+        content_hash=sample["content_hash"],
+        given_label=given,
+        decision="keep" if row.new_label == given else verdict,
+        new_label=row.new_label if verdict == "relabel" and row.new_label != given else None,
+        reviewer=row.reviewer,
+        comment=row.comment,
+        seconds=row.seconds,
+        time=row.time,
+    )
+
+
+def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]) -> str:
+    """Return the first thing that is wrong with a row, in the order in which a person would look."""
+    given = str(sample["given_label"])
+    confirms = verdict == "keep" and row.new_label == given
+    checks = [
+        (verdict not in VERDICTS, f"no decision {row.verdict!r}, use {', '.join(VERDICTS)}"),
+        (
+            row.content_hash not in ("", *sample["hashes"]),
+            f"the content of {row.sample_id!r} is not the one that was decided on",
+        ),
+        (
+            row.given_label not in ("", given),
+            f"{row.sample_id!r} is labeled {given!r} in this run, not {row.given_label!r}",
+        ),
+        (verdict == "relabel" and not row.new_label, "relabel needs a new_label"),
+        (
+            verdict == "relabel" and row.new_label not in classes,
+            f"no class {row.new_label!r} in this data set, it has {listed(classes)}",
+        ),
+        (
+            verdict != "relabel" and bool(row.new_label) and not confirms,
+            f"{verdict} and a new_label contradict each other",
+        ),
+    ]
+    return next((message for wrong, message in checks if wrong), "")
+
+
+def _complete(decision: Decision, sample: Sample, run: Path, origin: str) -> Decision:
+    return replace(decision, suggested_label=str(sample["suggested_label"]), run=run.name, origin=origin)
+
+
+def _stands(draft: Decision, ledger: Ledger) -> bool:
+    """Whether this reviewer's present answer is the same one."""
+    present = ledger.standing(key_of(draft)).get(draft.reviewer)
+    return present is not None and present.outcome == draft.outcome

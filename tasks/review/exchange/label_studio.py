@@ -1,0 +1,265 @@
+"""The round trip through Label Studio: labeling config and tasks out, its JSON export back in.
+
+Two controls name what was decided: `label` holds one of the classes (the given one keeps the sample as it
+is), `verdict` holds `drop` or `unsure`. The keys of a task's data are none of the names that Label Studio's
+exports give to columns of their own.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree as ET  # only for writing
+
+from tasks.errors import InputError
+from tasks.review.deck import Deck, Item, load_deck, read_dataset
+from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.review.page.images import safe_png
+from tasks.review.page.payload import as_text
+from tasks.review.page.room import choices_of
+from tasks.storage import atomic_path, read_parquet, write_json, write_text
+from tasks.terminal import one_line
+
+LABEL: Final = "label"
+VERDICT: Final = "verdict"
+COMMENT: Final = "comment"
+SAMPLE: Final = "sample"
+_DATA_KEY: Final = {"image": "image", "text": "text", "table": "row"}
+
+
+def labeling_config(deck: Deck) -> str:
+    """Return the labeling config for a run as XML.
+
+    Args:
+        deck: The queue of the run.
+    """
+    view = ET.Element("View")
+    ET.SubElement(view, "Header", value="$question", size="5")
+    # Above the sample, which may be longer than the screen.
+    classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
+    for choice in choices_of(deck):
+        attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
+        ET.SubElement(classes, "Choice", attributes)
+    verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
+    ET.SubElement(verdicts, "Choice", value="drop", hotkey="d")
+    ET.SubElement(verdicts, "Choice", value="unsure", hotkey="u")
+    tag = {"image": "Image", "text": "Text", "table": "Table"}[deck.content]
+    ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[deck.content]}")
+    ET.SubElement(
+        view, "TextArea", name=COMMENT, toName=SAMPLE, placeholder="comment", rows="1", maxSubmissions="1"
+    )
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> tuple[Path, Path]:
+    """Write `config.xml` and `tasks.json` for the queue of a run.
+
+    Args:
+        run: The run folder.
+        folder: Where to.
+        image_root: Address under which Label Studio serves the pictures; they are written to `folder/images`
+            then. None puts them into the tasks as data URIs.
+
+    Returns:
+        The config and the tasks.
+    """
+    deck = load_deck(run)
+    _classes(deck.classes)
+    config = write_text(labeling_config(deck), folder / "config.xml")
+    payload = _payload(deck)
+    tasks = []
+    for item in deck.items:
+        shown = payload[item.sample_id]
+        if deck.content == "image":
+            shown = _picture(shown, folder, item.position, image_root)
+        tasks.append(_task(deck, item, shown))
+    return config, write_json(tasks, folder / "tasks.json")
+
+
+def _classes(labels: Sequence[str]) -> dict[str, str]:
+    """Return each label by its name in Label Studio: XML cannot hold control characters, so they become visible marks.
+
+    Raises:
+        InputError: Two labels would have one name.
+    """
+    named = {one_line(label): label for label in labels}
+    if len(named) < len(set(labels)):
+        two = next(label for label in labels if named[one_line(label)] != label)
+        raise InputError(
+            f"label {two!r} and another differ in control characters only, which Label Studio cannot hold",
+            fix="rename one of them, or review with `labelsweep review`",
+        )
+    return named
+
+
+def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
+    chosen = {
+        "id": item.check,  # ties an accepted or changed suggestion to this one
+        "from_name": LABEL,
+        "to_name": SAMPLE,
+        "type": "choices",
+        "value": {"choices": [one_line(item.suggested)]},
+    }
+    question = item.reason or f"Given label: {item.given}"
+    return {
+        "data": {
+            "sample_id": item.sample_id,
+            "given_label": item.given,
+            "suggested_label": item.suggested,
+            "content_hash": item.key.content_hash,
+            "run": deck.run_id,
+            "question": question,
+            _DATA_KEY[deck.content]: shown,
+        },
+        "predictions": [
+            {
+                "model_version": f"labelsweep {deck.run_id}",
+                "score": item.suggested_probability,
+                "result": [chosen],
+            }
+        ],
+    }
+
+
+def _payload(deck: Deck) -> dict[str, Any]:
+    columns = ["image"] if deck.content == "image" else [deck.prose] if deck.prose else list(deck.columns)
+    rows = read_parquet(deck.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
+    if deck.content == "image":
+        return {row["sample_id"]: row["image"] for row in rows}
+    if deck.content == "text":
+        return {row["sample_id"]: as_text(row[columns[0]]) for row in rows}
+    return {row["sample_id"]: {name: as_text(row[name]) for name in columns} for row in rows}
+
+
+def _picture(data: bytes | None, folder: Path, number: int, image_root: str | None) -> str:
+    png = safe_png(data or b"") or b""
+    if image_root is None:
+        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    name = f"{number:06d}.png"
+    with atomic_path(folder / "images" / name) as path:
+        path.write_bytes(png)
+    return f"{image_root.rstrip('/')}/{name}"
+
+
+def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
+    """Import the JSON export of a Label Studio project.
+
+    Each annotation is a decision of whoever completed it. Skipped and empty annotations carry none; the
+    predictions that came from here are no decisions either, an accepted or changed one is.
+
+    Args:
+        file: The export, format "JSON".
+        run: The run folder.
+        out: The output folder, where the log lies.
+
+    Raises:
+        InputError: Not such an export, or at least one annotation is wrong; nothing was written.
+    """
+    incoming: list[Incoming] = []
+    problems: list[str] = []
+    empty = 0
+    classes = _classes(read_dataset(run).offered)
+    for where, data, annotation in _annotations(_read(file), file):
+        if annotation.get("was_cancelled") or not annotation.get("result"):
+            empty += 1
+            continue
+        try:
+            incoming.append(_decision(where, data, annotation, classes))
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    refuse(problems, file.name)
+    incoming.sort(key=lambda row: row.time)
+    return import_decisions(run, out, incoming, origin="label-studio", source=file.name, empty=empty)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        tasks = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
+    except ValueError as error:
+        raise InputError(
+            f"not JSON ({error})", where=str(file), fix='export the project as "JSON"'
+        ) from error
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise InputError("not a list of tasks", where=str(file), fix='export the project as "JSON"')
+    if any("annotations" not in task or "data" not in task for task in tasks):
+        raise InputError("tasks without annotations", where=str(file), fix='export as "JSON", not "JSON-MIN"')
+    return tasks
+
+
+def _annotations(
+    tasks: Sequence[dict[str, Any]], file: Path
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for number, task in enumerate(tasks, start=1):
+        name = f"task {task.get('id', number)}"
+        if not isinstance(task["data"], dict) or "sample_id" not in task["data"]:
+            raise InputError(
+                f"{name} has no sample_id", where=str(file), fix="export what labelsweep exported"
+            )
+        if not isinstance(task["annotations"], list) or not all(map(_is_annotation, task["annotations"])):
+            raise InputError(
+                f"the annotations of {name} are not as Label Studio writes them",
+                where=str(file),
+                fix='export the project as "JSON" again',
+            )
+        for annotation in task["annotations"]:
+            yield name, task["data"], annotation
+
+
+def _is_annotation(found: object) -> bool:
+    """Whether this is a record whose result, if it has one, is a list of records."""
+    parts = (found.get("result") or []) if isinstance(found, dict) else None
+    return isinstance(parts, list) and all(
+        isinstance(part, dict) and isinstance(part.get("value") or {}, dict) for part in parts
+    )
+
+
+def _decision(
+    where: str, data: Mapping[str, Any], annotation: Mapping[str, Any], classes: Mapping[str, str]
+) -> Incoming:
+    found, untouched = {LABEL: "", VERDICT: "", COMMENT: ""}, False
+    for part in annotation["result"]:
+        name, value = str(part.get("from_name")), part.get("value") or {}
+        values = value.get("choices") or value.get("text") or []
+        values = values if isinstance(values, list) else [values]
+        if name in found and values:
+            if name != COMMENT and len(values) > 1:
+                raise ValueError(f"{name} has {len(values)} values, one is allowed")
+            found[name] = "\n".join(str(v) for v in values)
+            untouched |= name == LABEL and part.get("origin") == "prediction"
+    if found[VERDICT] and untouched:
+        found[LABEL] = (
+            ""  # Label Studio starts with our suggestion chosen; whoever says drop need not take it back
+        )
+    if bool(found[LABEL]) == bool(found[VERDICT]):
+        raise ValueError(
+            "a label and a verdict contradict each other" if found[LABEL] else "neither a label nor a verdict"
+        )
+    lead = annotation.get("lead_time")
+    return Incoming(
+        where=where,
+        sample_id=str(data["sample_id"]),
+        verdict=found[VERDICT] or "relabel",
+        new_label=classes.get(found[LABEL], found[LABEL]),
+        content_hash=str(data.get("content_hash", "")),
+        given_label=str(data.get("given_label", "")),
+        reviewer=_who(annotation.get("completed_by")),
+        comment=found[COMMENT],
+        seconds=float(lead) if isinstance(lead, int | float) and lead >= 0 else None,
+        time=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+    )
+
+
+def _who(completed_by: object) -> str:
+    """Name the annotator, whom Label Studio gives as a number, a record, or not at all.
+
+    >>> _who(3), _who({"id": 3, "email": "ada@example.org"}), _who(None)
+    ('label-studio 3', 'ada@example.org', 'label-studio')
+    """
+    if isinstance(completed_by, Mapping):
+        full = " ".join(str(completed_by.get(k) or "") for k in ("first_name", "last_name")).strip()
+        return str(completed_by.get("email") or full or f"label-studio {completed_by.get('id', '')}").strip()
+    return "label-studio" if completed_by is None else f"label-studio {completed_by}"

@@ -1,0 +1,155 @@
+"""`queue.csv` or `queue.xlsx`, filled in by a person in a spreadsheet program, read back as decisions.
+
+Spreadsheet programs change what they save: separator, encoding, numbers. What can be understood without a guess is (see
+`tasks.review.exchange.cells`); everything else is said, row by row, and then nothing is imported.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fsspec.implementations.local import LocalFileSystem
+
+from tasks.errors import InputError
+from tasks.ingest.dialect import detect_dialect
+from tasks.ingest.source import Part
+from tasks.review.deck import read_dataset
+from tasks.review.exchange.cells import Ids, Labels, without_apostrophe
+from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.storage import read_parquet
+
+NEEDED: Final = ("sample_id", "decision", "new_label")
+WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".ods")
+# Longer than any cell that a spreadsheet can hold (32,767 characters in the strictest one).
+_FIELD_LIMIT: Final = 1_000_000
+
+
+def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spreadsheet") -> Imported:
+    """Import the `decision` and `new_label` columns of a CSV file or a workbook.
+
+    A row with neither is one that nobody decided; a row with only a new label is a relabel. A `reviewer`
+    column, where there is one, names who decided; a `standing` column, as `labelsweep export` writes it,
+    leaves out what no longer stands.
+
+    Args:
+        file: The file, as Excel or LibreOffice saves it: any separator, UTF-8 or the local encoding, or a workbook.
+        run: The run folder.
+        out: The output folder, where the log lies.
+        reviewer: Who decided, for rows that do not say so.
+
+    Raises:
+        InputError: The file is no such table, or at least one row is wrong; nothing was written.
+    """
+    rows = _read(file)
+    labels = Labels(read_dataset(run).offered)
+    ids = Ids(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
+    decided = [(number, row) for number, row in rows if _is_decided(row)]
+    seen: dict[tuple[str, str], int] = {}
+    twice = []
+    incoming = []
+    for number, row in decided:
+        one = _incoming(number, row, ids, labels, reviewer)
+        if (before := seen.setdefault((one.sample_id, one.reviewer), number)) != number:
+            twice.append(f"{one.where}: {one.sample_id!r} is already decided in row {before}")
+        incoming.append(one)
+    refuse(twice, file.name)
+    return import_decisions(
+        run, out, incoming, origin="csv", source=file.name, empty=len(rows) - len(decided)
+    )
+
+
+def _is_decided(row: Mapping[str, str]) -> bool:
+    stands = row.get("standing", "").strip().lower() not in ("false", "0", "no")
+    return stands and bool(row["decision"].strip() or row["new_label"].strip())
+
+
+def _incoming(number: int, row: Mapping[str, str], ids: Ids, labels: Labels, reviewer: str) -> Incoming:
+    seconds = row.get("seconds", "").strip()
+    given = row.get("given_label", "")
+    return Incoming(
+        where=f"row {number}",
+        sample_id=ids.find(without_apostrophe(row["sample_id"])),
+        verdict=row["decision"].strip().lower(),
+        new_label=labels.find(row["new_label"]) if row["new_label"].strip() else "",
+        content_hash=row.get("content_hash", "").strip(),
+        given_label=labels.find(given) if given else "",
+        reviewer=row.get("reviewer", "").strip() or reviewer,
+        comment=row.get("comment", "").strip(),
+        seconds=float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
+        time=row.get("time", "").strip(),
+    )
+
+
+def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows with the numbers that a spreadsheet shows beside them."""
+    try:
+        numbered = list(_workbook_rows(file) if file.suffix.lower() in WORKBOOKS else _text_rows(file))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
+    names = [name.strip() for name in numbered[0][1]] if numbered else []
+    _check_header(names, file)
+    rows = [(number, line) for number, line in numbered[1:] if any(line)]
+    short = [
+        f"row {number}: {len(line)} columns, the header has {len(names)}"
+        for number, line in rows
+        if len(line) != len(names)
+    ]
+    refuse(short, file.name)
+    return [(number, dict(zip(names, line, strict=True))) for number, line in rows]
+
+
+def _text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield header and rows of delimited text, each with its number among the lines that hold something."""
+    try:
+        dialect = detect_dialect(Part(LocalFileSystem(), str(file), str(file)), frozenset(NEEDED))
+    except InputError as error:
+        raise InputError(
+            error.what, where=error.where, fix="save it as CSV UTF-8 or as a workbook"
+        ) from error
+    with file.open(encoding=dialect.encoding, newline="") as opened:
+        text = opened.read()
+    csv.field_size_limit(_FIELD_LIMIT)
+    # Nothing but these ends a line: a cell that holds another of Unicode's line ends comes without quotes.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+    try:
+        for _ in range(dialect.skipped_lines):
+            next(reader)
+        yield from enumerate(reader, start=dialect.skipped_lines + 1)
+    except csv.Error as error:
+        raise InputError(f"not a table ({error})", where=str(file), fix="save it as CSV") from error
+
+
+def _workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield header and rows of the first sheet as text."""
+    from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 (only for workbooks)
+
+    try:
+        rows = load_workbook(file).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise InputError(
+            f"no workbook that can be read ({error})",
+            where=str(file),
+            fix="save it as .xlsx without a password",
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        yield number, [_as_text(value) for value in row]
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401 (what a cell holds)
+    """Return a cell as a person sees it: whole numbers without a fraction."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _check_header(names: Sequence[str], file: Path) -> None:
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise InputError(
+            f"no column {' and '.join(repr(name) for name in missing)}",
+            where=str(file),
+            fix="start from the run's queue.csv",
+        )
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"column {double!r} occurs twice", where=str(file), fix="remove one of them")

@@ -1,0 +1,206 @@
+"""Everything that the routes of the review page share, and how an item looks to one reviewer."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+
+from tasks.review.deck import Deck, Item
+from tasks.review.desk import Desk, ReviewOptions
+from tasks.review.log import DecisionLog, log_path
+from tasks.review.page.guard import cookie_name
+from tasks.review.page.images import safe_png, saliency_png
+from tasks.review.page.payload import PayloadStore
+from tasks.show.features import effects as effects_of
+from tasks.show.text import percent
+from tasks.show.view import RunView
+from tasks.storage import read_parquet
+
+# Beyond nine classes a digit names only some of them; the search box names all.
+MAX_KEYS: Final = 9
+_CACHED_IMAGES: Final = 512
+# The first page comes first: imports would compete with it for the interpreter.
+_WARM_UP_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A class and the key that chooses it, if it has one."""
+
+    label: str
+    key: str
+
+
+class Room:
+    """A desk, the payload of its samples, and the templates."""
+
+    def __init__(self, deck: Deck, out: Path, options: ReviewOptions, reviewer: str | None = None) -> None:
+        self.desk = Desk(deck, DecisionLog(log_path(out)), options)
+        self.reviewer = reviewer
+        self.choices = choices_of(deck)
+        self.pictures = PayloadStore()
+        self.rows = PayloadStore()
+        self._fill()
+        warm_up = threading.Timer(_WARM_UP_S, _warm_up)
+        warm_up.daemon = True
+        warm_up.start()
+        self._saliency = _saliency_rows(deck.run)
+        self._run = RunView(deck.run)
+        self._png = lru_cache(_CACHED_IMAGES)(self._encode)
+        self.pages = Environment(
+            loader=PackageLoader("tasks.review.page"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.pages.filters.update(percent=percent, number=number, seconds=lambda s: f"{s:.1f} s")
+        self.pages.globals.update(choices=self.choices, deck=deck, options=options)
+
+    @property
+    def deck(self) -> Deck:
+        """The deck on the desk."""
+        return self.desk.deck
+
+    def _fill(self) -> None:
+        deck = self.deck
+        queued = [item.sample_id for item in deck.items if not item.is_control]
+        others = [item.sample_id for item in deck.items]
+        others += [
+            near["sample_id"]
+            for item in deck.items
+            for kind in ("neighbours", "harms")
+            for near in item.evidence.get(kind, ())
+        ]
+        cells = [deck.prose, *deck.columns] if deck.prose else list(deck.columns)
+        for store, columns in (
+            (self.pictures, ["image"] if deck.content == "image" else []),
+            (self.rows, cells),
+        ):
+            store.fill(deck.run / "queue.parquet", columns, queued)
+            store.fill_later(deck.run / "dataset.parquet", columns, others)
+
+    def image(self, sample_id: str) -> bytes | None:
+        """Return a sample's picture as a PNG of our own making; None where there is none."""
+        return self._png(sample_id)
+
+    def _encode(self, sample_id: str) -> bytes | None:
+        data = self.pictures.get(sample_id)
+        return safe_png(data) if data else None
+
+    def saliency(self, item: Item) -> bytes | None:
+        """Return the overlay that shows which pixels move the sample's influence."""
+        values = self._saliency.get(item.borrows)
+        return None if values is None else saliency_png(values, self.deck.dataset.feature_shape)
+
+    def who(self, request: Request) -> str:
+        """Return the reviewer's name; empty until they gave one."""
+        return unquote(request.cookies.get(cookie_name(request, "reviewer"), "")) or self.reviewer or ""
+
+    def render(self, template: str, request: Request, **values: object) -> str:
+        """Render a page; everything is escaped unless a template says otherwise, and none does."""
+        return self.pages.get_template(template).render(
+            csrf=request.state.csrf, reviewer=self.who(request), **values
+        )
+
+    def view(self, item: Item, reviewer: str) -> dict[str, Any]:
+        """Return how one item looks to one reviewer."""
+        desk, deck = self.desk, self.deck
+        with desk.lock:
+            mine = desk.ledger.standing(item.key).get(reviewer)
+            blind = desk.board.is_blind(item.position, reviewer) and desk.options.hide_suggestion
+            status, others = desk.status(item, reviewer), desk.others(item, reviewer)
+        return {
+            "item": item,
+            "status": status,
+            "mine": mine,
+            "others": others,
+            "blind": blind,
+            **self._words(item.sample_id),
+            "neighbours": self._near(item, "neighbours"),
+            "harms": self._near(item, "harms"),
+            "features": self.features(item) if not blind else [],
+            "overlay": deck.content == "image" and item.borrows in self._saliency and not blind,
+            "conflicts": {
+                k: n for k, n in deck.conflicts.get(item.key.content_hash, {}).items() if k != item.given
+            },
+            "copies": deck.copies.get(item.key, 1),
+            "image": image_url(item.sample_id),
+        }
+
+    def _near(self, item: Item, kind: str) -> list[dict[str, Any]]:
+        found = []
+        for near in item.evidence.get(kind, ()):
+            words = self._words(near["sample_id"]) if self.deck.content != "image" else {}
+            found.append({**near, "image": image_url(near["sample_id"]), **words})
+        return found
+
+    def _words(self, sample_id: str) -> dict[str, Any]:
+        """Return a sample's running text and its other columns."""
+        row = self.rows.row(sample_id)
+        return {"prose": row.pop(self.deck.prose, ""), "row": row}
+
+    def features(self, item: Item) -> list[tuple[str, float, float]]:
+        """Return the columns that move a row's influence most: name, effect, share of the largest.
+
+        The effect is that of one standard deviation, as in the report: columns of different units compare.
+        """
+        values = self._saliency.get(item.borrows)
+        names = self.deck.feature_names
+        if self.deck.content == "image" or values is None or len(values) != len(names):
+            return []
+        effects = np.nan_to_num(effects_of(self._run, np.asarray(values))).tolist()
+        top = sorted(zip(names, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
+        largest = abs(top[0][1]) or 1.0
+        return [(name, value, abs(value) / largest) for name, value in top]
+
+
+def _warm_up() -> None:
+    """Import what the figures need before the first decision asks for it: a second that nobody should wait."""
+    import scipy.stats  # noqa: F401, PLC0415
+    import sklearn.isotonic  # noqa: F401, PLC0415
+
+
+def choices_of(deck: Deck) -> tuple[Choice, ...]:
+    """Return the classes with their keys.
+
+    A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine,
+    the nine that the queue suggests most often.
+    """
+    classes = deck.classes
+    if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
+        return tuple(Choice(label, label) for label in classes)
+    frequent = Counter(item.suggested for item in deck.items)
+    keyed = sorted(sorted(classes, key=lambda label: -frequent[label])[:MAX_KEYS], key=classes.index)
+    keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
+    return tuple(Choice(label, keys.get(label, "")) for label in classes)
+
+
+def image_url(sample_id: str) -> str:
+    """Return the address of a sample's picture; an identifier may hold anything, so not in the path."""
+    return f"/image?id={quote(sample_id, safe='')}"
+
+
+def number(value: float) -> str:
+    """Write a number of samples with a thin space between thousands.
+
+    >>> number(12345.6)
+    '12\u202f346'
+    """
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def _saliency_rows(run: Path) -> Mapping[str, list[float]]:
+    path = run / "saliency.parquet"
+    if not path.exists():
+        return {}
+    table = read_parquet(path)
+    return dict(zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True))

@@ -1,0 +1,155 @@
+"""The review page as a web application, and the process that serves it."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from tasks.errors import InputError
+from tasks.review.deck import load_deck
+from tasks.review.desk import ReviewOptions
+from tasks.review.page import api, pages
+from tasks.review.page.failures import FailuresInOneLine
+from tasks.review.page.guard import Guard, Guarded
+from tasks.review.page.room import Room
+from tasks.review.planted import CONTROL_SHARE
+
+DEFAULT_PORT = 8765
+# Ctrl-C waits this long for requests that are still at work. A request takes some hundred milliseconds.
+_GOODBYE_S = 5
+
+
+def create_app(
+    run: Path,
+    out: Path,
+    *,
+    options: ReviewOptions | None = None,
+    reviewer: str | None = None,
+    control_share: float = CONTROL_SHARE,
+    guard: Guard | None = None,
+    when_finished: Callable[[], None] | None = None,
+) -> FastAPI:
+    """Make the review page of one run.
+
+    Args:
+        run: The run folder.
+        out: The output folder, where the decision log lies.
+        options: How the review is held.
+        reviewer: Name of whoever reviews; None asks each browser for one.
+        control_share: Share of planted controls; 0 plants none.
+        guard: Who may reach the page; this machine alone if None.
+        when_finished: Called when a decision leaves nothing open in the queue.
+
+    Raises:
+        InputError: The folder is not that of a run, or the log cannot be used.
+    """
+    app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.room = Room(
+        load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
+    )
+    app.state.room.desk.when_finished = when_finished
+    app.add_middleware(Guarded, guard=guard or Guard())
+    app.add_middleware(FailuresInOneLine)
+    app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
+    app.include_router(pages.router)
+    app.include_router(api.router)
+    app.exception_handler(HTTPException)(_refused)
+    app.exception_handler(RequestValidationError)(_misunderstood)
+    app.exception_handler(InputError)(_wrong)
+    return app
+
+
+def _refused(request: Request, error: HTTPException) -> Response:
+    return _answer(request, str(error.detail), error.status_code)
+
+
+def _misunderstood(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return _answer(request, f"{where}: {first['msg']}", 422)
+
+
+def _wrong(request: Request, error: InputError) -> Response:
+    return _answer(request, str(error), 422)
+
+
+def _answer(request: Request, message: str, status: int) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": message}, status)
+    return PlainTextResponse(message, status)
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Open the port; without a wish the default one, or a free one where that is taken.
+
+    Raises:
+        InputError: The address is not this machine's, or the wished port is taken.
+    """
+    wishes = [DEFAULT_PORT, 0] if port is None else [port]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wish in wishes:
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((host, wish))
+        except OSError as error:
+            opened.close()
+            problem = error
+        else:
+            return opened
+    raise InputError(
+        f"cannot listen there ({problem.strerror})", where=f"{host}:{port}", fix="choose another with --port"
+    )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches a page that listens there.
+
+    >>> is_local("127.0.0.1"), is_local("0.0.0.0")
+    (True, False)
+    """
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def guard_for(host: str, token: str | None) -> Guard:
+    """Return who may reach a page that listens on `host`.
+
+    Raises:
+        InputError: Other machines could reach it, and there is no token.
+    """
+    if is_local(host):
+        return Guard(token=token)
+    if not token:
+        raise InputError(
+            "other machines could reach the page", where=f"--host {host}", fix="set a token with --token"
+        )
+    # Whoever has the token may come by any name: a page of another site cannot have it, so rebinding gains nothing.
+    return Guard(None, token)
+
+
+def serve(app: FastAPI, opened: socket.socket, started: Callable[[], None]) -> None:
+    """Serve until interrupted; `started` is called when the first request can come.
+
+    The log needs no goodbye: whatever was answered is on the disk.
+    """
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            started()
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GOODBYE_S,
+    )
+    Server(config).run(sockets=[opened])

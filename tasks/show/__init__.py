@@ -1,0 +1,1 @@
+"""What the report and the review page share: a finished run as people see it."""

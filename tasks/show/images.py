@@ -1,0 +1,156 @@
+"""Pictures from the data, re-encoded: what reaches the page is a PNG that this program drew, never the user's bytes."""
+
+import base64
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from tasks.show.parts import Image
+
+Floats = npt.NDArray[np.float64]
+
+# Side of a picture on the page in CSS pixels: large enough to judge a digit or a face, small enough for twenty cards a page.
+SIDE = 96
+SMALL_SIDE = 40
+
+# What ingest accepts and what cameras and browsers write. Formats with programs inside them (PostScript) stay out.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+
+# What Pillow warns of before it refuses it, a few bytes that unfold to half a gigabyte, is no picture here, and not worth a word.
+warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
+
+# A photograph of 96 pixels keeps its look in this many colours and takes a third of the bytes.
+_COLOURS = 128
+
+# The overlay saturates at this quantile of the magnitudes, or one extreme pixel would hide all others.
+SATURATION = 0.95
+
+# Colours of the overlay: orange where more ink makes the label more harmful, blue where it makes it more helpful; a pair that
+# colour-blind people tell apart (Okabe & Ito, "Color Universal Design", 2008), beside a text that says the same.
+HARMFUL = np.array([230.0, 97.0, 0.0])
+HELPFUL = np.array([0.0, 114.0, 212.0])
+
+
+def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
+    """Return a picture of at most `side` pixels a side, None where the bytes are no picture.
+
+    Args:
+        data: Encoded image.
+        alt: Text alternative.
+        side: Largest width and height; smaller pictures are enlarged by a whole factor.
+    """
+    picture = decode(data, side)
+    return None if picture is None else encode(picture, alt, side)
+
+
+def decode(data: object, side: int = SIDE) -> Pillow.Image | None:
+    """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are no picture.
+
+    Args:
+        data: Encoded image.
+        side: Side at which it is shown: a JPEG is not decoded much larger.
+    """
+    if not isinstance(data, bytes):
+        return None
+    try:
+        with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            if opened.width * opened.height > (Pillow.MAX_IMAGE_PIXELS or 0):
+                return None
+            opened.draft("RGB", (side, side))
+            return _opaque(ImageOps.exif_transpose(opened))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
+        return None
+
+
+def _opaque(picture: Pillow.Image) -> Pillow.Image:
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture, dtype=np.float64)
+        low, high = values.min(), values.max()
+        return Pillow.fromarray(np.uint8(255 * (values - low) / max(high - low, 1e-12)))
+    if picture.mode in ("1", "L"):
+        return picture.convert("L")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        return Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def encode(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
+    """Return a picture as a PNG in a `data:` URI.
+
+    Args:
+        picture: The decoded picture.
+        alt: Text alternative.
+        side: Largest width and height; smaller pictures are enlarged by a whole factor.
+    """
+    width, height = picture.size
+    factor = side // max(width, height)
+    if factor >= 1:
+        picture = picture.resize((width * factor, height * factor), Pillow.Resampling.NEAREST)
+    else:
+        picture = picture.copy()
+        picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    if picture.mode == "RGB" and picture.getcolors(_COLOURS) is None:
+        picture = picture.quantize(_COLOURS, dither=Pillow.Dither.NONE)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Image(uri, alt, *picture.size)
+
+
+def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) -> Image | None:
+    """Return the picture, faded, with the saliency over it; None where one does not fit the other.
+
+    Args:
+        data: Encoded image.
+        saliency: (features,) derivative of the influence with respect to each value of the input.
+        shape: Shape of the input: (height, width) or (height, width, channels).
+        alt: Text alternative.
+    """
+    picture, field = decode(data), plane(saliency, shape)
+    if picture is None or field is None:
+        return None
+    return encode(tinted(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
+
+
+def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
+    """Return the saliency as (height, width), colour channels summed; None where the shape is no picture's.
+
+    Args:
+        saliency: (features,) a value for each number of the input.
+        shape: Shape of the input: (height, width) or (height, width, channels).
+
+    >>> plane(np.ones(12), (2, 2, 3)).tolist(), plane(np.ones(3), (3,)) is None
+    ([[3.0, 3.0], [3.0, 3.0]], True)
+    """
+    if len(shape) not in (2, 3) or int(np.prod(shape)) != saliency.size:
+        return None
+    values = saliency.reshape(shape)
+    return values if len(shape) == 2 else np.asarray(values.sum(axis=2))
+
+
+def tinted(gray: Floats, field: Floats) -> Pillow.Image:
+    """Return a gray picture with a signed field over it, as strong as the field is against its own magnitudes.
+
+    Args:
+        gray: (height, width) in 0..255.
+        field: (rows, columns), brought to the size of the picture.
+    """
+    field = np.nan_to_num(field, posinf=0.0, neginf=0.0)
+    magnitude = np.abs(field)
+    strength = np.quantile(magnitude[magnitude > 0], SATURATION) if magnitude.any() else 1.0
+    relative = np.clip(field / strength, -1, 1)
+    size = (gray.shape[1], gray.shape[0])
+    smooth = Pillow.Resampling.NEAREST if field.shape == gray.shape else Pillow.Resampling.BILINEAR
+    resized = np.asarray(Pillow.fromarray(relative.astype(np.float32)).resize(size, smooth), dtype=np.float64)
+    alpha = np.abs(resized)[..., None] * 0.85
+    colour = np.where(resized[..., None] < 0, HARMFUL, HELPFUL)
+    # The picture itself steps back to the middle grays, so that both colours show on dark and on light parts of it.
+    faded = 96 + 0.45 * gray[..., None]
+    return Pillow.fromarray(np.uint8(np.clip(alpha * colour + (1 - alpha) * faded, 0, 255)))
