@@ -55,7 +55,7 @@ def create_app(
     app.state.room.desk.when_finished = when_finished
     app.add_middleware(Guarded, guard=guard or Guard())
     app.add_middleware(FailuresInOneLine)
-    app.mount("/static", StaticFiles(packages=[("tasks.review", "static")]), name="static")
+    app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
     app.include_router(pages.router)
     app.include_router(api.router)
     app.exception_handler(HTTPException)(_refused)
