@@ -1,7 +1,9 @@
-"""How much memory a run may fill: written as 4GB, and a quarter of the machine where nobody says."""
+"""How much memory a run may fill, written as 4GB, and how much it had."""
 
+import ctypes
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -57,3 +59,24 @@ def memory_budget(asked: int | None) -> int:
     1000000000
     """
     return asked if asked is not None else machine_memory() // MACHINE_SHARE
+
+
+def reset_peak_memory() -> None:
+    """Give back what is free, and start a new high-water mark of this process's resident memory, where the system can (Linux)."""
+    # The allocator keeps what the step before has freed, and a long run would seem, and be, larger with every step.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """Return the highest resident memory of this process since the last reset, in bytes."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        import resource  # noqa: PLC0415 (Unix only, and only needed where /proc is not)
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

@@ -16,7 +16,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.signals import stop_if_asked
 from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
-from tasks.steps import watched
+from tasks.runs.progress import watched
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)

@@ -3,9 +3,6 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.attribute.combine import SampleScores, combine, judge, verdict
 from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.ihvp import solve_ihvp
@@ -19,13 +16,18 @@ from tasks.heads.solve import Solution
 from tasks.heads.store import load_encoding, load_parameters, save_parameters
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
-from tasks.steps import recorded, tick
+from tasks.runs.progress import tick
+from tasks.runs.step import step
 from tasks.storage import write_json
 
 
-@task(name="attribute", cache_policy=NO_CACHE)
+@step(round_of=lambda given: given["model"].round)
 def attribute(
-    dataset: Dataset, encoding: Encoding, model: Model, folder: Path, options: AuditOptions
+    dataset: Dataset,
+    encoding: Encoding,
+    model: Model,
+    folder: Path,  # noqa: ARG001 (the record is kept there)
+    options: AuditOptions,
 ) -> Scores:
     """Score every sample under every label.
 
@@ -39,17 +41,6 @@ def attribute(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    inputs = {"dataset": dataset, "encoding": encoding, "model": model, "options": options}
-    return recorded(
-        f"attribute-{model.round}",
-        folder,
-        Scores,
-        inputs,
-        lambda: _attribute(dataset, encoding, model, options),
-    )
-
-
-def _attribute(dataset: Dataset, encoding: Encoding, model: Model, options: AuditOptions) -> Scores:
     options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     if options.model == "linear":

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.arrays import Array
@@ -22,11 +20,12 @@ from tasks.heads.samples import Samples, read_samples
 from tasks.heads.store import load_encoding, load_parameters
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, Model, Scores
-from tasks.steps import recorded, tick
+from tasks.runs.progress import tick
+from tasks.runs.step import step
 from tasks.storage import read_parquet, write_json
 
 
-@task(name="controls", cache_policy=NO_CACHE)
+@step(reads=lambda given: {"share": given["options"].controls})  # decides no other step
 def controls(
     dataset: Dataset,
     encoding: Encoding,
@@ -48,30 +47,6 @@ def controls(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    inputs = {
-        "dataset": dataset,
-        "encoding": encoding,
-        "scores": scores,
-        "options": options,
-        "share": options.controls,
-    }
-    return recorded(
-        "controls",
-        folder,
-        Controls,
-        inputs,
-        lambda: _controls(dataset, encoding, model, scores, folder, options),
-    )
-
-
-def _controls(
-    dataset: Dataset,
-    encoding: Encoding,
-    model: Model,
-    scores: Scores,
-    folder: Path,
-    options: AuditOptions,
-) -> Controls:
     options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     before = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()

@@ -7,7 +7,7 @@ from tasks.encode.names import write_names
 from tasks.heads.features import STORED
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
-from tasks.steps import tick
+from tasks.runs.progress import tick
 from tasks.storage import atomic_path
 
 

@@ -3,8 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.encode.featurize import featurize
@@ -19,11 +17,12 @@ from tasks.heads.samples import image_shape, read_samples
 from tasks.heads.store import save_encoding
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
-from tasks.steps import recorded, tick
+from tasks.runs.progress import tick
+from tasks.runs.step import step
 from tasks.storage import write_json
 
 
-@task(name="encode", cache_policy=NO_CACHE)
+@step()
 def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None) -> Encoding:
     """Choose the ensemble by out-of-fold log-loss on the given labels, or take over that of the run in `previous`.
 
@@ -36,16 +35,6 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     Raises:
         InputError: No column tells two rows apart, the user's encoder or model cannot be used, or there is no such device.
     """
-    return recorded(
-        "encode",
-        folder,
-        Encoding,
-        {"dataset": dataset, "options": options, "previous": previous},
-        lambda: _encode(dataset, folder, options, previous),
-    )
-
-
-def _encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None) -> Encoding:
     features = featurize(dataset, folder / "model", options)
     groups = find_groups(dataset, features, folder / "model", options)
     features = features.model_copy(update={"groups": groups})

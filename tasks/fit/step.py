@@ -4,8 +4,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.encode.model import settled
@@ -22,11 +20,17 @@ from tasks.heads.store import load_encoding, load_parameters
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import Dataset, EncodedMember, Encoding, Model, Scores
-from tasks.steps import digest_of, recorded, tick
+from tasks.runs.progress import tick
+from tasks.runs.step import step, step_key
 from tasks.storage import read_parquet, write_json
 
 
-@task(name="fit", cache_policy=NO_CACHE)
+def next_round(previous: Scores | None) -> int:
+    """Return the number of the round after the one with these scores."""
+    return 1 if previous is None else previous.round + 1
+
+
+@step(round_of=lambda given: next_round(given["previous"]))
 def fit(
     dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None = None
 ) -> Model:
@@ -42,32 +46,12 @@ def fit(
     Raises:
         InputError: The user's model, the device or the Dask cluster cannot be used.
     """
-    number = 1 if previous is None else previous.round + 1
-    inputs = {"dataset": dataset, "encoding": encoding, "options": options, "previous": previous}
-    return recorded(
-        f"fit-{number}",
-        folder,
-        Model,
-        inputs,
-        lambda: _fit(dataset, encoding, folder, options, previous, number, digest_of(inputs)),
-    )
-
-
-def _fit(
-    dataset: Dataset,
-    encoding: Encoding,
-    folder: Path,
-    options: AuditOptions,
-    previous: Scores | None,
-    number: int,
-    key: str,
-) -> Model:
-    options = settled(options, encoding)
+    number, options = next_round(previous), settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     left_out, target = None if previous is None else previous.path, round_folder(folder, number)
     members: tuple[EncodedMember, ...] = ()
     if options.model == "linear":
-        fits = _fit_linear(encoding, samples, folder, options, previous, target, key)
+        fits = _fit_linear(encoding, samples, folder, options, previous, target)
     else:
         from tasks.fit.network.stored import fit_networks  # noqa: PLC0415 (only where a network is asked for)
 
@@ -95,7 +79,6 @@ def _fit_linear(
     options: AuditOptions,
     previous: Scores | None,
     target: Path,
-    key: str,
 ) -> list[Fit]:
     """Fit every member on the encoded features, from where the round before ended."""
     like = samples.features.like
@@ -108,7 +91,7 @@ def _fit_linear(
     )
     fits = []
     for member, (stack, start) in enumerate(zip(stacks, starts, strict=True)):
-        fits.append(kept_fit(target, member, key, like, partial(fit_stack, stack, start, options)))
+        fits.append(kept_fit(target, member, step_key(), like, partial(fit_stack, stack, start, options)))
         tick("folds", (member + 1) * stack.design.folds, len(stacks) * stack.design.folds)
     return fits
 

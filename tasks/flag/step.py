@@ -5,18 +5,21 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.flag.conflicts import outvoted
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
-from tasks.steps import recorded
+from tasks.runs.step import step
 from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, read_parquet, table_writer, write_json
 
 
-@task(name="flag", cache_policy=NO_CACHE)
-def flag(dataset: Dataset, scores: Scores, folder: Path, options: AuditOptions) -> Scores:
+@step()
+def flag(
+    dataset: Dataset,  # noqa: ARG001 (the scores were made from it)
+    scores: Scores,
+    folder: Path,
+    options: AuditOptions,  # noqa: ARG001 (and under these)
+) -> Scores:
     """Decide what is flagged; write the scores, the baselines on the same folds, and the evidence of convergence.
 
     Args:
@@ -25,11 +28,6 @@ def flag(dataset: Dataset, scores: Scores, folder: Path, options: AuditOptions) 
         folder: The run folder.
         options: Options of the audit.
     """
-    inputs = {"dataset": dataset, "scores": scores, "options": options}
-    return recorded("flag", folder, Scores, inputs, lambda: _flag(scores, folder))
-
-
-def _flag(scores: Scores, folder: Path) -> Scores:
     rounds = range(1, scores.round + 1)
     write_json(
         {

@@ -15,7 +15,7 @@ from tasks.ingest.labels import Writing, as_text
 from tasks.ingest.roles import Roles
 from tasks.ingest.table import SourceTable, regroup
 from tasks.ingest.trust import trusted
-from tasks.steps import tick
+from tasks.runs.progress import tick
 from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.encode.encoded import stored_batches
 from tasks.encode.groups import load_neighbours
@@ -25,8 +23,8 @@ from tasks.heads.samples import read_labels
 from tasks.oddities.leaks import TELLS, told
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
-from tasks.records import Dataset, Encoding, FeatureFile, Oddities
-from tasks.steps import recorded
+from tasks.records import Dataset, Encoding, Oddities
+from tasks.runs.step import step
 from tasks.storage import write_json, write_table
 
 # Numbers that are looked at for telling features: 20,000 rows of 200 features.
@@ -35,7 +33,7 @@ LEAK_VALUES, LEAK_ROWS, LEAST_LEAK_ROWS = 4_000_000, 20_000, 500
 MOST_FEATURES = 4_096
 
 
-@task(name="oddities", cache_policy=NO_CACHE)
+@step()
 def oddities(
     dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, *, probabilities: bool = False
 ) -> Oddities:
@@ -48,20 +46,7 @@ def oddities(
         options: Says whether an encoder made the features.
         probabilities: Whether the features are a model's predictions: they are alike, and tell the label, as a matter of course.
     """
-    inputs = {"dataset": dataset, "encoding": encoding, "encoder": options.encoder, "none": probabilities}
-    return recorded(
-        "oddities",
-        folder,
-        Oddities,
-        inputs,
-        lambda: _oddities(dataset, encoding.features, folder, options, probabilities=probabilities),
-    )
-
-
-def _oddities(
-    dataset: Dataset, file: FeatureFile, folder: Path, options: AuditOptions, *, probabilities: bool
-) -> Oddities:
-    features = FileFeatures(file, torch.empty(0))
+    features = FileFeatures(encoding.features, torch.empty(0))
     labels = read_labels(dataset)[0]
     rows: Ints = drawn(features.n, 0 if probabilities else MOST_ROWS)
     groups: list[Group] = []

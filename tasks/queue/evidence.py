@@ -14,7 +14,7 @@ from tasks.heads.features import Features
 from tasks.heads.members import Member
 from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
-from tasks.steps import tick
+from tasks.runs.progress import tick
 
 HARMED, NEIGHBOURS = 5, 5
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from torch import Tensor
 
 from tasks.arrays import Array
@@ -32,11 +30,11 @@ from tasks.queue.since import to_show
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.queue.workbook import write_workbook
 from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Scores
-from tasks.steps import recorded
+from tasks.runs.step import step
 from tasks.storage import write_table
 
 
-@task(name="queue", cache_policy=NO_CACHE)
+@step()
 def queue(
     dataset: Dataset,
     encoding: Encoding,
@@ -65,32 +63,7 @@ def queue(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    inputs = {
-        "dataset": dataset,
-        "model": model,
-        "scores": scores,
-        "options": options,
-        "max_queue": max_queue,
-        "previous": previous,
-        "anew": anew,
-    }
-
-    def work() -> Queue:
-        order = worst_first(scores.path, to_show(scores, dataset, folder, previous, anew=anew), max_queue)
-        return _queue(dataset, encoding, model, scores, folder, options, order)
-
-    return recorded("queue", folder, Queue, inputs, work)
-
-
-def _queue(
-    dataset: Dataset,
-    encoding: Encoding,
-    model: Model,
-    scores: Scores,
-    folder: Path,
-    options: AuditOptions,
-    order: Array,
-) -> Queue:
+    order = worst_first(scores.path, to_show(scores, dataset, folder, previous, anew=anew), max_queue)
     chosen = take_rows(scores.path, order)
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
     answers = _answers(dataset, order)

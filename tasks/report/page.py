@@ -7,9 +7,9 @@ from typing import Any
 
 from tasks.records import Report
 from tasks.report.summary import Summary, summary_of
+from tasks.runs.progress import tick
 from tasks.show.text import plain
 from tasks.show.view import RunView
-from tasks.steps import tick
 from tasks.storage import write_json, write_text
 
 # Nothing may be loaded, run, embedded, framed or sent: pictures and styles are in the page itself.

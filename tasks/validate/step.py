@@ -3,22 +3,22 @@
 from functools import partial
 from pathlib import Path
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from tasks.records import Dataset, Validation
-from tasks.steps import may_pass, recorded, tick
-from tasks.storage import read_json, sha256_file
+from tasks.runs.progress import tick
+from tasks.runs.step import Arguments, step
+from tasks.storage import read_json
 from tasks.validate import validate as validate_dataset
 
 
-@task(
-    name="validate",
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+def _ingested_from(given: Arguments) -> dict[str, str]:
+    """Return the digest of what ingest read: a source that changed is validated anew, whatever column changed."""
+    record = given["folder"] / "steps" / "ingest.json"
+    return {"ingest": str(read_json(record)["inputs"]) if record.exists() else ""}
+
+
+@step(reads=_ingested_from, may_retry=True)
 def validate(
     dataset: Dataset,
     folder: Path,
@@ -42,44 +42,18 @@ def validate(
         InputError: The data cannot be audited, or the file of expectations is wrong.
         ValidationFailed: Too many rows fail, or an expectation about a whole column does not hold.
     """
-    inputs = {
-        "dataset": dataset,
-        "ingest": _ingested_from(folder),
-        "folds": folds,
-        "tolerance": tolerance,
-        "expectations": sha256_file(expectations)
-        if expectations is not None and expectations.is_file()
-        else "",
-        "data_docs": data_docs,
-    }
-    validation = recorded(
-        "validate",
+    validation = validate_dataset(
+        dataset,
         folder,
-        Validation,
-        inputs,
-        lambda: validate_dataset(
-            dataset,
-            folder,
-            folds=folds,
-            tolerance=tolerance,
-            expectations=expectations,
-            data_docs=data_docs,
-            progress=partial(tick, "rows"),
-        ),
+        folds=folds,
+        tolerance=tolerance,
+        expectations=expectations,
+        data_docs=data_docs,
+        progress=partial(tick, "rows"),
     )
-    _log(validation)
-    return validation
-
-
-def _ingested_from(folder: Path) -> str:
-    """Return the digest of what ingest read: a source that changed is validated anew, whatever column changed."""
-    record = folder / "steps" / "ingest.json"
-    return str(read_json(record)["inputs"]) if record.exists() else ""
-
-
-def _log(validation: Validation) -> None:
     logger = get_run_logger()
     for reason, rows in validation.reasons.items():
         logger.info("set aside: %s (%d rows)", reason, rows)
     if validation.data_docs is not None:
         logger.info("Data Docs: %s", validation.data_docs)
+    return validation

@@ -11,8 +11,8 @@ from corpus_options import option_cases
 
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
+from tasks.memory import peak_memory, reset_peak_memory
 from tasks.records import Source
-from tasks.steps import peak_memory, reset_peak_memory
 
 CASES = [*cases(), *option_cases()]
 

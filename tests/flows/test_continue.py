@@ -17,7 +17,7 @@ from flows.locks import hold
 from flows.run import claimed, run_folder, state_of
 from tasks.errors import InputError, LabelsweepError
 from tasks.records import Report
-from tasks.steps import recorded
+from tasks.runs.step import run_once
 from tasks.storage import write_text
 
 
@@ -78,7 +78,7 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
                 html=write_text("page", folder / "a.html"), summary=write_text("{}", folder / "b.json")
             )
 
-        return recorded("report", folder, Report, {}, work).html
+        return run_once("report", folder, Report, {}, work).html
 
     def struck() -> None:
         with run_folder(parameters) as folder:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.ingest import ingest, slug
+from tasks.memory import peak_memory, reset_peak_memory
 from tasks.records import Source
-from tasks.steps import peak_memory, reset_peak_memory
 from tasks.storage import ROWS_PER_GROUP
 
 ROWS = 500

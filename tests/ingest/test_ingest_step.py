@@ -12,7 +12,7 @@ from tasks.errors import InputError
 from tasks.ingest import fingerprint
 from tasks.ingest.step import ingest
 from tasks.records import Source
-from tasks.steps import may_pass
+from tasks.runs.step import may_pass
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import InputError
 from tasks.ingest import ingest
+from tasks.memory import peak_memory, reset_peak_memory
 from tasks.records import Source, Synthetic
-from tasks.steps import peak_memory, reset_peak_memory
 from tasks.synthesize import decision_boundary, synthesize
 
 

@@ -23,7 +23,7 @@ from tasks.heads.newton import fit_newton
 from tasks.heads.rows import MemoryRows
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import newton_step, solve
-from tasks.steps import peak_memory, reset_peak_memory
+from tasks.memory import peak_memory, reset_peak_memory
 
 Row = list[str]
 Device = Literal["auto", "cpu", "cuda"]

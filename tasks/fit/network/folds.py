@@ -28,7 +28,7 @@ from tasks.heads.stacks import make_stacks
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
-from tasks.steps import tick
+from tasks.runs.progress import tick
 from tasks.storage import atomic_path
 
 # Strength of the Gaussian prior on a head's weights, l2 x n, to choose from. A network's features part the classes that it was

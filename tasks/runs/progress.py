@@ -1,0 +1,37 @@
+"""How far a step is, said from within it to whoever watches."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+# Called with what is counted, how much of it is done, and how much there is.
+Watch = Callable[[str, int, int], None]
+W = TypeVar("W", bound=Watch)
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(watch: W) -> Iterator[W]:
+    """Call `watch` on each `tick` of the enclosed steps."""
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+def tick(what: str, done: int, total: int) -> None:
+    """Say from within a step how far it is.
+
+    Args:
+        what: What is counted: rows, folds.
+        done: How many are done.
+        total: How many there are.
+
+    >>> with watched(print):
+    ...     tick("rows", 10, 100)
+    rows 10 100
+    """
+    if (watch := _watch.get()) is not None:
+        watch(what, done, total)
