@@ -26,7 +26,7 @@ from flows.run import Unchanged, claimed, run_folder
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.database import one_answer
-from tasks.ingest.leaks import leak_lines
+from tasks.ingest.leaks.search import leak_lines
 from tasks.ingest.step import ingest
 from tasks.intact import check_complete
 from tasks.oddities.step import oddities

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 
 from tasks.apply.corrected import Corrected
 from tasks.errors import InputError
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.formats.arrow import ArrowReader
 from tasks.ingest.formats.parquet import ParquetReader
-from tasks.ingest.labels import as_text, class_names, named
+from tasks.ingest.labels.survey import class_names, named
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part, plain_type

@@ -22,7 +22,7 @@ from tasks.errors import InputError
 from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
-from tasks.ingest.text import open_text
+from tasks.ingest.text.lines import open_text
 
 # Byte order marks, the longer ones first, and how text behind them is read one unit at a time.
 _MARKS = {

@@ -23,7 +23,7 @@ from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
-from tasks.ingest.text import open_text
+from tasks.ingest.text.lines import open_text
 
 # Text is read a mebibyte at a time, and twice as much each time that an object is longer.
 _CHUNK = 2**20

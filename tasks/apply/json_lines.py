@@ -13,7 +13,7 @@ from tasks.apply.written import WrittenLabels
 from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
-from tasks.ingest.text import open_text
+from tasks.ingest.text.lines import open_text
 
 
 def write_json_lines(

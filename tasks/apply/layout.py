@@ -28,7 +28,7 @@ from tasks.apply.moves import MOVES
 from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
-from tasks.ingest.image_folder import ImageFolderReader
+from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, access, locate, split_sheet
 from tasks.ingest.table import open_part, open_source

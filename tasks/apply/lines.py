@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from tasks.ingest.packed import split_compression
+from tasks.ingest.compression import split_compression
 
 _ENDS = "\r\n"
 

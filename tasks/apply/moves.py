@@ -16,7 +16,7 @@ from tasks.apply.corrected import corrected
 from tasks.apply.plan import Plan
 from tasks.apply.written import WrittenLabels
 from tasks.errors import InputError
-from tasks.ingest.image_folder import ImageFolderReader
+from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.source import Part
 from tasks.storage import open_parquet
 

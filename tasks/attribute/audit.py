@@ -25,7 +25,7 @@ from tasks.heads.members import Member, choose_members
 from tasks.heads.newton import Fit
 from tasks.heads.order import order_of_rows
 from tasks.heads.solve import Solution
-from tasks.ingest.centres import centred
+from tasks.ingest.columns.centres import centred
 from tasks.ingest.groups import codes_of
 from tasks.options import AuditOptions
 

@@ -14,7 +14,7 @@ from tasks.heads.design import Design, make_design
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import Features, FileFeatures
 from tasks.heads.order import order_of_ids
-from tasks.ingest.labels import as_text
+from tasks.ingest.columns.values import as_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.storage import open_parquet

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import InputError, listed
-from tasks.ingest.labels import LabelSurvey
+from tasks.ingest.labels.survey import LabelSurvey
 
 # A class in fewer rows than this cannot be in every fold of the default five: its rows are set aside, and it may be a typo.
 _LEAST_ROWS = 5

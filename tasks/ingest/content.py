@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest import numbers as typed
-from tasks.ingest.dates import as_days, no_dates
+from tasks.ingest.columns import values as typed
+from tasks.ingest.columns.dates import as_days, no_dates
+from tasks.ingest.columns.numerals import Notation, as_numbers
+from tasks.ingest.columns.values import as_float32, as_text
 from tasks.ingest.identity import content_hashes, vector_rows
-from tasks.ingest.labels import as_text
-from tasks.ingest.numbers import as_float32
-from tasks.ingest.numerals import Notation, as_numbers
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
 from tasks.records import Column

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tasks.addresses import redacted
 from tasks.errors import InputError, StoreError
-from tasks.ingest.labels import as_text
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.source import Part
 from tasks.queries import Query, parse_query
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.arrays import Array
-from tasks.ingest.labels import as_text
+from tasks.ingest.columns.values import as_text
 from tasks.records import Dataset
 from tasks.storage import read_parquet
 

@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.ingest.labels import as_text, check_type
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.labels.survey import check_type
 from tasks.ingest.table import SourceTable
 
 _CONTENT_DIGITS = 32

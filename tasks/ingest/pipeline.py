@@ -5,23 +5,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from tasks.errors import InputError
+from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, noted_raters
+from tasks.ingest.columns.roles import Roles, assign_roles, clear_of_leaks, is_ours, synthetic_metadata
+from tasks.ingest.columns.types import is_displayable
 from tasks.ingest.content import Content, Tabular, Text, embedding
-from tasks.ingest.guess import guess_id, guess_image, guess_label, id_columns, noted_raters
 from tasks.ingest.identity import IdSurvey
-from tasks.ingest.images import Images, images
-from tasks.ingest.kinds import is_displayable
-from tasks.ingest.labels import LabelSurvey, Writing, class_names
+from tasks.ingest.images.decode import Images, images
+from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, check_raters, rated, unwrap_labels
+from tasks.ingest.labels.notes import notes_on_classes
+from tasks.ingest.labels.survey import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities, probabilities
-from tasks.ingest.raters import MAJORITY, UNANIMOUS, check_raters, rated
-from tasks.ingest.roles import Roles, assign_roles, clear_of_leaks, is_ours, synthetic_metadata
-from tasks.ingest.single import single_labels
 from tasks.ingest.source import slug
-from tasks.ingest.survey_export import check_no_header_rows
 from tasks.ingest.table import SourceTable, open_source
-from tasks.ingest.twins import notes_on_classes
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
 from tasks.storage import atomic_path
@@ -29,6 +28,10 @@ from tasks.storage import atomic_path
 log = logging.getLogger("labelsweep.ingest")
 
 _LOOK = 2**16
+# Qualtrics writes two more rows of headers below the names: the questions, and a row of import ids.
+_IMPORT_ID = '{"ImportId"'
+# The import ids stand in the second row, or in the first where the questions were removed.
+_ROWS = 2
 
 
 def ingest(source: Source, folder: Path) -> Dataset:
@@ -126,7 +129,7 @@ def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
             table = rated(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
-    check_no_header_rows(table)
+    _check_no_header_rows(table)
     return source, table, notes
 
 
@@ -143,23 +146,42 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
     )
     table = opened(frozenset(texts))
     source = source.model_copy(update={"raters": noted_raters(source, table)})
-    found = {"label": guess_label(source, table)}
+    found = {"label": find_label(source, table)}
     maybe = id_columns(source, table.schema.names)
     wanted = maybe | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
         table = opened(frozenset(texts | wanted))
-    found["id"] = guess_id(source, table)
+    found["id"] = find_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _with_image(source, table.image)
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
         table = opened(frozenset(texts | {source.image}))
-    if image := guess_image(source, table):
+    if image := find_image(source, table):
         found["image"], source = image, _with_image(source, image)
     said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
-    return source, single_labels(table, source.label), (*table.notes, *notes)
+    return source, unwrap_labels(table, source.label), (*table.notes, *notes)
+
+
+def _check_no_header_rows(table: SourceTable) -> None:
+    """Raise InputError where the first rows are headers that a survey tool wrote: every column would be text."""
+    reader = table.readers[
+        0
+    ]  # as it stands in the file: in a column of numbers such a value is only one that is missing
+    texts = [field.name for field in reader.schema if field.name and pa.types.is_string(field.type)]
+    head = next(iter(reader.batches(texts, _ROWS)), None) if texts else None
+    rows = head.slice(0, _ROWS).to_pylist() if head is not None else []
+    for number, row in enumerate(rows):
+        if any(isinstance(value, str) and value.startswith(_IMPORT_ID) for value in row.values()):
+            first, last = table.place(0), table.place(number)
+            which = first if number == 0 else f"{first} and {last}"
+            raise InputError(
+                f"a Qualtrics export: {which} hold no answers but the questions and Qualtrics' own ids",
+                where=table.uri,
+                fix=f"remove {which}",
+            )
 
 
 def _named(source: Source) -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.packed import COMPRESSIONS
+from tasks.ingest.compression import COMPRESSIONS
 from tasks.ingest.source import Part, access
 
 _KNOWN_BYTES = {

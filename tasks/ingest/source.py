@@ -20,9 +20,8 @@ from fsspec.registry import known_implementations
 
 from tasks.addresses import check_no_secret
 from tasks.errors import InputError, StoreError
-from tasks.ingest.bundled import sample_path
+from tasks.ingest.compression import ARCHIVES, split_compression
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
-from tasks.ingest.packed import ARCHIVES, split_compression
 from tasks.queries import parse_query
 from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
@@ -34,6 +33,9 @@ IMAGE_SUFFIXES = {
 
 # Package names on the index, where they differ from the module that fsspec would import, and our own extras.
 _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
+
+# The data that come with the code.
+SAMPLES = ("digits",)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,25 @@ def locate(uri: str) -> list[Part]:
     if kind_of(path) is None:
         raise _unknown_type(path, uri)
     return [Part(filesystem, path, uri, sheet=sheet)]
+
+
+def sample_path(name: str) -> Path:
+    """Return the file of a bundled sample: in the installed package, or in the checkout around this code.
+
+    >>> sample_path("digits").name
+    'digits.parquet'
+    """
+    if name not in SAMPLES:
+        there = ", ".join(f"sample:{sample}" for sample in SAMPLES)
+        raise InputError(f"no bundled sample '{name}'", where=f"sample:{name}", fix=f"choose one of: {there}")
+    installed = Path(__file__).parent / "samples" / f"{name}.parquet"
+    checkout = Path(__file__).parents[2] / "data" / f"{name}.parquet"
+    found = next((path for path in (installed, checkout) if path.is_file()), None)
+    if found is None:
+        raise InputError(
+            "the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again"
+        )
+    return found
 
 
 def _unknown_type(path: str, uri: str) -> InputError:

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
+from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import folder_at, mixed_formats
 from tasks.ingest.formats import formats
 from tasks.ingest.formats.csv import DelimitedReader
-from tasks.ingest.image_source import open_images
+from tasks.ingest.images.source import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
-from tasks.ingest.settle import AS_WRITTEN, Settled, settle_types
 from tasks.ingest.source import Part, access, locate
 
 _LOOK = 2**16
@@ -29,7 +29,7 @@ class SourceTable:
     uri: str
     readers: tuple[Reader, ...]
     schema: pa.Schema
-    settled: Settled = AS_WRITTEN
+    conversion: Conversion = AS_WRITTEN
     passed_over: tuple[str, ...] = ()
 
     @property
@@ -43,7 +43,7 @@ class SourceTable:
         """What was decided about the files without being asked, a line each."""
         said = (note for reader in self.readers for note in getattr(reader, "notes", ()))
         beside = (f"{name} beside the other files is not read" for name in self.passed_over)
-        return tuple(dict.fromkeys([*said, *beside, *self.settled.notes]))
+        return tuple(dict.fromkeys([*said, *beside, *self.conversion.notes]))
 
     @property
     def image(self) -> str | None:
@@ -53,12 +53,12 @@ class SourceTable:
     def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
         wanted = [self.schema.field(name) for name in dict.fromkeys(columns)]
-        schema = pa.schema([self.settled.in_file(column) for column in wanted])
+        schema = pa.schema([self.conversion.in_file(column) for column in wanted])
         for reader in self.readers:
             present = set(reader.schema.names)
             there = [name for name in schema.names if name in present]
             for batch in reader.batches(there or _any_column(reader), rows):
-                yield self.settled.convert(_as_schema(batch, schema, reader.part.shown))
+                yield self.conversion.convert(_as_schema(batch, schema, reader.part.shown))
 
     def problem(self, row: int, what: str, *, fix: str) -> InputError:
         """Return the error about one row, naming its file and its row or line."""
@@ -141,24 +141,24 @@ def open_source(
         uri,
         readers,
         schema.with_metadata(readers[0].schema.metadata),
-        settled=Settled(missing),
+        conversion=Conversion(missing),
         passed_over=folder.passed_over if folder else (),
     )
-    return _settled(table, as_text) if table.untyped else table
+    return _with_types(table, as_text) if table.untyped else table
 
 
-def _settled(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
+def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     """Return a table of untyped files with the types that all of its values have."""
     written = [found for reader in table.readers if (found := as_delimited(reader)) is not None]
-    settled = settle_types(
+    conversion = infer_types(
         table.scan(table.schema.names, _LOOK),
         table.schema,
         as_text.union(*(reader.texts for reader in written)),
-        table.settled.missing,
+        table.conversion.missing,
         [reader.dialect.delimiter for reader in written],
     )
-    fields = [column.with_type(settled.types.get(column.name, column.type)) for column in table.schema]
-    return replace(table, schema=pa.schema(fields, table.schema.metadata), settled=settled)
+    fields = [column.with_type(conversion.types.get(column.name, column.type)) for column in table.schema]
+    return replace(table, schema=pa.schema(fields, table.schema.metadata), conversion=conversion)
 
 
 def as_delimited(reader: Reader) -> DelimitedReader | None:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import is_embedding
-from tasks.ingest.numbers import as_float32
+from tasks.ingest.columns.types import is_embedding
+from tasks.ingest.columns.values import as_float32
 from tasks.ingest.table import SourceTable
 
 # As many rows show what a column holds; more would be read twice for little.

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.ingest.columns.numerals import without_marks
+from tasks.ingest.columns.roles import Roles
+from tasks.ingest.columns.types import has_text
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.content import Content, Encoded
 from tasks.ingest.identity import Occurrences, identity_line, sample_id
-from tasks.ingest.labels import Writing, as_text
-from tasks.ingest.roles import Roles
+from tasks.ingest.labels.survey import Writing
 from tasks.ingest.table import SourceTable, regroup
-from tasks.ingest.trust import trusted
 from tasks.runs.progress import tick
 from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
 
@@ -22,6 +25,10 @@ from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_tabl
 _GROUP_BYTES = 16 * 2**20
 # What a reviewer is shown in place of columns, by kind of content.
 _SHOWN = {"image": pa.binary(), "text": pa.string()}
+
+# Words of a column that says which labels are verified.
+_TRUE = pa.array(["true", "1", "yes", "y", "t"])
+_FALSE = pa.array(["false", "0", "no", "n", "f"])
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,42 @@ class Canonical:
         if encoded.payload is not None:
             columns.append(encoded.payload)
         if self.roles.trusted:
-            columns.append(trusted(self.table, self.roles.trusted, batch.column(self.roles.trusted), row))
+            columns.append(
+                read_trusted(self.table, self.roles.trusted, batch.column(self.roles.trusted), row)
+            )
         columns.extend(batch.column(name) for name in self.roles.kept)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: int) -> pa.Array:
+    """Return a column of true and false; a missing value is not verified.
+
+    Args:
+        table: The source, to name the row in an error.
+        column: Name of the column.
+        values: One batch of it.
+        first_row: Number of the batch's first row.
+
+    Raises:
+        InputError: A value means neither.
+    """
+    if pa.types.is_boolean(values.type):
+        return pc.fill_null(values, fill_value=False)
+    if not has_text(values.type):
+        raise table.problem(
+            first_row, f"trusted column '{column}' holds {values.type}", fix="use true or false"
+        )
+    text = pc.utf8_lower(without_marks(as_text(values)))
+    yes = pc.is_in(text, value_set=_TRUE)
+    known = pc.or_(pc.or_(yes, pc.is_in(text, value_set=_FALSE)), text.is_null())
+    if not pc.all(known).as_py():
+        offset = known.index(pa.scalar(value=False)).as_py()
+        raise table.problem(
+            first_row + offset,
+            f"trusted column '{column}': '{text[offset]}' is neither true nor false",
+            fix="use true or false, 1 or 0, yes or no",
+        )
+    return yes
 
 
 def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:

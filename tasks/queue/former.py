@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
+from tasks.ingest.columns.types import is_numeric
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.identity import sample_id
-from tasks.ingest.kinds import is_numeric
-from tasks.ingest.labels import as_text
 from tasks.records import Column
 from tasks.storage import read_json, read_parquet, write_table
 

@@ -13,7 +13,7 @@ from tasks.encode.model import settled
 from tasks.fit.step import stacks_of_round
 from tasks.heads.samples import Samples, read_samples
 from tasks.heads.store import load_encoding, load_parameters
-from tasks.ingest.labels import as_text
+from tasks.ingest.columns.values import as_text
 from tasks.options import AuditOptions
 from tasks.queue.evidence import (
     NEIGHBOUR_PAIRS,

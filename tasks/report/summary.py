@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.ingest.leaks import REPEATS, named_reasons
+from tasks.ingest.leaks.search import REPEATS, named_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, Model, Queue, Scores
 from tasks.report.quality import quality

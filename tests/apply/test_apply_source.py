@@ -13,7 +13,7 @@ from tasks.apply.corrected import PLACES
 from tasks.apply.lines import create
 from tasks.apply.plan import Change, Plan
 from tasks.ingest import ingest
-from tasks.ingest.packed import decompressed
+from tasks.ingest.compression import decompressed
 from tasks.ingest.source import locate
 from tasks.records import Source
 from tasks.storage import write_json

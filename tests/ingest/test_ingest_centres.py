@@ -8,7 +8,7 @@ import pytest
 from tasks.attribute import AuditOptions, audit
 from tasks.encode.encoded import encoded
 from tasks.ingest import ingest
-from tasks.ingest.centres import centre_of
+from tasks.ingest.columns.centres import centre_of
 from tasks.options import AuditOptions as Options
 from tasks.records import Source
 

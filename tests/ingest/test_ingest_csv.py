@@ -8,9 +8,9 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.ingest import ingest
-from tasks.ingest.dialect import Dialect
 from tasks.ingest.formats.csv import open_part
 from tasks.ingest.source import locate
+from tasks.ingest.text.dialect import Dialect
 from tasks.records import Dataset, Source
 
 ROWS = 40

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
-from tasks.ingest.images import decode
+from tasks.ingest.images.decode import decode
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)

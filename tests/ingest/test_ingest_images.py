@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.ingest import ingest
-from tasks.ingest.images import common_shape, decode
+from tasks.ingest.images.decode import common_shape, decode
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.ingest import ingest
-from tasks.ingest.labels import as_text
+from tasks.ingest.columns.values import as_text
 from tasks.records import Source
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tasks.ingest import ingest
-from tasks.ingest.bundled import sample_path
+from tasks.ingest.source import sample_path
 from tasks.records import Source
 
 DATA = Path(__file__).parents[2] / "data"

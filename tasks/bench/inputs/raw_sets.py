@@ -115,7 +115,7 @@ def _table(name: str, file: Path, label: str, rows: int) -> RawSet:
 def _fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
     """Let our ingest and our encoder look at some rows."""
     from tasks.encode.table import fit_table  # noqa: PLC0415
-    from tasks.ingest.columns import survey_default  # noqa: PLC0415
+    from tasks.ingest.columns.kinds import survey_default  # noqa: PLC0415
     from tasks.ingest.content import Tabular  # noqa: PLC0415
     from tasks.ingest.table import open_source  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Read CSV and TSV, in any dialect, as text.
 
-Every value is as it is written, and only an empty field is missing: `tasks/ingest/settle.py` says what the text stands for.
-Arrow parses; how a file is written is found out in `tasks/ingest/dialect.py`. docs/csv.md says what it was compared with.
+Every value stays as it is written, and only an empty field is missing: `columns/inference.py` says what the text stands for.
+Arrow parses; `text/dialect.py` finds out how a file is written. docs/csv.md says what it was compared with.
 """
 
 import csv
@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
-from tasks.ingest.dialect import Dialect, detect_dialect, notes_on
 from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
-from tasks.ingest.text import BLOCK, check_utf8, open_text
+from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on
+from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 

@@ -25,11 +25,11 @@ from python_calamine import (
 
 from tasks.errors import InputError, listed
 from tasks.ingest.converted import ConvertedReader, made_part
-from tasks.ingest.dialect import Dialect, notes_on, unique_names
 from tasks.ingest.formats.csv import open_written
-from tasks.ingest.header import has_header
 from tasks.ingest.reading import Reader, not_as_named, readable
 from tasks.ingest.source import Part
+from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
+from tasks.ingest.text.header import has_header
 
 SUFFIXES, GZIP, TYPED = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), False, False
 

@@ -16,7 +16,7 @@ from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
 from tasks.ingest.reading import Reader, readable
 from tasks.ingest.source import Part
-from tasks.ingest.text import check_text, open_text
+from tasks.ingest.text.lines import check_text, open_text
 
 SUFFIXES, GZIP, TYPED = (".json",), True, True
 

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import NESTED
+from tasks.ingest.columns.types import NESTED
 from tasks.ingest.reading import readable
 from tasks.ingest.source import Part
-from tasks.ingest.text import check_text, check_utf8, lines_in_blocks, open_text
+from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
 
@@ -111,7 +111,7 @@ class JsonLinesReader:
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:
-    """Open a JSON Lines file and settle the types of its columns by reading it once.
+    """Open a JSON Lines file and infer the types of its columns by reading it once.
 
     Raises:
         InputError: It is not UTF-8 text, empty, a line is no JSON object, or labels or ids are of several kinds.
@@ -122,19 +122,19 @@ def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:
             raise InputError("a JSON array, not JSON Lines", where=part.shown, fix="write one object a line")
         uneven = Uneven({})
         try:
-            nested = _settle_types(part, uneven)
+            nested = _infer_types(part, uneven)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError):
             check_utf8(part)
             uneven = _survey_lines(part, as_text)
-            nested, uneven = _settle_uneven(part, uneven, as_text)
+            nested, uneven = _infer_uneven(part, uneven, as_text)
     return JsonLinesReader(part, nested, _paths(nested), uneven)
 
 
-def _settle_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
+def _infer_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
     """Return the types of columns of which some are uneven; those that are uneven within lists or objects are found here."""
     while True:
         try:
-            return _settle_types(part, uneven), uneven
+            return _infer_types(part, uneven), uneven
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             found = _NAMED.search(str(error))
             name = next(filter(None, found.groups()), "") if found else ""
@@ -177,7 +177,7 @@ def _at(column: pa.ChunkedArray, path: tuple[str, ...]) -> pa.ChunkedArray:
     return column
 
 
-def _settle_types(part: Part, uneven: Uneven) -> pa.Schema:
+def _infer_types(part: Part, uneven: Uneven) -> pa.Schema:
     schema = pa.schema([])
     with open_text(part) as file:
         for block in lines_in_blocks(file):

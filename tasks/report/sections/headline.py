@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.ingest.leaks import leak_lines
+from tasks.ingest.leaks.search import leak_lines
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.show.parts import Command, Facts, Part, Section, Text

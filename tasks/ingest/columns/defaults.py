@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError, listed
-from tasks.ingest.image_files import image_files
-from tasks.ingest.kinds import has_text, is_embedding, is_image
+from tasks.ingest.columns.types import has_text, is_embedding, is_image
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.images.files import image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
-from tasks.ingest.labels import as_text
 from tasks.ingest.source import is_image_file
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
@@ -37,7 +37,7 @@ _LOOK = 2**16
 _FIRST = 20
 
 
-def guess_label(source: Source, table: SourceTable) -> str | None:
+def find_label(source: Source, table: SourceTable) -> str | None:
     """Return the column that is obviously the label, None where the user named one or none is obvious.
 
     Args:
@@ -75,7 +75,7 @@ def noted_raters(source: Source, table: SourceTable) -> tuple[str, ...] | None:
     return tuple(json.loads(noted))
 
 
-def guess_id(source: Source, table: SourceTable) -> str | None:
+def find_id(source: Source, table: SourceTable) -> str | None:
     """Return the column of ids that is called so, has a value in every row, and none twice.
 
     Args:
@@ -89,7 +89,7 @@ def guess_id(source: Source, table: SourceTable) -> str | None:
     return next((name for name in candidates if _is_unique(table, name)), None)
 
 
-def guess_image(source: Source, table: SourceTable) -> str | None:
+def find_image(source: Source, table: SourceTable) -> str | None:
     """Return the column of paths of images, None where something else is obvious, or the images are not there.
 
     Args:

@@ -23,8 +23,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from tasks.errors import InputError
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes
-from tasks.ingest.image_depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_paper
-from tasks.ingest.image_files import ImageFiles, Unread, image_files
+from tasks.ingest.images.depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_paper
+from tasks.ingest.images.files import ImageFiles, Unread, image_files
 from tasks.ingest.table import SourceTable
 
 SIDE = 32

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tasks.errors import listed
-from tasks.ingest.labels import as_text
-from tasks.ingest.leak_columns import draw_rows
-from tasks.ingest.leak_measures import Flags, Ints, told_by_flags
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.leaks.measures import Flags, Ints, told_by_flags
+from tasks.ingest.leaks.sample import draw_rows
 from tasks.ingest.table import SourceTable
 
 # A word of one class in nearly all its texts shows in a few hundred of them; this many are read in a second.

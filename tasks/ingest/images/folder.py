@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tasks.ingest.image_layout import Place
+from tasks.ingest.images.layout import Place
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 

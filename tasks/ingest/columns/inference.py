@@ -1,6 +1,6 @@
 """What the text of a source stands for: missing values that the user named, and the types of columns in a format without types.
 
-A column's type is settled by all of its values, not guessed from the first ones: true or false, whole numbers, numbers, or text.
+All values of a column decide its type, not the first ones: true or false, whole numbers, numbers, or text.
 In text only an empty field is missing. In numbers the usual marks are too, and so are a few odd words, which are counted.
 """
 
@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.ingest.kinds import is_numeric
-from tasks.ingest.numerals import (
+from tasks.ingest.columns.numerals import (
     FALSE,
     TRUE,
     Notation,
@@ -21,13 +20,14 @@ from tasks.ingest.numerals import (
     default_decimal,
     without_marks,
 )
+from tasks.ingest.columns.types import is_numeric
 
 # As pandas writes whole numbers beside missing ones.
 _WHOLE_WITH_POINT = r"^\s*([+-]?\d+)(\.0*)?\s*$"
 
 
 @dataclass(frozen=True)
-class Settled:
+class Conversion:
     """How the columns of a source become what they stand for.
 
     Attributes:
@@ -72,16 +72,16 @@ class Settled:
         return pc.if_else(named, pa.scalar(None, pa.string()), column)
 
 
-AS_WRITTEN = Settled()
+AS_WRITTEN = Conversion()
 
 
-def settle_types(
+def infer_types(
     batches: Iterable[pa.RecordBatch],
     schema: pa.Schema,
     as_text: frozenset[str],
     missing: frozenset[str],
     delimiters: Sequence[str],
-) -> Settled:
+) -> Conversion:
     """Read everything once and return what each column of text stands for.
 
     Args:
@@ -102,7 +102,7 @@ def settle_types(
     decimal = default_decimal((survey.decimal() for survey in surveys.values()), delimiters)
     verdicts = {name: survey.judge(decimal) for name, survey in surveys.items()}
     types = {name: _type(survey, verdicts[name]) for name, survey in surveys.items()}
-    return Settled(
+    return Conversion(
         missing,
         {name: kind for name, kind in types.items() if not pa.types.is_string(kind)},
         {name: verdict.notation for name, verdict in verdicts.items() if verdict.notation is not None},

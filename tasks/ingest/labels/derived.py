@@ -1,7 +1,8 @@
-"""Several raters of each sample: the majority is the given label, and how far they agree is shown beside it.
+"""Sources whose label is not a column as it stands: lists of one label, or the answers of several raters.
 
-A tie goes to the rater who was named first among those who tie. Where two or more rated and all said the same, the label counts
-as verified, unless the user names another column with --trusted.
+Of several raters the majority is the given label, and how far they agree is shown beside it. A tie goes to the rater who was
+named first among those who tie. Where two or more rated and all said the same, the label counts as verified, unless the user
+names another column with --trusted.
 """
 
 from collections import Counter
@@ -9,14 +10,65 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.labels import as_text, check_type
+from tasks.ingest.columns.types import has_text, is_list
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.labels.survey import check_type
 from tasks.ingest.table import SourceTable
 
+_LOOK = 2**16
 AGREEMENT, UNANIMOUS = "raters_agree", "raters_unanimous"
 # Name of the given label where the column that is called so is one of the raters.
 MAJORITY = "raters_majority"
+
+
+@dataclass(frozen=True)
+class SingleLabelTable(SourceTable):
+    """A source whose label column holds lists of one label each."""
+
+    label: str = "label"
+
+    def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield batches of the named columns, with the label out of its list."""
+        source = SourceTable(self.uri, self.readers, self._as_lists(), self.conversion)
+        for batch in source.scan(columns, rows):
+            found = [
+                _first(column) if name == self.label else column
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(found, names=batch.schema.names)
+
+    def _as_lists(self) -> pa.Schema:
+        field = self.schema.field(self.label)
+        place = self.schema.get_field_index(self.label)
+        return self.schema.set(place, field.with_type(pa.list_(field.type)))
+
+
+def unwrap_labels(table: SourceTable, label: str) -> SourceTable:
+    """Return the source with its labels out of their lists, where no list holds more than one."""
+    if label not in table.schema.names:
+        return table
+    kind = table.schema.field(label).type
+    if not is_list(kind) or not has_text(kind.value_type):
+        return table
+    longest = max((_longest(batch.column(0)) for batch in table.scan([label], _LOOK)), default=0)
+    if longest != 1:
+        return table
+    place = table.schema.get_field_index(label)
+    schema = table.schema.set(place, pa.field(label, kind.value_type))
+    return SingleLabelTable(table.uri, table.readers, schema, table.conversion, label=label)
+
+
+def _longest(column: pa.Array) -> int:
+    return int(pc.max(pc.list_value_length(column)).as_py() or 0)
+
+
+def _first(column: pa.Array) -> pa.Array:
+    """Return the only value of each list; an empty one is missing."""
+    filled = pc.if_else(pc.greater(pc.list_value_length(column), 0), column, None)
+    return pc.list_element(pc.fill_null(filled, pa.scalar([None], column.type)), 0)
 
 
 @dataclass(frozen=True)
@@ -86,4 +138,4 @@ def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable
         pa.field(*pair) for pair in made.items()
     ]
     schema = pa.schema(fields, table.schema.metadata)
-    return RatedTable(table.uri, table.readers, schema, table.settled, raters=raters, label=label)
+    return RatedTable(table.uri, table.readers, schema, table.conversion, raters=raters, label=label)

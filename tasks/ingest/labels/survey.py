@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import has_text, is_embedding, is_list
-from tasks.ingest.multilabel import several_in_one
-from tasks.ingest.numerals import NumberSurvey, as_numbers
+from tasks.ingest.columns.numerals import NumberSurvey, as_numbers
+from tasks.ingest.columns.types import has_text, is_embedding, is_list
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.labels.multilabel import several_in_one
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
@@ -207,25 +208,6 @@ def class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
     return tuple(map(str, names)) if whole and isinstance(names, list) else ()
 
 
-def as_text(column: pa.Array) -> pa.Array:
-    """Return values as text, as a person would write them; blank text is missing.
-
-    >>> as_text(pa.array([3.0, None, 0.5])).to_pylist()
-    ['3', None, '0.5']
-    >>> as_text(pa.array([True, False])).to_pylist()
-    ['true', 'false']
-    """
-    kind = column.type
-    if pa.types.is_string(kind):
-        blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
-        return pc.if_else(blank, pa.scalar(None, pa.string()), column)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        coded = column.dictionary_encode()
-        words = pa.array([_number_text(value) for value in coded.dictionary], pa.string())
-        return words.take(coded.indices)
-    return column.cast(pa.string())
-
-
 def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
     """Raise InputError when values of this type cannot be labels (or ids)."""
     if is_list(kind):
@@ -239,16 +221,6 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
         raise InputError(
             f"{role} column '{column}' holds {kind}", where=where, fix="it should hold text or integers"
         )
-
-
-def _number_text(value: pa.Scalar) -> str | None:
-    number = value.as_py()
-    if number is None or number != number:  # noqa: PLR0124 (NaN, of a float or a decimal)
-        return None
-    if abs(number) != float("inf") and number == int(number):
-        return str(int(number))
-    # float32 values are written with the digits that they have.
-    return str(np.float32(number)) if value.type == pa.float32() else str(number)
 
 
 def _numbers(labels: Counter[str]) -> _Numbers | None:

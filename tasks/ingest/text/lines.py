@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from tasks.errors import InputError
-from tasks.ingest.packed import COMPRESSIONS, decompressed
+from tasks.ingest.compression import COMPRESSIONS, decompressed
 from tasks.ingest.reading import looks_like, not_as_named
 from tasks.ingest.source import Part
 

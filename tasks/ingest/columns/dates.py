@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.numerals import without_marks
+from tasks.ingest.columns.numerals import without_marks
 
 _DAY = 86_400
 # What people and programs write, ISO 8601 first. Where day and month cannot be told apart by any value, the American order

@@ -15,10 +15,17 @@ from urllib.parse import unquote_to_bytes
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.kinds import is_image
-from tasks.ingest.pixels import as_file, is_pixel_list, is_pixel_text, largest, pixels_of_list, pixels_of_text
+from tasks.ingest.columns.types import is_image
+from tasks.ingest.images.pixels import (
+    as_file,
+    is_pixel_list,
+    is_pixel_text,
+    largest,
+    pixels_of_list,
+    pixels_of_text,
+)
+from tasks.ingest.images.spelling import as_on_disk
 from tasks.ingest.source import Part, access, is_image_file
-from tasks.ingest.spelling import as_on_disk
 from tasks.ingest.table import SourceTable
 
 _BATCH = 256

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.kinds import is_list, is_numeric
+from tasks.ingest.columns.types import is_list, is_numeric
 
 Pixels = NDArray[np.float64]
 

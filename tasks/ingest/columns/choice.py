@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from tasks.errors import InputError, listed
-from tasks.ingest.columns import TableColumns, survey_default, survey_named
-from tasks.ingest.dates import is_date
-from tasks.ingest.images import holds_images
-from tasks.ingest.kinds import NESTED, is_embedding, is_image, is_numeric
-from tasks.ingest.pixels import is_pixel_list
+from tasks.ingest.columns.dates import is_date
+from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
+from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_numeric
+from tasks.ingest.images.decode import holds_images
+from tasks.ingest.images.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import is_wide, vector_columns
 from tasks.records import Column, Payload, Source

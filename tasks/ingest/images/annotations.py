@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tasks.errors import InputError
 from tasks.ingest.folder import Folder
-from tasks.ingest.image_layout import classes_in_names, layout_of
+from tasks.ingest.images.layout import classes_in_names, layout_of
 
 # A class number and a box or polygon, as YOLO writes them.
 _BOX = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*", re.IGNORECASE)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from tasks.errors import InputError
-from tasks.ingest.encoding import detect_encoding
-from tasks.ingest.header import has_header
 from tasks.ingest.source import Part
-from tasks.ingest.text import check_text, open_text
+from tasks.ingest.text.encoding import detect_encoding
+from tasks.ingest.text.header import has_header
+from tasks.ingest.text.lines import check_text, open_text
 
 DELIMITERS = ",;\t|"
 # Rows that are looked at. Ten tell a delimiter from a mark within the text; a hundred hold each of a few classes again.

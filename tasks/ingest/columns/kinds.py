@@ -1,6 +1,6 @@
 """What the columns of a table are: numbers, true or false, dates, categories, or nothing to learn from.
 
-No label is looked at here: `leaks.py` asks afterwards which columns give the label away. Numbers and booleans are told by their
+No label is looked at here: `leaks` asks afterwards which columns give the label away. Numbers and booleans are told by their
 type alone; text is read once from front to back, because what it holds can be told from all of its values only. A category is a
 value that enough rows share: a column of text in which
 nearly every value is another one (names, ids, sentences) has none, and is left out with a reason.
@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.ingest.dates import DatePattern, is_date
-from tasks.ingest.kinds import is_numeric
-from tasks.ingest.labels import as_text
-from tasks.ingest.numerals import (
+from tasks.ingest.columns.dates import DatePattern, is_date
+from tasks.ingest.columns.inference import notes_on_numbers
+from tasks.ingest.columns.numerals import (
     ANY_NUMBER,
     MOST_CODES,
     NumberSurvey,
@@ -25,7 +24,8 @@ from tasks.ingest.numerals import (
     default_decimal,
     without_marks,
 )
-from tasks.ingest.settle import notes_on_numbers
+from tasks.ingest.columns.types import is_numeric
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.table import SourceTable
 from tasks.records import Column
 

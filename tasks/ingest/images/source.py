@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from tasks.errors import InputError, listed
 from tasks.ingest.folder import TYPED_TABLES, Folder
-from tasks.ingest.image_boxes import other_layout
-from tasks.ingest.image_folder import OWN_COLUMNS, ImageFolderReader, MetadataReader, names_column
-from tasks.ingest.image_layout import Layout, classes_in_names, counted, layout_of
+from tasks.ingest.images.annotations import other_layout
+from tasks.ingest.images.folder import OWN_COLUMNS, ImageFolderReader, MetadataReader, names_column
+from tasks.ingest.images.layout import Layout, classes_in_names, counted, layout_of
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 

@@ -9,16 +9,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.ingest.columns.values import as_text
 from tasks.ingest.content import as_float64
-from tasks.ingest.labels import as_text
-from tasks.ingest.leak_measures import Flags, Floats, Ints
+from tasks.ingest.leaks.measures import Flags, Floats, Ints
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, ColumnKind
 
 # Rows of the sample: the standard error of a share of 1 % is 0.07 % then. Fewer where a table is wide: 4 million values.
 MOST_ROWS, _MOST_VALUES, _FEWEST_ROWS = 20_000, 4_000_000, 500
 _LOOK = 2**14
-# Nearly every row has a value of its own: the limit of columns of text, in `columns.py`.
+# Nearly every row has a value of its own: the limit of columns of text, in `columns/kinds.py`.
 _DIFFERENT = 0.5
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.centres import with_centres
-from tasks.ingest.choice import TRUTH_NAME, Choice, check_exists, choose_content
-from tasks.ingest.kinds import fits_parquet, has_text
-from tasks.ingest.labels import as_text
-from tasks.ingest.leaks import without_leaks
-from tasks.ingest.raters import AGREEMENT
+from tasks.ingest.columns.centres import with_centres
+from tasks.ingest.columns.choice import TRUTH_NAME, Choice, check_exists, choose_content
+from tasks.ingest.columns.types import fits_parquet, has_text
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.labels.derived import AGREEMENT
+from tasks.ingest.leaks.search import without_leaks
 from tasks.ingest.table import SourceTable, as_delimited
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Column, Payload, Source
 

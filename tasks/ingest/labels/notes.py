@@ -4,7 +4,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 
-from tasks.ingest.numerals import MARKS
+from tasks.ingest.columns.numerals import MARKS
 
 # Classes that are named in one line; the report lists all classes.
 _NAMED = 4

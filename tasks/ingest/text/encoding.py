@@ -12,7 +12,7 @@ from dataclasses import replace
 import chardet
 
 from tasks.ingest.source import Part
-from tasks.ingest.text import check_utf8, lines_in_blocks, open_text, wide_encoding
+from tasks.ingest.text.lines import check_utf8, lines_in_blocks, open_text, wide_encoding
 
 # chardet looks at 200,000 bytes and no more, and is as sure after a third of them.
 _SAMPLE = 2**16

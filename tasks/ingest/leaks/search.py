@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tasks.errors import InputError, listed
-from tasks.ingest.choice import Choice
-from tasks.ingest.leak_columns import Asked, read_columns
-from tasks.ingest.leak_measures import (
+from tasks.ingest.columns.choice import Choice
+from tasks.ingest.leaks.measures import (
     Ints,
     class_of_flag,
     classes_in_order,
@@ -28,8 +27,9 @@ from tasks.ingest.leak_measures import (
     told_by_order,
     told_by_value,
 )
-from tasks.ingest.leak_names import names_a_label, names_a_time, names_an_id, names_somebody
-from tasks.ingest.leak_words import telling_words
+from tasks.ingest.leaks.names import names_a_label, names_a_time, names_an_id, names_somebody
+from tasks.ingest.leaks.sample import Asked, read_columns
+from tasks.ingest.leaks.words import telling_words
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -46,7 +46,7 @@ _AGREES = 0.6
 LEAST_ROWS = 50
 # Rows outside the most frequent class: a rare mark goes with fewer by chance.
 _LEAST_OTHERS = 10
-# Nearly every row has a value of its own: the limit of columns of text, in `columns.py`.
+# Nearly every row has a value of its own: the limit of columns of text, in `columns/kinds.py`.
 _DIFFERENT = 0.5
 # Rows that share their value with another: else a column has nothing to say by its values.
 _SHARED = 0.5

@@ -1,0 +1,58 @@
+"""Values of a column as numbers or as text, whatever type holds them."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+def as_float32(column: pa.Array) -> NDArray[np.float32]:
+    """Return a numeric column as float32 of shape (rows,), NaN where missing."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
+    if pa.types.is_decimal(kind) or pa.types.is_string(kind):
+        column = column.cast(pa.float64())
+    numbers = pc.fill_null(column.cast(pa.float32(), safe=False), np.float32("nan"))
+    values: NDArray[np.float32] = numbers.to_numpy(zero_copy_only=False)
+    return values
+
+
+def as_float64(column: pa.Array) -> NDArray[np.float64]:
+    """Return the same in double precision."""
+    if pa.types.is_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
+    numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
+    values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
+    return values
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Return values as text, as a person would write them; blank text is missing.
+
+    >>> as_text(pa.array([3.0, None, 0.5])).to_pylist()
+    ['3', None, '0.5']
+    >>> as_text(pa.array([True, False])).to_pylist()
+    ['true', 'false']
+    """
+    kind = column.type
+    if pa.types.is_string(kind):
+        blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
+        return pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        coded = column.dictionary_encode()
+        words = pa.array([_number_text(value) for value in coded.dictionary], pa.string())
+        return words.take(coded.indices)
+    return column.cast(pa.string())
+
+
+def _number_text(value: pa.Scalar) -> str | None:
+    number = value.as_py()
+    if number is None or number != number:  # noqa: PLR0124 (NaN, of a float or a decimal)
+        return None
+    if abs(number) != float("inf") and number == int(number):
+        return str(int(number))
+    # float32 values are written with the digits that they have.
+    return str(np.float32(number)) if value.type == pa.float32() else str(number)

@@ -1,0 +1,1 @@
+"""Columns and words that give the label away."""

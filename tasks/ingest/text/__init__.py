@@ -1,0 +1,1 @@
+"""Text files: encoding, delimiter, header and lines."""
