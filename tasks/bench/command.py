@@ -45,6 +45,9 @@ def quality(
     controls: Annotated[
         bool, typer.Option("--controls", help="what planted controls estimate, beside the truth")
     ] = False,
+    real: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="real errors: a folder of Parquet files with the truth")
+    ] = None,
     half: Annotated[
         Literal["develop", "final", "both"] | None,
         typer.Option(help="half of the settings (default: develop; with --full both)"),
@@ -75,7 +78,7 @@ def quality(
 
     del inputs  # `main` has sent it to the benchmark of that name
     asked = command.Asked(
-        full=full, controls=controls, half=half, data=data, noise=noise, rates=rates, seeds=seeds, methods=methods,
+        full=full, controls=controls, real=real, half=half, data=data, noise=noise, rates=rates, seeds=seeds, methods=methods,
         redo=redo, out=out, markdown=markdown, jobs=jobs,
     )  # fmt: skip
     command.run_quality(asked)

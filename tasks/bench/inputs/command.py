@@ -31,7 +31,7 @@ from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
 from tasks.bench.inputs.through_command import regression, words
 from tasks.bench.inputs.through_command import rows as rows_of_inputs
 from tasks.bench.quality.case import FOLDS
-from tasks.bench.quality.metrics import f1
+from tasks.bench.quality.metrics import best_f1, f1
 from tasks.bench.tables import markdown
 from tasks.storage import write_text
 
@@ -181,13 +181,11 @@ def _queue(data: RawSet, given: Ints, seed: int) -> list[float]:
 
     audited = _audit(data, given, seed)
     wrong: Bools = given != data.labels
-    found = np.cumsum(wrong[np.argsort(audited.score, kind="stable")])
-    best = (2 * found / (np.arange(1, len(wrong) + 1) + wrong.sum())).max()
     return [
         float(average_precision_score(wrong, -audited.score)),
         float(average_precision_score(wrong, -audited.influence)),
         f1(wrong, audited.flagged),
-        float(best),
+        best_f1(wrong, audited.score),
     ]
 
 

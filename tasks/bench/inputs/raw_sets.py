@@ -109,10 +109,10 @@ def _table(name: str, file: Path, label: str, rows: int) -> RawSet:
 
     frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
     labels, _ = pd.factorize(frame[label], sort=True)
-    return RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, _fit_frame)
+    return RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, fit_frame)
 
 
-def _fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
+def fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
     """Let our ingest and our encoder look at some rows."""
     from tasks.encode.table import fit_table  # noqa: PLC0415
     from tasks.ingest.columns.kinds import survey_default  # noqa: PLC0415

@@ -50,6 +50,7 @@ class Asked:
 
     full: bool
     controls: bool
+    real: Path | None
     half: str | None
     data: str
     noise: str
@@ -68,6 +69,9 @@ def run_quality(options: Asked) -> None:
     Raises:
         InputError: An option names a data set, kind of error or method that does not exist.
     """
+    if options.real:
+        _real(options, options.real)
+        return
     grid = _grid(options)
     chosen = tuple(method.name for method in methods(_names(options.methods)))
     if not chosen:
@@ -106,6 +110,21 @@ def _controls(options: Asked, grid: tuple[Setting, ...]) -> None:
         sys.stderr.flush()
     names = {setting.name for setting in grid}
     text = controls.document([row for row in results.rows if row["setting"] in names])
+    sys.stdout.write(text)
+    if options.markdown:
+        write_text(text, options.markdown)
+
+
+def _real(options: Asked, folder: Path) -> None:
+    """Run the tables of real errors."""
+    from tasks.bench.quality import real  # noqa: PLC0415 (starts processes)
+
+    results = Results(options.out)
+    for line in real.run_real(folder, options.half, results):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    names = {path.stem for path in real.files_of(folder, options.half)}
+    text = real.document([row for row in results.rows if row["setting"] in names])
     sys.stdout.write(text)
     if options.markdown:
         write_text(text, options.markdown)

@@ -128,6 +128,16 @@ def f1(wrong: Bools, flagged: Bools) -> float:
     return float(2 * (wrong & flagged).sum() / (wrong.sum() + flagged.sum()))
 
 
+def best_f1(wrong: Bools, score: Floats) -> float:
+    """Return the best F1 that any number of samples from the front of the queue has.
+
+    >>> best_f1(np.array([True, False, True, False]), np.array([0.1, 0.2, 0.3, 0.4]))
+    0.8
+    """
+    found = np.cumsum(wrong[np.argsort(score, kind="stable")])
+    return float((2 * found / (np.arange(1, len(wrong) + 1) + wrong.sum())).max())
+
+
 def suggested_right(labels: Ints, suggested: Ints, among: Bools) -> float:
     """Return the share of samples in `among` whose suggested label is the true one; nan if there are none."""
     return float((suggested[among] == labels[among]).mean()) if among.any() else float("nan")

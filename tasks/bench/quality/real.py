@@ -1,0 +1,306 @@
+"""`labelsweep bench quality --real DIR`: errors of people and heuristics, not planted ones.
+
+Each Parquet file of the folder is one set, with a column `label` and the truth in `true_label` or `is_error`. To learn from
+there is `text`, a column of lists such as `embedding`, several lists `p_*` of out-of-fold probabilities, or all other columns.
+
+labelsweep is the command itself on a file without the truth, which only scores. Its peers share five folds:
+
+- cleanlab (normalized margin, its default filter) on logistic regression, on boosting, and on whichever has the lower
+  log-loss on the given labels;
+- samples that this better one predicts otherwise;
+- the mean of models of different kinds. Where probabilities are given, it is theirs, and the others see their logarithms.
+
+Files are named PROJECT-RELEASE. Every second project in alphabetical order belongs to the half that is looked at last.
+"""
+
+import json
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.helpers import run_command
+from tasks.bench.quality.campaign import Results
+from tasks.bench.quality.case import Case, Verdict
+from tasks.bench.quality.metrics import average_precision, best_f1, f1
+from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
+from tasks.bench.tables import made_with, markdown
+from tasks.bench.tally import Row
+from tasks.errors import InputError
+
+TRUTH = ("true_label", "is_error")
+OURS, DIFFERS = "labelsweep", "labelsweep, prediction differs"
+ESTIMATES = ("noise_rate", "recall", "precision")
+PATIENCE = 3600.0
+
+
+@dataclass(frozen=True)
+class RealSet:
+    """Samples with the labels that they came with, and which of these are wrong.
+
+    Attributes:
+        name: Of the file.
+        frame: What the command is given: the labels, and what to learn from.
+        options: Which columns of it the command is told of.
+        wrong: Whether each label is wrong, (n,).
+        given: Out-of-fold probabilities by column, each (n, C), if the set consists of them.
+    """
+
+    name: str
+    frame: Any
+    options: list[str]
+    wrong: Bools
+    given: dict[str, Floats] = field(default_factory=dict)
+
+    @cached_property
+    def case(self) -> Case:
+        """Labels, folds and what the peers' models see: numbers or texts."""
+        classes, labels = np.unique(self.frame["label"].astype(str), return_inverse=True)
+        rest = self.frame.drop(columns="label")
+        if self.given:
+            features = np.hstack([np.log(np.maximum(p, 1e-9)) for p in self.given.values()])
+        elif "--text" in self.options:
+            features = rest["text"].fillna("").to_numpy(dtype=object)
+        elif "--embedding" in self.options:
+            features = np.stack(rest[self.options[1]].to_list())
+        else:
+            from tasks.bench.inputs.raw_sets import fit_frame  # noqa: PLC0415 (seconds to import)
+
+            features = fit_frame(rest)(rest)
+        return Case(features, labels.astype(np.int64), len(classes), seed=0)
+
+
+def read_real(path: Path) -> RealSet:
+    """Return the set of a file.
+
+    Raises:
+        InputError: It has no label, or no truth.
+    """
+    import pandas as pd  # noqa: PLC0415 (half a second to import)
+
+    frame = pd.read_parquet(path)
+    truth = next((name for name in TRUTH if name in frame), None)
+    if "label" not in frame or truth is None:
+        raise InputError("no column label, or no truth", where=str(path), fix="add true_label or is_error")
+    wrong = frame[truth] if truth == "is_error" else frame["label"].astype(str) != frame[truth].astype(str)
+    lists = [name for name in frame if isinstance(frame[name].iloc[0], list | np.ndarray)]
+    given = {name: np.stack(frame[name].to_list()) for name in lists if name.startswith("p_")}
+    frame = frame.drop(columns=[*TRUTH, "sample_id", *given], errors="ignore")
+    options: list[str] = []
+    if given:
+        frame["p"] = list(np.mean(list(given.values()), axis=0))
+        frame, options = frame[["label", "p"]], ["--pred-probs", "p"]
+    elif "text" in frame:
+        frame, options = frame[["label", "text"]], ["--text", "text"]
+    elif lists:
+        frame, options = frame[["label", lists[0]]], ["--embedding", lists[0]]
+    return RealSet(path.stem, frame, options, wrong.to_numpy(dtype=np.bool_), given)
+
+
+def files_of(folder: Path, half: str | None) -> list[Path]:
+    """Return the files of a folder, or of one half of it, by project."""
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        raise InputError("no Parquet file", where=str(folder), fix="name a folder of sets with known errors")
+    projects = sorted({_project(path) for path in paths})
+    chosen = {"develop": projects[::2], "final": projects[1::2]}.get(half or "develop", projects)
+    return [path for path in paths if _project(path) in chosen]
+
+
+def _project(path: Path) -> str:
+    return path.stem.rpartition("-")[0] or path.stem
+
+
+def judge(data: RealSet) -> Iterator[Row]:
+    """Yield one row for each method: its measures and its seconds; ours with estimates beside the truth."""
+    started = time.perf_counter()
+    score, flagged, differs, said = sweep(data)
+    seconds = time.perf_counter() - started
+    truth = {
+        "noise_rate": float(data.wrong.mean()),
+        "recall": float(flagged[data.wrong].mean()),
+        "precision": float(data.wrong[flagged].mean()) if flagged.any() else None,
+    }
+    estimates = {n: [said[n]["low"], said[n]["high"], truth[n]] for n in ESTIMATES if said.get(n)}
+    yield measured(data, OURS, score, flagged, seconds) | {"estimates": estimates}
+    yield measured(data, DIFFERS, score, differs, 0.0)
+    for name, probabilities, seconds, flag in judge_peers(data):
+        ranked = cleanlab_rank(data.case, probabilities, "normalized_margin")
+        yield measured(data, name, ranked.score, np.asarray(flag(data.case, probabilities).flagged), seconds)
+
+
+def measured(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
+    """Return the measures of an order and its flags."""
+    measures = {
+        "ap": average_precision(data.wrong, score),
+        "f1": f1(data.wrong, flagged),
+        "best": best_f1(data.wrong, score),
+        "flagged": float(flagged.mean()),
+        "wrong": float(data.wrong.mean()),
+        "seconds": round(seconds, 1),
+    }
+    return {"setting": data.name, "seed": 0, "method": method, "samples": len(data.wrong)} | measures
+
+
+def sweep(data: RealSet) -> tuple[Floats, Bools, Bools, dict[str, Any]]:
+    """Run the command on a file of the set; return scores, flags, whose prediction differs, and what controls say."""
+    import pandas as pd  # noqa: PLC0415 (half a second to import)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data.frame.assign(row=range(len(data.frame))).to_parquet(folder / "real.parquet", index=False)
+        wanted = ("--id", "row", *data.options, "--json", "--quiet", "--out", "out")
+        said = json.loads(run_command(folder, "clean", "real.parquet", *wanted, patience=PATIENCE))
+        scores = pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
+    # What was set aside is not in the queue: last of all, and not flagged.
+    scores = scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(data.frame)))
+    known = scores["score"].notna()
+    score = scores["score"].fillna(scores["score"].max()).to_numpy()
+    flagged, differs = (
+        known & (scores["flagged"] == 1),
+        known & (scores["predicted_label"] != scores["given_label"]),
+    )
+    return score, flagged.to_numpy(), differs.to_numpy(), said["queue"]["controls"] or {}
+
+
+def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float, Callable[[Case, Floats], Verdict]]]:
+    """Yield of each peer its name, probabilities and seconds, and how it flags."""
+    case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
+    models = models_of_texts() if "--text" in data.options else models_of_numbers()
+    for name in list(models)[: 2 if data.given else None]:
+        started = time.perf_counter()
+        found[name] = out_of_fold(models[name](), case)
+        spent[name] = time.perf_counter() - started
+    pair = list(found)[:2]
+    better, both = min(pair, key=lambda name: log_loss(found[name], case.labels)), sum(spent[n] for n in pair)
+    for name in pair:
+        yield f"cleanlab, {name}", found[name], spent[name], cleanlab_filter
+    yield "cleanlab, better of both", found[better], both, cleanlab_filter
+    yield "better of both differs", found[better], both, argmax_differs
+    mean = np.mean(list((data.given or found).values()), axis=0)
+    yield "mean of several", mean, sum(spent.values()), argmax_differs
+
+
+def models_of_numbers() -> dict[str, Callable[[], Any]]:
+    """Return the peers' models of tables and vectors, those of cleanlab first."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # noqa: PLC0415 (seconds to import)
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    return {
+        "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
+        "boosting": lambda: HistGradientBoostingClassifier(random_state=0),
+        "extra trees": lambda: ExtraTreesClassifier(300, random_state=0),
+        "discriminant analysis": lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+        "neighbours": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(15)),
+    }
+
+
+def models_of_texts() -> dict[str, Callable[[], Any]]:
+    """Return the peers' models of texts, those of cleanlab first."""
+    from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415 (seconds to import)
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.naive_bayes import ComplementNB  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+
+    def words() -> Any:  # noqa: ANN401 (an estimator)
+        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+
+    def dense(model: Any) -> Any:  # noqa: ANN401
+        return make_pipeline(words(), TruncatedSVD(100, random_state=0), model)
+
+    letters = {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True, "min_df": 2}
+    return {
+        "logistic regression": lambda: make_pipeline(words(), LogisticRegression(C=10, max_iter=2_000)),
+        "boosting": lambda: dense(HistGradientBoostingClassifier(random_state=0)),
+        "letters": lambda: make_pipeline(
+            TfidfVectorizer(**letters), LogisticRegression(C=10, max_iter=2_000)
+        ),
+        "naive Bayes": lambda: make_pipeline(words(), ComplementNB()),
+        "extra trees": lambda: dense(ExtraTreesClassifier(300, random_state=0)),
+    }
+
+
+def out_of_fold(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
+    """Return the probabilities of each sample by the model that was fitted without its fold, (n, C)."""
+    from sklearn.model_selection import cross_val_predict  # noqa: PLC0415 (seconds to import)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
+        found = cross_val_predict(model, case.features, case.labels, cv=case.folds, method="predict_proba")
+    found = np.maximum(found.astype(np.float64), 1e-9)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def log_loss(probabilities: Floats, labels: Ints) -> float:
+    """Return the mean negative logarithm of the given labels' probabilities."""
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
+
+
+def run_real(folder: Path, half: str | None, results: Results) -> Iterator[str]:
+    """Judge the sets that `results` lacks; yield each one's name."""
+    known = {name for name, _, _ in results.known()}
+    for path in files_of(folder, half):
+        if path.stem not in known:
+            for row in [*judge(read_real(path))]:  # all rows of a set, or none
+                results.add(row)
+            yield path.stem
+
+
+def document(rows: Sequence[Row]) -> str:
+    """Return the tables of result rows."""
+    estimates = [row for row in rows if row["method"] == OURS]
+    packages = ("labelsweep", "cleanlab", "scikit-learn")
+    return "\n".join(
+        [
+            _table("Average precision", "ap", rows),
+            _table("F1 of what is flagged", "f1", rows),
+            _table("F1 of the best cut of the same order", "best", rows),
+            _table("Seconds", "seconds", rows, digits=1),
+            _estimates(estimates),
+            made_with(*packages) + "\n",
+        ]
+    )
+
+
+def _table(title: str, measure: str, rows: Sequence[Row], digits: int = 3) -> str:
+    methods, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("method", "setting"))
+    values = {(row["setting"], row["method"]): row[measure] for row in rows}
+    lines = [[name, *(values[name, method] for method in methods)] for name in names]
+    lines.append(["**mean**", *(float(np.mean([values[n, method] for n in names])) for method in methods)])
+    return markdown(
+        ["", *methods], [[n, *(f"{v:.{digits}f}" for v in line)] for n, *line in lines], title=title
+    )
+
+
+def _estimates(rows: Iterable[Row]) -> str:
+    """Return what labelsweep says of itself beside the truth, and in how many sets its intervals hold."""
+    lines, held = [], {name: list[bool]() for name in ESTIMATES}
+    for row in rows:
+        cells = [row["setting"], row["samples"], f"{row['wrong']:.1%}", f"{row['flagged']:.1%}"]
+        for name in ESTIMATES:
+            low, high, truth = row["estimates"].get(name, (0.0, 0.0, None))
+            if truth is not None:
+                held[name].append(low <= truth <= high)
+            shown = (
+                "–"
+                if truth is None
+                else f"{low:.3f} to {high:.3f}, {'' if held[name][-1] else 'not '}{truth:.3f}"
+            )
+            cells.append(shown)
+        lines.append(cells)
+    lines.append(["**held**", "", "", "", *(f"{sum(h)} of {len(h)}" for h in held.values())])
+    heads = ["", "samples", "wrong", "flagged", "share of wrong labels", "recall", "precision"]
+    return markdown(heads, lines, title="The intervals that labelsweep states, and the truth")
