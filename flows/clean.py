@@ -18,8 +18,8 @@ from flows.incremental import (
     same_content,
     unchanged_since,
 )
-from flows.lost import take_over
 from flows.platform.artifacts import publish
+from flows.platform.flow_runs import take_over
 from flows.platform.outcome import announce, check_noise, run_or_fail
 from flows.platform.progress import progress, say, step, steps_done
 from flows.run import Unchanged, claimed, run_folder
@@ -28,13 +28,13 @@ from tasks.flag.step import flag
 from tasks.ingest.database import one_answer
 from tasks.ingest.leaks.search import leak_lines
 from tasks.ingest.step import ingest
-from tasks.intact import check_complete
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
 from tasks.records import Dataset, Record, Report, Validation
-from tasks.remote import publish_run
 from tasks.report.step import report
 from tasks.review.exchange.machines import fetch_decisions
+from tasks.runs.checksums import check_complete
+from tasks.runs.remote import publish_run
 from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
 

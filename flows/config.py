@@ -264,7 +264,7 @@ def _version_there(address: str) -> dict[str, Any] | None:
     found = re.fullmatch(r"(.+/datasets/[^/]+)/(v\d{4,}|latest)", address)
     if found is None:
         return None
-    from tasks.remote import read_there  # noqa: PLC0415 (only where there is a store)
+    from tasks.runs.remote import read_there  # noqa: PLC0415 (only where there is a store)
 
     data_set, label = found.groups()
     if label == "latest":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.locks import hold
 from flows.platform.progress import progress, step
 from tasks.attribute.step import attribute
 from tasks.controls.step import controls
@@ -16,6 +15,7 @@ from tasks.encode.step import encode
 from tasks.fit.step import fit
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Record, Scores
+from tasks.runs.lock import hold
 from tasks.storage import write_json
 
 # Where a worker leaves its result in the run folder, for the flow that sent it.

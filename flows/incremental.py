@@ -22,13 +22,13 @@ from flows.identity import (
 )
 from tasks.errors import StoreError
 from tasks.ingest.source import locate
-from tasks.intact import are_intact, is_run_intact, read_entry, read_records, with_check
 from tasks.queue.former import FORMER, hashes_among
 from tasks.queue.since import DECIDED
 from tasks.records import Dataset
-from tasks.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
+from tasks.runs.checksums import are_intact, is_run_intact, read_entry, read_records, with_check
+from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.storage import read_json, sha256_file, write_json, write_table
 
 _BEFORE = "before.json"

@@ -23,10 +23,10 @@ from flows.identity import (
     same_request,
     times_failed,
 )
-from flows.locks import hold, try_lock
 from flows.signals import failing_after_ctrl_c_is_interrupted, was_terminated
 from tasks.errors import InputError, LabelsweepError, StoreError
-from tasks.intact import check_complete
+from tasks.runs.checksums import check_complete
+from tasks.runs.lock import hold, try_lock
 from tasks.storage import discard_run, finish_run, open_run, write_json, write_text
 
 State = Literal["finished", "failed", "running", "unfinished"]

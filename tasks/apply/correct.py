@@ -29,12 +29,12 @@ from tasks.apply.version import (
     write_tables,
     write_version,
 )
-from tasks.intact import check_run
 from tasks.queue.former import hashes_among
 from tasks.records import Dataset
 from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
+from tasks.runs.checksums import check_run
 from tasks.storage import read_parquet
 
 

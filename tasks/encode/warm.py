@@ -13,9 +13,9 @@ from torch import Tensor
 from tasks.errors import InputError
 from tasks.heads.members import Member
 from tasks.heads.store import load_encoding, load_parameters
-from tasks.intact import check_run
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Validation
+from tasks.runs.checksums import check_run
 from tasks.storage import read_json
 
 WARM = "warm.json"

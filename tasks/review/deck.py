@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from tasks.encode.names import read_names
 from tasks.errors import InputError
-from tasks.intact import check_run
 from tasks.records import Dataset
 from tasks.review.ledger import Key
 from tasks.review.planted import Planted, plant_controls
+from tasks.runs.checksums import check_run
 from tasks.storage import read_json, read_parquet
 
 Content = Literal["image", "text", "table"]

@@ -20,9 +20,9 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from tasks.errors import LabelsweepError, StoreError
-from tasks.intact import are_intact, digests_since, read_records, stamps, with_check
 from tasks.memory import peak_memory, reset_peak_memory
 from tasks.records import Record
+from tasks.runs.checksums import are_intact, digests_since, read_records, stamps, with_check
 from tasks.storage import sha256_file, write_json
 
 P = ParamSpec("P")

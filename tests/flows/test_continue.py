@@ -13,10 +13,10 @@ from flow_inputs import parquet
 
 from flows.config import CleanParameters
 from flows.identity import data_set_key
-from flows.locks import hold
 from flows.run import claimed, run_folder, state_of
 from tasks.errors import InputError, LabelsweepError
 from tasks.records import Report
+from tasks.runs.lock import hold
 from tasks.runs.step import run_once
 from tasks.storage import write_text
 
@@ -119,7 +119,7 @@ def test_sources_of_one_name_at_two_places_are_two_data_sets():
 def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
     path = tmp_path / "data.lock"
     code = (
-        "import sys, time; from pathlib import Path; from flows.locks import hold\n"
+        "import sys, time; from pathlib import Path; from tasks.runs.lock import hold\n"
         "with hold(Path(sys.argv[1]), 'taken'): print('held', flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
@@ -136,7 +136,7 @@ def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
 def test_lock_passes_from_one_to_the_next_without_two_holding_it(tmp_path):
     path, log = tmp_path / "data.lock", tmp_path / "log"
     code = (
-        "import sys, os, time; from pathlib import Path; from flows.locks import hold\n"
+        "import sys, os, time; from pathlib import Path; from tasks.runs.lock import hold\n"
         "for _ in range(20):\n"
         "    with hold(Path(sys.argv[1]), 'taken', wait_seconds=60):\n"
         "        with open(sys.argv[2], 'a') as f: f.write(f'in {os.getpid()}\\n')\n"

@@ -14,9 +14,9 @@ import pytest
 
 from flows.cli import run as labelsweep
 from flows.commands.config_file import build
-from tasks import remote
 from tasks.errors import InputError, LabelsweepError, StoreError
-from tasks.remote import publish_run
+from tasks.runs import remote
+from tasks.runs.remote import publish_run
 from tasks.storage import finish_run
 from tasks.synthesize import synthesize
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
-from tasks import remote
+from tasks.runs import remote
 from tasks.workplace import work_folder
 
 OUT = "s3://labels/team"

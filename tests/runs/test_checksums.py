@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import InputError
-from tasks.intact import check_complete, check_run, is_run_intact
 from tasks.records import Report
+from tasks.runs.checksums import check_complete, check_run, is_run_intact
 from tasks.runs.step import run_once
 from tasks.storage import finish_run, write_table, write_text
 

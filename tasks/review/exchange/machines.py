@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.remote import list_there, read_there, write_there
 from tasks.review.exchange.export import SCHEMA, decision_rows
 from tasks.review.log import COLUMNS, Decision, DecisionLog, log_path, read_log
+from tasks.runs.remote import list_there, read_there, write_there
 from tasks.storage import read_parquet, write_text
 
 _MACHINE = "machine"
