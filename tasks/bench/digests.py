@@ -15,25 +15,24 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from safetensors.numpy import load_file
 
-from tasks.bench.helpers import run_command
+from tasks.bench.helpers import choose_names, run_command
 from tasks.errors import InputError
 from tasks.storage import sha256_file
 
 # For each run the options of `synthesize`, if its data is drawn, and those of `clean`. Sizes are small, and otherwise arbitrary.
-RUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "digits": ((), ("sample:digits",)),
-    "blobs": (("--rows", "600", "--dimension", "8", "--sigma", "0.5"), ("blobs.csv",)),
+RUNS = {
+    "digits": ("", "sample:digits"),
+    "blobs": ("--rows 600 --dimension 8 --sigma 0.5", "blobs.csv"),
     "wide": (
-        ("--rows", "400", "--dimension", "40", "--sigma", "1", "--flips", "0.1", "--seed", "1"),
-        ("wide.parquet", "--rounds", "3", "--folds", "4"),
+        "--rows 400 --dimension 40 --sigma 1 --flips 0.1 --seed 1",
+        "wide.parquet --rounds 3 --folds 4",
     ),
-    "network": (
-        ("--rows", "200", "--dimension", "4", "--sigma", "0.5", "--seed", "2"),
-        ("network.parquet", "--model", "mlp"),
-    ),
+    "network": ("--rows 200 --dimension 4 --sigma 0.5 --seed 2", "network.parquet --model mlp"),
 }
 COMPARED = ("scores.parquet", "queue.parquet", "model/**/*")
 # A run of a few hundred rows takes 20 s on two idle cores; one that takes 60 times as long hangs.
@@ -42,15 +41,15 @@ PATIENCE = 1200.0
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
-def run_digests(only: str, against: Path | None) -> None:
-    """Print the digests of some of the runs, or compare them with earlier ones; exit code 1 where one differs.
-
-    Raises:
-        InputError: There is no such run, or the earlier digests cannot be read.
-    """
-    names = only.split(",") if only else list(RUNS)
-    if unknown := [name for name in names if name not in RUNS]:
-        raise InputError(f"no run '{unknown[0]}'", where="--only", fix=f"choose from: {', '.join(RUNS)}")
+def run_digests(
+    *,
+    only: Annotated[str, typer.Option(metavar="A,B", help="some of the runs")] = "",
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="compare with the output of an earlier call")
+    ] = None,
+) -> None:
+    """Print the digests of what four small runs compute, or compare them with earlier ones; exit code 1 where one differs."""
+    names = choose_names(only, RUNS, "run", "--only")
     earlier = {} if against is None else read_digests(against, names)
     with tempfile.TemporaryDirectory(prefix="labelsweep-digests-") as folder:
         found = {key: value for name in names for key, value in run_once(name, Path(folder)).items()}
@@ -64,14 +63,10 @@ def run_digests(only: str, against: Path | None) -> None:
 
 
 def run_once(name: str, folder: Path) -> dict[str, str]:
-    """Run the whole command on one of `RUNS`; return the digests of what it computed, by file.
-
-    Raises:
-        LabelsweepError: The run failed.
-    """
-    drawn, (source, *options) = RUNS[name]
+    """Run the whole command on one of `RUNS`; return the digests of what it computed, by file."""
+    drawn, (source, *options) = RUNS[name][0], RUNS[name][1].split()
     if drawn:
-        run_command(folder, "synthesize", source, *drawn, patience=PATIENCE)
+        run_command(folder, "synthesize", source, *drawn.split(), patience=PATIENCE)
     clean = ["clean", source, "--out", name, "--quiet", *options]
     run_command(folder, *clean, patience=PATIENCE, **ONE_THREAD)
     run = (folder / name / "runs" / "latest").resolve()

@@ -1,8 +1,9 @@
-"""What several benchmarks need: the command in a process of its own, and the tests' own helpers, such as a real review server."""
+"""What several benchmarks need: options that are lists, the command in a process of its own, and the tests' own helpers."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,31 @@ from tasks.errors import InputError, LabelsweepError
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a list such as `a,b`.
+
+    >>> split_names("iris, wine,")
+    ['iris', 'wine']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def choose_names(text: str, known: Iterable[str], what: str, where: str) -> list[str]:
+    """Return the names in a list such as `a,b`; all that are known where it is empty.
+
+    Raises:
+        InputError: A name is unknown.
+
+    >>> choose_names("pydvl", ["adamw", "pydvl"], "part", "--parts")
+    ['pydvl']
+    """
+    names = split_names(text)
+    for name in names:
+        if name not in known:
+            raise InputError(f"no {what} '{name}'", where=where, fix=f"choose from: {', '.join(known)}")
+    return names or list(known)
 
 
 def run_command(folder: Path, *arguments: str, patience: float, **variables: str) -> str:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from sklearn.metrics import average_precision_score
 
 from tasks.arrays import Array
 
@@ -31,6 +32,10 @@ class Planted:
     features: Array
     given: Array
     truth: Array
+
+    def precision(self, score: Array) -> float:
+        """Return the average precision of finding the wrong labels, lowest score first."""
+        return float(average_precision_score(self.given != self.truth, -score))
 
 
 def planted(n: int, d: int, classes: int, seed: int = 0) -> Planted:
@@ -57,8 +62,9 @@ class Time:
     wall: float
     cpu: float
 
-    def __truediv__(self, other: "Time") -> "Time":
-        return Time(self.wall / other.wall, self.cpu / other.cpu)
+    def __truediv__(self, other: "Time") -> str:
+        """Return both ratios, for a table."""
+        return f"{self.wall / other.wall:.1f} ({self.cpu / other.cpu:.1f})"
 
     def __str__(self) -> str:
         return f"{self.wall:.2f} s ({self.cpu:.2f} s)"

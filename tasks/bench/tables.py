@@ -2,8 +2,12 @@
 
 import os
 import platform
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from pathlib import Path
+
+from tasks.storage import write_text
 
 
 def markdown(
@@ -22,25 +26,24 @@ def markdown(
     |-------|----:|
     | 1,000 | 2.5 |
     """
-    lines = [list(heads), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(heads))]
-    rule = [
-        "-" * (width + 2) if column < words else "-" * (width + 1) + ":"
-        for column, width in enumerate(widths)
-    ]
-    shown = [
-        " | ".join(
-            cell.ljust(width) if column < words else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    text = "\n".join([f"| {shown[0]} |", f"|{'|'.join(rule)}|", *(f"| {line} |" for line in shown[1:])])
-    return (f"## {title}\n\n" if title else "") + text + "\n"
+    lines = [list(heads)]
+    lines += [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    text = ""
+    for line in lines:
+        cells = zip(line, widths, "<" * words + ">" * len(line), strict=False)
+        text += f"| {' | '.join(f'{cell:{side}{width}}' for cell, width, side in cells)} |\n"
+        if line is lines[0]:
+            rule = ["-" * (w + 2) if n < words else "-" * (w + 1) + ":" for n, w in enumerate(widths)]
+            text += f"|{'|'.join(rule)}|\n"
+    return (f"## {title}\n\n" if title else "") + text
 
 
-def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def publish(text: str, page: Path | None) -> None:
+    """Print tables, and write them to a file where one is named."""
+    sys.stdout.write(text)
+    if page is not None:
+        write_text(text, page)
 
 
 def made_with(*packages: str) -> str:

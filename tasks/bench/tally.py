@@ -48,7 +48,6 @@ class Tally:
 
     def _write(self) -> None:
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(self.path) as path:
                 path.write_text("".join(map(_line, [*self._head, *self.rows])), encoding="utf-8")
 
@@ -56,20 +55,18 @@ class Tally:
 def keep(path: Path | None, key: str, make: Callable[[], T]) -> T:
     """Return what a file keeps under a key; make it and keep it where it is missing."""
     tally = Tally(path)
-    for row in tally.rows:
-        if row["key"] == key:
-            known: T = row["value"]
-            return known
-    value = make()
-    tally.add({"key": key, "value": value})
-    return value
+    known: dict[str, T] = {row["key"]: row["value"] for row in tally.rows}
+    if key not in known:
+        known[key] = make()
+        tally.add({"key": key, "value": known[key]})
+    return known[key]
 
 
 def _read(path: Path) -> list[Row]:
     """Return the lines of a file; one that was being written when the campaign was killed does not count."""
     *lines, last = path.read_text(encoding="utf-8").split("\n")
     rows = []
-    for number, line in enumerate([*lines, *([last] if last and not lines else [])], 1):
+    for number, line in enumerate(lines or filter(None, [last]), 1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError:

@@ -6,11 +6,8 @@ regression trained by AdamW with cosine annealing for 50 epochs. pyDVL's own sol
 """
 
 import sys
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +15,8 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from tasks.bench.command import Seed
+from tasks.bench.stopwatch import timed
 from tasks.bench.tables import markdown
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
@@ -69,10 +68,8 @@ def make_example(optimizer: str = "newton", rows: int = ROWS, seed: int = 0) -> 
     group = torch.ones(rows, dtype=torch.int8)
     group[: round(HOLDOUT_TRAIN * rows)] = 0
     group[rows - round(HOLDOUT_TEST * rows) :] = 2
-    keep = torch.ones(rows, dtype=torch.bool)
-    stack = SoftmaxStack(
-        MemoryRows(torch.from_numpy(features)), labels, 2, Design("holdout", group, 1), L2, keep
-    )
+    design, keep = Design("holdout", group, 1), torch.ones(rows, dtype=torch.bool)
+    stack = SoftmaxStack(MemoryRows(torch.from_numpy(features)), labels, 2, design, L2, keep)
     fit = fit_newton(stack, newton_step) if optimizer == "newton" else fit_adamw(stack, seed=seed)
     test = torch.nonzero(group == 2).squeeze(1)
     predicted = stack.logits(stack.rows.take(test), fit.theta)[:, 0].argmax(1)
@@ -81,68 +78,52 @@ def make_example(optimizer: str = "newton", rows: int = ROWS, seed: int = 0) -> 
 
 def our_influences(example: Example, solver: str) -> Tensor:
     """Return the mean influence of each of the first samples on the test loss, unweighted, from one solve: (100,)."""
-    stack, theta = example.stack, example.theta
-    gradient = _mean_gradient(stack, theta, example.test)
-    vector = solve(stack.hessian(theta), gradient, tolerance=1e-8, solver=solver).vector
-    features, residual = _residuals(stack, theta, torch.arange(FIRST))
+    features, residual = _residuals(example, example.test)
+    gradient = (features.T @ residual / len(example.test))[:, None]
+    vector = solve(example.stack.hessian(example.theta), gradient, tolerance=1e-8, solver=solver).vector
+    features, residual = _residuals(example, torch.arange(FIRST))
     return ((features @ vector[:, 0]) * residual).sum(1)
 
 
-def _residuals(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-    features = stack.rows.take(samples)
+def _residuals(example: Example, samples: Tensor) -> tuple[Tensor, Tensor]:
+    stack, features = example.stack, example.stack.rows.take(samples)
     one_hot = torch.nn.functional.one_hot(stack.labels[samples], 2)
-    return features, torch.softmax(stack.logits(features, theta)[:, 0], dim=1) - one_hot
-
-
-def _mean_gradient(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> Tensor:
-    features, residual = _residuals(stack, theta, samples)
-    return (features.T @ residual / len(samples))[:, None]
+    return features, torch.softmax(stack.logits(features, example.theta)[:, 0], dim=1) - one_hot
 
 
 def pydvl_influences(example: Example, solver: str) -> Tensor:
     """Return pyDVL's influences of the first samples, averaged over the test set: (100,)."""
-    direct, conjugate = _pydvl()
-    stack, theta = example.stack, example.theta
+    stack = example.stack
     model = torch.nn.Linear(3, 2, bias=False).double()
-    model.weight.data = theta[:, 0].T.contiguous()
+    model.weight.data = example.theta[:, 0].T.contiguous()
     model.eval()
-    train = torch.nonzero(stack.design.group == 0).squeeze(1)
-    loss = torch.nn.functional.cross_entropy
-    # Block mode: without it pyDVL 0.10 returns zeros for every right-hand side beyond the number of parameters.
-    influence = (
-        direct(model, loss, regularization=L2)
-        if solver == "direct"
-        else conjugate(
-            model, loss, regularization=L2, rtol=1e-4, solve_simultaneously=True, warn_on_max_iteration=False
-        )
-    )
-    first = torch.arange(FIRST)
+
+    def samples(index: Tensor) -> tuple[Tensor, Tensor]:
+        return stack.rows.take(index), stack.labels[index]
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = TensorDataset(stack.rows.take(train), stack.labels[train])
-        fitted = influence.fit(DataLoader(data, batch_size=len(train)))
-        matrix: Tensor = fitted.influences(
-            stack.rows.take(example.test),
-            stack.labels[example.test],
-            stack.rows.take(first),
-            stack.labels[first],
+        warnings.simplefilter("ignore")  # the notices of its dependencies
+        from pydvl.influence.torch import CgInfluence, DirectInfluence  # noqa: PLC0415 (imports dask)
+
+        loss = torch.nn.functional.cross_entropy
+        # Block mode: without it pyDVL 0.10 returns zeros for every right-hand side beyond the number of parameters.
+        block = {"rtol": 1e-4, "solve_simultaneously": True, "warn_on_max_iteration": False}
+        influence = (
+            DirectInfluence(model, loss, regularization=L2)
+            if solver == "direct"
+            else CgInfluence(model, loss, regularization=L2, **block)
         )
+        train = torch.nonzero(stack.design.group == 0).squeeze(1)
+        fitted = influence.fit(DataLoader(TensorDataset(*samples(train)), batch_size=len(train)))
+        matrix: Tensor = fitted.influences(*samples(example.test), *samples(torch.arange(FIRST)))
     return matrix.mean(0)
 
 
-def _pydvl() -> tuple[Any, Any]:
-    """Import pyDVL's solvers without the notices of its dependencies."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pydvl.influence.torch import CgInfluence, DirectInfluence  # noqa: PLC0415 (imports dask)
-    return DirectInfluence, CgInfluence
-
-
-METHODS: dict[str, Callable[[Example], Tensor]] = {
-    "pyDVL direct, mean of the matrix": lambda e: pydvl_influences(e, "direct"),
-    "pyDVL CG (block), mean of the matrix": lambda e: pydvl_influences(e, "cg"),
-    "labelsweep direct, one solve": lambda e: our_influences(e, "direct"),
-    "labelsweep CG, one solve": lambda e: our_influences(e, "cg"),
+METHODS = {
+    "pyDVL direct, mean of the matrix": (pydvl_influences, "direct"),
+    "pyDVL CG (block), mean of the matrix": (pydvl_influences, "cg"),
+    "labelsweep direct, one solve": (our_influences, "direct"),
+    "labelsweep CG, one solve": (our_influences, "cg"),
 }
 
 
@@ -154,33 +135,21 @@ def table_of(example: Example) -> str:
     heads = ("flipped, mean", "correct, mean", "AP", "largest difference to pyDVL direct", "seconds")
     rows: list[list[str]] = []
     reference: Tensor | None = None
-    for name, method in METHODS.items():
-        method(example)  # what is loaded or compiled on first use is not what is compared
-        started = time.perf_counter()
-        values = method(example)
-        seconds = time.perf_counter() - started
+    for name, (method, solver) in METHODS.items():
+        method(example, solver)  # what is loaded or compiled on first use is not what is compared
+        values, spent = timed(lambda m=method, s=solver: m(example, s))  # type: ignore[misc]
         reference = values if reference is None else reference
         difference = float((values - reference).abs().max() / reference.abs().max())
         flipped, correct = float(values[example.flipped].mean()), float(values[~example.flipped].mean())
         precision = average_precision_score(example.flipped.numpy(), -values.numpy())
-        figures = [
-            f"{flipped:+.3f}",
-            f"{correct:+.4f}",
-            f"{precision:.3f}",
-            f"{difference:.1e}",
-            f"{seconds:.3f}",
-        ]
-        rows.append([name, *figures])
+        figures = [f"{flipped:+.3f}", f"{correct:+.4f}", f"{precision:.3f}", f"{difference:.1e}"]
+        rows.append([name, *figures, f"{spent.wall:.3f}"])
     return markdown(["influence of the first 100 training samples", *heads], rows)
 
 
-def run_theory(seed: int) -> None:
-    """Print the example as a table, once for each optimiser."""
+def run_theory(*, seed: Seed = 0) -> None:
+    """The theory's own example: two Gaussians, ten flipped labels, pyDVL's influences beside ours."""
     for optimizer in ("newton", "adamw"):
-        started = time.perf_counter()
-        example = make_example(optimizer, seed=seed)
-        seconds = time.perf_counter() - started
-        sys.stdout.write(
-            f"## Fitted by {optimizer}: test accuracy {example.accuracy:.4f}, fit {seconds:.2f} s\n\n"
-            f"{table_of(example)}\n"
-        )
+        example, spent = timed(lambda name=optimizer: make_example(name, seed=seed))  # type: ignore[misc]
+        said = f"test accuracy {example.accuracy:.4f}, fit {spent.wall:.2f} s"
+        sys.stdout.write(f"## Fitted by {optimizer}: {said}\n\n{table_of(example)}\n")

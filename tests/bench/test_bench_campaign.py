@@ -10,8 +10,8 @@ import pytest
 from tasks.bench.command import main
 from tasks.bench.quality import peers
 from tasks.bench.quality import summary as table
-from tasks.bench.quality.campaign import Results, Setting, judge, prepare, run, settings
-from tasks.bench.quality.command import document
+from tasks.bench.quality.campaign import Setting, judge, prepare, run, settings
+from tasks.bench.tally import Tally
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
@@ -24,33 +24,33 @@ def without_seconds(rows):
 
 
 def test_killed_campaign_continues_to_the_same_results(tmp_path):
-    whole = Results()
+    whole = Tally()
     list(run(SMALL, 2, CHEAP, whole, jobs=1))
     path = tmp_path / "results.jsonl"
-    first = Results(path)
+    first = Tally(path)
     steps = run(SMALL, 2, CHEAP, first, jobs=1)
     next(steps)
     steps.close()
     path.write_text(path.read_text() + '{"setting": "iris/unif')  # killed while it wrote
     kept = path.read_text().splitlines()[:-1]
-    second = Results(path)
+    second = Tally(path)
     list(run(SMALL, 2, CHEAP, second, jobs=1))
     assert without_seconds(second.rows) == without_seconds(whole.rows)
     assert path.read_text().splitlines()[: len(kept)] == kept
-    assert list(run(SMALL, 2, CHEAP, Results(path), jobs=1)) == []
+    assert list(run(SMALL, 2, CHEAP, Tally(path), jobs=1)) == []
 
 
 def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path):
-    results = Results(tmp_path / "results.jsonl")
+    results = Tally(tmp_path / "results.jsonl")
     list(run(SMALL, 1, CHEAP, results, jobs=1))
     results.forget(lambda row: row["method"] == "argmax != label")
-    assert {row["method"] for row in Results(results.path).rows} == {"normalized margin"}
+    assert {row["method"] for row in Tally(results.path).rows} == {"normalized margin"}
     assert len(list(run(SMALL, 1, CHEAP, results, jobs=1))) == len(SMALL)
     assert len(results.rows) == len(CHEAP) * len(SMALL)
 
 
 def test_two_processes_give_the_results_of_one():
-    alone, together = Results(), Results()
+    alone, together = Tally(), Tally()
     list(run(SMALL, 1, CHEAP, alone, jobs=1))
     list(run(SMALL, 1, CHEAP, together, jobs=2))
     key = lambda row: (row["setting"], row["method"])  # noqa: E731
@@ -88,7 +88,7 @@ def test_a_method_that_fails_is_reported_and_the_others_still_run(monkeypatch):
     monkeypatch.setattr(peers, "argmax_differs", broken)
     rows = list(judge(SMALL[0], 0, CHEAP))
     assert [row["error"] for row in rows] == [None, "ValueError: no such luck"]
-    text = document(rows, details=False)
+    text = table.document(rows, details=False)
     assert "argmax != label: ValueError: no such luck" in text
 
 
@@ -170,8 +170,8 @@ def test_wrong_options_are_refused_with_what_to_do(option):
 
 
 def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
-    results = Results(tmp_path / "results.jsonl")
+    results = Tally(tmp_path / "results.jsonl")
     list(run(SMALL[:1], 1, CHEAP, results, jobs=1))
     with pytest.raises(InputError):
         main(["quality", "--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
-    assert Results(results.path).rows == results.rows
+    assert Tally(results.path).rows == results.rows

@@ -36,7 +36,7 @@ def test_an_interval_counts_where_it_holds_the_truth() -> None:
 
 
 def test_estimates_of_a_real_setting_stand_beside_its_truth() -> None:
-    row = judge_controls(Setting("breast_cancer", "uniform", 0.2), seed=0)
+    (row,) = judge_controls(Setting("breast_cancer", "uniform", 0.2), seed=0)
     errors = round(0.2 * 426) / 426
     assert row["noise_rate"][3] == pytest.approx(errors)
     assert len(row["class_rate"]) == 2

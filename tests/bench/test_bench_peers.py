@@ -9,8 +9,7 @@ from tasks.bench.quality.case import Case
 from tasks.bench.quality.metrics import auroc
 from tasks.bench.quality.noise import plant
 from tasks.bench.quality.ours import ours
-from tasks.bench.quality.peers import peers
-from tasks.bench.quality.peers_influence import pydvl_mean_influence, pydvl_self_influence
+from tasks.bench.quality.peers import peers, pydvl_mean_influence, pydvl_self_influence
 
 for package in ("cleanlab", "aum", "kronfluence"):
     pytest.importorskip(package)

@@ -29,8 +29,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
+import typer
+
+from tasks.bench.command import Seed
 from tasks.bench.faults.bench import Bench, prepare
 from tasks.bench.faults.programs import prefect_server
 from tasks.bench.faults.trial import run_trial
@@ -49,8 +52,19 @@ TROUBLES_ROWS = 600
 STOPPED = 130
 
 
-def run_kills(kills: int, seed: int, rows: int, tally: Path | None, seconds: float | None) -> None:
-    """Kill until so many kills are counted; print the table."""
+Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="keep every trial there, and resume from it")]
+Seconds = Annotated[float | None, typer.Option(metavar="N", help="begin no trial after so many seconds")]
+
+
+def run_kills(
+    *,
+    kills: Annotated[int, typer.Option(metavar="N", help="kills in all")] = 100,
+    seed: Seed = 0,
+    rows: Annotated[int, typer.Option(metavar="N", help="rows of the data set")] = 600,
+    tally: Kept = None,
+    seconds: Seconds = None,
+) -> None:
+    """Kill real runs, here and on a worker, at random moments, and count what was lost."""
     kept = Tally(tally, {"campaign": "kills", "rows": rows, "seed": seed})
     trials = [Trial.model_validate(row) for row in kept.rows]
 
@@ -62,19 +76,25 @@ def run_kills(kills: int, seed: int, rows: int, tally: Path | None, seconds: flo
     _run(kept, trials, missing, strike, rows, seconds, served=True)
 
 
-def run_troubles(most: int, seed: int, tally: Path | None, seconds: float | None, part: str) -> None:
-    """Do every kind of harm until there are so many trials; print the table.
-
-    Raises:
-        InputError: The part is not written as I/N.
-    """
+def run_troubles(
+    *,
+    trials: Annotated[int, typer.Option(metavar="N", help="trials in all")] = 200,
+    seed: Seed = 0,
+    tally: Kept = None,
+    seconds: Seconds = None,
+    part: Annotated[
+        str,
+        typer.Option(metavar="I/N", help="the I-th of N parts, so that several processes share a campaign"),
+    ] = "1/1",
+) -> None:
+    """Do more harm than kills to sweeps, reviews and applications at random moments, and count what was lost."""
     place, slash, parts = part.partition("/")
     if not (slash and place.isdecimal() and parts.isdecimal() and 1 <= int(place) <= int(parts)):
         raise InputError(f"no part '{part}'", where="--part", fix="write it as 1/2")
     kept = Tally(tally, {"campaign": "troubles", "rows": TROUBLES_ROWS, "seed": seed})
-    trials = [Trial.model_validate(row) for row in kept.rows]
-    done = {trial.number for trial in trials}
-    missing = [number for number in range(int(place) - 1, most, int(parts)) if number not in done]
+    made = [Trial.model_validate(row) for row in kept.rows]
+    done = {trial.number for trial in made}
+    missing = [number for number in range(int(place) - 1, trials, int(parts)) if number not in done]
     random.Random(seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
 
     def strike(bench: Bench, number: int) -> Trial:
@@ -82,7 +102,7 @@ def run_troubles(most: int, seed: int, tally: Path | None, seconds: float | None
         way = TROUBLES[number // len(STAGES_OF_A_ROUND) % len(TROUBLES)]
         return run_trial(bench, number, way, stage, 1, seed)
 
-    _run(kept, trials, iter(missing), strike, TROUBLES_ROWS, seconds, served=False)
+    _run(kept, made, iter(missing), strike, TROUBLES_ROWS, seconds, served=False)
 
 
 def _run(

@@ -20,6 +20,9 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
@@ -32,13 +35,13 @@ TARGETS = (*READERS, "queue.csv", "label-studio.json", "config.yaml", "expectati
 LARGEST_SEED = 20_000
 
 
-def run_fuzz(seconds: int, targets: list[str]) -> None:
-    """Fuzz each target for its share of the time, one after the other, and print a table.
-
-    Raises:
-        InputError: A target does not exist, or atheris is not installed.
-    """
-    if unknown := set(targets) - set(TARGETS):
+def run_fuzz(
+    targets: Annotated[list[str] | None, typer.Argument(help="what to fuzz (default: everything)")] = None,
+    *,
+    seconds: Annotated[int, typer.Option(metavar="N", help="seconds in all")] = 600,
+) -> None:
+    """A coverage-guided fuzzer on readers and imports: is every file read, or refused in one line?"""
+    if unknown := set(targets or ()) - set(TARGETS):
         raise InputError(f"no target '{min(unknown)}'", fix=f"choose from: {', '.join(TARGETS)}")
     if find_spec("atheris") is None:
         raise InputError("the fuzzer needs atheris", fix="pip install atheris==3.0.0")

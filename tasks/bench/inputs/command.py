@@ -22,18 +22,20 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import typer
 
+from tasks.bench.command import CACHE, Cache, Page
 from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
 from tasks.bench.inputs.through_command import regression, words
 from tasks.bench.inputs.through_command import rows as rows_of_inputs
 from tasks.bench.quality.case import FOLDS
 from tasks.bench.quality.metrics import best_f1, f1
-from tasks.bench.tables import markdown
-from tasks.storage import write_text
+from tasks.bench.tables import markdown as table_of
+from tasks.bench.tables import publish
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
 Score = Callable[[RawSet, Ints, int], Floats]
@@ -41,8 +43,17 @@ Score = Callable[[RawSet, Ints, int], Floats]
 QUEUE = ("labelsweep", "labelsweep, influence alone", "F1 of the flagged", "best F1 of any cut")
 
 
-def run_inputs(seeds: int, rows: int, cache: Path, only: str | None, page: Path | None) -> None:
-    """Run the benchmark, or one part of it, and print its tables."""
+def run_inputs(
+    *,
+    seeds: Annotated[int, typer.Option(metavar="N", help="seeds of errors and folds")] = 2,
+    rows: Annotated[int, typer.Option(metavar="N", help="most rows of a table")] = 2_000,
+    cache: Cache = CACHE,
+    only: Annotated[
+        Literal["tables", "texts", "images", "command", "raters"] | None, typer.Option(help="one part of it")
+    ] = None,
+    markdown: Page = None,
+) -> None:
+    """Mixed tables, images and texts from the raw file, beside what a user would build by hand."""
     drawn = range(seeds)
     parts: dict[str, Callable[[], str]] = {
         "tables": lambda: _tables(drawn, rows),
@@ -51,10 +62,7 @@ def run_inputs(seeds: int, rows: int, cache: Path, only: str | None, page: Path 
         "command": lambda: _command(drawn),
         "raters": lambda: _raters(drawn, _made(cache).absolute()),
     }
-    text = "\n".join(make() for name, make in parts.items() if only in (None, name))
-    sys.stdout.write(text)
-    if page:
-        write_text(text, page)
+    publish("\n".join(make() for name, make in parts.items() if only in (None, name)), markdown)
 
 
 def _made(folder: Path) -> Path:
@@ -132,7 +140,7 @@ def _command(seeds: Sequence[int]) -> str:
     for (name, peer), values in found.items():
         ours, theirs = np.mean(values, axis=0)
         lines.append([name, peer, f"{ours:.3f}", f"{theirs:.3f}"])
-    return markdown(["", "the peer", "labelsweep", "the peer's"], lines, title="Through the command", words=2)
+    return table_of(["", "the peer", "labelsweep", "the peer's"], lines, title="Through the command", words=2)
 
 
 def _raters(seeds: Sequence[int], cache: Path) -> str:
@@ -259,4 +267,4 @@ def _means(title: str, methods: Sequence[str], rows: Sequence[tuple[str, Floats]
     """Return the table with the means of its columns below."""
     mean = np.mean([values for _, values in rows], axis=0)
     shown = [[name, *(f"{v:.3f}" for v in values)] for name, values in [*rows, ("**mean**", mean)]]
-    return markdown(["", *methods], shown, title=title)
+    return table_of(["", *methods], shown, title=title)

@@ -5,27 +5,25 @@ are known; what is in the file is not computed again.
 """
 
 import hashlib
-import math
-import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Literal
+
+from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.quality.case import Case, Method
 from tasks.bench.quality.metrics import kernel_smoother, measure
-from tasks.bench.quality.noise import KINDS, Kind, distinct_rates, plant
+from tasks.bench.quality.noise import KINDS, distinct_rates, plant
 from tasks.bench.quality.ours import NETWORKS, networks, ours
 from tasks.bench.quality.peers import peers
 from tasks.bench.tally import Row, Tally
 
-Half = Literal["develop", "final"]
 AS_SHIPPED = "as_shipped"
 RATES = (0.02, 0.05, 0.20, 0.35)
+HALVES = {"develop": "the half to develop on", "final": "the half looked at last"}
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,14 @@ class Setting:
     @property
     def name(self) -> str:
         """Name in results and tables."""
-        return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{self.percent}")
+        return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{self._percent}")
 
     @property
-    def percent(self) -> int:
-        """The rate in percent, 2 or 20."""
+    def _percent(self) -> int:
         return round(100 * self.rate)
 
     @property
-    def half(self) -> Half:
+    def half(self) -> Literal["develop", "final"]:
         """The half that this setting belongs to: scores are developed on one and reported on the other.
 
         A hash decides for each data set and kind of error, and the rates alternate from there (2 and 20 %
@@ -60,7 +57,13 @@ class Setting:
         if self.noise == AS_SHIPPED:
             return "develop"
         start = hashlib.sha256(f"{self.data}/{self.noise}".encode()).digest()[0]
-        return "develop" if (start + self.percent) % 2 == 0 else "final"
+        return "develop" if (start + self._percent) % 2 == 0 else "final"
+
+    def about(self, seed: int) -> Row:
+        """Return what a row of results says of its cell."""
+        return {"setting": self.name, "data": self.data, "noise": self.noise, "rate": self.rate} | {
+            "half": self.half, "seed": seed,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,15 @@ class Cell:
 
     case: Case
     labels: Ints
-    smoother: Floats | None
-    test_labels: Ints | None
+    smoother: Floats | None = None
+    test_labels: Ints | None = None
+
+
+Judge = Callable[[Setting, int, tuple[str, ...]], Iterable[Row]]
 
 
 def settings(
-    data: Iterable[str], kinds: Iterable[Kind] = KINDS, rates: tuple[float, ...] = RATES
+    data: Iterable[str], kinds: Iterable[str] = KINDS, rates: tuple[float, ...] = RATES
 ) -> tuple[Setting, ...]:
     """Return the grid of settings; a swamped class that is already full at a lower rate is not repeated.
 
@@ -94,9 +100,7 @@ def settings(
         if known.given is not None:
             grid.append(Setting(name, AS_SHIPPED))
             continue
-        grid += [
-            Setting(name, kind, rate) for kind in kinds for rate in distinct_rates(kind, known.labels, rates)
-        ]
+        grid += [Setting(name, kind, r) for kind in kinds for r in distinct_rates(kind, known.labels, rates)]
     return tuple(grid)
 
 
@@ -108,12 +112,11 @@ def prepare(setting: Setting, seed: int) -> Cell:
     data = load(setting.data)
     if data.given is not None:
         (features,) = standardise(data.features)
-        return Cell(Case(features, data.given, data.classes, seed), data.labels, None, None)
+        return Cell(Case(features, data.given, data.classes, seed), data.labels)
     audited, test = split_clean_test(data.labels, seed)
     features, test_features = standardise(data.features[audited], data.features[test])
     labels = data.labels[audited]
-    kind: Kind = next(kind for kind in KINDS if kind == setting.noise)
-    given = plant(kind, features, labels, setting.rate, seed)
+    given = plant(setting.noise, features, labels, setting.rate, seed)
     smoother = kernel_smoother(features, test_features)
     return Cell(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
 
@@ -127,12 +130,11 @@ def methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
     >>> [method.name for method in methods(("normalized margin", "kNN"))]
     ['normalized margin', 'kNN disagreement']
     """
-    known = every_method()
-    whole = {method.name for method in known}
+    whole = {method.name for method in every_method()}
     parts = [part for part in wanted if part not in whole]
     return tuple(
         method
-        for method in known
+        for method in every_method()
         if (not wanted and method.block != NETWORKS)
         or method.name in wanted
         or any(part in method.name or part in method.block for part in parts)
@@ -144,38 +146,19 @@ def every_method() -> tuple[Method, ...]:
     return (*ours(), *peers(), *networks())
 
 
-def named(setting: Setting, seed: int) -> Row:
-    """Return what a row of results says of its cell."""
-    return {
-        "setting": setting.name,
-        "data": setting.data,
-        "noise": setting.noise,
-        "rate": setting.rate,
-        "half": setting.half,
-        "seed": seed,
-    }
-
-
 def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
     """Yield the result of each named method on one cell, in the order of the table.
 
     A method that fails is a result too: the row says why in `error` and has no measures.
     """
     cell = prepare(setting, seed)
-    common: Row = {
-        **named(setting, seed),
-        "samples": len(cell.labels),
-        "errors": int((cell.labels != cell.case.labels).sum()),
-    }
+    wrong = int((cell.labels != cell.case.labels).sum())
     for method in every_method():
         if method.name not in names:
             continue
-        row: Row = common | {
-            "method": method.name,
-            "block": method.block,
-            "package": method.package,
-            "version": method.version,
-        }
+        row: Row = setting.about(seed) | {"samples": len(cell.labels), "errors": wrong}
+        row |= {"method": method.name, "block": method.block, "package": method.package}
+        row["version"] = method.version
         if not method.runs_on(cell.case):
             yield row | {"error": "too large for this method"}
             continue
@@ -183,34 +166,29 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # peers' own deprecations, once for each of thousands of runs
-                verdict = method.judge(cell.case)
+                found = method.judge(cell.case)
         except Exception as error:  # noqa: BLE001 (one peer's failure must not end a campaign of hours)
             yield row | {"error": f"{type(error).__name__}: {error}"}
             continue
-        seconds = round(time.perf_counter() - started, 4)
-        quality = measure(
+        row |= {"error": None, "seconds": round(time.perf_counter() - started, 4)}
+        yield row | measure(
             cell.labels,
             cell.case.labels,
-            verdict.score,
-            flagged=verdict.flagged,
-            suggested=verdict.suggested,
+            found.score,
+            flagged=found.flagged,
+            suggested=found.suggested,
             smoother=cell.smoother,
             test_labels=cell.test_labels,
         )
-        measures = {name: None if math.isnan(value) else value for name, value in quality.as_dict().items()}
-        yield row | {"error": None, "seconds": seconds} | measures
-
-
-class Results(Tally):
-    """Result rows, one for each setting, seed and method."""
-
-    def known(self) -> set[tuple[str, int, str]]:
-        """Return setting, seed and method of every row."""
-        return {(row["setting"], row["seed"], row["method"]) for row in self.rows}
 
 
 def run(
-    grid: Iterable[Setting], seeds: int, names: tuple[str, ...], results: Results, jobs: int
+    grid: Iterable[Setting],
+    seeds: int,
+    names: tuple[str, ...],
+    results: Tally,
+    jobs: int,
+    judge: Judge = judge,
 ) -> Iterator[str]:
     """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name.
 
@@ -220,35 +198,24 @@ def run(
         names: Methods to run.
         results: Where rows are looked up and kept.
         jobs: Processes; each keeps to one thread if there are several.
+        judge: What judges the methods on a cell.
     """
-    todo, known = [], results.known()
+    known = {(row["setting"], row["seed"], row["method"]) for row in results.rows}
+    todo = []
     for seed in range(seeds):
         for setting in grid:
             missing = tuple(name for name in names if (setting.name, seed, name) not in known)
             if missing and not (setting.noise == AS_SHIPPED and seed > 0):
                 todo.append((setting, seed, missing))
-    if jobs <= 1:
-        for number, (setting, seed, missing) in enumerate(todo, 1):
-            for row in judge(setting, seed, missing):
+    with parallel_config("loky", inner_max_num_threads=1) if jobs > 1 else parallel_config("sequential"):
+        cells = Parallel(jobs, return_as="generator_unordered")(
+            delayed(_judge_all)(judge, *cell) for cell in todo
+        )
+        for number, (name, rows) in enumerate(cells, 1):
+            for row in rows:
                 results.add(row)
-            yield f"{number}/{len(todo)} {setting.name} seed {seed}"
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        cells = {pool.submit(_judge_all, *cell): cell for cell in todo}
-        for number, done in enumerate(as_completed(cells), 1):
-            for row in done.result():
-                results.add(row)
-            setting, seed, _ = cells[done]
-            yield f"{number}/{len(todo)} {setting.name} seed {seed}"
+            yield f"{number}/{len(todo)} {name}"
 
 
-def _judge_all(setting: Setting, seed: int, names: tuple[str, ...]) -> list[Row]:
-    return list(judge(setting, seed, names))
-
-
-def _one_thread() -> None:
-    """Keep a worker to one thread: more threads than cores only wait for each other."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    os.environ["OMP_NUM_THREADS"] = "1"  # for what is not imported yet
-    threadpool_limits(1)
+def _judge_all(judge: Judge, setting: Setting, seed: int, names: tuple[str, ...]) -> tuple[str, list[Row]]:
+    return f"{setting.name} seed {seed}", list(judge(setting, seed, names))

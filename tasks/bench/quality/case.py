@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from tasks.bench.datasets import Bools, Floats, Ints
 
 FOLDS = 5
-AUDIT = ("encode", "fit", "attribute")  # the folders of tasks/ that decide a score
+AUDIT = ("encode", "heads", "fit", "attribute")  # the folders of tasks/ that decide a score
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,7 @@ class Head:
 
     def probabilities(self, features: Floats) -> Floats:
         """Return the class probabilities, shape (n, C)."""
-        logits = features @ self.weight.T + self.bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+        return np.asarray(softmax(features @ self.weight.T + self.bias, axis=1))
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,8 @@ class Case:
     @cached_property
     def folds(self) -> tuple[tuple[Ints, Ints], ...]:
         """Rows to fit on and rows held out, for each fold; stratified by given label."""
-        from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415 (seconds to import)
-
         splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed)
-        return tuple((fit, held) for fit, held in splitter.split(self.features, self.labels))
+        return tuple(splitter.split(self.features, self.labels))
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
@@ -112,8 +111,6 @@ class Case:
 
     def fit_head(self, rows: Ints) -> Head:
         """Return scikit-learn's logistic regression, fitted to `rows`, as a softmax head."""
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
-
         model = LogisticRegression(max_iter=2_000).fit(self.features[rows], self.labels[rows])
         coef, intercept = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps the difference of the two logits
@@ -149,14 +146,10 @@ class Method:
                 return version(self.package)
             except PackageNotFoundError:
                 return "not installed"
-        source = hashlib.sha256()
         root = Path(str(files("tasks")))
-        for path in (
-            root / "options.py",
-            *(p for part in AUDIT for p in sorted((root / part).rglob("*.py"))),
-        ):
-            source.update(path.read_bytes())
-        return source.hexdigest()[:12]
+        sources = [root / "options.py"]
+        sources += [path for part in AUDIT for path in sorted((root / part).rglob("*.py"))]
+        return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
     def runs_on(self, case: Case) -> bool:
         """Say whether the case is small enough for this method."""

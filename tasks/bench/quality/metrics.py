@@ -7,48 +7,16 @@ one with many.
 Shapes: `wrong`, `flagged` and `among` are (n,) bool, `labels`, `given` and `suggested` (n,) classes, `score` is (n,).
 """
 
-from dataclasses import asdict, dataclass
-
 import numpy as np
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics.pairwise import rbf_kernel
 
 from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.errors import InputError
 
-RECOVER = (
-    0.95  # DataPerf's debugging challenge: how much of the data must be looked at for 95 % of the accuracy
-)
+# DataPerf's debugging challenge: how much of the data must be looked at for 95 % of the accuracy.
+RECOVER = 0.95
 RIDGE = 1.0  # scikit-learn's default for kernel ridge regression
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Every measure of one queue; nan where it does not apply.
-
-    Attributes:
-        ap: Average precision of the score.
-        auroc: Area under the ROC curve of the score.
-        precision_at_errors: Precision at as many samples as there are errors.
-        f1: F1 of the method's own flags.
-        flagged: Share of all samples that is flagged.
-        suggested_right: Share of all wrong labels whose suggested label is the true one.
-        suggested_right_flagged: The same among the wrong labels that are flagged (among all where nothing is
-            flagged by rule).
-        review_share: Share of the data to review, in queue order, to recover 95 % of the gain in clean-test
-            accuracy.
-    """
-
-    ap: float
-    auroc: float
-    precision_at_errors: float
-    f1: float
-    flagged: float
-    suggested_right: float
-    suggested_right_flagged: float
-    review_share: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the measures by name."""
-        return asdict(self)
 
 
 def measure(
@@ -60,8 +28,8 @@ def measure(
     suggested: Ints | None = None,
     smoother: Floats | None = None,
     test_labels: Ints | None = None,
-) -> Quality:
-    """Return every measure of one queue.
+) -> dict[str, float | None]:
+    """Return every measure of one queue; None where it does not apply.
 
     Args:
         labels: True labels, shape (n,).
@@ -71,22 +39,29 @@ def measure(
         suggested: Label the method would give instead, shape (n,), if it names one.
         smoother: Of `kernel_smoother`, shape (m, n), if the review share is wanted.
         test_labels: Labels of the clean test set, shape (m,), with `smoother`.
+
+    Returns:
+        `ap`, `auroc` and `precision_at_errors` (at as many samples as there are errors) judge the score; `f1` and `flagged`
+        (share of all samples) the flags; `suggested_right` is the share of all wrong labels whose suggested label is the
+        true one, `suggested_right_flagged` the same among the flagged ones (among all where nothing is flagged by rule);
+        `review_share` as in `review_share`.
     """
     wrong = labels != given
-    nan = float("nan")
-    among = wrong & flagged if flagged is not None else wrong
-    return Quality(
-        ap=average_precision(wrong, score),
-        auroc=auroc(wrong, score),
-        precision_at_errors=precision_at(wrong, score, int(wrong.sum())),
-        f1=f1(wrong, flagged) if flagged is not None else nan,
-        flagged=float(flagged.mean()) if flagged is not None else nan,
-        suggested_right=suggested_right(labels, suggested, wrong) if suggested is not None else nan,
-        suggested_right_flagged=suggested_right(labels, suggested, among) if suggested is not None else nan,
-        review_share=review_share(labels, given, score, smoother, test_labels)
-        if smoother is not None and test_labels is not None
-        else nan,
-    )
+    found: dict[str, float | None] = dict.fromkeys(("f1", "flagged", "suggested_right"))
+    found |= dict.fromkeys(("suggested_right_flagged", "review_share"))
+    if flagged is not None:
+        found |= {"f1": f1(wrong, flagged), "flagged": float(flagged.mean())}
+    if suggested is not None:
+        among = wrong & flagged if flagged is not None else wrong
+        found["suggested_right"] = float((suggested == labels)[wrong].mean())
+        found["suggested_right_flagged"] = float((suggested == labels)[among].mean()) if among.any() else None
+    if smoother is not None and test_labels is not None:
+        found["review_share"] = review_share(labels, given, score, smoother, test_labels)
+    return {
+        "ap": average_precision(wrong, score),
+        "auroc": auroc(wrong, score),
+        "precision_at_errors": precision_at(wrong, score, int(wrong.sum())),
+    } | found
 
 
 def average_precision(wrong: Bools, score: Floats) -> float:
@@ -95,15 +70,11 @@ def average_precision(wrong: Bools, score: Floats) -> float:
     >>> average_precision(np.array([True, False, True]), np.array([0.1, 0.2, 0.3]))
     0.8333333333333333
     """
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415 (seconds to import)
-
     return float(average_precision_score(wrong, -_checked(wrong, score)))
 
 
 def auroc(wrong: Bools, score: Floats) -> float:
     """Return the chance that a wrong label stands before a right one (a tie counts half)."""
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 (seconds to import)
-
     return float(roc_auc_score(wrong, -_checked(wrong, score)))
 
 
@@ -115,17 +86,12 @@ def precision_at(wrong: Bools, score: Floats, depth: int) -> float:
     """
     last = np.sort(_checked(wrong, score))[depth - 1]
     before, tied = score < last, score == last
-    certain = int(wrong[before].sum())
-    return float((certain + wrong[tied].mean() * (depth - before.sum())) / depth)
+    return float((wrong[before].sum() + wrong[tied].mean() * (depth - before.sum())) / depth)
 
 
 def f1(wrong: Bools, flagged: Bools) -> float:
-    """Return the F1 of a flagged set; 0 where nothing right is flagged.
-
-    >>> f1(np.array([True, True, False, False]), np.array([True, False, True, False]))
-    0.5
-    """
-    return float(2 * (wrong & flagged).sum() / (wrong.sum() + flagged.sum()))
+    """Return the F1 of a flagged set; 0 where nothing right is flagged."""
+    return float(f1_score(wrong, flagged))
 
 
 def best_f1(wrong: Bools, score: Floats) -> float:
@@ -136,11 +102,6 @@ def best_f1(wrong: Bools, score: Floats) -> float:
     """
     found = np.cumsum(wrong[np.argsort(score, kind="stable")])
     return float((2 * found / (np.arange(1, len(wrong) + 1) + wrong.sum())).max())
-
-
-def suggested_right(labels: Ints, suggested: Ints, among: Bools) -> float:
-    """Return the share of samples in `among` whose suggested label is the true one; nan if there are none."""
-    return float((suggested[among] == labels[among]).mean()) if among.any() else float("nan")
 
 
 def kernel_smoother(features: Floats, test_features: Floats) -> Floats:
@@ -155,15 +116,15 @@ def kernel_smoother(features: Floats, test_features: Floats) -> Floats:
         features: Standardised features of the audited samples, shape (n, d).
         test_features: Features of the test samples on the same scale, shape (m, d).
     """
-    from sklearn.metrics.pairwise import rbf_kernel  # noqa: PLC0415 (seconds to import)
-
     kernel = rbf_kernel(features)
     kernel[np.diag_indices_from(kernel)] += RIDGE
     smoother: Floats = np.linalg.solve(kernel, rbf_kernel(features, test_features)).T
     return smoother
 
 
-def review_share(labels: Ints, given: Ints, score: Floats, smoother: Floats, test_labels: Ints) -> float:
+def review_share(
+    labels: Ints, given: Ints, score: Floats, smoother: Floats, test_labels: Ints
+) -> float | None:
     """Return the share of the data to review for 95 % of the accuracy that all corrections would gain.
 
     DataPerf's measure (Mazumder et al. 2023, training set cleaning): reviewers go through the queue from its
@@ -178,14 +139,14 @@ def review_share(labels: Ints, given: Ints, score: Floats, smoother: Floats, tes
         test_labels: Clean labels of the test set, shape (m,).
 
     Returns:
-        A share in 0 .. 1; nan where correcting everything gains less than two test samples, which is chance.
+        A share in 0 .. 1; None where correcting everything gains less than two test samples, which is chance.
     """
-    classes = int(max(labels.max(), test_labels.max())) + 1
-    votes = smoother @ np.eye(classes)[given]  # (m, C)
+    one_hot = np.eye(int(max(labels.max(), test_labels.max())) + 1)
+    votes = smoother @ one_hot[given]  # (m, C)
     start = int((votes.argmax(axis=1) == test_labels).sum())
-    clean = int(((smoother @ np.eye(classes)[labels]).argmax(axis=1) == test_labels).sum())
+    clean = int(((smoother @ one_hot[labels]).argmax(axis=1) == test_labels).sum())
     if clean - start < 2:
-        return float("nan")
+        return None
     target = start + RECOVER * (clean - start)
     for sample, place in zip(*_places(labels != given, score), strict=True):
         votes[:, given[sample]] -= smoother[:, sample]

@@ -9,18 +9,20 @@ name says. A wrong label is always another class. The kinds differ in who is wro
     instance_dependent  who is hard is wronged more often, to the class it is most easily taken for
     swamped             members of one class only, all to one other class
 
-The functions of these names take true labels, (n,), how many to wrong, and a generator, and return given labels, (n,).
+The functions of these names take features (n, d), true labels (n,), how many to wrong, and a generator. They return given
+labels, (n,).
 """
 
-from typing import Literal, get_args
+from collections.abc import Callable
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Floats, Ints
 from tasks.errors import InputError
-
-Kind = Literal["uniform", "next_class", "class_conditional", "instance_dependent", "swamped"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # Beyond half of a class its true label is no longer the majority and nothing in the data says which label is
 # the wrong one.
@@ -33,8 +35,10 @@ ROW_CONCENTRATION = 0.5
 # which keeps the easy samples in play (at 1 nearly every wrong label would sit on the class border).
 TEMPERATURE = 2.0
 
+Plant = Callable[[Floats, Ints, int, np.random.Generator], Ints]
 
-def plant(kind: Kind, features: Floats, labels: Ints, rate: float, seed: int) -> Ints:
+
+def plant(kind: str, features: Floats, labels: Ints, rate: float, seed: int) -> Ints:
     """Return given labels: `labels` with errors of one kind planted.
 
     Args:
@@ -46,7 +50,7 @@ def plant(kind: Kind, features: Floats, labels: Ints, rate: float, seed: int) ->
         seed: Same seed, same errors.
 
     Raises:
-        InputError: Unknown kind, or a rate outside 0 .. 1.
+        InputError: Unknown kind, a rate outside 0 .. 1, or a single class.
 
     >>> labels = np.repeat(np.arange(3), 20)
     >>> given = plant("next_class", np.zeros((60, 1)), labels, rate=0.1, seed=0)
@@ -57,42 +61,32 @@ def plant(kind: Kind, features: Floats, labels: Ints, rate: float, seed: int) ->
         raise InputError(
             f"a noise rate of {rate} is not a share", where="--rates", fix="choose one from 0 to below 1"
         )
+    if kind not in _PLANTS:
+        raise InputError(f"no noise '{kind}'", where="--noise", fix=f"choose from: {', '.join(KINDS)}")
+    if labels.max() < 1:
+        raise InputError(
+            "errors need another class to go to", where="labels", fix="give labels of at least two classes"
+        )
     rng = np.random.default_rng([*kind.encode(), seed])
-    count = round(rate * len(labels))
-    if kind == "uniform":
-        return uniform(labels, count, rng)
-    if kind == "next_class":
-        return next_class(labels, count, rng)
-    if kind == "class_conditional":
-        return class_conditional(labels, count, rng)
-    if kind == "instance_dependent":
-        return instance_dependent(features, labels, count, rng)
-    if kind == "swamped":
-        return swamped(labels, count, rng)
-    raise InputError(f"no noise '{kind}'", where="--noise", fix=f"choose from: {', '.join(KINDS)}")
+    return _PLANTS[kind](features, labels, round(rate * len(labels)), rng)
 
 
-def uniform(labels: Ints, count: int, rng: np.random.Generator) -> Ints:
+def uniform(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> Ints:
     """Wrong `count` samples drawn at random, each to one of the other classes at random."""
-    wrong = rng.choice(len(labels), count, replace=False)
-    classes = _classes(labels)
-    given = labels.copy()
-    given[wrong] = (labels[wrong] + rng.integers(1, classes, count)) % classes
-    return given
+    wrong, classes = rng.choice(len(labels), count, replace=False), int(labels.max()) + 1
+    return _exchange(labels, wrong, (labels[wrong] + rng.integers(1, classes, count)) % classes)
 
 
-def next_class(labels: Ints, count: int, rng: np.random.Generator) -> Ints:
+def next_class(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> Ints:
     """Wrong `count` samples drawn at random, each to the class after its own."""
     wrong = rng.choice(len(labels), count, replace=False)
-    given = labels.copy()
-    given[wrong] = (labels[wrong] + 1) % _classes(labels)
-    return given
+    return _exchange(labels, wrong, (labels[wrong] + 1) % (int(labels.max()) + 1))
 
 
-def class_conditional(labels: Ints, count: int, rng: np.random.Generator) -> Ints:
+def class_conditional(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> Ints:
     """Wrong samples by a random asymmetric noise matrix, at most `CLASS_CAP` of each class."""
-    classes = _classes(labels)
-    sizes = np.bincount(labels, minlength=classes)
+    sizes = np.bincount(labels)
+    classes = len(sizes)
     counts = _share_out(count, sizes, rng.uniform(*CLASS_WEIGHTS, classes))
     given = labels.copy()
     for own in range(classes):
@@ -125,44 +119,29 @@ def instance_dependent(features: Floats, labels: Ints, count: int, rng: np.rando
     A sample's weight in the draw is its out-of-fold probability of that class against the true one, at
     `TEMPERATURE`; the model is a logistic regression fitted to the true labels.
     """
-    probabilities = _out_of_fold(features, labels, seed=int(rng.integers(2**31)))
-    rows = np.arange(len(labels))
-    log_p = np.log(np.clip(probabilities, 1e-12, None))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(2**31)))
+    found = cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
+    rows, log_p = np.arange(len(labels)), np.log(np.clip(found, 1e-12, None))
     own = log_p[rows, labels].copy()
     log_p[rows, labels] = -np.inf
     rival = log_p.argmax(axis=1)
     weights = 1 / (1 + np.exp((own - log_p[rows, rival]) / TEMPERATURE))
     wrong = rng.choice(len(labels), count, replace=False, p=weights / weights.sum())
-    given = labels.copy()
-    given[wrong] = rival[wrong]
-    return given
+    return _exchange(labels, wrong, rival[wrong])
 
 
-def _out_of_fold(features: Floats, labels: Ints, seed: int) -> Floats:
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    probabilities: Floats = cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
-    return probabilities
-
-
-def swamped(labels: Ints, count: int, rng: np.random.Generator) -> Ints:
+def swamped(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> Ints:
     """Wrong members of one class, drawn at random, to one other class; at most `CLASS_CAP` of that class."""
-    classes = _classes(labels)
+    classes = int(labels.max()) + 1
     own = int(rng.integers(classes))
     other = (own + int(rng.integers(1, classes))) % classes
     members = np.flatnonzero(labels == own)
     wrong = rng.choice(members, min(count, int(CLASS_CAP * len(members))), replace=False)
-    given = labels.copy()
-    given[wrong] = other
-    return given
+    return _exchange(labels, wrong, other)
 
 
-def distinct_rates(kind: Kind, labels: Ints, rates: tuple[float, ...]) -> tuple[float, ...]:
+def distinct_rates(kind: str, labels: Ints, rates: tuple[float, ...]) -> tuple[float, ...]:
     """Return the rates that differ in effect: a swamped class that is full stays as it is.
 
     >>> distinct_rates("swamped", np.repeat(np.arange(10), 50), (0.02, 0.05, 0.2, 0.35))
@@ -174,10 +153,14 @@ def distinct_rates(kind: Kind, labels: Ints, rates: tuple[float, ...]) -> tuple[
     return tuple(rate for place, rate in enumerate(rates) if place == 0 or rates[place - 1] < full)
 
 
-def _classes(labels: Ints) -> int:
-    classes = int(labels.max()) + 1
-    if classes < 2:
-        raise InputError(
-            "errors need another class to go to", where="labels", fix="give labels of at least two classes"
-        )
-    return classes
+def _exchange(labels: Ints, wrong: Ints, classes: Ints | int) -> Ints:
+    given = labels.copy()
+    given[wrong] = classes
+    return given
+
+
+_PLANTS: dict[str, Plant] = {
+    function.__name__: function
+    for function in (uniform, next_class, class_conditional, instance_dependent, swamped)
+}
+KINDS = tuple(_PLANTS)

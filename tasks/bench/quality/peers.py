@@ -1,21 +1,35 @@
 """The methods that a user could pick instead, run from their packages.
 
-Those that need probabilities share the case's out-of-fold ones, as their users would compute them; influence
-and training trajectories have modules of their own.
+Those that need probabilities share the case's out-of-fold ones, as their users would compute them. Influence is computed on
+the softmax head that scikit-learn fitted: by pyDVL with a dense Hessian, by kronfluence with Kronecker factors.
+
+Area under the margin: how far the given label led the best other one, averaged over training. Pleiss et al. 2020,
+"Identifying mislabeled data using the area under the margin ranking"; the margins are kept by its authors' package `aum`.
+Their network is a deep one with a step schedule; on a few features it is a linear head or a small multilayer perceptron,
+with the learning rate, momentum and weight decay of the paper and no schedule, which is the phase of training that the
+paper averages over.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.quality.case import FOLDS, Case, Method, Verdict
-from tasks.bench.quality.peers_influence import (
-    kronfluence_self_influence,
-    pydvl_mean_influence,
-    pydvl_self_influence,
-)
-from tasks.bench.quality.peers_training import area_under_margin_linear, area_under_margin_network
+from tasks.bench.quality.case import FOLDS, Case, Head, Method, Verdict
+from tasks.bench.with_kronfluence import fitted_analyzer
 
 NEIGHBOURS = 10  # the k of cleanlab's own nearest-neighbour checks
+EPOCHS, BATCH, HIDDEN = 50, 64, 64
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-4
+# Parameters x samples: ten seconds of pyDVL on one core at the bound, and growing with its square.
+SLOW = 5_000_000
 
 
 def training_loss(case: Case) -> Verdict:
@@ -36,30 +50,21 @@ def cleanlab_rank(case: Case, probabilities: Floats, method: str) -> Verdict:
 def cleanlab_filter(case: Case, probabilities: Floats) -> Verdict:
     """Flag by `find_label_issues` as it comes; the flagged stand first, ordered by self-confidence."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 (belongs to the bench extra)
-    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
 
     flagged = np.asarray(find_label_issues(case.labels, probabilities, n_jobs=1), dtype=np.bool_)
-    confidence = get_label_quality_scores(case.labels, probabilities)
+    confidence = cleanlab_rank(case, probabilities, "self_confidence").score
     return Verdict(_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
 
 
 def clean_learning(case: Case) -> Verdict:
     """Run `CleanLearning(LogisticRegression())` from features to issues, with its own cross-validation."""
     from cleanlab.classification import CleanLearning  # noqa: PLC0415 (belongs to the bench extra)
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    learner = CleanLearning(
-        LogisticRegression(max_iter=2_000),
-        seed=case.seed,
-        cv_n_folds=FOLDS,
-        find_label_issues_kwargs={"n_jobs": 1},
-    )
+    model, alone = LogisticRegression(max_iter=2_000), {"n_jobs": 1}
+    learner = CleanLearning(model, seed=case.seed, cv_n_folds=FOLDS, find_label_issues_kwargs=alone)
     issues = learner.find_label_issues(case.features, case.labels)
-    flagged = issues["is_label_issue"].to_numpy(dtype=np.bool_)
-    quality = issues["label_quality"].to_numpy(dtype=np.float64)
-    return Verdict(
-        _flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(dtype=np.int64)
-    )
+    flagged, quality = issues["is_label_issue"].to_numpy(bool), issues["label_quality"].to_numpy(float)
+    return Verdict(_flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64))
 
 
 def argmax_differs(case: Case, probabilities: Floats) -> Verdict:
@@ -70,8 +75,6 @@ def argmax_differs(case: Case, probabilities: Floats) -> Verdict:
 
 def neighbour_disagreement(case: Case) -> Verdict:
     """Score by the share of the nearest neighbours that carry the given label, nearer ones counting more."""
-    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 (seconds to import)
-
     # Without an argument, no sample is its own neighbour.
     distances, rows = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(case.features).kneighbors()
     weights = 1 / np.maximum(distances, 1e-12)
@@ -86,6 +89,89 @@ def _flagged_first(score: Floats, flagged: Bools) -> Floats:
     return np.asarray(score + np.where(flagged, 0.0, 2.0), dtype=np.float64)
 
 
+def area_under_margin(case: Case, hidden: int | None = None) -> Verdict:
+    """Score by the area under the margin of a linear head, or of a perceptron with one hidden layer."""
+    from aum import AUMCalculator  # noqa: PLC0415 (belongs to the bench extra)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(case.seed)
+        width = case.features.shape[1]
+        layers: list[nn.Module] = [nn.Linear(width, hidden), nn.ReLU()] if hidden else []
+        model = nn.Sequential(*layers, nn.Linear(hidden or width, case.classes))
+        optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY)
+        features = torch.as_tensor(case.features, dtype=torch.float32)
+        labels = torch.as_tensor(case.labels)
+        margins = AUMCalculator(save_dir="", compressed=True)
+        for _ in range(EPOCHS):
+            for rows in torch.split(torch.randperm(len(labels)), BATCH):
+                logits = model(features[rows])
+                optimizer.zero_grad()
+                torch.autograd.backward(nn.functional.cross_entropy(logits, labels[rows]))
+                optimizer.step()
+                if len(rows) > 1:  # the package squeezes a batch of one into a scalar and fails
+                    margins.update(logits.detach(), labels[rows], rows.tolist())
+    return Verdict(np.array([margins.sums[row] / margins.counts[row] for row in range(len(case.labels))]))
+
+
+def pydvl_mean_influence(case: Case) -> Verdict:
+    """Score by pyDVL's influence averaged over the evaluation samples, equally weighted, each fold in turn.
+
+    Positive is helpful; its threshold is 0, the sign between helpful and harmful.
+    """
+    score = np.zeros(len(case.labels))
+    for (fit, held), head in zip(case.folds, case.heads, strict=True):
+        matrix = _direct(case, head, fit).influences(*_tensors(case, held), *_tensors(case, fit))
+        score[fit] += torch.mean(matrix, dim=0).numpy()  # over (held, fit)
+    score /= len(case.folds) - 1
+    return Verdict(score, flagged=score < 0)
+
+
+def pydvl_self_influence(case: Case) -> Verdict:
+    """Score by pyDVL's influence of a sample on itself: the larger, the more the fit owes to it alone."""
+    rows = np.arange(len(case.labels))
+    influence = _direct(case, case.head, rows)
+    own: list[Floats] = []
+    for part in np.array_split(rows, max(1, len(rows) // 256)):  # of all pairs of a block the diagonal
+        tensors = _tensors(case, part)
+        own.append(influence.influences(*tensors, *tensors).diagonal().numpy())
+    return Verdict(-np.concatenate(own))
+
+
+def kronfluence_self_influence(case: Case) -> Verdict:
+    """Score by kronfluence's self-influence with its default factors (EK-FAC)."""
+    features, labels = _tensors(case, np.arange(len(case.labels)))
+    data = TensorDataset(features.float(), labels)
+    with torch.random.fork_rng():
+        torch.manual_seed(case.seed)
+        with fitted_analyzer(_linear(case.head).float(), data, 256) as analyzer:
+            analyzer.compute_self_scores("scores", "factors", data, per_device_train_batch_size=256)
+            scores = analyzer.load_self_scores("scores")["all_modules"]
+    return Verdict(-scores.double().numpy())
+
+
+def _direct(case: Case, head: Head, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
+    """Return pyDVL's DirectInfluence with the Hessian of the mean loss over `rows` plus the l2 of the fit."""
+    from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
+
+    influence = DirectInfluence(_linear(head), nn.functional.cross_entropy, regularization=head.l2)
+    # One batch: pyDVL averages batches without weights, so unequal ones would bias the Hessian.
+    return influence.fit(DataLoader(TensorDataset(*_tensors(case, rows)), batch_size=len(rows)))
+
+
+def _linear(head: Head) -> nn.Linear:
+    model = nn.Linear(head.weight.shape[1], len(head.bias)).double()
+    model.weight.data, model.bias.data = torch.as_tensor(head.weight), torch.as_tensor(head.bias)
+    return model.eval()
+
+
+def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
+    return torch.as_tensor(case.features[rows]), torch.as_tensor(case.labels[rows])
+
+
+def _ranked_by(method: str) -> Callable[[Case], Verdict]:
+    return lambda case: cleanlab_rank(case, case.probabilities, method)
+
+
 def peers() -> tuple[Method, ...]:
     """Return every peer.
 
@@ -94,32 +180,16 @@ def peers() -> tuple[Method, ...]:
     """
     return (
         Method("training loss", training_loss, "scikit-learn"),
-        Method(
-            "out-of-fold self-confidence",
-            lambda case: cleanlab_rank(case, case.probabilities, "self_confidence"),
-            "cleanlab",
-        ),
-        Method(
-            "normalized margin",
-            lambda case: cleanlab_rank(case, case.probabilities, "normalized_margin"),
-            "cleanlab",
-        ),
-        Method(
-            "confidence-weighted entropy",
-            lambda case: cleanlab_rank(case, case.probabilities, "confidence_weighted_entropy"),
-            "cleanlab",
-        ),
+        Method("out-of-fold self-confidence", _ranked_by("self_confidence"), "cleanlab"),
+        Method("normalized margin", _ranked_by("normalized_margin"), "cleanlab"),
+        Method("confidence-weighted entropy", _ranked_by("confidence_weighted_entropy"), "cleanlab"),
         Method("find_label_issues", lambda case: cleanlab_filter(case, case.probabilities), "cleanlab"),
         Method("CleanLearning", clean_learning, "cleanlab"),
         Method("argmax != label", lambda case: argmax_differs(case, case.probabilities), "scikit-learn"),
         Method("kNN disagreement", neighbour_disagreement, "scikit-learn"),
-        Method("area under the margin (linear)", area_under_margin_linear, "aum"),
-        Method("area under the margin (MLP)", area_under_margin_network, "aum"),
+        Method("area under the margin (linear)", area_under_margin, "aum"),
+        Method("area under the margin (MLP)", partial(area_under_margin, hidden=HIDDEN), "aum"),
         Method("self-influence", pydvl_self_influence, "pyDVL"),
         Method("mean influence", pydvl_mean_influence, "pyDVL", limit=SLOW),
         Method("kronfluence self-influence", kronfluence_self_influence, "kronfluence", limit=SLOW),
     )
-
-
-# Parameters x samples: ten seconds of pyDVL on one core at the bound, and growing with its square.
-SLOW = 5_000_000

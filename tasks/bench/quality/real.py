@@ -27,12 +27,11 @@ import numpy as np
 
 from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.bench.helpers import run_command
-from tasks.bench.quality.campaign import Results
 from tasks.bench.quality.case import Case, Verdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
 from tasks.bench.tables import made_with, markdown
-from tasks.bench.tally import Row
+from tasks.bench.tally import Row, Tally
 from tasks.errors import InputError
 
 TRUTH = ("true_label", "is_error")
@@ -249,9 +248,9 @@ def log_loss(probabilities: Floats, labels: Ints) -> float:
     return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
 
-def run_real(folder: Path, half: str | None, results: Results) -> Iterator[str]:
+def run_real(folder: Path, half: str | None, results: Tally) -> Iterator[str]:
     """Judge the sets that `results` lacks; yield each one's name."""
-    known = {name for name, _, _ in results.known()}
+    known = {row["setting"] for row in results.rows}
     for path in files_of(folder, half):
         if path.stem not in known:
             for row in [*judge(read_real(path))]:  # all rows of a set, or none

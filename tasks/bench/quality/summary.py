@@ -4,18 +4,20 @@ A figure is the mean over settings of the mean over seeds; the spread behind it 
 between the seeds of a setting (root mean square over settings). Two methods are compared setting by setting
 on the same seeds: the first wins where its mean lead is above one standard error of the lead, loses where it
 is below minus one, ties between.
+
+A `frame` has one line for each setting, seed and method. `default` names our own method, beside which the others stand.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats
+from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, every_method
+from tasks.bench.quality.ours import DEFAULT
 from tasks.bench.tables import markdown
-
-Outcome = Literal["win", "tie", "loss"]
+from tasks.bench.tally import Row
 
 COLUMNS = {
     "ap": "AP",
@@ -32,18 +34,73 @@ BLOCKS = {
     "our base model": "peer on our base model",
     "networks": "on our networks",
 }
+PARTS = {"noise": "kind of error", "rate": "share of errors", "data": "data set"}
+LEGEND = """\
+Figures are means over settings of the mean over seeds, ± the deviation between the seeds of a setting. A
+method wins a setting where its mean lead over the seeds is above one standard error, ties within one.
+"Suggested right": share of the wrong labels whose suggested label is the true one. "Review for 95 %": share
+of the data to review, in queue order, for 95 % of the clean-test accuracy that correcting everything gains,
+where it gains any. The class that `swamped` errors hit is full at 45 %: rates beyond that are the same
+setting and run once.
+"""
 
 
-def measured(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Return the rows that have measures as a frame, one line for each setting, seed and method."""
+def document(rows: Sequence[Row], *, details: bool) -> str:
+    """Return the tables of result rows: the bundled data, then the planted errors, each half apart.
+
+    Args:
+        rows: Result rows, as in the JSON lines file.
+        details: Whether to break the figures down by kind of error, rate, data set and setting.
+    """
+    parts: list[str] = []
+    bundled = [row for row in rows if row["noise"] == AS_SHIPPED]
+    planted = [row for row in rows if row["noise"] != AS_SHIPPED]
+    if bundled:
+        parts += [f"## The bundled digits, {_extent(bundled)}\n", overview(measured(bundled), DEFAULT)]
+    parts_of = {
+        f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()
+    }
+    if all(parts_of.values()):
+        parts_of[", both halves"] = planted
+    for title, part in parts_of.items():
+        if part:
+            parts += [
+                f"## Planted errors{title}: {_extent(part)}\n",
+                *_tables(measured(part), details=details),
+            ]
+    if missing := failures(rows):
+        parts += ["## No result\n", missing]
+    current = {method.name: method.version for method in every_method()}
+    changed = sorted({row["method"] for row in rows if row["version"] != current.get(row["method"])})
+    if changed:
+        parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
+    return "\n".join([*parts, LEGEND])
+
+
+def _extent(rows: Sequence[Row]) -> str:
+    settings, seeds = len({row["setting"] for row in rows}), len({row["seed"] for row in rows})
+    if settings == 1:
+        return f"{rows[0]['errors']} of {rows[0]['samples']} labels wrong"
+    return f"{settings} settings, {seeds} seeds"
+
+
+def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
+    parts = [overview(frame, DEFAULT), verdict(frame, DEFAULT)]
+    if details:
+        for by, title in PARTS.items():
+            parts += [f"### AP by {title}\n", breakdown(frame, by)]
+        parts += ["### F1 by kind of error\n", breakdown(frame, "noise", "f1")]
+        parts += ["### Setting by setting\n", by_setting(frame, DEFAULT)]
+    return parts
+
+
+def measured(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the rows that have measures as a frame."""
     frame = pd.DataFrame([row for row in rows if row["error"] is None])
-    for column in (*COLUMNS, "flagged", "seconds"):
-        if column in frame:
-            frame[column] = frame[column].astype(float)
-    return frame
+    return frame.astype({name: float for name in (*COLUMNS, "flagged", "seconds") if name in frame})
 
 
-def outcome(lead: Floats) -> Outcome:
+def outcome(lead: Floats) -> str:
     """Return who is ahead, from the leads of one method over another on a setting's seeds, (seeds,).
 
     >>> [outcome(np.array(lead)) for lead in ([0.01, 0.02, 0.03], [-0.01, 0.02, 0.0], [-0.1, -0.1])]
@@ -55,56 +112,37 @@ def outcome(lead: Floats) -> Outcome:
     return "win" if lead.mean() > 0 else "loss"
 
 
-def outcomes(frame: pd.DataFrame, first: str, second: str, measure: str = "ap") -> dict[str, Outcome]:
+def outcomes(frame: pd.DataFrame, first: str, second: str) -> dict[str, str]:
     """Return the outcome of `first` against `second` in each setting where both have measures."""
-    table = frame.pivot_table(index=["setting", "seed"], columns="method", values=measure)
+    table = frame.pivot_table(index=["setting", "seed"], columns="method", values="ap")
     if first not in table or second not in table:
         return {}
     lead = (table[first] - table[second]).dropna()
     return {str(name): outcome(part.to_numpy()) for name, part in lead.groupby(level="setting")}
 
 
-def best_peers(frame: pd.DataFrame, measure: str = "ap") -> dict[str, str]:
+def best_peers(frame: pd.DataFrame) -> dict[str, str]:
     """Return for each setting the peer that is best there, chosen with the truth at hand."""
-    means = _setting_means(frame[frame["block"] == "peers"], measure)
-    return {str(setting): str(line.idxmax()) for setting, line in means.iterrows()}
+    return dict(_setting_means(frame[frame["block"] == "peers"], "ap").idxmax(axis=1))
 
 
 def overview(frame: pd.DataFrame, default: str) -> str:
     """Return the table of all methods, best first in each block, and how the default fares against each."""
     ranks = _setting_means(frame, "ap").rank(axis=1, ascending=False)
-    settings = frame["setting"].nunique()
-    heads = [
-        "method",
-        "block",
-        "package",
-        *COLUMNS.values(),
-        "mean rank",
-        "default wins / ties / losses",
-        "settings",
-    ]
     lines: list[list[str]] = []
     for block, title in BLOCKS.items():
         part = frame[frame["block"] == block]
-        means = _setting_means(part, "ap").mean().sort_values(ascending=False)
-        for method in map(str, means.index):
-            own = part[part["method"] == method]
-            cells = [_figure(own, column) for column in COLUMNS]
+        for method in _setting_means(part, "ap").mean().sort_values(ascending=False).index:
+            own, found = part[part["method"] == method], list(outcomes(frame, default, method).values())
             count = own["setting"].nunique()
-            rank = f"{ranks[method].mean():.1f}" if count == settings else "–"
+            rank = f"{ranks[method].mean():.1f}" if count == frame["setting"].nunique() else "–"
+            counts = [str(found.count(end)) for end in ("win", "tie", "loss")]
+            against = " / ".join(counts) if method != default and found else "–"
             name = f"**{method}**" if method == default else method
-            lines.append(
-                [
-                    name,
-                    title,
-                    str(own["package"].iloc[0]),
-                    *cells,
-                    rank,
-                    _tally(frame, default, method),
-                    f"{count}",
-                ]
-            )
-    return markdown(heads, lines)
+            figures = [_figure(own, column) for column in COLUMNS]
+            lines.append([name, title, own["package"].iloc[0], *figures, rank, against, f"{count}"])
+    ends = ["mean rank", "default wins / ties / losses", "settings"]
+    return markdown(["method", "block", "package", *COLUMNS.values(), *ends], lines)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
@@ -130,65 +168,21 @@ def verdict(frame: pd.DataFrame, default: str) -> str:
 
 def _against_each(frame: pd.DataFrame, default: str) -> list[str]:
     """Return how the default fares against the one peer that holds out best against it; nothing where there is no peer."""
-    shares: dict[str, tuple[float, int]] = {}
-    for peer in sorted(set(frame.loc[frame["block"] == "peers", "method"])):
-        found = list(outcomes(frame, default, peer).values())
-        if found:
-            shares[peer] = (1 - found.count("loss") / len(found), len(found))
+    peers = sorted(set(frame.loc[frame["block"] == "peers", "method"]))
+    ends = {peer: list(outcomes(frame, default, peer).values()) for peer in peers}
+    shares = [
+        (1 - found.count("loss") / len(found), peer, len(found)) for peer, found in ends.items() if found
+    ]
     if not shares:
         return []
-    peer, (share, count) = min(shares.items(), key=lambda item: item[1][0])
+    share, peer, count = min(shares)
     line = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings"
     return [f"{line}; closest is {peer} ({count} settings)."]
 
 
-def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
-    """Return the mean of one measure for each method and each value of `by`: noise, rate or data."""
-    means = (
-        frame.groupby(["method", "setting", by])[measure].mean().groupby(["method", by]).mean().unstack(by)
-    )
-    order = _setting_means(frame, measure).mean().sort_values(ascending=False).index
-    show: Callable[[Any], str] = (lambda value: f"{100 * value:.0f} %") if by == "rate" else str
-    lines = [[str(method), *map(_number, means.loc[method])] for method in order if method in means.index]
-    return markdown(["method", *map(show, means.columns)], lines)
-
-
-def by_setting(frame: pd.DataFrame, default: str) -> str:
-    """Return each setting: the default's AP beside that of the best peer there, and the outcome."""
-    lines: list[list[str]] = []
-    for setting, peer in sorted(best_peers(frame).items()):
-        part = frame[frame["setting"] == setting]
-        result = outcomes(part, default, peer).get(setting, "–")
-        figures = [_figure(part[part["method"] == method], "ap") for method in (default, peer)]
-        errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
-        lines.append([setting, errors, figures[0], peer, figures[1], result])
-    return markdown(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
-
-
-def failures(rows: Iterable[dict[str, Any]]) -> str:
-    """Return which methods gave no result where, and why; empty if all did."""
-    frame = pd.DataFrame([row for row in rows if row["error"] is not None])
-    if frame.empty:
-        return ""
-    groups = frame.groupby(["method", "error"])["setting"]
-    lines = [
-        f"- {method}: {error} ({part.nunique()} settings, as {part.iloc[0]})"
-        for (method, error), part in groups
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _setting_means(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the mean over seeds, one line for each setting and one column for each method."""
-    return frame.pivot_table(index="setting", columns="method", values=measure)
-
-
 def _place(frame: pd.DataFrame, default: str, measure: str, title: str) -> str:
-    shown = frame[frame["block"].eq("peers") | frame["method"].eq(default)]
-    table = _setting_means(shown, measure)
-    table = table.loc[
-        :, table.notna().sum() == len(table)
-    ]  # only those that ran on every setting can be averaged
+    table = _setting_means(frame[frame["block"].eq("peers") | frame["method"].eq(default)], measure)
+    table = table.dropna(axis=1)  # only those that ran on every setting can be averaged
     if default not in table:
         return f"{title}: the default was not run on every setting."
     means = table.mean().sort_values(ascending=False)
@@ -200,20 +194,46 @@ def _place(frame: pd.DataFrame, default: str, measure: str, title: str) -> str:
     return f"Mean {title}: {means[default]:.3f}, place {place} of {len(means)}; {best}."
 
 
-def _tally(frame: pd.DataFrame, default: str, method: str) -> str:
-    found = list(outcomes(frame, default, method).values())
-    return (
-        f"{found.count('win')} / {found.count('tie')} / {found.count('loss')}"
-        if method != default and found
-        else "–"
-    )
+def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
+    """Return the mean of one measure for each method and each value of `by`: noise, rate or data."""
+    means = frame.groupby(["method", "setting", by])[measure].mean()
+    table = means.groupby(["method", by]).mean().unstack(by)
+    order = _setting_means(frame, measure).mean().sort_values(ascending=False).index
+    heads = [f"{100 * value:.0f} %" if by == "rate" else str(value) for value in table.columns]
+    return markdown(["method", *heads], [[m, *map(_number, table.loc[m])] for m in order if m in table.index])
+
+
+def by_setting(frame: pd.DataFrame, default: str) -> str:
+    """Return each setting: the default's AP beside that of the best peer there, and the outcome."""
+    lines: list[list[str]] = []
+    for setting, peer in sorted(best_peers(frame).items()):
+        part = frame[frame["setting"] == setting]
+        ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
+        errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
+        lines.append([setting, errors, ours, peer, theirs, outcomes(part, default, peer).get(setting, "–")])
+    return markdown(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
+
+
+def failures(rows: Sequence[Row]) -> str:
+    """Return which methods gave no result where, and why; empty if all did."""
+    frame = pd.DataFrame([row for row in rows if row["error"] is not None])
+    if frame.empty:
+        return ""
+    lines = [
+        f"- {method}: {error} ({part.nunique()} settings, as {part.iloc[0]})\n"
+        for (method, error), part in frame.groupby(["method", "error"])["setting"]
+    ]
+    return "".join(lines)
+
+
+def _setting_means(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the mean over seeds, one line for each setting and one column for each method."""
+    return frame.pivot_table(index="setting", columns="method", values=measure)
 
 
 def _figure(rows: pd.DataFrame, measure: str) -> str:
     """Return mean and spread of one method's measure, as .912 ± .013; a dash where it has none."""
     groups = rows.dropna(subset=[measure]).groupby("setting")[measure]
-    if not groups.ngroups:
-        return "–"
     spread = np.sqrt((groups.std() ** 2).mean())
     return _number(groups.mean().mean()) + (f" ± {_number(spread)}" if np.isfinite(spread) else "")
 

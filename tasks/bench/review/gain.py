@@ -11,8 +11,10 @@ The classifier is scikit-learn's logistic regression on standardised pixels, whi
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.quality.case import Case
@@ -154,12 +156,14 @@ def _percent(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
 
 
-def run_gain(data: str, seeds: int) -> None:
-    """Run the benchmark and print its table.
-
-    Raises:
-        InputError: The data set does not exist or has no errors of its own, or there is no split.
-    """
+def run_gain(
+    *,
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="data set with errors of its own")
+    ] = "digits_bundled",
+    seeds: Annotated[int, typer.Option(metavar="N", help="splits into audited and test samples")] = 10,
+) -> None:
+    """What looking at samples buys, in the order of our queue and of others."""
     if seeds < 1:
         raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
     sys.stdout.write(

@@ -4,13 +4,19 @@ import sqlite3
 import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from tasks.bench.command import Seed
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
 
 
-def run_kills(kills: int, seed: int) -> None:
-    """Run the benchmark and print its table; exit code 1 where a decision was lost."""
+def run_kills(
+    *, kills: Annotated[int, typer.Option(metavar="N", help="kills in all")] = 100, seed: Seed = 0
+) -> None:
+    """Kill the review server while a reviewer works, and count lost decisions; exit code 1 where there are any."""
     killing, runs = from_tests("review", "killing"), from_tests("review", "run_folder")
     with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:
         out = Path(folder)

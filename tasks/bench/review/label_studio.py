@@ -104,7 +104,7 @@ def _choice(name: str, value: str) -> dict[str, Any]:
 
 
 def run_label_studio(address: str, token: str) -> None:
-    """Run the benchmark and print its table; exit code 1 where an answer came back as another."""
+    """The round trip through a real Label Studio server at an address; exit code 1 where an answer came back as another."""
     server, runs = Server(address, token), from_tests("review", "run_folder")
     version = server.call("GET", "/api/version")["release"]
     with tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder:

@@ -12,8 +12,10 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
@@ -59,8 +61,12 @@ class Reviewer(threading.Thread):
                     self.refused[status] += 1
 
 
-def run_load(reviewers: int, decisions: int) -> None:
-    """Run the benchmark and print its table."""
+def run_load(
+    *,
+    reviewers: Annotated[int, typer.Option(metavar="N", help="reviewers at once")] = 200,
+    decisions: Annotated[int, typer.Option(metavar="N", help="decisions in all")] = 20_000,
+) -> None:
+    """Many reviewers at once: is every decision in the log exactly once, and how long do they wait?"""
     servers, runs = from_tests("review", "review_server"), from_tests("review", "run_folder")
     each = decisions // reviewers
     with tempfile.TemporaryDirectory(prefix="labelsweep-load-") as folder:

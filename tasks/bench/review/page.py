@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
@@ -31,8 +32,8 @@ def decide(tab: Any, decisions: int, glance_ms: int) -> list[float]:  # noqa: AN
     return times
 
 
-def run_page(decisions: int) -> None:
-    """Run the benchmark and print its table."""
+def run_page(*, decisions: Annotated[int, typer.Option(metavar="N", help="decisions")] = 200) -> None:
+    """How long a reviewer waits from the key to the next sample, in a real browser."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (belongs to the dev extra)
 
     servers, runs = from_tests("review", "review_server"), from_tests("review", "run_folder")

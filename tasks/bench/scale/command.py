@@ -9,19 +9,21 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import typer
 
-from tasks.bench.helpers import run_command
+from tasks.bench.command import Out
+from tasks.bench.helpers import choose_names, run_command
 from tasks.bench.scale.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
 from tasks.bench.scale.knobs import PARTS
 from tasks.bench.speed.command import machine
 from tasks.bench.stopwatch import APART, ERRORS
 from tasks.bench.tables import markdown
 from tasks.bench.tally import keep
-from tasks.errors import InputError
 from tasks.storage import read_json
 
 # An eighth of these rows, the smallest run of the ladder, does not fit into the budget.
@@ -34,16 +36,22 @@ CHUNK = 100_000
 PAST = Size(1_000_000_000, 768, 10, 5)
 
 
-def run_scale(most: int, large: int, work: Path | None, out: Path | None, parts: str) -> None:
-    """Run the benchmark and print its tables.
-
-    Raises:
-        InputError: A part does not exist, or a run failed.
-    """
-    wanted = [part.strip() for part in parts.split(",")]
-    unknown = [part for part in wanted if part != "costs" and part not in PARTS]
-    if unknown:
-        raise InputError(f"no part '{unknown[0]}'", where="--parts", fix="see labelsweep bench scale --help")
+def run_scale(
+    *,
+    most: Annotated[
+        int, typer.Option(metavar="N", help="rows of the largest run the model sees")
+    ] = 1_000_000,
+    large: Annotated[
+        int, typer.Option(metavar="N", help="rows of the run it predicts, 0: none")
+    ] = 10_000_000,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder for the data (default: temporary)")
+    ] = None,
+    out: Out = None,
+    parts: Annotated[str, typer.Option(metavar="A,B", help="which to run")] = "costs,knobs,workers",
+) -> None:
+    """What a larger run will cost: a model of runs up to a million rows, held against one of ten million."""
+    wanted = choose_names(parts, ("costs", *PARTS), "part", "--parts")
     sys.stdout.write(f"# Scale\n\n{machine()}\n\n")
     for part in wanted:
         text = costs(most, large, work, out) if part == "costs" else PARTS[part]()

@@ -11,7 +11,9 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
@@ -21,12 +23,8 @@ from tasks.synthesize import synthesize
 PATIENCE_SECONDS = 3_000
 
 
-def run_stack(count: int) -> None:
-    """Run the benchmark and print its table.
-
-    Raises:
-        InputError: There is no Postgres on this machine.
-    """
+def run_stack(*, runs: Annotated[int, typer.Option(metavar="N", help="runs")] = 20) -> None:
+    """Submit many runs at once to the stack on a real Postgres, and count the ends."""
     stacks, servers = from_tests("stack", "local_stack"), from_tests("stack", "postgres_server")
     programs = servers.binaries()
     if programs is None:
@@ -42,7 +40,7 @@ def run_stack(count: int) -> None:
         source = synthesize(folder / "blobs.parquet", rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
         stack.start()
         try:
-            sys.stdout.write(campaign(stack, source, count, stacks.FINAL))
+            sys.stdout.write(campaign(stack, source, runs, stacks.FINAL))
         finally:
             stack.stop()
 

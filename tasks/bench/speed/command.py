@@ -4,11 +4,14 @@ import os
 import platform
 import sys
 from importlib.metadata import version
-from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 
-from tasks.bench.speed.parts import PARTS, Device, Row
+from tasks.bench.command import Device, Out
+from tasks.bench.helpers import choose_names
+from tasks.bench.speed.parts import PARTS, Row
 from tasks.bench.tables import markdown
 from tasks.bench.tally import keep
 from tasks.errors import InputError
@@ -20,19 +23,17 @@ LEGEND = (
 )
 
 
-def run_speed(parts: str, most: int, device: Device, out: Path | None) -> None:
-    """Run the benchmark and print its tables.
-
-    Raises:
-        InputError: A part or the device does not exist.
-    """
-    wanted = [part.strip() for part in parts.split(",")] if parts else list(PARTS)
-    unknown = [part for part in wanted if part not in PARTS]
-    if unknown or most < 1_000:
-        what = f"no part '{unknown[0]}'" if unknown else "too few samples to measure"
-        raise InputError(
-            what, where="--parts" if unknown else "--most", fix=f"the parts are {', '.join(PARTS)}"
-        )
+def run_speed(
+    *,
+    parts: Annotated[str, typer.Option(metavar="A,B", help="which to run (default: all)")] = "",
+    most: Annotated[int, typer.Option(metavar="N", help="samples of the largest data set")] = 1_000_000,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
+    """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
+    wanted = choose_names(parts, PARTS, "part", "--parts")
+    if most < 1_000:
+        raise InputError("too few samples to measure", where="--most", fix="give at least 1000")
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{machine(kind)}\n\n")
     for part in wanted:

@@ -15,16 +15,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from sklearn.metrics import average_precision_score
 
 from tasks.attribute import AuditOptions, audit
+from tasks.bench.command import Device
+from tasks.bench.helpers import choose_names
 from tasks.bench.stopwatch import planted, settle, timed
 from tasks.encode.pretrained import ImageModel, TextModel, as_seen
-from tasks.errors import InputError
 from tasks.heads.device import pick_device
 from tasks.heads.features import FileFeatures, MemoryFeatures, moments
 from tasks.records import FeatureFile
@@ -33,15 +35,14 @@ Row = dict[str, Any]
 WORDS, WORDS_A_TEXT = 2_000, 60
 
 
-def run_gpu(parts: str, device: str, share: float) -> None:
-    """Run the parts that are named; print one JSON line for each measurement.
-
-    Raises:
-        InputError: A part does not exist.
-    """
-    for part in parts.split(","):
-        if part not in PARTS:
-            raise InputError(f"no part '{part}'", fix=f"choose from: {', '.join(PARTS)}")
+def run_gpu(
+    parts: Annotated[str, typer.Argument(metavar="A,B", help="encoders, files, audits (default: all)")] = "",
+    *,
+    device: Device = "auto",
+    share: Annotated[float, typer.Option(metavar="X", help="share of the usual number of samples")] = 1.0,
+) -> None:
+    """What a GPU brings: encoders, feature files and whole audits on it, beside that machine's processor."""
+    for part in choose_names(parts, PARTS, "part", "A,B"):
         with tempfile.TemporaryDirectory() as folder:
             for row in PARTS[part](Path(folder), pick_device(device).type, share):
                 sys.stdout.write(json.dumps({"part": part, "device": device} | row) + "\n")

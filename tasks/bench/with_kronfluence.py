@@ -1,0 +1,48 @@
+"""kronfluence on a softmax head, with its default factors."""
+
+import gc
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import TensorDataset
+
+
+@contextmanager
+def fitted_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> Iterator[Any]:
+    """Yield kronfluence's analyzer of a softmax head, its factors (EK-FAC) fitted to the training samples.
+
+    Args:
+        head: From features to logits, in single precision.
+        train: Features (n, d) and labels (n,).
+        batch: Samples of a batch.
+    """
+    from kronfluence.analyzer import Analyzer, prepare_model  # noqa: PLC0415 (belongs to the bench extra)
+    from kronfluence.arguments import FactorArguments  # noqa: PLC0415
+    from kronfluence.task import Task  # noqa: PLC0415
+
+    class Classification(Task):  # type: ignore[misc]  # the package has no types
+        def compute_train_loss(self, batch: Any, model: torch.nn.Module, sample: bool = False) -> Tensor:  # noqa: ANN401, FBT001, FBT002
+            features, labels = batch
+            logits = model(features)
+            if sample:  # labels are drawn from the model
+                labels = torch.multinomial(logits.detach().softmax(dim=1), 1).flatten()
+            return cross_entropy(logits, labels, reduction="sum")
+
+        def compute_measurement(self, batch: Any, model: torch.nn.Module) -> Tensor:  # noqa: ANN401
+            return self.compute_train_loss(batch, model)
+
+    task = Classification()
+    model = prepare_model(torch.nn.Sequential(head), task)
+    factors, cpu = FactorArguments("ekfac"), head.weight.device.type == "cpu"
+    # The package collects garbage at every step: seconds, with the modules of the other peers in memory.
+    gc.freeze()
+    with tempfile.TemporaryDirectory() as folder:
+        analyzer = Analyzer("bench", model, task, cpu=cpu, output_dir=folder, disable_tqdm=True, log_level=40)
+        analyzer.fit_all_factors("factors", train, per_device_batch_size=batch, factor_args=factors)
+        yield analyzer
+    gc.unfreeze()
