@@ -22,11 +22,12 @@ from flows.platform.artifacts import publish
 from flows.platform.flow_runs import take_over
 from flows.platform.outcome import announce, check_noise, run_or_fail
 from flows.platform.progress import progress, say, step, steps_done
-from flows.run import Unchanged, claimed, run_folder
+from flows.request import make_request
+from flows.signals import failing_after_ctrl_c_is_interrupted, was_terminated
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
-from tasks.ingest.database import one_answer
 from tasks.ingest.leaks.search import leak_lines
+from tasks.ingest.source import held_sources
 from tasks.ingest.step import ingest
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
@@ -34,7 +35,9 @@ from tasks.records import Dataset, Record, Report, Validation
 from tasks.report.step import report
 from tasks.review.exchange.machines import fetch_decisions
 from tasks.runs.checksums import check_complete
+from tasks.runs.lifecycle import Unchanged, claim_data_set, run_folder
 from tasks.runs.remote import publish_run
+from tasks.runs.request import Request
 from tasks.storage import read_json, write_json
 from tasks.validate.step import validate
 
@@ -114,11 +117,12 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
 
 
 def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
-    with claimed(parameters, say), one_answer():
+    with claim_data_set(parameters.out, parameters.data_set, parameters.wait, say), held_sources():
+        request = make_request(parameters)
         if parameters.publish:
             fetch_decisions(parameters.out, parameters.publish)
-            fetch_last_run(parameters, parameters.publish)
-        cleaned = _swept(parameters)
+            fetch_last_run(request, parameters.publish)
+        cleaned = _swept(parameters, request)
         if parameters.publish:
             published = publish_run(cleaned.folder, parameters.publish)
             cleaned = cleaned.model_copy(update={"published": published})
@@ -137,15 +141,15 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     return cleaned
 
 
-def _swept(parameters: CleanParameters) -> Cleaned:
+def _swept(parameters: CleanParameters, request: Request) -> Cleaned:
     """Sweep, or return what the last run found where nothing changed since."""
-    new = parameters.force or parameters.resume
-    if not new and (earlier := unchanged_since(parameters)):
+    is_new = request.force or request.resume
+    if not is_new and (earlier := unchanged_since(request)):
         return _as_before(earlier)
     try:
-        with run_folder(parameters) as folder:
+        with run_folder(request, was_terminated) as folder, failing_after_ctrl_c_is_interrupted():
             take_over(folder)
-            cleaned = _sweep(parameters, folder)
+            cleaned = _sweep(parameters, request, folder)
             check_complete(folder, *LOOKED_BACK)
             write_json(cleaned.model_dump(mode="json"), folder / RESULT)
     except Unchanged as unchanged:
@@ -160,17 +164,17 @@ def _as_before(folder: Path) -> Cleaned:
     return Cleaned.model_validate({**read_json(folder / RESULT), **places, "unchanged": True})
 
 
-def _sweep(parameters: CleanParameters, folder: Path) -> Cleaned:
+def _sweep(parameters: CleanParameters, request: Request, folder: Path) -> Cleaned:
     """Run the steps, each from the files of the one before."""
     options = parameters.audit_options()
-    previous, anew = look_back(parameters, folder)
+    previous, anew = look_back(request, folder)
     with progress("clean-labels-progress", 6 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
         for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
             say(note)
-        if previous and not anew and (earlier := same_content(parameters, folder)):
+        if previous and not anew and (earlier := same_content(request, folder)):
             raise Unchanged(earlier)
-        note_version(parameters, dataset, folder, previous)
+        note_version(dataset, folder, previous)
         validation = _validated(dataset, folder, parameters)
         dataset = validation.dataset
         fitted = _fitted(dataset, folder, parameters, None if anew else previous)

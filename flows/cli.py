@@ -203,8 +203,8 @@ def runs(
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
     """List past runs, newest first."""
-    from flows.history import as_json, as_table  # noqa: PLC0415
     from flows.results import Results  # noqa: PLC0415
+    from tasks.runs.history import as_json, as_table  # noqa: PLC0415
 
     found = Results(out).past_runs()
     sys.stdout.write(json_lines(as_json(found)) if json else as_table(found))

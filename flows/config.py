@@ -4,6 +4,7 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 """
 
 import csv
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from tasks.addresses import check_no_secret
 from tasks.json_objects import as_object
 from tasks.options import AuditOptions
-from tasks.queries import absolute_query, parse_query
+from tasks.queries import absolute_query
 from tasks.records import Source
 from tasks.workplace import work_folder
 
@@ -240,9 +241,30 @@ class CleanParameters(AuditOptions):
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
     @property
+    def short_name(self) -> str:
+        """Short name of the data set, in run ids, reports and versions: that which the user gave, or that of the source.
+
+        >>> CleanParameters(source="My cats.csv").short_name, CleanParameters(source="a.csv", name="Pets").short_name
+        ('my-cats', 'pets')
+        """
+        from tasks.ingest.source import slug  # noqa: PLC0415 (only a run needs it)
+
+        return slug(absolute(self.source), self.name)
+
+    @property
+    def data_set(self) -> str:
+        """What tells the data set from every other: its short name, and where none was given, its address too.
+
+        >>> CleanParameters(source="a.csv", name="pets").data_set, CleanParameters(source="sample:digits").data_set
+        ('pets', 'digits-1e9935')
+        """
+        address = hashlib.sha256(absolute(self.source).encode()).hexdigest()[:6]
+        return self.short_name if self.name else f"{self.short_name}-{address}"
+
+    @property
     def title(self) -> str:
         """Name of the data set and the day, as Prefect's list of runs shows it."""
-        return f"{data_set_name(self.name or self.source)} {datetime.now(UTC):%Y-%m-%d}"
+        return f"{self.short_name} {datetime.now(UTC):%Y-%m-%d}"
 
 
 def _version_at(source: str) -> dict[str, Any] | None:
@@ -291,14 +313,3 @@ def absolute(source: str) -> str:
     if "://" in source:
         return absolute_query(source)
     return source if source.startswith("sample:") else str(Path(source).absolute())
-
-
-def data_set_name(source: str) -> str:
-    """Return the short name of a source: the file's name without its extensions.
-
-    >>> data_set_name("s3://bucket/cats.csv.gz"), data_set_name("sample:digits")
-    ('cats', 'digits')
-    """
-    if query := parse_query(source):
-        return query.name
-    return source.removeprefix("sample:").rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0] or "data"

@@ -10,16 +10,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from flows.config import CleanParameters, absolute
-from flows.identity import (
-    REQUEST,
-    Request,
-    data_set_key,
-    data_set_slug,
-    make_request,
-    parse_request,
-    request_of,
-)
 from tasks.errors import StoreError
 from tasks.ingest.source import locate
 from tasks.queue.former import FORMER, hashes_among
@@ -29,6 +19,7 @@ from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.runs.checksums import are_intact, is_run_intact, read_entry, read_records, with_check
 from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
+from tasks.runs.request import REQUEST, Request, parse_asked, read_asked
 from tasks.storage import read_json, sha256_file, write_json, write_table
 
 _BEFORE = "before.json"
@@ -39,31 +30,29 @@ LOOKED_BACK = (_BEFORE, DECIDED, VERSION)
 _LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps/encode.json", VERSION)
 
 
-def fetch_last_run(parameters: CleanParameters, address: str) -> None:
+def fetch_last_run(request: Request, address: str) -> None:
     """Fetch the last published run of the data set, unless it is here: this machine may be new, or another one swept last.
 
     Args:
-        parameters: What was asked for.
+        request: What is asked for.
         address: Where results are published.
 
     Raises:
         LabelsweepError: The store could not be read.
     """
-    key, runs = data_set_key(parameters), f"{address.rstrip('/')}/runs"
-    found = list_there(runs, f"{data_set_slug(parameters)}-*/{MANIFEST}")
+    runs = f"{address.rstrip('/')}/runs"
+    found = list_there(runs, f"{request.name}-*/{MANIFEST}")
     for run in sorted((name.split("/")[0] for name in found), reverse=True):
-        folder = parameters.out / "runs" / run
-        if (folder / MANIFEST).is_file():
-            request = request_of(folder)
-        else:
-            request = parse_request(read_there(f"{runs}/{run}/{REQUEST}") or b"")
-        if request is None or request.data_set != key:
+        folder = request.out / "runs" / run
+        is_here = (folder / MANIFEST).is_file()
+        asked = read_asked(folder) if is_here else parse_asked(read_there(f"{runs}/{run}/{REQUEST}") or b"")
+        if asked is None or asked.data_set != request.asked.data_set:
             continue
-        if not (folder / MANIFEST).is_file():
+        if not is_here:
             try:
                 fetch_folder(f"{runs}/{run}", folder)
             except StoreError as error:
-                if parameters.force:
+                if request.force:
                     continue
                 fix = f"{error.fix}; --force goes on without this run"
                 raise StoreError(error.what, where=error.where, fix=fix) from error
@@ -71,60 +60,52 @@ def fetch_last_run(parameters: CleanParameters, address: str) -> None:
         return
     # A corrected version, perhaps, whose rows other runs know under other hashes.
     for name in list_there(runs, f"*/{FORMER}"):
-        path = parameters.out / "runs" / name
+        path = request.out / "runs" / name
         if not path.exists() and (content := read_there(f"{runs}/{name}")) is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
-def finished_runs(parameters: CleanParameters) -> list[Path]:
+def finished_runs(request: Request) -> list[Path]:
     """Return the finished runs of the data set, oldest first."""
-    key, slug = data_set_key(parameters), data_set_slug(parameters)
-    found = [path.parent for path in (parameters.out / "runs").glob(f"{slug}-*/manifest.json")]
-    asked = {folder: request_of(folder) for folder in sorted(found, key=lambda folder: folder.name)}
+    found = [path.parent for path in (request.out / "runs").glob(f"{request.name}-*/manifest.json")]
     return [
         folder.absolute()
-        for folder, request in asked.items()
-        if request is not None and request.data_set == key and is_run_intact(folder, *_LOOKED_AT)
+        for folder in sorted(found, key=lambda folder: folder.name)
+        if (asked := read_asked(folder)) is not None
+        and asked.data_set == request.asked.data_set
+        and is_run_intact(folder, *_LOOKED_AT)
     ]
 
 
-def unchanged_since(parameters: CleanParameters) -> Path | None:
+def unchanged_since(request: Request) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of the same files."""
-    runs = finished_runs(parameters)
-    request = make_request(parameters)
-    if not runs or not request.source or request_of(runs[-1]) != request:
-        return None
-    return runs[-1] if is_run_intact(runs[-1]) else None
+    last = next(reversed(finished_runs(request)), None)
+    return last if last and request.is_of(last) and is_run_intact(last) else None
 
 
-def same_content(parameters: CleanParameters, folder: Path) -> Path | None:
+def same_content(request: Request, folder: Path) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of files that say the same.
 
     Whatever of a row changed is a change: its id, whether its label is verified, what a reviewer is shown, its true label.
 
     Args:
-        parameters: What was asked for.
+        request: What is asked for.
         folder: The run folder, in which lies what the files say now.
     """
-    runs = finished_runs(parameters)
-    if not runs:
+    last = next(reversed(finished_runs(request)), None)
+    asked = read_asked(last) if last else None
+    if last is None or asked is None or not is_run_intact(last):
         return None
-    asked, now = request_of(runs[-1]), make_request(parameters)
-    if asked is None or _without_source(asked) != _without_source(now) or not is_run_intact(runs[-1]):
-        return None
-    now_read = _ingested(folder)
-    return runs[-1] if now_read and now_read == _ingested(runs[-1]) else None
+    is_same_but_for_files = asked.model_copy(update={"source": request.asked.source}) == request.asked
+    read = _ingested(folder)
+    return last if is_same_but_for_files and read and read == _ingested(last) else None
 
 
 def _ingested(folder: Path) -> dict[str, str]:
     """Return the digest of each file that the ingest step of a run wrote."""
     entry = read_entry(folder / "steps" / "ingest.json")
     return dict(entry["files"]) if entry else {}
-
-
-def _without_source(request: Request) -> Request:
-    return request.model_copy(update={"source": ""})
 
 
 class Before(NamedTuple):
@@ -139,26 +120,26 @@ class Before(NamedTuple):
     anew: bool
 
 
-def look_back(parameters: CleanParameters, folder: Path) -> Before:
+def look_back(request: Request, folder: Path) -> Before:
     """Write what went before into the run folder, and return it.
 
     Args:
-        parameters: What was asked for; `force` takes over only decisions and the number of the version.
+        request: What is asked for; `force` takes over only decisions and the number of the version.
         folder: The run folder.
     """
     path = folder / _BEFORE
     kept = read_entry(path)
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
-        decisions = Ledger(read_log(parameters.out))
-        runs = _undamaged(parameters, finished_runs(parameters))
-        pairs = decisions.settled() if runs else _everywhere(decisions.settled(), parameters.out)
+        decisions = Ledger(read_log(request.out))
+        runs = _undamaged(request, finished_runs(request))
+        pairs = decisions.settled() if runs else _everywhere(decisions.settled(), request.out)
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = sha256_file(write_table(table, folder / DECIDED))
         trend = [*_earlier_lines(runs, decisions), *(_line(run, decisions) for run in runs)]
         previous = str(runs[-1]) if runs else None
-        kept = {"previous": previous, "anew": parameters.force, "trend": trend, "decided": decided}
+        kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)
     previous = kept["previous"]
     there = Path(previous) if previous and Path(previous).is_dir() else None
@@ -174,16 +155,15 @@ def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
     return pairs | {(other, label) for content, label in pairs for other in others.get(content, ())}
 
 
-def _undamaged(parameters: CleanParameters, runs: list[Path]) -> list[Path]:
+def _undamaged(request: Request, runs: list[Path]) -> list[Path]:
     """Return the runs without damaged ones at the end that were asked for just this: they are made anew, as they were.
 
     With `force`, which is how a damaged run is made anew, no run at the end is damaged.
     """
-    request = make_request(parameters)
     last = len(runs)
     while (
         last
-        and (parameters.force or request_of(runs[last - 1]) == request)
+        and (request.force or read_asked(runs[last - 1]) == request.asked)
         and not is_run_intact(runs[last - 1])
     ):
         last -= 1
@@ -216,11 +196,10 @@ def _judged(run_id: str, decisions: Ledger) -> dict[str, Any]:
     return {"reviewed": judged, "precision": wrong / judged if judged else None}
 
 
-def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, previous: Path | None) -> None:
+def note_version(dataset: Dataset, folder: Path, previous: Path | None) -> None:
     """Write `version.json`: the number of this version of the data set, and a digest of each file of its source.
 
     Args:
-        parameters: What was asked for.
         dataset: What was read.
         folder: The run folder.
         previous: Folder of the last finished run of the data set.
@@ -228,8 +207,7 @@ def note_version(parameters: CleanParameters, dataset: Dataset, folder: Path, pr
     before = read_json(previous / VERSION) if previous and (previous / VERSION).exists() else None
     known = {part["part"]: part["digest"] for part in before["parts"]} if before else {}
     parts = [
-        {"part": part.shown, "bytes": part.size, "digest": part.digest()}
-        for part in locate(absolute(parameters.source))
+        {"part": part.shown, "bytes": part.size, "digest": part.digest()} for part in locate(dataset.uri)
     ]
     now = {str(part["part"]): part["digest"] for part in parts}
     same = before is not None and before["digest"] == dataset.digest

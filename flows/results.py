@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flows.history import DESCRIBING, PastRun, past_runs
 from tasks.addresses import check_no_secret
 from tasks.errors import InputError, LabelsweepError
 from tasks.review.deck import find_run
 from tasks.review.exchange.machines import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
+from tasks.runs.history import DESCRIBING, PastRun, past_runs
 from tasks.runs.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 from tasks.workplace import work_folder
 

@@ -48,9 +48,10 @@ class Record(BaseModel):
 
 
 class Source(Record):
-    """What the user pointed at, and which column means what."""
+    """What the user pointed at, what it is called, and which column means what."""
 
     uri: str
+    name: str | None = None
     label: str = "label"
     id: str | None = None
     features: tuple[str, ...] | None = None

@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,36 +169,6 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def open_run(out: Path, run_id: str) -> Path:
-    """Create and return `out/runs/run_id`.
-
-    Raises:
-        InputError: The output folder cannot be written.
-    """
-    folder = out / "runs" / run_id
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot write there ({error.strerror})",
-            where=str(out),
-            fix="choose a writable folder with --out",
-        ) from error
-    return folder
-
-
-def discard_run(folder: Path) -> None:
-    """Remove a run that never became one, and the parents it made if they are empty."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in (folder.parent, folder.parent.parent):
-        try:
-            parent.rmdir()
-        except OSError:
-            return
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from flows.commands.console import Quiet
 from flows.config import CleanParameters
-from flows.run import new_run_id
 from flows.signals import stop_if_asked
 from tasks.errors import InputError, StoreError
-from tasks.storage import discard_run, open_run
+from tasks.runs.lifecycle import check_writable
 
 if TYPE_CHECKING:
     from flows.clean import Cleaned
@@ -78,7 +77,7 @@ def _look_ahead(parameters: CleanParameters) -> None:
         from tasks.fit.network.factory import load_factory  # noqa: PLC0415 (imports torch)
 
         load_factory(parameters.model)
-    discard_run(open_run(parameters.out, new_run_id(parameters)))
+    check_writable(parameters.out)
 
 
 @contextmanager

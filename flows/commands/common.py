@@ -40,7 +40,7 @@ def taken(results: "Results", run: str | None) -> Path:
     """Return the folder of the run; where nobody named one, say which it is."""
     folder = results.run()
     if run is None:
-        from flows.history import in_words  # noqa: PLC0415
+        from tasks.runs.history import in_words  # noqa: PLC0415
 
         note(f"newest run: {in_words(folder)}")
     return folder

@@ -11,9 +11,7 @@ back is a new version as well. The *state* of a version is a digest of its sampl
 in order: equal states are equal data sets.
 """
 
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -29,7 +27,9 @@ from pydantic import Field
 
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
 from tasks.errors import InputError
+from tasks.ingest.source import slug
 from tasks.records import Dataset, Record
+from tasks.runs.lock import lock_folder
 from tasks.storage import (
     ROWS_PER_GROUP,
     name_latest,
@@ -172,11 +172,14 @@ def name_of(out: Path, dataset: Dataset) -> str:
     parts = Path(dataset.uri).parts
     if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
         return parts[-3]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.name).strip("-.") or "data"
-    first = next(iter(versions(out, name)), None)
-    if first is None or first.source_uri == dataset.uri:
-        return name
-    return f"{name}-{hashlib.sha256(dataset.uri.encode()).hexdigest()[:6]}"
+    first = {name: next(iter(versions(out, name)), None) for name in (dataset.name, slug(dataset.uri))}
+    # Releases up to 0.1 named versions by the source alone: they are continued under that name.
+    for name, version in first.items():
+        if version is not None and version.source_uri == dataset.uri:
+            return name
+    if first[dataset.name] is None:
+        return dataset.name
+    return f"{dataset.name}-{hashlib.sha256(dataset.uri.encode()).hexdigest()[:6]}"
 
 
 def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
@@ -264,14 +267,10 @@ def alone(root: Path) -> Iterator[None]:
 
     The lock ends with the process that holds it, however that ends.
     """
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with lock_folder(root):
         for left in root.glob(".v[0-9]*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -1,17 +1,15 @@
 """Ask a database: the answer is read once, in batches, into a temporary file that all passes over the rows read.
 
-A run holds on to one answer from its beginning to its end (`one_answer`), so that nothing that changes meanwhile is seen half.
+A run holds on to one answer from its beginning to its end (`held_sources`), so that nothing that changes meanwhile is seen half.
 """
 
 import hashlib
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.addresses import redacted
 from tasks.errors import InputError, StoreError
 from tasks.ingest.columns.values import as_text
-from tasks.ingest.source import Part
+from tasks.ingest.source import Part, hold
 from tasks.queries import Query, parse_query
 
 # Rows that are asked for at a time.
@@ -31,8 +29,6 @@ _BATCH = 10_000
 _CONNECT_SECONDS = 10
 _EXAMPLE = "SELECT * FROM pets"
 _EXTRA = "pip install 'labelsweep[sql]'"
-
-_answers: ContextVar["dict[str, Answer] | None"] = ContextVar("answers", default=None)
 
 
 @dataclass(frozen=True)
@@ -94,26 +90,11 @@ class QueryPart(Part):
     @property
     def answer(self) -> Answer:
         """The rows: asked for now, or those that the run has already."""
-        held = _answers.get()
-        if held is None:
-            return _ask(self.shown)
-        if self.shown not in held:
-            held[self.shown] = _ask(self.shown)
-        return held[self.shown]
+        return hold(("answer", self.shown), partial(_ask, self.shown))
 
     def fingerprint(self) -> list[object]:
         """Return what changes when the rows change."""
         return [self.shown, self.answer.digest]
-
-
-@contextmanager
-def one_answer() -> Iterator[None]:
-    """Hold on to the answers of all queries that are asked within."""
-    token = _answers.set({})
-    try:
-        yield
-    finally:
-        _answers.reset(token)
 
 
 def query_part(uri: str) -> QueryPart | None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,16 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError
 from tasks.ingest.compression import open_zip
 from tasks.ingest.formats import readable_suffixes
-from tasks.ingest.source import Part, access, filesystem_of, is_image_file, kind_of, plain_path, split_sheet
+from tasks.ingest.source import (
+    Part,
+    access,
+    filesystem_of,
+    hold,
+    is_image_file,
+    kind_of,
+    plain_path,
+    split_sheet,
+)
 from tasks.queries import parse_query
 
 # Formats of tables that nobody writes as a note beside images.
@@ -96,6 +106,10 @@ def folder_at(uri: str) -> Folder | None:
     """
     if uri.startswith("sample:") or parse_query(uri):
         return None
+    return hold(("folder", uri), partial(_look_at, uri))
+
+
+def _look_at(uri: str) -> Folder | None:
     with access(uri):
         filesystem, path = filesystem_of(split_sheet(uri)[0])
         # Not `exists` or `isdir`: they call a fault of the network "not there".

@@ -80,7 +80,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     )
     return Dataset(
         path=path,
-        name=slug(source.uri),
+        name=slug(source.uri, source.name),
         uri=source.uri,
         rows=survey.rows,
         classes=survey.classes,

@@ -6,12 +6,13 @@ import json
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import fsspec
@@ -26,6 +27,8 @@ from tasks.queries import parse_query
 from tasks.storage import sha256_file
 from tasks.unexpected import lacks_connection
 
+T = TypeVar("T")
+
 IMAGE_SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
     *(".avif", ".heic", ".heif"),
@@ -36,6 +39,33 @@ _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": 
 
 # The data that come with the code.
 SAMPLES = ("digits",)
+
+
+_held: ContextVar[dict[object, Any] | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def held_sources() -> Iterator[None]:
+    """Look only once at what lies at a source, and ask a database only once, in the enclosed block.
+
+    A run is of one state of its data, whatever changes meanwhile, and a store is listed once.
+    """
+    token = _held.set({})
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def hold(key: object, look: Callable[[], T]) -> T:
+    """Return what `look` returns; what it returned before for the same key within `held_sources`."""
+    held = _held.get()
+    if held is None:
+        return look()
+    if key not in held:
+        held[key] = look()
+    found: T = held[key]
+    return found
 
 
 @dataclass(frozen=True)
@@ -211,27 +241,40 @@ def _unknown_type(path: str, uri: str) -> InputError:
     return InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
 
 
-def slug(uri: str) -> str:
-    """Return a short name for a source: lower case, digits and dashes.
+def slug(uri: str, name: str | None = None) -> str:
+    """Return the short name of a data set: lower case, digits and dashes.
 
-    >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits")
-    ('my-cats-2', 'digits')
+    Args:
+        uri: The source.
+        name: What the user calls it, if anything.
+
+    >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits"), slug("train.csv", "Pets")
+    ('my-cats-2', 'digits', 'pets')
     """
+    # 40 characters keep a run id that contains the name readable in a table.
+    text = (name or _source_name(uri)).lower()
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:40].strip("-") or "data"
+
+
+def _source_name(uri: str) -> str:
     if query := parse_query(uri):
         uri = query.name
     file, sheet = split_sheet(uri)
     name = PurePosixPath(plain_path(file).removeprefix("sample:").rstrip("/")).name
     if kind_of(name) or name.lower().endswith(".zip"):
         name = split_compression(name.lower())[0].rsplit(".", 1)[0]
-    # 40 characters keep a run id that contains the name readable in a table.
-    return re.sub(r"[^a-z0-9]+", "-", f"{name} {sheet}".lower()).strip("-")[:40].strip("-") or "data"
+    return f"{name} {sheet}"
 
 
 def fingerprint(uri: str) -> str:
     """Return a digest of the names, sizes and times of a source's files: it changes when a file does."""
-    with access(uri):
-        stamps = [part.fingerprint() for part in locate(uri)]
-    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+    def look() -> str:
+        with access(uri):
+            stamps = [part.fingerprint() for part in locate(uri)]
+        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+    return hold(("fingerprint", uri), look)
 
 
 @contextmanager

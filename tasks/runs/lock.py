@@ -1,17 +1,21 @@
-"""Locks that end with their owner, however it ends: the system drops them with the process that holds them."""
+"""Locks that end with their owner, however it ends: the system drops them with the process that holds them.
+
+On a network file system they work between machines where the server supports it (NFS from version 4).
+"""
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import InputError
 from tasks.json_objects import read_object
 
-_POLL_SECONDS = 0.2
+_FILE_POLL_SECONDS, _FOLDER_POLL_SECONDS = 0.2, 0.05
 
 
 @contextmanager
@@ -21,18 +25,14 @@ def hold(
     *,
     wait_seconds: float = 0.0,
     waiting: Callable[[str], None] = lambda _: None,
-    note: str = "",
 ) -> Iterator[None]:
     """Hold the lock file at `path`; it is there only while somebody holds it.
-
-    On a network file system the lock works between machines where the server supports it (NFS from version 4).
 
     Args:
         path: The lock file; its folder is made.
         what: What is said of it where somebody else holds the lock.
         wait_seconds: How long to wait for whoever holds it.
-        waiting: Told once, before the wait begins.
-        note: What others are told of the owner beside the number of its process.
+        waiting: Called once, before the wait begins.
 
     Raises:
         InputError: Somebody else holds it, and still did when the time was up.
@@ -45,19 +45,19 @@ def hold(
     >>> path.exists()
     False
     """
-    deadline = time.monotonic() + wait_seconds
-    told = False
-    while (descriptor := _try(path)) is None:
-        line = f"{what} ({_owner(path)})"
+    deadline, is_told = time.monotonic() + wait_seconds, False
+    while (descriptor := _open_locked(path)) is None:
+        owner = read_object(path).get("process")
+        line = f"{what} ({f'process {owner}' if owner else 'its owner is just starting'})"
         if time.monotonic() >= deadline:
             raise InputError(line, fix="wait until it ends, or queue behind it with --wait SECONDS")
-        if not told:
+        if not is_told:
             waiting(line)
-            told = True
-        time.sleep(_POLL_SECONDS)
+            is_told = True
+        time.sleep(_FILE_POLL_SECONDS)
     try:
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"process": os.getpid(), "note": note}).encode(), 0)
+        os.pwrite(descriptor, json.dumps({"process": os.getpid()}).encode(), 0)
         yield
     finally:
         # Removed while it is held: whoever opened it meanwhile finds another file in its place, and opens that.
@@ -65,13 +65,28 @@ def hold(
         os.close(descriptor)
 
 
-def try_lock(descriptor: int, kind: int) -> bool:
-    """Lock an open file at once; return whether that was possible.
+@contextmanager
+def lock_folder(folder: Path, seconds: float = math.inf, *, shared: bool = False) -> Iterator[bool]:
+    """Lock a folder; yield whether that was possible in time.
 
     Args:
-        descriptor: Descriptor of the file.
-        kind: `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
+        folder: It exists.
+        seconds: How long to wait for whoever has it.
+        shared: Whether others may have it at the same time, if they share it too.
     """
+    deadline = time.monotonic() + seconds
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        while not (is_locked := _try_lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)):
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_FOLDER_POLL_SECONDS)
+        yield is_locked
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -79,27 +94,19 @@ def try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _try(path: Path) -> int | None:
+def _open_locked(path: Path) -> int | None:
     """Return a descriptor of the locked file, None where somebody else has it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, is_taken = None, False
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            is_taken = not try_lock(descriptor, fcntl.LOCK_EX)
-            # The owner before may have removed the file meanwhile: then the name stands for another one, or for none.
-            if not is_taken and os.path.samestat(path.stat(), os.fstat(descriptor)):
+        except FileNotFoundError:  # another process has just removed the empty folder
+            continue
+        is_locked = _try_lock(descriptor, fcntl.LOCK_EX)
+        # The owner before may have removed the file meanwhile: then the name stands for another one, or for none.
+        with suppress(FileNotFoundError):
+            if is_locked and os.path.samestat(path.stat(), os.fstat(descriptor)):
                 return descriptor
-        except FileNotFoundError:
-            pass  # another process has just removed the file, or the empty folder
-        if descriptor is not None:
-            os.close(descriptor)
-        if is_taken:
+        os.close(descriptor)
+        if not is_locked:
             return None
-
-
-def _owner(path: Path) -> str:
-    entry = read_object(path)
-    if not entry:
-        return "its owner is just starting"
-    return f"process {entry['process']}" + (f", {entry['note']}" if entry["note"] else "")

@@ -19,8 +19,9 @@ from flows.cli import run
 from flows.commands.config_file import build, from_command_line, read_config
 from flows.config import CleanParameters
 from flows.platform.server import TemporaryServer
-from flows.run import run_folder, state_of
+from flows.request import make_request
 from tasks.errors import InputError, LabelsweepError
+from tasks.runs.lifecycle import run_folder, state_of
 
 HEAVY = (
     "torch",
@@ -90,7 +91,7 @@ def test_replayable_parameters_are_the_same_from_any_folder(tmp_path, monkeypatc
 
 def end(parameters: CleanParameters, error: BaseException) -> Path:
     """Open a run folder, end its run with an error, and return the folder."""
-    with suppress(type(error)), run_folder(parameters) as folder:
+    with suppress(type(error)), run_folder(make_request(parameters)) as folder:
         assert state_of(folder) == "running"
         raise error
     return folder
@@ -109,7 +110,7 @@ def test_run_folder_is_whole_or_gone_or_says_how_it_ended(tmp_path):
     assert state_of(unfinished) == "unfinished"
     assert str(unfinished / "config.yaml") in stop.__notes__[0]
 
-    with run_folder(parameters) as finished:
+    with run_folder(make_request(parameters)) as finished:
         pass
     assert state_of(finished) == "finished"
     assert (tmp_path / "out" / "runs" / "latest").resolve() == finished.resolve()
@@ -118,7 +119,7 @@ def test_run_folder_is_whole_or_gone_or_says_how_it_ended(tmp_path):
 def test_configuration_of_an_unfinished_run_goes_on_with_it(tmp_path):
     unfinished = end(CleanParameters(source="cats.csv", out=tmp_path), KeyboardInterrupt())
     (unfinished / "dataset.csv").touch()
-    with run_folder(from_command_line({}, unfinished / "config.yaml")) as folder:
+    with run_folder(make_request(from_command_line({}, unfinished / "config.yaml"))) as folder:
         assert folder == unfinished
         assert (folder / "dataset.csv").exists()
     assert from_command_line({}, unfinished / "config.yaml").resume is None
@@ -126,9 +127,9 @@ def test_configuration_of_an_unfinished_run_goes_on_with_it(tmp_path):
 
 def test_two_processes_cannot_work_on_one_run(tmp_path):
     parameters = CleanParameters(source="cats.csv", out=tmp_path)
-    with run_folder(parameters) as folder:
+    with run_folder(make_request(parameters)) as folder:
         same = parameters.model_copy(update={"resume": folder.name})
-        with pytest.raises(InputError, match="another process"), run_folder(same):
+        with pytest.raises(InputError, match="another process"), run_folder(make_request(same)):
             pass
     assert state_of(folder) == "finished"
 
@@ -138,7 +139,7 @@ def test_going_on_with_no_run_is_an_input_error(run_id, tmp_path):
     (tmp_path / "config.yaml").touch()
     with (
         pytest.raises(InputError),
-        run_folder(CleanParameters(source="a", out=tmp_path / "out", resume=run_id or ".")),
+        run_folder(make_request(CleanParameters(source="a", out=tmp_path / "out", resume=run_id or "."))),
     ):
         pass
 
@@ -264,9 +265,9 @@ def test_who_only_looks_at_a_run_is_not_taken_for_one_and_keeps_none_from_beginn
     looking = os.open(folder, os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
     assert state_of(folder) == "unfinished"
-    monkeypatch.setattr("flows.run.time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+    monkeypatch.setattr("tasks.runs.lock.time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
     parameters = CleanParameters(source="cats.csv", out=tmp_path, resume=folder.name)
-    with run_folder(parameters) as resumed:
+    with run_folder(make_request(parameters)) as resumed:
         assert (resumed, state_of(folder)) == (folder, "running")
     os.close(looking)
 

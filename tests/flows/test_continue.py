@@ -12,10 +12,10 @@ import pytest
 from flow_inputs import parquet
 
 from flows.config import CleanParameters
-from flows.identity import data_set_key
-from flows.run import claimed, run_folder, state_of
+from flows.request import make_request
 from tasks.errors import InputError, LabelsweepError
 from tasks.records import Report
+from tasks.runs.lifecycle import claim_data_set, run_folder, state_of
 from tasks.runs.lock import hold
 from tasks.runs.step import run_once
 from tasks.storage import write_text
@@ -23,7 +23,10 @@ from tasks.storage import write_text
 
 def ended(parameters: CleanParameters, error: BaseException | None) -> Path:
     """Begin a run and end it with an error, or as it should; return its folder."""
-    with pytest.raises(type(error)) if error else nullcontext(), run_folder(parameters) as folder:
+    with (
+        pytest.raises(type(error)) if error else nullcontext(),
+        run_folder(make_request(parameters)) as folder,
+    ):
         (folder / "begun").touch()
         if error:
             raise error
@@ -81,39 +84,43 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
         return run_once("report", folder, Report, {}, work).html
 
     def struck() -> None:
-        with run_folder(parameters) as folder:
+        with run_folder(make_request(parameters)) as folder:
             page_in(folder).unlink()
 
-    with pytest.raises(LabelsweepError, match=r"config\.yaml: is gone"), run_folder(parameters) as folder:
+    with (
+        pytest.raises(LabelsweepError, match=r"config\.yaml: is gone"),
+        run_folder(make_request(parameters)) as folder,
+    ):
         (folder / "config.yaml").unlink()
     with pytest.raises(LabelsweepError, match=r"a\.html: is gone.*the same command makes it again") as raised:
         struck()
-    with run_folder(parameters) as folder:
+    with run_folder(make_request(parameters)) as folder:
         assert str(page_in(folder)) == raised.value.where
     assert (folder / "a.html").is_file()
     assert state_of(folder) == "finished"
 
 
 def test_second_run_of_a_data_set_is_refused_or_queues(parameters):
-    with claimed(parameters):
-        with pytest.raises(InputError, match=f"process {os.getpid()}.*--wait"), claimed(parameters):
+    out = parameters.out
+    with claim_data_set(out, "pets"):
+        with pytest.raises(InputError, match=f"process {os.getpid()}.*--wait"), claim_data_set(out, "pets"):
             pass
         told = []
-        patient = parameters.model_copy(update={"wait": 0.3})
-        with pytest.raises(InputError, match="another process"), claimed(patient, told.append):
+        with (
+            pytest.raises(InputError, match="another process"),
+            claim_data_set(out, "pets", 0.3, told.append),
+        ):
             pass
         assert len(told) == 1
-        with claimed(parameters.model_copy(update={"name": "other"})):
+        with claim_data_set(out, "other"):
             pass
-    assert not parameters.out.exists()
+    assert not out.exists()
 
 
 def test_sources_of_one_name_at_two_places_are_two_data_sets():
-    assert data_set_key(CleanParameters(source="/a/train.csv")) != data_set_key(
-        CleanParameters(source="/b/train.csv")
-    )
+    assert CleanParameters(source="/a/train.csv").data_set != CleanParameters(source="/b/train.csv").data_set
     named = [CleanParameters(source=f"/{place}/train.csv", name="Pets") for place in "ab"]
-    assert {data_set_key(one) for one in named} == {"pets"}
+    assert {one.data_set for one in named} == {"pets"}
 
 
 def test_lock_ends_with_its_owner_however_it_ends(tmp_path):

@@ -16,12 +16,13 @@ import torch
 from flows.clean import Cleaned, clean_labels
 from flows.cli import run
 from flows.config import CleanParameters
-from flows.identity import REQUEST, make_request
 from flows.incremental import look_back, same_content
+from flows.request import make_request
 from tasks.encode.warm import warm_members
 from tasks.ingest.step import ingest
 from tasks.records import Validation
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.runs.request import REQUEST
 from tasks.storage import read_json, write_json
 
 ROWS, PLANTED = 160, 12
@@ -125,18 +126,22 @@ def test_rows_of_which_only_the_ids_changed_are_not_the_same(nights, tmp_path):
         assert (
             again.digest == read_json(nights["second"].folder / "steps" / "ingest.json")["record"]["digest"]
         )
-        assert same_content(parameters, tmp_path / "renamed") is None
+        assert same_content(make_request(parameters), tmp_path / "renamed") is None
     finally:
         source.write_bytes(before)
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     ingest.fn(parameters.records_source(), tmp_path / "same")
-    assert same_content(parameters, tmp_path / "same") == nights["second"].folder.absolute()
+    assert same_content(make_request(parameters), tmp_path / "same") == nights["second"].folder.absolute()
 
 
 def test_a_run_that_asks_for_more_controls_is_another_one(nights):
     parameters = nights["parameters"]
-    assert make_request(parameters.model_copy(update={"memory": 10**9})) == make_request(parameters)
-    assert make_request(parameters.model_copy(update={"controls": 0.1})) != make_request(parameters)
+    assert (
+        make_request(parameters.model_copy(update={"memory": 10**9})).asked == make_request(parameters).asked
+    )
+    assert (
+        make_request(parameters.model_copy(update={"controls": 0.1})).asked != make_request(parameters).asked
+    )
 
 
 def test_queue_shows_what_is_new_or_changed_and_nothing_that_was_asked(nights):
@@ -197,11 +202,11 @@ def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
 
 def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_path):
     parameters, last = copied
-    assert look_back(parameters, tmp_path).previous == last
+    assert look_back(make_request(parameters), tmp_path).previous == last
     # Asked for just this, and not what its manifest says any more.
-    write_json(make_request(parameters).model_dump(mode="json"), last / REQUEST)
+    write_json(make_request(parameters).asked.model_dump(mode="json"), last / REQUEST)
     (tmp_path / "before.json").unlink()
-    assert look_back(parameters, tmp_path).previous.name == nights["first"].folder.name
+    assert look_back(make_request(parameters), tmp_path).previous.name == nights["first"].folder.name
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])

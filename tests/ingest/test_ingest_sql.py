@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy
 
 from flows.config import CleanParameters, absolute
-from flows.identity import data_set_key
 from tasks.errors import InputError, StoreError
 from tasks.ingest import fingerprint, ingest
-from tasks.ingest.database import one_answer, query_part
+from tasks.ingest.database import query_part
+from tasks.ingest.source import held_sources
 from tasks.ingest.table import open_source
 from tasks.records import Source
 
@@ -97,7 +97,7 @@ def test_the_fingerprint_is_that_of_the_rows_in_any_order(database):
 
 def test_a_query_is_asked_once_within_a_run(tmp_path):
     address = in_sqlite(tmp_path) + "?query=SELECT * FROM pets"
-    with one_answer():
+    with held_sources():
         before = fingerprint(address)
         with sqlite3.connect(tmp_path / "pets.db") as connection:
             connection.execute("UPDATE pets SET label = 'bird' WHERE id = 3")
@@ -152,6 +152,6 @@ def test_a_relative_file_is_the_same_data_set_from_everywhere(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     relative = "sqlite:///pets.db?query=SELECT * FROM pets"
     assert absolute(relative) == address
-    keys = [data_set_key(CleanParameters(source=source)) for source in (relative, address)]
+    keys = [CleanParameters(source=source).data_set for source in (relative, address)]
     assert keys[0] == keys[1]
     assert keys[0].startswith("pets-")

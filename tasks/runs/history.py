@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from flows.run import State, state_of
 from tasks.json_objects import read_object
+from tasks.runs.lifecycle import State, state_of
 from tasks.terminal import one_line
 
 # The files of a run that a line of the list is read from.

@@ -1,0 +1,52 @@
+"""What a run is asked for, from the parameters that a person gave and the source as it is now."""
+
+import hashlib
+from importlib.metadata import version
+
+from flows.config import CleanParameters
+from tasks.errors import LabelsweepError
+from tasks.ingest.source import fingerprint
+from tasks.options import AuditOptions
+from tasks.runs.request import Asked, Request
+
+# Parameters that decide where, when or whether a run works, and not what it finds.
+_NOT_ASKED_FOR = frozenset(
+    {
+        "resume",
+        "publish",
+        "force",
+        "max_noise",
+        "wait",
+        "wait_for_review",
+        "review_timeout",
+        "gpu_deployment",
+        "gpu_timeout",
+        "out",
+    }
+)
+
+
+def make_request(parameters: CleanParameters) -> Request:
+    """Return what `parameters` ask for, of the source as it is now."""
+    source = parameters.records_source().uri
+    # Controls change no score, but they are in the report, and somebody who asks for more of them wants to see those.
+    unasked = _NOT_ASKED_FOR | AuditOptions.indifferent - {"controls"}
+    text = parameters.model_copy(update={"source": source}).model_dump_json(exclude=set(unasked))
+    try:
+        files = fingerprint(source)
+    except (LabelsweepError, OSError):
+        files = ""  # the ingest step says what is wrong, or tries again where that can help
+    asked = Asked(
+        data_set=parameters.data_set,
+        parameters=hashlib.sha256(text.encode()).hexdigest(),
+        source=files,
+        version=version("labelsweep"),
+    )
+    return Request(
+        asked,
+        parameters.short_name,
+        parameters.out,
+        parameters.replayable(),
+        parameters.resume,
+        parameters.force,
+    )

@@ -1,0 +1,225 @@
+"""The life of a run folder: opened, locked while a run works in it, then finished, failed or removed."""
+
+import secrets
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from tasks.errors import InputError, LabelsweepError, StoreError
+from tasks.json_objects import read_object
+from tasks.runs.checksums import check_complete
+from tasks.runs.lock import hold, lock_folder
+from tasks.runs.request import REQUEST, Request
+from tasks.storage import finish_run, write_json, write_text
+
+State = Literal["finished", "failed", "running", "unfinished"]
+
+_FAILURE = "failure.json"
+# A run that fails at the same place again and again is not resumed for ever: then a new one starts.
+_MOST_FAILURES = 3
+# Whoever looks how a run stands holds its lock for an instant, which a run that begins waits for.
+_GLANCE_SECONDS = 1.0
+
+
+class Unchanged(Exception):  # noqa: N818 (not an error)
+    """The data say what they said in an earlier run, so that this one need not go on.
+
+    Attributes:
+        folder: Folder of the earlier run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+
+@contextmanager
+def claim_data_set(
+    out: Path, key: str, wait_seconds: float = 0.0, waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Keep every other run of the same data set out.
+
+    Args:
+        out: Folder of the results.
+        key: Key of the data set.
+        wait_seconds: How long another run may take to end.
+        waiting: Called once when there is another one.
+
+    Raises:
+        InputError: The folder of the results cannot be written, or another run of the data set is at work.
+    """
+    lock, taken = open_run(out, "") / f".{key}.lock", f"another process is at work on data set '{key}'"
+    try:
+        with hold(lock, taken, wait_seconds=wait_seconds, waiting=waiting):
+            yield
+    finally:
+        discard_run(lock.with_name(".none"))  # removes folders that are empty
+
+
+def check_writable(out: Path) -> None:
+    """Find out whether results can be written to a folder.
+
+    Raises:
+        InputError: They cannot.
+    """
+    discard_run(open_run(out, ".none"))
+
+
+@contextmanager
+def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """Yield the folder of a run; decide what becomes of it.
+
+    It is the folder of the unfinished run that was asked for the same, if there is one, or the one that `resume` names, or a
+    new one. A run whose input was wrong, or that turned out to change nothing, leaves nothing behind; one that failed later
+    keeps its files beside the reason; an interrupted one keeps them without.
+
+    Args:
+        request: What the run is asked for.
+        was_stopped: Whether the process was told to stop: then an error is no fault of the run.
+
+    Raises:
+        InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
+    """
+    resumed = _reopen(request.out, request.resume) if request.resume else _unfinished(request)
+    folder = resumed or open_run(request.out, _new_run_id(request.name))
+    with lock_folder(folder, _GLANCE_SECONDS) as is_ours:
+        if not is_ours:
+            raise InputError(
+                "another process is at work on this run", where=str(folder), fix="wait until it ends"
+            )
+        try:
+            replay = "# Replays this run: labelsweep clean --config with this file.\n"
+            write_text(replay + request.config, folder / "config.yaml")
+            write_json(request.asked.model_dump(mode="json"), folder / REQUEST)
+            yield folder
+            check_complete(folder, "config.yaml", REQUEST)
+        except BaseException as error:
+            _close(folder, error, is_new=resumed is None, was_stopped=was_stopped)
+            raise
+        (folder / _FAILURE).unlink(missing_ok=True)
+        finish_run(folder)
+
+
+def state_of(folder: Path) -> State:
+    """Say how a run stands: the manifest is written last, so a folder that has one is finished."""
+    if (folder / "manifest.json").is_file():
+        return "finished"
+    # Shared, so that two who look do not take each other for a run.
+    with lock_folder(folder, 0, shared=True) as is_free:
+        if not is_free:
+            return "running"
+        return "failed" if (folder / _FAILURE).is_file() else "unfinished"
+
+
+def open_run(out: Path, run_id: str) -> Path:
+    """Create and return `out/runs/run_id`.
+
+    Raises:
+        InputError: The output folder cannot be written.
+    """
+    folder = out / "runs" / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write there ({error.strerror})",
+            where=str(out),
+            fix="choose a writable folder with --out",
+        ) from error
+    return folder
+
+
+def discard_run(folder: Path) -> None:
+    """Remove a run that never became one, and the parents it made if they are empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in (folder.parent, folder.parent.parent):
+        try:
+            parent.rmdir()
+        except OSError:
+            return
+
+
+def _new_run_id(name: str) -> str:
+    """Return `<data set>-<UTC time>-<4 hex>`: sorts by data set and time, and two runs of one second differ."""
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _unfinished(request: Request) -> Path | None:
+    """Return the newest run that was asked for the same and did not finish, None if there is none.
+
+    A run that failed for no fault of the data or the options counts too, until it has failed too often.
+    """
+    folders = [path.parent for path in (request.out / "runs").glob(f"{request.name}-*/{REQUEST}")]
+    for folder in sorted(folders, key=lambda folder: folder.name, reverse=True):
+        if not (folder / "manifest.json").exists() and request.is_of(folder):
+            state = state_of(folder)
+            if state == "unfinished" or (state == "failed" and _may_be_tried_again(folder)):
+                return folder
+    return None
+
+
+def _reopen(out: Path, run_id: str) -> Path:
+    folder = out / "runs" / run_id
+    if Path(run_id).name != run_id or not (folder / "config.yaml").is_file():
+        raise InputError(f"no run '{run_id}'", where=str(out / "runs"), fix="`labelsweep runs` lists them")
+    if state_of(folder) == "finished":
+        fix = f"replay it with --config {folder / 'config.yaml'}"
+        raise InputError("is finished", where=str(folder), fix=fix)
+    return open_run(out, run_id)
+
+
+def _close(folder: Path, error: BaseException, *, is_new: bool, was_stopped: Callable[[], bool]) -> None:
+    """Decide what becomes of the folder of a run that did not finish.
+
+    Args:
+        folder: The run folder.
+        error: What ended the run.
+        is_new: Whether this try made the folder.
+        was_stopped: Whether the process was told to stop.
+
+    Raises:
+        LabelsweepError: Somebody removed a file of the run while it was at work.
+    """
+    if isinstance(error, Unchanged) or (isinstance(error, InputError) and is_new):
+        discard_run(folder)
+    elif isinstance(error, KeyboardInterrupt):
+        error.add_note(f"go on with: labelsweep clean --config {shlex.quote(str(folder / 'config.yaml'))}")
+    elif isinstance(error, InputError | FileNotFoundError) or (
+        isinstance(error, Exception) and not was_stopped()
+    ):
+        _record_failure(folder, error)
+    if isinstance(error, FileNotFoundError):
+        # Python's own error has the file's name, that of a library in Rust or C++ only a message with it.
+        named = str(error.filename or error)
+        if (place := named.find(str(folder))) >= 0:
+            raise LabelsweepError(
+                "is gone: it was removed while the run was at work",
+                where=named[place:],
+                fix="the same command makes it again and goes on",
+            ) from error
+
+
+def _record_failure(folder: Path, error: Exception) -> None:
+    line = str(error) if isinstance(error, LabelsweepError) else f"{type(error).__name__}: {error}"
+    may_pass = isinstance(error, StoreError) or getattr(error, "exit_code", 1) == 1
+    entry = {"error": line, "may_pass": may_pass, "times": _times_failed(folder) + 1}
+    write_json(entry, folder / _FAILURE)
+
+
+def _times_failed(folder: Path) -> int:
+    failure = read_object(folder / _FAILURE)
+    times = failure.get("times", 1)
+    return times if failure and isinstance(times, int) else 0
+
+
+def _may_be_tried_again(folder: Path) -> bool:
+    """Return whether a failed run may come further when it is resumed: not where data or options were at fault."""
+    may_pass = read_object(folder / _FAILURE).get("may_pass")
+    return bool(may_pass) and _times_failed(folder) < _MOST_FAILURES
