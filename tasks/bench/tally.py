@@ -24,8 +24,8 @@ class Tally:
     """
 
     def __init__(self, path: Path | None = None, about: Mapping[str, Any] | None = None) -> None:
-        self.path, self.rows = path, list[Row]()
-        self._head = [] if about is None else [{"about": dict(about)}]
+        self.path, self.rows, self.about = path, list[Row](), dict(about or {})
+        self._head = [] if about is None else [{"about": self.about}]
         if path is not None and path.exists():
             lines = _read(path)
             if lines[: len(self._head)] != self._head:

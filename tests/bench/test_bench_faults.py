@@ -5,19 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bench.faults.files import broken_files, finished_steps
+from tasks.bench.faults.campaign import count_strikes, table
 from tasks.bench.faults.programs import name_end
-from tasks.bench.faults.trials import Trial, count_strikes, find_wrong, table
+from tasks.bench.faults.reference import broken_files, finished_steps
+from tasks.bench.faults.trial import Trial
 from tasks.bench.faults.ways import damage
 from tasks.bench.tally import Tally, keep
 from tasks.errors import InputError
 
 TRIALS = [
-    Trial(number=0, way="full", stage="sweep", done="4 kB left on the disk", ended="refused", kept=(3,)),
-    Trial(number=1, way="full", stage="sweep", done="9 kB left on the disk", ended="survived", kept=(4,)),
+    Trial(number=0, way="full", stage="sweep", done="4 kB left on the disk", ended="refused", kept=[3]),
+    Trial(number=1, way="full", stage="sweep", done="9 kB left on the disk", ended="survived", kept=[4]),
     Trial(number=2, way="full", stage="sweep", done="0 kB left on the disk", ended="a traceback", late=1),
-    Trial(number=3, way="kill", stage="apply", done="SIGKILL", ended="killed", lost=("gain.json differs",)),
-    Trial(number=4, way="run", stage="sweep", done="SIGKILL", ended="killed", kept=(4, 7)),
+    Trial(number=3, way="kill", stage="apply", done="SIGKILL", ended="killed", lost=["gain.json differs"]),
+    Trial(number=4, way="run", stage="sweep", done="SIGKILL", ended="killed", kept=[4, 7]),
 ]
 
 
@@ -56,7 +57,7 @@ def test_table_counts_how_programs_ended_and_names_every_trial_with_something_wr
     assert "| SIGKILL: the command, its whole process group | apply | 1 | 0 | 0 | 0 | 1 | 0 | 0 |" in text
     assert "| SIGKILL: a worker's run, its process | sweep | 1 | 2 | 0 | 0 | 1 | 0 | 1 |" in text
     assert "| 3 | SIGKILL | gain.json differs |" in text
-    assert [trial.number for trial in TRIALS if find_wrong(trial)] == [2, 3]
+    assert [trial.number for trial in TRIALS if trial.wrong] == [2, 3]
     assert "| 3 | 1 | | 4 | 2 | | 7 | 1 |" in text
 
 

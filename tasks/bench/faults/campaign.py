@@ -19,14 +19,16 @@ a traceback, an internal error, more than one line, or no end at all.
 With --tally FILE a campaign can be done in parts: each resumes where the one before it stopped.
 """
 
-import itertools
+import os
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import count, groupby
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -34,26 +36,39 @@ from typing import Annotated, NoReturn
 import typer
 
 from tasks.bench.command import Seed
-from tasks.bench.faults.bench import Bench, prepare
 from tasks.bench.faults.programs import prefect_server
-from tasks.bench.faults.trial import run_trial
-from tasks.bench.faults.trials import Stage, Trial, Way, count_strikes, find_wrong, table
+from tasks.bench.faults.reference import prepare
+from tasks.bench.faults.trial import ALLOWED, Stage, Trial, Way, run_trial
+from tasks.bench.tables import markdown
 from tasks.bench.tally import Tally
 from tasks.errors import InputError
+from tasks.report.summary import versions
 
+WORDS: dict[Way, str] = {
+    "kill": "SIGKILL: the command, its whole process group",
+    "run": "SIGKILL: a worker's run, its process",
+    "worker": "SIGKILL: the worker alone",
+    "both": "SIGKILL: the worker together with its run",
+    "terminate": "SIGTERM",
+    "full": "disk full",
+    "clock": "the clock jumps",
+    "twice": "two at once on the same results",
+    "removed": "a file is removed",
+    "corrupted": "a file is corrupted",
+}
 KILLS: tuple[Way, ...] = ("kill", "run", "worker", "both")
-TROUBLES: tuple[Way, ...] = (
-    "kill", "terminate", "full", "clock", "twice", "removed", "corrupted",
-)  # fmt: skip
+TROUBLES: tuple[Way, ...] = ("kill", *list(WORDS)[4:])
+STAGES: tuple[Stage, ...] = ("sweep", "review", "apply")
 # Of five trials three strike the sweep, which is by far the longest; the others review and apply.
 STAGES_OF_A_ROUND: tuple[Stage, ...] = ("sweep", "review", "sweep", "apply", "sweep")
 TROUBLES_ROWS = 600
 # Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
 STOPPED = 130
 
-
 Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="keep every trial there, and resume from it")]
 Seconds = Annotated[float | None, typer.Option(metavar="N", help="begin no trial after so many seconds")]
+# What is struck in which way how often.
+Plan = tuple[Way, Stage, int]
 
 
 def run_kills(
@@ -66,14 +81,18 @@ def run_kills(
 ) -> None:
     """Kill real runs, here and on a worker, at random moments, and count what was lost."""
     kept = Tally(tally, {"campaign": "kills", "rows": rows, "seed": seed})
-    trials = [Trial.model_validate(row) for row in kept.rows]
 
-    def strike(bench: Bench, number: int) -> Trial:
+    def plan(trials: Sequence[Trial]) -> Iterator[int]:
+        for number in count(len(trials)):
+            if count_strikes(trials) >= kills:
+                return
+            yield number
+
+    def strike(number: int, trials: Sequence[Trial]) -> Plan:
         strikes = min(1 + number // len(KILLS) % 2, kills - count_strikes(trials))
-        return run_trial(bench, number, KILLS[number % len(KILLS)], "sweep", strikes, seed)
+        return KILLS[number % len(KILLS)], "sweep", strikes
 
-    missing = itertools.takewhile(lambda _: count_strikes(trials) < kills, itertools.count(len(trials)))
-    _run(kept, trials, missing, strike, rows, seconds, served=True)
+    _run(kept, plan, strike, seconds, served=True)
 
 
 def run_troubles(
@@ -92,71 +111,111 @@ def run_troubles(
     if not (slash and place.isdecimal() and parts.isdecimal() and 1 <= int(place) <= int(parts)):
         raise InputError(f"no part '{part}'", where="--part", fix="write it as 1/2")
     kept = Tally(tally, {"campaign": "troubles", "rows": TROUBLES_ROWS, "seed": seed})
-    made = [Trial.model_validate(row) for row in kept.rows]
-    done = {trial.number for trial in made}
-    missing = [number for number in range(int(place) - 1, trials, int(parts)) if number not in done]
-    random.Random(seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
 
-    def strike(bench: Bench, number: int) -> Trial:
-        stage = STAGES_OF_A_ROUND[number % len(STAGES_OF_A_ROUND)]
+    def plan(made: Sequence[Trial]) -> Iterator[int]:
+        missing = sorted({*range(int(place) - 1, trials, int(parts))} - {trial.number for trial in made})
+        random.Random(seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
+        yield from missing
+
+    def strike(number: int, _: Sequence[Trial]) -> Plan:
         way = TROUBLES[number // len(STAGES_OF_A_ROUND) % len(TROUBLES)]
-        return run_trial(bench, number, way, stage, 1, seed)
+        return way, STAGES_OF_A_ROUND[number % len(STAGES_OF_A_ROUND)], 1
 
-    _run(kept, made, iter(missing), strike, TROUBLES_ROWS, seconds, served=False)
+    _run(kept, plan, strike, seconds, served=False)
 
 
 def _run(
     kept: Tally,
-    trials: list[Trial],
-    missing: Iterator[int],
-    strike: Callable[[Bench, int], Trial],
-    rows: int,
+    plan: Callable[[Sequence[Trial]], Iterator[int]],
+    strike: Callable[[int, Sequence[Trial]], Plan],
     seconds: float | None,
     *,
     served: bool,
 ) -> None:
-    """Run the missing trials for so many seconds, print the table of all, and leave with its exit code."""
-    stopped, took = False, None
-    if (first := next(missing, None)) is not None:
-        stopped = True
-        stop_in_order()
-        with suppress(KeyboardInterrupt), _prepared(rows, served=served) as bench:
-            took, deadline = bench.seconds, time.monotonic() + (seconds or float("inf"))
-            for number in itertools.chain([first], missing):
+    """Run the missing trials for so many seconds, print the table of all, and leave with its exit code.
+
+    Args:
+        kept: The trials that were made before.
+        plan: From the trials so far to the numbers of those that are missing.
+        strike: From a number and the trials so far to what is done.
+        seconds: No trial begins after these.
+        served: Whether runs are submitted to a worker.
+    """
+    trials = [Trial.model_validate(row) for row in kept.rows]
+    rows, seed = (kept.about[name] for name in ("rows", "seed"))
+    took, is_stopped = None, any(True for _ in plan(trials))
+    if is_stopped:
+        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGTERM, _stop)
+        with (
+            suppress(KeyboardInterrupt),
+            tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
+            prefect_server(Path(name)) as environment,
+            prepare(Path(name), rows, environment, served=served) as reference,
+        ):
+            took, deadline = reference.seconds, time.monotonic() + (seconds or float("inf"))
+            for number in plan(trials):
                 if time.monotonic() > deadline:
                     break
-                trials.append(strike(bench, number))
-                kept.add(trials[-1].model_dump(mode="json"))
-                sys.stderr.write(f"{_say(trials[-1])}\n")
-            stopped = False
+                trial = run_trial(reference, number, *strike(number, trials), seed)
+                trials.append(trial)
+                kept.add(trial.model_dump(mode="json"))
+                wrong = "; ".join(trial.wrong) or "nothing lost"
+                sys.stderr.write(
+                    f"{number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}\n"
+                )
+            is_stopped = False
     sys.stdout.write(table(trials, rows, took))
-    sys.exit(1 if any(map(find_wrong, trials)) else STOPPED if stopped else 0)
-
-
-def _say(trial: Trial) -> str:
-    wrong = "; ".join(find_wrong(trial)) or "nothing lost"
-    return f"{trial.number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}"
-
-
-@contextmanager
-def _prepared(rows: int, *, served: bool) -> Iterator[Bench]:
-    """Start a server, make the data set, and run undisturbed."""
-    with (
-        tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
-        prefect_server(Path(name)) as environment,
-        prepare(Path(name), rows, environment, served=served) as bench,
-    ):
-        yield bench
-
-
-def stop_in_order() -> None:
-    """Let Ctrl-C and SIGTERM end the campaign with everything cleared up."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    sys.exit(1 if any(trial.wrong for trial in trials) else STOPPED if is_stopped else 0)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a handler's signature)
-    """End the campaign in order; who asks twice does not interrupt the clearing up."""
+    """End the campaign with everything cleared up; who asks twice does not interrupt that."""
     for once in (signal.SIGINT, signal.SIGTERM):
         signal.signal(once, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def count_strikes(trials: Sequence[Trial]) -> int:
+    """Return how many strikes came in time."""
+    return sum(len(trial.kept) for trial in trials)
+
+
+def table(trials: Sequence[Trial], rows: int, seconds: float | None = None) -> str:
+    """Return the result as Markdown.
+
+    Args:
+        trials: All trials.
+        rows: Rows of the data set.
+        seconds: What an undisturbed sweep took, where one was run.
+    """
+    took = f" (an undisturbed run took {seconds:.1f} s)" if seconds else ""
+    about = (
+        f"{len(trials):,} trials, {count_strikes(trials):,} strikes, each at a random moment of work on {rows:,} rows{took}; "
+        f"{sum(trial.late for trial in trials):,} more came after the end. "
+        "Each trial was followed by the same again, to its end, and compared."
+    )
+
+    def place(trial: Trial) -> tuple[int, int]:
+        return list(WORDS).index(trial.way), STAGES.index(trial.stage)
+
+    lines = []
+    for (way, stage), some in groupby(sorted(trials, key=place), key=lambda trial: (trial.way, trial.stage)):
+        group = list(some)
+        ends = Counter(trial.ended for trial in group)
+        counts = [ends[end] for end in ALLOWED]
+        whole = sum(not trial.lost for trial in group)
+        cells = [len(group), count_strikes(group), *counts, len(group) - sum(counts), whole]
+        lines.append([WORDS[way], stage, *cells])
+    ends_in_words = ["survived", "refused with one line", "ended by it", "anything else"]
+    heads = ["trouble", "during", "trials", "strikes", *ends_in_words]
+    wrong = [(trial.number, trial.done, "; ".join(trial.wrong)) for trial in trials if trial.wrong]
+    steps = Counter(kept for trial in trials if trial.stage == "sweep" for kept in trial.kept)
+    parts = [
+        about + "\n",
+        markdown([*heads, "nothing lost, same bytes after the repetition"], lines, words=2),
+        markdown(["trial", "what was done", "what was wrong"], wrong or [("", "", "nothing")], words=3),
+        markdown(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
+        f"{os.cpu_count()} cores; {', '.join(f'{name} {number}' for name, number in versions().items())}\n",
+    ]
+    return "\n".join(parts)

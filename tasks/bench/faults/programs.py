@@ -11,17 +11,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
-from uuid import UUID
 
+import httpx
+import psutil  # type: ignore[import-untyped]
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Cancelled
 
-from tasks.bench.faults.trials import HANGS, Way
 from tasks.errors import LabelsweepError
 
 DEPLOYMENT = "clean-labels/on-demand"
@@ -30,34 +28,16 @@ PICKED_UP_SECONDS = 60.0
 HEALTHY_SECONDS = 120.0
 # An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
 PATIENCE = 180.0
-
-
-class Running(Protocol):
-    """A program at work."""
-
-    def ended(self) -> bool:
-        """Return whether it has ended."""
-
-    def end(self, patience: float = PATIENCE) -> str:
-        """Wait for the end and return in a word how it was."""
-
-    def said(self) -> str:
-        """Return what it said on standard error."""
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL."""
-
-    def clear(self) -> None:
-        """End what is left of it."""
+HANGS = "a program that hangs"
 
 
 def start_group(
     command: list[str], environment: Mapping[str, str], out: Path, error: Path
 ) -> "subprocess.Popen[bytes]":
-    """Start a program in a process group of its own, which adds what it says to two files."""
+    """Start a Python program in a process group of its own, which adds what it says to two files."""
     with out.open("ab") as output, error.open("ab") as errors:
         return subprocess.Popen(  # noqa: S603 (our own programs, by this interpreter)
-            command,
+            [sys.executable, "-m", *command],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -77,8 +57,7 @@ class Program:
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
-        command = [sys.executable, "-m", "flows.cli", *arguments]
-        self.process = start_group(command, environment, self.out, self.error)
+        self.process = start_group(["flows.cli", *arguments], environment, self.out, self.error)
 
     def ended(self) -> bool:
         """Return whether it has ended."""
@@ -98,14 +77,12 @@ class Program:
         return "\n".join(line for line in lines if line.strip() and "labelsweep: reviewing" not in line)
 
     def kill(self) -> None:
-        """Kill the whole group."""
+        """Kill the whole group with SIGKILL."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def clear(self) -> None:
-        """End what is left of it."""
-        self.kill()
+    clear = kill
 
 
 def name_end(code: int, said: str) -> str:
@@ -140,8 +117,8 @@ class Worker:
     def ensure(self) -> None:
         """Start the worker unless it is at work."""
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu"]
             variables = {**self._environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+            command = ["prefect", "worker", "start", "--pool", "cpu"]
             self._process = start_group(command, variables, self._log, self._log)
 
     def kill(self) -> None:
@@ -160,7 +137,7 @@ class Submitted:
     """A run of the deployment, on a worker.
 
     Args:
-        way: What is killed: the run's process, the worker, or both.
+        way: What is killed: the run's process (`run`), the `worker`, or `both`.
         worker: The worker.
         environment: Variables that name the server.
         source: The data set.
@@ -168,7 +145,7 @@ class Submitted:
     """
 
     def __init__(
-        self, way: Way, worker: Worker, environment: Mapping[str, str], source: Path, out: Path
+        self, way: str, worker: Worker, environment: Mapping[str, str], source: Path, out: Path
     ) -> None:
         worker.ensure()
         self._way, self._worker = way, worker
@@ -176,11 +153,10 @@ class Submitted:
         deployment = self._client.read_deployment_by_name(DEPLOYMENT)
         # As the nightly deployment has it: behind a run of the same data set that is still at work.
         parameters = {"source": str(source), "out": str(out), "gpu_deployment": None, "wait": 3600}
-        run = self._client.create_flow_run_from_deployment(
+        self._run = self._client.create_flow_run_from_deployment(
             deployment.id, parameters={"parameters": parameters}
-        )
-        self._run = UUID(str(run.id))
-        self._mark = {"PREFECT__FLOW_RUN_ID": str(run.id)}
+        ).id
+        self._mark = {"PREFECT__FLOW_RUN_ID": str(self._run)}
 
     def ended(self) -> bool:
         """Return whether the run is in a final state."""
@@ -195,11 +171,8 @@ class Submitted:
                 return HANGS
             time.sleep(0.2)
         state = self._client.read_flow_run(self._run).state
-        return (
-            "survived"
-            if state is not None and state.is_completed()
-            else f"a run that ended as {state and state.name}"
-        )
+        done = state is not None and state.is_completed()
+        return "survived" if done else f"a run that ended as {state and state.name}"
 
     def said(self) -> str:
         """Return nothing: the server has its log."""
@@ -209,9 +182,9 @@ class Submitted:
         """Kill the run's process, the worker, or first the worker and then the process, so that nobody tells of it."""
         if self._way == "run":
             deadline = time.monotonic() + PICKED_UP_SECONDS
-            while not find_processes(self._mark) and not self.ended() and time.monotonic() < deadline:
+            while not [*find_processes(self._mark)] and not self.ended() and time.monotonic() < deadline:
                 time.sleep(0.05)
-        if self._way in ("worker", "both"):
+        else:
             self._worker.kill()
         if self._way in ("run", "both"):
             kill_processes(self._mark)
@@ -223,29 +196,19 @@ class Submitted:
             self._client.set_flow_run_state(self._run, Cancelled(), force=True)
 
 
-def find_processes(wanted: Mapping[str, str], having: str | None = None) -> list[int]:
-    """Return the living processes whose environment has the wanted values, and some variable (Linux)."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        variables = _variables(entry / "environ") if entry.name.isdigit() else {}
-        if variables and wanted.items() <= variables.items() and (having is None or having in variables):
-            found.append(int(entry.name))
-    return found
+def find_processes(wanted: Mapping[str, str], having: str | None = None) -> Iterator[psutil.Process]:
+    """Yield the living processes whose environment has the wanted values, and some variable."""
+    for process in psutil.process_iter(["environ"]):
+        variables = process.info["environ"] or {}  # nothing of a process that is somebody else's
+        if wanted.items() <= variables.items() and (having is None or having in variables):
+            yield process
 
 
 def kill_processes(wanted: Mapping[str, str], having: str | None = None) -> None:
     """Kill the processes that `find_processes` finds."""
     for process in find_processes(wanted, having):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
-def _variables(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_bytes().decode(errors="replace")
-    except OSError:  # it has ended meanwhile, or is somebody else's
-        return {}
-    return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager
@@ -268,11 +231,14 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
-    serve = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    log = folder / "server.log"
-    process = start_group([sys.executable, "-m", "prefect", *serve], environment, log, log)
+    serve = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    process = start_group(serve, environment, folder / "server.log", folder / "server.log")
     try:
-        wait_until(lambda: _answers(f"{url}/health"), HEALTHY_SECONDS, f"the server is not healthy at {url}")
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while not _answers(f"{url}/health"):
+            if time.monotonic() > deadline:
+                raise LabelsweepError(f"the server is not healthy at {url} after {HEALTHY_SECONDS:g} s")
+            time.sleep(0.25)
         yield environment
     finally:
         with suppress(ProcessLookupError):
@@ -284,21 +250,7 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
         process.wait()
 
 
-def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Wait until something is true.
-
-    Raises:
-        LabelsweepError: It is not true in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise LabelsweepError(f"{otherwise} after {seconds:g} s")
-        time.sleep(0.25)
-
-
 def _answers(url: str) -> bool:
-    with suppress(OSError):
-        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 (our own address)
-        return True
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=5, trust_env=False).is_success
     return False

@@ -1,41 +1,30 @@
 """A reviewer who decides over HTTP while something is done to the review server."""
 
-import http.client
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tasks.bench.faults.programs import PATIENCE, Program
+from tasks.review.deck import load_deck
 
 DECISIONS = ("suggestion", "keep", "drop", "unsure")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One decision that the reviewer wants in the log, known by its action."""
-
-    action: str
-    body: Mapping[str, Any]
+# A decision that the reviewer wants in the log, known by its action.
+Answer = Mapping[str, Any]
 
 
 def answers_for(run: Path, count: int) -> list[Answer]:
     """Return decisions on the first samples of a queue, the same every time."""
-    from tasks.review.deck import load_deck  # noqa: PLC0415 (brings pandas)
-
     return [
-        Answer(
-            f"{item.position:032x}",
-            {
-                "position": item.position,
-                "check": item.check,
-                "decision": DECISIONS[item.position % len(DECISIONS)],
-                "action": f"{item.position:032x}",
-            },
-        )
+        {
+            "position": item.position,
+            "check": item.check,
+            "decision": DECISIONS[item.position % len(DECISIONS)],
+            "action": f"{item.position:032x}",
+        }
         for item in load_deck(run).items[:count]
     ]
 
@@ -51,43 +40,19 @@ def address_of(server: Program) -> str:
     return ""
 
 
-def decide(host: str, answers: list[Answer]) -> set[str]:
+def decide(host: str, answers: Sequence[Answer]) -> set[str]:
     """Send decisions one after the other until one is not acknowledged; return the actions that were."""
     acknowledged: set[str] = set()
     # A server that was killed answers nothing: what it acknowledged until then is what counts.
-    with suppress(OSError, http.client.HTTPException):
-        cookies = _cookies(host)
+    with (
+        suppress(httpx.HTTPError),
+        httpx.Client(base_url=f"http://{host}", timeout=60, trust_env=False) as client,
+    ):
+        client.get("/name")
+        token = next((value for name, value in client.cookies.items() if "csrf" in name), "")
         for answer in answers:
-            if _post(host, cookies, answer.body) != http.client.OK:
+            sent = client.post("/api/decide", json=answer, headers={"x-csrf-token": token})
+            if sent.status_code != httpx.codes.OK:
                 break
-            acknowledged.add(answer.action)
+            acknowledged.add(answer["action"])
     return acknowledged
-
-
-def _cookies(host: str) -> dict[str, str]:
-    connection = http.client.HTTPConnection(host, timeout=60)
-    try:
-        connection.request("GET", "/name")
-        answer = connection.getresponse()
-        answer.read()
-        pairs = [line.partition(";")[0].partition("=") for line in answer.headers.get_all("set-cookie") or []]
-        return {name: value for name, _, value in pairs}
-    finally:
-        connection.close()
-
-
-def _post(host: str, cookies: Mapping[str, str], body: Mapping[str, Any]) -> int:
-    token = next((value for name, value in cookies.items() if "csrf" in name), "")
-    headers = {
-        "cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
-        "content-type": "application/json",
-        "x-csrf-token": token,
-    }
-    connection = http.client.HTTPConnection(host, timeout=60)
-    try:
-        connection.request("POST", "/api/decide", json.dumps(body).encode(), headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-    finally:
-        connection.close()

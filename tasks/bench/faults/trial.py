@@ -3,22 +3,23 @@
 import random
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Literal
 
-from tasks.bench.faults.bench import STARTS, Bench, apply, list_differences, review
-from tasks.bench.faults.files import broken_files, finished_steps, run_folders
-from tasks.bench.faults.programs import PATIENCE, Program, Running, Submitted
+from pydantic import BaseModel
+
+from tasks.bench.faults.programs import PATIENCE, Program, Submitted
+from tasks.bench.faults.reference import Reference, broken_files, finished_steps, list_differences, start
 from tasks.bench.faults.reviewer import address_of, decide
-from tasks.bench.faults.trials import ALLOWED, Stage, Trial, Way
-from tasks.bench.faults.ways import STRIKES, corrupt_log, mount, unmount, with_clock
+from tasks.bench.faults.ways import mount, strike, unmount, with_clock
 from tasks.errors import LabelsweepError
 from tasks.review.log import read_log
 
+Way = Literal["kill", "run", "worker", "both", "terminate", "full", "clock", "twice", "removed", "corrupted"]
+Stage = Literal["sweep", "review", "apply"]
 SERVED = ("run", "worker", "both")
 KILLED = ("kill", *SERVED)
+# Ends that a program may have when something is done to it.
+ALLOWED = ("survived", "refused", "killed")
 # What is compared of a worker's run: its other files name another place than the command's.
 COMPARED = ("scores.parquet", "queue.parquet", "queue.csv")
 # A run that takes this many times as long as an undisturbed one hangs.
@@ -26,232 +27,238 @@ TIMES_AS_LONG = 20.0
 ROOMY = 64 * 2**20
 
 
-@dataclass
-class _Seen:
-    """What a trial has seen so far."""
+class Trial(BaseModel):
+    """A program that was struck and started again.
 
+    Attributes:
+        done: What was done, in words.
+        ended: How the struck program ended: survived, refused (one line), killed, or what is wrong with its end.
+        said: Its last line.
+        kept: Finished steps at each strike that came before the end.
+        late: Strikes that came after the end.
+        lost: What was wrong in the end; empty where all is well.
+    """
+
+    number: int
+    way: Way
+    stage: Stage
     done: str = ""
     ended: str = ""
     said: str = ""
-    kept: list[int] = field(default_factory=list)
+    kept: list[int] = []
     late: int = 0
-    lost: list[str] = field(default_factory=list)
-    acknowledged: set[str] = field(default_factory=set)
+    lost: list[str] = []
+
+    @property
+    def wrong(self) -> list[str]:
+        """What the trial showed that must not be.
+
+        >>> Trial(number=0, way="kill", stage="sweep", ended="a traceback").wrong
+        ['a traceback']
+        """
+        return [*([] if self.ended in ALLOWED else [self.ended]), *self.lost]
 
 
-class _Attempts:
-    """Starts the same program again and again, in the results folder of one trial."""
-
-    def __init__(self, bench: Bench, way: Way, stage: Stage, out: Path, environment: dict[str, str]) -> None:
-        self.bench, self.way, self.stage = bench, way, stage
-        self.out, self.environment = out, environment
-        self.made: list[Running] = []
-        self.patience = max(PATIENCE, TIMES_AS_LONG * bench.seconds)
-
-    def start(self) -> Running:
-        """Start it, here or on the worker."""
-        bench = self.bench
-        self.made.append(
-            Submitted(self.way, bench.worker, self.environment, bench.source, self.out)
-            if self.way in SERVED
-            else STARTS[self.stage](bench, self.out, self.environment)
-        )
-        return self.made[-1]
-
-
-def run_trial(bench: Bench, number: int, way: Way, stage: Stage, strikes: int, seed: int) -> Trial:
+def run_trial(reference: Reference, number: int, way: Way, stage: Stage, strikes: int, seed: int) -> Trial:
     """Strike one program, or several one after the other, and start it again.
 
     Args:
-        bench: The data set and what undisturbed commands make of it.
+        reference: The data set and what undisturbed commands make of it.
         number: Number of the trial, which with the seed decides the moments.
         way: What is done.
         stage: What is struck.
         strikes: How often.
         seed: Seed of the campaign.
     """
-    rng = random.Random(f"{seed}-{number}")  # noqa: S311 (no secret)
-    seen = _Seen()
-    with _attempts(bench, way, stage, number) as attempts:
-        out = attempts.out
-        if stage == "apply":
-            seen.acknowledged |= _review_undisturbed(attempts)
-        backup = out.with_name(out.name + "-backup")
-        shutil.copytree(out, backup, symlinks=True)
-        for _ in range(strikes):
-            _strike_once(attempts, rng, seen)
-        if way == "full":
-            mount(out, ROOMY)
-        seen.lost += _repeat(attempts, seen.acknowledged, backup)
-    found = {name: getattr(seen, name) for name in ("done", "ended", "said", "late")}
-    return Trial(number=number, way=way, stage=stage, kept=tuple(seen.kept), lost=tuple(seen.lost), **found)
-
-
-@contextmanager
-def _attempts(bench: Bench, way: Way, stage: Stage, number: int) -> Iterator[_Attempts]:
-    """Yield what starts the program, in a folder that is empty for a sweep and has a finished run otherwise.
-
-    A disk to be filled is one of its own. Every fourth sweep of a command starts a Prefect server of its own.
-    """
-    out = bench.folder / f"trial-{number}"
-    out.mkdir()
-    environment = dict(bench.environment)
-    if stage == "sweep" and way not in KILLED and number % 4 == 0:
-        del environment["PREFECT_API_URL"]
-    if way == "clock":
-        environment = with_clock(environment, out)
-    attempts = _Attempts(bench, way, stage, out, environment)
+    at_work = _AtWork(reference, Trial(number=number, way=way, stage=stage), seed)
     try:
+        at_work.prepare()
+        for _ in range(strikes):
+            at_work.strike_once()
         if way == "full":
-            mount(out, ROOMY)
-        if stage != "sweep":
-            shutil.copytree(bench.reference, out, symlinks=True, dirs_exist_ok=True)
-        yield attempts
+            mount(at_work.out, ROOMY)
+        at_work.trial.lost += at_work.repeat()
     finally:
-        for attempt in attempts.made:
-            attempt.clear()
-        unmount(out)
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.rmtree(out.with_name(out.name + "-backup"), ignore_errors=True)
-        for path in bench.folder.glob(f"{out.name}-*.log.*"):
+        at_work.clear()
+    return at_work.trial
+
+
+class _AtWork:
+    """A trial at work: the same program is started again and again, in the same folder of results.
+
+    The folder is empty for a sweep and has a finished run otherwise. A disk to be filled is one of its own. Every fourth
+    sweep of a command starts a Prefect server of its own.
+    """
+
+    def __init__(self, reference: Reference, trial: Trial, seed: int) -> None:
+        self.reference, self.trial = reference, trial
+        self.rng = random.Random(f"{seed}-{trial.number}")  # noqa: S311 (no secret)
+        self.out = reference.folder / f"trial-{trial.number}"
+        self.backup = self.out.with_name(f"{self.out.name}-backup")
+        self.environment = dict(reference.environment)
+        self.made: list[Program | Submitted] = []
+        self.acknowledged: set[str] = set()
+        self.patience = max(PATIENCE, TIMES_AS_LONG * reference.seconds)
+
+    def prepare(self) -> None:
+        """Make what the program begins with; of an application the decisions too."""
+        way, stage = self.trial.way, self.trial.stage
+        self.out.mkdir()
+        if stage == "sweep" and way not in KILLED and self.trial.number % 4 == 0:
+            del self.environment["PREFECT_API_URL"]
+        if way == "clock":
+            self.environment = with_clock(self.environment, self.out)
+        if way == "full":
+            mount(self.out, ROOMY)
+        if stage != "sweep":
+            shutil.copytree(self.reference.results, self.out, symlinks=True, dirs_exist_ok=True)
+        if stage == "apply":
+            server = start("review", self.reference, self.out, self.reference.environment)
+            self.acknowledged |= decide(address_of(server), self.reference.answers)
+            server.process.terminate()
+            server.end()
+        shutil.copytree(self.out, self.backup, symlinks=True)
+
+    def clear(self) -> None:
+        """End every program and remove every file of the trial."""
+        for program in self.made:
+            program.clear()
+        unmount(self.out)
+        shutil.rmtree(self.out, ignore_errors=True)
+        shutil.rmtree(self.backup, ignore_errors=True)
+        for path in self.reference.folder.glob(f"{self.out.name}-*.log.*"):
             path.unlink()
 
+    def start(self) -> Program | Submitted:
+        """Start the program, here or on the worker."""
+        reference, way = self.reference, self.trial.way
+        self.made.append(
+            Submitted(way, reference.worker, self.environment, reference.source, self.out)
+            if way in SERVED
+            else start(self.trial.stage, reference, self.out, self.environment)
+        )
+        return self.made[-1]
 
-def _review_undisturbed(attempts: _Attempts) -> set[str]:
-    """Have everything decided."""
-    bench = attempts.bench
-    server = review(bench, attempts.out, bench.environment)
-    try:
-        return decide(address_of(server), list(bench.answers))
-    finally:
-        server.process.terminate()
-        server.end()
+    def strike_once(self) -> None:
+        """Start the program, strike at a random moment, and look at what is left."""
+        program, trial = self.start(), self.trial
+        host = self._await_moment(program)
+        is_late = program.ended()
+        if isinstance(program, Program):
+            self._strike(program, host)
+        else:
+            program.kill()
+            trial.done, trial.ended = "SIGKILL", "killed"
+        if is_late:
+            trial.late += 1
+            trial.done += " (after its end)"
+            return
+        trial.kept.append(finished_steps(self.out))
+        if trial.way in KILLED:
+            trial.lost += [f"broken file: {path.name}" for path in broken_files(self.out)]
+
+    def _await_moment(self, program: Program | Submitted) -> str:
+        """Wait for the moment to strike; return the address of a review server that has answered."""
+        rng, seconds, answers = self.rng, self.reference.seconds, self.reference.answers
+        if self.trial.stage == "sweep":
+            steps, part = rng.randrange(finished_steps(self.reference.results)), rng.random()
+            before = finished_steps(self.out)
+            while not program.ended() and finished_steps(self.out) < max(steps, before):
+                time.sleep(0.02)
+            # Before the first step the part is one of the start-up, which is the longest stretch of a run.
+            _pause(program, part * (seconds / 2 if steps <= before else 1.0))
+        elif self.trial.stage == "apply":
+            _pause(program, rng.random() * 5.0)
+        elif rng.random() < 0.2:
+            _pause(program, rng.random() * 4.0)  # while the server starts
+        elif isinstance(program, Program):
+            host = address_of(program)
+            self.acknowledged |= decide(host, answers[: rng.randrange(len(answers))])
+            return host
+        return ""
+
+    def _strike(self, program: Program, host: str) -> None:
+        """Do the harm, let a review go on, and note how the program ended."""
+        trial, rng, answers = self.trial, self.rng, self.reference.answers
+        if trial.way == "twice":
+            trial.done = "the same again beside it"
+            second = self.start()
+            if trial.stage == "review" and isinstance(second, Program):
+                self.acknowledged |= decide(address_of(second), answers)
+                second.process.terminate()
+            if (ended := second.end(self.patience)) not in ALLOWED:
+                trial.ended, trial.said = f"second: {ended}", second.said()[-300:]
+                return
+        else:
+            log = trial.way == "corrupted" and trial.stage != "sweep" and rng.random() < 0.8
+            trial.done = strike(trial.way, program, self.out, rng, log=log)
+        if trial.stage == "review" and not program.ended():
+            self.acknowledged |= decide(host or address_of(program), answers)
+            program.process.terminate()
+        trial.ended, trial.said = program.end(self.patience), program.said()[-300:].strip()
+
+    def repeat(self) -> list[str]:
+        """Do the same again to its end; return what is wrong with what it ends with."""
+        way, expected = self.trial.way, self.reference.swept
+        if self.trial.stage == "sweep":
+            again = self.start()
+            if (end := again.end(self.patience)) != "survived":
+                return [f"the repetition: {end}: {again.said()[-300:]}"]
+            if way in SERVED:
+                expected = {name: digest for name, digest in expected.items() if name in COMPARED}
+            wrong = list_differences(expected, self.out / "runs" / "latest")
+            runs = [path for path in (self.out / "runs").iterdir() if path.is_dir() and not path.is_symlink()]
+            if way in KILLED and len(runs) > 1:
+                wrong.append("a run folder beside the one to resume")
+            return wrong
+        wrong = self._finish(again=self.trial.stage == "review")
+        if wrong and wrong[0].startswith("refused"):
+            # The results are put back as from a backup: what a person does who was told that a file is damaged.
+            for path in (
+                *self.out.glob("decisions.sqlite*"),
+                *self.out.glob("runs/*"),
+                *self.out.glob("datasets"),
+            ):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            shutil.copytree(self.backup, self.out, symlinks=True, dirs_exist_ok=True)
+            self.acknowledged = set()
+            wrong = self._finish(again=True)
+        return wrong
+
+    def _finish(self, *, again: bool) -> list[str]:
+        """Check the log, send every decision again if asked, apply, and check the version."""
+        reference, out = self.reference, self.out
+        if wrong := self._find_wrong_with_log() or (self._review_again() if again else ""):
+            return [wrong]
+        applied = start("apply", reference, out, self.environment)
+        if (end := applied.end(self.patience)) != "survived":
+            return [f"{end}: {applied.said()[-300:]}"]
+        if len(read_log(out)) != len(reference.answers):
+            return ["decisions doubled"]
+        return list_differences(reference.applied, out / "datasets")
+
+    def _find_wrong_with_log(self) -> str:
+        try:
+            actions = [row.action for row in read_log(self.out)]
+        except LabelsweepError as error:
+            return f"refused: {error}"
+        missing, twice = len(self.acknowledged - set(actions)), len(actions) - len(set(actions))
+        return f"{missing} acknowledged decisions lost, {twice} doubled" if missing or twice else ""
+
+    def _review_again(self) -> str:
+        """Send every decision again; return what is wrong."""
+        server = start("review", self.reference, self.out, self.environment)
+        try:
+            if not (host := address_of(server)):
+                return f"{server.end()}: {server.said()[-300:]}"
+            if len(decide(host, self.reference.answers)) != len(self.reference.answers):
+                return f"refused: decisions, by the server: {server.said()[-300:]}"
+        finally:
+            server.kill()
+        return ""
 
 
-def _strike_once(attempts: _Attempts, rng: random.Random, seen: _Seen) -> None:
-    """Start the program, strike at a random moment, and look at what is left."""
-    out, program = attempts.out, attempts.start()
-    host = _await_moment(attempts, program, rng, seen)
-    too_late = program.ended()
-    if isinstance(program, Program):
-        _strike(attempts, program, rng, seen, host)
-    else:
-        program.kill()
-        seen.done, seen.ended = "SIGKILL", "killed"
-    if too_late:
-        seen.late += 1
-        seen.done += " (after its end)"
-        return
-    seen.kept.append(finished_steps(out))
-    if attempts.way in KILLED:
-        seen.lost += [f"broken file: {path.name}" for path in broken_files(out)]
-
-
-def _await_moment(attempts: _Attempts, program: Running, rng: random.Random, seen: _Seen) -> str:
-    """Wait for the moment to strike; return the address of a review server that has answered."""
-    bench, out = attempts.bench, attempts.out
-    if attempts.stage == "sweep":
-        steps, part, before = rng.randrange(bench.steps), rng.random(), finished_steps(out)
-        while not program.ended() and finished_steps(out) < max(steps, before):
-            time.sleep(0.02)
-        # Before the first step the part is one of the start-up, which is the longest stretch of a run.
-        _pause(program, part * (bench.seconds / 2 if steps <= before else 1.0))
-    elif attempts.stage == "apply":
-        _pause(program, rng.random() * 5.0)
-    elif rng.random() < 0.2:
-        _pause(program, rng.random() * 4.0)  # while the server starts
-    elif isinstance(program, Program):
-        host = address_of(program)
-        seen.acknowledged |= decide(host, list(bench.answers[: rng.randrange(len(bench.answers))]))
-        return host
-    return ""
-
-
-def _pause(program: Running, seconds: float) -> None:
+def _pause(program: Program | Submitted, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not program.ended() and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(left, 0.02))
-
-
-def _strike(attempts: _Attempts, program: Program, rng: random.Random, seen: _Seen, host: str) -> None:
-    """Do the harm, let a review go on, and note how the program ended."""
-    way, stage, out = attempts.way, attempts.stage, attempts.out
-    if way == "twice":
-        seen.done = "the same again beside it"
-        second = attempts.start()
-        if stage == "review" and isinstance(second, Program):
-            seen.acknowledged |= decide(address_of(second), list(attempts.bench.answers))
-            second.process.terminate()
-        if (ended := second.end(attempts.patience)) not in ALLOWED:
-            seen.ended, seen.said = f"second: {ended}", second.said()[-300:]
-            return
-    elif way == "corrupted" and stage != "sweep" and rng.random() < 0.8:
-        seen.done = corrupt_log(program, out, rng)
-    else:
-        seen.done = STRIKES[way](program, out, rng)
-    if stage == "review" and not program.ended():
-        seen.acknowledged |= decide(host or address_of(program), list(attempts.bench.answers))
-        program.process.terminate()
-    seen.ended, seen.said = program.end(attempts.patience), program.said()[-300:].strip()
-
-
-def _repeat(attempts: _Attempts, acknowledged: set[str], backup: Path) -> list[str]:
-    """Do the same again to its end; return what is wrong with what it ends with."""
-    bench, out = attempts.bench, attempts.out
-    if attempts.stage == "sweep":
-        again = attempts.start()
-        if (end := again.end(attempts.patience)) != "survived":
-            return [f"the repetition: {end}: {again.said()[-300:]}"]
-        expected = bench.swept
-        if attempts.way in SERVED:
-            expected = {name: digest for name, digest in bench.swept.items() if name in COMPARED}
-        wrong = list_differences(expected, out / "runs" / "latest")
-        beside = attempts.way in KILLED and len(run_folders(out)) > 1
-        return [*wrong, "a run folder beside the one to resume"] if beside else wrong
-    wrong = _finish(attempts, acknowledged, again=attempts.stage == "review")
-    if wrong and wrong[0].startswith("refused"):
-        _put_back(backup, out)
-        wrong = _finish(attempts, set(), again=True)
-    return wrong
-
-
-def _put_back(backup: Path, out: Path) -> None:
-    """Put the results back as from a backup: what a person does who was told that a file is damaged."""
-    for path in (*out.glob("decisions.sqlite*"), *out.glob("runs/*"), *out.glob("datasets")):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    shutil.copytree(backup, out, symlinks=True, dirs_exist_ok=True)
-
-
-def _finish(attempts: _Attempts, acknowledged: set[str], *, again: bool) -> list[str]:
-    """Check the log, send every decision again if asked, apply, and check the version."""
-    bench, out = attempts.bench, attempts.out
-    if wrong := _find_wrong_with_log(out, acknowledged) or (_review_again(attempts) if again else ""):
-        return [wrong]
-    applied = apply(bench, out, attempts.environment)
-    if (end := applied.end(attempts.patience)) != "survived":
-        return [f"{end}: {applied.said()[-300:]}"]
-    if len(read_log(out)) != len(bench.answers):
-        return ["decisions doubled"]
-    return list_differences(bench.applied, out / "datasets")
-
-
-def _find_wrong_with_log(out: Path, acknowledged: set[str]) -> str:
-    try:
-        actions = [row.action for row in read_log(out)]
-    except LabelsweepError as error:
-        return f"refused: {error}"
-    missing, twice = len(acknowledged - set(actions)), len(actions) - len(set(actions))
-    return f"{missing} acknowledged decisions lost, {twice} doubled" if missing or twice else ""
-
-
-def _review_again(attempts: _Attempts) -> str:
-    """Send every decision again; return what is wrong."""
-    server = review(attempts.bench, attempts.out, attempts.environment)
-    try:
-        if not (host := address_of(server)):
-            return f"{server.end()}: {server.said()[-300:]}"
-        if len(decide(host, list(attempts.bench.answers))) != len(attempts.bench.answers):
-            return f"refused: decisions, by the server: {server.said()[-300:]}"
-    finally:
-        server.kill()
-    return ""

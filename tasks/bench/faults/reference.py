@@ -1,0 +1,161 @@
+"""What a campaign of faults compares with: a data set, what undisturbed commands make of it, and what files they leave."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file
+
+from tasks.bench.faults.programs import Program, Worker, start_group
+from tasks.bench.faults.reviewer import Answer, address_of, answers_for, decide
+from tasks.errors import LabelsweepError
+from tasks.storage import read_json, sha256_file
+from tasks.synthesize import synthesize
+
+ANSWERS = 12
+Digests = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The data set, and what undisturbed commands make of it.
+
+    Attributes:
+        folder: Working folder.
+        source: The data set.
+        environment: Variables of every program, which name the server.
+        worker: A worker of the cpu pool.
+        seconds: What an undisturbed sweep takes.
+        swept: Name and digest of each file that two undisturbed sweeps agree on.
+        applied: The same of the version that the decisions make; empty where nobody reviews.
+        answers: What the reviewer decides.
+    """
+
+    folder: Path
+    source: Path
+    environment: dict[str, str]
+    worker: Worker
+    seconds: float
+    swept: Digests
+    applied: Digests
+    answers: tuple[Answer, ...]
+
+    @property
+    def results(self) -> Path:
+        """Results of an undisturbed sweep that nobody has reviewed."""
+        return self.folder / "reference-unreviewed"
+
+
+@contextmanager
+def prepare(folder: Path, rows: int, environment: Mapping[str, str], *, served: bool) -> Iterator[Reference]:
+    """Make the data set and run everything undisturbed, twice.
+
+    Args:
+        folder: Working folder.
+        rows: Rows of the data set.
+        environment: Variables that name the server.
+        served: Whether runs are submitted to a worker, and nobody reviews them.
+
+    Raises:
+        LabelsweepError: The server could not be set up, or an undisturbed command failed.
+    """
+    variables = {**environment, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
+    worker, log = Worker(variables, folder / "worker.log"), folder / "setup.log"
+    if served and start_group(["flows.platform.setup"], variables, log, log).wait(timeout=600):
+        raise LabelsweepError("the server could not be set up", where=log.read_text()[-300:])
+    began = time.monotonic()
+    plain = Reference(folder, source, variables, worker, 0.0, {}, {}, ())
+    one, other = (_work_through(plain, folder / name, reviewed=not served) for name in ("reference", "again"))
+    agreed = replace(one, swept=_agree(one.swept, other.swept), applied=_agree(one.applied, other.applied))
+    spent = f"ready after {time.monotonic() - began:.0f} s"
+    sys.stderr.write(f"compared: {', '.join([*agreed.swept, *agreed.applied])}; {spent}\n")
+    try:
+        yield agreed
+    finally:
+        worker.stop()
+
+
+def _agree(one: Digests, other: Digests) -> Digests:
+    return {name: digest for name, digest in one.items() if other.get(name) == digest}
+
+
+def _work_through(plain: Reference, out: Path, *, reviewed: bool) -> Reference:
+    """Sweep and, if asked, review and apply; return the seconds of the sweep, the digests of both, and the answers."""
+    began = time.monotonic()
+    _must_end_well(start("sweep", plain, out, plain.environment))
+    seconds = time.monotonic() - began
+    shutil.copytree(out, out.with_name(f"{out.name}-unreviewed"), symlinks=True)
+    swept = replace(plain, seconds=seconds, swept=digest_files(out / "runs" / "latest"))
+    if not reviewed:
+        return swept
+    answers = tuple(answers_for((out / "runs" / "latest").resolve(), ANSWERS))
+    server = start("review", plain, out, plain.environment)
+    if len(decide(address_of(server), answers)) != ANSWERS:
+        raise LabelsweepError("an undisturbed review failed", where=server.said())
+    server.kill()
+    _must_end_well(start("apply", plain, out, plain.environment))
+    return replace(swept, applied=digest_files(out / "datasets"), answers=answers)
+
+
+def _must_end_well(program: Program) -> None:
+    if program.end() != "survived":
+        raise LabelsweepError("an undisturbed command failed", where=program.said()[-300:])
+
+
+def start(stage: str, reference: Reference, out: Path, environment: Mapping[str, str]) -> Program:
+    """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions."""
+    run = (out / "runs" / "latest").resolve().name
+    arguments = {
+        "sweep": ["clean", str(reference.source), "--quiet"],
+        "review": ["review", run, "--reviewer", "Ada", "--port", "0", "--controls", "0"],
+        "apply": ["apply", run, "--yes"],
+    }[stage]
+    log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
+    return Program([*arguments, "--out", str(out)], environment, log)
+
+
+def digest_files(folder: Path) -> dict[str, str]:
+    """Return the digests of the files under a folder, by name."""
+    root = folder.resolve()
+    return {
+        str(path.relative_to(root)): sha256_file(path)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "latest" not in path.parts
+    }
+
+
+def list_differences(expected: Digests, folder: Path) -> list[str]:
+    """Return what is wrong with the files under a folder."""
+    found = digest_files(folder)
+    return [f"{name} differs" for name, digest in expected.items() if found.get(name) != digest]
+
+
+def finished_steps(out: Path) -> int:
+    """Return how many steps the runs under `out` have finished."""
+    return sum("latest" not in path.parts for path in out.glob("runs/*/steps/*.json"))
+
+
+def broken_files(out: Path) -> list[Path]:
+    """Return the files of the runs under their final names that are not whole."""
+    paths = (path for path in out.glob("runs/**/*") if "latest" not in path.parts and path.is_file())
+    return [path for path in paths if not path.name.endswith((".partial", ".lock")) and not _is_whole(path)]
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file can be read to its end."""
+    readers = {".parquet": pq.read_table, ".json": read_json, ".safetensors": load_file}
+    try:
+        if path.suffix == ".html":
+            return path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+        readers.get(path.suffix, Path.read_bytes)(path)
+        return path.stat().st_size > 0
+    except FileNotFoundError:  # by a run that goes on, between being listed and being read
+        return True
+    except Exception:  # noqa: BLE001 (each format has errors of its own)
+        return False
