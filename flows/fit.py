@@ -9,6 +9,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.platform.progress import progress, step
+from tasks.attribute.rounds import run_rounds
 from tasks.attribute.step import attribute
 from tasks.controls.step import controls
 from tasks.encode.step import encode
@@ -47,9 +48,11 @@ def fit_and_attribute(
         previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
     encoding = step(encode, dataset, folder, options, previous)
-    model, scores = _round(dataset, encoding, folder, options, None)
-    for _ in range(1, options.rounds):
-        model, scores = _round(dataset, encoding, folder, options, scores)
+    *_, (model, scores) = run_rounds(
+        options.rounds,
+        lambda _, before: step(fit, dataset, encoding, folder, options, before),
+        lambda model: step(attribute, dataset, encoding, model, folder, options),
+    )
     step(controls, dataset, encoding, model, scores, folder, options)
     return Fitted(encoding=encoding, model=model, scores=scores)
 
@@ -75,11 +78,3 @@ def fit_on_worker(
         fitted = fit_and_attribute(dataset, folder, options, previous)
         write_json(fitted.model_dump(mode="json"), folder / FITTED)
         return fitted
-
-
-def _round(
-    dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None
-) -> tuple[Model, Scores]:
-    """Fit without what the previous round flagged, then score everything again."""
-    model = step(fit, dataset, encoding, folder, options, previous)
-    return model, step(attribute, dataset, encoding, model, folder, options)

@@ -10,13 +10,13 @@ from tasks.found import names_in
 from tasks.memory import MemorySize
 from tasks.records import Record
 
-BUILT_IN = ("auto", "linear", "mlp", "cnn")
 if TYPE_CHECKING:
     ScoreName: TypeAlias = str
     SolverName: TypeAlias = str
 else:  # one file for each: the names are the choices on the command line and in the form of the Prefect UI
     ScoreName = Literal[names_in(Path(__file__).parent / "attribute" / "scores")]
     SolverName = Literal["auto", *names_in(Path(__file__).parent / "heads" / "solvers")]
+MODELS = names_in(Path(__file__).parent / "models")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -89,9 +89,9 @@ class AuditOptions(Record):
     @classmethod
     def _is_a_model(cls, model: str) -> str:
         """Refuse what is neither built in nor names a factory."""
-        if model in BUILT_IN or _FACTORY.fullmatch(model):
+        if model in ("auto", *MODELS) or _FACTORY.fullmatch(model):
             return model
-        raise ValueError("must be auto, linear, mlp, cnn or PACKAGE.MODULE:FUNCTION")
+        raise ValueError(f"must be auto, {', '.join(MODELS)} or PACKAGE.MODULE:FUNCTION")
 
     @field_validator("dask")
     @classmethod

@@ -74,7 +74,7 @@ def _look_ahead(parameters: CleanParameters) -> None:
 
     locate(parameters.records_source().uri)
     if ":" in parameters.model and parameters.gpu_deployment is None:
-        from tasks.fit.network.factory import load_factory  # noqa: PLC0415 (imports torch)
+        from tasks.networks.factory import load_factory  # noqa: PLC0415 (imports torch)
 
         load_factory(parameters.model)
     check_writable(parameters.out)

@@ -132,11 +132,11 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
     """
     judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)
     ids = read_parquet(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
-    given = judge.samples.labels.cpu().numpy()
+    given = judge.model.samples.labels.cpu().numpy()
     labels, kept = _corrected(ids, given, plan, dataset.classes)
     untouched = kept & (labels == given)
     before, after = refit(judge, given, np.ones(len(given), dtype=bool)), refit(judge, labels, kept)
-    trusted = judge.samples.trusted
+    trusted = judge.model.samples.trusted
     verified = trusted is not None and int((trusted & untouched).sum()) >= ENOUGH_TRUSTED
     judged = trusted & untouched if trusted is not None and verified else untouched
     comparison = Comparison(before.probabilities, after.probabilities, given, judged, options.seed)

@@ -1,28 +1,22 @@
 """Out-of-fold probabilities of the same ensemble on the same folds, whatever the labels: what a correction is judged by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.encode.encoded import encoded
-from tasks.encode.model import choose_model, settled
-from tasks.fit.network.round import fit_round, make_task
-from tasks.fit.network.stored import first_l2
-from tasks.heads.design import Design
 from tasks.heads.device import pick_device, pick_dtype
+from tasks.heads.ensemble import unseen_probabilities
 from tasks.heads.features import MemoryFeatures
-from tasks.heads.fit import fit_stack
-from tasks.heads.members import Member, choose_members
+from tasks.heads.members import Member
+from tasks.heads.model import HEADS, AuditModel
 from tasks.heads.samples import Samples, image_shape, read_labels, read_order, read_samples
-from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.stacks import make_stacks
-from tasks.heads.store import load_encoding
+from tasks.heads.store import load_members
 from tasks.ingest.groups import named_groups
-from tasks.memory import memory_budget
+from tasks.models import make_model, settled
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.storage import read_json
@@ -30,23 +24,15 @@ from tasks.storage import read_json
 
 @dataclass(frozen=True)
 class Judge:
-    """What stays the same between two refits: features, folds, feature maps, regularisation, seeds.
+    """What stays the same between two refits.
 
     Attributes:
-        samples: The samples with the labels they were audited with.
-        design: Folds, stratified by those labels.
-        members: The ensemble of the run; empty with networks, which learn their features from the labels.
-        options: Options of the run.
-        image_shape: Shape of an image, None for plain features.
-        l2: Regularisation of the networks' heads in the run, None where it is to be chosen.
+        model: The model of the run, on crossfit folds that are stratified by the labels that were audited.
+        members: What its first round begins with.
     """
 
-    samples: Samples
-    design: Design
+    model: AuditModel
     members: list[Member]
-    options: AuditOptions
-    image_shape: tuple[int, ...] | None = None
-    l2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,30 +53,15 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     """
     encoding = _encoding_of(run)
     samples = _samples_of(dataset, encoding, options)
-    image = image_shape(dataset, samples.features.width)
-    if encoding is not None:
-        options = settled(options, encoding)
-    else:
-        choice = choose_model(
-            options, image=image is not None, samples=samples.features.n, device=samples.labels.device
-        )
-        options = options.model_copy(update={"model": choice.model})
+    options = options.model_copy(update={"dask": None})
     design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
-    if options.model != "linear":
-        heads = run / "model" / "round-1" / "heads"
-        return Judge(samples, design, [], options, image, first_l2(heads) if heads.exists() else None)
-    if encoding is not None:
-        return Judge(samples, design, load_encoding(encoding, samples.features.like), options)
-    members = choose_members(
-        samples.features,
-        samples.labels,
-        design,
-        samples.n_classes,
-        options,
-        image=image or (),
-        shared=samples.shared,
-    )
-    return Judge(samples, design, members, options)
+    model = make_model(samples, design, settled(options, encoding) if encoding else options)
+    heads = run / "model" / "round-1" / HEADS
+    if encoding is None or encoding.members:
+        members = model.choose() if encoding is None else model.read_members(encoding, None)
+    else:  # features are learned anew, and the heads on them have the regularisation that the run chose
+        members = load_members(heads, 1, samples.features.like) if heads.exists() else []
+    return Judge(model, members)
 
 
 def _encoding_of(run: Path) -> Encoding | None:
@@ -119,7 +90,8 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     classes, order = len(dataset.classes), read_order(dataset)
     groups = named_groups(dataset, dataset.group) if dataset.group else None
     y = torch.from_numpy(labels).to(where)
-    return Samples(features, y, trusted, classes, order, groups=groups, shared=encoder.shared)
+    shape = image_shape(dataset, features.width)
+    return Samples(features, y, trusted, classes, order, groups=groups, shared=encoder.shared, shape=shape)
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
@@ -130,38 +102,8 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
         labels: (n,) classes.
         kept: (n,) bool, False for samples that are not fitted on.
     """
-    features = judge.samples.features
-    y = torch.as_tensor(labels, dtype=torch.long, device=features.like.device)
-    keep = torch.as_tensor(kept, device=y.device)
-    if judge.options.model != "linear":
-        return _refit_networks(judge, y, keep)
-    memory = memory_budget(judge.options.memory)
-    total, converged = np.zeros((len(labels), judge.samples.n_classes)), True
-    for member in judge.members:
-        (stack,) = make_stacks(features, y, judge.samples.n_classes, judge.design, [member], keep, memory)
-        start = member.start if member.start.shape == stack.shape else None
-        fit = fit_stack(stack, start, judge.options)
-        total += _out_of_fold(stack, fit.theta)
-        converged &= fit.converged
-    return Refit(total / len(judge.members), converged)
-
-
-def _refit_networks(judge: Judge, labels: Tensor, keep: Tensor) -> Refit:
-    """Train a network on every fold with these labels, from the same initial weights, and fit its head."""
-    features, classes = judge.samples.features, judge.samples.n_classes
-    task = make_task(features, labels, classes, judge.image_shape, judge.options, judge.samples.groups)
-    fitted = fit_round(task, judge.design, keep, judge.options, number=1, l2=judge.l2)
-    own = judge.design.out_of_fold(slice(0, features.n)).cpu().numpy()
-    probabilities = np.empty((features.n, classes))
-    for fold, stack in enumerate(fitted.stacks):
-        probabilities[own == fold] = _out_of_fold(stack, fitted.fit.theta[:, fold : fold + 1])[own == fold]
-    return Refit(probabilities, fitted.fit.converged)
-
-
-def _out_of_fold(stack: SoftmaxStack, theta: Tensor) -> Array:
-    parts = []
-    for rows, features in stack.rows.blocks():
-        p = torch.softmax(stack.logits(features, theta), dim=-1)
-        own = stack.design.out_of_fold(rows)
-        parts.append(p[torch.arange(len(own), device=own.device), own].double().cpu().numpy())
-    return np.concatenate(parts)
+    samples, design, options = judge.model.samples, judge.model.design, judge.model.options
+    y = torch.as_tensor(labels, dtype=torch.long, device=samples.labels.device)
+    model = make_model(replace(samples, labels=y), design, options)
+    fitted = model.fit(judge.members, torch.as_tensor(kept, device=y.device))
+    return Refit(unseen_probabilities(fitted), all(head.fit.converged for head in fitted.heads))

@@ -13,20 +13,18 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores, verdict
-from tasks.attribute.networks import run_network_rounds
-from tasks.attribute.rounds import run_rounds
-from tasks.encode.model import choose_model
+from tasks.attribute.rounds import audit_in_memory
 from tasks.errors import InputError
-from tasks.fit.network.round import make_task
-from tasks.heads.design import Design, make_design
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import MemoryFeatures
-from tasks.heads.members import Member, choose_members
+from tasks.heads.members import Member
 from tasks.heads.newton import Fit
 from tasks.heads.order import order_of_rows
+from tasks.heads.samples import Samples
 from tasks.heads.solve import Solution
 from tasks.ingest.columns.centres import centred
 from tasks.ingest.groups import codes_of
+from tasks.models import make_model
 from tasks.options import AuditOptions
 
 
@@ -39,7 +37,8 @@ class Audit:
         flagged: Likely mislabeled.
         scores: The columns behind the score, of the last round.
         noise_matrix: (C, C) estimated probability of each given label (column) under each true one (row); of each vote, if any.
-        members: The ensemble that was chosen; with networks, for each fold the features of its network.
+        members: The ensemble that was chosen, starting where the last fit ended; with networks, for each fold the features of its
+            network.
         fits: For each round the fit of each member; with networks, of their heads.
         solutions: For each round the solve of each member.
     """
@@ -120,44 +119,51 @@ def audit(
     True
     """
     options = options or AuditOptions()
-    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
-    x, y, n_classes = check_arrays(features, labels, options)
-    options = with_model(options, x, shape)
-    together = check_groups_array(groups, labels)
-    design = design_of(x, labels, options, trusted, together)
-    raw = MemoryFeatures(x)
-    said = check_votes(votes, labels, n_classes, x.device)
-    if options.model == "linear":
-        image = shape if shape and len(shape) in (2, 3) else ()
-        members = choose_members(raw, y, design, n_classes, options, image=image, shared=shared)
-        starts = [member.start for member in members]
-        rounds = run_rounds(raw, y, n_classes, design, members, starts, options, votes=said)
-    else:
-        rounds, members = run_network_rounds(
-            make_task(raw, y, n_classes, shape, options, together), design, options, votes=said
-        )
+    samples = check_samples(
+        features,
+        labels,
+        options,
+        trusted=trusted,
+        votes=votes,
+        groups=groups,
+        feature_shape=feature_shape,
+        shared=shared,
+    )
+    model = make_model(samples, samples.design(options), options)
+    rounds = audit_in_memory(model, model.choose())
     score, flagged = verdict(rounds.scores, options.score)
     matrix = rounds.noise.matrix.cpu().numpy()
-    return Audit(score, flagged, rounds.scores, matrix, members, rounds.fits, rounds.solutions)
+    return Audit(score, flagged, rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
 
 
-def with_model(options: AuditOptions, x: Tensor, shape: tuple[int, ...] | None) -> AuditOptions:
-    """Return the options with the model that is taken for samples (n, d) of a shape, where the user named none."""
-    image = shape is not None and len(shape) in (2, 3)
-    choice = choose_model(options, image=image, samples=len(x), device=x.device)
-    return options.model_copy(update={"model": choice.model})
+def check_samples(
+    features: Array,
+    labels: Array,
+    options: AuditOptions,
+    *,
+    trusted: Array | None,
+    votes: Array | None,
+    groups: Array | None,
+    feature_shape: tuple[int, ...] | None,
+    shared: int = 0,
+) -> Samples:
+    """Return the samples of an audit in memory; refuse what cannot be audited. The arguments are those of `audit`."""
+    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
+    x, y, n_classes = _check_arrays(features, labels, options)
+    return Samples(
+        MemoryFeatures(x),
+        y,
+        trusted,
+        n_classes,
+        order_of_rows(x.cpu().numpy(), labels),
+        _check_votes(votes, labels, n_classes, x.device),
+        _check_groups(groups, labels),
+        shared,
+        shape,
+    )
 
 
-def design_of(
-    x: Tensor, labels: Array, options: AuditOptions, trusted: Array | None, groups: Array | None = None
-) -> Design:
-    """Return the folds of samples (n, d) with labels and groups (n,), the same in any order of the rows."""
-    order = order_of_rows(x.cpu().numpy(), labels)
-    design = make_design(labels, options.evaluation, options.folds, options.seed, trusted, order, groups)
-    return design.to(x.device)
-
-
-def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
+def _check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
     """Return features and labels as tensors, and C; refuse what cannot be audited."""
     if features.ndim < 2 or len(features) != len(labels):
         raise InputError(
@@ -184,7 +190,7 @@ def check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
 
 
-def check_groups_array(groups: Array | None, labels: Array) -> Array | None:
+def _check_groups(groups: Array | None, labels: Array) -> Array | None:
     """Return a number for each sample's group, (n,); a missing one stands alone."""
     if groups is None:
         return None
@@ -196,7 +202,7 @@ def check_groups_array(groups: Array | None, labels: Array) -> Array | None:
     return codes_of(np.asarray(groups))
 
 
-def check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:
+def _check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:
     """Return the raters' answers as a tensor, None where there are none; refuse what is none."""
     if votes is None:
         return None

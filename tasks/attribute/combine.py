@@ -76,6 +76,7 @@ def combine(
     noise: AnyNoise,
     *,
     votes: Tensor | None = None,
+    opinions: Tensor | None = None,
     keep_probabilities: bool = True,
 ) -> SampleScores:
     """Combine the members' scores, block by block.
@@ -85,53 +86,35 @@ def combine(
         labels: (n,) given classes.
         noise: How labels go wrong.
         votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
+        opinions: (m, n, C) logarithms of out-of-fold probabilities of models without influence.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     n, n_classes = len(labels), len(noise.matrix)
     real = np.float64 if n <= DOUBLE_ROWS else np.float32
     relative = np.empty((len(members), n), real)
-    columns: dict[str, Array] = {
-        name: np.empty(n, real)
-        for name in ("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "loss")
-    }
-    wrong = np.empty(n, np.float32)
-    predicted, rival, n_folds = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int16)
+    columns: dict[str, Array] = {name: np.empty(n, kind or real) for name, kind in _COLUMNS.items()}
     probabilities = np.empty((n, n_classes), np.float32) if keep_probabilities else None
     for blocks in zip(*members, strict=True):
         rows = blocks[0].rows
-        given = labels[rows, None]
-        p = torch.stack([block.probabilities for block in blocks]).mean(0)
-        raw = torch.stack([block.influence_raw for block in blocks]).mean(0)
-        said = labels[rows] if votes is None else votes[rows]
-        log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
-        log_r_rival, best = log_r.scatter(1, given, -torch.inf).max(dim=1, keepdim=True)
-        p_given = p.gather(1, given)
         for number, block in enumerate(blocks):
             relative[number, rows] = block.influence.cpu().numpy()
-        for name, values in {
-            "raw": raw.gather(1, given),
-            "raw_rival": raw.gather(1, best),
-            "given_p": p_given,
-            "rival_p": p.gather(1, best),
-            "margin": p_given - p.scatter(1, given, -1.0).amax(dim=1, keepdim=True),
-            "odds": log_r.gather(1, given) - log_r_rival,
-            "loss": torch.stack([block.training_loss for block in blocks]).mean(0),
-        }.items():
+        said = labels[rows] if votes is None else votes[rows]
+        p, belief = _means(blocks, None if opinions is None else opinions[:, rows])
+        found = _columns_of(blocks, labels[rows], p, noise.posterior(belief, said))
+        found["wrong"] = noise.wrong(p, said, labels[rows])
+        for name, values in found.items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
-        wrong[rows] = noise.wrong(p, said, labels[rows]).cpu().numpy()
-        predicted[rows] = p.argmax(1).cpu().numpy()
-        rival[rows] = best.squeeze(1).cpu().numpy()
-        n_folds[rows] = blocks[0].n_folds.cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
-    influence = _mean_in_units(relative, labels.cpu().numpy())
+    given = labels.cpu().numpy()
+    influence = _mean_in_units(relative, given)
     consensus = noise.weight * influence + columns["odds"]
-    flagged = lowest(consensus, worthwhile(wrong))
+    flagged = lowest(consensus, worthwhile(columns["wrong"]))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
     return SampleScores(
-        given=labels.cpu().numpy(),
-        predicted=predicted,
-        suggested=np.where(doubted, rival, labels.to(torch.int32).cpu().numpy()),
+        given=given,
+        predicted=columns["predicted"],
+        suggested=np.where(doubted, columns["rival"], given.astype(np.int32)),
         influence=influence,
         influence_raw=columns["raw"],
         relabel_gain=np.where(doubted, columns["raw_rival"] - columns["raw"], real(0)),
@@ -140,12 +123,58 @@ def combine(
         margin=columns["margin"],
         log_odds=columns["odds"],
         consensus=consensus,
-        wrong=wrong,
+        wrong=columns["wrong"],
         flagged=flagged,
         training_loss=columns["loss"],
-        n_folds=n_folds,
+        n_folds=columns["n_folds"],
         probabilities=probabilities,
     )
+
+
+def _means(blocks: Sequence[BlockScores], opinions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the mean out-of-fold probabilities and beliefs over members and opinions (m, b, C), (b, C) each."""
+    others = () if opinions is None else opinions.double().unbind()
+    p = torch.stack([block.probabilities for block in blocks] + [one.exp() for one in others])
+    # Nobody was fitted on the samples of an opinion: what it says of them counts twice.
+    belief = torch.stack([block.belief for block in blocks] + [2 * one for one in others])
+    return p.mean(0), belief.mean(0)
+
+
+# Type of each column that is found block by block, None for that of the scores.
+_COLUMNS: dict[str, type[np.generic] | None] = {
+    **dict.fromkeys(("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "loss")),
+    "wrong": np.float32,
+    "predicted": np.int32,
+    "rival": np.int32,
+    "n_folds": np.int16,
+}
+
+
+def _columns_of(blocks: Sequence[BlockScores], labels: Tensor, p: Tensor, log_r: Tensor) -> dict[str, Tensor]:
+    """Return the columns of a block, b values each.
+
+    Args:
+        blocks: What each member says of it.
+        labels: (b,) given classes.
+        p: (b, C) out-of-fold probabilities.
+        log_r: (b, C) logarithm of the posterior of the true class.
+    """
+    given = labels[:, None]
+    raw = torch.stack([block.influence_raw for block in blocks]).mean(0)
+    log_r_rival, best = log_r.scatter(1, given, -torch.inf).max(dim=1, keepdim=True)
+    p_given = p.gather(1, given)
+    return {
+        "raw": raw.gather(1, given),
+        "raw_rival": raw.gather(1, best),
+        "given_p": p_given,
+        "rival_p": p.gather(1, best),
+        "margin": p_given - p.scatter(1, given, -1.0).amax(dim=1, keepdim=True),
+        "odds": log_r.gather(1, given) - log_r_rival,
+        "loss": torch.stack([block.training_loss for block in blocks]).mean(0),
+        "predicted": p.argmax(1),
+        "rival": best,
+        "n_folds": blocks[0].n_folds,
+    }
 
 
 def _mean_in_units(relative: Array, labels: Array) -> Array:

@@ -97,7 +97,7 @@ def saliency(
     theta: Tensor,
     ihvp: Tensor,
 ) -> Tensor:
-    """Return the derivative of each sample's mean influence with respect to its raw features.
+    """Return the derivative of each sample's influence, summed over folds, with respect to its raw features.
 
     Negative = more of this feature makes the sample more harmful.
 
@@ -105,7 +105,7 @@ def saliency(
         feature_map: From raw to encoded features.
         raw: (r, d) raw features.
         labels: (r,) given classes.
-        scored: (r, K) bool, the folds that score the sample.
+        scored: (r, K) 1 where a fold scores the sample, 0 elsewhere.
         theta: (width, K, C) fitted parameters.
         ihvp: (width, K, C) inverse-Hessian-vector products.
 
@@ -117,6 +117,5 @@ def saliency(
     logits, u = (torch.einsum("rd,dkc->rkc", features, t) for t in (theta, ihvp))
     given = labels[:, None, None].expand(-1, theta.shape[1], 1)
     influence = ((torch.softmax(logits, dim=-1) * u).sum(-1, keepdim=True) - u.gather(-1, given)).squeeze(-1)
-    mean = (influence * scored).sum(1) / scored.sum(1)
-    (gradient,) = torch.autograd.grad(mean.sum(), inputs)
+    (gradient,) = torch.autograd.grad((influence * scored).sum(), inputs)
     return gradient

@@ -1,101 +1,138 @@
-"""The rounds of an audit in memory: fit, solve, score, and again without what was flagged."""
+"""The rounds of an audit: fit, solve, score, and again without what was flagged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from tasks.attribute.combine import SampleScores, combine, judge
 from tasks.attribute.estimate import estimate_noise
-from tasks.attribute.ihvp import solve_ihvp
-from tasks.attribute.influence import score_blocks
+from tasks.attribute.heads import score_head, solve_head
+from tasks.attribute.influence import BlockScores
 from tasks.attribute.votes import AnyNoise
-from tasks.heads.design import Design, kept_of
-from tasks.heads.features import Features
-from tasks.heads.fit import fit_stack
+from tasks.heads.design import kept_of
+from tasks.heads.ensemble import Ensemble
 from tasks.heads.members import Member
+from tasks.heads.model import AuditModel
 from tasks.heads.newton import Fit
 from tasks.heads.solve import Solution
-from tasks.heads.stacks import make_stacks
-from tasks.memory import memory_budget
 from tasks.options import AuditOptions
+from tasks.runs.progress import tick
 
-R = TypeVar("R")
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+def run_rounds(
+    count: int, fit: Callable[[M | None, S | None], M], attribute: Callable[[M], S]
+) -> Iterator[tuple[M, S]]:
+    """Yield what each round fitted and what it says of the samples, in memory or on files alike.
+
+    Args:
+        count: How many rounds.
+        fit: From what the round before fitted and said, None in the first one, to what this one fits.
+        attribute: From what is fitted to what it says.
+
+    >>> list(run_rounds(2, lambda model, scores: (model or 0) + (scores or 1), lambda model: 10 * model))
+    [(1, 10), (11, 110)]
+    """
+    model, scores = None, None
+    for _ in range(count):
+        model = fit(model, scores)
+        scores = attribute(model)
+        yield model, scores
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """What the rounds of an audit found.
+class Scored:
+    """What one round says of every sample.
 
     Attributes:
-        scores: The last round's.
-        noise: How labels go wrong, as the last round sees it.
-        fits: For each round the fit of each member.
-        solutions: For each round the solve of each member.
+        scores: The columns.
+        noise: How labels go wrong.
+        solutions: The solve of each head.
     """
 
     scores: SampleScores
     noise: AnyNoise
+    solutions: list[Solution]
+
+
+def score_round(ensemble: Ensemble, options: AuditOptions, *, keep_probabilities: bool = True) -> Scored:
+    """Solve once for each head, and score every sample under every label.
+
+    Args:
+        ensemble: What the round fitted.
+        options: Options of the audit.
+        keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
+    """
+    samples, heads = ensemble.samples, ensemble.heads
+    solutions = [solve_head(head, options.solver) for head in heads]
+    blocks = [score_head(head, ensemble.design, v) for head, v in zip(heads, solutions, strict=True)]
+    blocks[0] = _counted(blocks[0], len(samples.labels))
+    noise = estimate_noise(ensemble, options.seed)
+    scores = combine(
+        blocks,
+        samples.labels,
+        noise,
+        votes=samples.votes,
+        opinions=ensemble.opinions,
+        keep_probabilities=keep_probabilities,
+    )
+    return Scored(scores, noise, solutions)
+
+
+def _counted(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
+    """Say how far the pass over the data is."""
+    for block in blocks:
+        yield block
+        tick("rows", block.rows.stop, rows)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What the rounds of an audit in memory found.
+
+    Attributes:
+        scores: The last round's.
+        noise: How labels go wrong, as the last round sees it.
+        members: Of the last round.
+        fits: For each round the fit of each head.
+        solutions: For each round the solve of each head.
+    """
+
+    scores: SampleScores
+    noise: AnyNoise
+    members: list[Member]
     fits: list[list[Fit]]
     solutions: list[list[Solution]]
 
 
-def run_rounds(
-    features: Features,
-    labels: Tensor,
-    n_classes: int,
-    design: Design,
-    members: Sequence[Member],
-    starts: Sequence[Tensor],
-    options: AuditOptions,
-    *,
-    votes: Tensor | None = None,
-    keep_probabilities: bool = True,
-    told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
+def audit_in_memory(
+    model: AuditModel, members: Sequence[Member], *, keep_probabilities: bool = True
 ) -> Rounds:
-    """Fit and score `options.rounds` times; each later round is fitted without what the earlier one flagged.
+    """Fit and score as many rounds as the options say; each later one is fitted without what the earlier one flagged.
 
     Args:
-        features: Raw features of n samples.
-        labels: (n,) given classes.
-        n_classes: C.
-        design: Folds.
-        members: The ensemble.
-        starts: For each member the (width, K, C) parameters that the first fit starts from.
-        options: Options of the audit.
-        votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
+        model: The model, on the samples that are audited.
+        members: What the first round begins with.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
-        told: Told after each fit and each solve how many of them are done, and how many there are.
     """
-    keep = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
-    memory = memory_budget(options.memory)
-    fits: list[list[Fit]] = []
-    solutions: list[list[Solution]] = []
-    thetas = list(starts)
-    done, total = count(1), 2 * options.rounds * len(thetas)
+    options, fits, solutions = model.options, [], []
+    numbers = iter(range(1, options.rounds + 1))
 
-    def counted(result: R) -> R:
-        told(next(done), total)
-        return result
+    def fit(before: Ensemble | None, scored: Scored | None) -> Ensemble:
+        begun = members if before is None else before.members
+        keep = torch.ones_like(model.samples.labels, dtype=torch.bool)
+        if scored is not None:
+            keep = torch.from_numpy(kept_of(judge(scored.scores, options.score)[1])).to(keep.device)
+        return model.fit(begun, keep, next(numbers))
 
-    stacks = make_stacks(features, labels, n_classes, design, members, keep, memory, options.dask)
-    for _ in range(options.rounds):
-        fits.append(
-            [counted(fit_stack(stack, theta, options)) for stack, theta in zip(stacks, thetas, strict=True)]
-        )
-        thetas = [fit.theta for fit in fits[-1]]
-        solutions.append(
-            [
-                counted(solve_ihvp(stack, theta, options.solver))
-                for stack, theta in zip(stacks, thetas, strict=True)
-            ]
-        )
-        blocks = [score_blocks(s, t, v.vector) for s, t, v in zip(stacks, thetas, solutions[-1], strict=True)]
-        noise = estimate_noise(stacks, thetas, options.seed, votes)
-        scores = combine(blocks, labels, noise, votes=votes, keep_probabilities=keep_probabilities)
-        keep = torch.from_numpy(kept_of(judge(scores, options.score)[1])).to(labels.device)
-        stacks = [stack.keeping(keep) for stack in stacks]
-    return Rounds(scores, noise, fits, solutions)
+    def attribute(ensemble: Ensemble) -> Scored:
+        return score_round(ensemble, options, keep_probabilities=keep_probabilities)
+
+    for ensemble, scored in run_rounds(options.rounds, fit, attribute):
+        fits.append([head.fit for head in ensemble.heads])
+        solutions.append(scored.solutions)
+    return Rounds(scored.scores, scored.noise, ensemble.members, fits, solutions)

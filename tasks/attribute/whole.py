@@ -21,10 +21,9 @@ from pydvl.influence.torch.operator import CgOperator
 from torch import Tensor
 
 from tasks.attribute.influence import BlockScores, score_blocks
-from tasks.fit.network.train import EVALUATED, Task
-from tasks.fit.network.whole import Whole
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import Solution
+from tasks.heads.whole import Whole
 
 # Damping of the body's parameters as a share of the trace of their Gauss-Newton matrix, so that it does not depend on how many
 # parameters there are. Of 0.001, 0.003, 0.01, 0.03, 0.1 and 0.3, on the digits in the develop half of the quality benchmark
@@ -39,20 +38,22 @@ CURVATURE_ROWS = 20_000
 
 MOST_ITERATIONS = 1_000
 
+# Samples that go through the network at a time.
+BLOCK_ROWS = 2_048
+
 
 class GaussNewton(TensorOperator):  # type: ignore[misc]
     """The Gauss-Newton matrix of a network's training loss as a pyDVL operator on flat vectors, divided by `scale`.
 
     Args:
         whole: The network.
-        task: Gives the inputs.
         index: (m,) training samples, all with the same weight 1 / m.
         damping: (P,) what is added to the diagonal.
         scale: What the matrix is divided by.
     """
 
-    def __init__(self, whole: Whole, task: Task, index: Tensor, damping: Tensor, scale: float = 1.0) -> None:
-        self.whole, self.task, self.index, self.damping, self.scale = whole, task, index, damping, scale
+    def __init__(self, whole: Whole, index: Tensor, damping: Tensor, scale: float = 1.0) -> None:
+        self.whole, self.index, self.damping, self.scale = whole, index, damping, scale
 
     @property
     def input_size(self) -> int:
@@ -76,8 +77,8 @@ class GaussNewton(TensorOperator):  # type: ignore[misc]
     def product(self, vector: Tensor) -> Tensor:
         """Multiply by the matrix with its damping, (P,) to (P,)."""
         result = self.damping * vector
-        for part in torch.split(self.index, EVALUATED):
-            inputs = inputs_of(self.task, part, self.whole)
+        for part in torch.split(self.index, BLOCK_ROWS):
+            inputs = self.whole.inputs_of(part)
             logits, u = self.whole.derivative(inputs, vector)
             p = torch.softmax(logits, dim=1)
             curved = p * (u - (p * u).sum(1, keepdim=True)) / len(self.index)
@@ -111,12 +112,11 @@ def trace_of_body(matrix: GaussNewton) -> float:
     return total / TRACE_PROBES
 
 
-def gauss_newton(whole: Whole, task: Task, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
+def gauss_newton(whole: Whole, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
     """Return the damped Gauss-Newton matrix of one fold's training loss.
 
     Args:
         whole: The network.
-        task: Gives the inputs.
         stack: The problem of the fold's head: whom it is fitted on, and the head's regularisation, which is its damping.
         damping: Of the body, as a share of the trace.
     """
@@ -125,17 +125,17 @@ def gauss_newton(whole: Whole, task: Task, stack: SoftmaxStack, damping: float =
     if len(index) > CURVATURE_ROWS:
         drawn = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))[:CURVATURE_ROWS]
         index = index[drawn.sort().values.to(index.device)]
-    matrix = GaussNewton(whole, task, index, torch.full_like(whole.parameters, stack.l2))
+    matrix = GaussNewton(whole, index, torch.full_like(whole.parameters, stack.l2))
     matrix.damping[: whole.of_body] = damping * trace_of_body(matrix)
     return matrix
 
 
-def evaluation_gradient(whole: Whole, task: Task, stack: SoftmaxStack) -> Tensor:
+def evaluation_gradient(whole: Whole, stack: SoftmaxStack) -> Tensor:
     """Return the trust-weighted mean gradient of the fold's evaluation set by every parameter, (P,)."""
     index = torch.nonzero(stack.design.evaluated(slice(0, stack.rows.n))[:, 0] & stack.keep).squeeze(1)
     gradient, total = torch.zeros_like(whole.parameters), 0.0
-    for part in torch.split(index, EVALUATED):
-        inputs, given = inputs_of(task, part, whole), stack.labels[part][:, None]
+    for part in torch.split(index, BLOCK_ROWS):
+        inputs, given = whole.inputs_of(part), stack.labels[part][:, None]
         p = torch.softmax(whole.logits(whole.parameters, inputs), dim=1)
         trust = p.gather(1, given).square() if stack.design.trust_weighted else torch.ones_like(p[:, :1])
         residual = trust * p.scatter_add(1, given, p.new_full((), -1.0).expand(given.shape))
@@ -150,28 +150,25 @@ def solve_whole(matrix: GaussNewton, rhs: Tensor, tolerance: float) -> Solution:
         return Solution(torch.zeros_like(rhs), rhs.new_zeros(1), converged=True)
     # Far above every eigenvalue, so that the iteration starts within rounding of zero.
     scale = float((matrix.product(rhs).norm() / rhs.norm()).clamp_min(1.0)) / torch.finfo(rhs.dtype).eps
-    scaled = GaussNewton(matrix.whole, matrix.task, matrix.index, matrix.damping, scale)
+    scaled = GaussNewton(matrix.whole, matrix.index, matrix.damping, scale)
     solver = FromZeroCg(scaled, rtol=tolerance, maxiter=MOST_ITERATIONS, warn_on_max_iteration=False)
     vector: Tensor = solver.apply(rhs[None])[0]
     residual = (matrix.product(vector) - rhs).norm() / rhs.norm()
     return Solution(vector, residual[None], bool(residual <= 10 * tolerance))
 
 
-def score_whole(
-    whole: Whole, task: Task, stack: SoftmaxStack, theta: Tensor, vector: Tensor
-) -> Iterator[BlockScores]:
+def score_whole(whole: Whole, stack: SoftmaxStack, theta: Tensor, vector: Tensor) -> Iterator[BlockScores]:
     """Score every sample under every label by one fold, block by block; probabilities are those of its head.
 
     Args:
         whole: The network.
-        task: Gives the inputs.
         stack: The problem of its head.
         theta: (width, 1, C) the head.
         vector: (P,) G^-1 g.
     """
     for block in score_blocks(stack, theta, torch.zeros_like(theta)):
         index = torch.arange(block.rows.start, block.rows.stop, device=stack.labels.device)
-        inputs = inputs_of(task, index, whole)
+        inputs = whole.inputs_of(index)
         logits, u = (some.double() for some in whole.derivative(inputs, vector))
         p = torch.softmax(logits, dim=1)
         raw = (p * u).sum(1, keepdim=True) - u
@@ -182,22 +179,17 @@ def score_whole(
         yield replace(block, influence_raw=raw, influence=relative.squeeze(1))
 
 
-def saliency_of_whole(whole: Whole, task: Task, chosen: Tensor, vector: Tensor) -> Tensor:
+def saliency_of_whole(whole: Whole, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
     """Return the derivative of some samples' influence by their raw features, (q, d); as `tasks.attribute.pairwise.saliency`.
 
     Args:
         whole: The network of a fold.
-        task: Has features and labels.
+        labels: (n,) given classes.
         chosen: (q,) samples.
         vector: (P,) G^-1 g.
     """
-    raw, given = task.features.take(chosen).to(vector).requires_grad_(), task.labels[chosen][:, None]
-    logits, u = whole.derivative(task.inputs(raw), vector)
+    raw, given = whole.features.take(chosen).to(vector).requires_grad_(), labels[chosen][:, None]
+    logits, u = whole.derivative(whole.inputs(raw).to(vector), vector)
     influence = (torch.softmax(logits, dim=1) * u).sum() - u.gather(1, given).sum()
     (gradient,) = torch.autograd.grad(influence, raw)
     return gradient
-
-
-def inputs_of(task: Task, index: Tensor, whole: Whole) -> Tensor:
-    """Return the inputs of some samples in the precision of the network's parameters."""
-    return task.inputs_of(index).to(whole.parameters)

@@ -5,18 +5,20 @@ from tasks.controls.shadow import estimate_quality
 quality = estimate_quality(features, labels, audit(features, labels))
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tasks.arrays import Array
-from tasks.attribute.audit import Audit, check_arrays, check_groups_array, check_votes, design_of, with_model
+from tasks.attribute.audit import Audit, check_samples
 from tasks.attribute.combine import verdict
-from tasks.attribute.networks import run_network_rounds
-from tasks.attribute.rounds import run_rounds
+from tasks.attribute.rounds import audit_in_memory
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
 from tasks.controls.plant import choose_units, shadow_of
 from tasks.errors import InputError
-from tasks.fit.network.round import make_task
-from tasks.heads.features import MemoryFeatures
+from tasks.heads.design import Design
+from tasks.heads.members import Member
+from tasks.heads.model import AuditModel
+from tasks.heads.samples import Samples
+from tasks.models import make_model
 from tasks.options import AuditOptions
 
 
@@ -56,24 +58,69 @@ def estimate_quality(
     True
     """
     options = options or AuditOptions()
-    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
-    x, y, n_classes = check_arrays(features, labels, options)
-    options = with_model(options, x, shape)
-    together = check_groups_array(groups, labels)
-    design = design_of(x, labels, options, trusted, together)
-    believed = ~found.flagged if trusted is None else ~found.flagged & ~trusted
-    chosen, unit = choose_units(design.ordered(believed), labels, together, options.controls, options.seed)
-    if not len(chosen):
+    samples = check_samples(
+        features,
+        labels,
+        options,
+        trusted=trusted,
+        votes=votes,
+        groups=groups,
+        feature_shape=feature_shape,
+    )
+    design = samples.design(options)
+    planted = choose_planted(samples, design, found.flagged, options)
+    if planted is None:
         raise InputError("no label is left to flip", fix="give more samples, or options with more controls")
-    said = check_votes(votes, labels, n_classes, x.device)
-    flipped, said = shadow_of(y, said, found.probabilities[chosen], chosen, options.seed, unit)
-    raw = MemoryFeatures(x)
-    if options.model == "linear":
-        starts = [fit.theta for fit in found.fits[-1]]
-        rounds = run_rounds(raw, flipped, n_classes, design, found.members, starts, options, votes=said)
-    else:
-        task = replace(make_task(raw, y, n_classes, shape, options, together), labels=flipped)
-        rounds = run_network_rounds(task, design, options, votes=said)[0]
-    score, flagged = verdict(rounds.scores, options.score)
-    before = int(found.flagged.sum())
-    return quality_of(score, flagged, rounds.scores.wrong, chosen, before, confidence, unit)
+    model = make_model(samples, design, options)
+    believed = found.probabilities[planted.chosen]
+    return audit_planted(model, found.members, believed, planted, int(found.flagged.sum()), confidence)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Samples whose labels are flipped on purpose.
+
+    Attributes:
+        chosen: (m,) samples.
+        unit: (m,) numbers of which equal ones are flipped together; None where each is for itself.
+    """
+
+    chosen: Array
+    unit: Array | None
+
+
+def choose_planted(samples: Samples, design: Design, flagged: Array, options: AuditOptions) -> Planted | None:
+    """Draw the samples whose labels are flipped, among those that are neither flagged nor verified; None: there are none."""
+    believed = ~flagged if samples.trusted is None else ~flagged & ~samples.trusted
+    labels = samples.labels.cpu().numpy()
+    among, share = design.ordered(believed), options.controls
+    chosen, unit = choose_units(among, labels, samples.groups, share, options.seed)
+    return Planted(chosen, unit) if len(chosen) else None
+
+
+def audit_planted(
+    model: AuditModel,
+    members: list[Member],
+    probabilities: Array,
+    planted: Planted,
+    flagged_before: int,
+    confidence: float = CONFIDENCE,
+) -> Quality:
+    """Audit once more with the planted labels flipped, and return what that says of the real queue.
+
+    Args:
+        model: What audited the real labels.
+        members: Of its last round.
+        probabilities: (m, C) out of fold, of the planted samples: what a label is flipped to.
+        planted: Which labels are flipped.
+        flagged_before: Samples that the real audit flagged.
+        confidence: Of the intervals.
+    """
+    samples, options, chosen = model.samples, model.options, planted.chosen
+    labels, votes = shadow_of(
+        samples.labels, samples.votes, probabilities, chosen, options.seed, planted.unit
+    )
+    shadow = make_model(replace(samples, labels=labels, votes=votes), model.design, options)
+    scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
+    score, flagged = verdict(scores, options.score)
+    return quality_of(score, flagged, scores.wrong, chosen, flagged_before, confidence, planted.unit)

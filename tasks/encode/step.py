@@ -1,23 +1,20 @@
 """The encode step: features into one file, then the choice of feature maps and regularisation, written down."""
 
-from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
-from tasks.encode.model import choose_model, settled
 from tasks.encode.names import read_names
 from tasks.encode.warm import WARM, warm_members
 from tasks.errors import InputError
 from tasks.heads.features import Features
-from tasks.heads.members import choose_members
-from tasks.heads.samples import image_shape, read_samples
-from tasks.heads.store import save_encoding
+from tasks.heads.samples import read_samples
+from tasks.heads.store import describe_members, save_members
+from tasks.models import choose_model, make_model
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
-from tasks.runs.progress import tick
 from tasks.runs.step import step
 from tasks.storage import write_json
 
@@ -41,39 +38,19 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     samples = read_samples(dataset, features, options.device)
     _check_differences(samples.features, dataset)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
-    image = image_shape(dataset, features.width)
-    choice = choose_model(
-        options, image=image is not None, samples=dataset.rows, device=samples.labels.device
-    )
-    if choice.model != "linear":
-        from tasks.fit.network.stored import task_of  # noqa: PLC0415 (only where a network is asked for)
-
-        empty = Encoding(path=folder / "model" / "encoding", features=features, members=(), choice=choice)
-        task_of(
-            dataset, samples, settled(options, empty)
-        )  # what cannot be trained is refused before anything is
-        return empty
+    device = samples.labels.device
+    choice = choose_model(options, image=bool(samples.image), samples=dataset.rows, device=device)
+    settled = options.model_copy(update={"model": choice.model})
+    model = make_model(samples, samples.design(options), settled)  # what cannot be fitted is refused here
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
     same = previous and not features.shared and read_names(previous, dataset) == read_names(folder, dataset)
-    members, chosen_on = warm_members(
-        previous if same else None, dataset, options, samples.features.like
-    ) or (
-        choose_members(
-            samples.features,
-            samples.labels,
-            samples.design(options),
-            samples.n_classes,
-            options,
-            partial(tick, "feature maps"),
-            image or (),
-            shared=features.shared,
-        ),
-        dataset.rows,
-    )
-    warm = {"options": options.model_dump(mode="json"), "rows": chosen_on}
-    write_json(warm, folder / "model" / "encoding" / WARM)
-    found = save_encoding(members, features, folder / "model" / "encoding")
-    return found.model_copy(update={"choice": choice})
+    warm = warm_members(previous, dataset, options, samples.features.like, choice) if same else None
+    members, chosen_on = warm or (model.choose(), dataset.rows)
+    path = folder / "model" / "encoding"
+    if members:
+        write_json({"options": options.model_dump(mode="json"), "rows": chosen_on}, path / WARM)
+        save_members(members, path)
+    return Encoding(path=path, features=features, members=describe_members(members), choice=choice)
 
 
 def _check_differences(features: Features, dataset: Dataset) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from tasks.errors import InputError
 from tasks.heads.members import Member
-from tasks.heads.store import load_encoding, load_parameters
+from tasks.heads.store import load_members, load_parameters
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding, Validation
+from tasks.records import Dataset, Encoding, ModelChoice, Validation
 from tasks.runs.checksums import check_run
 from tasks.storage import read_json
 
@@ -25,7 +25,7 @@ DRIFT = 0.2
 
 
 def warm_members(
-    previous: Path | None, dataset: Dataset, options: AuditOptions, like: Tensor
+    previous: Path | None, dataset: Dataset, options: AuditOptions, like: Tensor, choice: ModelChoice
 ) -> tuple[list[Member], int] | None:
     """Return the members of the last run with its parameters to start from, and the rows that they were chosen on.
 
@@ -34,9 +34,10 @@ def warm_members(
         dataset: The data of this run.
         options: The options of this run.
         like: A tensor of the dtype and on the device that are wanted.
+        choice: The model of this run.
 
     Returns:
-        None where there is no such run, or where its features, classes or options were others.
+        None where there is no such run, or where its features, classes, model or options were others.
     """
     if previous is None:
         return None
@@ -50,8 +51,10 @@ def warm_members(
     # Regularisation that was chosen with the copies of a sample in other folds is too weak.
     alike = ("feature_names", "feature_shape", "classes", "payload", "group")
     unread = set(AuditOptions.indifferent)
-    if config.model_dump(exclude=unread) != options.model_dump(exclude=unread) or any(
-        getattr(before, name) != getattr(dataset, name) for name in alike
+    if (
+        config.model_dump(exclude=unread) != options.model_dump(exclude=unread)
+        or encoding.choice.model != choice.model
+        or any(getattr(before, name) != getattr(dataset, name) for name in alike)
     ):
         return None
     centres = [[column.centre for column in data.columns] for data in (before, dataset)]
@@ -61,10 +64,8 @@ def warm_members(
         check_run(
             previous, *(str(path.relative_to(previous)) for path in previous.glob("model/**/*.safetensors"))
         )
-        here = encoding.model_copy(
-            update={"path": previous / "model" / "encoding"}
-        )  # the results may have been moved
-        members = load_encoding(here, like)
+        # Not at `encoding.path`: the results may have been moved.
+        members = load_members(previous / "model" / "encoding", len(encoding.members), like)
         thetas = load_parameters(previous / "model" / "round-1", "theta", len(members), like)
     except (InputError, OSError):  # damaged or removed since: chosen anew, nothing depends on it
         return None

@@ -1,1 +1,1 @@
-"""Softmax regression on all folds at once, fitted to convergence."""
+"""One round's fit: all folds of every head, to convergence."""

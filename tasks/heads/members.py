@@ -123,22 +123,16 @@ def choose_members(
     chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
-    seats = landmark_rows(labels, n_classes)
-    standards = [raw_map(*moments(features), shared=shared)]
-    if 0 < shared < features.width:
-        standards.append(part_map(standards[0], "numbers", slice(-shared)))
-        standards.append(part_map(standards[0], "texts", slice(-shared, None)))
-    if image and options.feature_map != "raw":
-        edges = moments(features, lambda pixels: histograms(pixels, image))
-        standards.append(raw_map(*edges, image))
-    # Of pixels and edges, the narrower kernel was never the best of its kind.
+    standards = _standards(features, options, image, shared)
     several = len(standards) > 1
-    widths = KERNEL_MULTIPLES[:1] if several else KERNEL_MULTIPLES
     products = features.n * LANDMARKS * design.folds * n_classes
+    # Of pixels and edges, the narrower kernel was never the best of its kind.
+    widths = KERNEL_MULTIPLES[:1] if several else KERNEL_MULTIPLES
+    seated = sample[landmark_rows(labels, n_classes)]
     candidates = [
         candidate.rotated(sample)
         for standard in standards
-        for candidate in _candidates(standard, sample[seats], options.feature_map, products, widths)
+        for candidate in _candidates(standard, seated, options.feature_map, products, widths)
     ]
     if image and options.feature_map == "auto" and COMPONENTS < features.width <= ROTATED_WIDTH:
         candidates.append(pca_map(standards[0], sample, COMPONENTS))
@@ -149,14 +143,32 @@ def choose_members(
     for candidate in candidates:
         members.append(_best_l2(candidate, sample, labels, part, n_classes, features.n))
         told(len(members), len(candidates))
-    members.sort(key=lambda member: member.log_loss)
-    best = members[0].log_loss
-    way = max(_uninformed_loss(y, n_classes) - best, 0.0)
-    reach = best + (NARROW_REACH if is_large else REACH) * way
-    within = [member for member in members if member.log_loss <= reach]
-    cheap = [member for member in within if member.feature_map.landmarks is None]
-    found = cheap if is_large and cheap else within
+    found = _within_reach(members, _uninformed_loss(y, n_classes), is_large=is_large)
     return found[:SEVERAL_MEMBERS] if several else found
+
+
+def _standards(
+    features: Features, options: AuditOptions, image: tuple[int, ...], shared: int
+) -> list[FeatureMap]:
+    """Return the standardising maps: of all features, of numbers and texts each by themselves, of the edges of an image."""
+    standards = [raw_map(*moments(features), shared=shared)]
+    if 0 < shared < features.width:
+        standards.append(part_map(standards[0], "numbers", slice(-shared)))
+        standards.append(part_map(standards[0], "texts", slice(-shared, None)))
+    if image and options.feature_map != "raw":
+        edges = moments(features, lambda pixels: histograms(pixels, image))
+        standards.append(raw_map(*edges, image))
+    return standards
+
+
+def _within_reach(members: Sequence[Member], uninformed: float, *, is_large: bool) -> list[Member]:
+    """Return the members near enough to the best one, best first; `uninformed` is the log-loss without any features."""
+    ordered = sorted(members, key=lambda member: member.log_loss)
+    best = ordered[0].log_loss
+    reach = best + (NARROW_REACH if is_large else REACH) * max(uninformed - best, 0.0)
+    within = [member for member in ordered if member.log_loss <= reach]
+    cheap = [member for member in within if member.feature_map.landmarks is None]
+    return cheap if is_large and cheap else within
 
 
 def _uninformed_loss(y: Tensor, n_classes: int) -> float:

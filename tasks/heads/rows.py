@@ -1,6 +1,7 @@
 """Rows of encoded features, block by block: in memory where they fit, encoded as they are read where they do not."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -85,14 +86,20 @@ class EncodedRows:
 
 
 class CachedRows(HeldRows):
-    """The rows of `EncodedRows` to the last bit, encoded once and held in memory."""
+    """The rows of `EncodedRows` to the last bit, encoded once, when they are first asked for, and held in memory."""
 
     def __init__(self, features: Features, encode: Encode) -> None:
-        held = features.like.new_ones(features.n, encode.width + 1)
-        for rows, raw in features.blocks():
-            held[rows, :-1] = encode(raw)
-        super().__init__(held, features.block_rows)
         self._unread = EncodedRows(features, encode)
+        self.n, self.width, self.like = self._unread.n, self._unread.width, self._unread.like
+        self.block_rows = features.block_rows
+
+    @cached_property
+    def tensor(self) -> Tensor:  # type: ignore[override]
+        """(n, width) encoded features with the intercept."""
+        held = self.like.new_ones(self.n, self.width)
+        for rows, raw in self._unread.features.blocks():
+            held[rows, :-1] = self._unread.encode(raw)
+        return held
 
     def take(self, index: Tensor) -> Tensor:
         """Encode anew: a matrix product of few rows may round otherwise than one of a block."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +11,14 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.heads.design import Design, make_design
+from tasks.heads.design import Design, kept_of, make_design
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import Features, FileFeatures
 from tasks.heads.order import order_of_ids
 from tasks.ingest.columns.values import as_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
-from tasks.storage import open_parquet
+from tasks.storage import open_parquet, read_parquet
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Samples:
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
         groups: (n,) int32, samples of one number belong together; None where each stands alone.
         shared: How many of the last features are directions of texts, which have one unit.
+        shape: Shape of one sample, of an image where the features are its pixels; None where they are plain features.
     """
 
     features: Features
@@ -43,6 +45,12 @@ class Samples:
     votes: Tensor | None = None
     groups: Array | None = None
     shared: int = 0
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        """Shape of an image where the features are its pixels, else empty."""
+        return self.shape if self.shape is not None and len(self.shape) in (2, 3) else ()
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""
@@ -74,7 +82,16 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         None if votes is None else torch.from_numpy(votes).to(where),
         None if features.groups is None else np.load(features.groups.path),
         features.shared,
+        image_shape(dataset, features.width),
     )
+
+
+def kept_samples(samples: Samples, left_out: Path | None) -> Tensor:
+    """Return (n,) bool: what the scores of the round before (`left_out`; None: there is none) leave to fit on."""
+    keep = torch.ones(samples.features.n, dtype=torch.bool)
+    if left_out is not None:
+        keep = torch.from_numpy(kept_of(read_parquet(left_out, columns=["flagged"])["flagged"].to_numpy()))
+    return keep.to(samples.labels.device)
 
 
 def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:

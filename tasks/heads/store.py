@@ -1,57 +1,46 @@
-"""Feature maps on disk: one safetensors file for each member of the ensemble; nothing that can run code."""
+"""What a fit leaves in the run folder: members and parameters as safetensors, nothing that can run code, and training curves."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.members import Member
-from tasks.records import EncodedMember, Encoding, FeatureFile
-from tasks.storage import as_metadata, atomic_path, said_in
+from tasks.records import EncodedMember
+from tasks.storage import as_metadata, atomic_path, read_parquet, said_in, write_table
 
 
-def save_encoding(members: list[Member], features: FeatureFile, folder: Path) -> Encoding:
-    """Write the ensemble's feature maps and starting points.
-
-    Args:
-        members: The ensemble.
-        features: The file of the raw features.
-        folder: Where to write; one file for each member.
-    """
+def save_members(members: Sequence[Member], folder: Path) -> None:
+    """Write feature maps, regularisation and starting points, one file for each member."""
     for number, member in enumerate(members):
         feature_map = member.feature_map
         tensors = {"mean": feature_map.mean, "scale": feature_map.scale, "start": member.start}
         tensors |= {"projection": feature_map.projection} if feature_map.projection is not None else {}
         tensors |= {"landmarks": feature_map.landmarks} if feature_map.landmarks is not None else {}
+        about = {
+            "name": feature_map.name,
+            "gamma": repr(feature_map.gamma),
+            "image": json.dumps(feature_map.image),
+            "l2": repr(member.l2),
+            "log_loss": repr(member.log_loss),
+        }
         with atomic_path(folder / f"member-{number}.safetensors") as path:
-            save_file(
-                {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
-                path,
-                as_metadata(
-                    {
-                        "name": feature_map.name,
-                        "gamma": repr(feature_map.gamma),
-                        "image": json.dumps(feature_map.image),
-                        "l2": repr(member.l2),
-                        "log_loss": repr(member.log_loss),
-                    }
-                ),
-            )
-    records = tuple(
-        EncodedMember(name=m.feature_map.name, width=m.feature_map.width, l2=m.l2, log_loss=m.log_loss)
-        for m in members
-    )
-    return Encoding(path=folder, features=features, members=records)
+            contiguous = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+            save_file(contiguous, path, as_metadata(about))
 
 
-def load_encoding(encoding: Encoding, like: Tensor) -> list[Member]:
-    """Read the ensemble back, with the dtype and on the device of `like`."""
+def load_members(folder: Path, count: int, like: Tensor) -> list[Member]:
+    """Read the first `count` members back, with the dtype and on the device of `like`."""
     members = []
-    for number in range(len(encoding.members)):
-        with safe_open(encoding.path / f"member-{number}.safetensors", framework="pt") as file:
+    for number in range(count):
+        with safe_open(folder / f"member-{number}.safetensors", framework="pt") as file:
             meta = said_in(file.metadata())
             tensors = {name: file.get_tensor(name).to(like) for name in file.keys()}  # noqa: SIM118 (not a dict)
         feature_map = FeatureMap(
@@ -65,6 +54,14 @@ def load_encoding(encoding: Encoding, like: Tensor) -> list[Member]:
         )
         members.append(Member(feature_map, float(meta["l2"]), float(meta["log_loss"]), tensors["start"]))
     return members
+
+
+def describe_members(members: Iterable[Member]) -> tuple[EncodedMember, ...]:
+    """Return what the report says of the members."""
+    return tuple(
+        EncodedMember(name=m.feature_map.name, width=m.feature_map.width, l2=m.l2, log_loss=m.log_loss)
+        for m in members
+    )
 
 
 def save_parameters(parameters: list[Tensor], folder: Path, name: str) -> None:
@@ -81,3 +78,25 @@ def load_parameters(folder: Path, name: str, members: int, like: Tensor) -> list
         with safe_open(folder / f"{name}-{number}.safetensors", framework="pt") as file:
             tensors.append(file.get_tensor(name).to(like))
     return tensors
+
+
+def write_curve(rows: Sequence[dict[str, Any]], number: int, path: Path) -> None:
+    """Write the points of a round after those of the rounds before; those of a later one, of an earlier try, go.
+
+    Args:
+        rows: The points; each has a `round`.
+        number: The round, from 1.
+        path: The file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "curve.parquet"
+    >>> for number in (1, 2, 2):
+    ...     write_curve([{"round": number, "loss": 1 / number}], number, path)
+    >>> read_parquet(path).to_pylist()
+    [{'round': 1, 'loss': 1.0}, {'round': 2, 'loss': 0.5}]
+    """
+    table = pa.Table.from_pylist(list(rows))
+    if number > 1:
+        earlier = read_parquet(path)
+        table = pa.concat_tables([earlier.filter(pc.less(earlier["round"], number)), table])
+    write_table(table, path)

@@ -1,18 +1,20 @@
 """Evidence for the flagged samples: whom they harm, who is nearest, which inputs matter."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tasks.arrays import Array
+from tasks.attribute.heads import wholes_of
 from tasks.attribute.pairwise import most_harmed, saliency
+from tasks.attribute.whole import saliency_of_whole
 from tasks.heads.design import Design
+from tasks.heads.ensemble import Ensemble, Head
 from tasks.heads.feature_map import FeatureMap, squared_distances
 from tasks.heads.features import Features
-from tasks.heads.members import Member
-from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
 from tasks.runs.progress import tick
 
@@ -97,75 +99,113 @@ def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int
     return Nearest(index.cpu().numpy(), distance.sqrt().cpu().numpy())
 
 
-def judged(stack: SoftmaxStack) -> int:
+def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
+    """Return the nearest neighbours of some samples, each in the features of the fold that did not see it.
+
+    Where each fold learned features of its own, the one that was trained on a wrong label may have moved the sample to where
+    the label says.
+
+    Args:
+        head: Says what its folds see.
+        design: Of all folds.
+        chosen: (q,) samples.
+        count: k.
+    """
+    kept = min(count, head.problems[0].features.n - 1)
+    index, distance = np.zeros((len(chosen), kept), np.int64), np.zeros((len(chosen), kept))
+    own = design.out_of_fold(chosen)
+    for problem, folds in head.parts():
+        mine = (own >= folds.start) & (own < folds.stop)
+        if mine.any():
+            found = nearest(problem.features, problem.member.feature_map, chosen[mine], count)
+            index[mine.cpu().numpy()], distance[mine.cpu().numpy()] = found.index, found.distance
+    return Nearest(index, distance)
+
+
+def harmed_rows(stack: SoftmaxStack) -> int:
     """Return of how many samples it is worth telling whom they harm."""
     values = min(stack.rows.n, EVIDENCE_ROWS) * stack.n_classes
     return max(1, min(HARMED_ROWS, HARMED_VALUES // values))
 
 
 def harmed(
-    stack: SoftmaxStack, theta: Tensor, chosen: Tensor, count: int = HARMED
+    head: Head, design: Design, chosen: Tensor, count: int = HARMED
 ) -> dict[int, list[tuple[int, float]]]:
     """Return for each chosen sample the evaluation samples it harms most, with the influence.
 
-    A sample is judged by one fold that scores it and holds others out: the one after its own.
+    A sample is judged by one fold that scores it and holds others out: the one after its own. Where samples are many, whom it
+    harms is looked for among a random part of them.
 
     Args:
-        stack: One member's folds.
-        theta: (width, K, C) fitted parameters.
+        head: Fitted.
+        design: Of all folds.
         chosen: (q,) samples.
         count: At most how many.
     """
-    if stack.rows.n > EVIDENCE_ROWS:
-        return _harmed_in_part(stack, theta, chosen, count)
-
-    def alone(fold: int) -> SoftmaxStack:
-        design = stack.design.single(fold)
-        return SoftmaxStack(stack.rows, stack.labels, stack.n_classes, design, stack.l2, stack.keep)
-
-    return harmed_by_fold(alone, stack.design, theta, chosen, count)
-
-
-def harmed_by_fold(
-    alone: Callable[[int], SoftmaxStack], design: Design, theta: Tensor, chosen: Tensor, count: int = HARMED
-) -> dict[int, list[tuple[int, float]]]:
-    """Do the same with problems of one fold each, `alone(fold)`."""
     judge = (design.out_of_fold(chosen) + 1) % design.folds
     result: dict[int, list[tuple[int, float]]] = {}
-    judges = torch.unique(judge).tolist()
-    for done, fold in enumerate(judges, start=1):
-        samples = chosen[judge == fold]
-        one = alone(fold)
-        evaluation = torch.nonzero((one.design.group == 2) & one.keep).squeeze(1)
-        found = most_harmed(one, theta[:, fold : fold + 1], samples, evaluation, count)
-        for sample, others, values in zip(
-            samples.tolist(), found.index.tolist(), found.influence.tolist(), strict=True
-        ):
-            result[sample] = [
-                (other, value) for other, value in zip(others, values, strict=True) if value < 0
-            ]
-        tick("folds", done, len(judges))
+    for problem, folds in head.parts():
+        stack, place = problem.stack, torch.arange(problem.stack.rows.n, device=chosen.device)
+        if stack.rows.n > EVIDENCE_ROWS:
+            drawn = torch.from_numpy(design.draw(EVIDENCE_ROWS - len(chosen), seed=0)).to(chosen)
+            place = torch.unique(torch.cat([drawn, chosen]))
+            stack = stack.subset(place)
+        for fold in range(folds.start, folds.stop):
+            mine = chosen[judge == fold]
+            if not len(mine):
+                continue
+            alone = stack.design.single(fold - folds.start)
+            one = SoftmaxStack(stack.rows, stack.labels, stack.n_classes, alone, stack.l2, stack.keep)
+            evaluation = torch.nonzero((alone.group == 2) & one.keep).squeeze(1)
+            theta = head.fit.theta[:, fold : fold + 1]
+            found = most_harmed(one, theta, torch.searchsorted(place, mine), evaluation, count)
+            pairs = zip(mine.tolist(), place[found.index].tolist(), found.influence.tolist(), strict=True)
+            for sample, others, values in pairs:
+                result[sample] = [pair for pair in zip(others, values, strict=True) if pair[1] < 0]
+            tick("folds", fold + 1, design.folds)
     return result
 
 
-def _harmed_in_part(
-    stack: SoftmaxStack, theta: Tensor, chosen: Tensor, count: int
-) -> dict[int, list[tuple[int, float]]]:
-    """Do the same on the chosen samples and a random part of the others."""
-    drawn = torch.from_numpy(stack.design.draw(EVIDENCE_ROWS - len(chosen), seed=0)).to(chosen)
-    some = torch.unique(torch.cat([drawn, chosen]))
-    part = stack.subset(some)
-    found = harmed(part, theta, torch.searchsorted(some, chosen), count)
-    place = some.tolist()
-    return {place[sample]: [(place[j], value) for j, value in harms] for sample, harms in found.items()}
+def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor) -> Array:
+    """Return (q, d) derivatives of the influence of some samples by their raw features; (0, d) where a model has none.
+
+    Args:
+        ensemble: Fitted.
+        number: Of the head.
+        chosen: (q,) samples.
+        vector: What the head's solve found.
+    """
+    head, design, samples = ensemble.heads[number], ensemble.design, ensemble.samples
+    labels, raw = samples.labels, samples.features.take(chosen)
+    scored = design.scored(chosen).expand(-1, design.folds).to(raw)
+    wholes = wholes_of(head)
+    total = torch.zeros_like(raw)
+    for fold, whole in enumerate(wholes):
+        total += saliency_of_whole(whole, labels, chosen, vector[fold]) * scored[:, fold, None]
+    for problem, folds in () if wholes else head.parts():
+        if problem.encode is None:
+            return np.empty((0, raw.shape[1]))
+        theta, ihvp = head.fit.theta[:, folds], vector[:, folds]
+        total += saliency(problem.encode, raw, labels[chosen], scored[:, folds], theta, ihvp)
+    mean: Array = (total / scored.sum(1, keepdim=True)).cpu().numpy()
+    return mean
 
 
-def saliency_of(
-    member: Member, samples: Samples, design: Design, chosen: Tensor, theta: Tensor, ihvp: Tensor
-) -> Array:
-    """Return (q, d) derivatives of the influence of some samples with respect to their raw features."""
-    scored = design.scored(chosen).to(theta.dtype)
-    gradient = saliency(
-        member.feature_map, samples.features.take(chosen), samples.labels[chosen], scored, theta, ihvp
+def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) -> Evidence:
+    """Return the evidence of one head for the queued samples.
+
+    Args:
+        ensemble: Fitted.
+        index: (q,) the queued samples, worst first.
+        vectors: What the solve of each head found.
+    """
+    # Every flagged sample needs a solve of its own here: the narrowest head gives it at the least cost.
+    number = ensemble.narrowest
+    head, design = ensemble.heads[number], ensemble.design
+    compared = index[: max(1, NEIGHBOUR_PAIRS // ensemble.samples.features.n)]
+    top = index[: harmed_rows(head.stacks[0])]
+    return Evidence(
+        close=nearest_unseen(head, design, compared),
+        hurt=harmed(head, design, top) if len(index) else {},
+        saliency=saliency_of(ensemble, number, index[:SALIENCY_ROWS], vectors[number]),
     )
-    return gradient.cpu().numpy()

@@ -6,24 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.encode.model import settled
-from tasks.fit.step import stacks_of_round
-from tasks.heads.samples import Samples, read_samples
-from tasks.heads.store import load_encoding, load_parameters
+from tasks.heads.store import load_parameters
 from tasks.ingest.columns.values import as_text
+from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.queue.evidence import (
-    NEIGHBOUR_PAIRS,
-    SALIENCY_ROWS,
-    Evidence,
-    harmed,
-    judged,
-    nearest,
-    saliency_of,
-)
+from tasks.queue.evidence import find_evidence
 from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
@@ -117,20 +106,14 @@ def _evidence(
     scores: Scores,
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
-    options = settled(options, encoding)
-    samples = read_samples(dataset, encoding.features, options.device)
-    index = torch.from_numpy(order.copy()).to(
-        samples.labels.device
-    )  # Arrow gives memory that must not be written to
-    if options.model == "linear":
-        found = _linear_evidence(samples, encoding, model, options, index)
-    else:
-        from tasks.queue.evidence_network import network_evidence  # noqa: PLC0415 (only where networks were trained)
-
-        found = network_evidence(dataset, samples, encoding, model, options, index)
+    ensemble = open_model(dataset, encoding, options).load(encoding, model)
+    # A copy: Arrow gives memory that must not be written to.
+    index = torch.from_numpy(order.copy()).to(ensemble.samples.labels.device)
+    like = ensemble.samples.features.like
+    found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
     close, hurt = found.close, found.hurt
     saliency_table = {
-        "sample_id": take_rows(scores.path, order[:SALIENCY_ROWS], ["sample_id"])["sample_id"],
+        "sample_id": take_rows(scores.path, order[: len(found.saliency)], ["sample_id"])["sample_id"],
         "saliency": pa.array(list(found.saliency.astype(np.float32)), pa.list_(pa.float32())),
     }
     write_table(pa.table(saliency_table), folder / "saliency.parquet")
@@ -153,27 +136,6 @@ def _evidence(
         for row, sample in enumerate(order)
     ]
     return evidence, [[known[int(j)][1] for j in near[row]] for row in range(len(order))]
-
-
-def _linear_evidence(
-    samples: Samples, encoding: Encoding, model: Model, options: AuditOptions, index: Tensor
-) -> Evidence:
-    """Return evidence from one member of the ensemble."""
-    like = samples.features.like
-    members = load_encoding(encoding, like)
-    # Every flagged sample needs a solve of its own here: the narrowest member gives it at the least cost.
-    number = min(range(len(members)), key=lambda m: members[m].feature_map.width)
-    member = members[number]
-    theta = load_parameters(model.path, "theta", len(members), like)[number]
-    ihvp = load_parameters(model.path, "ihvp", len(members), like)[number]
-    design = samples.design(options)
-    stack = stacks_of_round(samples, design, [member], model.left_out, options)[0]
-    compared = index[: max(1, NEIGHBOUR_PAIRS // samples.features.n)]
-    return Evidence(
-        close=nearest(samples.features, member.feature_map, compared),
-        hurt=harmed(stack, theta, index[: judged(stack)]) if len(index) else {},
-        saliency=saliency_of(member, samples, design, index[:SALIENCY_ROWS], theta, ihvp),
-    )
 
 
 def _as_json(

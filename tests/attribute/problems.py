@@ -7,8 +7,13 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.heads.design import Design, make_design
-from tasks.heads.newton import fit_newton
+from tasks.heads.ensemble import Ensemble, Head, Problem
+from tasks.heads.feature_map import FeatureMap
+from tasks.heads.features import MemoryFeatures
+from tasks.heads.members import Member
+from tasks.heads.newton import Fit, fit_newton
 from tasks.heads.rows import MemoryRows
+from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import newton_step
 
@@ -44,6 +49,17 @@ def stack_of(
 def fitted(stack: SoftmaxStack, tolerance: float = 1e-10) -> Tensor:
     """Return parameters far closer to the optimum than any test's tolerance."""
     return fit_newton(stack, newton_step, tolerance=tolerance).theta
+
+
+def ensemble_of(stack: SoftmaxStack, theta: Tensor) -> Ensemble:
+    """Return the ensemble of one head on features taken as they are."""
+    width = stack.rows.width - 1
+    plain = FeatureMap("raw", torch.zeros(width), torch.ones(width)).to(theta)
+    features = MemoryFeatures(torch.cat([block for _, block in stack.rows.blocks()])[:, :-1])
+    problem = Problem(stack, Member(plain, stack.l2, 0.0, theta), features, plain)
+    fit = Fit(theta, theta.new_zeros(stack.design.folds), 0, converged=True, curve=[])
+    samples = Samples(features, stack.labels, None, stack.n_classes, np.arange(stack.rows.n))
+    return Ensemble(samples, stack.design, [Head([problem], fit)])
 
 
 def dense_hessian(stack: SoftmaxStack, theta: Tensor, fold: int) -> Tensor:

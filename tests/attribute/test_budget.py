@@ -13,6 +13,7 @@ from tasks.encode import step as encode_step
 from tasks.fit import step as fit_step
 from tasks.heads import softmax, stacks
 from tasks.heads.rows import CachedRows, EncodedRows
+from tasks.models import linear
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 
@@ -78,11 +79,11 @@ def test_a_budget_that_holds_nothing_gives_the_same_bits(
 
     monkeypatch.setattr(stacks, "encode_rows", encode)
     monkeypatch.setattr(softmax, "SoftmaxHessian", Watched)
-    monkeypatch.setattr(fit_step, "memory_budget", lambda _: 1)
+    monkeypatch.setattr(linear, "memory_budget", lambda _: 1)
     tight = swept(tmp_path / "run", AuditOptions())
     assert kinds == {EncodedRows}
     assert tight.equals(roomy)
-    monkeypatch.setattr(fit_step, "memory_budget", lambda _: 10**9)
+    monkeypatch.setattr(linear, "memory_budget", lambda _: 10**9)
     assert swept(tmp_path / "again", AuditOptions()).equals(roomy)
     assert kinds == {EncodedRows, CachedRows}
     assert None in kept

@@ -8,12 +8,13 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
 from tasks.attribute import AuditOptions, audit
-from tasks.attribute.folds import score_heads, solve_heads
+from tasks.attribute.heads import score_stacks, solve_stacks
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.errors import InputError
-from tasks.fit.network.heads import fit_heads
 from tasks.heads.design import make_design
+from tasks.heads.ensemble import side_by_side
+from tasks.heads.fit import fit_stack
 
 
 @pytest.mark.parametrize("evaluation", ["crossfit", "holdout", "trusted"])
@@ -25,9 +26,9 @@ def test_folds_one_by_one_score_like_folds_that_share_their_features(evaluation:
     theta = fitted(together)
     expected = list(score_blocks(together, theta, solve_ihvp(together, theta, "direct").vector))
     alone = [stack_of(features, labels, design.single(k), block_rows=50) for k in range(design.folds)]
-    solution = solve_heads(alone, theta, "direct")
+    solution = solve_stacks(alone, theta, "direct")
     assert solution.converged
-    for ours, theirs in zip(score_heads(alone, design, theta, solution.vector), expected, strict=True):
+    for ours, theirs in zip(score_stacks(alone, design, theta, solution.vector), expected, strict=True):
         assert ours.rows == theirs.rows
         for name in ("influence", "influence_raw", "probabilities", "training_loss", "n_folds"):
             assert torch.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-8, equal_nan=True), name
@@ -37,7 +38,7 @@ def test_heads_side_by_side_are_fitted_like_folds_that_share_their_features() ->
     features, labels, _ = blobs()
     design = make_design(labels, "crossfit", 3, seed=0)
     alone = [stack_of(features, labels, design.single(k)) for k in range(3)]
-    fit = fit_heads(alone, [stack.zeros() for stack in alone], AuditOptions())
+    fit = side_by_side([fit_stack(stack, None, AuditOptions()) for stack in alone])
     assert fit.converged
     assert fit.theta.shape == (4, 3, 3)
     assert torch.allclose(fit.theta, fitted(stack_of(features, labels, design)), atol=1e-3)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from problems import blobs, crossfit, fitted, stack_of
+from problems import blobs, crossfit, ensemble_of, fitted, stack_of
 from sklearn.metrics import average_precision_score, f1_score
 
 from tasks.arrays import Array
@@ -90,12 +90,13 @@ def test_a_sample_of_the_data_gives_nearly_the_same_matrix(monkeypatch: pytest.M
     features, labels, _ = blobs(n=3_000)
     stack = stack_of(features, labels, crossfit(labels), block_rows=700)
     theta = fitted(stack, tolerance=1e-4)
-    whole = estimate_noise([stack], [theta], seed=0)
+    ensemble = ensemble_of(stack, theta)
+    whole = estimate_noise(ensemble, seed=0)
     monkeypatch.setattr(estimate, "MATRIX_ROWS", 1_500)
-    part = estimate_noise([stack], [theta], seed=0)
+    part = estimate_noise(ensemble, seed=0)
     assert torch.allclose(whole.rank.exp(), part.rank.exp(), atol=0.05)
     assert not torch.equal(whole.rank, part.rank)
-    assert torch.equal(part.rank, estimate_noise([stack], [theta], seed=0).rank)
+    assert torch.equal(part.rank, estimate_noise(ensemble, seed=0).rank)
 
 
 def test_where_no_fold_was_fitted_on_a_sample_the_unseen_belief_counts_twice() -> None:

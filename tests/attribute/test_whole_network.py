@@ -1,5 +1,7 @@
 """Influences on every parameter of a network are pinned to dense algebra, to single gradients, and to retraining."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,39 +21,21 @@ from tasks.attribute.whole import (
     solve_whole,
 )
 from tasks.errors import InputError
-from tasks.fit.network.architecture import cnn, mlp
-from tasks.fit.network.inputs import InputMap
-from tasks.fit.network.train import Task
-from tasks.fit.network.whole import Whole, check_derivatives, make_whole
 from tasks.heads.design import make_design
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.whole import Whole, make_whole
+from tasks.networks.architecture import cnn, mlp
+from tasks.networks.factory import check_derivatives
 
 # Strong enough a prior that leaving one of 42 samples out is a small change: at 0.02 it is none, and no linear theory holds.
 HIDDEN, CLASSES, L2 = 4, 3, 0.1
 
 
-class Plain(InputMap):
-    """Inputs as they are, in double precision."""
-
-    def __call__(self, raw: Tensor) -> Tensor:
-        return raw
-
-
-class DoubleTask(Task):
-    """A task whose inputs are not rounded to single precision."""
-
-    def inputs_of(self, index: Tensor) -> Tensor:
-        return self.inputs(self.features.take(index))
-
-
-def small(n: int = 60) -> tuple[Task, SoftmaxStack, Whole]:
-    """Return a perceptron 3-4-3 with random weights, its data, and the design and prior of its head."""
+def small(n: int = 60) -> tuple[SoftmaxStack, Whole]:
+    """Return a perceptron 3-4-3 with random weights on its data, and the labels, design and prior of its head."""
     features, labels, _ = blobs(n, classes=CLASSES)
-    x, y = torch.from_numpy(features), torch.from_numpy(labels)
-    inputs = Plain((3,), torch.zeros(3), torch.ones(3))
-    task = DoubleTask(MemoryFeatures(x), y, CLASSES, inputs, lambda *_: nn.Identity(), "none")
     generator = torch.Generator().manual_seed(0)
     body = nn.Sequential(nn.Linear(3, HIDDEN), nn.Tanh()).double()
     with torch.no_grad():
@@ -60,12 +44,8 @@ def small(n: int = 60) -> tuple[Task, SoftmaxStack, Whole]:
     plain = FeatureMap("raw", torch.zeros(HIDDEN).double(), torch.ones(HIDDEN).double())
     theta = torch.randn(HIDDEN + 1, CLASSES, dtype=torch.float64, generator=generator)
     stack = stack_of(np.zeros((n, HIDDEN)), labels, make_design(labels, "holdout", 5, seed=0), L2)
-    return task, stack, make_whole(body, plain, theta)
-
-
-def at(whole: Whole, parameters: Tensor) -> Whole:
-    """Return the same network with other parameters."""
-    return Whole(whole.body, whole.feature_map, whole.shapes, parameters, whole.width)
+    raw = MemoryFeatures(torch.from_numpy(features))
+    return stack, make_whole(body, plain, theta, raw, lambda inputs: inputs)
 
 
 def members(stack: SoftmaxStack, kind: str) -> Tensor:
@@ -76,10 +56,10 @@ def members(stack: SoftmaxStack, kind: str) -> Tensor:
 
 
 def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
-    task, stack, whole = small()
-    matrix = gauss_newton(whole, task, stack)
+    stack, whole = small()
+    matrix = gauss_newton(whole, stack)
     train = members(stack, "fitted")
-    inputs = task.inputs_of(train)
+    inputs = whole.inputs_of(train)
     jacobian = torch.func.jacrev(lambda t: whole.logits(t, inputs))(whole.parameters)  # (m, C, P)
     p = torch.softmax(whole.logits(whole.parameters, inputs), 1)
     curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None]
@@ -87,7 +67,7 @@ def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
     of_body = whole.of_body
     assert float(matrix.damping[0]) == pytest.approx(0.03 * float(dense.diagonal()[:of_body].sum()), rel=0.3)
     assert bool((matrix.damping[of_body:] == L2).all())
-    gradient = evaluation_gradient(whole, task, stack)
+    gradient = evaluation_gradient(whole, stack)
     reference = torch.linalg.solve(dense + torch.diag(matrix.damping), gradient)
     solution = solve_whole(matrix, gradient, tolerance=1e-9)
     assert solution.converged
@@ -96,50 +76,50 @@ def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
 
 
 def test_the_evaluation_gradient_is_that_of_automatic_differentiation() -> None:
-    task, stack, whole = small()
+    stack, whole = small()
     evaluation = members(stack, "evaluated")
-    inputs, given = task.inputs_of(evaluation), task.labels[evaluation]
+    inputs, given = whole.inputs_of(evaluation), stack.labels[evaluation]
     with torch.no_grad():
         p = torch.softmax(whole.logits(whole.parameters, inputs), 1)
         trust = p.gather(1, given[:, None]).squeeze(1).square()
     parameters = whole.parameters.clone().requires_grad_()
     losses = F.cross_entropy(whole.logits(parameters, inputs), given, reduction="none")
     (expected,) = torch.autograd.grad((trust * losses).sum() / trust.sum(), parameters)
-    assert torch.allclose(evaluation_gradient(whole, task, stack), expected, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(evaluation_gradient(whole, stack), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_scores_are_derivatives_of_single_losses_whatever_the_blocks() -> None:
-    task, stack, whole = small()
+    stack, whole = small()
     vector = torch.randn(
         len(whole.parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
-    (block,) = score_whole(whole, task, stack, torch.zeros(stack.shape).double(), vector)
+    (block,) = score_whole(whole, stack, torch.zeros(stack.shape).double(), vector)
     for sample in (0, 13, 59):
-        inputs = task.inputs_of(torch.tensor([sample]))
+        inputs = whole.inputs_of(torch.tensor([sample]))
         for label in range(CLASSES):
             parameters = whole.parameters.clone().requires_grad_()
             loss = F.cross_entropy(whole.logits(parameters, inputs), torch.tensor([label]))
             (gradient,) = torch.autograd.grad(loss, parameters)
             raw = float(gradient @ vector)
             assert float(block.influence_raw[sample, label]) == pytest.approx(raw, rel=1e-8)
-            if label == int(task.labels[sample]):
+            if label == int(stack.labels[sample]):
                 relative = raw / float(gradient.norm())
                 assert float(block.influence[sample]) == pytest.approx(relative, rel=1e-8)
 
 
 def test_saliency_is_the_derivative_by_the_raw_features() -> None:
-    task, _, whole = small()
+    stack, whole = small()
     vector = torch.randn(
         len(whole.parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
     chosen = torch.tensor([3, 11])
-    ours = saliency_of_whole(whole, task, chosen, vector)
+    ours = saliency_of_whole(whole, stack.labels, chosen, vector)
 
     def influence(raw: Tensor) -> Tensor:
         logits, u = whole.derivative(raw, vector)
-        return (torch.softmax(logits, 1) * u).sum(1) - u.gather(1, task.labels[chosen][:, None]).squeeze(1)
+        return (torch.softmax(logits, 1) * u).sum(1) - u.gather(1, stack.labels[chosen][:, None]).squeeze(1)
 
-    raw, step = task.features.take(chosen), 1e-6
+    raw, step = whole.features.take(chosen), 1e-6
     for feature in range(3):
         nudged = raw.clone()
         nudged[:, feature] += step
@@ -147,7 +127,7 @@ def test_saliency_is_the_derivative_by_the_raw_features() -> None:
         assert torch.allclose(ours[:, feature], slope, rtol=1e-3, atol=1e-5)
 
 
-def optimum(whole: Whole, task: Task, train: Tensor, share: float, l2: float) -> Tensor:
+def optimum(whole: Whole, stack: SoftmaxStack, train: Tensor, share: float, l2: float) -> Tensor:
     """Return the parameters that minimise sum of losses x share + l2 / 2 |parameters|^2, from where the network is."""
     parameters = whole.parameters.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
@@ -158,7 +138,7 @@ def optimum(whole: Whole, task: Task, train: Tensor, share: float, l2: float) ->
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
-    inputs, labels = task.inputs_of(train), task.labels[train]
+    inputs, labels = whole.inputs_of(train), stack.labels[train]
 
     def loss() -> Tensor:
         optimizer.zero_grad()
@@ -172,24 +152,24 @@ def optimum(whole: Whole, task: Task, train: Tensor, share: float, l2: float) ->
 
 
 def test_scores_predict_retraining_the_whole_network_without_the_sample() -> None:
-    task, stack, whole = small()
+    stack, whole = small()
     train, evaluation = members(stack, "fitted"), members(stack, "evaluated")
-    whole = at(whole, optimum(whole, task, train, 1 / len(train), L2))
-    given = task.labels[evaluation]
+    whole = replace(whole, parameters=optimum(whole, stack, train, 1 / len(train), L2))
+    given = stack.labels[evaluation]
 
     def losses(parameters: Tensor) -> Tensor:
-        logits = whole.logits(parameters, task.inputs_of(evaluation))
+        logits = whole.logits(parameters, whole.inputs_of(evaluation))
         return F.cross_entropy(logits, given, reduction="none")
 
     trust = torch.exp(-2 * losses(whole.parameters))
     base, actual = losses(whole.parameters), []
     for sample in train.tolist():
-        without = optimum(whole, task, train[train != sample], 1 / len(train), L2)
+        without = optimum(whole, stack, train[train != sample], 1 / len(train), L2)
         actual.append(float((trust * (losses(without) - base)).sum() / trust.sum()) * len(train))
-    matrix = GaussNewton(whole, task, train, torch.full_like(whole.parameters, L2))
-    solution = solve_whole(matrix, evaluation_gradient(whole, task, stack), tolerance=1e-9)
-    (block,) = score_whole(whole, task, stack, torch.zeros(stack.shape).double(), solution.vector)
-    predicted = block.influence_raw[train, task.labels[train]].numpy()
+    matrix = GaussNewton(whole, train, torch.full_like(whole.parameters, L2))
+    solution = solve_whole(matrix, evaluation_gradient(whole, stack), tolerance=1e-9)
+    (block,) = score_whole(whole, stack, torch.zeros(stack.shape).double(), solution.vector)
+    predicted = block.influence_raw[train, stack.labels[train]].numpy()
     # Measured 0.98 and 1.06; the Hessian's own inverse in the place of the Gauss-Newton matrix's gives 0.98 and 1.02.
     assert np.corrcoef(predicted, actual)[0, 1] > 0.95
     assert np.polyfit(predicted, actual, 1)[0] == pytest.approx(1.0, abs=0.15)

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tasks import models as choice
 from tasks.apply.refit import judge_of
 from tasks.attribute.audit import audit
 from tasks.attribute.step import attribute
 from tasks.controls.step import controls
-from tasks.encode import model as choice
 from tasks.encode.step import encode
 from tasks.fit.step import fit
 from tasks.ingest import ingest
@@ -70,7 +70,7 @@ def test_every_step_keeps_to_the_model_that_the_first_one_chose(
     assert encoding.choice == taken
     assert (model.path / "network-0.safetensors").exists()
     assert [member.name for member in model.members] == ["cnn"]
-    assert judge_of(run, dataset, options).options.model == "cnn"
+    assert judge_of(run, dataset, options).model.options.model == "cnn"
 
 
 def test_an_audit_of_images_in_memory_keeps_to_convex_heads_without_a_gpu() -> None:

@@ -47,7 +47,7 @@ def test_an_error_in_all_rows_of_a_group_is_found_and_groups_are_counted(prefect
     dataset = Validation.model_validate(read_json(folder / "steps" / "validate.json")["record"]).dataset
     fold = judge_of(
         folder, dataset, AuditOptions()
-    ).design.group.numpy()  # the refits of `apply` have the same folds
+    ).model.design.group.numpy()  # the refits of `apply` have the same folds
     assert (np.bincount(fold) == 48).all()
     assert all(len(set(fold[rows // 4 == person])) == 1 for person in range(60))
     page = (folder / "report.html").read_text()

@@ -20,7 +20,7 @@ from flows.incremental import look_back, same_content
 from flows.request import make_request
 from tasks.encode.warm import warm_members
 from tasks.ingest.step import ingest
-from tasks.records import Validation
+from tasks.records import ModelChoice, Validation
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.request import REQUEST
 from tasks.storage import read_json, write_json
@@ -214,9 +214,10 @@ def test_damaged_models_are_nothing_to_start_from(nights, copied, harm):
     parameters, last = copied
     dataset = Validation.model_validate(read_json(last / "steps" / "validate.json")["record"]).dataset
     like, options = torch.empty(0, dtype=torch.float64), parameters.audit_options()
-    assert warm_members(last, dataset, options, like) is not None
+    choice = ModelChoice()
+    assert warm_members(last, dataset, options, like, choice) is not None
     harm(last / "model" / "encoding" / "member-0.safetensors")
-    assert warm_members(last, dataset, options, like) is None
+    assert warm_members(last, dataset, options, like, choice) is None
 
 
 def test_warm_and_cold_agree_on_what_is_wrong(nights, tmp_path):

@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ("resnet", "--model: must be auto, linear, mlp, cnn or PACKAGE.MODULE:FUNCTION, not 'resnet'"),
+        ("resnet", "--model: must be auto, cnn, linear, mlp or PACKAGE.MODULE:FUNCTION, not 'resnet'"),
         (
             "ownnet:absent",
             "--model ownnet:absent: module 'ownnet' has no function 'absent'; write def factory(",

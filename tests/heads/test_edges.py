@@ -9,9 +9,8 @@ from tasks.heads.design import make_design
 from tasks.heads.edges import histograms
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import choose_members
-from tasks.heads.store import load_encoding, save_encoding
+from tasks.heads.store import load_members, save_members
 from tasks.options import AuditOptions
-from tasks.records import FeatureFile
 
 
 def pictures(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -62,8 +61,8 @@ def test_edges_of_real_digits_are_chosen_and_come_back_from_disk(tmp_path):
     members = choose_members(MemoryFeatures(raw), y, design, 10, AuditOptions(device="cpu"), image=(8, 8))
     assert members[0].feature_map.name.startswith("edges")
     assert len(members) <= 3
-    file = FeatureFile(path=tmp_path / "features.f32", rows=600, width=64)
-    kept = load_encoding(save_encoding(members, file, tmp_path / "encoding"), raw[:0])
+    save_members(members, tmp_path)
+    kept = load_members(tmp_path, len(members), raw[:0])
     for before, after in zip(members, kept, strict=True):
         assert torch.equal(after.feature_map(raw[:50]), before.feature_map(raw[:50]))
     plain = choose_members(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.fit.network.train import _split
 from tasks.heads.design import make_design
+from tasks.networks.train import _split
 
 EVALUATIONS = ("crossfit", "holdout", "trusted")
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from tasks.records import Model
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.sections import network
@@ -27,7 +28,9 @@ def build(view: RunView, summary: Summary) -> Section | None:
     members = summary.get("audit", {}).get("members")
     if members:
         audit = summary["audit"]
-        parts.append(_members(members, audit.get("model", "linear"), audit.get("model_since", "")))
+        model = view.record(Model)
+        learned = bool(model and model.members)
+        parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
     networks = network.curves(view)
     if networks:
         parts.append(Columns(networks))
@@ -45,16 +48,16 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section("fit", "The fit", parts, "Fit") if parts else None
 
 
-def _members(members: Sequence[Mapping[str, Any]], model: str, since: str) -> Table:
+def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool) -> Table:
     """Return the ensemble that the run chose, and for images why that and not another model."""
     rows = [
         [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
         for m in members
     ]
     caption = "The models whose mean is taken: each is a softmax regression on its own features, chosen by out-of-fold log-loss"
-    if model != "linear":
+    if learned:
         caption = (
-            "A network for each fold gives the features; the model is a softmax regression on them, its l2 chosen by "
+            f"A model for each fold ({model}) gives the features; on them stands a softmax regression, its l2 chosen by "
             "out-of-fold log-loss"
         )
     caption += f". The model is {model}, since {since}." if since else ""

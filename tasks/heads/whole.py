@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp, vmap
 
-from tasks.errors import InputError
-from tasks.fit.network.architecture import split_network
 from tasks.heads.feature_map import FeatureMap
+from tasks.heads.features import Features
 from tasks.heads.rows import with_intercept
 
 # Gradients of single samples are held for as many samples as fill this many values: 64 MiB of float32.
@@ -37,6 +36,8 @@ class Whole:
         shapes: Shape of each trainable parameter of the body by name; its entries lie in this order.
         parameters: (P,) where the network is.
         width: Encoded features, intercept included.
+        features: Raw features of all samples.
+        inputs: From raw features (b, d) to the network's inputs (b, *shape).
     """
 
     body: nn.Module
@@ -44,6 +45,12 @@ class Whole:
     shapes: dict[str, torch.Size]
     parameters: Tensor
     width: int
+    features: Features
+    inputs: Callable[[Tensor], Tensor]
+
+    def inputs_of(self, index: Tensor) -> Tensor:
+        """Return the inputs of some samples in the precision of the parameters."""
+        return self.inputs(self.features.take(index)).to(self.parameters)
 
     @property
     def of_body(self) -> int:
@@ -84,43 +91,24 @@ class Whole:
         return torch.stack([pull(residual)[0].square().sum() for residual in residuals]).sqrt()
 
 
-def make_whole(body: nn.Module, feature_map: FeatureMap, theta: Tensor) -> Whole:
+def make_whole(
+    body: nn.Module,
+    feature_map: FeatureMap,
+    theta: Tensor,
+    features: Features,
+    inputs: Callable[[Tensor], Tensor],
+) -> Whole:
     """Return the function of a fold's network.
 
     Args:
-        body: Of `split_network`; a copy is taken, in the precision of `theta`.
+        body: From inputs to penultimate features; a copy is taken, in the precision of `theta`.
         feature_map: From its features to those the head was fitted on.
         theta: (width, C) parameters of the head.
+        features: Raw features of all samples.
+        inputs: From raw features to inputs.
     """
     body = copy.deepcopy(body).eval().to(theta)
     trained = {name: p.detach() for name, p in body.named_parameters() if p.requires_grad}
     flat = torch.cat([p.reshape(-1) for p in (*trained.values(), theta.detach())])
-    return Whole(
-        body, feature_map.to(theta), {name: p.shape for name, p in trained.items()}, flat, len(theta)
-    )
-
-
-def check_derivatives(network: nn.Module, feature_shape: tuple[int, ...], model: str) -> None:
-    """Try out whether torch can differentiate a network by all of its parameters in the ways that influences need.
-
-    Raises:
-        InputError: It cannot.
-    """
-    probe = torch.rand(2, *feature_shape)
-    with torch.no_grad():
-        network.eval()(probe)  # lazy layers learn their shape
-    split = split_network(network, probe)
-    width = split.head.in_features
-    plain = FeatureMap("raw", torch.zeros(width), torch.ones(width))
-    whole = make_whole(split.body, plain, torch.zeros(width + 1, split.head.out_features))
-    where, fix = f"--model {model} --params all", "use --params head"
-    try:
-        logits, _ = whole.derivative(probe, torch.ones_like(whole.parameters))
-        whole.lengths(probe, torch.ones_like(logits)[:, None])
-    except Exception as error:  # what a user's layers do is not ours to foresee
-        said = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"a layer cannot be differentiated in forward mode and by single samples ({type(error).__name__}: {said})",
-            where=where,
-            fix=fix,
-        ) from error
+    shapes = {name: p.shape for name, p in trained.items()}
+    return Whole(body, feature_map.to(theta), shapes, flat, len(theta), features, inputs)

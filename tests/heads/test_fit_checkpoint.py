@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from tasks.fit.checkpoint import kept_fit
+from tasks.heads.checkpoint import kept_fit
 from tasks.heads.newton import Fit
 
 FIT = Fit(

@@ -4,12 +4,14 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from networks import digits_task
 
-from tasks.fit.network.folds import train_folds
-from tasks.fit.network.train import Task
 from tasks.heads.design import make_design
+from tasks.heads.samples import Samples
+from tasks.networks.model import Model
+from tasks.networks.train import Task
 from tasks.options import AuditOptions
 
 OPTIONS = AuditOptions(model="mlp", folds=3, device="cpu")
@@ -18,9 +20,10 @@ OPTIONS = AuditOptions(model="mlp", folds=3, device="cpu")
 def trained_bytes(task: Task, folder: Path, number: int = 1) -> dict[str, str]:
     """Train three folds and return the digest of each file."""
     design = make_design(task.labels.numpy(), "crossfit", 3, seed=0)
-    keep = torch.ones(len(task.labels), dtype=torch.bool)
-    networks = train_folds(task, design, keep, OPTIONS, number, folder)
-    assert [features.width for features in networks.features] == [64] * 3
+    n = len(task.labels)
+    model = Model(Samples(task.features, task.labels, None, 10, np.arange(n), shape=(8, 8)), design, OPTIONS)
+    learned = model.learn_folds(torch.ones(n, dtype=torch.bool), number, folder)
+    assert [one.features.width for one in learned] == [64] * 3
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 

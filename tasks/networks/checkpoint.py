@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from tasks.fit.network.train import Task, Trained
+from tasks.networks.train import Task, Trained
 from tasks.storage import as_metadata, atomic_path, said_in
 
 

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from tasks.arrays import Array
 from tasks.errors import InputError
-from tasks.fit.network.factory import Factory, make_network
-from tasks.fit.network.inputs import InputMap, augmented
 from tasks.heads.device import same_bits_again
 from tasks.heads.features import Features
 from tasks.heads.groups import members_of
+from tasks.networks.factory import Factory, make_network
+from tasks.networks.inputs import InputMap, augmented
 
 # Wrong labels are hard targets that a network would have to grow its weights for; smoothed ones are not (Lukasik et al., "Does
 # label smoothing mitigate label noise?", 2020). On the digits with 5 % uniform and 20 % next-class errors it lowers the

@@ -1,18 +1,47 @@
-"""Which model audits the data where the user named none.
+"""Which model audits the data: one file for each name that `--model` takes, beside `auto` and a function of the user's own.
 
-Convex heads on chosen feature maps, but for images of which there are enough and a GPU to train on: there a compact CNN, trained
-out of fold, finds more (`CNN_IMAGES`). Without a GPU it would take many times as long, and is left to `--model cnn`. The choice
-depends on data, options and device alone, is made once, in the encode step, and is written into its record.
+A file holds a class `Model`, which is a `tasks.heads.model.AuditModel`. This is the one place that knows which model it is; the
+steps know only what such a class promises.
+
+Where the user names none, it is convex heads on chosen feature maps, but for images of which there are enough and a GPU to train
+on: there a compact CNN, trained out of fold, finds more (`CNN_IMAGES`). Without a GPU it would take many times as long, and is
+left to `--model cnn`. The choice depends on data, options and device alone, is made once, in the encode step, and is written
+into its record.
 """
+
+from importlib import import_module
 
 import torch
 
+from tasks.heads.design import Design
+from tasks.heads.model import AuditModel
+from tasks.heads.samples import Samples, read_samples
 from tasks.options import AuditOptions
-from tasks.records import Encoding, ModelChoice
+from tasks.records import Dataset, Encoding, ModelChoice
 
 # On 1,000 images of each of four sets the CNN's queue had an average precision .000 to .044 above that of the convex heads, at 20
 # to 40 times the processor time (tests/benchmarks/results/inputs.md); fewer images were not measured.
 CNN_IMAGES = 1_000
+
+
+def make_model(samples: Samples, design: Design, options: AuditOptions) -> AuditModel:
+    """Return the model that the options name, or the one that is chosen where they name none.
+
+    Raises:
+        InputError: There is no such function, or the model does not fit the samples or the options.
+    """
+    device, n = samples.labels.device, samples.features.n
+    name = choose_model(options, image=bool(samples.image), samples=n, device=device).model
+    module = import_module("tasks.networks.model" if ":" in name else f"{__name__}.{name}")
+    model: AuditModel = module.Model(samples, design, options.model_copy(update={"model": name}))
+    return model
+
+
+def open_model(dataset: Dataset, encoding: Encoding, options: AuditOptions) -> AuditModel:
+    """Return the model of a run, on its samples, as the encode step chose it."""
+    options = settled(options, encoding)
+    samples = read_samples(dataset, encoding.features, options.device)
+    return make_model(samples, samples.design(options), options)
 
 
 def choose_model(options: AuditOptions, *, image: bool, samples: int, device: torch.device) -> ModelChoice:

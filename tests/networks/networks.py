@@ -7,9 +7,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from tasks.arrays import Array
-from tasks.fit.network.round import make_task
-from tasks.fit.network.train import Task
 from tasks.heads.features import MemoryFeatures
+from tasks.heads.samples import Samples
+from tasks.networks.task import make_task
+from tasks.networks.train import Task
 from tasks.options import AuditOptions
 
 
@@ -29,4 +30,5 @@ def digits_task(model: str = "mlp", n: int = 400) -> Task:
     images, given, _ = digits(n)
     features = MemoryFeatures(torch.from_numpy(images.reshape(n, -1)).float())
     options = AuditOptions(model=model, device="cpu")
-    return make_task(features, torch.from_numpy(given), 10, (8, 8), options)
+    samples = Samples(features, torch.from_numpy(given), None, 10, np.arange(n), shape=(8, 8))
+    return make_task(samples, options)

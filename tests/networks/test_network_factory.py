@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.fit.network.factory import SIGNATURE, check_factory, load_factory
+from tasks.networks.factory import SIGNATURE, check_factory, load_factory
 
 GOOD = """
 import torch

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import InputError
-from tasks.fit.network.architecture import cnn, mlp, split_network
+from tasks.heads.feature_map import FeatureMap
+from tasks.heads.features import MemoryFeatures
+from tasks.heads.whole import make_whole
+from tasks.networks.architecture import cnn, mlp, split_network
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
 
@@ -140,3 +143,30 @@ def _said(error: BaseException) -> str:
 
 def _wrong(model: str, what: str) -> InputError:
     return InputError(what, where=f"--model {model}", fix=f"write {SIGNATURE}, ending in torch.nn.Linear")
+
+
+def check_derivatives(network: nn.Module, feature_shape: tuple[int, ...], model: str) -> None:
+    """Try out whether torch can differentiate a network by all of its parameters in the ways that influences need.
+
+    Raises:
+        InputError: It cannot.
+    """
+    probe = torch.rand(2, *feature_shape)
+    with torch.no_grad():
+        network.eval()(probe)  # lazy layers learn their shape
+    split = split_network(network, probe)
+    width = split.head.in_features
+    plain = FeatureMap("raw", torch.zeros(width), torch.ones(width))
+    theta, raw = torch.zeros(width + 1, split.head.out_features), MemoryFeatures(probe.flatten(1))
+    whole = make_whole(split.body, plain, theta, raw, lambda inputs: inputs)
+    where, fix = f"--model {model} --params all", "use --params head"
+    try:
+        logits, _ = whole.derivative(probe, torch.ones_like(whole.parameters))
+        whole.lengths(probe, torch.ones_like(logits)[:, None])
+    except Exception as error:  # what a user's layers do is not ours to foresee
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"a layer cannot be differentiated in forward mode and by single samples ({type(error).__name__}: {said})",
+            where=where,
+            fix=fix,
+        ) from error

@@ -6,10 +6,10 @@ from networks import digits, digits_task
 from torch import nn
 
 from tasks.errors import InputError
-from tasks.fit.network.architecture import cnn, mlp, split_network
-from tasks.fit.network.inputs import augmented, input_map
-from tasks.fit.network.train import mean_loss, train
 from tasks.heads.device import same_bits_again
+from tasks.networks.architecture import cnn, mlp, split_network
+from tasks.networks.inputs import augmented, input_map
+from tasks.networks.train import mean_loss, train
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

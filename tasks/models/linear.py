@@ -1,0 +1,62 @@
+"""Convex heads on feature maps that are chosen once: standardised features, kernels on them, edges of images."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from tasks.heads.ensemble import Problem
+from tasks.heads.members import Member, choose_members
+from tasks.heads.model import AuditModel
+from tasks.heads.softmax import SoftmaxStack
+from tasks.heads.stacks import make_stacks
+from tasks.memory import memory_budget
+from tasks.runs.progress import tick
+
+
+class Model(AuditModel):
+    """One problem of all folds for each member, on features that all folds and rounds share."""
+
+    _stacks: list[SoftmaxStack] | None = None
+
+    def choose(self) -> list[Member]:
+        """Choose the ensemble by out-of-fold log-loss on the given labels."""
+        samples = self.samples
+        return choose_members(
+            samples.features,
+            samples.labels,
+            self.design,
+            samples.n_classes,
+            self.options,
+            partial(tick, "feature maps"),
+            samples.image,
+            shared=samples.shared,
+        )
+
+    def learn(
+        self,
+        members: Sequence[Member],
+        keep: Tensor,
+        number: int,  # noqa: ARG002 (all rounds are alike)
+        folder: Path | None,  # noqa: ARG002 (nothing is kept beside the encoding)
+    ) -> list[list[Problem]]:
+        """Return the problem of each member; features are encoded once for all rounds."""
+        samples, options = self.samples, self.options
+        if self._stacks is None:
+            self._stacks = make_stacks(
+                samples.features,
+                samples.labels,
+                samples.n_classes,
+                self.design,
+                members,
+                keep,
+                memory_budget(options.memory),
+                options.dask,
+            )
+        return [
+            [Problem(stack.keeping(keep), member, samples.features, member.feature_map)]
+            for stack, member in zip(self._stacks, members, strict=True)
+        ]
+
+    recall = learn

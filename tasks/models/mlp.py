@@ -1,0 +1,5 @@
+"""A perceptron with two hidden layers on every fold."""
+
+from tasks.networks.model import Model
+
+__all__ = ["Model"]

@@ -1,0 +1,130 @@
+"""Networks as a kind of model: one for each fold, trained on the other folds; its penultimate features are what the head sees.
+
+What a round keeps in its folder:
+
+network-K.safetensors   a network for each fold, as soon as it is trained, with its curve
+features-K.f32          its penultimate features of all samples; of the last round only, the others can be had again
+heads/                  for each fold the standardisation of these features, and the heads' regularisation
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tasks.heads.design import Design
+from tasks.heads.features import STORED, Features, FileFeatures, MemoryFeatures
+from tasks.heads.learned import Learned, LearnedFeatures
+from tasks.heads.samples import Samples
+from tasks.heads.store import write_curve
+from tasks.heads.whole import make_whole
+from tasks.networks.architecture import split_network
+from tasks.networks.checkpoint import load_network, save_network, training_key
+from tasks.networks.task import make_task
+from tasks.networks.train import EVALUATED, Task, Trained, train
+from tasks.options import AuditOptions
+from tasks.records import FeatureFile
+from tasks.storage import atomic_path
+
+
+@dataclass(frozen=True)
+class Penultimate(Learned):
+    """The penultimate features of a fold's network."""
+
+    trained: Trained | None = None
+
+
+class Model(LearnedFeatures):
+    """A network of one architecture on every fold."""
+
+    def __init__(self, samples: Samples, design: Design, options: AuditOptions) -> None:
+        super().__init__(samples, design, options)
+        self.task = make_task(samples, options)
+
+    def learn_fold(self, index: Tensor, seed: int, fold: int, folder: Path | None) -> Penultimate:
+        """Train the network of a fold, or read back the one that was trained before the run was killed."""
+        task = self.task
+        trained = train_or_load(task, index, seed, fold, folder)
+        body = body_of(task, trained.network)
+
+        def inputs(raw: Tensor) -> Tensor:
+            return task.inputs(raw).float()
+
+        return Penultimate(
+            _features(task, body, fold, folder),
+            lambda raw: body(inputs(raw)),
+            (lambda feature_map, theta: make_whole(body, feature_map, theta, task.features, inputs))
+            if self.options.params == "all"
+            else None,
+            trained,
+        )
+
+    def note(self, learned: Sequence[Learned], number: int, folder: Path) -> None:
+        """Write the networks' curves, and remove the features of the round before."""
+        trained = [one.trained for one in learned if isinstance(one, Penultimate) and one.trained]
+        _write_curves(trained, number, folder.parent / "network_curve.parquet")
+        for features in folder.with_name(f"round-{number - 1}").glob("features-*.f32"):
+            features.unlink()
+
+
+def train_or_load(task: Task, index: Tensor, seed: int, fold: int, folder: Path | None) -> Trained:
+    """Train a network, or read the one that was trained with the same arguments."""
+    if folder is None:
+        return train(task, index, seed)
+    key, path = training_key(task, index, seed), folder / f"network-{fold}.safetensors"
+    kept = load_network(task, key, path)
+    if kept is not None:
+        return kept
+    _features_path(folder, fold).unlink(missing_ok=True)  # of another network: never beside this one
+    trained = train(task, index, seed)
+    save_network(trained, key, path)
+    return trained
+
+
+def body_of(task: Task, network: nn.Module) -> nn.Module:
+    """Return a network without its last linear layer, in evaluation mode."""
+    probe = task.inputs_of(torch.arange(min(2, task.features.n), device=task.labels.device))
+    return split_network(network, probe).body.eval()
+
+
+def _features_path(folder: Path, fold: int) -> Path:
+    return folder / f"features-{fold}.f32"
+
+
+def _features(task: Task, body: nn.Module, fold: int, folder: Path | None) -> Features:
+    """Return the penultimate features of all samples; where there is a folder, from a file in it."""
+    if folder is None:
+        return MemoryFeatures(torch.cat(list(_blocks(task, body))))
+    path, n = _features_path(folder, fold), task.features.n
+    if not path.exists():
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            for block in _blocks(task, body):
+                block.cpu().numpy().astype(STORED, copy=False).tofile(file)
+    width = path.stat().st_size // (STORED.itemsize * n)
+    return FileFeatures(FeatureFile(path=path, rows=n, width=width), task.features.like)
+
+
+def _blocks(task: Task, body: nn.Module) -> Iterator[Tensor]:
+    index = torch.arange(task.features.n, device=task.labels.device)
+    with torch.no_grad():
+        for part in torch.split(index, EVALUATED):
+            yield body(task.inputs_of(part)).to(task.features.like)
+
+
+def _write_curves(networks: Sequence[Trained], number: int, path: Path) -> None:
+    """Write the networks' losses by epoch after those of the rounds before."""
+    rows = [
+        {
+            "round": number,
+            "fold": fold,
+            "epoch": epoch + 1,
+            "loss": loss,
+            "held_out_loss": held_out,
+            "kept": epoch == trained.best,
+        }
+        for fold, trained in enumerate(networks)
+        for epoch, (loss, held_out) in enumerate(trained.curve)
+    ]
+    write_curve(rows, number, path)
