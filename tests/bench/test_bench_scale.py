@@ -5,10 +5,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.bench.command import main
 from tasks.bench.scale.command import ladder, measured, write_planted
 from tasks.bench.scale.cost_model import Cost, Size, fit_costs, total
-from tasks.errors import InputError
 
 
 def made_up(size: Size) -> dict[str, Cost]:
@@ -48,8 +46,3 @@ def test_the_data_have_the_size_and_the_share_of_errors_that_were_asked_for(tmp_
     table = pq.read_table(tmp_path / "x.parquet")
     assert (table.num_rows, table.schema.field("embedding").type.list_size) == (5_000, 4)
     assert set(table["label"].to_pylist()) == {"0", "1", "2"}
-
-
-def test_a_part_that_does_not_exist_is_refused():
-    with pytest.raises(InputError, match="no part 'nothing'"):
-        main(["scale", "--parts", "nothing"])

@@ -19,28 +19,32 @@ beside the best F1 that any number of samples from the front of the same queue w
 """
 
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 import typer
 
+from tasks.attribute import Audit, AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Page
-from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.datasets import Floats, Ints
+from tasks.bench.inputs import peers, raters
 from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
-from tasks.bench.inputs.through_command import regression, words
-from tasks.bench.inputs.through_command import rows as rows_of_inputs
-from tasks.bench.quality.case import FOLDS
-from tasks.bench.quality.metrics import best_f1, f1
+from tasks.bench.inputs.through_command import judge_inputs
+from tasks.bench.quality.metrics import average_precision, best_f1, f1
+from tasks.bench.stopwatch import timed
 from tasks.bench.tables import markdown as table_of
 from tasks.bench.tables import publish
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
 Score = Callable[[RawSet, Ints, int], Floats]
-# What is said of our own queue, from one audit.
-QUEUE = ("labelsweep", "labelsweep, influence alone", "F1 of the flagged", "best F1 of any cut")
+ENCODERS: dict[str, Score] = {
+    "cleanlab, our encoder + LR": peers.encoder_once,
+    "same, encoder per fold": peers.encoder_by_fold,
+}
 
 
 def run_inputs(
@@ -55,98 +59,74 @@ def run_inputs(
 ) -> None:
     """Mixed tables, images and texts from the raw file, beside what a user would build by hand."""
     drawn = range(seeds)
+    cache.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Callable[[], str]] = {
         "tables": lambda: _tables(drawn, rows),
         "images": lambda: _images(drawn),
-        "texts": lambda: _texts(drawn, _made(cache)),
+        "texts": lambda: _texts(drawn, cache),
         "command": lambda: _command(drawn),
-        "raters": lambda: _raters(drawn, _made(cache).absolute()),
+        "raters": lambda: _means("Three raters of each text", raters.rows(drawn, cache.absolute())),
     }
     publish("\n".join(make() for name, make in parts.items() if only in (None, name)), markdown)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _tables(seeds: Sequence[int], most: int) -> str:
-    methods: dict[str, Score] = {
-        "cleanlab, HistGradientBoosting": _boosting,
-        "cleanlab, our encoder + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
-        "same, encoder per fold": lambda data, given, seed: _regression(data, given, seed, once=False),
-    }
-    rows = []
-    for data in tables(most):
-        for kind, rate in NOISE:
-            values = []
-            for seed in seeds:
-                given = planted(data.labels, kind, rate, seed)
-                values.append(_queue(data, given, seed) + _measured(data, given, seed, methods))
-            rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
-    return _means("Mixed tables", (*QUEUE, *methods), rows)
+    methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
+    return _means(
+        "Mixed tables",
+        (
+            (f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", _queue(data, given, seed) | found)
+            for data in tables(most)
+            for kind, rate in NOISE
+            for seed in seeds
+            for given in [planted(data.labels, kind, rate, seed)]
+            for found in [_measured(data, given, seed, methods)]
+        ),
+    )
 
 
 def _images(seeds: Sequence[int]) -> str:
-    rows = []
-    names: tuple[str, ...] = ()
-    for data, shape in images():
-        methods: dict[str, Score] = {
-            "labelsweep": lambda data, given, seed, shape=shape: _seen(data, given, seed, shape),  # type: ignore[misc]
-            "labelsweep, pixels alone": _ours,
-            "cleanlab, pixels + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
-        }
-        names = tuple(methods)
-        for kind, rate in NOISE:
-            values = [
-                _measured(data, planted(data.labels, kind, rate, seed), seed, methods) for seed in seeds
-            ]
-            rows.append((f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", np.mean(values, axis=0)))
-    return _means("Images", names, rows)
+    def rows() -> Iterable[tuple[str, dict[str, float]]]:
+        for data, shape in images():
+            methods: dict[str, Score] = {
+                "labelsweep": lambda d, given, seed, shape=shape: _audit(d, given, seed, shape).score,  # type: ignore[misc]
+                "labelsweep, pixels alone": lambda d, given, seed: _audit(d, given, seed).score,
+                "cleanlab, pixels + LR": peers.encoder_once,
+            }
+            for kind, rate in NOISE:
+                for seed in seeds:
+                    given = planted(data.labels, kind, rate, seed)
+                    name = f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}"
+                    yield name, _measured(data, given, seed, methods)
+
+    return _means("Images", rows())
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:
-    methods: dict[str, Score] = {
-        "cleanlab, TF-IDF + LR": _words,
-        "cleanlab, our encoder + LR": lambda data, given, seed: _regression(data, given, seed, once=True),
-        "same, encoder per fold": lambda data, given, seed: _regression(data, given, seed, once=False),
-    }
-    found: dict[str, list[list[float]]] = {}
-    for seed in seeds:
-        for data in texts(cache, seed):
-            given = data.labels if data.given is None else data.given
-            wrong = float(np.mean(given != data.labels))
-            name = f"{data.name} ({len(given):,}), {wrong:.0%} wrong"
-            values = _queue(data, given, seed) + _measured(data, given, seed, methods)
-            found.setdefault(name.rsplit(",", 1)[0], []).append(values)
-    means = [(name, np.mean(v, axis=0)) for name, v in found.items()]
-    return _means("Texts, one rater", (*QUEUE, *methods), means)
+    methods = {"cleanlab, TF-IDF + LR": peers.tf_idf} | ENCODERS
+
+    def rows() -> Iterable[tuple[str, dict[str, float]]]:
+        for seed in seeds:
+            for data in texts(cache, seed):
+                given = data.labels if data.given is None else data.given
+                found = _queue(data, given, seed) | _measured(data, given, seed, methods)
+                yield f"{data.name} ({len(given):,})", found
+
+    return _means("Texts, one rater", rows())
 
 
 def _command(seeds: Sequence[int]) -> str:
-    found: dict[tuple[str, str], list[list[float]]] = {}
+    found = []
     for seed in seeds:
         plants = {
-            f"{kind} {rate:.0%}": lambda labels, kind=kind, rate=rate, seed=seed: planted(
-                labels, kind, rate, seed
-            )
-            for kind, rate in NOISE
+            f"{kind} {rate:.0%}": partial(planted, kind=kind, rate=rate, seed=seed) for kind, rate in NOISE
         }
-        for name, ours, peer, theirs in rows_of_inputs(plants, seed):  # type: ignore[arg-type]
-            found.setdefault((name, peer), []).append([ours, theirs])
+        for name, ours, peer, theirs in judge_inputs(plants, seed):
+            found.append({"": name, "the peer": peer, "labelsweep": ours, "the peer's": theirs})
             sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
-            sys.stderr.flush()
-    lines = []
-    for (name, peer), values in found.items():
-        ours, theirs = np.mean(values, axis=0)
-        lines.append([name, peer, f"{ours:.3f}", f"{theirs:.3f}"])
-    return table_of(["", "the peer", "labelsweep", "the peer's"], lines, title="Through the command", words=2)
-
-
-def _raters(seeds: Sequence[int], cache: Path) -> str:
-    from tasks.bench.inputs.raters import METHODS, rows  # noqa: PLC0415 (starts processes)
-
-    return _means("Three raters of each text", METHODS, list(rows(seeds, cache)))
+    means = pd.DataFrame(found).groupby(["", "the peer"], sort=False, as_index=False).mean()
+    rows = [[name, peer, *(f"{value:.3f}" for value in line)] for _, name, peer, *line in means.itertuples()]
+    return table_of(list(means.columns), rows, title="Through the command", words=2)
 
 
 def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
@@ -161,110 +141,38 @@ def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
     return np.asarray(np.where(generator.random(len(labels)) < rate, (labels + step) % classes, labels))
 
 
-def _measured(data: RawSet, given: Ints, seed: int, methods: dict[str, Score]) -> list[float]:
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415 (seconds to import)
-
-    wrong: Bools = given != data.labels
-    found = []
-    for name, score in methods.items():
-        started = time.perf_counter()
-        found.append(float(average_precision_score(wrong, -score(data, given, seed))))
-        sys.stderr.write(
-            f"{data.name}, seed {seed}: {name} {found[-1]:.3f} ({time.perf_counter() - started:.1f} s)\n"
-        )
+def _measured(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
+    found = {}
+    for name, method in methods.items():
+        score, spent = timed(partial(method, data, given, seed))
+        found[name] = average_precision(given != data.labels, score)
+        sys.stderr.write(f"{data.name}, seed {seed}: {name} {found[name]:.3f} ({spent.wall:.1f} s)\n")
     return found
 
 
-def _audit(data: RawSet, given: Ints, seed: int) -> Any:  # noqa: ANN401 (an Audit)
-    from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
-
-    options = AuditOptions(seed=seed, device="cpu")
+def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None = None) -> Audit:
+    """Audit encoded rows; a shape says that they are images."""
     features = data.features()
-    return audit(features, given, options, shared=features.shape[1] if isinstance(data.rows, list) else 0)
-
-
-def _queue(data: RawSet, given: Ints, seed: int) -> list[float]:
-    """Return what `QUEUE` names."""
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415 (seconds to import)
-
-    audited = _audit(data, given, seed)
-    wrong: Bools = given != data.labels
-    return [
-        float(average_precision_score(wrong, -audited.score)),
-        float(average_precision_score(wrong, -audited.influence)),
-        f1(wrong, audited.flagged),
-        best_f1(wrong, audited.score),
-    ]
-
-
-def _ours(data: RawSet, given: Ints, seed: int) -> Floats:
-    return np.asarray(_audit(data, given, seed).score, dtype=np.float64)
-
-
-def _seen(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...]) -> Floats:
-    """Return the scores of an audit that knows that these are images."""
-    from tasks.attribute import AuditOptions, audit  # noqa: PLC0415 (imports torch)
-
+    shared = features.shape[1] if isinstance(data.rows, list) else 0
     options = AuditOptions(seed=seed, device="cpu")
-    return np.asarray(audit(data.features(), given, options, feature_shape=shape).score, dtype=np.float64)
+    return audit(features, given, options, shared=shared, feature_shape=shape)
 
 
-def _margin(given: Ints, seed: int, predict: Callable[[Ints, Ints], tuple[Ints, Floats]]) -> Floats:
-    """Return cleanlab's normalized margin on out-of-fold probabilities.
-
-    Args:
-        given: Labels.
-        seed: Of the folds.
-        predict: From the rows to fit on and those held out to the classes and their probabilities.
-    """
-    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
-    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
-
-    probabilities = np.full((len(given), int(given.max()) + 1), 1e-9)
-    for fit, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(given, given):
-        classes, found = predict(fit, held)
-        probabilities[np.ix_(held, classes)] = np.maximum(found, 1e-9)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return np.asarray(get_label_quality_scores(given, probabilities, method="normalized_margin"))
+def _queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
+    """Return what is said of our own queue, from one audit."""
+    audited, wrong = _audit(data, given, seed), given != data.labels
+    return {
+        "labelsweep": average_precision(wrong, audited.score),
+        "labelsweep, influence alone": average_precision(wrong, audited.influence),
+        "F1 of the flagged": f1(wrong, audited.flagged),
+        "best F1 of any cut": best_f1(wrong, audited.score),
+    }
 
 
-def _boosting(data: RawSet, given: Ints, seed: int) -> Floats:
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
-
-    words = [name for name in data.rows if data.rows[name].dtype.kind not in "biuf"]
-    frame = data.rows.astype(dict.fromkeys(words, "category"))
-
-    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
-        model.fit(frame.iloc[fit], given[fit])
-        return model.classes_, model.predict_proba(frame.iloc[held])
-
-    return _margin(given, seed, predict)
-
-
-def _regression(data: RawSet, given: Ints, seed: int, *, once: bool) -> Floats:
-    """Fit a logistic regression on our encoder's features, the encoder fitted once or anew on each fold's training rows."""
-    shared = data.fit(data.rows) if once else None
-
-    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        encode = shared or data.fit(data.part(fit))
-        model = regression()
-        model.fit(encode(data.part(fit)), given[fit])
-        return model[-1].classes_, model.predict_proba(encode(data.part(held)))
-
-    return _margin(given, seed, predict)
-
-
-def _words(data: RawSet, given: Ints, seed: int) -> Floats:
-    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        model = words().fit(data.part(fit), given[fit])
-        return model[-1].classes_, model.predict_proba(data.part(held))
-
-    return _margin(given, seed, predict)
-
-
-def _means(title: str, methods: Sequence[str], rows: Sequence[tuple[str, Floats]]) -> str:
-    """Return the table with the means of its columns below."""
-    mean = np.mean([values for _, values in rows], axis=0)
-    shown = [[name, *(f"{v:.3f}" for v in values)] for name, values in [*rows, ("**mean**", mean)]]
-    return table_of(["", *methods], shown, title=title)
+def _means(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> str:
+    """Return the means of the rows of each name, and the means of its columns below."""
+    names, found = zip(*rows, strict=True)
+    means = pd.DataFrame(found, index=names).groupby(level=0, sort=False).mean()
+    means.loc["**mean**"] = means.mean()
+    shown = [[name, *(f"{value:.3f}" for value in line)] for name, *line in means.itertuples()]
+    return table_of(["", *means.columns], shown, title=title)

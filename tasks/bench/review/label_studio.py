@@ -12,9 +12,10 @@ Start one first, on this machine alone, in an environment of its own:
 import json
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
@@ -25,39 +26,20 @@ from tasks.review.log import read_log
 ANSWERS = ("accept", "keep", "other", "drop", "unsure", "skip")
 
 
-class Server:
-    """The API of a Label Studio server."""
-
-    def __init__(self, address: str, token: str) -> None:
-        self._address = address.rstrip("/")
-        self._headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
-        """Send a request; return the JSON that comes back."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._address + path, data, self._headers, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            return json.loads(answer.read() or "null")
-
-
-def round_trip(server: Server, out: Path, run: Path) -> list[str]:
+def round_trip(server: httpx.Client, out: Path, run: Path) -> list[str]:
     """Send one run there and back; return a row of the table."""
     config, tasks = export_tasks(run, out / f"{run.name}-out")
-    project = server.call(
-        "POST", "/api/projects", {"title": run.name, "label_config": config.read_text(encoding="utf-8")}
-    )
-    where = f"/api/projects/{project['id']}"
+    about = {"title": run.name, "label_config": config.read_text(encoding="utf-8")}
+    where = f"/api/projects/{_call(server, 'POST', '/api/projects', about)['id']}"
     sent = json.loads(tasks.read_text(encoding="utf-8"))
-    taken = server.call("POST", f"{where}/import?return_task_ids=true", sent)
+    taken = _call(server, "POST", f"{where}/import?return_task_ids=true", sent)
     expected = {}
     for number, answer in zip(taken["task_ids"], ANSWERS, strict=False):
-        task = server.call("GET", f"/api/tasks/{number}")
+        task = _call(server, "GET", f"/api/tasks/{number}")
         expected[task["data"]["sample_id"]] = annotate(server, task, answer)
     exported = out / f"{run.name}.json"
-    exported.write_text(
-        json.dumps(server.call("GET", f"{where}/export?exportType=JSON&download_all_tasks=true")),
-        encoding="utf-8",
-    )
+    found = _call(server, "GET", f"{where}/export?exportType=JSON&download_all_tasks=true")
+    exported.write_text(json.dumps(found), encoding="utf-8")
     imported = import_label_studio(exported, run, out)
     again = import_label_studio(exported, run, out)
     found = {row.sample_id: row.outcome for row in read_log(out) if row.run == run.name}
@@ -72,7 +54,11 @@ def round_trip(server: Server, out: Path, run: Path) -> list[str]:
     ]
 
 
-def annotate(server: Server, task: dict[str, Any], answer: str) -> str:
+def _call(server: httpx.Client, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 (any JSON)
+    return server.request(method, path, json=body).raise_for_status().json()
+
+
+def annotate(server: httpx.Client, task: dict[str, Any], answer: str) -> str:
     """Answer one task as its page would; return the outcome that has to arrive here."""
     prediction = task["predictions"][0]
     given, suggested = task["data"]["given_label"], task["data"]["suggested_label"]
@@ -84,18 +70,11 @@ def annotate(server: Server, task: dict[str, Any], answer: str) -> str:
     if answer == "drop":  # its page starts with the suggestion chosen, and most people leave it there
         result = [suggestion, *result]
     if answer == "other":
-        result.append(
-            {
-                "from_name": "comment",
-                "to_name": "sample",
-                "type": "textarea",
-                "value": {"text": ["looked twice"]},
-            }
-        )
-    body = {"result": [] if answer == "skip" else result, "was_cancelled": answer == "skip", "lead_time": 3.5}
-    server.call(
-        "POST", f"/api/tasks/{task['id']}/annotations", body | {"parent_prediction": prediction["id"]}
-    )
+        said = {"type": "textarea", "value": {"text": ["looked twice"]}}
+        result.append({"from_name": "comment", "to_name": "sample"} | said)
+    skipped, where = answer == "skip", f"/api/tasks/{task['id']}/annotations"
+    body = {"result": [] if skipped else result, "was_cancelled": skipped, "lead_time": 3.5}
+    _call(server, "POST", where, body | {"parent_prediction": prediction["id"]})
     return "" if answer == "skip" else f"label:{label}" if label else answer
 
 
@@ -105,10 +84,12 @@ def _choice(name: str, value: str) -> dict[str, Any]:
 
 def run_label_studio(address: str, token: str) -> None:
     """The round trip through a real Label Studio server at an address; exit code 1 where an answer came back as another."""
-    server, runs = Server(address, token), from_tests("review", "run_folder")
-    version = server.call("GET", "/api/version")["release"]
-    with tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder:
-        out = Path(folder)
+    runs, headers = from_tests("review", "run_folder"), {"Authorization": f"Token {token}"}
+    with (
+        httpx.Client(base_url=address, headers=headers, timeout=120) as server,
+        tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder,
+    ):
+        out, version = Path(folder), _call(server, "GET", "/api/version")["release"]
         rows = [
             round_trip(server, out, make(out)) for make in (runs.digits_run, runs.wine_run, runs.notes_run)
         ]

@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 import typer
 
 from tasks.bench.command import Out
-from tasks.bench.helpers import choose_names, run_command
+from tasks.bench.helpers import run_command
 from tasks.bench.scale.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
-from tasks.bench.scale.knobs import PARTS
 from tasks.bench.speed.command import machine
 from tasks.bench.stopwatch import APART, ERRORS
 from tasks.bench.tables import markdown
@@ -48,15 +47,21 @@ def run_scale(
         Path | None, typer.Option(metavar="DIR", help="folder for the data (default: temporary)")
     ] = None,
     out: Out = None,
-    parts: Annotated[str, typer.Option(metavar="A,B", help="which to run")] = "costs,knobs,workers",
 ) -> None:
     """What a larger run will cost: a model of runs up to a million rows, held against one of ten million."""
-    wanted = choose_names(parts, ("costs", *PARTS), "part", "--parts")
     sys.stdout.write(f"# Scale\n\n{machine()}\n\n")
-    for part in wanted:
-        text = costs(most, large, work, out) if part == "costs" else PARTS[part]()
-        sys.stdout.write(text + "\n")
+    folder = Path(tempfile.mkdtemp(dir=work))
+    try:
+        runs = [(size, measured(size, folder, out)) for size in ladder(most)]
+        model = fit_costs(runs)
+        sys.stdout.write(_runs_table(runs, model) + "\n" + _model_table(model) + "\n")
         sys.stdout.flush()
+        if large:
+            size = Size(large, LARGE.features, LARGE.classes, LARGE.folds)
+            sys.stdout.write(_against(size, model, measured(size, folder, out)) + "\n")
+        sys.stdout.write(_past(model) + "\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ladder(most: int) -> list[Size]:
@@ -65,32 +70,9 @@ def ladder(most: int) -> list[Size]:
     >>> [size.rows for size in ladder(250_000)][:3]
     [31250, 62500, 125000]
     """
-    rows = [most // 8, most // 4, most // 2, most]
-    sizes = [Size(n, 64, 10, 5) for n in rows]
-    n = rows[1]
-    return [
-        *sizes,
-        Size(n, 16, 10, 5),
-        Size(n, 128, 10, 5),
-        Size(n, 64, 2, 5),
-        Size(n, 64, 20, 5),
-        Size(n, 64, 10, 3),
-    ]
-
-
-def costs(most: int, large: int, work: Path | None, out: Path | None) -> str:
-    """Measure the runs, fit the model, and hold it against the large run; return the tables."""
-    folder = Path(tempfile.mkdtemp(dir=work))
-    try:
-        runs = [(size, measured(size, folder, out)) for size in ladder(most)]
-        model = fit_costs(runs)
-        text = _runs_table(runs, model) + "\n" + _model_table(model)
-        if large:
-            size = Size(large, LARGE.features, LARGE.classes, LARGE.folds)
-            text += "\n" + _against(size, model, measured(size, folder, out))
-        return text + "\n" + _past(model)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    sizes = [Size(rows, 64, 10, 5) for rows in (most // 8, most // 4, most // 2, most)]
+    others = ((16, 10, 5), (128, 10, 5), (64, 2, 5), (64, 20, 5), (64, 10, 3))
+    return [*sizes, *(Size(most // 4, *other) for other in others)]
 
 
 def measured(size: Size, folder: Path, out: Path | None) -> Run:

@@ -1,9 +1,6 @@
 """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
 
-import os
-import platform
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import torch
@@ -12,7 +9,7 @@ import typer
 from tasks.bench.command import Device, Out
 from tasks.bench.helpers import choose_names
 from tasks.bench.speed.parts import PARTS, Row
-from tasks.bench.tables import markdown
+from tasks.bench.tables import made_with, markdown
 from tasks.bench.tally import keep
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
@@ -25,7 +22,9 @@ LEGEND = (
 
 def run_speed(
     *,
-    parts: Annotated[str, typer.Option(metavar="A,B", help="which to run (default: all)")] = "",
+    parts: Annotated[
+        str, typer.Option(metavar="A,B", help=f"which to run (default: all): {', '.join(PARTS)}")
+    ] = "",
     most: Annotated[int, typer.Option(metavar="N", help="samples of the largest data set")] = 1_000_000,
     device: Device = "auto",
     out: Out = None,
@@ -37,31 +36,22 @@ def run_speed(
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{machine(kind)}\n\n")
     for part in wanted:
-        head, *rows = keep(
-            out,
-            f"{part} up to {most} on {kind}",
-            lambda part=part: _rows(part, most, kind),  # type: ignore[misc]
-        )
-        sys.stdout.write(markdown(head, rows, title=PARTS[part][0]) + "\n")
+        head, *rows = keep(out, f"{part} up to {most} on {kind}", lambda part=part: _rows(part, most, kind))  # type: ignore[misc]
+        sys.stdout.write(markdown(head, rows, title=PARTS[part].title) + "\n")
         sys.stdout.flush()
 
 
 def _rows(part: str, most: int, device: Device) -> list[Row]:
     """Run a part; say each row as it is measured."""
-    rows = []
-    for row in PARTS[part][1](most, device):
+    rows = [list(PARTS[part].heads)]
+    for row in PARTS[part].measure(most, device):
         rows.append(row)
         sys.stderr.write(f"{part}: {' | '.join(row)}\n")
-        sys.stderr.flush()
     return rows
 
 
 def machine(device: Device = "cpu") -> str:
     """Return the versions and the kind of machine, for the head of a table."""
-    names = ("torch", "pyDVL", "scikit-learn")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    gpu = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
-    return (
-        f"{gpu}{os.cpu_count()} cores, {round(machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, {versions}"
-    )
+    gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
+    memory = f"{round(machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads"
+    return f"{made_with('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu}"

@@ -25,18 +25,25 @@ _APPROXIMATIONS: dict[str, Callable[..., LowRankProductRepresentation]] = {
 }
 
 
-class Curvature(StackedHessian):
-    """The Hessian of one fold without its regularisation, which a low-rank solver adds in closed form; counts its products."""
+class _Counted(SoftmaxHessian):
+    """A Hessian that counts its products."""
 
     products = 0
 
+    def product(self, vectors: Tensor) -> Tensor:
+        self.products += len(vectors)
+        return super().product(vectors)
+
+
+class _Curvature(StackedHessian):
+    """The Hessian of one fold without its regularisation, which a low-rank solver adds in closed form."""
+
     def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        self.products += len(mat)
         product: Tensor = super()._apply_to_mat(mat)
         return product - self.hessian.stack.l2 * mat
 
 
-def compared(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
+def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
     """Yield for each solver its Hessian products, its residual, and how its queue compares with that of the dense solve.
 
     Args:
@@ -44,40 +51,27 @@ def compared(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
         theta: (width, 1, C) its fitted parameters.
     """
     hessian, gradient = stack.hessian(theta), evaluation_gradient(stack, theta)
+
+    def influence(vector: Tensor) -> Tensor:
+        return torch.cat([block.influence for block in score_blocks(stack, theta, vector)])
+
     exact = solve(hessian, gradient, tolerance=1e-12, solver="direct").vector
-    reference = _influence(stack, theta, exact)
+    reference = influence(exact)
 
     def row(name: str, products: int, vector: Tensor) -> list[str]:
         residual = (hessian.product(vector[None])[0] - gradient).norm() / gradient.norm()
-        influence = _influence(stack, theta, vector)
-        worst = int(WORST_SHARE * len(reference))
-        same = set(reference.argsort()[:worst].tolist()) & set(influence.argsort()[:worst].tolist())
-        correlation = spearmanr(reference, influence).statistic
+        found, worst = influence(vector), int(WORST_SHARE * len(reference))
+        same = set(reference.argsort()[:worst].tolist()) & set(found.argsort()[:worst].tolist())
+        correlation = spearmanr(reference, found).statistic
         return [name, f"{products:,}", f"{residual:.1e}", f"{correlation:.4f}", f"{len(same) / worst:.3f}"]
 
     yield row("direct", theta.numel(), exact)
-    counted = _Counted(hessian)
+    counted = _Counted(stack, theta)
     vector = solve(counted, gradient, tolerance=1e-3, solver="cg").vector
     yield row("cg, to 1e-3", counted.products - 1, vector)  # but the product that measures the residual
     for name, approximate in _APPROXIMATIONS.items():
         for share in RANK_SHARES:
-            curvature, rank = Curvature(hessian), round(share * theta.numel())
-            operator = LowRankOperator(approximate(curvature, rank), stack.l2)
+            counted, rank = _Counted(stack, theta), round(share * theta.numel())
+            operator = LowRankOperator(approximate(_Curvature(counted), rank), stack.l2)
             vector = operator.apply(gradient.reshape(1, -1)).reshape(theta.shape)
-            yield row(f"{name}, rank {rank:,} of {theta.numel():,}", curvature.products, vector)
-
-
-class _Counted(SoftmaxHessian):
-    """The same Hessian, which counts its products."""
-
-    def __init__(self, hessian: SoftmaxHessian) -> None:
-        super().__init__(hessian.stack, hessian.theta)
-        self.products = 0
-
-    def product(self, vectors: Tensor) -> Tensor:
-        self.products += len(vectors)
-        return super().product(vectors)
-
-
-def _influence(stack: SoftmaxStack, theta: Tensor, vector: Tensor) -> Tensor:
-    return torch.cat([block.influence for block in score_blocks(stack, theta, vector)])
+            yield row(f"{name}, rank {rank:,} of {theta.numel():,}", counted.products, vector)
