@@ -7,18 +7,18 @@ column. All have a small budget of memory, so that all stream their features fro
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
 from tasks.bench.command import Out
 from tasks.bench.helpers import run_command
-from tasks.bench.scale.cost_model import QUEUED, Cost, Model, Run, Size, fit_costs, total
+from tasks.bench.scale.cost_model import MATHS, QUEUED, Model, Size, fit_costs, make_run, total
 from tasks.bench.speed.command import machine
 from tasks.bench.stopwatch import APART, ERRORS
 from tasks.bench.tables import markdown
@@ -75,27 +75,23 @@ def ladder(most: int) -> list[Size]:
     return [*sizes, *(Size(most // 4, *other) for other in others)]
 
 
-def measured(size: Size, folder: Path, out: Path | None) -> Run:
+def measured(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
     """Return what each step of a real run of this size took, from the earlier one that `out` keeps if there is one."""
 
     def run() -> dict[str, list[float]]:
         sys.stderr.write(f"{size}\n")
-        return {step: [cost.seconds, cost.memory] for step, cost in _run(size, folder)}
+        source, results = folder / "source.parquet", folder / "out"
+        write_planted(source, size)
+        clean = ["clean", str(source), "--embedding", "embedding", "--out", str(results)]
+        run_command(folder, *clean, *OPTIONS, "--folds", str(size.folds), patience=PATIENCE_S)
+        steps = map(read_json, (results / "runs" / "latest").resolve().glob("steps/*.json"))
+        ordered = sorted(steps, key=lambda step: step["finished"])
+        source.unlink()
+        for made in (results, folder / "prefect"):
+            shutil.rmtree(made, ignore_errors=True)
+        return {step["step"]: [step["seconds"], step["peak_memory_mb"]] for step in ordered}
 
-    return {step: Cost(*pair) for step, pair in keep(out, str(size), run).items()}
-
-
-def _run(size: Size, folder: Path) -> Iterator[tuple[str, Cost]]:
-    source, results = folder / "source.parquet", folder / "out"
-    write_planted(source, size)
-    clean = ["clean", str(source), "--embedding", "embedding", "--out", str(results)]
-    run_command(folder, *clean, *OPTIONS, "--folds", str(size.folds), patience=PATIENCE_S)
-    steps = (results / "runs" / "latest").resolve() / "steps"
-    for entry in sorted(map(read_json, steps.glob("*.json")), key=lambda entry: entry["finished"]):
-        yield entry["step"], Cost(entry["seconds"], entry["peak_memory_mb"])
-    shutil.rmtree(results)
-    shutil.rmtree(folder / "prefect", ignore_errors=True)
-    source.unlink()
+    return make_run(keep(out, str(size), run))
 
 
 def write_planted(path: Path, size: Size) -> None:
@@ -120,13 +116,13 @@ def write_planted(path: Path, size: Size) -> None:
             writer.write_table(pa.table(columns, schema=writer.schema))
 
 
-def _runs_table(runs: list[tuple[Size, Run]], model: Model) -> str:
+def _runs_table(runs: list[tuple[Size, pd.DataFrame]], model: Model) -> str:
     rows = []
     for size, run in runs:
-        cost, expected = total(run), total(model.predict(size))
-        error = f"{expected.seconds / cost.seconds - 1:+.0%}"
-        seconds = [f"{cost.seconds:,.1f}", f"{expected.seconds:,.1f}", error]
-        rows.append([str(size), *seconds, f"{1e6 * cost.seconds / size.rows:,.0f}", f"{cost.memory:,.0f} MB"])
+        (seconds, memory), (expected, _) = total(run), total(model.predict(size))
+        error = f"{expected / seconds - 1:+.0%}"
+        figures = [f"{seconds:,.1f}", f"{expected:,.1f}", error, f"{1e6 * seconds / size.rows:,.0f}"]
+        rows.append([str(size), *figures, f"{memory:,.0f} MB"])
     heads = ["rows x features x classes", "seconds", "by the model", "error", "µs per row", "peak memory"]
     said = f"`labelsweep clean … {' '.join(OPTIONS)}`, each in a process of its own."
     return f"## Runs that the model is fitted to\n\n{said}\n\n{markdown(heads, rows)}"
@@ -136,63 +132,51 @@ def _model_table(model: Model) -> str:
     rows = []
     for step, found in model.seconds.items():
         cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}" if "row" in found else ""]
-        cells += [
-            f"{1e9 * found[name]:.3f}" if name in found else ""
-            for name in ("number", "probability", "multiply-add", "pair")
-        ]
+        others = ("number", "probability", "multiply-add", "pair")
+        cells += [f"{1e9 * found[name]:.3f}" if name in found else "" for name in others]
         rows.append([step, *cells, f"{1e6 * model.memory[step][1]:,.0f}"])
-    per = [
-        "µs/row",
-        *(f"ns/{what}" for what in ("number read", "probability", "multiply-add", "number compared")),
-    ]
+    per = ["µs/row", "ns/number read", "ns/probability", "ns/multiply-add", "ns/number compared"]
     table = markdown(["step", "start", *per, "bytes held/row"], rows, title="Cost model")
     return f"{table}\nA probability is one row under one class in one fold.\n"
 
 
-def _against(size: Size, model: Model, run: Run) -> str:
-    expected = model.predict(size)
-    pairs = [
-        *((step, expected[step], cost) for step, cost in run.items()),
-        ("**all**", total(expected), total(run)),
-    ]
-    rows = [
-        [
-            step,
-            f"{guess.seconds:,.0f} s",
-            f"{cost.seconds:,.0f} s",
-            f"{guess.seconds / max(cost.seconds, 0.01) - 1:+.0%}",
-            f"{guess.memory:,.0f} MB",
-            f"{cost.memory:,.0f} MB",
-        ]
-        for step, guess, cost in pairs
-    ]
+def _against(size: Size, model: Model, run: pd.DataFrame) -> str:
+    expected = model.predict(size).loc[run.index]
+    both = expected.join(run, lsuffix=" predicted")
+    both.loc["**all**"] = [*total(expected), *total(run)]
+    rows = []
+    for step, guess, guessed, took, held in both.itertuples():
+        error = f"{guess / max(took, 0.01) - 1:+.0%}"
+        rows.append(
+            [step, f"{guess:,.0f} s", f"{took:,.0f} s", error, f"{guessed:,.0f} MB", f"{held:,.0f} MB"]
+        )
     heads = ["step", "predicted", "measured", "error", "peak memory predicted", "measured"]
-    passes = sum(cost.seconds for step, cost in run.items() if step.startswith(("fit", "attribute")))
     volume = size.rows * size.features * 4
     flops = 4 * size.rows * size.features * size.folds * size.classes
     return markdown(heads, rows, title=f"{size}: predicted and measured") + (
         f"\nOne pass over the features reads {volume / 1e9:.2f} GB, and a Hessian product is {flops / 1e9:,.0f} GFlop; "
-        f"fitting and scoring took {passes:,.0f} s.\n"
+        f"fitting and scoring took {_mathematics(run):,.0f} s.\n"
     )
+
+
+def _mathematics(run: pd.DataFrame) -> float:
+    """Return the seconds of fitting and scoring."""
+    return float(run.loc[[step for step in run.index if step.startswith(MATHS)], "seconds"].sum())
 
 
 def _past(model: Model) -> str:
     """Say what a billion rows cost by the model."""
     expected = model.predict(PAST)
-    cost, volume = total(expected), PAST.rows * PAST.features * 4
-    maths = sum(one.seconds for step, one in expected.items() if step.startswith(("fit", "attribute")))
+    (seconds, memory), maths = total(expected), _mathematics(expected)
+    volume = PAST.rows * PAST.features * 4
     said = (
-        f"{volume / 1e12:.1f} TB of features; columns of the head process: {cost.memory / 1e3:,.0f} GB. On this machine "
-        f"{cost.seconds / 3600:,.0f} hours, {maths / 3600:,.0f} of them fitting and scoring, which workers share. If each worker "
+        f"{volume / 1e12:.1f} TB of features; columns of the head process: {memory / 1e3:,.0f} GB. On this machine "
+        f"{seconds / 3600:,.0f} hours, {maths / 3600:,.0f} of them fitting and scoring, which workers share. If each worker "
         "is one such machine and reads from its own disk or memory:"
     )
-    rows = [
-        [
-            workers,
-            f"{(cost.seconds - maths + maths / workers) / 3600:,.0f}",
-            f"{volume / workers / 1e9:,.0f} GB",
-        ]
-        for workers in (1, 8, 32, 128)
-    ]
+    rows = []
+    for workers in (1, 8, 32, 128):
+        hours = (seconds - maths + maths / workers) / 3600
+        rows.append([workers, f"{hours:,.0f}", f"{volume / workers / 1e9:,.0f} GB"])
     table = markdown(["workers", "hours", "features of each"], rows)
     return f"## {PAST}, on paper\n\n{said}\n\n{table}"

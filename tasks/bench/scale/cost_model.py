@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import nnls
 
 from tasks.arrays import Array
@@ -40,15 +41,12 @@ class Size:
         return f"{self.rows:,} x {self.features} x {self.classes}, {self.folds} folds"
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a step took: seconds on the wall, and the peak of resident memory in MB."""
-
-    seconds: float
-    memory: float
+COSTS = ("seconds", "memory")
 
 
-Run = Mapping[str, Cost]
+def make_run(costs: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Return a run: what each step took in seconds on the wall, and the peak of its resident memory in MB."""
+    return pd.DataFrame.from_dict(costs, orient="index", columns=COSTS)
 
 
 def terms(step: str, size: Size) -> dict[str, float]:
@@ -89,37 +87,31 @@ class Model:
     seconds: Mapping[str, Mapping[str, float]]
     memory: Mapping[str, tuple[float, float]]
 
-    def predict(self, size: Size) -> dict[str, Cost]:
+    def predict(self, size: Size) -> pd.DataFrame:
         """Return what each step of a run of this size costs."""
-        return {
-            step: Cost(
-                sum(cost * terms(step, size)[name] for name, cost in costs.items()),
-                self.memory[step][0] + self.memory[step][1] * size.rows,
-            )
-            for step, costs in self.seconds.items()
-        }
+        costs = {}
+        for step, each in self.seconds.items():
+            counts, (start, slope) = terms(step, size), self.memory[step]
+            costs[step] = (sum(each[name] * counts[name] for name in each), start + slope * size.rows)
+        return make_run(costs)
 
 
-def fit_costs(runs: Sequence[tuple[Size, Run]]) -> Model:
+def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> Model:
     """Fit the model to measured runs that all have the same steps.
 
-    >>> runs = [(Size(n, 1, 2, 5), {"flag": Cost(1 + n / 10, 50.0)}) for n in (10, 100, 1000)]
-    >>> round(fit_costs(runs).predict(Size(10_000, 1, 2, 5))["flag"].seconds)
+    >>> runs = [(Size(n, 1, 2, 5), make_run({"flag": (1 + n / 10, 50.0)})) for n in (10, 100, 1000)]
+    >>> round(fit_costs(runs).predict(Size(10_000, 1, 2, 5)).loc["flag", "seconds"])
     1001
     """
     seconds, memory = {}, {}
-    for step in runs[0][1]:
-        names = list(terms(step, runs[0][0]))
-        rows = np.array([[terms(step, size)[name] for name in names] for size, _ in runs])
-        seconds[step] = dict(zip(names, _combine(rows, _of(runs, step, "seconds")).tolist(), strict=True))
-        counts = np.array([[1.0, float(size.rows)] for size, _ in runs])
-        start, slope = _combine(counts, _of(runs, step, "memory"))
-        memory[step] = (float(start), float(slope))
+    for step in runs[0][1].index:
+        spent, held = np.array([run.loc[step, list(COSTS)] for _, run in runs]).astype(np.float64).T
+        counts = pd.DataFrame([terms(step, size) for size, _ in runs])
+        seconds[step] = dict(zip(counts, _combine(counts.to_numpy(), spent).tolist(), strict=True))
+        rows = np.array([[1.0, float(size.rows)] for size, _ in runs])
+        start, slope = _combine(rows, held).tolist()
+        memory[step] = (start, slope)
     return Model(seconds, memory)
-
-
-def _of(runs: Sequence[tuple[Size, Run]], step: str, what: str) -> Array:
-    return np.array([getattr(run[step], what) for _, run in runs])
 
 
 def _combine(rows: Array, measured: Array) -> Array:
@@ -132,6 +124,6 @@ def _combine(rows: Array, measured: Array) -> Array:
     return found
 
 
-def total(run: Run) -> Cost:
-    """Return the seconds of all steps together, and the highest peak."""
-    return Cost(sum(cost.seconds for cost in run.values()), max(cost.memory for cost in run.values()))
+def total(run: pd.DataFrame) -> tuple[float, float]:
+    """Return the seconds of all steps together, and the highest peak in MB."""
+    return float(run["seconds"].sum()), float(run["memory"].max())
