@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.bench.review.gain import Curves, _along, as_markdown, curves
+from tasks.bench.review.gain import Curves, accuracy_of, as_markdown, curves, follow
 from tasks.errors import InputError
 
 
@@ -37,7 +37,7 @@ def test_reviewing_gives_the_true_labels_and_nothing_else() -> None:
     wrong = np.flatnonzero(true == 0)[:20]
     given[wrong] = 1
     stretches = [np.arange(0), wrong, np.arange(60)]
-    accuracy = _along(features, true, given, stretches, features, true, {})
+    accuracy = follow(true, given, stretches, accuracy_of(features, features, true))
     assert accuracy[0] < accuracy[1] == accuracy[2] > 0.9
 
 

@@ -9,12 +9,13 @@ The classifier is scikit-learn's logistic regression on standardised pixels, whi
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import typer
+from sklearn.linear_model import LogisticRegression
 
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.quality.case import Case
@@ -84,50 +85,38 @@ def curves(name: str, seeds: int) -> Curves:
             PEER: clean_learning(case).score.argsort(kind="stable"),
             CHANCE: np.random.default_rng(seed).permutation(len(given)),
         }
-        known: dict[bytes, float] = {}
+        judge = accuracy_of(features, test_features, data.labels[test])
         for queue, order in orders.items():
             reviewed = [order[: round(share * len(order))] for share in steps]
-            found[queue].append(
-                _along(features, true, given, reviewed, test_features, data.labels[test], known)
-            )
-        wrong.append(float((true != given).sum()))
+            found[queue].append(follow(true, given, reviewed, judge))
+        wrong.append(int((true != given).sum()))
         sys.stderr.write(f"split {seed + 1} of {seeds}\n")
     arrays = {queue: np.stack(rows) for queue, rows in found.items()}
     return Curves(steps, arrays, len(audited), len(test), float(np.mean(wrong)))
 
 
-def _along(
-    features: Floats,
-    true: Ints,
-    given: Ints,
-    reviewed: Sequence[Ints],
-    test_features: Floats,
-    test_labels: Ints,
-    known: dict[bytes, float],
-) -> Floats:
-    """Return the clean-test accuracy after each stretch of the queue; equal labels are fitted once."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (seconds to import)
+def accuracy_of(features: Floats, test_features: Floats, test_labels: Ints) -> Callable[[Ints], float]:
+    """Return what fits the classifier to labels and judges it on the test samples; equal labels are fitted once."""
+    known: dict[bytes, float] = {}
 
-    accuracy = []
-    for rows in reviewed:
-        labels = given.copy()
-        labels[rows] = true[rows]
+    def judge(labels: Ints) -> float:
         key = labels.tobytes()
         if key not in known:
             model = LogisticRegression(max_iter=2_000).fit(features, labels)
-            known[key] = float((model.predict(test_features) == test_labels).mean())
-        accuracy.append(known[key])
-    return np.array(accuracy)
+            known[key] = float(model.score(test_features, test_labels))
+        return known[key]
+
+    return judge
+
+
+def follow(true: Ints, given: Ints, reviewed: Sequence[Ints], judge: Callable[[Ints], float]) -> Floats:
+    """Return the clean-test accuracy where each of some stretches of the queue has its true labels."""
+    places = np.arange(len(given))
+    return np.array([judge(np.where(np.isin(places, rows), true, given)) for rows in reviewed])
 
 
 def as_markdown(found: Curves, command: str) -> str:
-    """Return the curve as a table, with what it was run on.
-
-    Args:
-        found: The curves.
-        command: What was typed.
-    """
-    queues = list(found.accuracy)
+    """Return the curve as a table, with what was run and what it was run on."""
     about = (
         f"Clean-test accuracy (mean over {len(found.accuracy[OURS])} splits, ± their deviation) against the number "
         f"of samples that a reviewer who makes no mistake has looked at. {found.samples:,} audited samples, "
@@ -140,16 +129,13 @@ def as_markdown(found: Curves, command: str) -> str:
     rows = []
     for share in _SHOWN:
         at = int(np.abs(found.shares - share).argmin())
-        place = float(found.shares[at])
-        cells = [
-            f"{_percent(curve[:, at].mean())} ± {_percent(curve[:, at].std())}"
-            for curve in found.accuracy.values()
-        ]
+        place, curves = float(found.shares[at]), [curve[:, at] for curve in found.accuracy.values()]
+        cells = [f"{_percent(curve.mean())} ± {_percent(curve.std())}" for curve in curves]
         rows.append([f"{round(place * found.samples):,}", _percent(place, 1), *cells])
-    goals = [_percent(found.share_for(queue), 1) for queue in queues]
+    goals = [_percent(found.share_for(queue), 1) for queue in found.accuracy]
     rows.append([f"**share for {_percent(GOAL, 0)} of the possible gain**", "", *goals])
-    table = markdown(["reviewed", "share", *queues], rows, words=0)
-    return "\n".join([f"# `{command}`", "", about, "", table, peer]) + "\n"
+    table = markdown(["reviewed", "share", *found.accuracy], rows, words=0)
+    return f"# `{command}`\n\n{about}\n\n{table}\n{peer}\n"
 
 
 def _percent(share: float, digits: int = 2) -> str:
@@ -166,6 +152,5 @@ def run_gain(
     """What looking at samples buys, in the order of our queue and of others."""
     if seeds < 1:
         raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
-    sys.stdout.write(
-        as_markdown(curves(data, seeds), f"labelsweep bench review --data {data} --seeds {seeds}")
-    )
+    command = f"labelsweep bench review --data {data} --seeds {seeds}"
+    sys.stdout.write(as_markdown(curves(data, seeds), command))
