@@ -17,18 +17,19 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
-from tasks.bench.helpers import from_tests
+from tasks.bench.helpers import ROOT, choose_names, from_tests
 from tasks.bench.tables import made_with, markdown
 from tasks.errors import InputError
-
-ROOT = Path(__file__).parents[3]
+from tasks.records import Source
 
 READERS = ("csv", "csv.gz", "jsonl", "parquet", "arrow", "feather")
 TARGETS = (*READERS, "queue.csv", "label-studio.json", "config.yaml", "expectations.yaml", "picture")
@@ -41,11 +42,9 @@ def run_fuzz(
     seconds: Annotated[int, typer.Option(metavar="N", help="seconds in all")] = 600,
 ) -> None:
     """A coverage-guided fuzzer on readers and imports: is every file read, or refused in one line?"""
-    if unknown := set(targets or ()) - set(TARGETS):
-        raise InputError(f"no target '{min(unknown)}'", fix=f"choose from: {', '.join(TARGETS)}")
+    targets = choose_names(",".join(targets or ()), TARGETS, "target", "targets")
     if find_spec("atheris") is None:
         raise InputError("the fuzzer needs atheris", fix="pip install atheris==3.0.0")
-    targets = targets or list(TARGETS)
     base = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 (a file for each of many thousand trials)
     folder = Path(tempfile.mkdtemp(prefix="labelsweep-fuzz-", dir=base))
     lines = []
@@ -81,100 +80,73 @@ def line_of(target: str, begun: int, home: Path, code: int, log: str) -> list[ob
 
 def seeds(target: str, folder: Path) -> None:
     """Write what the mutations begin with: the corpus, or what the program itself writes."""
-    import yaml  # noqa: PLC0415
+    from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415 (not yet: it is to be instrumented)
 
-    corpus = from_tests("corpus", "corpus_cases")
-
+    corpus, runs = from_tests("corpus", "corpus_cases"), from_tests("review", "run_folder")
+    entry = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}
+    texts: list[str] = []
     if target in READERS:
-        for number, case in enumerate(corpus.cases()):
-            place = folder.parent / "made" / str(number)
-            place.mkdir(parents=True)
-            if case.name.startswith(("path:", "a gzip bomb")):
-                continue
-            path = case.make(place)
-            if path.name == f"data.{target}" and path.stat().st_size <= LARGEST_SEED:
-                (folder / str(number)).write_bytes(path.read_bytes())
+        _copy_corpus(corpus, target, folder)
     elif target == "picture":
         for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"):
             (folder / kind).write_bytes(corpus.png(kind=kind))
     elif target == "config.yaml":
-        (folder / "1").write_text(
-            "source: cats.csv\nlabel: animal\nfolds: 3\nfeatures: [a, b]\nmemory: 2GB\n"
-        )
-        (folder / "2").write_text("source: &a x\nlabel: *a\nepochs: 1e3\n")
+        texts.append("source: cats.csv\nlabel: animal\nfolds: 3\nfeatures: [a, b]\nmemory: 2GB\n")
+        texts.append("source: &a x\nlabel: *a\nepochs: 1e3\n")
     elif target == "expectations.yaml":
-        entry = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}
-        (folder / "1").write_text(yaml.safe_dump([entry]))
-        (folder / "2").write_text(json.dumps({"expectations": [entry]}))
+        texts += [yaml.safe_dump([entry]), json.dumps({"expectations": [entry]})]
+    elif target == "queue.csv":
+        run = runs.wine_run(folder.parent / "out")
+        head, first, *_ = (run / "queue.csv").read_text().splitlines(keepends=True)
+        texts += [head + first, "sample_id,decision,new_label\nwine-00001,keep,\nwine-00002,relabel,Barolo\n"]
     else:
-        from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415
+        _, tasks = export_tasks(runs.wine_run(folder.parent / "out"), folder.parent / "exported")
+        label = {"from_name": "label", "to_name": "sample", "type": "choices"}
+        result = {**label, "value": {"choices": ["Barolo"]}}
+        annotation = {"completed_by": 1, "lead_time": 2.5, "result": [result]}
+        texts.append(json.dumps([json.loads(tasks.read_text())[0] | {"id": 1, "annotations": [annotation]}]))
+    for number, text in enumerate(texts, 1):
+        (folder / str(number)).write_text(text)
 
-        run = from_tests("review", "run_folder").wine_run(folder.parent / "out")
-        if target == "queue.csv":
-            head, first, *_ = (run / "queue.csv").read_text().splitlines(keepends=True)
-            (folder / "1").write_text(head + first)
-            (folder / "2").write_text(
-                "sample_id,decision,new_label\nwine-00001,keep,\nwine-00002,relabel,Barolo\n"
-            )
-            return
-        _, tasks = export_tasks(run, folder.parent / "exported")
-        task = json.loads(tasks.read_text())[0]
-        result = {
-            "from_name": "label",
-            "to_name": "sample",
-            "type": "choices",
-            "value": {"choices": ["Barolo"]},
-        }
-        task |= {"id": 1, "annotations": [{"completed_by": 1, "lead_time": 2.5, "result": [result]}]}
-        (folder / "1").write_text(json.dumps([task]))
+
+def _copy_corpus(corpus: Any, target: str, folder: Path) -> None:  # noqa: ANN401 (a module of the tests)
+    for number, case in enumerate(corpus.cases()):
+        place = folder.parent / "made" / str(number)
+        place.mkdir(parents=True)
+        if not case.name.startswith(("path:", "a gzip bomb")):
+            path = case.make(place)
+            if path.name == f"data.{target}" and path.stat().st_size <= LARGEST_SEED:
+                shutil.copy(path, folder / str(number))
 
 
 def trial(target: str, home: Path) -> Callable[[bytes], object]:
-    """Return what reads one file; it must return or raise an `InputError`."""
-    place = home / "trial"
+    """Return what reads one file; it must return or raise an `InputError`. What it needs is imported here, instrumented."""
+    place, out = home / "trial", home / "out"
     place.mkdir(exist_ok=True)
     path = place / ("data." + target if target in READERS else target)
     if target == "picture":
-        from tasks.review.page.images import safe_png  # noqa: PLC0415
-
-        return safe_png
+        return import_module("tasks.review.page.images").safe_png  # type: ignore[no-any-return]
     if target == "config.yaml":
         from_command_line = import_module("flows.commands.config_file").from_command_line
+        read: Callable[[], object] = partial(from_command_line, {}, path)
+    elif target == "expectations.yaml":
+        read = partial(import_module("tasks.validate.userfile").read_entries, path)
+    elif target in READERS:
+        ingest = import_module("tasks.ingest").ingest
+        read = partial(ingest, Source(uri=str(path)), place / "run")
+    else:
+        kind = "spreadsheet" if target == "queue.csv" else "label_studio"
+        import_file = getattr(import_module(f"tasks.review.exchange.{kind}"), f"import_{kind}")
+        read = partial(import_file, path, out / "runs" / "wine-run", out)
 
-        return lambda data: from_command_line({}, written(path, data))
-    if target == "expectations.yaml":
-        from tasks.validate.userfile import read_entries  # noqa: PLC0415
-
-        return lambda data: read_entries(written(path, data))
-    if target in READERS:
-        from tasks.ingest import ingest  # noqa: PLC0415
-        from tasks.records import Source  # noqa: PLC0415
-
-        return lambda data: ingest(Source(uri=str(written(path, data))), fresh(place / "run"))
-    from tasks.review.exchange.label_studio import import_label_studio  # noqa: PLC0415
-    from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
-
-    out, read = home / "out", import_spreadsheet if target == "queue.csv" else import_label_studio
-    run = out / "runs" / "wine-run"
-
-    def imported(data: bytes) -> None:
+    def once(data: bytes) -> None:
+        path.write_bytes(data)
+        shutil.rmtree(place / "run", ignore_errors=True)
         for log in out.glob("decisions.sqlite*"):
             log.unlink()
-        read(written(path, data), run, out)
+        read()
 
-    return imported
-
-
-def written(path: Path, data: bytes) -> Path:
-    """Write a file and return its path."""
-    path.write_bytes(data)
-    return path
-
-
-def fresh(folder: Path) -> Path:
-    """Return a folder without the last trial in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
+    return once
 
 
 def fuzz(target: str, home: Path, seconds: int) -> None:
@@ -210,15 +182,8 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
         if found[what] == 1:
             (home / "kept" / re.sub(r"\W+", "-", what)).write_bytes(data)
 
-    options = [
-        f"-max_total_time={seconds}",
-        "-timeout=20",
-        "-rss_limit_mb=2048",
-        "-max_len=30000",
-        "-seed=1",
-        "-print_final_stats=1",
-        f"-artifact_prefix={home}/kept/",
-    ]
+    bounds = f"-max_total_time={seconds} -timeout=20 -rss_limit_mb=2048 -max_len=30000 -seed=1"
+    options = [*bounds.split(), "-print_final_stats=1", f"-artifact_prefix={home}/kept/"]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     atheris.Setup([sys.argv[0], *options, str(home / "seeds")], one)
     atheris.Fuzz()

@@ -140,10 +140,10 @@ def pydvl_self_influence(case: Case) -> Verdict:
 def kronfluence_self_influence(case: Case) -> Verdict:
     """Score by kronfluence's self-influence with its default factors (EK-FAC)."""
     features, labels = _tensors(case, np.arange(len(case.labels)))
-    data = TensorDataset(features.float(), labels)
+    head, data = _linear(case.head).float(), TensorDataset(features.float(), labels)
     with torch.random.fork_rng():
         torch.manual_seed(case.seed)
-        with fitted_analyzer(_linear(case.head).float(), data, 256) as analyzer:
+        with fitted_analyzer(head, data, 256) as analyzer:
             analyzer.compute_self_scores("scores", "factors", data, per_device_train_batch_size=256)
             scores = analyzer.load_self_scores("scores")["all_modules"]
     return Verdict(-scores.double().numpy())
