@@ -5,8 +5,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from tasks.apply.corrected import PLACES, corrected, write_places
-from tasks.apply.layout import Layout, check_digests, layout_of, places_of, write_layout, written_in
+from tasks.apply.corrected import PLACES, corrected, read_places, write_places
+from tasks.apply.layout import Layout, check_digests, layout_of, write_layout, written_in
 from tasks.apply.moves import MOVES, copy_folder, moved_at_first, moved_since, targets, write_moves
 from tasks.apply.plan import Plan
 from tasks.apply.version import alone
@@ -41,7 +41,8 @@ def write_beside(
             with access(layout.uri):
                 _write_images(layout, run, plan, folder, copy_images=copy_images)
             return ""
-        changes = corrected(layout.uri, run / "dataset.parquet", plan, places_of(layout), layout.total)
+        places = read_places(layout.version) if layout.version else None
+        changes = corrected(layout.uri, run / "dataset.parquet", plan, places, layout.total)
         write_layout(layout, changes, state, folder)
         write_places(changes, version)
     except InputError as error:

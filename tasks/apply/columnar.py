@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.apply.corrected import Corrected
+from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
 from tasks.errors import InputError
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.formats.arrow import ArrowReader
@@ -25,25 +25,20 @@ _ROWS = 100
 def write_columnar(
     parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
 ) -> list[int]:
-    """Write corrected Parquet or Arrow files.
-
-    Args:
-        parts: The files of the source.
-        label: Their column of the label.
-        corrected: What changes.
-        targets: Where each part goes.
-
-    Returns:
-        How many rows each file has.
-
-    Raises:
-        InputError: The source is not what was swept, or a label cannot be a value of the column.
-    """
+    """Write corrected Parquet or Arrow files, as `tasks.apply.layout.Write` says."""
     readers = [open_part(part, frozenset()) for part in parts]
     values = _values(readers, label, corrected)
     start, written = 0, []
     for reader, target in zip(readers, targets, strict=True):
-        rows, start = _write_part(reader, label, corrected, values, start, target)
+        names, rows = class_names(reader.schema, label), 0
+        with _writer(reader, target) as writer:
+            for batch in reader.batches(reader.schema.names, _group_rows(reader)):
+                changes = corrected.changes_within(start, batch.num_rows)
+                start += batch.num_rows
+                kept = _changed(batch, label, changes, names, values) if changes else batch
+                if kept.num_rows:
+                    writer.write_batch(pa.RecordBatch.from_arrays(kept.columns, schema=reader.schema))
+                    rows += kept.num_rows
         written.append(rows)
     return written
 
@@ -51,25 +46,20 @@ def write_columnar(
 def _values(readers: Sequence[Reader], label: str, corrected: Corrected) -> dict[str, Any]:
     """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
     values: dict[str, Any] = {}
-    start, given = 0, corrected.given_labels()
-    row, was = next(given, (-1, ""))
+    labels = WrittenLabels(corrected)
     for reader in readers:
         if label not in reader.schema.names:
-            raise corrected.source_changed()
+            raise source_changed(corrected.uri)
         names = class_names(reader.schema, label)
         values |= {name: place for place, name in enumerate(names)}
         for batch in reader.batches([label], 2**16):
             column = _plain(batch.column(0))
-            words = _written(column, names).to_pylist()
-            while start <= row < start + len(words):
-                if words[row - start] != was:
-                    raise corrected.source_changed()
-                row, was = next(given, (-1, ""))
+            for word in _written(column, names).to_pylist():
+                labels.see(word or "")
             if not names:
                 seen = column.unique()
                 values = dict(zip(as_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
-            start += batch.num_rows
-    corrected.check_count(start)
+    labels.finish()
     return values
 
 
@@ -80,23 +70,6 @@ def _plain(column: pa.Array) -> pa.Array:
 def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     """Return labels of plain type as the audit reads them."""
     return named(column, names) if names else as_text(column)
-
-
-def _write_part(
-    reader: Reader, label: str, corrected: Corrected, values: Mapping[str, Any], start: int, target: Path
-) -> tuple[int, int]:
-    """Write what stays of one part; return how many rows that is, and where the next part starts."""
-    names, written = class_names(reader.schema, label), 0
-    rows = _group_rows(reader)
-    with _writer(reader, target) as writer:
-        for batch in reader.batches(reader.schema.names, rows):
-            changes = corrected.changes_within(start, batch.num_rows)
-            start += batch.num_rows
-            kept = _changed(batch, label, changes, names, values) if changes else batch
-            if kept.num_rows:
-                writer.write_batch(pa.RecordBatch.from_arrays(kept.columns, schema=reader.schema))
-                written += kept.num_rows
-    return written, start
 
 
 def _changed(

@@ -1,6 +1,5 @@
 """Decisions to a new version of the data set; differences between versions; the way back to an older one."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.apply.beside import catch_up, copy_beside, write_beside
-from tasks.apply.layout import label_column, named_encoding, written_in
+from tasks.apply.layout import label_and_encoding, written_in
 from tasks.apply.moves import MOVES
 from tasks.apply.plan import KEY_COLUMNS, Plan, carried, make_plan
 from tasks.apply.version import (
@@ -26,7 +25,6 @@ from tasks.apply.version import (
     share_file,
     state_of,
     versions,
-    write_tables,
     write_version,
 )
 from tasks.queue.former import hashes_among
@@ -35,7 +33,7 @@ from tasks.review.deck import read_dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
 from tasks.runs.checksums import check_run
-from tasks.storage import read_parquet
+from tasks.storage import ROWS_PER_GROUP, read_parquet, table_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     dataset, source = read_dataset(run), run / "dataset.parquet"
     name = name_of(out, dataset)
     found = versions(out, name)
-    state, rows = state_of(_only_keys(corrected_rows(source, plan)))
+    state, rows = state_of(corrected_rows(source, plan))
     if found and found[-1].state == state:
         folder = folder_of(out, found[-1])
         note = catch_up(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
@@ -118,6 +116,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     if not plan.changes:
         return Applied(None, None, is_new=False)
     parent = _source_version(out, name, dataset, source, found)
+    label, encoding = label_and_encoding(run, dataset)
     version = Version(
         name=name,
         number=next_number(versions(out, name)),
@@ -135,14 +134,16 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
         columns=columns_of(dataset),
-        source_label=label_column(run, dataset),
-        source_encoding=named_encoding(run, dataset),
+        source_label=label,
+        source_encoding=encoding,
     )
-    schema = pq.read_schema(source)
     notes: list[str] = []
 
     def write(target: Path) -> None:
-        write_tables(corrected_rows(source, plan), schema, target)
+        with table_writer(target, pq.read_schema(source)) as writer:
+            for table in corrected_rows(source, plan):
+                if table.num_rows:
+                    writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
     def beside(folder: Path) -> None:
         notes.append(write_beside(run, dataset, plan, state, folder, copy_images=copy_images))
@@ -172,10 +173,6 @@ def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found:
     )
     write_version(out, version, share_file(source), changes_table())
     return version
-
-
-def _only_keys(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    return (table.select(list(KEY_COLUMNS)) for table in tables)
 
 
 def diff(old: Path, new: Path) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Corrected JSON documents: arrays of objects, objects one after the other, and a list of objects within a document.
+"""Corrected JSON: lines, arrays of objects, objects one after the other, and a list of objects within a document.
 
 Every byte is as it was, but for the labels that change and the objects that go, each with the comma that parts it from another.
 """
@@ -7,20 +7,17 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import Corrected
-from tasks.apply.json_lines import write_json_lines
+from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
 from tasks.apply.json_tokens import Tokens, value_span
-from tasks.apply.lines import create
-from tasks.apply.written import WrittenLabels
+from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
 from tasks.ingest.converted import ConvertedReader
 from tasks.ingest.formats.json import table_key
 from tasks.ingest.formats.jsonl import JsonLinesReader
-from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text.lines import open_text
@@ -33,77 +30,93 @@ _BETWEEN = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
 
 
-def write_json_documents(
+def write_json_files(
     parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
 ) -> list[int]:
-    """Write corrected JSON files.
-
-    Args:
-        parts: The files of the source.
-        label: Their column of the label.
-        corrected: What changes.
-        targets: Where each part goes.
-
-    Returns:
-        How many rows each file has.
-
-    Raises:
-        InputError: The source is not what was swept, or a file has another form.
-    """
-    readers = [open_part(part, frozenset()) for part in parts]
-    if all(isinstance(reader, JsonLinesReader) for reader in readers):
-        return write_json_lines(parts, label, corrected, targets)
-    tokens, labels = Tokens(_path(readers, label, corrected)), WrittenLabels(corrected)
-    for part in parts:
-        with _text(part) as text:
-            for _, found in _pieces(part, text):
-                if found:
-                    labels.see(tokens.see(found))
-    labels.finish()
-    start, written = 0, []
-    for part, target in zip(parts, targets, strict=True):
-        count, rows = _write_part(part, corrected, tokens, labels, start, target)
-        start += count
-        written.append(rows)
-    return written
-
-
-def _path(readers: Sequence[Reader], label: str, corrected: Corrected) -> tuple[str, ...]:
-    """Return the keys that lead to the label in each object."""
-    first = readers[0].made if isinstance(readers[0], ConvertedReader) else readers[0]
-    paths = first.paths if isinstance(first, JsonLinesReader) else {}
+    """Write corrected JSON and JSON Lines files, as `tasks.apply.layout.Write` says."""
+    named_lines = all(part.kind == "jsonl" for part in parts)
+    readers = [open_part(part, frozenset()) for part in (parts[:1] if named_lines else parts)]
     # An export of Label Studio says there what is the label: its rows are not objects of the file.
     if any(reader.schema.metadata for reader in readers):
-        raise _other_form(readers[0].part)
-    if label not in paths:
-        raise corrected.source_changed()
-    return paths[label]
+        raise _other_form(parts[0])
+    lines = all(isinstance(reader, JsonLinesReader) for reader in readers)
+    first = readers[0].made if isinstance(readers[0], ConvertedReader) else readers[0]
+    if not isinstance(first, JsonLinesReader) or label not in first.paths:
+        raise source_changed(corrected.uri)
+    tokens = Tokens(first.paths[label])
+    files = [(JsonLinesFile if lines else JsonDocument)(part, tokens) for part in parts]
+    return write_texts(files, corrected, targets)
 
 
-def _write_part(
-    part: Part, corrected: Corrected, tokens: Tokens, labels: WrittenLabels, start: int, target: Path
-) -> tuple[int, int]:
-    """Write one file; return how many objects it had, and how many it has."""
-    count, rows, opening = 0, 0, ""
-    with _text(part) as text, create(target) as file:
-        for before, found in _pieces(part, text):
-            # What stands before the first object stands before the first that is kept.
-            opening = before if not count else opening
-            change = corrected.changes.get(start + count, "") if found else ""
-            if change is None:
-                count += 1
-                continue
-            space = before if rows else opening + (before if count and not found else "")
-            new = tokens.replaced(found, change, labels) if change else found
-            file.write((space + new).encode("utf-8", "surrogatepass"))
-            count, rows = count + bool(found), rows + bool(found)
-    return count, rows
+@dataclass(frozen=True)
+class JsonDocument:
+    """One JSON file.
+
+    Attributes:
+        part: The file.
+        tokens: How its labels are written.
+    """
+
+    part: Part
+    tokens: Tokens
+
+    def pieces(self) -> Iterator[tuple[str, str]]:
+        """Yield each object with what stands before it, and at last what stands behind them all."""
+        with open_text(self.part) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="")
+            yield from _pieces(self.part, text)
+
+    def label_of(self, row: str) -> str:
+        """Return the label of an object as text."""
+        return self.tokens.see(row)
+
+    def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
+        """Return an object with another label."""
+        return self.tokens.replaced(row, label, labels)
+
+    def writer(self, file: BinaryIO) -> Writer:
+        """Begin a new file."""
+        return _DocumentWriter(file)
 
 
-@contextmanager
-def _text(part: Part) -> Iterator[TextIO]:
-    with open_text(part) as file:
-        yield io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="")
+class JsonLinesFile(JsonDocument):
+    """One JSON Lines file."""
+
+    def pieces(self) -> Iterator[tuple[str, str]]:
+        """Yield each line."""
+        with open_text(self.part) as file:
+            for line in io.TextIOWrapper(file, encoding="utf-8", newline="\n"):
+                yield ("", line) if line.strip() else (line, "")
+
+    def writer(self, file: BinaryIO) -> Writer:
+        """Begin a new file."""
+        return LineWriter(file, "utf-8")
+
+
+class _DocumentWriter:
+    """Writes the objects that stay; what stands before the first stands before the first that is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._opening: str | None = None
+        self._is_empty = True
+
+    def keep(self, before: str, row: str) -> None:
+        """Write an object with what stands before it, or what stands behind all of them."""
+        seen = self._opening is not None
+        self.drop(before, row)
+        space = before
+        if self._is_empty:
+            space = (self._opening or "") + (before if seen and not row else "")
+        self._is_empty = self._is_empty and not row
+        self._file.write((space + row).encode("utf-8", "surrogatepass"))
+
+    def drop(self, before: str, row: str) -> None:  # noqa: ARG002 (as for lines)
+        """Leave out an object, with what stands before it."""
+        self._opening = before if self._opening is None else self._opening
+
+    def close(self) -> None:
+        """Do nothing: what stands behind the objects is written already."""
 
 
 def _pieces(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed
 from typing import Any
 
-from tasks.apply.written import WrittenLabels
+from tasks.apply.corrected import WrittenLabels
 from tasks.errors import InputError
 
 _DECODER = json.JSONDecoder()

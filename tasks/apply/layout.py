@@ -10,18 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import yaml
-from numpy.typing import NDArray
 
 from tasks.apply.columnar import write_columnar
-from tasks.apply.corrected import Corrected, read_places, source_changed
+from tasks.apply.corrected import Corrected, source_changed
 from tasks.apply.delimited import write_delimited
-from tasks.apply.json_documents import write_json_documents
-from tasks.apply.json_lines import write_json_lines
+from tasks.apply.json_documents import write_json_files
 from tasks.apply.layout_notes import STATE, beside, describe
 from tasks.apply.lineage import lineage, origin, version_swept
 from tasks.apply.moves import MOVES
@@ -40,14 +36,15 @@ from tasks.storage import read_json
 HUGGING_FACE, SOURCE = "huggingface", "source"
 
 # Writes the files of a format: given those of the source, their column of the label, what changes, and where each one goes, it
-# returns how many rows each one has.
+# returns how many rows each one has. It raises InputError where the source is not what was swept, a label cannot be a value of
+# the column, or a file has another form.
 Write = Callable[[Sequence[Part], str, Corrected, Sequence[Path]], list[int]]
 WRITERS: dict[str, Write] = {
     "arrow": write_columnar,
     "csv": write_delimited,
     "excel": write_workbooks,
-    "json": write_json_documents,
-    "jsonl": write_json_lines,
+    "json": write_json_files,
+    "jsonl": write_json_files,
     "parquet": write_columnar,
 }
 
@@ -101,7 +98,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     Raises:
         InputError: The source is not there any more.
     """
-    label, uri = label_column(run, dataset), dataset.uri
+    (label, encoding), uri = label_and_encoding(run, dataset), dataset.uri
     if label is None or uri.startswith("sample:"):
         return None
     if parse_query(uri):
@@ -120,7 +117,6 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         uri = first if (written / MOVES).is_file() else str(packed or written)
         if sheet := split_sheet(first)[1]:
             uri = f"{next(written.iterdir())}#{sheet}"
-    encoding = named_encoding(run, dataset)
     parts = [replace(part, encoding=encoding) for part in locate(uri)]
     images = None
     if any(part.kind is None for part in parts):
@@ -145,42 +141,24 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     return Layout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
 
 
-def label_column(run: Path, dataset: Dataset) -> str | None:
-    """Return the column of the source that holds the given label; None where it is the majority of several.
+def label_and_encoding(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
+    """Return how the labels of the source are read.
 
     Args:
         run: The run folder.
         dataset: Its data set.
+
+    Returns:
+        The column that holds the given label, None where it is the majority of several; and the encoding that the user named,
+        None where it is found out.
     """
-    version = version_swept(run, dataset.uri)
-    if version:
-        return lineage(version).get("source_label") or None
-    config = _config(run)
-    return None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
-
-
-def named_encoding(run: Path, dataset: Dataset) -> str | None:
-    """Return the encoding of the source that the user named, None where it is found out.
-
-    Args:
-        run: The run folder.
-        dataset: Its data set.
-    """
-    version = version_swept(run, dataset.uri)
-    known = (lineage(version).get if version else _config(run).get)(
-        "source_encoding" if version else "encoding"
-    )
-    return str(known) if known else None
-
-
-def _config(run: Path) -> dict[str, Any]:
+    if version := version_swept(run, dataset.uri):
+        said = lineage(version)
+        return said.get("source_label") or None, said.get("source_encoding") or None
     path = run / "config.yaml"
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
-
-
-def places_of(layout: Layout) -> NDArray[np.int64] | None:
-    """Return which row of the layout each row of the data that were swept is; None where both are the same."""
-    return read_places(layout.version) if layout.version else None
+    config = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
+    label = None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
+    return label, config.get("encoding") or None
 
 
 def written_in(version: Path) -> Path | None:
@@ -225,7 +203,13 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
         InputError: The source is gone, or is not what was swept any more.
     """
     with access(layout.uri):
-        _check_folders(layout)
+        folders = folder_values(layout.relative(layout.parts[0]))
+        if layout.label in folders:
+            raise InputError(
+                f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
+                where=layout.uri,
+                fix="take the labels from the version's dataset.parquet",
+            )
         check_digests(layout, layout.parts)
         archive = layout.parts[0].archive
         if archive is None:
@@ -246,17 +230,6 @@ def _write_parts(layout: Layout, corrected: Corrected, state: str, folder: Path)
     rows = write(layout.parts, layout.label, corrected, [folder / name for name in names])
     if layout.is_folder:
         describe(layout, dict(zip(names, rows, strict=True)), state, folder)
-
-
-def _check_folders(layout: Layout) -> None:
-    """Refuse labels that are no values of the files."""
-    folders = folder_values(layout.relative(layout.parts[0]))
-    if layout.label in folders:
-        raise InputError(
-            f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
-            where=layout.uri,
-            fix="take the labels from the version's dataset.parquet",
-        )
 
 
 def check_digests(layout: Layout, parts: Iterable[Part]) -> None:

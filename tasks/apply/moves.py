@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.apply.corrected import corrected
+from tasks.apply.corrected import WrittenLabels, corrected
 from tasks.apply.plan import Plan
-from tasks.apply.written import WrittenLabels
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.source import Part

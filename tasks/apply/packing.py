@@ -1,5 +1,6 @@
 """A zip archive again, with other data in some of its files."""
 
+import io
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import BinaryIO, cast
 from tasks.ingest.source import Part
 
 
-def pack_again(archive: Part, files: Mapping[str, Path | None], target: Path) -> None:
+def pack_again(archive: Part, files: Mapping[str, Path | bytes | None], target: Path) -> None:
     """Write an archive whose files are those of another one, in its order, with their names, times and compression.
 
     Args:
@@ -19,15 +20,18 @@ def pack_again(archive: Part, files: Mapping[str, Path | None], target: Path) ->
     """
     with archive.open() as raw, zipfile.ZipFile(raw) as before, zipfile.ZipFile(target, "w") as after:
         for entry in before.infolist():
-            changed = files.get(entry.filename)
-            if entry.filename in files and changed is None:
+            new: Path | bytes | zipfile.ZipInfo | None = files.get(entry.filename, entry)
+            if new is None:
                 continue
             # Sizes and checksum are those of the new bytes; the rest of what the entry says stays.
-            size = changed.stat().st_size if changed else entry.file_size
-            with (
-                cast("BinaryIO", changed.open("rb") if changed else before.open(entry)) as source,
-                after.open(_fresh(entry), "w", force_zip64=size >= zipfile.ZIP64_LIMIT) as file,
-            ):
+            if isinstance(new, bytes):
+                source, size = cast("BinaryIO", io.BytesIO(new)), len(new)
+            elif isinstance(new, Path):
+                source, size = new.open("rb"), new.stat().st_size
+            else:
+                source, size = cast("BinaryIO", before.open(new)), new.file_size
+            is_large = size >= zipfile.ZIP64_LIMIT
+            with source, after.open(_fresh(entry), "w", force_zip64=is_large) as file:
                 shutil.copyfileobj(source, file)
 
 

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,6 @@ from tasks.storage import (
     name_latest,
     open_parquet,
     read_json,
-    table_writer,
     write_json,
     write_table,
 )
@@ -295,34 +295,9 @@ def share_file(source: Path) -> Callable[[Path], None]:
     return write
 
 
-def write_tables(tables: Iterator[pa.Table], schema: pa.Schema, target: Path) -> None:
-    """Write a data set part by part, in row groups of the usual size.
-
-    Args:
-        tables: The parts; empty ones are left out.
-        schema: Of each part.
-        target: File to write.
-    """
-    with table_writer(target, schema) as writer:
-        for table in tables:
-            if table.num_rows:
-                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-
-
 def changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
     """Return changes as a table of the layout of `changes.parquet`."""
-    rows = [
-        {
-            "sample_id": c.sample_id,
-            "content_hash": c.content_hash,
-            "change": c.kind,
-            "old_label": c.old_label,
-            "new_label": c.new_label,
-            "reviewers": list(c.reviewers),
-            "decisions": list(c.decisions),
-        }
-        for c in changes
-    ]
+    rows = [asdict(change) | {"change": change.kind} for change in changes]
     return pa.Table.from_pylist(rows, schema=CHANGES)
 
 

@@ -9,15 +9,13 @@ pictures, links), the row stays as an empty one.
 """
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.apply.corrected import Corrected
+from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
 from tasks.apply.packing import pack_again
 from tasks.apply.sheet_xml import SheetXml, column_letters, has_formulas, recalculated, without_chain
-from tasks.apply.written import WrittenLabels
 from tasks.errors import InputError
 from tasks.ingest.formats.excel import Sheet, read_sheet, sheet_file
 from tasks.ingest.source import Part
@@ -29,20 +27,7 @@ _CHAIN, _BOOK = "xl/calcChain.xml", "xl/workbook.xml"
 def write_workbooks(
     parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
 ) -> list[int]:
-    """Write corrected workbooks.
-
-    Args:
-        parts: The files of the source.
-        label: Their column of the label.
-        corrected: What changes.
-        targets: Where each part goes.
-
-    Returns:
-        How many rows the sheet of each file has.
-
-    Raises:
-        InputError: The source is not what was swept, or a cell cannot be changed.
-    """
+    """Write corrected workbooks, as `tasks.apply.layout.Write` says."""
     sheets = [_sheet_of(part, label, corrected) for part in parts]
     labels = WrittenLabels(corrected)
     for sheet, place in sheets:
@@ -70,7 +55,7 @@ def _sheet_of(part: Part, label: str, corrected: Corrected) -> tuple[Sheet, int]
         )
     sheet, names = read_sheet(part, frozenset({label}))
     if label not in names:
-        raise corrected.source_changed()
+        raise source_changed(corrected.uri)
     return sheet, names.index(label)
 
 
@@ -98,17 +83,11 @@ def _write(
         calculated = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
         formulas = any(has_formulas(archive.read(name)) for name in calculated)
         numbers = [sheet.numbers[row] for row in dropped]
-        changed: dict[str, bytes | None] = {}
+        changed: dict[str, Path | bytes | None] = {}
         if xml.drop(numbers, can_move=not formulas) and _CHAIN in archive.namelist():
             # It lists the cells with formulas; programs make it anew.
             changed |= {_CHAIN: None, **without_chain(archive)}
         if formulas and (new or dropped):
             changed[_BOOK] = recalculated(archive.read(_BOOK))
         changed[path] = xml.text().encode("utf-8")
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        files: dict[str, Path | None] = {}
-        for number, (name, data) in enumerate(changed.items()):
-            files[name] = None if data is None else Path(folder) / str(number)
-            if data is not None:
-                (Path(folder) / str(number)).write_bytes(data)
-        pack_again(part, files, target)
+    pack_again(part, changed, target)

@@ -1,16 +1,27 @@
-"""The user's own expectations, each checked for what it names before any data is looked at."""
+"""The user's own expectations, each checked for what it names before any data is looked at.
+
+A file of them is a YAML or JSON list of `{type, kwargs, severity, meta}`:
+
+    - type: expect_column_values_to_be_between
+      kwargs: {column: age, min_value: 0}
+      severity: critical      # the default: failing rows are set aside; warning and info only report them
+
+A suite that Great Expectations wrote itself is accepted too: its `expectations` are taken.
+"""
 
 import ast
 import difflib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError
-from tasks.validate.checks import Check, Scope, make_check
-from tasks.validate.userfile import read_entries
+from tasks.user_files import read_user_text, read_user_yaml
+from tasks.validate.checks import Check, Scope
 
+_ENTRY = "write a list with entries like {type: expect_column_values_to_be_between, kwargs: {column: age, min_value: 0}}"
 _SHOWN_KEYS = ("type", "kwargs", "severity", "meta")
 # What Great Expectations itself writes into a suite besides; it decides nothing here.
 _OTHER_KEYS = ("id", "notes", "description", "rendered_content")
@@ -22,6 +33,8 @@ _DATABASE_ONLY = (
 )
 # Arguments that say how an expectation is run; that is decided here.
 _RESERVED = ("batch_id", "catch_exceptions", "result_format", "windows", "severity", "meta", *_OTHER_KEYS)
+# These ask which columns exist: the columns that they name need not.
+_ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_column")
 # These compare a row with other rows, or look at the type of a whole column: one part does not do.
 _WHOLE_COLUMN = (
     "expect_column_value_z_scores_to_be_less_than",
@@ -41,54 +54,80 @@ def user_checks(path: Path, columns: Sequence[str]) -> list[Check]:
     """Return the checks of a file of expectations.
 
     Args:
-        path: A YAML or JSON file, at most 1 MB.
+        path: A YAML or JSON file.
         columns: The columns that can be checked.
 
     Raises:
         InputError: The file or an entry is wrong; names the entry, and the nearest name where one is unknown.
     """
-    return [_check(entry, number, path, columns) for number, entry in enumerate(read_entries(path), 1)]
+    return [
+        _check(entry, f"{path}, entry {number}", columns)
+        for number, entry in enumerate(read_entries(path), 1)
+    ]
 
 
-def _check(entry: object, number: int, path: Path, columns: Sequence[str]) -> Check:
-    where = f"{path}, entry {number}"
-    known = _known_keys(entry, where)
-    kind = _kind(known["type"], where)
-    where = f"{where} ({kind})"
-    kwargs = _arguments(kind, known.get("kwargs"), where)
+def read_entries(path: Path) -> list[Any]:
+    """Read the entries of a file of expectations, without judging them yet.
+
+    Raises:
+        InputError: The file cannot be read, is not YAML or JSON, or is not a list.
+    """
+    if path.suffix.lower() != ".json":
+        value = read_user_yaml(path, _ENTRY)
+    else:
+        text = read_user_text(path, _ENTRY)
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            what = f"line {error.lineno} is not JSON ({error.msg})"
+            raise InputError(what, where=str(path), fix="correct the line") from error
+        except (RecursionError, ValueError) as error:
+            raise InputError(f"cannot be read ({error})", where=str(path), fix=_ENTRY) from error
+    if isinstance(value, dict):
+        value = value.get("expectations")
+    if not isinstance(value, list) or not value:
+        raise InputError("it is not a list of expectations", where=str(path), fix=_ENTRY)
+    return value
+
+
+def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
+    for name in entry:
+        if name not in _SHOWN_KEYS and name not in _OTHER_KEYS:
+            raise InputError(f"unknown key '{name}'", where=where, fix=_nearest(str(name), _SHOWN_KEYS))
+    kind = _kind(entry["type"], where)
+    number, where = where.rpartition(" ")[2], f"{where} ({kind})"
+    kwargs = _arguments(kind, entry.get("kwargs"), where)
     named = _named_columns(kind, kwargs, columns, where)
     conditions: tuple[str, ...] = ()
     if kwargs.get("row_condition") is not None:
         conditions = _condition_columns(kwargs["row_condition"], columns, where)
         kwargs = kwargs | {"condition_parser": "pandas"}
+    severity, meta = str(entry.get("severity") or "critical").lower(), entry.get("meta") or {}
+    if severity not in _SEVERITIES:
+        fix = f"choose one of: {', '.join(_SEVERITIES)}"
+        raise InputError(f"unknown severity '{severity}'", where=where, fix=fix)
+    if not isinstance(meta, dict):
+        raise InputError("meta is not a mapping", where=where, fix="write meta: {name: value}")
     try:
-        return make_check(
-            f"expectation {number}",
-            kind,
-            kwargs,
+        return Check(
+            key=f"expectation {number}",
+            kind=kind,
+            kwargs=kwargs,
             scope=_scope(kind),
             columns=named,
             also_reads=conditions,
-            severity=_severity(known, where),
-            meta=_meta(known, where),
+            severity=severity,
+            meta=meta,
             entry=where,
         )
     except KeyError as error:  # Great Expectations would miss it only when it is run
-        raise InputError(
-            f"the argument {error} is missing", where=where, fix="add it to its kwargs"
-        ) from error
+        what = f"the argument {error} is missing"
+        raise InputError(what, where=where, fix="add it to its kwargs") from error
     except (ValueError, TypeError) as error:
         what = f"its arguments are wrong: {_first_problem(error)}"
         raise InputError(what, where=where, fix="correct its kwargs") from error
-
-
-def _known_keys(entry: object, where: str) -> dict[str, Any]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
-    for key in entry:
-        if key not in _SHOWN_KEYS and key not in _OTHER_KEYS:
-            raise InputError(f"unknown key '{key}'", where=where, fix=_nearest(str(key), _SHOWN_KEYS))
-    return entry
 
 
 def _kind(name: str, where: str) -> str:
@@ -122,26 +161,10 @@ def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _severity(entry: dict[str, Any], where: str) -> str:
-    severity = str(entry.get("severity") or "critical").lower()
-    if severity not in _SEVERITIES:
-        fix = f"choose one of: {', '.join(_SEVERITIES)}"
-        raise InputError(f"unknown severity '{severity}'", where=where, fix=fix)
-    return severity
-
-
-def _meta(entry: dict[str, Any], where: str) -> dict[str, Any]:
-    meta = entry.get("meta") or {}
-    if not isinstance(meta, dict):
-        raise InputError("meta is not a mapping", where=where, fix="write meta: {name: value}")
-    return meta
-
-
 def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], where: str) -> tuple[str, ...]:
-    named: list[str] = []
-    # Whether a column exists, and which ones there are, is what these ask.
-    if kind == "expect_column_to_exist" or kind.startswith("expect_table_column"):
+    if kind.startswith(_ABOUT_COLUMNS):
         return ()
+    named: list[str] = []
     for argument in _COLUMN_ARGUMENTS:
         value = kwargs.get(argument)
         named.extend(value if isinstance(value, list) else [] if value is None else [value])
@@ -178,7 +201,7 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
 
 
 def _scope(kind: str) -> Scope:
-    if kind == "expect_column_to_exist" or kind.startswith("expect_table_column"):
+    if kind.startswith(_ABOUT_COLUMNS):
         return "columns"
     return "rows" if kind.startswith(_BY_ROW) and kind not in _WHOLE_COLUMN else "table"
 

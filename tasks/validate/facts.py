@@ -1,14 +1,10 @@
-"""What has to be known about the whole data set before a row can be judged: 20 bytes a row, in one pass.
+"""What has to be known about the whole data set before a row can be judged: 12 bytes a row, in two passes.
 
-Identity is compared by 64-bit fingerprints of the text. Where fingerprints of ids meet, the ids themselves are compared, so that
-no id is called a duplicate by chance; contents are hashes already: ten million of them meet by chance once in 370,000 data
-sets.
+Contents are compared by 64-bit fingerprints of their hashes: ten million meet by chance once in 370,000 data sets. Ids are not
+compared here: ingest makes them unique, and sets aside the rows whose id is another row's.
 """
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,13 +14,10 @@ from numpy.typing import NDArray
 
 from tasks.ingest.groups import named_groups
 from tasks.records import Dataset
+from tasks.runs.progress import tick
 from tasks.storage import read_parquet
-from tasks.validate.parts import cells, parts
+from tasks.validate.parts import parts
 
-Progress = Callable[[int, int], None]
-
-# Enough to say what is wrong; where every id repeats, nobody reads them all.
-_MOST_REPEATED = 1_000
 MISSING = -1
 UNKNOWN = -2
 # Features are decoded this much at a time: a quarter of what a part may take, because the check needs a mask
@@ -34,21 +27,16 @@ _FEATURE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class NonFinite:
-    """The rows with a feature that is infinite, missing where none may be, or missing as all of them are, in order of row.
+    """The rows with a feature that is infinite, missing where none may be, or missing as all of them are.
 
     Attributes:
-        rows: Row numbers  # (failing,) int64
-        feature: Index of each row's first such feature  # (failing,) int32
-        value: That feature's value; NaN where it is missing  # (failing,) float32
-        count: How many such features each row has  # (failing,) int32
+        rows: One line for each such row, in order: its number `row`, the index of its first such `feature`, the `value` of
+            that (NaN where it is missing), and the `count` of such features.
         by_feature: In how many rows each feature is not finite  # (features,) int64
         first_row: The first of these rows, -1 where there is none  # (features,) int64
     """
 
-    rows: NDArray[np.int64]
-    feature: NDArray[np.int32]
-    value: NDArray[np.float32]
-    count: NDArray[np.int32]
+    rows: pd.DataFrame
     by_feature: NDArray[np.int64]
     first_row: NDArray[np.int64]
 
@@ -60,51 +48,35 @@ class Facts:
     Attributes:
         labels: Index of the label among the classes, `MISSING` or `UNKNOWN`  # (rows,) int32
         contents: Fingerprint of the content hash  # (rows,) uint64
-        nonfinite: The rows with features that are not finite.
-        unreadable: Numbers of the rows with a value that ingest could not read, or without an id; an image that does not
-            decode counts as not finite.
-        repeated_ids: Ids that occur more than once, with their rows; not all of them where very many do.
+        nonfinite: The rows with features that are not finite; an image that does not decode is one.
+        unreadable: Why ingest could not read a row, or gave it an id of its own making, by the number of the row.
         groups: Group of each row by the user's column, None without one  # (rows,) int32
     """
 
     labels: NDArray[np.int32]
     contents: NDArray[np.uint64]
     nonfinite: NonFinite
-    repeated_ids: dict[str, list[int]]
-    unreadable: NDArray[np.int64]
+    unreadable: dict[int, str]
     groups: NDArray[np.int32] | None = None
 
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.labels)
 
-
-def gather(dataset: Dataset, progress: Progress | None = None) -> Facts:
-    """Read the data set once and return its facts.
-
-    Args:
-        dataset: What ingest wrote.
-        progress: Called with rows done and rows in all.
-    """
+def gather(dataset: Dataset) -> Facts:
+    """Read what ingest wrote and return its facts; the first half of the progress in rows."""
     classes = pa.array(dataset.classes, pa.string())
     labels = np.empty(dataset.rows, np.int32)
-    ids = np.empty(dataset.rows, np.uint64)
     contents = np.empty(dataset.rows, np.uint64)
-    for start, batch in parts(dataset.path, ["sample_id", "label", "content_hash"]):
+    for start, batch in parts(dataset.path, ["label", "content_hash"]):
         stop = start + batch.num_rows
-        labels[start:stop] = _codes(batch.column("label"), classes)
-        ids[start:stop] = _fingerprints(batch.column("sample_id"))
-        contents[start:stop] = _fingerprints(batch.column("content_hash"))
-    repeated = _repeated_ids(dataset.path, ids)
-    del ids
-    unreadable = _unreadable(dataset)
-    apart = unreadable if dataset.payload != "image" else np.empty(0, np.int64)
-    nonfinite = _nonfinite(dataset, apart, progress)
-    if dataset.payload == "image":
-        unreadable = np.setdiff1d(unreadable, nonfinite.rows)
+        codes = pc.fill_null(pc.index_in(batch.column(0), value_set=classes), UNKNOWN).to_numpy()
+        labels[start:stop] = np.where(batch.column(0).is_null(), MISSING, codes)
+        hashes = batch.column(1).to_numpy(zero_copy_only=False)
+        contents[start:stop] = pd.util.hash_array(hashes, categorize=False)
+    unreadable = {}
+    if dataset.unreadable is not None:
+        table = read_parquet(dataset.unreadable, ["source_row", "reason"])
+        unreadable = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
     groups = named_groups(dataset, dataset.group) if dataset.group else None
-    return Facts(labels, contents, nonfinite, repeated, unreadable, groups)
+    return Facts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
 
 
 def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
@@ -119,83 +91,33 @@ def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32],
         and how many kept rows repeat the content and label of an earlier one.
     """
     others = np.zeros(len(kept), np.int32)
-    contents = facts.contents if len(kept) == facts.rows else facts.contents[kept]
-    inside = np.flatnonzero(_occurs_again(contents))
-    if not len(inside):
-        return others, 0
+    contents = pd.Series(facts.contents[kept])
+    inside = np.flatnonzero(contents.duplicated(keep=False))
     pairs = pd.DataFrame({"content": contents[inside], "label": facts.labels[kept[inside]]})
-    others[inside] = pairs.groupby("content")["label"].transform("nunique").to_numpy() - 1
+    others[inside] = pairs.groupby("content")["label"].transform("nunique") - 1
     return others, int(pairs.duplicated().sum())
 
 
-def _codes(labels: pa.Array, classes: pa.Array) -> NDArray[np.int32]:
-    index = pc.index_in(labels, value_set=classes)
-    known = pc.fill_null(index, UNKNOWN).to_numpy()
-    return np.where(labels.is_null().to_numpy(zero_copy_only=False), MISSING, known).astype(np.int32)
-
-
-def _fingerprints(text: pa.Array) -> NDArray[np.uint64]:
-    values = text.to_numpy(zero_copy_only=False)
-    hashes: NDArray[np.uint64] = pd.util.hash_array(values, categorize=False)
-    return hashes
-
-
-def _occurs_again(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return which values occur more than once, as a mask."""
-    ordered = np.sort(values)
-    again = ordered[1:][ordered[1:] == ordered[:-1]]
-    return np.isin(values, np.unique(again)) if len(again) else np.zeros(len(values), bool)
-
-
-def _repeated_ids(path: Path, ids: NDArray[np.uint64]) -> dict[str, list[int]]:
-    """Return the ids that repeat, with their rows; where fingerprints meet, the ids themselves are compared."""
-    suspected = np.flatnonzero(_occurs_again(ids))
-    if not len(suspected):
-        return {}
-    some = np.isin(ids[suspected], np.unique(ids[suspected])[:_MOST_REPEATED])
-    suspected = suspected[some]
-    text = [row["sample_id"] for row in cells(path, ["sample_id"], suspected.tolist())]
-    counts = Counter(text)
-    repeated: dict[str, list[int]] = {name: [] for name in text if counts[name] > 1}
-    for name, row in zip(text, suspected.tolist(), strict=True):
-        if name in repeated:
-            repeated[name].append(row)
-    return repeated
-
-
-def _unreadable(dataset: Dataset) -> NDArray[np.int64]:
-    if dataset.unreadable is None:
-        return np.empty(0, np.int64)
-    rows: NDArray[np.int64] = read_parquet(dataset.unreadable)["source_row"].to_numpy()
-    return rows
-
-
-def _nonfinite(dataset: Dataset, unreadable: NDArray[np.int64], progress: Progress | None) -> NonFinite:
+def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
     """Return which features are not finite, apart from those of rows that have a reason already."""
     width = len(dataset.feature_names)
-    found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]] = []
+    apart = np.array(sorted(unreadable) if dataset.payload != "image" else [], np.int64)
     by_feature, first_row = np.zeros(width, np.int64), np.full(width, -1, np.int64)
-    if width:
-        for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES):
-            matrix = _matrix(batch.column("features"), width)
-            bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
-            low, high = np.searchsorted(unreadable, [start, start + batch.num_rows])
-            bad[unreadable[low:high] - start] = False
-            if bad.any():
-                rows = np.flatnonzero(bad.any(axis=1))
-                first = bad[rows].argmax(axis=1).astype(np.int32)
-                count = bad[rows].sum(axis=1, dtype=np.int32)
-                found.append((rows + start, first, matrix[rows, first], count))
-                by_feature += bad.sum(axis=0)
-                first_row = np.where((first_row < 0) & bad.any(axis=0), start + bad.argmax(axis=0), first_row)
-            if progress is not None:
-                progress(start + batch.num_rows, dataset.rows)
-    if not found:
-        found.append(
-            (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
-        )
-    rows, feature, value, count = (np.concatenate(column) for column in zip(*found, strict=True))
-    return NonFinite(rows, feature, value, count, by_feature, first_row)
+    found = [pd.DataFrame({"row": [], "feature": [], "value": [], "count": []}, dtype=np.int64)]
+    for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES) if width else ():
+        matrix = batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+        bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
+        low, high = np.searchsorted(apart, [start, start + batch.num_rows])
+        bad[apart[low:high] - start] = False
+        if bad.any():
+            rows = np.flatnonzero(bad.any(axis=1))
+            first = bad[rows].argmax(axis=1)
+            some = {"row": rows + start, "feature": first, "value": matrix[rows, first]}
+            found.append(pd.DataFrame(some | {"count": bad[rows].sum(axis=1)}))
+            by_feature += bad.sum(axis=0)
+            first_row = np.where((first_row < 0) & bad.any(axis=0), start + bad.argmax(axis=0), first_row)
+        tick("rows", start + batch.num_rows, 2 * dataset.rows)
+    return NonFinite(pd.concat(found[1:] or found, ignore_index=True), by_feature, first_row)
 
 
 def _unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[np.bool_]:
@@ -210,9 +132,3 @@ def _unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[
     missing &= missing.all(axis=1)[:, None]
     missing |= np.isinf(matrix)
     return missing
-
-
-def _matrix(features: pa.FixedSizeListArray, width: int) -> NDArray[np.float32]:
-    """Return the features as `(rows, features)`, NaN where a number is missing."""
-    values: NDArray[np.float32] = features.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(-1, width)

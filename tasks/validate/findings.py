@@ -1,28 +1,28 @@
-"""What the checks found over all parts, and the rows that have to be set aside because of it."""
+"""What Great Expectations finds in a data set, part by part; it is kept quiet and offline.
 
-from collections.abc import Iterable, Sequence
+The validator is used directly: a batch request would first hash every value of the frame, twice, for a fingerprint that nobody
+reads (2 s per million rows, where the expectations themselves take 20 ms each).
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.validate.checks import (
-    GROUPS_OF_LABEL,
-    NONFINITE,
-    OTHER_LABELS,
-    SAMPLES_OF_ID,
-    SAMPLES_OF_LABEL,
-    UNREADABLE,
-    Check,
-)
-from tasks.validate.engine import Engine, Outcome
-from tasks.validate.facts import Facts, Progress
+from tasks.runs.progress import tick
+from tasks.validate.checks import MARK, Check
 from tasks.validate.parts import parts
 
 # Enough to recognise what is wrong; the quarantine has all of them.
@@ -54,29 +54,31 @@ class Finding:
     holds: bool = True
     observed: Any = None
 
-    def add(self, outcome: Outcome, frame: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
-        """Add what was found in one frame whose rows have these numbers in the data set.
+    def add(self, result: Any, frame: pd.DataFrame, start: int) -> None:  # noqa: ANN401 (untyped)
+        """Add what Great Expectations found in a frame whose first row has the number `start`.
 
         Raises:
             InputError: The user's expectation itself broke.
         """
-        if outcome.error:
+        if error := _error(result.exception_info or {}):
             raise InputError(
-                f"it cannot be run: {outcome.error.splitlines()[0]}",
+                f"it cannot be run: {error.splitlines()[0]}",
                 where=self.check.entry or f"the contract's check '{self.check.key}'",
                 fix="correct its type or kwargs, or remove it",
             )
-        self.elements += outcome.elements
-        self.missing += outcome.missing
-        self.observed = outcome.observed
-        if outcome.rows is None:
-            self.holds = self.holds and outcome.success
+        found = result.result
+        self.elements += int(found.get("element_count") or 0)
+        self.missing += int(found.get("missing_count") or 0)
+        self.observed = found.get("observed_value")
+        index = found.get("unexpected_index_list")
+        if index is None and "unexpected_count" not in found:
+            self.holds = self.holds and bool(result.success)
             return
-        self.unexpected += len(outcome.rows)
+        failing = np.sort(np.asarray(index or [], np.int64))
+        self.unexpected += len(failing)
         enough = None if self.check.quarantines else max(0, EXAMPLES - sum(map(len, self.rows)))
-        failing = outcome.rows[:enough]
-        if len(failing):
-            self.rows.append(numbers[failing])
+        if len(failing := failing[:enough]):
+            self.rows.append(start + failing)
             present = [column for column in self.check.columns if column in frame.columns]
             self.values.append(frame[present].iloc[failing].reset_index(drop=True))
 
@@ -85,147 +87,115 @@ class Finding:
         """Whether the check passes: all rows, or as many as it asks for."""
         looked_at = self.elements - self.missing
         share = 1.0 if not looked_at else 1 - self.unexpected / looked_at
-        return self.holds and (share >= self.check.mostly if self.check.mostly < 1 else self.unexpected == 0)
+        mostly = float(self.check.kwargs.get("mostly", 1))
+        return self.holds and (share >= mostly if mostly < 1 else self.unexpected == 0)
 
     @property
     def sets_aside(self) -> bool:
         """Whether its rows go to the quarantine."""
         return self.check.quarantines and not self.success and self.unexpected > 0
 
+    @cached_property
     def all_rows(self) -> NDArray[np.int64]:
-        """Return the numbers of the failing rows, in order."""
+        """Numbers of the failing rows, in order, once all parts were added."""
         return np.concatenate(self.rows) if self.rows else np.empty(0, np.int64)
 
+    @cached_property
     def all_values(self) -> pd.DataFrame:
-        """Return what stands in the failing rows, in order."""
+        """What stands in the failing rows, in order, once all parts were added."""
         return pd.concat(self.values, ignore_index=True) if self.values else pd.DataFrame()
 
+    def reasons(self, low: int, high: int) -> list[str]:
+        """Return why some of the failing rows fail, in order."""
+        return self.check.reasons(self.all_rows[low:high], self.all_values.iloc[low:high])
 
-def judge_rows(
-    engine: Engine,
-    dataset: Dataset,
-    checks: Sequence[Check],
-    facts: Facts,
-    columns: list[str],
-    progress: Progress | None = None,
-) -> list[Finding]:
-    """Run the checks of scope columns, table and rows.
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Import and run Great Expectations without analytics, logging or warnings."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # Its modules set levels of their own; what stops here reaches no handler.
+    logger = logging.getLogger("great_expectations")
+    silence, propagates = logging.NullHandler(), logger.propagate
+    logger.addHandler(silence)
+    logger.propagate = False
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.propagate = propagates
+        logger.removeHandler(silence)
+
+
+def new_context() -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+    """Return an ephemeral Great Expectations context: nothing on disk, no progress bars."""
+    import great_expectations as gx  # noqa: PLC0415 (2 s)
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def judge_rows(dataset: Dataset, checks: Sequence[Check], columns: Sequence[str]) -> list[Finding]:
+    """Run the checks; the second half of the progress in rows.
 
     Args:
-        engine: Great Expectations.
         dataset: The data set as ingest wrote it.
         checks: All checks.
-        facts: The facts about its rows.
         columns: The columns that can be checked.
-        progress: Called with rows done and rows in all.
+
+    Raises:
+        InputError: A user's expectation itself broke.
     """
-    findings = {check.key: Finding(check) for check in checks if check.scope not in ("classes", "kept")}
-    by_scope = {
-        scope: [check for check in checks if check.scope == scope] for scope in ("columns", "table", "rows")
-    }
-    head = next((batch for _, batch in parts(dataset.path, columns, rows=_HEAD_ROWS)), None)
-    if head is not None:
-        frame = _frame(head)
-        frame[[name for name in pq.read_schema(dataset.path).names if name not in frame]] = None
-        _run(engine, frame, by_scope["columns"], findings, 0)
-    if by_scope["table"]:
-        _run(engine, _whole(dataset, by_scope["table"]), by_scope["table"], findings, 0)
-    needed = _existing(columns, by_scope["rows"])
-    bad = np.zeros(facts.rows, np.int32)
-    bad[facts.nonfinite.rows] = facts.nonfinite.count
-    unreadable = np.zeros(facts.rows, np.int8)
-    unreadable[facts.unreadable] = 1
-    for start, batch in parts(dataset.path, needed):
+    context, findings = new_context(), {check.key: Finding(check) for check in checks}
+
+    def run(frame: pd.DataFrame, scope: str, start: int = 0) -> None:
+        for result in _results(context, frame, [check for check in checks if check.scope == scope]):
+            findings[result.expectation_config.meta[MARK]].add(result, frame, start)
+
+    def needed(scope: str) -> list[str]:
+        some = [check for check in checks if check.scope == scope]
+        wanted = {column for check in some for column in (*check.columns, *check.also_reads)}
+        return [column for column in columns if column in wanted]
+
+    for _, batch in parts(dataset.path, columns, rows=_HEAD_ROWS):
         frame = _frame(batch)
-        frame[UNREADABLE] = unreadable[start : start + len(frame)]
-        frame[NONFINITE] = bad[start : start + len(frame)]
-        _run(engine, frame, by_scope["rows"], findings, start)
-        if progress is not None:
-            progress(start + len(frame), facts.rows)
+        frame[[name for name in pq.read_schema(dataset.path).names if name not in frame]] = None
+        run(frame, "columns")
+        break
+    # What the user asks to compare across rows has to be there at once.
+    named = needed("table")
+    whole = [_frame(batch) for _, batch in parts(dataset.path, named)] if named else []
+    run(pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(index=range(dataset.rows)), "table")
+    for start, batch in parts(dataset.path, needed("rows")):
+        run(_frame(batch), "rows", start)
+        tick("rows", dataset.rows + start + batch.num_rows, 2 * dataset.rows)
     return list(findings.values())
 
 
-def judge_classes(
-    engine: Engine, dataset: Dataset, checks: Sequence[Check], facts: Facts, kept: NDArray[np.int64]
-) -> list[Finding]:
-    """Run the checks of scope classes: how many samples and groups each class has, without the rows set aside.
-
-    Args:
-        engine: Great Expectations.
-        dataset: Names the classes.
-        checks: All checks.
-        facts: The facts about all rows.
-        kept: Numbers of the rows that are left  # (kept,)
-    """
-    labels = facts.labels[kept]
-    counts = np.bincount(labels, minlength=1).astype(np.int32)
-    names = pd.Categorical.from_codes(labels, list(dataset.classes))
-    frame = pd.DataFrame({"label": names, SAMPLES_OF_LABEL: counts[labels]}, index=pd.RangeIndex(len(kept)))
-    if facts.groups is not None:
-        pairs = pd.DataFrame({"label": labels, "group": facts.groups[kept]})
-        frame[GROUPS_OF_LABEL] = pairs.groupby("label")["group"].transform("nunique")
-    findings = {check.key: Finding(check) for check in checks if check.scope == "classes"}
-    for key, outcome in engine.run(frame, [finding.check for finding in findings.values()]).items():
-        findings[key].add(outcome, frame, kept)
-    return list(findings.values())
-
-
-def judge_kept(
-    engine: Engine, checks: Sequence[Check], facts: Facts, kept: NDArray[np.int64], others: NDArray[np.int32]
-) -> list[Finding]:
-    """Run the checks of scope kept, on what was counted across parts about the rows that stay.
-
-    Args:
-        engine: Great Expectations.
-        checks: All checks.
-        facts: The facts about all rows.
-        kept: Numbers of the rows that stay  # (kept,)
-        others: For each of them, how many other labels its content carries  # (kept,)
-    """
-    same_id = np.ones(facts.rows, np.int8)
-    for rows in facts.repeated_ids.values():
-        same_id[rows] = min(len(rows), np.iinfo(np.int8).max)
-    frame = pd.DataFrame({SAMPLES_OF_ID: same_id[kept], OTHER_LABELS: others}, index=pd.RangeIndex(len(kept)))
-    findings = {check.key: Finding(check) for check in checks if check.scope == "kept"}
-    for key, outcome in engine.run(frame, [finding.check for finding in findings.values()]).items():
-        findings[key].add(outcome, frame, kept)
-    return list(findings.values())
-
-
-def set_aside(findings: Iterable[Finding], rows: int) -> NDArray[np.bool_]:
-    """Return which of the `rows` rows go to the quarantine, as a mask."""
-    aside = np.zeros(rows, bool)
-    for finding in findings:
-        if finding.sets_aside:
-            aside[finding.all_rows()] = True
-    return aside
-
-
-def _run(
-    engine: Engine, frame: pd.DataFrame, checks: Sequence[Check], findings: dict[str, Finding], start: int
-) -> None:
-    numbers = np.arange(start, start + len(frame), dtype=np.int64)
-    for key, outcome in engine.run(frame, checks).items():
-        findings[key].add(outcome, frame, numbers)
-
-
-def _whole(dataset: Dataset, checks: Sequence[Check]) -> pd.DataFrame:
-    """Return all rows of the columns that some checks name: what the user asks to compare across rows has to be there at once."""
-    needed = sorted({column for check in checks for column in (*check.columns, *check.also_reads)})
-    frames = [_frame(batch) for _, batch in parts(dataset.path, needed)] if needed else []
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(index=pd.RangeIndex(dataset.rows))
-
-
-def _existing(columns: list[str], checks: Sequence[Check]) -> list[str]:
-    wanted = {column for check in checks for column in (*check.columns, *check.also_reads)}
-    return [column for column in columns if column in wanted]
-
-
-def _frame(batch: Any) -> pd.DataFrame:  # noqa: ANN401 (pyarrow is untyped)
+def _frame(batch: pa.RecordBatch) -> pd.DataFrame:
     return batch.to_pandas(ignore_metadata=True, date_as_object=False)
 
 
-def checked_columns(path: Path, payload: str) -> list[str]:
-    """Return the columns that a row is checked on: those of the file without features and images."""
-    left_out = {"features", "image"} if payload == "image" else {"features"}
-    return [name for name in pq.read_schema(path).names if name not in left_out]
+def _results(context: Any, frame: pd.DataFrame, checks: Sequence[Check]) -> list[Any]:  # noqa: ANN401 (untyped)
+    """Return Great Expectations' own results on a frame with a RangeIndex."""
+    from great_expectations.execution_engine import PandasExecutionEngine  # noqa: PLC0415
+    from great_expectations.validator.validator import Validator  # noqa: PLC0415
+
+    if not checks:
+        return []
+    engine = PandasExecutionEngine(batch_data_dict={"part": frame})
+    return list(
+        Validator(execution_engine=engine, data_context=context).graph_validate(
+            [check.expectation.configuration for check in checks],
+            runtime_configuration={"result_format": {"result_format": "COMPLETE"}},
+        )
+    )
+
+
+def _error(info: dict[str, Any]) -> str:
+    """Return the message of an expectation that broke: the information is flat, or one entry for each metric."""
+    entries = [info] if "raised_exception" in info else list(info.values())
+    raised = (entry for entry in entries if isinstance(entry, dict) and entry.get("raised_exception"))
+    return next((str(entry.get("exception_message") or "it raised an exception") for entry in raised), "")

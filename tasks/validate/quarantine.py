@@ -4,11 +4,10 @@ All are streamed: memory depends on the size of a part, never on the number of r
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -33,53 +32,21 @@ def write_quarantine(
         aside: Which rows are set aside  # (rows,)
         final: Where to write.
     """
-    schema = pq.read_schema(source)
-    columns = [name for name in schema.names if name not in ("features", "reason")]
-    fields = [schema.field(name) for name in columns]
-    explained = [
-        (finding, finding.all_rows(), finding.all_values()) for finding in findings if finding.sets_aside
-    ]
-    with table_writer(final, pa.schema([*fields, pa.field("reason", pa.string())])) as writer:
-        for start, batch in parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES):
-            inside = np.flatnonzero(aside[start : start + batch.num_rows])
-            if len(inside):
-                table = pa.Table.from_batches([batch]).take(inside)
-                why = _explain(explained, start, start + batch.num_rows)
-                text = pa.array([why[row] for row in (inside + start).tolist()], pa.string())
-                writer.write_table(table.append_column("reason", text).cast(writer.schema))
-    return final
-
-
-def write_kept(source: Path, aside: NDArray[np.bool_], stamp: dict[str, str], final: Path) -> str:
-    """Write the data set without the rows set aside, in the same order.
-
-    Args:
-        source: The data set with all rows.
-        aside: Which rows are set aside  # (rows,)
-        stamp: Names and values to keep in the file's own metadata.
-        final: Where to write; the caller publishes it.
-
-    Returns:
-        The digest of contents and labels in their order, as ingest takes it.
-    """
-    digest = hashlib.sha256()
-    schema = pq.read_schema(source)
-    schema = schema.with_metadata(
-        {**(schema.metadata or {}), **{key.encode(): stamp[key].encode() for key in stamp}}
+    schema = pa.schema(
+        [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
     )
-    # A dictionary of measured numbers is as long as they are: without one they are written in a quarter of the time.
-    repetitive = [
-        field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)
-    ]
-    with pq.ParquetWriter(final, schema, compression="zstd", use_dictionary=repetitive) as writer:
-        for start, batch in parts(source, rows=ROWS_PER_GROUP, size=_COPIED_BYTES):
-            kept = ~aside[start : start + batch.num_rows]
-            if kept.any():
-                table = pa.Table.from_batches([batch]).filter(pa.array(kept))
-                writer.write_table(table.replace_schema_metadata(schema.metadata))
-                pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
-                digest.update(b"".join(identity_line(*pair) for pair in pairs))
-    return digest.hexdigest()
+    with table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
+        for rows, table in _taken(source, schema.names, np.flatnonzero(aside)):
+            why: dict[int, list[str]] = {row: [] for row in rows.tolist()}
+            for finding in findings:
+                if finding.sets_aside:
+                    low, high = np.searchsorted(finding.all_rows, [rows[0], rows[-1] + 1])
+                    failing = finding.all_rows[low:high].tolist()
+                    for row, text in zip(failing, finding.reasons(low, high), strict=True):
+                        why[row].append(text)
+            said = ["; ".join(dict.fromkeys(texts)) for texts in why.values()]
+            writer.write_table(table.append_column("reason", pa.array(said, pa.string())).cast(writer.schema))
+    return final
 
 
 def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -> Path:
@@ -90,29 +57,43 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
         conflicting: Numbers of these rows, in order  # (conflicting,)
         final: Where to write; a file without rows says that there are none.
     """
-    columns = ["sample_id", "label", "content_hash"]
-    schema = pa.schema([(name, pa.string()) for name in columns])
+    schema = pa.schema([(name, pa.string()) for name in ("sample_id", "label", "content_hash")])
     with table_writer(final, schema) as writer:
-        for start, batch in (
-            parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(conflicting) else ()
-        ):
-            low, high = np.searchsorted(conflicting, [start, start + batch.num_rows])
-            if low < high:
-                writer.write_table(
-                    pa.Table.from_batches([batch]).take(conflicting[low:high] - start).cast(schema)
-                )
+        for _, table in _taken(source, schema.names, conflicting):
+            writer.write_table(table.cast(schema))
     return final
 
 
-def _explain(
-    explained: Sequence[tuple[Finding, NDArray[np.int64], pd.DataFrame]], start: int, stop: int
-) -> dict[int, str]:
-    """Return the reasons of the rows from `start` to `stop`, each reason once."""
-    found: dict[int, list[str]] = {}
-    for finding, rows, values in explained:
-        low, high = np.searchsorted(rows, [start, stop])
+def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
+    """Write the data set without the rows set aside, in the same order.
+
+    Args:
+        source: The data set with all rows.
+        aside: Which rows are set aside  # (rows,)
+        final: Where to write; the caller publishes it.
+
+    Returns:
+        The digest of contents and labels in their order, as ingest takes it.
+    """
+    digest = hashlib.sha256()
+    schema = pq.read_schema(source)
+    # A dictionary of measured numbers is as long as they are: without one they are written in a quarter of the time.
+    repetitive = [
+        field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)
+    ]
+    with pq.ParquetWriter(final, schema, compression="zstd", use_dictionary=repetitive) as writer:
+        for _, table in _taken(source, schema.names, np.flatnonzero(~aside)):
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+            pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
+            digest.update(b"".join(identity_line(*pair) for pair in pairs))
+    return digest.hexdigest()
+
+
+def _taken(
+    source: Path, columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+    """Yield some rows of a data set, in order, part by part: their numbers and their columns."""
+    for start, batch in parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(rows) else ():
+        low, high = np.searchsorted(rows, [start, start + batch.num_rows])
         if low < high:
-            texts = finding.check.explain(rows[low:high], values.iloc[low:high])
-            for row, text in zip(rows[low:high].tolist(), texts, strict=True):
-                found.setdefault(row, []).append(text)
-    return {row: "; ".join(dict.fromkeys(texts)) for row, texts in found.items()}
+            yield rows[low:high], pa.Table.from_batches([batch]).take(rows[low:high] - start)

@@ -5,28 +5,22 @@ result.json is for programs and the report; suite.json and the Data Docs are as 
 
 import copy
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tasks.storage import write_json
-from tasks.validate.checks import Check
-from tasks.validate.engine import Engine
-from tasks.validate.findings import EXAMPLES, Finding
+from tasks.validate.findings import EXAMPLES, Finding, new_context
 from tasks.validate.parts import cells
 from tasks.validate.words import shown
 
 SUITE = "labelsweep"
 
 
-def write_suite(checks: Sequence[Check], final: Path) -> Path:
+def write_suite(findings: Sequence[Finding], final: Path) -> Path:
     """Write the suite as Great Expectations' own JSON, the same for the same checks."""
-    return write_json(_suite(checks).to_json_dict(), final)
+    return write_json(_suite(findings).to_json_dict(), final)
 
 
 def describe(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
@@ -36,73 +30,65 @@ def describe(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
         findings: What was found.
         source: The data set with all rows, to name the examples.
     """
-    examples = {
-        finding.check.key: finding.all_rows()[:EXAMPLES] for finding in findings if not finding.success
-    }
-    wanted = sorted({row for rows in examples.values() for row in rows.tolist()})
+    failing = (finding.all_rows[:EXAMPLES].tolist() for finding in findings if not finding.success)
+    wanted = sorted({row for rows in failing for row in rows})
     named = dict(zip(wanted, cells(source, ["sample_id", "source_row"], wanted), strict=True))
-    return [_describe(finding, examples.get(finding.check.key), named) for finding in findings]
+    return [_describe(finding, named) for finding in findings]
 
 
-def _describe(
-    finding: Finding, rows: NDArray[np.int64] | None, named: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
+def _describe(finding: Finding, named: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     check = finding.check
-    config = check.expectation.configuration
     entry: dict[str, Any] = {
         "check": check.key,
         "says": check.says,
         "source": "user" if check.entry else "contract",
-        "severity": str(check.expectation.severity.value),
+        "severity": check.severity,
         "success": finding.success,
         "rows": finding.elements - finding.missing,
         "unexpected": finding.unexpected,
-        "type": config.type,
+        "type": check.kind,
         "columns": list(check.columns),
     }
     if finding.observed is not None:
         entry["observed"] = shown(finding.observed)
-    if rows is not None and len(rows):
-        why = check.explain(rows, finding.all_values().iloc[: len(rows)])
-        entry["examples"] = [
-            dict(named[row]) | {"reason": text} for row, text in zip(rows.tolist(), why, strict=True)
-        ]
+    if not finding.success and len(finding.all_rows):
+        few = zip(finding.all_rows[:EXAMPLES].tolist(), finding.reasons(0, EXAMPLES), strict=True)
+        entry["examples"] = [dict(named[row]) | {"reason": text} for row, text in few]
     return entry
 
 
-def write_data_docs(engine: Engine, findings: Sequence[Finding], final: Path) -> Path:
+def write_data_docs(findings: Sequence[Finding], final: Path) -> Path:
     """Write Great Expectations' own pages for the summed findings; return the index page.
 
     The pages are built beside and moved into place whole.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{final.name}.", suffix=".partial", dir=final.parent) as folder:
-        site = Path(folder) / "site"
-        _build_site(engine, findings, site)
-        shutil.rmtree(final, ignore_errors=True)
-        site.rename(final)
+    beside = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)  # a killed run may have left it
+    _build_site(findings, beside)
+    beside.rename(final)
     return final / "index.html"
 
 
-def _suite(checks: Sequence[Check]) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+def _suite(findings: Sequence[Finding]) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
     import great_expectations as gx  # noqa: PLC0415 (2 s)
 
-    return gx.ExpectationSuite(name=SUITE, expectations=[copy.copy(check.expectation) for check in checks])
+    return gx.ExpectationSuite(
+        name=SUITE, expectations=[copy.copy(finding.check.expectation) for finding in findings]
+    )
 
 
-def _build_site(engine: Engine, findings: Sequence[Finding], site: Path) -> None:
+def _build_site(findings: Sequence[Finding], site: Path) -> None:
     from great_expectations.core import ExpectationSuiteValidationResult, RunIdentifier  # noqa: PLC0415
     from great_expectations.data_context.types.resource_identifiers import (  # noqa: PLC0415
         ExpectationSuiteIdentifier,
         ValidationResultIdentifier,
     )
 
-    results = [_native(finding) for finding in findings]
     good = sum(finding.success for finding in findings)
     run = RunIdentifier(run_name="validate", run_time=datetime.now(UTC))
     whole = ExpectationSuiteValidationResult(
         success=good == len(findings),
-        results=results,
+        results=[_native(finding) for finding in findings],
         suite_name=SUITE,
         statistics={
             "evaluated_expectations": len(findings),
@@ -112,8 +98,8 @@ def _build_site(engine: Engine, findings: Sequence[Finding], site: Path) -> None
         },
         meta={"run_id": run, "active_batch_definition": {"data_asset_name": "dataset"}},
     )
-    context = engine.context
-    context.suites.add(_suite([finding.check for finding in findings]))
+    context = new_context()
+    context.suites.add(_suite(findings))
     identity = ExpectationSuiteIdentifier(SUITE)
     context.validation_results_store.set(ValidationResultIdentifier(identity, run, "dataset"), whole)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
@@ -134,16 +120,16 @@ def _native(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is unt
     from great_expectations.core import ExpectationValidationResult  # noqa: PLC0415
 
     seen = finding.elements - finding.missing
-    few = finding.all_values().iloc[:EXAMPLES]
+    few = finding.all_values.iloc[:EXAMPLES].itertuples(index=False, name=None)
     details: dict[str, Any] = {
         "element_count": finding.elements,
         "missing_count": finding.missing,
         "unexpected_count": finding.unexpected,
         "unexpected_percent": 100 * finding.unexpected / seen if seen else 0.0,
-        "partial_unexpected_list": [
-            ", ".join(map(shown, row)) for row in few.itertuples(index=False, name=None)
-        ],
+        "partial_unexpected_list": [", ".join(map(shown, row)) for row in few],
     }
+    if finding.unexpected and not finding.values:  # it was counted
+        details["partial_unexpected_list"] = finding.reasons(0, EXAMPLES)
     if finding.elements == 0:
         details = {"observed_value": finding.observed}
     return ExpectationValidationResult(

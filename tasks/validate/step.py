@@ -1,12 +1,10 @@
 """The validate step of the flow."""
 
-from functools import partial
 from pathlib import Path
 
 from prefect import get_run_logger
 
 from tasks.records import Dataset, Validation
-from tasks.runs.progress import tick
 from tasks.runs.step import Arguments, step
 from tasks.storage import read_json
 from tasks.validate import validate as validate_dataset
@@ -49,7 +47,6 @@ def validate(
         tolerance=tolerance,
         expectations=expectations,
         data_docs=data_docs,
-        progress=partial(tick, "rows"),
     )
     logger = get_run_logger()
     for reason, rows in validation.reasons.items():

@@ -1,17 +1,21 @@
-"""What follows from the findings: which rows are set aside, and whether the run can go on."""
+"""Whether data can be used: the checks of the whole set before any row is judged, and what follows from the findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.validate.checks import Check
-from tasks.validate.engine import Engine
+from tasks.validate import counted
+from tasks.validate.checks import TEXTS
 from tasks.validate.facts import Facts, conflicts
-from tasks.validate.findings import Finding, judge_classes, judge_kept, set_aside
-from tasks.validate.structure import class_counts, require_classes, source_row
+from tasks.validate.findings import Finding
+from tasks.validate.parts import source_row
+from tasks.validate.words import alike
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,6 @@ class Verdict:
         counts: Kept samples of each class  # (classes,)
         conflicting: Numbers of the kept rows whose content carries another label too  # (conflicting,)
         duplicates: Kept rows that repeat the content and label of an earlier one.
-        tolerance: Share of rows that may be set aside.
         problem: Why the run cannot go on; empty when it can.
     """
 
@@ -35,61 +38,163 @@ class Verdict:
     counts: NDArray[np.int64]
     conflicting: NDArray[np.int64]
     duplicates: int
-    tolerance: float
     problem: str
 
 
+def required_columns(dataset: Dataset) -> list[str]:
+    """Return the columns that a canonical data set has to have."""
+    features = ["features"] if dataset.feature_names else []
+    shown = [dataset.payload] if dataset.payload in ("image", "text") else []
+    trusted = ["trusted"] if dataset.trusted else []
+    return list(dict.fromkeys([*TEXTS, "source_row", *features, *shown, *trusted, *dataset.display_columns]))
+
+
+def require_layout(dataset: Dataset) -> list[str]:
+    """Check that the file is the one its record speaks of; return the columns that a row is checked on.
+
+    Raises:
+        InputError: The file is gone, is not Parquet, or has other rows or columns than its record says.
+    """
+    what, types = "", {}
+    try:
+        metadata = pq.read_metadata(dataset.path)
+    except (OSError, pa.ArrowInvalid) as error:
+        what = f"it cannot be read ({str(error).splitlines()[0]})"
+    else:
+        types = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
+        if missing := [name for name in required_columns(dataset) if name not in types]:
+            what = f"there is no column '{missing[0]}'"
+        elif other := [name for name in TEXTS if types[name] != pa.string()]:
+            what = f"column '{other[0]}' is {types[other[0]]}, not string"
+        elif metadata.num_rows != dataset.rows:
+            what = f"it has {metadata.num_rows:,} rows where {dataset.rows:,} were read"
+    if what:
+        fix = "start a new run, so that the source is read again"
+        raise InputError(what, where=str(dataset.path), fix=fix)
+    left_out = ("features", "image") if dataset.payload == "image" else ("features",)
+    return [name for name in types if name not in left_out]
+
+
+def require_usable(dataset: Dataset, facts: Facts, folds: int, tolerance: float) -> None:
+    """Check what makes an audit possible at all.
+
+    Raises:
+        InputError: Too many rows have features that are not finite, there is only one class, or fewer than two have as many
+            samples as there are folds.
+    """
+    found = facts.nonfinite
+    share = len(found.rows) / dataset.rows
+    # Images that do not decode are no mistake about columns: the checks of the rows count them.
+    if share > tolerance and dataset.payload != "image":
+        worst = int(found.by_feature.argmax())
+        in_worst = int(found.by_feature[worst])
+        first = source_row(dataset.path, int(found.first_row[worst]))
+        raise InputError(
+            f"{share:.1%} of the rows have NaN or infinite features (tolerance {tolerance:.0%}); "
+            f"worst is '{dataset.feature_names[worst]}' "
+            f"in {in_worst:,} rows ({in_worst / dataset.rows:.1%}), first in source row {first}",
+            where=dataset.uri,
+            fix="fill the gaps, or leave the column out with --features",
+        )
+    counts = _class_counts(dataset, facts.labels)
+    _require_classes(dataset, counts, counts, folds)
+
+
 def decide(
-    engine: Engine,
-    dataset: Dataset,
-    facts: Facts,
-    findings: Sequence[Finding],
-    *,
-    checks: Sequence[Check],
-    folds: int,
-    tolerance: float,
+    dataset: Dataset, facts: Facts, findings: Sequence[Finding], *, folds: int, tolerance: float
 ) -> Verdict:
-    """Decide which rows stay, and check what can only be said about them.
+    """Decide which rows stay, and find what can only be said about them.
 
     Args:
-        engine: Great Expectations.
         dataset: The data set as ingest wrote it.
         facts: The facts about its rows.
         findings: What was found about the rows.
-        checks: All checks; those about the kept rows are run here.
         folds: Folds of the audit.
         tolerance: Share of rows that may be set aside.
 
     Raises:
         InputError: Because rows are set aside, one class is left, or fewer than two have as many samples as folds.
     """
-    aside = set_aside(findings, facts.rows)
+    before = _class_counts(dataset, facts.labels)
+    aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
-    classes = len(dataset.classes)
     if not _problem(dataset, findings, aside, tolerance):
-        counts = class_counts(facts.labels[kept], classes)
-        require_classes(dataset, counts, class_counts(facts.labels, classes), folds)
-    if len(kept):
-        findings = [*findings, *judge_classes(engine, dataset, checks, facts, kept)]
-        aside = set_aside(findings, facts.rows)
-        kept = np.flatnonzero(~aside)
-    why = _reasons(findings)
-    counts = class_counts(facts.labels[kept], classes)
+        _require_classes(dataset, _class_counts(dataset, facts.labels[kept]), before, folds)
+    findings = [*findings, *counted.of_classes(dataset, facts, kept, folds)]
+    aside = _set_aside(findings, dataset.rows)
+    kept = np.flatnonzero(~aside)
+    counts = _class_counts(dataset, facts.labels[kept])
     problem = _problem(dataset, findings, aside, tolerance)
     if not problem:
-        require_classes(dataset, counts, class_counts(facts.labels, classes), 1)
+        _require_classes(dataset, counts, before, 1)
     others, duplicates = conflicts(facts, kept)
-    about_kept = judge_kept(engine, checks, facts, kept, others)
     return Verdict(
-        findings=[*findings, *about_kept],
+        findings=[*findings, *counted.of_kept(kept, others, folds)],
         aside=aside,
-        reasons=why,
+        reasons=_reasons(findings),
         counts=counts,
         conflicting=kept[others > 0],
         duplicates=duplicates,
-        tolerance=tolerance,
         problem=problem,
     )
+
+
+def _class_counts(dataset: Dataset, labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return how many samples each class has, one number a class."""
+    return np.bincount(labels[labels >= 0], minlength=len(dataset.classes)).astype(np.int64)
+
+
+def _require_classes(
+    dataset: Dataset, counts: NDArray[np.int64], before: NDArray[np.int64], folds: int
+) -> None:
+    """Check that two classes or more have a sample for each fold; the others can be set aside.
+
+    Args:
+        dataset: Names the classes.
+        counts: Samples of each class now  # (classes,)
+        before: Samples of each class before rows were set aside  # (classes,)
+        folds: Number of folds.
+
+    Raises:
+        InputError: Only one class is left, or fewer than two have as many samples as there are folds.
+    """
+    if (counts >= folds).sum() >= 2:
+        return
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
+        aside = int(before.sum() - counts.sum())
+        note = f" after {aside:,} rows were set aside" if aside else ""
+        only = (
+            f"there is only one class ('{dataset.classes[present[0]]}')"
+            if len(present)
+            else "no label is left"
+        )
+        raise InputError(
+            f"{only}{note}", where=dataset.uri, fix="finding wrong labels needs two classes or more"
+        )
+    small = np.flatnonzero((counts > 0) & (counts < folds))
+    worst = small[counts[small].argmax()]
+    count, name = int(counts[worst]), dataset.classes[worst]
+    lost = f" ({before[worst]:,} before rows were set aside)" if before[worst] > count else ""
+    others = {1: "", 2: "; so has another class"}.get(len(small), f"; so have {len(small) - 1} other classes")
+    fewer = f"use --folds {count}, or " if count > 1 else ""
+    twin = alike(name, dataset.classes)
+    another = "another" if twin is None else f"'{twin}', whose name is nearly the same,"
+    raise InputError(
+        f"class '{name}' has {count} sample{'s' if count > 1 else ''}{lost}, "
+        f"fewer than the {folds} folds{others}",
+        where=dataset.uri,
+        fix=f"{fewer}merge the class with {another} or remove it",
+    )
+
+
+def _set_aside(findings: Sequence[Finding], rows: int) -> NDArray[np.bool_]:
+    """Return which of the `rows` rows go to the quarantine, as a mask."""
+    aside = np.zeros(rows, bool)
+    for finding in findings:
+        if finding.sets_aside:
+            aside[finding.all_rows] = True
+    return aside
 
 
 def _reasons(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
@@ -97,16 +202,13 @@ def _reasons(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
     rows: dict[str, list[NDArray[np.int64]]] = {}
     for finding in findings:
         if finding.sets_aside:
-            rows.setdefault(finding.check.fails, []).append(finding.all_rows())
+            rows.setdefault(finding.check.fails, []).append(finding.all_rows)
     united = {reason: np.unique(np.concatenate(arrays)) for reason, arrays in rows.items()}
     return dict(sorted(united.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _problem(
-    dataset: Dataset,
-    findings: Sequence[Finding],
-    aside: NDArray[np.bool_],
-    tolerance: float,
+    dataset: Dataset, findings: Sequence[Finding], aside: NDArray[np.bool_], tolerance: float
 ) -> str:
     """Return why the run cannot go on, in one line; empty when it can."""
     share = aside.mean()

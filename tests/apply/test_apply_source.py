@@ -10,8 +10,8 @@ import pytest
 
 from tasks.apply.beside import write_beside
 from tasks.apply.corrected import PLACES
-from tasks.apply.lines import create
 from tasks.apply.plan import Change, Plan
+from tasks.apply.text_files import create
 from tasks.ingest import ingest
 from tasks.ingest.compression import decompressed
 from tasks.ingest.source import locate

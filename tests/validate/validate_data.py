@@ -55,9 +55,9 @@ def write(
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return every file under a folder with its bytes."""
+    """Return every file under a folder with its bytes, but what a killed run left half written: `finish_run` removes it."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.endswith(".partial")
     }

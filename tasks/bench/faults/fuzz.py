@@ -130,7 +130,7 @@ def trial(target: str, home: Path) -> Callable[[bytes], object]:
         from_command_line = import_module("flows.commands.config_file").from_command_line
         read: Callable[[], object] = partial(from_command_line, {}, path)
     elif target == "expectations.yaml":
-        read = partial(import_module("tasks.validate.userfile").read_entries, path)
+        read = partial(import_module("tasks.validate.expectations").read_entries, path)
     elif target in READERS:
         ingest = import_module("tasks.ingest").ingest
         read = partial(ingest, Source(uri=str(path)), place / "run")
@@ -154,7 +154,7 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
     import atheris  # type: ignore[import-untyped]  # noqa: PLC0415
 
     with atheris.instrument_imports(
-        include=["tasks.ingest", "tasks.review", "tasks.validate.userfile", "flows.commands.config_file"]
+        include=["tasks.ingest", "tasks.review", "tasks.validate.expectations", "flows.commands.config_file"]
     ):
         once = trial(target, home)
     tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}

@@ -92,7 +92,7 @@ def _checks(view: RunView) -> Table | None:
     if not checks:
         return None
     rows = [_check(entry) for entry in sorted(checks, key=lambda entry: bool(entry.get("success")))]
-    caption = "The checks, run by Great Expectations (validation/suite.json)"
+    caption = "The checks, as Great Expectations writes them in validation/suite.json"
     return Table(
         caption, ["What is expected", "Asked by", "Holds", "Rows that fail"], rows, numeric=frozenset({3})
     )
