@@ -187,23 +187,22 @@ def diff(old: Path, new: Path) -> pa.Table:
         version, then of the new one.
     """
     before, after = _keys_by_sample(old), _keys_by_sample(new)
-    rows: list[tuple[str, str, str | None, str | None]] = []
+    rows: list[dict[str, str | None]] = []
     for sample_id, (content, label) in before.items():
-        now_content, now_label = after.get(sample_id, (None, None))
-        if now_content is None:
-            rows.append((sample_id, "drop", label, None))
-        elif now_label != label:
-            rows.append((sample_id, "relabel", label, now_label))
-        elif now_content != content:
-            rows.append((sample_id, "content", label, now_label))
+        found, now_label = after.get(sample_id, (None, None))
+        same = "content" if found != content else ""
+        change = "drop" if found is None else "relabel" if now_label != label else same
+        if change:
+            rows.append(
+                {"sample_id": sample_id, "change": change, "old_label": label, "new_label": now_label}
+            )
     rows += [
-        (sample_id, "add", None, label) for sample_id, (_, label) in after.items() if sample_id not in before
+        {"sample_id": sample_id, "change": "add", "new_label": label}
+        for sample_id, (_, label) in after.items()
+        if sample_id not in before
     ]
-    names = ["sample_id", "change", "old_label", "new_label"]
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return pa.table(
-        {name: pa.array(list(column), pa.string()) for name, column in zip(names, columns, strict=True)}
-    )
+    names = ("sample_id", "change", "old_label", "new_label")
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
 
 
 def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
@@ -229,15 +228,11 @@ def restore(out: Path, version: Version) -> Applied:
             "restored_from": version.number,
         }
     )
-    differences = diff(folder_of(out, newest), folder_of(out, version))
+    rows = diff(folder_of(out, newest), folder_of(out, version)).to_pylist()
+    changes = [row | {"reviewers": [], "decisions": []} for row in rows]
     source = folder_of(out, version) / "dataset.parquet"
     beside = partial(copy_beside, source.parent)
-    folder = write_version(out, again, share_file(source), _as_changes(differences), beside)
+    folder = write_version(
+        out, again, share_file(source), pa.Table.from_pylist(changes, schema=CHANGES), beside
+    )
     return Applied(again, folder, is_new=True)
-
-
-def _as_changes(differences: pa.Table) -> pa.Table:
-    rows = [
-        {**row, "content_hash": None, "reviewers": [], "decisions": []} for row in differences.to_pylist()
-    ]
-    return pa.Table.from_pylist(rows, schema=CHANGES)
