@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.apply.beside import catch_up, copy_beside, write_beside
-from tasks.apply.layout import label_and_encoding, written_in
+from tasks.apply.layout import read_label_options, written_in
 from tasks.apply.moves import MOVES
 from tasks.apply.plan import KEY_COLUMNS, Plan, carried, make_plan
 from tasks.apply.version import (
@@ -116,7 +116,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     if not plan.changes:
         return Applied(None, None, is_new=False)
     parent = _source_version(out, name, dataset, source, found)
-    label, encoding = label_and_encoding(run, dataset)
+    label, encoding = read_label_options(run, dataset)
     version = Version(
         name=name,
         number=next_number(versions(out, name)),

@@ -114,7 +114,7 @@ class DelimitedFile:
     def label_of(self, row: str) -> str:
         """Return the label of a row, without its quotes."""
         first, last = self._field(row)
-        value = unquoted(row[first:last])
+        value = unquote(row[first:last])
         if self.units != "latin-1" or value.isascii():
             return value
         return value.encode(self.units).decode(self.plain)
@@ -174,10 +174,10 @@ class DelimitedFile:
         raise InputError(f"a row has no field {self.place + 1}")
 
 
-def unquoted(raw: str) -> str:
+def unquote(raw: str) -> str:
     r"""Return what a field says.
 
-    >>> unquoted('"a ""cat"" here"')
+    >>> unquote('"a ""cat"" here"')
     'a "cat" here'
     """
     if not raw.startswith(_QUOTE):

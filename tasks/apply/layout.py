@@ -98,7 +98,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     Raises:
         InputError: The source is not there any more.
     """
-    (label, encoding), uri = label_and_encoding(run, dataset), dataset.uri
+    (label, encoding), uri = read_label_options(run, dataset), dataset.uri
     if label is None or uri.startswith("sample:"):
         return None
     if parse_query(uri):
@@ -141,7 +141,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
     return Layout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
 
 
-def label_and_encoding(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
+def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
     """Return how the labels of the source are read.
 
     Args:

@@ -19,7 +19,7 @@ from tasks.validate.words import rare_class_words, shown
 Rows = NDArray[np.int64]
 
 
-def of_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
+def find_unusable_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
     """Return which rows ingest could not read, and which lack the numbers that the model needs."""
     why, nonfinite = facts.unreadable, facts.nonfinite.rows
     rows, findings = nonfinite["row"].to_numpy(), []
@@ -58,7 +58,7 @@ def of_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
     return [*findings, _finding(finite, (says, fails), (rows, dataset.rows), explain)]
 
 
-def of_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> list[Finding]:
+def find_small_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> list[Finding]:
     """Return which kept rows are of a class with too few samples, or of one that lies in one group.
 
     Args:
@@ -97,7 +97,7 @@ def of_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> list[F
     return findings
 
 
-def of_kept(kept: Rows, others: NDArray[np.int32], folds: int) -> list[Finding]:
+def find_conflicts(kept: Rows, others: NDArray[np.int32], folds: int) -> list[Finding]:
     """Return whether enough rows stay, and which of them have content that carries another label too.
 
     Args:

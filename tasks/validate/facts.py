@@ -79,7 +79,7 @@ def gather(dataset: Dataset) -> Facts:
     return Facts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
 
 
-def conflicts(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
+def compare_labels(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
     """Compare the labels of identical content among the kept rows.
 
     Args:

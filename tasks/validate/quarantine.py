@@ -36,7 +36,7 @@ def write_quarantine(
         [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
     )
     with table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
-        for rows, table in _taken(source, schema.names, np.flatnonzero(aside)):
+        for rows, table in _take_rows(source, schema.names, np.flatnonzero(aside)):
             why: dict[int, list[str]] = {row: [] for row in rows.tolist()}
             for finding in findings:
                 if finding.sets_aside:
@@ -59,7 +59,7 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
     """
     schema = pa.schema([(name, pa.string()) for name in ("sample_id", "label", "content_hash")])
     with table_writer(final, schema) as writer:
-        for _, table in _taken(source, schema.names, conflicting):
+        for _, table in _take_rows(source, schema.names, conflicting):
             writer.write_table(table.cast(schema))
     return final
 
@@ -82,14 +82,14 @@ def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
         field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)
     ]
     with pq.ParquetWriter(final, schema, compression="zstd", use_dictionary=repetitive) as writer:
-        for _, table in _taken(source, schema.names, np.flatnonzero(~aside)):
+        for _, table in _take_rows(source, schema.names, np.flatnonzero(~aside)):
             writer.write_table(table.replace_schema_metadata(schema.metadata))
             pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
             digest.update(b"".join(identity_line(*pair) for pair in pairs))
     return digest.hexdigest()
 
 
-def _taken(
+def _take_rows(
     source: Path, columns: Sequence[str], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
     """Yield some rows of a data set, in order, part by part: their numbers and their columns."""

@@ -18,7 +18,7 @@ from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
 from tasks.validate.checks import contract
-from tasks.validate.counted import of_rows
+from tasks.validate.counted import find_unusable_rows
 from tasks.validate.expectations import user_checks
 from tasks.validate.facts import gather
 from tasks.validate.findings import judge_rows, quiet
@@ -72,7 +72,7 @@ def validate(
     if not 0 <= tolerance <= 1:
         raise InputError(f"a tolerance of {tolerance}", where="--tolerance", fix="choose a share from 0 to 1")
     key = _key(dataset, folds, tolerance, expectations)
-    if (earlier := _earlier(dataset, folder, key)) is not None:
+    if (earlier := _find_earlier(dataset, folder, key)) is not None:
         return earlier
     columns = require_layout(dataset)
     docs = folder / "validation" / "docs"
@@ -83,7 +83,7 @@ def validate(
         require_usable(dataset, facts, folds, tolerance)
         checks = contract(dataset, required_columns(dataset))
         findings = judge_rows(dataset, [*checks, *own], columns)
-        findings[len(checks) : len(checks)] = of_rows(dataset, facts)
+        findings[len(checks) : len(checks)] = find_unusable_rows(dataset, facts)
         verdict = decide(dataset, facts, findings, folds=folds, tolerance=tolerance)
         if data_docs:
             _log.info("Data Docs: %s", write_data_docs(verdict.findings, docs))
@@ -154,7 +154,7 @@ def _record(dataset: Dataset, folder: Path, result: dict[str, Any]) -> Validatio
     )
 
 
-def _earlier(dataset: Dataset, folder: Path, key: str) -> Validation | None:
+def _find_earlier(dataset: Dataset, folder: Path, key: str) -> Validation | None:
     """Return the record of an earlier run that has replaced the data set with the rows that it kept, None without one.
 
     Raises:

@@ -12,7 +12,7 @@ from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate import counted
 from tasks.validate.checks import TEXTS
-from tasks.validate.facts import Facts, conflicts
+from tasks.validate.facts import Facts, compare_labels
 from tasks.validate.findings import Finding
 from tasks.validate.parts import source_row
 from tasks.validate.words import alike
@@ -120,16 +120,16 @@ def decide(
     kept = np.flatnonzero(~aside)
     if not _problem(dataset, findings, aside, tolerance):
         _require_classes(dataset, _class_counts(dataset, facts.labels[kept]), before, folds)
-    findings = [*findings, *counted.of_classes(dataset, facts, kept, folds)]
+    findings = [*findings, *counted.find_small_classes(dataset, facts, kept, folds)]
     aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
     counts = _class_counts(dataset, facts.labels[kept])
     problem = _problem(dataset, findings, aside, tolerance)
     if not problem:
         _require_classes(dataset, counts, before, 1)
-    others, duplicates = conflicts(facts, kept)
+    others, duplicates = compare_labels(facts, kept)
     return Verdict(
-        findings=[*findings, *counted.of_kept(kept, others, folds)],
+        findings=[*findings, *counted.find_conflicts(kept, others, folds)],
         aside=aside,
         reasons=_reasons(findings),
         counts=counts,
