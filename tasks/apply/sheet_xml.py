@@ -18,7 +18,7 @@ _FORMULA = re.compile(rb"<(?:\w+:)?f\b")
 _SHARED = re.compile(r'<(?:\w+:)?f\b[^>]*\bref="')
 # What lies at a row by its number and is not moved with the row.
 _PLACED = re.compile(r"<(?:\w+:)?(?:mergeCell|drawing|legacyDrawing|hyperlink|picture|oleObject|tablePart)\b")
-_MERGED = re.compile(r'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
+_MERGED = re.compile(r'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z]+\d+:[A-Z]+\d+)"')
 
 
 class SheetXml:
@@ -143,11 +143,14 @@ class SheetXml:
         return None
 
     def _is_merged(self, letters: str, number: int) -> bool:
-        column = _column_number(letters)
-        return any(
-            _column_number(first) <= column <= _column_number(last) and int(top) <= number <= int(bottom)
-            for first, top, last, bottom in _MERGED.findall(self._tail)
-        )
+        from openpyxl.utils import coordinate_to_tuple, range_boundaries  # noqa: PLC0415 (a third of a second)
+
+        row, column = coordinate_to_tuple(f"{letters}{number}")
+        for merged in _MERGED.findall(self._tail):
+            left, top, right, bottom = range_boundaries(merged)
+            if left <= column <= right and top <= row <= bottom:
+                return True
+        return False
 
     def _not_changed(self, what: str) -> InputError:
         return InputError(
@@ -172,26 +175,6 @@ def _shrunk(text: str, gone: Sequence[int]) -> str:
         return f'{reference[1]}="{" ".join(ranges)}"'
 
     return _REFERENCE.sub(shrunk, text)
-
-
-def column_letters(number: int) -> str:
-    """Return the letters of a column, counted from 1.
-
-    >>> column_letters(1), column_letters(28)
-    ('A', 'AB')
-    """
-    letters = ""
-    while number:
-        number, place = divmod(number - 1, 26)
-        letters = chr(ord("A") + place) + letters
-    return letters
-
-
-def _column_number(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number
 
 
 def _is_number(text: str) -> bool:
