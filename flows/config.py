@@ -14,12 +14,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from tasks.addresses import check_no_secret
+from tasks.addresses import check_no_secret, work_folder
 from tasks.json_objects import as_object
 from tasks.options import AuditOptions
 from tasks.queries import absolute_query
 from tasks.records import Source
-from tasks.workplace import work_folder
 
 # Which column means what in the bundled data: its card is data/README.md.
 SAMPLES: Mapping[str, Mapping[str, str]] = {

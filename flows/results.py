@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.addresses import check_no_secret
+from tasks.addresses import check_no_secret, work_folder
 from tasks.errors import InputError, LabelsweepError
 from tasks.review.deck import find_run
 from tasks.review.exchange.machines import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
 from tasks.runs.history import DESCRIBING, PastRun, past_runs
 from tasks.runs.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
-from tasks.workplace import work_folder
 
 # How long a decision may stay on the machine of a review server that then burns down.
 PUBLISH_EVERY_SECONDS = 30.0

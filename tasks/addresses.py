@@ -1,8 +1,20 @@
-"""Addresses of data and results: they stand in reports, logs, run records and artifacts, so a secret may not stand in them."""
+"""Addresses of data and results: the file system behind one, the local folder that stands for one, and secrets in them.
 
+They stand in reports, logs, run records and artifacts, so a secret may not stand in them.
+"""
+
+import hashlib
+import os
 import re
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any, cast
 
 from tasks.errors import InputError
+
+# Package names on the index, where they differ from the module that fsspec would import, and our own extras.
+_INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
 
 # What follows `user:` up to the `@`; a port and a path, which may hold an `@` as well, are none.
 _PASSWORD = re.compile(r"(?<=://)([^/:@\s]*):(?!\d{1,5}/)([^@\s]+)@")
@@ -39,3 +51,52 @@ def check_no_secret(address: str) -> None:
             fix="name it without, and give the secret in the environment (AWS_ACCESS_KEY_ID and the like, or fsspec's "
             "FSSPEC_HTTPS, PGPASSWORD or ~/.pgpass); what a signed link leads to, download first",
         )
+
+
+def open_address(address: str) -> tuple[Any, str]:
+    """Return the file system of an address or a local path, and the path in it.
+
+    Raises:
+        InputError: There is no such kind of address, an archive in it is damaged, or a package is missing to reach it.
+    """
+    import fsspec  # noqa: PLC0415 (half a second to import, and only needed where there are data)
+    from fsspec.registry import known_implementations  # noqa: PLC0415
+
+    if "://" not in address:
+        local = fsspec.get_filesystem_class("file")()
+        return local, local._strip_protocol(address)
+    scheme = address.split("://", 1)[0].rsplit("::", 1)[-1]
+    try:
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(address))
+    except ImportError as error:
+        known = known_implementations.get(scheme, {})
+        module = str(known.get("class", scheme)).split(".")[0]
+        package = _INSTALL.get(scheme) or ("" if module == "fsspec" else _INSTALL.get(module, module))
+        fix = f"pip install {package}" if package else str(known.get("err", error))
+        raise InputError(
+            f"{scheme}:// needs a package that is not installed", where=address, fix=fix
+        ) from error
+    except (zipfile.BadZipFile, tarfile.TarError) as error:
+        raise InputError(
+            f"the archive cannot be read ({error})",
+            where=address,
+            fix="check it, or unpack it and name the file",
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"unknown kind of address '{scheme}://'",
+            where=address,
+            fix="use a local path, or a URL that fsspec knows, such as s3://bucket/prefix",
+        ) from error
+
+
+def work_folder(address: str) -> Path:
+    """Return the folder in which runs work whose results go to `address`: always the same one for an address.
+
+    It lies in the folder that `LABELSWEEP_WORK` names, or in `~/.cache/labelsweep`.
+
+    >>> work_folder("s3://team/labels") == work_folder("s3://team/labels/")
+    True
+    """
+    root = Path(os.environ.get("LABELSWEEP_WORK") or Path.home() / ".cache" / "labelsweep")
+    return root / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:12]

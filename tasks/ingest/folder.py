@@ -11,13 +11,13 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
+from tasks.addresses import open_address
 from tasks.errors import InputError
 from tasks.ingest.compression import open_zip
 from tasks.ingest.formats import readable_suffixes
 from tasks.ingest.source import (
     Part,
     access,
-    filesystem_of,
     hold,
     is_image_file,
     kind_of,
@@ -111,7 +111,7 @@ def folder_at(uri: str) -> Folder | None:
 
 def _look_at(uri: str) -> Folder | None:
     with access(uri):
-        filesystem, path = filesystem_of(split_sheet(uri)[0])
+        filesystem, path = open_address(split_sheet(uri)[0])
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
             return _read_folder(filesystem, path, uri)

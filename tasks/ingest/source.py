@@ -4,8 +4,6 @@ import errno
 import hashlib
 import json
 import re
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,11 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import known_implementations
 
-from tasks.addresses import check_no_secret
+from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
 from tasks.ingest.compression import ARCHIVES, split_compression
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
@@ -33,9 +29,6 @@ IMAGE_SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
     *(".avif", ".heic", ".heif"),
 }
-
-# Package names on the index, where they differ from the module that fsspec would import, and our own extras.
-_INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
 
 # The data that come with the code.
 SAMPLES = ("digits",)
@@ -121,7 +114,7 @@ class Part:
         """Return the bytes of a file that is named relative to the folder of this one."""
         if "://" in name:
             with access(name):
-                filesystem, path = filesystem_of(name)
+                filesystem, path = open_address(name)
             return cast("bytes", filesystem.cat_file(path))
         base = self.path.rsplit("/", 1)[0]
         target = name if name.startswith("/") and self.local else f"{base}/{name}"
@@ -202,7 +195,7 @@ def locate(uri: str) -> list[Part]:
         return folder.parts
     file, sheet = split_sheet(uri)
     with access(uri):
-        filesystem, path = filesystem_of(file)
+        filesystem, path = open_address(file)
     if kind_of(path) is None:
         raise _unknown_type(path, uri)
     return [Part(filesystem, path, uri, sheet=sheet)]
@@ -308,33 +301,3 @@ def access(where: str) -> Iterator[None]:
 def plain_path(path: str) -> str:
     """Drop the query of a web address, which may hold a token and hides the suffix."""
     return urlsplit(path).path if path.startswith(("http://", "https://")) else path
-
-
-def filesystem_of(uri: str) -> tuple[Any, str]:
-    """Return the file system of an address and the path in it."""
-    if "://" not in uri:
-        local = LocalFileSystem()
-        return local, local._strip_protocol(uri)
-    scheme = uri.split("://", 1)[0].rsplit("::", 1)[-1]
-    try:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(uri))
-    except ImportError as error:
-        known = known_implementations.get(scheme, {})
-        module = str(known.get("class", scheme)).split(".")[0]
-        package = (
-            _INSTALL.get(scheme, _INSTALL.get(module, module))
-            if module != "fsspec"
-            else _INSTALL.get(scheme, "")
-        )
-        fix = f"pip install {package}" if package else str(known.get("err", error))
-        raise InputError(f"{scheme}:// needs a package that is not installed", where=uri, fix=fix) from error
-    except (zipfile.BadZipFile, tarfile.TarError) as error:
-        raise InputError(
-            f"the archive cannot be read ({error})", where=uri, fix="check it, or unpack it and name the file"
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"unknown kind of address '{scheme}://'",
-            where=uri,
-            fix="use a local path or a URL that fsspec knows",
-        ) from error

@@ -15,9 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-import fsspec
-
-from tasks.addresses import check_no_secret
+from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
 from tasks.storage import manifest_of, read_json, sha256_file, write_json
 
@@ -95,7 +93,7 @@ def publish_folder(folder: Path, target: str, manifest: bytes) -> None:
     Raises:
         StoreError: It could not be written; there is no manifest.
     """
-    filesystem, root = reach(target)
+    filesystem, root = _reach(target)
     for name, entry in json.loads(manifest)["files"].items():
         _insist(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
     with tempfile.TemporaryDirectory() as name:
@@ -121,7 +119,7 @@ def fetch_folder(target: str, folder: Path) -> bool:
     text = read_there(f"{target}/{MANIFEST}")
     if text is None:
         return False
-    filesystem, root = reach(target)
+    filesystem, root = _reach(target)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The same place at every try: what has come already is not fetched again.
     coming = folder.parents[1] / f".{folder.parent.name}-{folder.name}.coming"
@@ -144,7 +142,7 @@ def read_there(address: str) -> bytes | None:
     Raises:
         StoreError: The store could not be asked.
     """
-    filesystem, path = reach(address)
+    filesystem, path = _reach(address)
 
     def read() -> bytes | None:
         filesystem.invalidate_cache()
@@ -172,7 +170,7 @@ def write_there(address: str, content: bytes) -> None:
     Raises:
         StoreError: It could not be written.
     """
-    filesystem, path = reach(address)
+    filesystem, path = _reach(address)
     if not _is_store(filesystem):
         filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     _insist(partial(filesystem.pipe_file, path, content), address)
@@ -184,7 +182,7 @@ def list_there(address: str, pattern: str) -> list[str]:
     Raises:
         StoreError: The store could not be asked.
     """
-    filesystem, root = reach(address.rstrip("/"))
+    filesystem, root = _reach(address.rstrip("/"))
 
     def search() -> list[str]:
         filesystem.invalidate_cache()
@@ -196,24 +194,9 @@ def list_there(address: str, pattern: str) -> list[str]:
     return _insist(search, address, "read")
 
 
-def reach(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the path in it.
-
-    Raises:
-        InputError: There is no such kind of address, or a package is missing to reach it.
-    """
+def _reach(address: str) -> tuple[Any, str]:
     check_no_secret(address)
-    try:
-        filesystem, root = fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        raise InputError(
-            f"a package is missing to reach it ({error})", where=address, fix="pip install 'labelsweep[s3]'"
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"unknown kind of address ({error})", where=address, fix="write it as s3://bucket/prefix"
-        ) from error
-    return filesystem, root
+    return open_address(address)
 
 
 def _check_bucket(filesystem: Any, path: str, address: str) -> None:  # noqa: ANN401 (fsspec is untyped)

@@ -1,5 +1,6 @@
 """A real S3 API on loopback, and a way to it that drops connections."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,12 +15,16 @@ BUCKET = "labels"
 
 
 class Dropping:
-    """A TCP proxy that cuts every connection once `allowed` bytes went through, for as long as it is told to."""
+    """A TCP proxy that cuts every connection once `allowed` bytes went through, for as long as it is told to.
+
+    `asked` has the path of each GET request.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self.allowed: int | None = None
         self.cuts = 0
+        self.asked: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -37,6 +42,7 @@ class Dropping:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                self.asked += [path.decode() for path in re.findall(rb"^GET (\S+) HTTP", data)]
                 if self.allowed is not None:
                     self.allowed -= len(data)
                     if self.allowed < 0:

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
+from tasks.addresses import work_folder
 from tasks.runs import remote
-from tasks.workplace import work_folder
 
 OUT = "s3://labels/team"
 

@@ -18,11 +18,11 @@ from run_folder import wine_run
 from flows.cli import run as labelsweep
 from flows.commands.config_file import build
 from flows.results import Results
+from tasks.addresses import work_folder
 from tasks.review.deck import load_deck
 from tasks.review.log import Decision, DecisionLog, log_path, read_log
 from tasks.runs import remote
 from tasks.storage import finish_run
-from tasks.workplace import work_folder
 
 OUT = "s3://labels/team"
 

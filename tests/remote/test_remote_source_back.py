@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from flows.cli import run as labelsweep
-from tasks.workplace import work_folder
+from tasks.addresses import work_folder
 
 OUT = "s3://labels/team"
 

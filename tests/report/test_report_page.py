@@ -15,12 +15,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from tasks.addresses import work_folder
 from tasks.report import make_report, summarise
 from tasks.report.sections import headline
 from tasks.show.parts import Command
 from tasks.show.view import RunView
 from tasks.storage import read_json, write_json, write_table, write_text
-from tasks.workplace import work_folder
 
 Copied = Callable[[Path], Path]
 
