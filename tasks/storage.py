@@ -1,7 +1,6 @@
-"""The run folder: atomic publication of files, digests, manifest.
+"""Files of a run: atomic publication, digests, the manifest.
 
-A file appears under its final name only when it is complete: it is written beside, synchronised to disk, then
-renamed.
+A file appears under its final name only when it is complete: it is written beside, synchronised to disk, then renamed.
 """
 
 import hashlib
@@ -44,7 +43,11 @@ def atomic_path(final: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(final)
-        _sync_folder(final.parent)
+        descriptor = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # the name in its folder is data too
+        finally:
+            os.close(descriptor)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -69,15 +72,6 @@ def writable(place: Path, fix: str) -> Iterator[None]:
         yield
     except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise InputError(f"cannot write there ({error.strerror})", where=str(place), fix=fix) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable: the directory entry is data too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_table(table: pa.Table, final: Path) -> Path:
@@ -171,16 +165,20 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def published_files(folder: Path) -> Iterator[Path]:
+    """Yield the files under a folder, without locks and what is still being written."""
+    return (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith((".lock", ".partial")))
+
+
 def manifest_of(folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder: size, rows and SHA-256 of each of its files."""
-    complete = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith((".lock", ".partial")))
     entries = {
         str(path.relative_to(folder)): {
             "bytes": path.stat().st_size,
             "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
             "sha256": sha256_file(path),
         }
-        for path in sorted(complete)
+        for path in sorted(published_files(folder))
         if path.name != "manifest.json"
     }
     return {"run_id": folder.name, "files": entries}

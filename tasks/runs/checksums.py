@@ -1,4 +1,4 @@
-"""Whether files are still what was written: digests of what a step wrote, compared before anybody goes on with it.
+"""Checksums of what a run wrote, compared before anybody goes on with it.
 
 A disk that forgets, a hand that removes, a bit that flips: none of them is seen by whoever only opens a file.
 """
@@ -13,13 +13,13 @@ from typing import Any
 
 from tasks.errors import InputError
 from tasks.json_objects import read_object
-from tasks.storage import read_json, sha256_file
+from tasks.storage import published_files, read_json, sha256_file
 
-CHECK = "check"
+_CHECK = "check"
 # People write their decisions into these, where they lie.
-EDITED = ("queue.csv", "queue.xlsx")
+_EDITED = ("queue.csv", "queue.xlsx")
 # What networks make of the features: of the last round only, the round after removes them, and they can be had again.
-PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
+_PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
 
 # What tells a file that was written anew from the one before: every publication makes another inode.
 Stamp = tuple[int, int, int]
@@ -28,11 +28,10 @@ Stamp = tuple[int, int, int]
 def stamps(folder: Path) -> dict[str, Stamp]:
     """Return a stamp of each finished file under `folder`, the records of steps left out."""
     found = {}
-    for path in folder.rglob("*"):
-        if path.name.endswith((".lock", ".partial")) or path.parent.name == "steps" or not path.is_file():
-            continue
-        status = path.stat()
-        found[str(path.relative_to(folder))] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    for path in published_files(folder):
+        if path.parent.name != "steps":
+            status = path.stat()
+            found[str(path.relative_to(folder))] = (status.st_mtime_ns, status.st_size, status.st_ino)
     return found
 
 
@@ -42,8 +41,13 @@ def digests_since(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
     return {name: sha256_file(folder / name) for name in sorted(now) if now[name] != before.get(name)}
 
 
+def with_check(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with a digest of itself beside it."""
+    return {**entry, _CHECK: _digest(entry)}
+
+
 def read_entry(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object that `with_check` marked; None where it is not there or not what was written.
+    """Return a JSON object that `with_check` marked; None where it is missing or not what was written.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "entry.json"
@@ -55,22 +59,17 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     True
     """
     entry = read_object(path)
-    return entry if entry.pop(CHECK, None) == _digest(entry) else None
-
-
-def read_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the records of the steps of a run by the step's name, those that are not what was written left out."""
-    found = {path.stem: read_entry(path) for path in (folder / "steps").glob("*.json")}
-    return {name: entry for name, entry in found.items() if entry is not None and "place" in entry}
-
-
-def with_check(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry with a digest of itself beside it."""
-    return {**entry, CHECK: _digest(entry)}
+    return entry if entry.pop(_CHECK, None) == _digest(entry) else None
 
 
 def _digest(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of the steps of a run by the step's name, without those that are not what was written."""
+    found = {path.stem: read_entry(path) for path in (folder / "steps").glob("*.json")}
+    return {name: entry for name, entry in found.items() if entry is not None and "place" in entry}
 
 
 def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[str, Any]]) -> bool:
@@ -84,20 +83,18 @@ def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[s
         later: Records of the steps that come after the one that wrote them.
     """
     written = [entry["files"] for entry in later]
-    for name, digest in files.items():
-        path = folder / name
-        known = {digest, *(digests[name] for digests in written if name in digests)}
-        if not path.is_file():
-            if not _is_put_away(folder, name):
-                return False
-        elif sha256_file(path) not in known:
-            return False
-    return True
+
+    def is_intact(name: str, digest: str) -> bool:
+        if not (folder / name).is_file():
+            return _is_put_away(folder, name)
+        return sha256_file(folder / name) in {digest, *(ours[name] for ours in written if name in ours)}
+
+    return all(is_intact(name, digest) for name, digest in files.items())
 
 
 def _is_put_away(folder: Path, name: str) -> bool:
-    """Return whether a file is one of those of a round that the round after has put away, once it had written its own."""
-    found = PUT_AWAY.fullmatch(name)
+    """Return whether a file is one that the next round has put away, once it had written its own."""
+    found = _PUT_AWAY.fullmatch(name)
     return found is not None and any((folder / "model" / f"round-{int(found[1]) + 1}").glob("theta-*"))
 
 
@@ -111,11 +108,10 @@ def check_complete(folder: Path, *others: str) -> None:
     Raises:
         FileNotFoundError: One is gone.
     """
-    records = sorted((folder / "steps").glob("*.json"))
-    for names in (others, *((read_entry(record) or {}).get("files", {}) for record in records)):
-        for name in names:
-            if not (folder / name).is_file() and not _is_put_away(folder, name):
-                raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
+    entries = [read_entry(path) or {} for path in sorted((folder / "steps").glob("*.json"))]
+    for name in (*others, *(name for entry in entries for name in entry.get("files", ()))):
+        if not (folder / name).is_file() and not _is_put_away(folder, name):
+            raise FileNotFoundError(errno.ENOENT, "removed", str(folder / name))
 
 
 def check_run(folder: Path, *names: str) -> None:
@@ -141,7 +137,7 @@ def check_run(folder: Path, *names: str) -> None:
         path = folder / name
         if not path.is_file():
             raise InputError("is missing", where=str(path), fix=fix)
-        if name not in EDITED and sha256_file(path) != digest:
+        if name not in _EDITED and sha256_file(path) != digest:
             raise InputError("is not what the run wrote: it was changed or damaged", where=str(path), fix=fix)
 
 

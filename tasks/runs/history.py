@@ -31,25 +31,24 @@ class PastRun(BaseModel):
 
 def past_runs(out: Path) -> list[PastRun]:
     """Return the runs under `out`, newest first."""
-    folders = [path.parent for path in (out / "runs").glob("*/config.yaml") if not path.parent.is_symlink()]
     found = []
-    for folder in folders:
+    for config in (out / "runs").glob("*/config.yaml"):
         with suppress(FileNotFoundError):  # a run that changed nothing is removed while it is looked at
-            found.append(past_run(folder))
+            if not config.parent.is_symlink():
+                found.append(past_run(config.parent))
     return sorted(found, key=lambda run: run.date, reverse=True)
 
 
 def past_run(folder: Path) -> PastRun:
     """Return what the folder of a run says of it."""
     config = folder / "config.yaml"
-    flagged = _record(folder, "flag")
+    changed = datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0)
     return PastRun(
         run_id=folder.name,
-        date=_date_of(folder.name)
-        or datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0),
+        date=_date_of(folder.name) or changed,
         source=_source(config),
         rows=_record(folder, "ingest").get("rows"),
-        flagged=flagged.get("flagged"),
+        flagged=_record(folder, "flag").get("flagged"),
         state=state_of(folder),
     )
 
@@ -96,27 +95,11 @@ def as_table(runs: list[PastRun]) -> str:
     """Return the runs as aligned text."""
     if not runs:
         return ""
-    header = ("RUN", "DATE (UTC)", "ROWS", "FLAGGED", "STATE", "SOURCE")
-    lines = [
-        header,
-        *(
-            (
-                r.run_id,
-                f"{r.date:%Y-%m-%d %H:%M}",
-                _count(r.rows),
-                _count(r.flagged),
-                r.state,
-                one_line(r.source),
-            )
-            for r in runs
-        ),
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in lines
-    )
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    lines = [("RUN", "DATE (UTC)", "ROWS", "FLAGGED", "STATE", "SOURCE")]
+    for run in runs:
+        rows, flagged = ("-" if count is None else f"{count:,}" for count in (run.rows, run.flagged))
+        date = f"{run.date:%Y-%m-%d %H:%M}"
+        lines.append((run.run_id, date, rows, flagged, run.state, one_line(run.source)))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "".join(f"{line}\n" for line in padded)

@@ -2,13 +2,12 @@
 
 Whoever finds `manifest.json` in a folder there finds everything that it lists, whole. `runs/latest` holds the id of the newest
 run, `datasets/<name>/latest` the newest version. What is there already and is right is not sent again, so a transfer that broke
-off goes on where it stopped. A folder that is fetched appears here when all of it has come and is what its manifest says.
+off is resumed where it stopped. A folder that is fetched appears here when all of it has come and is what its manifest says.
 """
 
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,11 +24,9 @@ PUBLISHED = "published.json"
 MANIFEST = "manifest.json"
 
 # Stores without folders: to make one would make a bucket of a name that was mistyped.
-STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
-
+_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 # A connection that drops is usually back within seconds; what stays away longer is for the next run, or for a person.
 TRIES, PAUSE_SECONDS = 4, 0.5
-_BLOCK = 2**22
 
 
 def publish_run(folder: Path, address: str) -> str:
@@ -45,11 +42,10 @@ def publish_run(folder: Path, address: str) -> str:
     """
     target = f"{address.rstrip('/')}/runs/{folder.name}"
     marker = folder / PUBLISHED
-    if marker.exists() and read_json(marker) == {"address": target}:
-        return target
-    publish_folder(folder, target, (folder / MANIFEST).read_bytes())
-    write_text_there(f"{address.rstrip('/')}/runs/latest", folder.name)
-    write_json({"address": target}, marker)
+    if not (marker.exists() and read_json(marker) == {"address": target}):
+        _publish_folder(folder, target, (folder / MANIFEST).read_bytes())
+        write_there(f"{address.rstrip('/')}/runs/latest", folder.name.encode())
+        write_json({"address": target}, marker)
     return target
 
 
@@ -60,6 +56,10 @@ def publish_version(folder: Path, address: str) -> str:
         InputError: Another version of this number is there.
         StoreError: It could not be written.
     """
+
+    def lineage(manifest: Mapping[str, Any]) -> str:
+        return str(manifest["files"]["version.json"]["sha256"])
+
     data_set = f"{address.rstrip('/')}/datasets/{folder.parent.name}"
     target = f"{data_set}/{folder.name}"
     manifest = manifest_of(folder)
@@ -67,40 +67,23 @@ def publish_version(folder: Path, address: str) -> str:
     there = read_there(f"{target}/{MANIFEST}")
     if there == text:
         return target
-    if there is not None and _lineage(json.loads(there)) != _lineage(manifest):
+    if there is not None and lineage(json.loads(there)) != lineage(manifest):
         raise InputError(
             "somebody else has just published another version of this number",
             where=target,
             fix=f"remove {folder} and apply again",
         )
-    publish_folder(folder, target, text)
-    write_text_there(f"{data_set}/latest", folder.name)
+    _publish_folder(folder, target, text)
+    write_there(f"{data_set}/latest", folder.name.encode())
     return target
 
 
-def _lineage(manifest: Mapping[str, Any]) -> str:
-    return str(manifest["files"]["version.json"]["sha256"])
-
-
-def publish_folder(folder: Path, target: str, manifest: bytes) -> None:
-    """Send the files that a manifest lists, then the manifest.
-
-    Args:
-        folder: Where they lie.
-        target: Address of the folder there.
-        manifest: The manifest's bytes.
-
-    Raises:
-        StoreError: It could not be written; there is no manifest.
-    """
+def _publish_folder(folder: Path, target: str, manifest: bytes) -> None:
+    """Send the files of a folder that a manifest lists, then the manifest's bytes."""
     filesystem, root = _reach(target)
     for name, entry in json.loads(manifest)["files"].items():
         _insist(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / MANIFEST
-        path.write_bytes(manifest)
-        entry = {"bytes": len(manifest), "sha256": hashlib.sha256(manifest).hexdigest()}
-        _insist(partial(_send, filesystem, path, f"{root}/{MANIFEST}", entry), f"{target}/{MANIFEST}")
+    write_there(f"{target}/{MANIFEST}", manifest)
 
 
 def fetch_folder(target: str, folder: Path) -> bool:
@@ -126,9 +109,8 @@ def fetch_folder(target: str, folder: Path) -> bool:
     for name, entry in json.loads(text)["files"].items():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise InputError(f"a manifest that names '{name}'", where=target, fix="publish it again")
-        _insist(
-            partial(_fetch, filesystem, f"{root}/{name}", coming / name, entry), f"{target}/{name}", "read"
-        )
+        fetch = partial(_fetch, filesystem, f"{root}/{name}", coming / name, entry)
+        _insist(fetch, f"{target}/{name}", "read")
     (coming / MANIFEST).write_bytes(text)
     if folder.exists():  # an unfinished one of the same name
         shutil.rmtree(folder)
@@ -155,25 +137,22 @@ def read_there(address: str) -> bytes | None:
     return _insist(read, address, "read")
 
 
-def write_text_there(address: str, text: str) -> None:
-    """Write a small file in one piece.
-
-    Raises:
-        StoreError: It could not be written.
-    """
-    write_there(address, text.encode())
-
-
 def write_there(address: str, content: bytes) -> None:
-    """Write a file's bytes in one piece.
+    """Write a file's bytes in one piece, read them back and compare.
 
     Raises:
         StoreError: It could not be written.
     """
     filesystem, path = _reach(address)
-    if not _is_store(filesystem):
-        filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    _insist(partial(filesystem.pipe_file, path, content), address)
+
+    def write() -> None:
+        _make_parent(filesystem, path)
+        filesystem.pipe_file(path, content)
+        filesystem.invalidate_cache()
+        if filesystem.cat_file(path) != content:
+            raise OSError("what was read back is not what was written")
+
+    _insist(write, address)
 
 
 def list_there(address: str, pattern: str) -> list[str]:
@@ -200,11 +179,7 @@ def _reach(address: str) -> tuple[Any, str]:
 
 
 def _check_bucket(filesystem: Any, path: str, address: str) -> None:  # noqa: ANN401 (fsspec is untyped)
-    """Tell a bucket that is not there from one without such a file.
-
-    Raises:
-        InputError: There is no such bucket.
-    """
+    """Raise InputError where there is no such bucket, rather than no such file in it."""
     bucket = path.split("/", 1)[0]
     try:
         there = not _is_store(filesystem) or filesystem.exists(bucket)
@@ -215,31 +190,26 @@ def _check_bucket(filesystem: Any, path: str, address: str) -> None:  # noqa: AN
 
 
 def _is_store(filesystem: Any) -> bool:  # noqa: ANN401 (fsspec is untyped)
-    return bool(STORES & {filesystem.protocol, *filesystem.protocol})
+    return bool(_STORES & {filesystem.protocol, *filesystem.protocol})
+
+
+def _make_parent(filesystem: Any, path: str) -> None:  # noqa: ANN401 (fsspec is untyped)
+    if not _is_store(filesystem):
+        filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
 
 
 def _send(filesystem: Any, local: Path, remote: str, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
-    """Write one file unless it is there, read it back and compare.
-
-    Raises:
-        OSError: What is there is not what was sent.
-    """
+    """Write one file unless it is there, read it back and compare."""
     if _digest(filesystem, remote, entry["bytes"]) == entry["sha256"]:
         return
-    if not _is_store(filesystem):
-        filesystem.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+    _make_parent(filesystem, remote)
     filesystem.put_file(str(local), remote)
-    filesystem.invalidate_cache()
     if _digest(filesystem, remote, entry["bytes"]) != entry["sha256"]:
         raise OSError("what was read back is not what was written")
 
 
 def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
-    """Read one file unless it has come already, and compare.
-
-    Raises:
-        OSError: What came is not what the manifest says.
-    """
+    """Read one file unless it has come already, and compare."""
     if local.exists() and sha256_file(local) == entry["sha256"]:
         return
     local.parent.mkdir(parents=True, exist_ok=True)
@@ -250,25 +220,18 @@ def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) 
 
 def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN401 (fsspec is untyped)
     """Return the SHA-256 of a file that is there, None where there is none of that size."""
+    filesystem.invalidate_cache()
     try:
-        if filesystem.info(remote, refresh=True)["size"] != size:
+        if filesystem.info(remote)["size"] != size:
             return None
-    except (FileNotFoundError, TypeError):
-        if not filesystem.exists(remote) or filesystem.size(remote) != size:
-            return None
-    digest = hashlib.sha256()
+    except FileNotFoundError:
+        return None
     with filesystem.open(remote, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _insist(work: Callable[[], T], where: str, verb: str = "written") -> T:
-    """Try again after a fault that may pass.
-
-    Raises:
-        StoreError: It did not.
-    """
+    """Try again after a fault that may pass; raise StoreError if it does not."""
     for attempt in range(TRIES):
         try:
             return work()
