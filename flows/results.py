@@ -52,11 +52,8 @@ class Results:
             if folder.parent.name == "runs" and folder.is_dir():
                 brought, run = str(folder.parents[1]), folder.name
         if brought and out and not _is_same(brought, str(out)):
-            raise InputError(
-                f"the run lies in other results, {brought}",
-                where=f"--out {out}",
-                fix="name them, or no --out",
-            )
+            what = f"the run lies in other results, {brought}"
+            raise InputError(what, where=f"--out {out}", fix="name them, or no --out")
         out = out or brought or DEFAULT
         self.address = str(out) if "://" in str(out) else None
         self.out = work_folder(self.address) if self.address else Path(out)
@@ -75,22 +72,16 @@ class Results:
         """
         if self.address is None:
             return find_run(self.out, self._run)
-        run = self._run or self._newest(self.address)
+        if (latest := self._run or read_there(f"{self.address.rstrip('/')}/runs/latest")) is None:
+            fix = f"run `labelsweep clean SOURCE --out {self.address}` first"
+            raise InputError("no run yet", where=self.address, fix=fix)
+        run = latest if isinstance(latest, str) else latest.decode(errors="replace").strip()
         folder = self.out / "runs" / run
         if Path(run).name != run or not (
             (folder / MANIFEST).is_file() or fetch_folder(f"{self.address}/runs/{run}", folder)
         ):
             raise InputError(f"no run '{run}'", where=f"{self.address}/runs", fix="see `labelsweep runs`")
         return find_run(self.out, run)
-
-    @staticmethod
-    def _newest(address: str) -> str:
-        latest = read_there(f"{address.rstrip('/')}/runs/latest")
-        if latest is None:
-            raise InputError(
-                "no run yet", where=address, fix=f"run `labelsweep clean SOURCE --out {address}` first"
-            )
-        return latest.decode(errors="replace").strip()
 
     def fetch_decisions(self) -> None:
         """Add what other machines have published."""
@@ -166,11 +157,7 @@ class Results:
 
 
 def _split_address(run: str) -> tuple[str, str]:
-    """Return the results that a run lies in, and its id.
-
-    Raises:
-        InputError: This is no address of a run.
-    """
+    """Return the results that a run lies in, and its id."""
     out, found, run_id = run.rstrip("/").rpartition("/runs/")
     if not found:
         raise InputError("no address of a run", where=run, fix="write it as s3://bucket/prefix/runs/ID")

@@ -19,7 +19,7 @@ from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, check_raters, rated
 from tasks.ingest.labels.notes import notes_on_classes
 from tasks.ingest.labels.survey import LabelSurvey, Writing, class_names
 from tasks.ingest.probabilities import Probabilities, probabilities
-from tasks.ingest.source import slug
+from tasks.ingest.source import held_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
@@ -34,6 +34,7 @@ _IMPORT_ID = '{"ImportId"'
 _ROWS = 2
 
 
+@held_sources()
 def ingest(source: Source, folder: Path) -> Dataset:
     """Read labeled data and write them to `folder/dataset.parquet` in the canonical form.
 

@@ -43,7 +43,8 @@ def held_sources() -> Iterator[None]:
 
     A run is of one state of its data, whatever changes meanwhile, and a store is listed once.
     """
-    token = _held.set({})
+    held = _held.get()
+    token = _held.set({} if held is None else held)
     try:
         yield
     finally:
