@@ -14,6 +14,7 @@ from flow_inputs import parquet
 from flows.config import CleanParameters
 from flows.request import make_request
 from tasks.errors import InputError, LabelsweepError
+from tasks.ingest import ingest
 from tasks.records import Report
 from tasks.runs.lifecycle import claim_data_set, run_folder, state_of
 from tasks.runs.lock import hold
@@ -121,6 +122,15 @@ def test_sources_of_one_name_at_two_places_are_two_data_sets():
     assert CleanParameters(source="/a/train.csv").data_set != CleanParameters(source="/b/train.csv").data_set
     named = [CleanParameters(source=f"/{place}/train.csv", name="Pets") for place in "ab"]
     assert {one.data_set for one in named} == {"pets"}
+
+
+@pytest.mark.parametrize(("name", "short"), [(None, "my-cats"), ("Pets 2", "pets-2")])
+def test_data_set_has_one_name_in_run_ids_and_in_the_data(name, short, tmp_path):
+    source = tmp_path / "my.cats.csv"
+    source.write_text("x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(20)))
+    parameters = CleanParameters(source=str(source), name=name)
+    assert make_request(parameters).name == short
+    assert ingest(parameters.records_source(), tmp_path / "run").name == short
 
 
 def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
