@@ -6,7 +6,7 @@ step, so that a run that is gone on with knows the same as when it began.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -108,24 +108,16 @@ def _ingested(folder: Path) -> dict[str, str]:
     return dict(entry["files"]) if entry else {}
 
 
-class Before(NamedTuple):
-    """What went before a run.
-
-    Attributes:
-        previous: Folder of the last finished run of the data set, None where there is none.
-        anew: Whether models and queue are made as if there were none.
-    """
-
-    previous: Path | None
-    anew: bool
-
-
-def look_back(request: Request, folder: Path) -> Before:
-    """Write what went before into the run folder, and return it.
+def look_back(request: Request, folder: Path) -> tuple[Path | None, bool]:
+    """Write what went before into the run folder.
 
     Args:
         request: What is asked for; `force` takes over only decisions and the number of the version.
         folder: The run folder.
+
+    Returns:
+        Folder of the last finished run of the data set, None where there is none; and whether models and queue are made as if
+        there were none.
     """
     path = folder / _BEFORE
     kept = read_entry(path)
@@ -142,8 +134,7 @@ def look_back(request: Request, folder: Path) -> Before:
         kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
         write_json(with_check(kept), path)
     previous = kept["previous"]
-    there = Path(previous) if previous and Path(previous).is_dir() else None
-    return Before(there, kept.get("anew", False))
+    return Path(previous) if previous and Path(previous).is_dir() else None, kept.get("anew", False)
 
 
 def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:

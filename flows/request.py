@@ -11,7 +11,7 @@ from tasks.runs.request import Asked, Request
 
 # Parameters that decide where, when or whether a run works, and not what it finds.
 _NOT_ASKED_FOR = frozenset(
-    {
+    [
         "resume",
         "publish",
         "force",
@@ -22,7 +22,7 @@ _NOT_ASKED_FOR = frozenset(
         "gpu_deployment",
         "gpu_timeout",
         "out",
-    }
+    ]
 )
 
 

@@ -27,11 +27,7 @@ _GLANCE_SECONDS = 1.0
 
 
 class Unchanged(Exception):  # noqa: N818 (not an error)
-    """The data say what they said in an earlier run, so that this one need not go on.
-
-    Attributes:
-        folder: Folder of the earlier run.
-    """
+    """The data say what they said in the earlier run in `folder`, so that this one need not go on."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -86,7 +82,9 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
         InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
     """
     resumed = _reopen(request.out, request.resume) if request.resume else _unfinished(request)
-    folder = resumed or open_run(request.out, _new_run_id(request.name))
+    # Ids sort by data set and time, and two runs of one second differ.
+    run_id = f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    folder = resumed or open_run(request.out, run_id)
     with lock_folder(folder, _GLANCE_SECONDS) as is_ours:
         if not is_ours:
             raise InputError(
@@ -146,11 +144,6 @@ def discard_run(folder: Path) -> None:
             return
 
 
-def _new_run_id(name: str) -> str:
-    """Return `<data set>-<UTC time>-<4 hex>`: sorts by data set and time, and two runs of one second differ."""
-    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
 def _unfinished(request: Request) -> Path | None:
     """Return the newest run that was asked for the same and did not finish, None if there is none.
 
@@ -176,17 +169,7 @@ def _reopen(out: Path, run_id: str) -> Path:
 
 
 def _close(folder: Path, error: BaseException, *, is_new: bool, was_stopped: Callable[[], bool]) -> None:
-    """Decide what becomes of the folder of a run that did not finish.
-
-    Args:
-        folder: The run folder.
-        error: What ended the run.
-        is_new: Whether this try made the folder.
-        was_stopped: Whether the process was told to stop.
-
-    Raises:
-        LabelsweepError: Somebody removed a file of the run while it was at work.
-    """
+    """Decide what becomes of the folder of a run that did not finish; `is_new` says that this try made it."""
     if isinstance(error, Unchanged) or (isinstance(error, InputError) and is_new):
         discard_run(folder)
     elif isinstance(error, KeyboardInterrupt):
@@ -195,31 +178,24 @@ def _close(folder: Path, error: BaseException, *, is_new: bool, was_stopped: Cal
         isinstance(error, Exception) and not was_stopped()
     ):
         _record_failure(folder, error)
-    if isinstance(error, FileNotFoundError):
-        # Python's own error has the file's name, that of a library in Rust or C++ only a message with it.
-        named = str(error.filename or error)
-        if (place := named.find(str(folder))) >= 0:
-            raise LabelsweepError(
-                "is gone: it was removed while the run was at work",
-                where=named[place:],
-                fix="the same command makes it again and goes on",
-            ) from error
+    # Python's own error has the file's name, that of a library in Rust or C++ only a message with it.
+    named = str(error.filename or error) if isinstance(error, FileNotFoundError) else ""
+    if (place := named.find(str(folder))) >= 0:
+        raise LabelsweepError(
+            "is gone: it was removed while the run was at work",
+            where=named[place:],
+            fix="the same command makes it again and goes on",
+        ) from error
 
 
 def _record_failure(folder: Path, error: Exception) -> None:
     line = str(error) if isinstance(error, LabelsweepError) else f"{type(error).__name__}: {error}"
+    # An error of the data or the options comes again.
     may_pass = isinstance(error, StoreError) or getattr(error, "exit_code", 1) == 1
-    entry = {"error": line, "may_pass": may_pass, "times": _times_failed(folder) + 1}
-    write_json(entry, folder / _FAILURE)
-
-
-def _times_failed(folder: Path) -> int:
-    failure = read_object(folder / _FAILURE)
-    times = failure.get("times", 1)
-    return times if failure and isinstance(times, int) else 0
+    times = read_object(folder / _FAILURE).get("times", 0)
+    write_json({"error": line, "may_pass": may_pass, "times": times + 1}, folder / _FAILURE)
 
 
 def _may_be_tried_again(folder: Path) -> bool:
-    """Return whether a failed run may come further when it is resumed: not where data or options were at fault."""
-    may_pass = read_object(folder / _FAILURE).get("may_pass")
-    return bool(may_pass) and _times_failed(folder) < _MOST_FAILURES
+    failure = read_object(folder / _FAILURE)
+    return failure.get("may_pass") is True and failure.get("times", 1) < _MOST_FAILURES

@@ -202,11 +202,11 @@ def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
 
 def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_path):
     parameters, last = copied
-    assert look_back(make_request(parameters), tmp_path).previous == last
+    assert look_back(make_request(parameters), tmp_path)[0] == last
     # Asked for just this, and not what its manifest says any more.
     write_json(make_request(parameters).asked.model_dump(mode="json"), last / REQUEST)
     (tmp_path / "before.json").unlink()
-    assert look_back(make_request(parameters), tmp_path).previous.name == nights["first"].folder.name
+    assert look_back(make_request(parameters), tmp_path)[0].name == nights["first"].folder.name
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
