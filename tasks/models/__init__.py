@@ -16,6 +16,7 @@ import torch
 from tasks.heads.design import Design
 from tasks.heads.model import AuditModel
 from tasks.heads.samples import Samples, read_samples
+from tasks.networks.model import NetworkModel
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, ModelChoice
 
@@ -32,8 +33,8 @@ def make_model(samples: Samples, design: Design, options: AuditOptions) -> Audit
     """
     device, n = samples.labels.device, samples.features.n
     name = choose_model(options, image=bool(samples.image), samples=n, device=device).model
-    module = import_module("tasks.networks.model" if ":" in name else f"{__name__}.{name}")
-    model: AuditModel = module.Model(samples, design, options.model_copy(update={"model": name}))
+    kind = NetworkModel if ":" in name else import_module(f"{__name__}.{name}").Model
+    model: AuditModel = kind(samples, design, options.model_copy(update={"model": name}))
     return model
 
 

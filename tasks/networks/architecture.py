@@ -1,7 +1,4 @@
-"""The networks that are built in, and how any network is cut into a body and its last linear layer.
-
-Both are small on purpose: a network that can hold every label by heart hides the wrong ones.
-"""
+"""How any network is cut into a body and its last linear layer."""
 
 import copy
 from dataclasses import dataclass
@@ -10,66 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import InputError
-
-# Two hidden layers, the second narrow: the exact head has (64 + 1) x C parameters and is solved directly.
-MLP_WIDTHS = (256, 64)
-MLP_DROPOUT = 0.2
-
-# 3 x 3 convolutions, the number of channels doubled at each halving of the sides; 128 penultimate features.
-CNN_CHANNELS, CNN_FEATURES, CNN_DROPOUT = (32, 64, 128), 128, 0.2
-# A side is halved while at least this many pixels of it are left.
-CNN_SMALLEST_SIDE = 4
-
-
-def mlp(feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Return a perceptron with two hidden layers.
-
-    Args:
-        feature_shape: Shape of one sample; it is flattened.
-        n_classes: C.
-    """
-    width = int(torch.Size(feature_shape).numel())
-    first, second = MLP_WIDTHS
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(width, first),
-        nn.ReLU(),
-        nn.Dropout(MLP_DROPOUT),
-        nn.Linear(first, second),
-        nn.ReLU(),
-        nn.Linear(second, n_classes),
-    )
-
-
-def cnn(feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Return a compact convolutional network.
-
-    Args:
-        feature_shape: (channels, height, width).
-        n_classes: C.
-
-    >>> cnn((1, 8, 8), 10)(torch.zeros(2, 1, 8, 8)).shape
-    torch.Size([2, 10])
-    """
-    channels, *sides = feature_shape
-    layers: list[nn.Module] = []
-    for width in CNN_CHANNELS:
-        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-        channels = width
-        if min(sides) // 2 >= CNN_SMALLEST_SIDE:
-            layers.append(nn.MaxPool2d(2))
-            sides = [side // 2 for side in sides]
-    # Four quadrants rather than one mean: where a stroke lies tells a 6 from a 9.
-    layers += [_quadrants(sides), nn.Flatten(), nn.Linear(4 * channels, CNN_FEATURES), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Dropout(CNN_DROPOUT), nn.Linear(CNN_FEATURES, n_classes))
-
-
-def _quadrants(sides: list[int]) -> nn.Module:
-    """Return the pooling to 2 x 2; where it can, as a plain one, whose gradient a GPU sums in a fixed order."""
-    if min(sides) < 2:
-        return nn.AdaptiveAvgPool2d(2)
-    height, width = sides
-    return nn.AvgPool2d(((height + 1) // 2, (width + 1) // 2), (height // 2, width // 2))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tasks.errors import InputError
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.whole import make_whole
-from tasks.networks.architecture import cnn, mlp, split_network
+from tasks.networks.architecture import split_network
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
 
@@ -28,16 +28,14 @@ PROBES = 2
 
 
 def load_factory(model: str) -> Factory:
-    """Return what makes the networks of a model.
+    """Return the user's own function that makes networks.
 
     Args:
-        model: `mlp`, `cnn` or `package.module:factory`.
+        model: `package.module:factory`.
 
     Raises:
         InputError: There is no such module or function, or it cannot be called with (feature_shape, n_classes).
     """
-    if model in ("mlp", "cnn"):
-        return {"mlp": mlp, "cnn": cnn}[model]
     name, _, attribute = model.partition(":")
     module = _import(name, model)
     found = module

@@ -10,19 +10,23 @@ heads/                  for each fold the standardisation of these features, and
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from tasks.errors import InputError
 from tasks.heads.design import Design
 from tasks.heads.features import STORED, Features, FileFeatures, MemoryFeatures
 from tasks.heads.learned import Learned, LearnedFeatures
 from tasks.heads.samples import Samples
 from tasks.heads.store import write_curve
 from tasks.heads.whole import make_whole
+from tasks.memory import memory_budget
 from tasks.networks.architecture import split_network
 from tasks.networks.checkpoint import load_network, save_network, training_key
-from tasks.networks.task import make_task
+from tasks.networks.factory import Factory, check_derivatives, check_factory, load_factory, make_network
+from tasks.networks.inputs import input_map
 from tasks.networks.train import EVALUATED, Task, Trained, train
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
@@ -36,12 +40,47 @@ class Penultimate(Learned):
     trained: Trained | None = None
 
 
-class Model(LearnedFeatures):
-    """A network of one architecture on every fold."""
+class NetworkModel(LearnedFeatures):
+    """A network of one architecture on every fold; by default one that a function of the user's own makes."""
+
+    # A network of the user's own may be deep, where 3e-3 is known to diverge.
+    learning_rate: ClassVar[float] = 1e-3
+    augments: ClassVar[bool] = False
 
     def __init__(self, samples: Samples, design: Design, options: AuditOptions) -> None:
         super().__init__(samples, design, options)
-        self.task = make_task(samples, options)
+        self.task = self._task()
+
+    def factory(self) -> Factory:
+        """Return what makes the networks."""
+        return load_factory(self.options.model)
+
+    def _task(self) -> Task:
+        """Return what all networks of the audit train on; refuse what cannot be trained before anything is."""
+        samples, options, model = self.samples, self.options, self.options.model
+        if options.params == "all" and options.solver not in ("auto", "cg"):
+            raise InputError(
+                "the curvature of a whole network is no matrix to factorise, and is solved by cg",
+                where=f"--solver {options.solver}",
+                fix="use --solver auto, or --params head",
+            )
+        factory, inputs = self.factory(), input_map(samples.features, samples.shape)
+        check_factory(factory, model, inputs.shape, samples.n_classes)
+        if options.params == "all":
+            with torch.random.fork_rng(devices=[]):
+                network = make_network(factory, model, inputs.shape, samples.n_classes).eval()
+                check_derivatives(network, inputs.shape, model)
+        return Task(
+            _in_memory(samples.features, options),
+            samples.labels,
+            samples.n_classes,
+            inputs,
+            factory,
+            model,
+            samples.groups,
+            self.learning_rate,
+            self.augments,
+        )
 
     def learn_fold(self, index: Tensor, seed: int, fold: int, folder: Path | None) -> Penultimate:
         """Train the network of a fold, or read back the one that was trained before the run was killed."""
@@ -67,6 +106,14 @@ class Model(LearnedFeatures):
         _write_curves(trained, number, folder.parent / "network_curve.parquet")
         for features in folder.with_name(f"round-{number - 1}").glob("features-*.f32"):
             features.unlink()
+
+
+def _in_memory(features: Features, options: AuditOptions) -> Features:
+    """Return the same features from memory where they fill at most half of the budget: training reads them many times."""
+    size = features.n * features.width * features.like.element_size()
+    if isinstance(features, MemoryFeatures) or size > memory_budget(options.memory) // 2:
+        return features
+    return MemoryFeatures(torch.cat([block for _, block in features.blocks()]), features.block_rows)
 
 
 def train_or_load(task: Task, index: Tensor, seed: int, fold: int, folder: Path | None) -> Trained:

@@ -31,9 +31,6 @@ LABEL_SMOOTHING = 0.1
 
 # PyTorch's default for AdamW; on weights only, since shrinking a bias or a norm regularises nothing.
 WEIGHT_DECAY = 1e-2
-# A network of the user's own may be deep, where 3e-3 is known to diverge.
-LEARNING_RATES = {"mlp": 3e-3, "cnn": 3e-3}
-OTHER_LEARNING_RATE = 1e-3
 WARM_UP, CLIP_NORM = 0.05, 1.0
 
 # The held-out loss is watched on a tenth of the samples, at most so many; ten epochs without a new best end the training.
@@ -59,6 +56,8 @@ class Task:
         factory: Makes a network.
         model: Its name, as `--model` has it.
         groups: (n,) int, samples of one number belong together; None where each stands alone.
+        learning_rate: Of AdamW.
+        augments: Whether the inputs are images that are changed a little while a network trains.
     """
 
     features: Features
@@ -68,6 +67,8 @@ class Task:
     factory: Factory
     model: str
     groups: Array | None = None
+    learning_rate: float = 1e-3
+    augments: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -126,7 +127,7 @@ def _train(task: Task, index: Tensor, generator: torch.Generator) -> Trained:
     batch = BATCH if len(outer) < LARGE else LARGE_BATCH
     per_epoch = math.ceil(len(outer) / batch)
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, STEPS // per_epoch))
-    optimizer = torch.optim.AdamW(_groups(network), lr=LEARNING_RATES.get(task.model, OTHER_LEARNING_RATE))
+    optimizer = torch.optim.AdamW(_groups(network), lr=task.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * per_epoch))
     curve: list[tuple[float, float]] = []
     best, kept = 0, copy.deepcopy(network.state_dict())
@@ -208,12 +209,11 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one epoch of shuffled batches; a last one of a single sample joins none, as batch norms need two."""
     order = index[torch.randperm(len(index), generator=generator).to(index.device)]
-    images = task.model == "cnn"
     for chunk in torch.split(order, size * CHUNK):
         inputs, labels = task.inputs_of(chunk), task.labels[chunk]
         for own, given in zip(torch.split(inputs, size), torch.split(labels, size), strict=True):
             if len(own) > 1 or len(index) == 1:
-                yield (augmented(own, generator) if images else own), given
+                yield (augmented(own, generator) if task.augments else own), given
 
 
 def mean_loss(task: Task, network: nn.Module, index: Tensor) -> float:

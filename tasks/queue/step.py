@@ -111,43 +111,22 @@ def _evidence(
     index = torch.from_numpy(order.copy()).to(ensemble.samples.labels.device)
     like = ensemble.samples.features.like
     found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
-    close, hurt = found.close, found.hurt
-    saliency_table = {
+    saliency = {
         "sample_id": take_rows(scores.path, order[: len(found.saliency)], ["sample_id"])["sample_id"],
         "saliency": pa.array(list(found.saliency.astype(np.float32)), pa.list_(pa.float32())),
     }
-    write_table(pa.table(saliency_table), folder / "saliency.parquet")
-    named = np.unique([*close.index.reshape(-1), *(j for harms in hurt.values() for j, _ in harms)]).astype(
-        int
-    )
-    names = take_rows(scores.path, named, ["sample_id", "given_label"])
-    known = dict(
-        zip(
-            named.tolist(),
-            zip(names["sample_id"].to_pylist(), names["given_label"].to_pylist(), strict=True),
-            strict=True,
-        )
-    )
-    nobody: Array = np.empty(0, int)
-    near = [*close.index, *([nobody] * (len(order) - len(close.index)))]
-    distance = [*close.distance, *([nobody] * (len(order) - len(close.index)))]
-    evidence = [
-        _as_json(known, hurt.get(int(sample), []), near[row], distance[row])
-        for row, sample in enumerate(order)
-    ]
-    return evidence, [[known[int(j)][1] for j in near[row]] for row in range(len(order))]
-
-
-def _as_json(
-    known: dict[int, tuple[str, str]], hurt: list[tuple[int, float]], near: Array, distance: Array
-) -> str:
-    """Return a sample's evidence as a JSON object; `known` has id and label of the samples that it names."""
-    harms = [
-        {"sample_id": known[j][0], "label": known[j][1], "influence": float(f"{value:.4g}")}
-        for j, value in hurt
-    ]
-    neighbours = [
-        {"sample_id": known[j][0], "label": known[j][1], "distance": float(f"{d:.4g}")}
-        for j, d in zip(near.tolist(), distance.tolist(), strict=True)
-    ]
-    return json.dumps({"harms": harms, "neighbours": neighbours}, ensure_ascii=False)
+    write_table(pa.table(saliency), folder / "saliency.parquet")
+    near, distances = found.close.index.tolist(), found.close.distance.tolist()
+    named = sorted({j for row in near for j in row} | {j for pairs in found.hurt.values() for j, _ in pairs})
+    names = take_rows(scores.path, np.array(named, int), ["sample_id", "given_label"])
+    known = dict(zip(named, names.rename_columns(["sample_id", "label"]).to_pylist(), strict=True))
+    # Behind those whose neighbours were looked for, the queue has none.
+    rest: list[list[int]] = [[] for _ in order[len(near) :]]
+    near, distances, evidence = near + rest, distances + rest, []
+    for sample, others, distance in zip(order.tolist(), near, distances, strict=True):
+        harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]
+        neighbours = [
+            known[j] | {"distance": float(f"{d:.4g}")} for j, d in zip(others, distance, strict=True)
+        ]
+        evidence.append(json.dumps({"harms": harms, "neighbours": neighbours}, ensure_ascii=False))
+    return evidence, [[known[j]["label"] for j in others] for others in near]

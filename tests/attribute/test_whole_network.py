@@ -26,7 +26,8 @@ from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.whole import Whole, make_whole
-from tasks.networks.architecture import cnn, mlp
+from tasks.models.cnn import cnn
+from tasks.models.mlp import mlp
 from tasks.networks.factory import check_derivatives
 
 # Strong enough a prior that leaving one of 42 samples out is a small change: at 0.02 it is none, and no linear theory holds.

@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 from tasks.arrays import Array
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.samples import Samples
-from tasks.networks.task import make_task
+from tasks.models import make_model
+from tasks.networks.model import NetworkModel
 from tasks.networks.train import Task
 from tasks.options import AuditOptions
 
@@ -31,4 +32,6 @@ def digits_task(model: str = "mlp", n: int = 400) -> Task:
     features = MemoryFeatures(torch.from_numpy(images.reshape(n, -1)).float())
     options = AuditOptions(model=model, device="cpu")
     samples = Samples(features, torch.from_numpy(given), None, 10, np.arange(n), shape=(8, 8))
-    return make_task(samples, options)
+    network = make_model(samples, samples.design(options), options)
+    assert isinstance(network, NetworkModel)
+    return network.task

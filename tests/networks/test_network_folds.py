@@ -10,7 +10,7 @@ from networks import digits_task
 
 from tasks.heads.design import make_design
 from tasks.heads.samples import Samples
-from tasks.networks.model import Model
+from tasks.models.mlp import Model
 from tasks.networks.train import Task
 from tasks.options import AuditOptions
 

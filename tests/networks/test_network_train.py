@@ -7,7 +7,9 @@ from torch import nn
 
 from tasks.errors import InputError
 from tasks.heads.device import same_bits_again
-from tasks.networks.architecture import cnn, mlp, split_network
+from tasks.models.cnn import cnn
+from tasks.models.mlp import mlp
+from tasks.networks.architecture import split_network
 from tasks.networks.inputs import augmented, input_map
 from tasks.networks.train import mean_loss, train
 
