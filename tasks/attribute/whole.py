@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from pydvl.influence.torch.base import TensorOperator
-from pydvl.influence.torch.operator import CgOperator
 from torch import Tensor
 
 from tasks.attribute.influence import BlockScores, score_blocks
+from tasks.heads.operator import FlatOperator, RelativeCgOperator
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import Solution
 from tasks.heads.whole import Whole
@@ -42,37 +41,17 @@ MOST_ITERATIONS = 1_000
 BLOCK_ROWS = 2_048
 
 
-class GaussNewton(TensorOperator):  # type: ignore[misc]
-    """The Gauss-Newton matrix of a network's training loss as a pyDVL operator on flat vectors, divided by `scale`.
+class GaussNewton:
+    """The Gauss-Newton matrix of a network's training loss.
 
     Args:
         whole: The network.
         index: (m,) training samples, all with the same weight 1 / m.
         damping: (P,) what is added to the diagonal.
-        scale: What the matrix is divided by.
     """
 
-    def __init__(self, whole: Whole, index: Tensor, damping: Tensor, scale: float = 1.0) -> None:
-        self.whole, self.index, self.damping, self.scale = whole, index, damping, scale
-
-    @property
-    def input_size(self) -> int:
-        """P."""
-        return len(self.whole.parameters)
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the parameters."""
-        return self.whole.parameters.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Floating point type of the parameters."""
-        return self.whole.parameters.dtype
-
-    def to(self, device: torch.device) -> "GaussNewton":
-        """Stay where the data is."""
-        raise NotImplementedError(f"make the network on {device}, then the operator")
+    def __init__(self, whole: Whole, index: Tensor, damping: Tensor) -> None:
+        self.whole, self.index, self.damping = whole, index, damping
 
     def product(self, vector: Tensor) -> Tensor:
         """Multiply by the matrix with its damping, (P,) to (P,)."""
@@ -84,21 +63,6 @@ class GaussNewton(TensorOperator):  # type: ignore[misc]
             curved = p * (u - (p * u).sum(1, keepdim=True)) / len(self.index)
             result += self.whole.pulled_back(inputs, lambda _, r=curved: r)  # type: ignore[misc]
         return result
-
-    def _apply_to_vec(self, vec: Tensor) -> Tensor:
-        return self.product(vec) / self.scale
-
-    def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        return torch.stack([self._apply_to_vec(row) for row in mat])
-
-
-class FromZeroCg(CgOperator):  # type: ignore[misc]
-    """pyDVL's conjugate gradients to a relative residual, from next to zero: see `tasks.heads.operator.RelativeCgOperator`."""
-
-    def _apply_to_mat(self, mat: Tensor) -> Tensor:
-        solved = torch.stack([self._solve_pcg(row, self.rtol * row.norm()) for row in mat])
-        solution: Tensor = solved / self.operator.scale
-        return solution
 
 
 def trace_of_body(matrix: GaussNewton) -> float:
@@ -150,8 +114,10 @@ def solve_whole(matrix: GaussNewton, rhs: Tensor, tolerance: float) -> Solution:
         return Solution(torch.zeros_like(rhs), rhs.new_zeros(1), converged=True)
     # Far above every eigenvalue, so that the iteration starts within rounding of zero.
     scale = float((matrix.product(rhs).norm() / rhs.norm()).clamp_min(1.0)) / torch.finfo(rhs.dtype).eps
-    scaled = GaussNewton(matrix.whole, matrix.index, matrix.damping, scale)
-    solver = FromZeroCg(scaled, rtol=tolerance, maxiter=MOST_ITERATIONS, warn_on_max_iteration=False)
+    operator = FlatOperator(
+        lambda mat: torch.stack([matrix.product(row) for row in mat]), matrix.whole.parameters, scale
+    )
+    solver = RelativeCgOperator(operator, tolerance, MOST_ITERATIONS)
     vector: Tensor = solver.apply(rhs[None])[0]
     residual = (matrix.product(vector) - rhs).norm() / rhs.norm()
     return Solution(vector, residual[None], bool(residual <= 10 * tolerance))

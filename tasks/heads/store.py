@@ -1,7 +1,7 @@
 """What a fit leaves in the run folder: members and parameters as safetensors, nothing that can run code, and training curves."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,15 @@ def save_members(members: Sequence[Member], folder: Path) -> None:
             "l2": repr(member.l2),
             "log_loss": repr(member.log_loss),
         }
-        with atomic_path(folder / f"member-{number}.safetensors") as path:
-            contiguous = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
-            save_file(contiguous, path, as_metadata(about))
+        save_tensors(folder / f"member-{number}.safetensors", tensors, about)
 
 
 def load_members(folder: Path, count: int, like: Tensor) -> list[Member]:
     """Read the first `count` members back, with the dtype and on the device of `like`."""
     members = []
     for number in range(count):
-        with safe_open(folder / f"member-{number}.safetensors", framework="pt") as file:
-            meta = said_in(file.metadata())
-            tensors = {name: file.get_tensor(name).to(like) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        stored, meta = load_tensors(folder / f"member-{number}.safetensors")
+        tensors = {name: tensor.to(like) for name, tensor in stored.items()}
         feature_map = FeatureMap(
             meta["name"],
             tensors["mean"],
@@ -64,20 +61,30 @@ def describe_members(members: Iterable[Member]) -> tuple[EncodedMember, ...]:
     )
 
 
-def save_parameters(parameters: list[Tensor], folder: Path, name: str) -> None:
-    """Write one tensor for each member under `folder/name-<number>.safetensors`."""
+def save_parameters(parameters: Sequence[Tensor], folder: Path, name: str) -> None:
+    """Write one tensor for each head under `folder/name-<number>.safetensors`."""
     for number, tensor in enumerate(parameters):
-        with atomic_path(folder / f"{name}-{number}.safetensors") as path:
-            save_file({name: tensor.contiguous().cpu()}, path)
+        save_tensors(folder / f"{name}-{number}.safetensors", {name: tensor})
 
 
-def load_parameters(folder: Path, name: str, members: int, like: Tensor) -> list[Tensor]:
+def load_parameters(folder: Path, name: str, heads: int, like: Tensor) -> list[Tensor]:
     """Read what `save_parameters` wrote."""
-    tensors = []
-    for number in range(members):
-        with safe_open(folder / f"{name}-{number}.safetensors", framework="pt") as file:
-            tensors.append(file.get_tensor(name).to(like))
-    return tensors
+    files = (folder / f"{name}-{number}.safetensors" for number in range(heads))
+    return [load_tensors(file)[0][name].to(like) for file in files]
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> None:
+    """Write tensors by name, and what is said of them, as safetensors."""
+    with atomic_path(path) as partial:
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(whole, partial, None if about is None else as_metadata(about))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return tensors, said_in(file.metadata())
 
 
 def write_curve(rows: Sequence[dict[str, Any]], number: int, path: Path) -> None:
