@@ -55,7 +55,7 @@ class Results:
             what = f"the run lies in other results, {brought}"
             raise InputError(what, where=f"--out {out}", fix="name them, or no --out")
         out = out or brought or DEFAULT
-        self.address = str(out) if "://" in str(out) else None
+        self.address = str(out).rstrip("/") if "://" in str(out) else None
         self.out = work_folder(self.address) if self.address else Path(out)
         self._run = run
 
@@ -72,7 +72,7 @@ class Results:
         """
         if self.address is None:
             return find_run(self.out, self._run)
-        if (latest := self._run or read_there(f"{self.address.rstrip('/')}/runs/latest")) is None:
+        if (latest := self._run or read_there(f"{self.address}/runs/latest")) is None:
             fix = f"run `labelsweep clean SOURCE --out {self.address}` first"
             raise InputError("no run yet", where=self.address, fix=fix)
         run = latest if isinstance(latest, str) else latest.decode(errors="replace").strip()
@@ -97,7 +97,7 @@ class Results:
         """Return the runs, newest first: on a store those that are published, with what their files say."""
         if self.address is None:
             return past_runs(self.out)
-        runs = f"{self.address.rstrip('/')}/runs"
+        runs = f"{self.address}/runs"
         with tempfile.TemporaryDirectory() as name:
             for run in (found.split("/")[0] for found in list_there(runs, f"*/{MANIFEST}")):
                 for file in (MANIFEST, *DESCRIBING):
@@ -144,7 +144,7 @@ class Results:
             data_set, label = name.split("/")[1:3]
             folder = self.out / "datasets" / data_set / label
             if re.fullmatch(r"v\d{4,}", label) and not (folder / "version.json").is_file():
-                fetch_folder(f"{self.address.rstrip('/')}/datasets/{data_set}/{label}", folder)
+                fetch_folder(f"{self.address}/datasets/{data_set}/{label}", folder)
 
     def publish_versions(self, folder: Path) -> str | None:
         """Publish a version and those before it; return its address, None where results are in a folder."""
