@@ -59,7 +59,17 @@ class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, n
     exit_code = 3
 
 
+def first_line(error: BaseException, most: int) -> str:
+    """Return the first line of what a library says of an error, at most so many characters; its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:most]
+
+
 def listed(names: Sequence[str]) -> str:
     """Name some columns or classes: a person needs a few to recognise the data, not a thousand."""
     shown = ", ".join(f"'{name}'" for name in names[:12])
     return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Name the first three: enough to know what kind of names they are."""
+    return listed(names[:3]) + (", …" if len(names) > 3 else "")

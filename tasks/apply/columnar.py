@@ -13,7 +13,7 @@ from tasks.errors import InputError
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.formats.arrow import ArrowReader
 from tasks.ingest.formats.parquet import ParquetReader
-from tasks.ingest.labels.survey import class_names, named
+from tasks.ingest.labels.survey import class_names, name_classes
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part, plain_type
@@ -69,7 +69,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     """Return labels of plain type as the audit reads them."""
-    return named(column, names) if names else as_text(column)
+    return name_classes(column, names) if names else as_text(column)
 
 
 def _changed(

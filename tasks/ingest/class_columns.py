@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, first_of, listed
 from tasks.ingest.labels.survey import LabelSurvey
 
 # A class in fewer rows than this cannot be in every fold of the default five: its rows are set aside, and it may be a typo.
@@ -33,137 +33,121 @@ class Order:
     positive_last: bool = True
 
 
-def order_of_columns(
-    uri: str,
-    columns: Sequence[str],
-    width: int,
-    labels: LabelSurvey,
-    values: NDArray[np.float32],
-    texts: Sequence[str | None],
-) -> Order:
-    """Return the class of each column: that of its name, whatever stands before or behind it in all names.
+@dataclass(frozen=True)
+class Given:
+    """The first rows of the user's probabilities.
 
-    Args:
+    Attributes:
         uri: The source.
         columns: Names of the columns.
-        width: How many numbers a row has.
         labels: The labels that are given.
-        values: The numbers of some rows  # (rows, width)
+        values: The numbers  # (rows, width)
         texts: The labels of these rows.
+    """
+
+    uri: str
+    columns: tuple[str, ...]
+    labels: LabelSurvey
+    values: NDArray[np.float32]
+    texts: list[str | None]
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return int(self.values.shape[1])
+
+
+def order_of_columns(given: Given) -> Order:
+    """Return the class of each column: that of its name, whatever stands before or behind it in all names.
 
     Raises:
         InputError: No column is named after a class, and there are not as many columns as classes.
     """
-    classes = labels.classes()
-    named = _named_after(columns, classes)
+    classes = given.labels.classes()
+    named = _match_names(given.columns, classes)
     if named is None:
-        order = _in_order(uri, classes, labels, width, f"--pred-probs names {width} columns")
-        told = _told_by_labels(order, values, texts)
-        pairs = ", ".join(f"{column} = '{name}'" for column, name in zip(columns[:3], told, strict=False))
+        order = _in_order(given, classes, f"--pred-probs names {given.width} columns")
+        told = _order_by_labels(order, given.values, given.texts)
+        pairs = ", ".join(
+            f"{column} = '{name}'" for column, name in zip(given.columns[:3], told, strict=False)
+        )
         by = "the sorted order of the classes is" if told == order else "what fits the labels best is"
         note = f"--pred-probs columns are not named after the classes; {by} taken: {pairs}"
-        return Order(told, notes=(note + (", …" if width > 3 else ""),))
+        return Order(told, notes=(note + (", …" if given.width > 3 else ""),))
     extra = tuple(name for name in named if name not in classes)
     notes = []
     if extra:
-        notes.append(f"no row is labeled {_quoted(extra)}, which --pred-probs has a column for")
+        notes.append(f"no row is labeled {first_of(extra)}, which --pred-probs has a column for")
     if without := [name for name in classes if name not in named]:
-        notes.append(f"--pred-probs has no column for {_quoted(without)}")
+        notes.append(f"--pred-probs has no column for {first_of(without)}")
     return Order(named, extra, tuple(notes))
 
 
-def order_of_list(
-    uri: str,
-    columns: Sequence[str],
-    width: int,
-    labels: LabelSurvey,
-    values: NDArray[np.float32],
-    texts: Sequence[str | None],
-) -> Order:
+def order_of_list(given: Given) -> Order:
     """Return the class of each number in the lists of a column: the classes in their order, unless the labels say otherwise.
-
-    Args:
-        uri: The source.
-        columns: The name of the column.
-        width: Numbers in a list.
-        labels: The labels that are given.
-        values: The numbers of some rows  # (rows, width)
-        texts: The labels of these rows.
 
     Raises:
         InputError: There are not as many numbers as classes.
     """
-    classes = labels.classes()
-    places = tuple(str(place) for place in range(width))
+    classes = given.labels.classes()
+    places = tuple(str(place) for place in range(given.width))
     if set(classes) <= set(places):  # class numbers: each is its own place
         extra = tuple(name for name in places if name not in classes)
-        note = (f"no row is labeled {_quoted(extra)}, which --pred-probs has a place for",) if extra else ()
+        note = (f"no row is labeled {first_of(extra)}, which --pred-probs has a place for",) if extra else ()
         return Order(places, extra, note)
-    what = f"the lists in column '{columns[0]}' have {width} numbers"
-    order = _in_order(uri, classes, labels, width, what)
-    told = _told_by_labels(order, values, texts)
-    said = f"the lists in column '{columns[0]}' fit the labels best in the order {_quoted(told)}"
+    lists = f"the lists in column '{given.columns[0]}'"
+    order = _in_order(given, classes, f"{lists} have {given.width} numbers")
+    told = _order_by_labels(order, given.values, given.texts)
+    said = f"{lists} fit the labels best in the order {first_of(told)}"
     return Order(told, notes=() if told == order else (said,))
 
 
-def require_two(uri: str, column: str, labels: LabelSurvey) -> None:
+def require_two(given: Given) -> None:
     """Raise InputError where one number a row cannot be the probabilities of all classes."""
-    classes = labels.classes()
+    classes = given.labels.classes()
     if len(classes) != 2:
         raise InputError(
-            f"--pred-probs {column} has one number in each row, and there are {len(classes)} classes",
-            where=uri,
+            f"--pred-probs {given.columns[0]} has one number in each row, and there are {len(classes)} classes",
+            where=given.uri,
             fix=f"name one column for each class ({listed(classes)}), or a column of lists",
         )
 
 
-def order_of_binary(
-    column: str, labels: LabelSurvey, values: NDArray[np.float32], texts: Sequence[str | None]
-) -> Order:
-    """Return which of two classes one column is the probability of: the one that it is named after, or is higher for.
-
-    Args:
-        column: Name of the column.
-        labels: The labels that are given.
-        values: Probabilities of some rows  # (rows,)
-        texts: The labels of these rows.
-    """
-    classes = labels.classes()
+def order_of_binary(given: Given) -> Order:
+    """Return which of two classes one column is the probability of: the one that it is named after, or is higher for."""
+    classes = given.labels.classes()
     means = [
-        float(values[rows].mean()) if rows.any() else 0.0
-        for rows in (np.array([text == name for text in texts], bool) for name in classes)
+        float(given.values[rows].mean()) if rows.any() else 0.0
+        for rows in (np.array([text == name for text in given.texts], bool) for name in classes)
     ]
-    words = _words(column)
+    words = _words(given.columns[0])
     after = [place for place in (0, 1) if words[-len(_words(classes[place])) :] == _words(classes[place])]
     positive = after[0] if len(after) == 1 else int(means[1] >= means[0])
     why = f"it is {means[positive]:.2g} on average there, {means[1 - positive]:.2g} for '{classes[1 - positive]}'"
-    note = f"--pred-probs {column} is read as the probability of '{classes[positive]}': {why}"
+    note = f"--pred-probs {given.columns[0]} is read as the probability of '{classes[positive]}': {why}"
     return Order(classes, notes=(note,), positive_last=positive == 1)
 
 
-def _in_order(
-    uri: str, classes: tuple[str, ...], labels: LabelSurvey, width: int, what: str
-) -> tuple[str, ...]:
+def _in_order(given: Given, classes: tuple[str, ...], what: str) -> tuple[str, ...]:
     """Return the classes in their order, without those of so few rows that they are set aside anyway."""
-    if len(classes) == width:
-        return classes
-    common = tuple(name for name in classes if labels.count(name) >= _LEAST_ROWS)
-    if len(common) == width:
-        return common
+    common = tuple(name for name in classes if given.labels.counts[name] >= _LEAST_ROWS)
+    for some in (classes, common):
+        if len(some) == given.width:
+            return some
     raise InputError(
         f"{what}, and there are {len(classes)} classes",
-        where=uri,
+        where=given.uri,
         fix=f"give one probability for each class, in this order: {listed(classes)}; or name a column after each class",
     )
 
 
-def _told_by_labels(
+def _order_by_labels(
     order: tuple[str, ...], values: NDArray[np.float32], texts: Sequence[str | None]
 ) -> tuple[str, ...]:
     """Return the class whose rows have the highest mean of each number, where that is another one for each number.
 
     >>> values = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
-    >>> _told_by_labels(("cat", "dog"), values, ["dog", "cat"])
+    >>> _order_by_labels(("cat", "dog"), values, ["dog", "cat"])
     ('dog', 'cat')
     """
     code = {name: place for place, name in enumerate(order)}
@@ -176,14 +160,14 @@ def _told_by_labels(
     return tuple(order[place] for place in best) if len(set(best.tolist())) == len(order) else order
 
 
-def _named_after(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str, ...] | None:
+def _match_names(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the class that each column is named after; what is no class that is given is named as the column is.
 
-    >>> _named_after(["prob_c10", "prob_c2", "prob_c7"], ("c2", "c10"))
+    >>> _match_names(["prob_c10", "prob_c2", "prob_c7"], ("c2", "c10"))
     ('c10', 'c2', 'c7')
-    >>> _named_after(["P(New York)", "P(Rome)"], ("new_york", "rome"))
+    >>> _match_names(["P(New York)", "P(Rome)"], ("new_york", "rome"))
     ('new_york', 'rome')
-    >>> _named_after(["p0", "p1"], ("cat", "dog"))
+    >>> _match_names(["p0", "p1"], ("cat", "dog"))
     """
     by_words = {_words(name): name for name in classes}
     if len(by_words) < len(classes):  # classes that differ in capitals or signs alone
@@ -225,7 +209,3 @@ def _words(name: str) -> tuple[str, ...]:
     """
     whole = re.sub(r"(?<=\d)\.0+$", "", name.strip().lower())
     return tuple(re.findall(r"\w[^\W_]*|[^\W_]+", whole.replace("_", " "))) or (name,)
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:3]) + (", …" if len(names) > 3 else "")

@@ -37,13 +37,8 @@ def split_compression(name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def decompressed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
-    """Yield the bytes behind a compression, all members of the file one after the other.
-
-    Args:
-        raw: The compressed bytes.
-        suffix: End of the file's name, empty where nothing is compressed.
-    """
+def decompress(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
+    """Yield the bytes behind a compression, all members of the file one after the other."""
     if not suffix:
         yield raw
         return
@@ -52,8 +47,8 @@ def decompressed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
         with io.BufferedReader(cast("io.RawIOBase", stream)) as text:
             yield cast("BinaryIO", text)
         return
-    opened: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}[suffix]
-    with opened(raw) if suffix != ".gz" else opened(fileobj=raw) as text:
+    opened: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[suffix]
+    with opened(raw) as text:
         yield cast("BinaryIO", text)
 
 

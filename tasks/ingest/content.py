@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.columns import values as typed
-from tasks.ingest.columns.dates import as_days, no_dates
+from tasks.ingest.columns.dates import as_days, wrong_dates
 from tasks.ingest.columns.numerals import Notation, as_numbers
-from tasks.ingest.columns.values import as_float32, as_text
+from tasks.ingest.columns.values import as_floats, as_text
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
@@ -82,33 +81,25 @@ class Tabular:
         Nor does it depend on which categories other rows have: it is that of the value, not of its place.
         """
         matrix = np.empty((batch.num_rows, len(self.columns)), np.float32)
-        for position, column in enumerate(self.columns):
-            matrix[:, position] = _as_number(batch.column(column.name), column)
-        known = self.names
-        order = sorted(range(len(known)), key=known.__getitem__)
-        numbers = [
-            position
-            for position in order
-            if self.columns[position].kind not in _WORDS and not self.columns[position].centre
-        ]
-        # Of these float32 does not say all, and what is taken off may be another value tomorrow.
-        far = [self.columns[position] for position in order if self.columns[position].centre]
-        words = [known[position] for position in order if self.columns[position].kind in _WORDS]
-        vectors: Sequence[bytes | memoryview] = (
-            vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
-        )
+        for place, column in enumerate(self.columns):
+            matrix[:, place] = _as_number(batch.column(column.name), column)
+        places = sorted(range(len(self.columns)), key=self.names.__getitem__)
+        in_order = [(place, self.columns[place]) for place in places]
+        numbers = [place for place, column in in_order if column.kind not in _WORDS and not column.centre]
+        names = [self.names[place] for place in numbers]
+        contents: Sequence[bytes | memoryview]
+        contents = vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
+        words = [column.name for _, column in in_order if column.kind in _WORDS]
         if words:
             texts = zip(*(as_text(batch.column(name)).to_pylist() for name in words), strict=True)
-            vectors = [
-                bytes(vector) + repr(text).encode() for vector, text in zip(vectors, texts, strict=True)
-            ]
-        names = [known[position] for position in numbers] + words
+            contents = [bytes(row) + repr(text).encode() for row, text in zip(contents, texts, strict=True)]
+        # Of these float32 does not say all, and what is taken off may be another value tomorrow.
+        far = [column for _, column in in_order if column.centre]
         if far:
-            whole = [as_float64(batch.column(column.name), column) for column in far]
-            rows = np.ascontiguousarray(np.stack(whole, axis=1), "<f8")
-            vectors = [bytes(vector) + row.tobytes() for vector, row in zip(vectors, rows, strict=True)]
-            names += [column.name for column in far]
-        hashes = content_hashes("tabular", names, vectors)
+            whole = np.stack([exact_values(batch.column(column.name), column) for column in far], axis=1)
+            exact = np.ascontiguousarray(whole, "<f8")
+            contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
+        hashes = content_hashes("tabular", [*names, *words, *(column.name for column in far)], contents)
         problems = {**_too_large(batch, self.columns, matrix), **_bad_dates(batch, self.columns)}
         return Encoded(matrix, hashes, problems=problems)
 
@@ -118,16 +109,8 @@ class Text:
     """A column of text; what is blank is missing."""
 
     column: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """No features yet: an encoder makes them of all texts."""
-        return ()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """No features yet."""
-        return (0,)
+    names: tuple[str, ...] = ()  # an encoder makes features of all texts
+    shape: tuple[int, ...] = (0,)
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (no row can be wrong here)
         """Return the texts and their hashes."""
@@ -160,7 +143,7 @@ class Embedding:
         return Encoded(matrix, content_hashes("embedding", (), vector_rows(matrix)), problems=problems)
 
 
-def embedding(table: SourceTable, column: str) -> Embedding:
+def open_embedding(table: SourceTable, column: str) -> Embedding:
     """Return how an embedding column is encoded; most of its first vectors tell the length.
 
     Raises:
@@ -169,11 +152,12 @@ def embedding(table: SourceTable, column: str) -> Embedding:
     return Embedding(column, width_of(table, column, "--embedding"))
 
 
-def as_float64(values: pa.Array, column: Column) -> NDArray[np.float64]:
+def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
     if column.kind == "date":
         return as_days(values, column.pattern)
-    return typed.as_float64(as_numbers(values, Notation.of(column.pattern)) if column.pattern else values)
+    numbers = as_numbers(values, Notation.of(column.pattern)) if column.pattern else values
+    return as_floats(numbers, pa.float64())
 
 
 def _too_large(
@@ -183,7 +167,7 @@ def _too_large(
     problems: dict[int, str] = {}
     for row, position in np.argwhere(np.isinf(matrix)).tolist():
         column = columns[position]
-        number = as_float64(batch.column(column.name).slice(row, 1), column)[0]
+        number = exact_values(batch.column(column.name).slice(row, 1), column)[0]
         if np.isfinite(number):
             problems[row] = f"{number:g} in column '{column.name}' is beyond 3.4e38, the largest float32"
     return problems
@@ -195,7 +179,7 @@ def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, st
     for column in columns:
         values = batch.column(column.name)
         if column.kind == "date" and pa.types.is_string(values.type):
-            for row in no_dates(values, column.pattern):
+            for row in wrong_dates(values, column.pattern):
                 shown = values[row].as_py()[:40]
                 problems.setdefault(row, f"column '{column.name}': '{shown}' is no date as the others are")
     return problems
@@ -208,15 +192,12 @@ def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
     """
     if column.kind == "date" or column.centre or column.pattern:
         with np.errstate(over="ignore"):  # what is too large is told of its row
-            return (as_float64(values, column) - column.centre).astype(np.float32)
+            return (exact_values(values, column) - column.centre).astype(np.float32)
     if column.kind not in _WORDS:
-        return as_float32(values)
+        return as_floats(values)
     text = as_text(values)
     if column.kind == "text":
         return np.where(text.is_valid(), np.float32(0), np.float32("nan"))
     place = pc.index_in(text, value_set=pa.array(column.categories, pa.string()))
     place = pc.fill_null(place, len(column.categories)).cast(pa.float32())
-    numbers: NDArray[np.float32] = pc.if_else(text.is_valid(), place, np.float32("nan")).to_numpy(
-        zero_copy_only=False
-    )
-    return numbers
+    return as_floats(pc.if_else(text.is_valid(), place, None))

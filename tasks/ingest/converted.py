@@ -14,7 +14,7 @@ from tasks.ingest.source import Part
 
 
 @dataclass(frozen=True)
-class MadePart(Part):
+class TemporaryPart(Part):
     """A temporary file that was made of a part of the source, and ends with this object."""
 
     file: Any = None
@@ -27,14 +27,14 @@ class ConvertedReader:
     Attributes:
         part: The file of the source.
         made: The reader of the temporary file.
-        places: How a person finds a row, given from 0.
+        place: How a person finds a row, given from 0.
         notes: What was decided without being asked, a line each.
         metadata: What the file says of its columns, for the schema.
     """
 
     part: Part
     made: Reader
-    places: Callable[[int], str]
+    place: Callable[[int], str]
     notes: tuple[str, ...] = ()
     metadata: dict[str, str] | None = None
 
@@ -47,14 +47,10 @@ class ConvertedReader:
         """Yield the named columns, at most `rows` rows at a time."""
         return self.made.batches(columns, rows)
 
-    def place(self, row: int) -> str:
-        """Return how a person finds the row."""
-        return self.places(row)
-
 
 @contextmanager
-def made_part(part: Part, suffix: str) -> Iterator[tuple[MadePart, BinaryIO]]:
+def temporary_part(part: Part, suffix: str) -> Iterator[tuple[TemporaryPart, BinaryIO]]:
     """Yield a temporary file that stands for `part`, and the file to write it to."""
     file = tempfile.NamedTemporaryFile(prefix="labelsweep-", suffix=suffix)  # noqa: SIM115 (the part keeps it)
-    yield MadePart(LocalFileSystem(), file.name, part.shown, file=file), cast("BinaryIO", file)
+    yield TemporaryPart(LocalFileSystem(), file.name, part.shown, file=file), cast("BinaryIO", file)
     file.flush()

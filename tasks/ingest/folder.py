@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,22 +34,17 @@ _LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db")
 
 # Tables whose folder holds files of earlier versions too: only their log says which rows are there today.
 _LAKES = {
-    "_delta_log": (
-        "a Delta Lake table",
-        "write it as Parquet, such as with DeltaTable(...).to_pyarrow_table()",
-    ),
-    ".hoodie": ("a Hudi table", "write it as Parquet, such as with spark.read and df.write.parquet"),
+    "_delta_log": ("a Delta Lake table", "such as with DeltaTable(...).to_pyarrow_table()"),
+    ".hoodie": ("a Hudi table", "such as with spark.read and df.write.parquet"),
+    "metadata": ("an Iceberg table", "such as with PyIceberg's scan().to_arrow()"),
 }
-
-
 # What folders of classes hold where they are no folders of images, and what to do then.
 _SOUND = "labelsweep reads no sound: save one vector for each recording, and the labels, as .npz or Parquet"
 _TEXTS = "write one table of them, such as a CSV with the columns text and label"
-_PICTURES = "convert them to PNG"
 _OTHER_FILES = {
     **dict.fromkeys((".wav", ".mp3", ".flac", ".ogg", ".m4a"), _SOUND),
     **dict.fromkeys((".txt", ".md", ".html", ".pdf", ".docx", ""), _TEXTS),
-    **dict.fromkeys((".dcm", ".nii", ".svg", ".psd", ".cr2", ".nef", ".dng"), _PICTURES),
+    **dict.fromkeys((".dcm", ".nii", ".svg", ".psd", ".cr2", ".nef", ".dng"), "convert them to PNG"),
 }
 
 
@@ -118,70 +113,74 @@ def _look_at(uri: str) -> Folder | None:
     if not plain_path(path).lower().endswith(".zip"):
         return None
     archive = Part(filesystem, path, uri)
-    folder = _read_folder(*open_zip(archive.open(), uri), uri)
-    return replace(
-        folder,
-        base=replace(folder.base, archive=archive),
-        data=tuple(replace(part, archive=archive) for part in folder.data),
-        images=tuple(replace(part, archive=archive) for part in folder.images),
-    )
+    return _read_folder(*open_zip(archive.open(), uri), uri, archive)
 
 
-def _part_in(filesystem: Any, path: str, uri: str, relative: str) -> Part:  # noqa: ANN401 (fsspec is untyped)
-    """Return a file of a folder.
-
-    Raises:
-        InputError: Its name is not UTF-8, which no record could hold.
-    """
-    shown = f"{uri.rstrip('/')}/{relative}"
-    try:
-        shown.encode()
-    except UnicodeEncodeError as error:
-        named = shown.encode(errors="backslashreplace").decode()
-        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
-    return Part(filesystem, path, shown)
-
-
-def _read_folder(filesystem: Any, path: str, uri: str) -> Folder:  # noqa: ANN401 (fsspec is untyped)
+def _read_folder(
+    filesystem: Any,  # noqa: ANN401 (fsspec is untyped)
+    path: str,
+    uri: str,
+    archive: Part | None = None,
+) -> Folder:
     base = path.rstrip("/") + "/"
-    data, images, others, hidden = [], [], [], []
     local = isinstance(filesystem, LocalFileSystem)
-    if local:
-        _check_readable(path, uri)
-    paths = sorted(_files_below(path.rstrip("/")) if local else filesystem.find(path))
+    paths = sorted(_files_below(path.rstrip("/"), uri) if local else filesystem.find(path))
     files = [file.removeprefix(base) for file in paths]
-    check_no_lake(files, uri)
+    _check_no_lake(files, uri)
+    data: list[Part] = []
+    images: list[Part] = []
+    others, hidden = [], []
     for file, relative in zip(paths, files, strict=True):
         steps = relative.split("/")
         # What unpacking and version control leave behind begins with a dot or two such marks.
         aside = any(step.startswith((".", "__")) for step in steps) or steps[-1].lower() in _LEFT_BEHIND
         # The datasets library leaves intermediate results beside a saved data set under this name.
         intermediate = steps[-1].startswith("cache-")
-        if kind_of(file) and not intermediate and not any(map(is_hidden, steps)):
-            data.append(_part_in(filesystem, file, uri, relative))
+        part = Part(filesystem, file, f"{uri.rstrip('/')}/{relative}", archive)
+        if kind_of(file) and not intermediate and not any(map(_is_hidden, steps)):
+            data.append(part)
         elif aside or (local and not Path(file).exists()):
             hidden.append(relative)
         elif is_image_file(file):  # a class may be called `_other`
-            images.append(_part_in(filesystem, file, uri, relative))
+            images.append(part)
         else:
             others.append(relative)
-    rows = only_data(data, files)
+    for part in [*data, *images]:
+        _check_name(part)
+    rows = _only_data(data, files)
     others += [part.path.removeprefix(base) for part in data if part not in rows]
-    data = rows
-    folder = Folder(Part(filesystem, base, uri), tuple(data), tuple(images), tuple(others), tuple(hidden))
-    if not data and not images:
-        raise nothing_readable(others, uri)
-    kinds = sorted({part.kind or "" for part in data})
+    if not rows and not images:
+        raise _nothing_readable(others, uri)
+    kinds = sorted({part.kind or "" for part in rows})
     if len(kinds) > 1 and not images:
         raise mixed_formats(kinds, uri)
-    return folder
+    whole = Part(filesystem, base, uri, archive)
+    return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
 
 
-def _files_below(folder: str) -> list[str]:
-    """Return the files of a local folder; a link to a folder is followed, but never in a circle."""
+def _check_name(part: Part) -> None:
+    """Raise InputError where the name of a file is not UTF-8, which no record could hold."""
+    try:
+        part.shown.encode()
+    except UnicodeEncodeError as error:
+        named = part.shown.encode(errors="backslashreplace").decode()
+        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
+
+
+def _files_below(folder: str, uri: str) -> list[str]:
+    """Return the files of a local folder; a link to a folder is followed, but never in a circle.
+
+    Raises:
+        InputError: This user may not list the folder, or one within it: data would be left out without a word.
+    """
+
+    def locked(error: OSError) -> None:
+        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
+            raise error
+
     found: list[str] = []
     above: dict[str, tuple[str, ...]] = {folder: (os.path.realpath(folder),)}
-    for place, names, files in os.walk(folder, followlinks=True):
+    for place, names, files in os.walk(folder, followlinks=True, onerror=locked):
         reals = {name: os.path.realpath(f"{place}/{name}") for name in names}
         names[:] = [name for name in names if reals[name] not in above[place]]
         above |= {f"{place}/{name}": (*above[place], reals[name]) for name in names}
@@ -192,61 +191,39 @@ def _files_below(folder: str) -> list[str]:
 def mixed_formats(kinds: list[str], uri: str) -> InputError:
     """Return the error for a folder with tables of several formats."""
     return InputError(
-        f"the folder mixes formats ({', '.join(kinds)})",
-        where=uri,
-        fix="keep one format, or name one file",
+        f"the folder mixes formats ({', '.join(kinds)})", where=uri, fix="keep one format, or name one file"
     )
 
 
-def _check_readable(folder: str, uri: str) -> None:
-    """Say which folder is locked: fsspec passes over what it may not list, and data would be left out without a word.
-
-    Raises:
-        InputError: This user may not list the folder, or one within it.
-    """
-
-    def locked(error: OSError) -> None:
-        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
-            raise error
-
-    for _ in os.walk(folder, onerror=locked):
-        pass
-
-
-def is_hidden(step: str) -> bool:
+def _is_hidden(step: str) -> bool:
     """Return whether a file or folder is a marker or a note; a folder of a partition never is.
 
-    >>> [is_hidden(step) for step in ("_SUCCESS", ".part-0.crc", "_split=a", "part-0.parquet")]
+    >>> [_is_hidden(step) for step in ("_SUCCESS", ".part-0.crc", "_split=a", "part-0.parquet")]
     [True, True, False, False]
     """
     return step.startswith(".") or (step.startswith("_") and "=" not in step)
 
 
-def check_no_lake(relative: Sequence[str], uri: str) -> None:
+def _check_no_lake(relative: Sequence[str], uri: str) -> None:
     """Refuse a table of a lake by name: its folder also holds rows that were deleted or replaced.
 
     Raises:
         InputError: The folder is one.
     """
-    steps = {step for path in relative for step in path.split("/")[:-1]}
-    found = next((lake for folder, lake in _LAKES.items() if folder in steps), None)
-    if found is None and any(
-        path.startswith("metadata/") and path.endswith(".metadata.json") for path in relative
-    ):
-        found = ("an Iceberg table", "write it as Parquet, such as with PyIceberg's scan().to_arrow()")
-    if found:
-        raise InputError(f"{found[0]}: its files also hold rows of earlier versions", where=uri, fix=found[1])
+    folders = {step for path in relative for step in path.split("/")[:-1]} - {"metadata"}
+    if any(path.startswith("metadata/") and path.endswith(".metadata.json") for path in relative):
+        folders.add("metadata")
+    if found := next((lake for folder, lake in _LAKES.items() if folder in folders), None):
+        what, how = found
+        fix = f"write it as Parquet, {how}"
+        raise InputError(f"{what}: its files also hold rows of earlier versions", where=uri, fix=fix)
 
 
-def only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
+def _only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
     """Return the files that hold rows.
 
     JSON files beside another format are notes, as the datasets library writes them. Spark writes an empty
     file for a partition without rows, and a marker once everything is written.
-
-    Args:
-        parts: The files of formats that are read.
-        relative: The paths of all files of the folder.
     """
     kinds = {part.kind for part in parts}
     found = [part for part in parts if part.kind != "json" or kinds == {"json"}]
@@ -255,10 +232,10 @@ def only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
     return found
 
 
-def nothing_readable(others: Sequence[str], uri: str) -> InputError:
+def _nothing_readable(others: Sequence[str], uri: str) -> InputError:
     """Return the error for a folder without tables and images: what lies there instead, and what to do.
 
-    >>> nothing_readable(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
+    >>> _nothing_readable(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
     "no data files in this folder, but 2 of type '.wav'"
     """
     fix = f"it should hold {readable_suffixes()}, or one sub-folder of images for each class"
@@ -266,8 +243,6 @@ def nothing_readable(others: Sequence[str], uri: str) -> InputError:
     kind, count = found.most_common(1)[0] if found else ("", 0)
     what = "no data files in this folder"
     if count > 1:
-        what += (
-            f", but {count:,} of type '{kind}'" if kind else f", but {count:,} without a type in their names"
-        )
+        what += f", but {count:,} " + (f"of type '{kind}'" if kind else "without a type in their names")
         fix = _OTHER_FILES.get(kind, fix)
     return InputError(what, where=uri, fix=fix)

@@ -11,12 +11,14 @@ one of 370,000 data sets of 10 million rows.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.arrays import Array
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.labels.survey import check_type
 from tasks.ingest.table import SourceTable
@@ -89,27 +91,17 @@ class Occurrences:
     """Remembers 8 bytes a row, to number the rows whose content and label are the same."""
 
     def __init__(self) -> None:
-        self._keys: list[NDArray[np.uint64]] = []
+        self._keys: list[Array] = []
 
     def see(self, ids: Sequence[str]) -> None:
         """Remember the ids of one batch, as they are before numbering."""
         digits = "".join(ids).translate(_AS_DIGIT)
         self._keys.append(np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64))
 
-    def numbers(self) -> NDArray[np.int64] | None:
-        """Return for each row how many rows before it have the same id; None where all are different."""
-        keys = np.concatenate(self._keys) if self._keys else np.empty(0, np.uint64)
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        first = np.ones(len(keys), bool)
-        first[1:] = ordered[1:] != ordered[:-1]
-        if first.all():
-            return None
-        positions = np.arange(len(keys))
-        group_start = np.maximum.accumulate(np.where(first, positions, 0))
-        numbers = np.empty(len(keys), np.int64)
-        numbers[order] = positions - group_start
-        return numbers
+    def numbers(self) -> Array | None:
+        """Return for each row how many rows before it have the same id, (n,) int64; None where all are different."""
+        keys = pd.Series(np.concatenate([np.empty(0, np.uint64), *self._keys]))
+        return keys.groupby(keys).cumcount().to_numpy() if keys.duplicated().any() else None
 
 
 class IdSurvey:
@@ -119,19 +111,22 @@ class IdSurvey:
         check_type(table.schema.field(column).type, column, table.uri, "id")
         self._table = table
         self._column = column
-        self._hashes: list[NDArray[np.int64]] = []
+        self._hashes: list[Array] = []
         self._rows = 0
         self._missing: list[int] = []
 
     def see(self, column: pa.Array) -> None:
         """Look at one batch."""
         ids = as_text(column)
-        self._missing.extend(
-            (self._rows + np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))).tolist()
-        )
+        self._missing += (self._rows + np.flatnonzero(ids.is_null())).tolist()
         self._rows += len(ids)
         # Python's own hash of text: fast, and it only has to be the same within this process.
         self._hashes.append(np.fromiter(map(hash, ids.drop_null().to_pylist()), np.int64))
+
+    @property
+    def are_unique(self) -> bool:
+        """Whether every row has an id, and no two rows have the same."""
+        return self._rows > 0 and not self._missing and not self._repeated_hashes()
 
     def problems(self) -> dict[int, str]:
         """Return what is wrong with the id of a row, by the number of the row.
@@ -140,26 +135,28 @@ class IdSurvey:
             InputError: So many rows have no id of their own that the column is none of ids.
         """
         found = dict.fromkeys(self._missing, f"no id in column '{self._column}'")
-        hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0, np.int64)
-        again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
-        if again:
-            found.update(self._repeated(again.__contains__))
+        if again := self._repeated_hashes():
+            found |= self._repeated(again)
         if len(found) > MOST_WITHOUT_ID * self._rows:
             row = min(found)
             what = "give every row an id" if row in self._missing else "make the ids unique"
-            raise self._table.problem(row, found[row], fix=f"{what}, or leave --id out")
+            raise self._table.problem(found[row], fix=f"{what}, or leave --id out", row=row)
         return found
 
-    def _repeated(self, suspected: Callable[[int], bool]) -> dict[int, str]:
+    def _repeated_hashes(self) -> set[int]:
+        hashes = np.sort(np.concatenate([np.empty(0, np.int64), *self._hashes]))
+        return set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+
+    def _repeated(self, suspected: set[int]) -> dict[int, str]:
         """Compare the ids themselves where their hashes are equal; the first row of an id keeps it."""
+        batches = self._table.scan([self._column])
+        values = (value for batch in batches for value in as_text(batch.column(0)).to_pylist())
         first: dict[str, int] = {}
-        found: dict[int, str] = {}
-        row = 0
-        for batch in self._table.scan([self._column], 2**16):
-            for value in as_text(batch.column(0)).to_pylist():
-                if value is not None and suspected(hash(value)) and first.setdefault(value, row) != row:
-                    found[row] = value
-                row += 1
+        found = {
+            row: value
+            for row, value in enumerate(values)
+            if value is not None and hash(value) in suspected and first.setdefault(value, row) != row
+        }
         places = {value: self._table.place(first[value]) for value in set(found.values())}
         return {
             row: f"id '{value}' in column '{self._column}' is also the id of {places[value]}"

@@ -59,10 +59,6 @@ def is_label_studio(item: object) -> bool:
 def read_export(items: Sequence[Any], where: str) -> Export:
     """Return the table of an export.
 
-    Args:
-        items: The tasks, or the annotations of JSON-MIN.
-        where: The file, for messages.
-
     Raises:
         InputError: Nothing in it is a choice, or it is not as Label Studio writes it.
     """
@@ -144,44 +140,29 @@ def _table(tasks: dict[str, dict[str, Any]], answers: list[_Answer]) -> Export:
     several = any(len(found) > 1 for found in given.values())
     people = list(dict.fromkeys(answer.annotator for answer in answers))
     data_names = {name for data in tasks.values() for name in data}
-    named = {
-        (control, who): _column(control, who if several else None, alone=len(controls) == 1, taken=data_names)
-        for control in controls
-        for who in people
-    }
+
+    def column(control: str, who: str) -> str:
+        person = f"annotator {who}" if len(controls) == 1 else f"{control}, annotator {who}"
+        name = person if several else control
+        return f"annotation.{name}" if name in data_names else name
+
     rows, kept = [], []
     for task, data in tasks.items():
         found = {
-            named[control, who]: [value] if many and not isinstance(value, list) else value
+            column(control, who): [value] if many and not isinstance(value, list) else value
             for control in controls
             for who, value in given.get((task, control), {}).items()
         }
         if any((task, control) in given for control in ([label] if label else controls)):
             rows.append({**data, **found})
             kept.append(task)
-    raters = [named[label, who] for who in people] if several and label else []
-    return Export(
-        rows, kept, _notes(len(tasks), len(rows), label, raters), _metadata(label, raters, named, people)
-    )
-
-
-def _column(control: str, who: str | None, *, alone: bool, taken: set[str]) -> str:
-    name = control if who is None else f"annotator {who}" if alone else f"{control}, annotator {who}"
-    return f"annotation.{name}" if name in taken else name
-
-
-def _metadata(
-    label: str | None, raters: list[str], named: dict[tuple[str, str], str], people: list[str]
-) -> dict[str, str]:
-    if raters:
-        return {RATERS_NOTE: json.dumps(raters)}
-    return {LABEL_NOTE: named[label, people[0]]} if label else {}
-
-
-def _notes(tasks: int, finished: int, label: str | None, raters: list[str]) -> tuple[str, ...]:
-    notes = []
-    if finished < tasks:
-        notes.append(f"{tasks - finished} of {tasks} tasks have no finished annotation and are left out")
-    if raters:
-        notes.append(f"Label Studio: '{label}' is the label, and its {len(raters)} annotators are raters")
-    return tuple(notes)
+    notes, metadata = [], {}
+    if len(rows) < len(tasks):
+        without = len(tasks) - len(rows)
+        notes.append(f"{without} of {len(tasks)} tasks have no finished annotation and are left out")
+    if label and several:
+        metadata[RATERS_NOTE] = json.dumps([column(label, who) for who in people])
+        notes.append(f"Label Studio: '{label}' is the label, and its {len(people)} annotators are raters")
+    elif label:
+        metadata[LABEL_NOTE] = column(label, people[0])
+    return Export(rows, kept, tuple(notes), metadata)

@@ -53,12 +53,7 @@ class PartitionedReader:
     def _column(self, field: pa.Field, batch: pa.RecordBatch) -> pa.Array:
         if field.name not in self.values:
             return batch.column(field.name)
-        value = self.values[field.name]
-        return (
-            pa.nulls(batch.num_rows, field.type)
-            if value is None
-            else pa.repeat(pa.scalar(value, field.type), batch.num_rows)
-        )
+        return pa.repeat(pa.scalar(self.values[field.name], field.type), batch.num_rows)
 
     def place(self, row: int) -> str:
         """Return how a person finds the row."""
@@ -74,11 +69,11 @@ def folder_values(relative: str) -> dict[str, str | None]:
     {'label': '50%', 'size': '%FF', 'kind': None}
     """
     pairs = [step.split("=", 1) for step in relative.split("/")[:-1] if "=" in step]
-    decoded = {_decoded(name): _decoded(value) for name, value in pairs if name}
+    decoded = {_decode(name): _decode(value) for name, value in pairs if name}
     return {name: None if value == _MISSING else value for name, value in decoded.items()}
 
 
-def _decoded(text: str) -> str:
+def _decode(text: str) -> str:
     """Return a name of a folder without percent escapes; as it is where they are no UTF-8."""
     try:
         return unquote(text, errors="strict")

@@ -4,21 +4,22 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
 
-from tasks.errors import InputError
-from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, noted_raters
-from tasks.ingest.columns.roles import Roles, assign_roles, clear_of_leaks, is_ours, synthetic_metadata
+from tasks.ingest.columns.choice import content_options
+from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, raters_of_file
+from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, named_columns
 from tasks.ingest.columns.types import is_displayable
-from tasks.ingest.content import Content, Tabular, Text, embedding
+from tasks.ingest.content import Content, Tabular, Text, open_embedding
 from tasks.ingest.identity import IdSurvey
-from tasks.ingest.images.decode import Images, images
-from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, check_raters, rated, unwrap_labels
-from tasks.ingest.labels.notes import notes_on_classes
-from tasks.ingest.labels.survey import LabelSurvey, Writing, class_names
-from tasks.ingest.probabilities import Probabilities, probabilities
+from tasks.ingest.images.decode import Images, open_image_column
+from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check_raters, unwrap_labels
+from tasks.ingest.labels.survey import LabelSurvey, class_names
+from tasks.ingest.leaks.search import clear_of_leaks
+from tasks.ingest.probabilities import Probabilities, open_probabilities
 from tasks.ingest.source import held_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
@@ -27,7 +28,6 @@ from tasks.storage import atomic_path
 
 log = logging.getLogger("labelsweep.ingest")
 
-_LOOK = 2**16
 # Qualtrics writes two more rows of headers below the names: the questions, and a row of import ids.
 _IMPORT_ID = '{"ImportId"'
 # The import ids stand in the second row, or in the first where the questions were removed.
@@ -57,106 +57,84 @@ def ingest(source: Source, folder: Path) -> Dataset:
     >>> data.rows, data.payload, data.feature_shape, data.classes[:3]
     (1797, 'image', (8, 8), ('0', '1', '2'))
     """
-    source, table, notes = _opened(source)
+    source, table, notes = _open(source)
     roles = assign_roles(source, table)
-    survey = _survey(source, table, roles)
+    survey = _survey(table, roles)
     roles = clear_of_leaks(source, table, roles)
-    content = _content(source, table, roles, survey)
-    canonical = Canonical(table, roles, content, survey.labels.writing, survey.rows, survey.without_id)
-    path, truth = folder / "dataset.parquet", folder / "truth.parquet"
-    unread = folder / "unreadable.parquet"
+    content = _content(source, table, roles, survey.labels)
+    canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
+    path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
     with atomic_path(path) as unpublished:
         digest = canonical.write(unpublished)
         if canonical.problems:
             write_problems(canonical.problems, unread)
-        if roles.truth:
-            write_truth(table, roles.truth, survey.truth_writing, unpublished, truth)
-    log.info(
-        "%s: %d rows, %d classes, %s %s",
-        source.uri,
-        survey.rows,
-        len(survey.classes),
-        roles.payload,
-        content.shape,
-    )
+        if survey.truths:
+            write_truth(table, survey.truths, unpublished, truth)
+    seen = (source.uri, survey.rows, len(survey.classes), roles.payload, content.shape)
+    log.info("%s: %d rows, %d classes, %s %s", *seen)
     return Dataset(
         path=path,
         name=slug(source.uri, source.name),
         uri=source.uri,
         rows=survey.rows,
         classes=survey.classes,
-        payload=roles.payload,
         feature_names=content.names,
         feature_shape=content.shape,
-        display_columns=_displayed(table, roles),
-        columns=roles.columns,
-        left_out=roles.left_out,
-        leaks=roles.leaks,
-        suspects=roles.suspects,
         digest=digest,
-        trusted=roles.trusted is not None,
-        texts=tuple(roles.kept[column.name] for column in roles.columns if column.kind == "text"),
-        raters=tuple(roles.kept[name] for name in source.raters or ()),
-        group=roles.kept[roles.group] if roles.group else None,
         probabilities=source.pred_probs is not None,
-        truth=truth if roles.truth else None,
+        truth=truth if survey.truths else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
-        label_column=roles.label,
         given_probabilities=content.order.classes if isinstance(content, Probabilities) else (),
         notes=(
             *notes,
             *roles.notes,
             *survey.labels.notes,
-            *notes_on_classes(survey.labels.counts),
             *(content.notes if isinstance(content, Probabilities | Images) else ()),
         ),
+        **_columns(source, table, roles),
     )
 
 
-def _opened(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
+def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; with raters, the majority of their labels is the label and their agreement the trust.
 
     Returns:
         What the user named and what is obvious, the source, and what was decided without being asked.
     """
-    source, table, notes = _with_guesses(source)
+    source, table, notes = _with_defaults(source)
     if source.raters is not None:
         check_raters(table, source.raters)
         # The label of a corrected version is what people decided, no longer what raters said.
         if not is_ours(source, table.schema):
             label = MAJORITY if source.label in source.raters else source.label
             source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
-            table = rated(table, source.raters or (), label)
+            table = add_majority(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
-        raise InputError("it has columns but no rows", where=source.uri, fix="check how the file was written")
+        raise table.problem("it has columns but no rows", fix="check how the file was written")
     _check_no_header_rows(table)
     return source, table, notes
 
 
-def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
-    """Open the source; name its label and its ids where the user did not and they are obvious."""
-    named = (source.label, source.id, source.truth, source.group, source.text, *(source.raters or ()))
-    texts = {name for name in (*named, source.image) if name}  # names of image files may look like numbers
-    opened = partial(
-        open_source,
-        source.uri,
-        named=_named(source),
-        encoding=source.encoding,
-        missing=frozenset(source.missing or ()),
+def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
+    """Open the source; name its label, its ids and its images where the user did not and they are obvious."""
+    roles = (source.label, source.id, source.truth, source.group, source.text, *(source.raters or ()))
+    texts = {name for name in (*roles, source.image) if name}  # names of image files may look like numbers
+    missing = frozenset(source.missing or ())
+    reopen = partial(
+        open_source, source.uri, named=named_columns(source), encoding=source.encoding, missing=missing
     )
-    table = opened(frozenset(texts))
-    source = source.model_copy(update={"raters": noted_raters(source, table)})
+    table = reopen(frozenset(texts))
+    source = source.model_copy(update={"raters": raters_of_file(source, table)})
     found = {"label": find_label(source, table)}
-    maybe = id_columns(source, table.schema.names)
-    wanted = maybe | {name for name in found.values() if name}
+    wanted = id_columns(source, table.schema.names) | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
-        table = opened(frozenset(texts | wanted))
+        table = reopen(frozenset(texts | wanted))
     found["id"] = find_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _with_image(source, table.image)
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
-        table = opened(frozenset(texts | {source.image}))
+        table = reopen(frozenset(texts | {source.image}))
     if image := find_image(source, table):
         found["image"], source = image, _with_image(source, image)
     said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}
@@ -168,9 +146,8 @@ def _with_guesses(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]
 
 def _check_no_header_rows(table: SourceTable) -> None:
     """Raise InputError where the first rows are headers that a survey tool wrote: every column would be text."""
-    reader = table.readers[
-        0
-    ]  # as it stands in the file: in a column of numbers such a value is only one that is missing
+    # As it stands in the file: in a column of numbers such a value is only one that is missing.
+    reader = table.readers[0]
     texts = [field.name for field in reader.schema if field.name and pa.types.is_string(field.type)]
     head = next(iter(reader.batches(texts, _ROWS)), None) if texts else None
     rows = head.slice(0, _ROWS).to_pylist() if head is not None else []
@@ -178,25 +155,15 @@ def _check_no_header_rows(table: SourceTable) -> None:
         if any(isinstance(value, str) and value.startswith(_IMPORT_ID) for value in row.values()):
             first, last = table.place(0), table.place(number)
             which = first if number == 0 else f"{first} and {last}"
-            raise InputError(
+            raise table.problem(
                 f"a Qualtrics export: {which} hold no answers but the questions and Qualtrics' own ids",
-                where=table.uri,
                 fix=f"remove {which}",
             )
 
 
-def _named(source: Source) -> frozenset[str]:
-    """Return the columns that the user named."""
-    several = (source.features, source.pred_probs, source.raters)
-    roles = (source.label, source.id, source.trusted, source.truth, source.group)
-    single = (*roles, source.embedding, source.image, source.text)
-    return frozenset(name for names in (*several, single) for name in names or () if name)
-
-
 def _with_image(source: Source, image: str | None) -> Source:
     """Return the source with its images as what the model sees, unless the user named something else."""
-    others = (source.features, source.embedding, source.image, source.text, source.pred_probs)
-    return source.model_copy(update={"image": image}) if image and not any(others) else source
+    return source.model_copy(update={"image": image}) if image and not content_options(source) else source
 
 
 @dataclass(frozen=True)
@@ -204,51 +171,62 @@ class _Survey:
     rows: int
     classes: tuple[str, ...]
     labels: LabelSurvey
-    truth_writing: Writing
+    truths: LabelSurvey | None
     without_id: dict[int, str]
 
 
-def _survey(source: Source, table: SourceTable, roles: Roles) -> _Survey:
+def _survey(table: SourceTable, roles: Roles) -> _Survey:
     """Look at labels, ids and truths once, before anything is written."""
-    labels = LabelSurvey(roles.label, table.untyped, source.uri, names=class_names(table.schema, roles.label))
-    truths = LabelSurvey(roles.truth or "", table.untyped, source.uri, "truth")
-    if roles.truth:
-        truths.names = class_names(table.schema, roles.truth)
+    seen = {
+        role: LabelSurvey(name, table.uri, role, class_names(table.schema, name))
+        for role, name in (("label", roles.label), ("truth", roles.truth))
+        if name
+    }
     ids = IdSurvey(table, roles.id) if roles.id else None
     rows = 0
-    for batch in table.scan([name for name in (roles.label, roles.truth, roles.id) if name], _LOOK):
-        labels.see(batch.column(roles.label))
-        if roles.truth:
-            truths.see(batch.column(roles.truth))
+    for batch in table.scan([name for name in (roles.label, roles.truth, roles.id) if name]):
+        for labels in seen.values():
+            labels.see(batch.column(labels.column))
         if ids and roles.id:
             ids.see(batch.column(roles.id))
         rows += batch.num_rows
-    classes = labels.classes()
-    return _Survey(rows, classes, labels, truths.writing, ids.problems() if ids else {})
+    classes = seen["label"].classes()
+    return _Survey(rows, classes, seen["label"], seen.get("truth"), ids.problems() if ids else {})
 
 
-def _content(source: Source, table: SourceTable, roles: Roles, survey: _Survey) -> Content:
+def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:
     if roles.payload == "tabular":
         return Tabular(roles.columns)
     if roles.payload == "text":
         return Text(roles.content[0])
     if source.pred_probs is not None:
-        return probabilities(table, roles.content, survey.labels)
-    return (embedding if roles.payload == "embedding" else images)(table, roles.content[0])
+        return open_probabilities(table, roles.content, labels)
+    return (open_embedding if roles.payload == "embedding" else open_image_column)(table, roles.content[0])
 
 
-def _displayed(table: SourceTable, roles: Roles) -> tuple[str, ...]:
-    """Return what a reviewer sees of a row beside its content: the columns that fit into a cell."""
-    return tuple(
-        stored for name, stored in roles.kept.items() if is_displayable(table.schema.field(name).type)
-    )
+def _columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]:
+    """Return what the record says of columns; a reviewer is shown those whose values fit into a cell."""
+    cells = (name for name in roles.kept if is_displayable(table.schema.field(name).type))
+    return {
+        "payload": roles.payload,
+        "display_columns": tuple(roles.kept[name] for name in cells),
+        "columns": roles.columns,
+        "left_out": roles.left_out,
+        "leaks": roles.leaks,
+        "suspects": roles.suspects,
+        "trusted": roles.trusted is not None,
+        "texts": tuple(roles.kept[column.name] for column in roles.columns if column.kind == "text"),
+        "raters": tuple(roles.kept[name] for name in source.raters or ()),
+        "group": roles.kept[roles.group] if roles.group else None,
+        "label_column": roles.label,
+    }
 
 
 def _synthetic(table: SourceTable, content: Content) -> Synthetic | None:
-    """Return how the data were drawn, if these are the features that were drawn."""
-    note = synthetic_metadata(table.schema)
+    """Return how `synthesize` drew the data, if these are the features that it drew."""
+    note = (table.schema.metadata or {}).get(b"labelsweep.synthetic")
     try:
-        synthetic = Synthetic.model_validate(note) if note else None
+        synthetic = Synthetic.model_validate_json(note) if note else None
     except ValidationError:
         return None
     return synthetic if synthetic and (len(synthetic.mean_0),) == content.shape else None

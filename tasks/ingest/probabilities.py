@@ -3,17 +3,24 @@
 They should be out of fold: a model that has seen a label when it gave its probability defends the label.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.errors import InputError
-from tasks.ingest.class_columns import Order, order_of_binary, order_of_columns, order_of_list, require_two
+from tasks.errors import InputError, first_of
+from tasks.ingest.class_columns import (
+    Given,
+    Order,
+    order_of_binary,
+    order_of_columns,
+    order_of_list,
+    require_two,
+)
 from tasks.ingest.columns.types import is_numeric
-from tasks.ingest.columns.values import as_float32
+from tasks.ingest.columns.values import as_floats
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
@@ -72,17 +79,17 @@ class Probabilities:
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
-        given, problems = self._given(batch)
+        given, problems = read_numbers(batch, self.columns, self.width)
         values, wrong = self.scale_rows(given)
         for row in np.flatnonzero(wrong).tolist():
-            problems.setdefault(row, self._why(given[row]))
+            problems.setdefault(row, self._why_wrong(given[row]))
         values[list(problems)] = np.nan
         logs = np.log(np.maximum(values, np.float32(LEAST)))
         return Encoded(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
 
     def scale_rows(self, given: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
         """Return probabilities of shape (rows, classes), and which rows hold none; a missing number is not wrong."""
-        values = scaled(given, self.scale)
+        values = to_probabilities(given, self.scale)
         outside = ((values < -TOLERANCE) | (values > 1 + TOLERANCE)).any(axis=1)
         if self.width == 1:
             positive = values[:, 0]
@@ -94,15 +101,11 @@ class Probabilities:
         values[rounded] /= sums[rounded, None]
         return values, outside | off
 
-    def _given(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
-        return read_numbers(batch, self.columns, self.width)
-
-    def _why(self, row: Matrix) -> str:
-        shown = ", ".join(f"'{name}'" for name in self.columns[:3]) + (", …" if len(self.columns) > 3 else "")
+    def _why_wrong(self, row: Matrix) -> str:
         outside = (row < -TOLERANCE) | (row > 1 + TOLERANCE)
         if self.scale == "probability" and outside.any():
-            return f"--pred-probs {shown} holds {row[outside.argmax()]:g}, which is no probability"
-        return f"--pred-probs {shown} sums to {row.sum():g}, not to 1"
+            return f"--pred-probs {first_of(self.columns)} holds {row[outside.argmax()]:g}, which is no probability"
+        return f"--pred-probs {first_of(self.columns)} sums to {row.sum():g}, not to 1"
 
 
 _SCALES: dict[str, tuple[str, ...]] = {
@@ -112,35 +115,29 @@ _SCALES: dict[str, tuple[str, ...]] = {
 }
 
 
-def probabilities(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> Probabilities:
+def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> Probabilities:
     """Return how probabilities are read: the class of each, and what makes probabilities of the numbers.
-
-    Args:
-        table: The source.
-        columns: The columns that the user named.
-        labels: The labels that are given.
 
     Raises:
         InputError: The columns do not fit the classes, or their numbers are no probabilities.
     """
     numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
     width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
-    given, texts = _head(table, columns, width, labels)
+    given = _head(table, columns, width, labels)
     if width == 1:
-        require_two(table.uri, columns[0], labels)
-        scale = scale_of(given, columns, table.uri)
-        order = order_of_binary(columns[0], labels, scaled(given, scale)[:, 0], texts)
+        require_two(given)
+        scale = scale_of(given.values, columns, table.uri)
+        order = order_of_binary(replace(given, values=to_probabilities(given.values, scale)[:, 0]))
     else:
-        finder = order_of_columns if len(columns) > 1 else order_of_list
-        order = finder(table.uri, columns, width, labels, given, texts)
-        scale = scale_of(given, columns, table.uri)
+        order = order_of_columns(given) if len(columns) > 1 else order_of_list(given)
+        scale = scale_of(given.values, columns, table.uri)
     return Probabilities(columns, width, order, scale)
 
 
-def scaled(given: Matrix, scale: Scale) -> Matrix:
+def to_probabilities(given: Matrix, scale: Scale) -> Matrix:
     """Return the numbers on the scale of probabilities; what is one already is copied only.
 
-    >>> scaled(np.array([[0.0, 0.0], [80.0, 20.0]], np.float32), "share")[1].tolist()
+    >>> to_probabilities(np.array([[0.0, 0.0], [80.0, 20.0]], np.float32), "share")[1].tolist()
     [0.800000011920929, 0.20000000298023224]
     """
     values = given.copy()
@@ -166,7 +163,7 @@ def read_numbers(
     first = batch.column(columns[0])
     if not is_numeric(first.type):
         return read_vectors(first, columns[0]).of_width(width, columns[0])
-    matrix = np.stack([as_float32(batch.column(name)) for name in columns], axis=1)
+    matrix = np.stack([as_floats(batch.column(name)) for name in columns], axis=1)
     missing = np.isnan(matrix)
     return matrix, {
         row: f"column '{columns[int(missing[row].argmax())]}' has no number"
@@ -174,9 +171,7 @@ def read_numbers(
     }
 
 
-def _head(
-    table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey
-) -> tuple[Matrix, list[str | None]]:
+def _head(table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey) -> Given:
     """Return the first rows that have numbers, with their labels."""
     matrices: list[Matrix] = []
     texts: list[str | None] = []
@@ -184,20 +179,15 @@ def _head(
         matrix, _ = read_numbers(batch, columns, width)
         there = np.isfinite(matrix).all(axis=1)
         matrices.append(matrix[there])
-        names = labels.writing.text(batch.column(labels.column)).to_pylist()
+        names = labels.text(batch.column(labels.column)).to_pylist()
         texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
         if len(texts) >= LOOK:
             break
-    return np.concatenate(matrices), texts
+    return Given(table.uri, columns, labels, np.concatenate(matrices), texts)
 
 
 def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -> Scale:
     """Return how the numbers of some rows become probabilities.
-
-    Args:
-        given: The first rows  # (rows, width)
-        columns: The columns that they come from.
-        where: The source.
 
     Raises:
         InputError: They are no probabilities, nor anything that probabilities can be made of.
@@ -210,16 +200,16 @@ def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -
     wide = given.shape[1] > 1
     inside = ((given >= -TOLERANCE) & (given <= 1 + TOLERANCE)).all(axis=1)
     good = inside & (np.abs(given.sum(axis=1) - 1) <= SUM) if wide else inside
-    if not len(given) or _most(good) or (good.mean() > _HALF and not _most(inside)):
+    if not len(given) or _are_most(good) or (good.mean() > _HALF and not _are_most(inside)):
         return "probability"
-    if _most((given <= TOLERANCE).all(axis=1)):
+    if _are_most((given <= TOLERANCE).all(axis=1)):
         sums = np.exp(given).sum(axis=1)
-        if wide and _most(np.abs(sums - 1) <= _EXACT):
+        if wide and _are_most(np.abs(sums - 1) <= _EXACT):
             return "log"
     if (given < -TOLERANCE).any(axis=1).mean() > _ODD:
         return "logit"
     sums = given.sum(axis=1)
-    if wide and not _most(inside) and _most(np.abs(sums / np.median(sums) - 1) <= _EXACT):
+    if wide and not _are_most(inside) and _are_most(np.abs(sums / np.median(sums) - 1) <= _EXACT):
         return "share"
     shown = ", ".join(columns[:3]) + (", …" if len(columns) > 3 else "")
     what = f"sum to {sums.min():.3g} to {sums.max():.3g}, not to 1" if wide else f"reach {given.max():.3g}"
@@ -230,5 +220,5 @@ def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -
     )
 
 
-def _most(rows: NDArray[np.bool_]) -> bool:
+def _are_most(rows: NDArray[np.bool_]) -> bool:
     return bool(rows.mean() >= 1 - _ODD)

@@ -107,6 +107,10 @@ class Part:
         """Size in bytes, None where the server does not say."""
         return cast("int | None", self.filesystem.info(self.path).get("size"))
 
+    def problem(self, what: str, *, fix: str = "write or download the file again") -> InputError:
+        """Return the error about this file."""
+        return InputError(what, where=self.shown, fix=fix)
+
     def open(self) -> BinaryIO:
         """Open the file's bytes."""
         return cast("BinaryIO", self.filesystem.open(self.path, "rb"))
@@ -186,7 +190,7 @@ def locate(uri: str) -> list[Part]:
         sample = sample_path(uri.removeprefix("sample:"))
         return [Part(LocalFileSystem(), str(sample), uri)]
     if parse_query(uri):
-        from tasks.ingest.database import query_part  # noqa: PLC0415 (builds on this module)
+        from tasks.ingest.formats.sql import query_part  # noqa: PLC0415 (builds on this module)
 
         found = query_part(uri)
         return [found] if found else []
@@ -211,14 +215,11 @@ def sample_path(name: str) -> Path:
     if name not in SAMPLES:
         there = ", ".join(f"sample:{sample}" for sample in SAMPLES)
         raise InputError(f"no bundled sample '{name}'", where=f"sample:{name}", fix=f"choose one of: {there}")
-    installed = Path(__file__).parent / "samples" / f"{name}.parquet"
-    checkout = Path(__file__).parents[2] / "data" / f"{name}.parquet"
-    found = next((path for path in (installed, checkout) if path.is_file()), None)
-    if found is None:
-        raise InputError(
-            "the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again"
-        )
-    return found
+    here = Path(__file__)
+    for folder in (here.parent / "samples", here.parents[2] / "data"):
+        if (path := folder / f"{name}.parquet").is_file():
+            return path
+    raise InputError("the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again")
 
 
 def _unknown_type(path: str, uri: str) -> InputError:

@@ -19,7 +19,8 @@ from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part, access, locate
 
-_LOOK = 2**16
+# Rows that are looked at together, where nothing asks for fewer.
+LOOK = 2**16
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SourceTable:
         """The column of the images, where the source is a folder of them."""
         return getattr(self.readers[0], "image", None)
 
-    def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, columns: Sequence[str], rows: int = LOOK) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
         wanted = [self.schema.field(name) for name in dict.fromkeys(columns)]
         schema = pa.schema([self.conversion.in_file(column) for column in wanted])
@@ -60,20 +61,18 @@ class SourceTable:
             for batch in reader.batches(there or _any_column(reader), rows):
                 yield self.conversion.convert(_as_schema(batch, schema, reader.part.shown))
 
-    def problem(self, row: int, what: str, *, fix: str) -> InputError:
-        """Return the error about one row, naming its file and its row or line."""
+    def problem(self, what: str, *, fix: str, row: int | None = None) -> InputError:
+        """Return the error about the source, or about one row, naming its file and its row or line."""
+        if row is None:
+            return InputError(what, where=self.uri, fix=fix)
         reader, local = self._reader_of(row)
-        return InputError(f"{reader.place(local)}: {what}", where=reader.part.shown, fix=fix)
+        return reader.part.problem(f"{reader.place(local)}: {what}", fix=fix)
 
     def place(self, row: int) -> str:
         """Return how a person finds the row within the whole source."""
         reader, local = self._reader_of(row)
         place = reader.place(local)
         return place if len(self.readers) == 1 else f"{place} of {reader.part.path.rsplit('/', 1)[-1]}"
-
-    def beside(self, row: int, name: str) -> bytes:
-        """Return the bytes of a file that a row names relative to the folder of its part."""
-        return self.part_of(row).read_beside(name)
 
     def part_of(self, row: int) -> Part:
         """Return the part that a row lies in."""
@@ -85,7 +84,7 @@ class SourceTable:
         starts = [0]
         if len(self.readers) > 1:
             for reader in self.readers:
-                count = sum(batch.num_rows for batch in reader.batches(_any_column(reader), 2**16))
+                count = sum(batch.num_rows for batch in reader.batches(_any_column(reader), LOOK))
                 starts.append(starts[-1] + count)
         return starts
 
@@ -132,9 +131,8 @@ def open_source(
         try:
             schema = pa.unify_schemas([schema, _plain(reader.schema)], promote_options="permissive")
         except pa.ArrowException as error:
-            raise InputError(
+            raise reader.part.problem(
                 f"its columns do not fit those of the parts before it ({error})",
-                where=reader.part.shown,
                 fix="give all parts the same columns",
             ) from error
     table = SourceTable(
@@ -151,7 +149,7 @@ def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     """Return a table of untyped files with the types that all of its values have."""
     written = [found for reader in table.readers if (found := as_delimited(reader)) is not None]
     conversion = infer_types(
-        table.scan(table.schema.names, _LOOK),
+        table.scan(table.schema.names),
         table.schema,
         as_text.union(*(reader.texts for reader in written)),
         table.conversion.missing,
@@ -163,12 +161,10 @@ def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
 
 def as_delimited(reader: Reader) -> DelimitedReader | None:
     """Return the reader of delimited text behind those that add folders or stand for another file, if it is one."""
-    while not isinstance(reader, DelimitedReader):
-        inner = getattr(reader, "made", None) or getattr(reader, "file", None)
-        if inner is None:
-            return None
-        reader = inner
-    return reader
+    inner: Reader | None = reader
+    while inner is not None and not isinstance(inner, DelimitedReader):
+        inner = getattr(inner, "made", None) or getattr(inner, "file", None)
+    return inner
 
 
 def _open_tables(
@@ -194,7 +190,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     """
     with access(part.shown):
         if part.size == 0:
-            raise InputError("the file is empty", where=part.shown, fix="write or download it again")
+            raise part.problem("the file is empty")
     return formats()[part.kind or ""].open_part(part, as_text)
 
 
@@ -236,24 +232,16 @@ def _check_names(reader: Reader) -> None:
     try:
         names = [name for name in reader.schema.names if name]
     except UnicodeDecodeError as error:  # Arrow trusts what it reads, and decodes a name when it is asked for
-        raise InputError(
-            "the name of a column is not UTF-8 text",
-            where=reader.part.shown,
-            fix="write or download the file again",
-        ) from error
+        raise reader.part.problem("the name of a column is not UTF-8 text") from error
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
-        raise InputError(
-            f"{times} columns are named '{name}'", where=reader.part.shown, fix="rename one of them"
-        )
+        raise reader.part.problem(f"{times} columns are named '{name}'", fix="rename one of them")
     # Arrow finds a Parquet column by the part of its name before a NUL, which is another column or none.
     cut = next((name for name in names if "\0" in name), None)
     if cut is not None:
-        raise InputError(
-            f"column {cut!r} has a NUL in its name", where=reader.part.shown, fix="rename the column"
-        )
+        raise reader.part.problem(f"column {cut!r} has a NUL in its name", fix="rename the column")
     if not names:
-        raise InputError("no column has a name", where=reader.part.shown, fix="write or download it again")
+        raise reader.part.problem("no column has a name")
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

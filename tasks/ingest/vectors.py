@@ -7,6 +7,7 @@ text has lost them.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.ingest.columns.types import is_embedding
-from tasks.ingest.columns.values import as_float32
+from tasks.ingest.columns.values import as_floats
 from tasks.ingest.table import SourceTable
 
 # As many rows show what a column holds; more would be read twice for little.
@@ -28,6 +29,8 @@ _PLAIN_NUMBERS = 8
 _PLAIN_DECIMALS = 3
 # The shortest vectors that are published have 25 numbers (GloVe's of Twitter). Fewer beside numbers may be a box or a colour.
 _LEAST_WIDE = 25
+# Most of the values.
+_HALF = 0.5
 # What a message shows of a value.
 _SHOWN = 40
 
@@ -52,6 +55,11 @@ class Vectors:
     lists: pa.Array
     problems: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def lengths(self) -> list[int]:
+        """How many numbers each vector has."""
+        return cast("list[int]", pc.list_value_length(self.lists).drop_null().to_pylist())
+
     def of_width(self, width: int, column: str) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Return the vectors as (rows, width), NaN where there is none, and why a row has none."""
         lengths = pc.list_value_length(self.lists)
@@ -59,7 +67,7 @@ class Vectors:
         problems = dict(self.problems)
         matrix = np.full((len(self.lists), width), np.nan, np.float32)
         mask = right.to_numpy(zero_copy_only=False)
-        matrix[mask] = as_float32(self.lists.filter(right).flatten()).reshape(-1, width)
+        matrix[mask] = as_floats(self.lists.filter(right).flatten()).reshape(-1, width)
         for row in np.flatnonzero(~mask).tolist():
             length = lengths[row].as_py()
             what = (
@@ -79,7 +87,7 @@ def read_vectors(column: pa.Array, name: str) -> Vectors:
         return Vectors(column)
     text = _as_words(column)
     words = pc.split_pattern(text, " ")
-    words = pc.if_else(pc.equal(pc.utf8_length(text), 0), pa.scalar(None, words.type), words)
+    words = pc.if_else(pc.equal(pc.utf8_length(text), 0), None, words)
     flat = words.flatten()
     wrong = pc.invert(pc.match_substring_regex(pc.utf8_lower(flat), _NUMBER))
     problems: dict[int, str] = {}
@@ -88,13 +96,13 @@ def read_vectors(column: pa.Array, name: str) -> Vectors:
         for row in dict.fromkeys(owners.filter(wrong).to_pylist()):
             problems[row] = f"column '{name}': {_what_is(column[row].as_py())}"
         bad = pa.array(np.isin(np.arange(len(column)), list(problems)))
-        words = pc.if_else(bad, pa.scalar(None, words.type), words)
+        words = pc.if_else(bad, None, words)
     numbers = words.flatten().cast(pa.float64())
     lengths = pc.fill_null(pc.list_value_length(words), 0).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     missing = words.is_null()
     lists = pa.ListArray.from_arrays(pa.array(offsets), numbers)
-    return Vectors(pc.if_else(missing, pa.scalar(None, lists.type), lists), problems)
+    return Vectors(pc.if_else(missing, None, lists), problems)
 
 
 def width_of(table: SourceTable, column: str, option: str) -> int:
@@ -110,22 +118,19 @@ def width_of(table: SourceTable, column: str, option: str) -> int:
         if pa.types.is_string(batch.column(0).type):
             require_whole(batch.column(0), column, table.uri)
         vectors = read_vectors(batch.column(0), column)
-        seen.update(
-            length for length in pc.list_value_length(vectors.lists).to_pylist() if length is not None
-        )
+        seen.update(vectors.lengths)
         first = first or next(iter(vectors.problems.values()), None)
         if seen.total() >= LOOK:
             break
     if not seen:
-        raise InputError(first or f"column '{column}' has no vector at all", where=table.uri, fix=fix)
+        raise table.problem(first or f"column '{column}' has no vector at all", fix=fix)
     width, rows = seen.most_common(1)[0]
     if width == 0:
-        raise InputError(f"the lists in column '{column}' are empty", where=table.uri, fix=fix)
+        raise table.problem(f"the lists in column '{column}' are empty", fix=fix)
     if rows * 2 <= seen.total():
         lengths = ", ".join(f"{length}" for length, _ in seen.most_common(3))
-        raise InputError(
+        raise table.problem(
             f"the vectors in column '{column}' have {len(seen)} different lengths ({lengths}{', …' if len(seen) > 3 else ''})",
-            where=table.uri,
             fix="give each row one vector of the same length",
         )
     return width
@@ -159,19 +164,14 @@ def is_written_vector(column: pa.Array) -> bool:
     text = text.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0))
     if not len(text):
         return False
-    bracketed = (
-        pc.mean(pc.match_substring_regex(text, f"(?s){_BRACKETED}").cast(pa.float64())).as_py() > _HALF
-    )
+    bracketed = _share(pc.match_substring_regex(text, f"(?s){_BRACKETED}")) > _HALF
     vectors = read_vectors(text, "")
     cut = pc.sum(_is_cut(text).cast(pa.int64())).as_py() if bracketed else 0
-    lengths = Counter(
-        length for length in pc.list_value_length(vectors.lists).to_pylist() if length is not None
-    )
     if len(vectors.problems) - cut > _ODD * len(text):
         return False
     if cut > _HALF * len(text):
         return True
-    width, rows = lengths.most_common(1)[0]
+    width, rows = Counter(vectors.lengths).most_common(1)[0]
     if rows < (1 - _ODD) * len(text):
         return False
     points = pc.mean(pc.count_substring(text, ".")).as_py()
@@ -179,14 +179,10 @@ def is_written_vector(column: pa.Array) -> bool:
     return bool(width > 1 if bracketed else (decimal or width >= _PLAIN_NUMBERS))
 
 
-# Most of the values.
-_HALF = 0.5
-
-
 def require_whole(column: pa.Array, name: str, where: str) -> None:
     """Raise InputError where most vectors of a column of text are cut short, as numpy prints long ones."""
     text = column.drop_null()
-    if len(text) and pc.mean(_is_cut(text).cast(pa.float64())).as_py() > _HALF:
+    if len(text) and _share(_is_cut(text)) > _HALF:
         raise InputError(
             f"the vectors in column '{name}' are cut short with '...', as numpy prints long arrays",
             where=where,
@@ -202,6 +198,10 @@ def _as_words(column: pa.Array) -> pa.Array:
     commas = pc.and_(pc.match_substring(text, ";"), pc.match_substring_regex(text, r"\d,\d"))
     text = pc.if_else(commas, pc.replace_substring(text, ",", "."), text)
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _PARTS, " "))
+
+
+def _share(matches: pa.Array) -> float:
+    return float(pc.mean(matches.cast(pa.float64())).as_py())
 
 
 def _is_cut(text: pa.Array) -> pa.Array:

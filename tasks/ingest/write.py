@@ -16,7 +16,7 @@ from tasks.ingest.columns.types import has_text
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.content import Content, Encoded
 from tasks.ingest.identity import Occurrences, identity_line, sample_id
-from tasks.ingest.labels.survey import Writing
+from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable, regroup
 from tasks.runs.progress import tick
 from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
@@ -39,7 +39,7 @@ class Canonical:
         table: The source.
         roles: Which column means what.
         content: How content becomes features.
-        writing: How labels are written.
+        labels: Which labels there are.
         rows: How many rows there are.
         without_id: Why a row has no id of its own, by its number: it gets one, and is set aside later.
         problems: Why a row cannot be read, by its number; known once all rows are written.
@@ -48,7 +48,7 @@ class Canonical:
     table: SourceTable
     roles: Roles
     content: Content
-    writing: Writing
+    labels: LabelSurvey
     rows: int
     without_id: dict[int, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Canonical:
         for batch in regroup(self.table.scan([name for name in named if name], rows), rows, _GROUP_BYTES):
             encoded = self.content.encode(batch, row)
             self.problems.update({row + offset: why for offset, why in encoded.problems.items()})
-            labels = self.writing.text(batch.column(roles.label))
+            labels = self.labels.text(batch.column(roles.label))
             texts = labels.to_pylist()
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(identity_line(row_hash, label))
@@ -133,10 +133,7 @@ class Canonical:
         columns = [ids, labels]
         if encoded.matrix is not None:
             columns.append(pa.FixedSizeListArray.from_arrays(pa.array(encoded.matrix.ravel()), self._width))
-        columns += [
-            pa.array(encoded.hashes, pa.string()),
-            pa.array(np.arange(row, row + batch.num_rows)),
-        ]
+        columns += [pa.array(encoded.hashes, pa.string()), pa.array(np.arange(row, row + batch.num_rows))]
         if encoded.payload is not None:
             columns.append(encoded.payload)
         if self.roles.trusted:
@@ -150,12 +147,6 @@ class Canonical:
 def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: int) -> pa.Array:
     """Return a column of true and false; a missing value is not verified.
 
-    Args:
-        table: The source, to name the row in an error.
-        column: Name of the column.
-        values: One batch of it.
-        first_row: Number of the batch's first row.
-
     Raises:
         InputError: A value means neither.
     """
@@ -163,7 +154,7 @@ def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: i
         return pc.fill_null(values, fill_value=False)
     if not has_text(values.type):
         raise table.problem(
-            first_row, f"trusted column '{column}' holds {values.type}", fix="use true or false"
+            f"trusted column '{column}' holds {values.type}", fix="use true or false", row=first_row
         )
     text = pc.utf8_lower(without_marks(as_text(values)))
     yes = pc.is_in(text, value_set=_TRUE)
@@ -171,9 +162,9 @@ def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: i
     if not pc.all(known).as_py():
         offset = known.index(pa.scalar(value=False)).as_py()
         raise table.problem(
-            first_row + offset,
             f"trusted column '{column}': '{text[offset]}' is neither true nor false",
             fix="use true or false, 1 or 0, yes or no",
+            row=first_row + offset,
         )
     return yes
 
@@ -199,19 +190,21 @@ def write_problems(problems: dict[int, str], final: Path) -> None:
     write_table(pa.Table.from_arrays(columns, ["source_row", "reason"]), final)
 
 
-def write_truth(table: SourceTable, column: str, writing: Writing, dataset: Path, final: Path) -> None:
+def write_truth(table: SourceTable, truths: LabelSurvey, dataset: Path, final: Path) -> None:
     """Write the true labels, in the order of the rows of `dataset`, to a file of their own."""
     schema = pa.schema(
         [pa.field("sample_id", pa.string(), nullable=False), pa.field("true_label", pa.string())]
     )
     with open_parquet(dataset) as file, table_writer(final, schema) as writer:
         ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
-        pairs = zip(_even(ids), _even(table.scan([column], ROWS_PER_GROUP)), strict=True)
+        pairs = zip(
+            _equal_batches(ids), _equal_batches(table.scan([truths.column], ROWS_PER_GROUP)), strict=True
+        )
         for named, true in pairs:
-            columns = [named.column(0), writing.text(true.column(0))]
+            columns = [named.column(0), truths.text(true.column(0))]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
-def _even(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _equal_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield batches of the same numbers of rows, whatever the bytes in them."""
     return regroup(batches, ROWS_PER_GROUP, 2**62)

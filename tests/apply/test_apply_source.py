@@ -13,7 +13,7 @@ from tasks.apply.corrected import PLACES
 from tasks.apply.plan import Change, Plan
 from tasks.apply.text_files import create
 from tasks.ingest import ingest
-from tasks.ingest.compression import decompressed
+from tasks.ingest.compression import decompress
 from tasks.ingest.source import locate
 from tasks.records import Source
 from tasks.storage import write_json
@@ -155,7 +155,7 @@ def test_what_was_compressed_is_compressed_again(tmp_path, suffix):
         file.write(b"a,label\n1,cat\n2,dog\n")
     assert corrected(swept(path, tmp_path / "run"), {1: "cat"}, tmp_path / "v1") == ""
     (part,) = locate(str(tmp_path / "v1" / "source" / path.name))
-    with part.open() as raw, decompressed(raw, suffix) as file:
+    with part.open() as raw, decompress(raw, suffix) as file:
         assert file.read() == b"a,label\n1,cat\n2,cat\n"
 
 

@@ -151,3 +151,13 @@ def test_a_true_label_that_nobody_named_is_neither_feature_nor_shown(tmp_path):
     assert "true_label" not in pq.read_schema(dataset.path).names
     assert dataset.truth is None
     assert not (tmp_path / "run" / "truth.parquet").exists()
+
+
+@pytest.mark.parametrize("named", [{"group": "true_label"}, {"raters": ("true_label", "second")}])
+def test_a_column_that_is_called_like_the_truth_may_be_a_group_or_a_rater(tmp_path, named):
+    values = ["a", "b"] * 10
+    columns = {"x": np.arange(20.0) % 7, "label": values, "true_label": values, "second": values}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    dataset = ingest(Source(uri=str(tmp_path / "t.parquet"), features=("x",), **named), tmp_path / "run")
+    assert (dataset.group, dataset.raters) == (named.get("group"), named.get("raters", ()))
+    assert pq.read_table(dataset.path)["true_label"].to_pylist() == values

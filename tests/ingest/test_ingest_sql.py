@@ -15,7 +15,7 @@ import sqlalchemy
 from flows.config import CleanParameters, absolute
 from tasks.errors import InputError, StoreError
 from tasks.ingest import fingerprint, ingest
-from tasks.ingest.database import query_part
+from tasks.ingest.formats.sql import query_part
 from tasks.ingest.source import held_sources
 from tasks.ingest.table import open_source
 from tasks.records import Source
@@ -134,7 +134,7 @@ def test_an_address_that_leads_nowhere_is_one_line(address, kind, message):
 
 
 def test_mixed_values_of_a_column_are_text_also_across_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.ingest.database._BATCH", 2)
+    monkeypatch.setattr("tasks.ingest.formats.sql._BATCH", 2)
     with sqlite3.connect(tmp_path / "odd.db") as connection:
         connection.execute("CREATE TABLE odd (a, b, c)")
         values = [(1, None, 1), (2, None, 2.5), ("x", b"\0", None), (None, b"\1", 2**62)]

@@ -10,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.ingest.content import as_float64
+from tasks.ingest.content import exact_values
 from tasks.ingest.table import SourceTable
 from tasks.records import Column
 
 # Steps of float32 at the median may be this share of the distance between the quartiles: no label depends on finer differences.
 FINEST = 1e-3
-_LOOK = 2**16
 # Rows that show whether a column may need it.
 _SOME = 4_096
 # Types that hold no more than float32 does.
@@ -27,27 +26,24 @@ def with_centres(table: SourceTable, columns: Sequence[Column]) -> tuple[Column,
     """Return the columns of a table, each with what is taken off its values.
 
     A first batch shows which columns may need it; only those are read to the end.
-
-    Args:
-        table: The source.
-        columns: What the columns are.
     """
-    exact = {column.name for column in columns if table.schema.field(column.name).type in _EXACT}
-    free = [column for column in columns if column.kind in ("number", "date") and column.name not in exact]
-    first = next(table.scan([column.name for column in free], _LOOK), None) if free else None
+    free = [
+        column
+        for column in columns
+        if column.kind in ("number", "date") and table.schema.field(column.name).type not in _EXACT
+    ]
+    first = next(table.scan([column.name for column in free]), None) if free else None
     if first is None:
         return tuple(columns)
-    maybe = [column for column in free if centre_of(as_float64(first.column(column.name), column))]
-    found = {column.name: centre_of(_values(table, column)) for column in maybe}
+    centres: dict[str, float] = {}
+    for column in free:
+        if centre_of(exact_values(first.column(column.name), column)):
+            parts = [exact_values(batch.column(0), column) for batch in table.scan([column.name])]
+            centres[column.name] = centre_of(np.concatenate(parts))
     return tuple(
-        column.model_copy(update={"centre": found[column.name]}) if found.get(column.name) else column
+        column.model_copy(update={"centre": centres[column.name]}) if centres.get(column.name) else column
         for column in columns
     )
-
-
-def _values(table: SourceTable, column: Column) -> NDArray[np.float64]:
-    parts = [as_float64(batch.column(0), column) for batch in table.scan([column.name], _LOOK)]
-    return np.concatenate(parts)
 
 
 def centre_of(values: NDArray[np.float64]) -> float:

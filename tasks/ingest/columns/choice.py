@@ -17,6 +17,8 @@ from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import is_wide, vector_columns
 from tasks.records import Column, Payload, Source
 
+# The roles of one column each.
+ROLES = ("label", "id", "trusted", "truth", "group")
 # A truth that nobody named must not become a feature of the very model that is to find the errors.
 TRUTH_NAME = "true_label"
 # These names say which row it is, not what is in it: ids, and the row numbers that pandas writes.
@@ -50,18 +52,8 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
-    """Return what the model sees of a row.
-
-    Args:
-        source: What the user named.
-        table: The source.
-        taken: Columns that have another role.
-
-    Raises:
-        InputError: Options exclude each other, a column cannot be what it was named as, or there is nothing to learn from.
-    """
-    schema = table.schema
+def content_options(source: Source) -> dict[str, str | tuple[str, ...]]:
+    """Return the options by which the user named what the model sees, with their columns."""
     options = {
         "--features": source.features,
         "--embedding": source.embedding,
@@ -69,96 +61,83 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
         "--text": source.text,
         "--pred-probs": source.pred_probs,
     }
-    chosen = [option for option, value in options.items() if value is not None]
+    return {option: named for option, named in options.items() if named is not None}
+
+
+def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
+    """Return what the model sees of a row.
+
+    Raises:
+        InputError: Options exclude each other, a column cannot be what it was named as, or there is nothing to learn from.
+    """
+    chosen = content_options(source)
+    if not chosen:
+        return _default(table, taken)
     if len(chosen) > 1:
-        raise InputError(
-            f"{' and '.join(chosen)} exclude each other", where=source.uri, fix="name one of them"
-        )
-    probabilities = tuple(dict.fromkeys(source.pred_probs or ()))
-    singles = tuple(name for name in (source.embedding, source.image, source.text) if name is not None)
-    for name in (source.features or ()) + singles + probabilities:
-        check_exists(chosen[0].removeprefix("--"), name, schema, source.uri, taken)
+        raise table.problem(f"{' and '.join(chosen)} exclude each other", fix="name one of them")
+    ((option, named),) = chosen.items()
+    names = (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))
+    for name in names:
+        check_exists(option.removeprefix("--"), name, table, taken)
         if name in taken:
             role = "group" if name == source.group else "label, id, trusted or truth"
-            raise InputError(
-                f"column '{name}' is the {role} column and cannot be {chosen[0]} too",
-                where=source.uri,
-                fix="leave it out",
+            raise table.problem(
+                f"column '{name}' is the {role} column and cannot be {option} too", fix="leave it out"
             )
-    if source.pred_probs is not None:
-        _check_probabilities(source.uri, probabilities, table)
-        return Choice("embedding", probabilities)
-    if source.features is not None:
-        return _named_features(source, table)
-    if source.embedding is not None:
-        _check_embedding(source.uri, source.embedding, table)
-        return Choice("embedding", singles)
-    if source.image is not None:
-        _check_image(source.uri, source.image, schema.field(source.image).type)
-        return Choice("image", singles)
-    if source.text is not None:
-        _check_text(source.uri, source.text, table)
-        return Choice("text", singles)
-    return _default(source.uri, table, taken)
+    if option == "--features":
+        return _named_features(table, names)
+    if problem := _type_problem(option, names, table):
+        raise table.problem(problem[0], fix=problem[1])
+    payloads: dict[str, Payload] = {"--image": "image", "--text": "text"}
+    return Choice(payloads.get(option, "embedding"), names)
 
 
-def check_exists(role: str, name: str, schema: pa.Schema, uri: str, taken: Iterable[str] = ()) -> None:
+def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] = ()) -> None:
     """Raise InputError when there is no such column, with the name that was probably meant.
 
     Args:
         role: The option without its dashes.
         name: What was named.
-        schema: The columns that there are.
-        uri: The source.
+        table: The source.
         taken: Columns that mean something else, and cannot have been meant.
     """
-    if name in schema.names:
+    names = table.schema.names
+    if name in names:
         return
-    what = (
-        f"no {role} column '{name}'"
-        if role in {"label", "id", "trusted", "truth", "group"}
-        else f"no column '{name}'"
-    )
+    what = f"no {role} column '{name}'" if role in ROLES else f"no column '{name}'"
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
-    lower = {other.lower().strip(): other for other in schema.names if other not in apart}
+    lower = {other.lower().strip(): other for other in names if other not in apart}
     close = difflib.get_close_matches(name.lower().strip(), lower, n=1)
     fix = f"did you mean '{lower[close[0]]}'? Name it with --{role}" if close else f"name one with --{role}"
-    raise InputError(f"{what}; it has {listed(schema.names)}", where=uri, fix=fix)
+    raise table.problem(f"{what}; it has {listed(names)}", fix=fix)
 
 
-def _named_features(source: Source, table: SourceTable) -> Choice:
-    features = tuple(dict.fromkeys(source.features or ()))
+def _named_features(table: SourceTable, features: tuple[str, ...]) -> Choice:
     if not features:
-        raise InputError(
-            "--features names no column", where=source.uri, fix="name one or more, separated by commas"
-        )
+        raise table.problem("--features names no column", fix="name one or more, separated by commas")
     for name in features:
         kind = table.schema.field(name).type
         if pa.types.is_null(kind):
-            raise InputError(
-                f"column '{name}' has no value at all", where=source.uri, fix="leave it out of --features"
-            )
+            raise table.problem(f"column '{name}' has no value at all", fix="leave it out of --features")
         if not is_numeric(kind) and not pa.types.is_string(kind) and not is_date(kind):
             hint = "--embedding" if is_embedding(kind) else "--image" if is_image(kind) else "other columns"
-            raise InputError(
-                f"column '{name}' holds {kind}, not numbers", where=source.uri, fix=f"use {hint}"
-            )
+            raise table.problem(f"column '{name}' holds {kind}, not numbers", fix=f"use {hint}")
     survey = survey_named(table, features)
     return Choice("tabular", features, survey.used, notes=survey.notes)
 
 
-def _default(uri: str, table: SourceTable, taken: set[str]) -> Choice:
+def _default(table: SourceTable, taken: set[str]) -> Choice:
     """Return what the model sees where nobody says: what lies within objects, such as metadata, only where nothing else does."""
     nested = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
     others = [field for field in table.schema if field.name not in taken | nested]
     if nested - taken and any(not _IDENTIFIES.fullmatch(field.name) for field in others):
-        choice = _default_of(uri, table, taken | nested)
+        choice = _default_of(table, taken | nested)
         aside = dict.fromkeys(sorted(nested - taken), "part of an object")
         return replace(choice, left_out={**choice.left_out, **aside})
-    return _default_of(uri, table, taken)
+    return _default_of(table, taken)
 
 
-def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
+def _default_of(table: SourceTable, taken: set[str]) -> Choice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]
@@ -174,12 +153,12 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     ours = set(_DERIVED) <= set(table.schema.names)  # then a vector may be derived from the numbers beside it
     found = images + [name for name in vectors if not numbers or (not ours and is_wide(table, name))]
     if found:
-        return _one_content(uri, found, images, numbers)
+        return _one_content(table, found, images, numbers)
     survey = survey_default(table, names)
     if len(survey.prose) == 1 and not numbers:
         return Choice("text", survey.prose)
     if not survey.used:
-        raise _nothing(uri, free, survey)
+        raise _nothing_to_learn(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
     texts = {name: Column(name=name, kind="text") for name in survey.prose[:MOST_TEXTS]}
     learned = {column.name: column for column in survey.used} | texts
@@ -188,7 +167,7 @@ def _default_of(uri: str, table: SourceTable, taken: set[str]) -> Choice:
     return Choice("tabular", tuple(column.name for column in used), used, left_out, notes=survey.notes)
 
 
-def _one_content(uri: str, found: list[str], images: list[str], numbers: list[str]) -> Choice:
+def _one_content(table: SourceTable, found: list[str], images: list[str], numbers: list[str]) -> Choice:
     """Return the images or the vectors that a row has; numbers beside them are only shown.
 
     Raises:
@@ -196,8 +175,8 @@ def _one_content(uri: str, found: list[str], images: list[str], numbers: list[st
     """
     if len(found) > 1:
         named = (f"--image {name}" if name in images else f"--embedding {name}" for name in found)
-        raise InputError(
-            "several columns could be what the model sees", where=uri, fix=f"choose one: {', '.join(named)}"
+        raise table.problem(
+            "several columns could be what the model sees", fix=f"choose one: {', '.join(named)}"
         )
     what = "images" if images else "vectors"
     note = (
@@ -207,69 +186,53 @@ def _one_content(uri: str, found: list[str], images: list[str], numbers: list[st
     return Choice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 
 
-def _nothing(uri: str, fields: list[pa.Field], survey: TableColumns) -> InputError:
+def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableColumns) -> InputError:
     """Return the error for a source without anything that a table is learned from."""
     if not fields:
-        return InputError(
-            "no column to learn from beside the label",
-            where=uri,
-            fix="add columns, an embedding, an image or a text",
+        return table.problem(
+            "no column to learn from beside the label", fix="add columns, an embedding, an image or a text"
         )
     free = [field.name for field in fields]
     if nested := [field for field in fields if is_pixel_list(field.type)]:
-        return InputError(
+        return table.problem(
             f"column '{nested[0].name}' holds {nested[0].type}, which is no vector",
-            where=uri,
             fix=f"save one list of numbers for each row, or read pixels with --image {nested[0].name}",
         )
     prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
     text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"
-    return InputError(
+    return table.problem(
         f"no numeric column and no column of categories or dates to learn from, only {listed(free)}",
-        where=uri,
         fix=f"{text}, or a column with --embedding or --image",
     )
 
 
-def _check_embedding(uri: str, name: str, table: SourceTable) -> None:
-    kind = table.schema.field(name).type
-    if not is_embedding(kind) and not pa.types.is_string(kind):
-        raise InputError(
-            f"column '{name}' holds {kind}, not lists of numbers",
-            where=uri,
-            fix="--embedding takes a column of lists, or of text such as [0.1, 0.2]",
-        )
-
-
-def _check_probabilities(uri: str, names: tuple[str, ...], table: SourceTable) -> None:
+def _type_problem(option: str, names: tuple[str, ...], table: SourceTable) -> tuple[str, str] | None:
+    """Return why columns cannot be what they were named as, and what to do; None where they can."""
     kinds = [table.schema.field(name).type for name in names]
-    vectors = len(names) == 1 and (is_embedding(kinds[0]) or pa.types.is_string(kinds[0]))
-    if not vectors and not all(map(is_numeric, kinds)):
-        raise InputError(
+    if option == "--pred-probs":
+        vectors = len(names) == 1 and (is_embedding(kinds[0]) or pa.types.is_string(kinds[0]))
+        if vectors or all(map(is_numeric, kinds)):
+            return None
+        return (
             f"--pred-probs {','.join(names)} holds no probabilities",
-            where=uri,
-            fix="name one column of lists of numbers, a numeric column for each class, or with two classes that of one",
+            "name one column of lists of numbers, a numeric column for each class, or with two classes that of one",
         )
-
-
-def _check_image(uri: str, name: str, kind: pa.DataType) -> None:
-    paths = pa.types.is_string(kind) or (pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)
-    if not is_image(kind) and not paths and not is_pixel_list(kind):
-        raise InputError(
-            f"column '{name}' holds {kind}, not images",
-            where=uri,
-            fix="--image takes a column of PNG or JPEG bytes, paths, structs with 'bytes', base64, or pixels "
-            "(nested lists, or text)",
-        )
-
-
-def _check_text(uri: str, name: str, table: SourceTable) -> None:
-    kind = table.schema.field(name).type
-    if vector_columns(table, [name]):
-        raise InputError(
-            f"column '{name}' holds vectors, not text", where=uri, fix=f"read them with --embedding {name}"
-        )
-    if not pa.types.is_string(kind):
-        raise InputError(
-            f"column '{name}' holds {kind}, not text", where=uri, fix="--text takes a column of text"
-        )
+    (name,), (kind,) = names, kinds
+    if option == "--text" and vector_columns(table, [name]):
+        return f"column '{name}' holds vectors, not text", f"read them with --embedding {name}"
+    text = pa.types.is_string(kind)
+    paths = text or (pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)
+    fits, what, fix = {
+        "--embedding": (
+            is_embedding(kind) or text,
+            "lists of numbers",
+            "--embedding takes a column of lists, or of text such as [0.1, 0.2]",
+        ),
+        "--image": (
+            is_image(kind) or paths or is_pixel_list(kind),
+            "images",
+            "--image takes a column of PNG or JPEG bytes, paths, structs with 'bytes', base64, or pixels (nested lists, or text)",
+        ),
+        "--text": (text, "text", "--text takes a column of text"),
+    }[option]
+    return None if fits else (f"column '{name}' holds {kind}, not {what}", fix)

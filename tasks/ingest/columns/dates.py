@@ -96,12 +96,12 @@ def _zone(kind: pa.DataType) -> str | None:
     return kind.tz if pa.types.is_timestamp(kind) else None
 
 
-def no_dates(column: pa.Array, pattern: str) -> list[int]:
+def wrong_dates(column: pa.Array, pattern: str) -> list[int]:
     """Return the places of the texts that are no dates in the pattern; what is missing is none of them.
 
-    >>> no_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
+    >>> wrong_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
     [2, 3]
-    >>> no_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
+    >>> wrong_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
     [1, 2]
     """
     missing, moments = without_marks(column).is_null(), _moments(column, pattern)
@@ -121,9 +121,7 @@ def _moments(text: pa.Array, pattern: str) -> pa.Array:
             text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern
         )
     # A year, or a number of eight digits, is a number and no date.
-    text = pc.if_else(
-        pc.match_substring_regex(text, r"^\d{4}-\d{2}-\d{2}"), text, pa.scalar(None, pa.string())
-    )
+    text = pc.if_else(pc.match_substring_regex(text, r"^\d{4}-\d{2}-\d{2}"), text, None)
     zoned = pc.any(pc.match_substring_regex(text, r"\d(Z|[+-]\d{2}:?\d{2})$")).as_py() or False
     return _cast_where_it_can(text, pa.timestamp("us", "UTC" if zoned else None))
 
@@ -137,7 +135,7 @@ def _on_the_calendar(text: pa.Array, moments: pa.Array, pattern: str) -> pa.Arra
     if not wrong:
         return moments
     odd = pc.is_in(pa.array(range(len(text))), value_set=pa.array(wrong))
-    return pc.if_else(odd, pa.scalar(None, moments.type), moments)
+    return pc.if_else(odd, None, moments)
 
 
 def _is_date(text: str, pattern: str) -> bool:

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import InputError, listed
+from tasks.errors import listed
+from tasks.ingest.columns.choice import content_options
+from tasks.ingest.columns.roles import named_columns
 from tasks.ingest.columns.types import has_text, is_embedding, is_image
 from tasks.ingest.columns.values import as_text
+from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.source import is_image_file
@@ -32,17 +34,12 @@ _NAMES = (
 )
 # A class has a sample in each of the five folds of the default, on average.
 _ROWS_PER_CLASS = 5
-_LOOK = 2**16
 # Twenty values tell paths from other text.
 _FIRST = 20
 
 
 def find_label(source: Source, table: SourceTable) -> str | None:
     """Return the column that is obviously the label, None where the user named one or none is obvious.
-
-    Args:
-        source: What the user named.
-        table: The source.
 
     Raises:
         InputError: Two columns could be it.
@@ -57,9 +54,8 @@ def find_label(source: Source, table: SourceTable) -> str | None:
         found = [name for name in _free(source, table) if name.strip().lower() in names]
         found = [name for name in found if _has_classes(table, name)]
         if len(found) > 1:
-            raise InputError(
+            raise table.problem(
                 f"no label column '{LABEL}', and {listed(found)} could each be it",
-                where=source.uri,
                 fix="name one with --label",
             )
         if found:
@@ -67,7 +63,7 @@ def find_label(source: Source, table: SourceTable) -> str | None:
     return None
 
 
-def noted_raters(source: Source, table: SourceTable) -> tuple[str, ...] | None:
+def raters_of_file(source: Source, table: SourceTable) -> tuple[str, ...] | None:
     """Return the raters that the file names, None where it names none or the user named a label or raters."""
     noted = (table.schema.metadata or {}).get(RATERS_NOTE.encode())
     if noted is None or source.raters or source.label != LABEL:
@@ -76,12 +72,7 @@ def noted_raters(source: Source, table: SourceTable) -> tuple[str, ...] | None:
 
 
 def find_id(source: Source, table: SourceTable) -> str | None:
-    """Return the column of ids that is called so, has a value in every row, and none twice.
-
-    Args:
-        source: What the user named.
-        table: The source, with these columns as text where the format has no types.
-    """
+    """Return the column of ids that is called so, has a value in every row, and none twice."""
     if source.id is not None:
         return None
     free = {name.strip().lower(): name for name in reversed(_free(source, table))}
@@ -90,16 +81,10 @@ def find_id(source: Source, table: SourceTable) -> str | None:
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:
-    """Return the column of paths of images, None where something else is obvious, or the images are not there.
-
-    Args:
-        source: What the user named, and what was found.
-        table: The source.
-    """
-    content = (source.features, source.pred_probs, source.embedding, source.image, source.text)
+    """Return the column of paths of images, None where something else is obvious, or the images are not there."""
     free = [name for name in _free(source, table) if name.strip().lower() not in ID_NAMES]
     kinds = [table.schema.field(name).type for name in free]
-    if any(content) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
+    if content_options(source) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
         return None
     found = [name for name in free if _names_images(table, name)]
     return found[0] if len(found) == 1 else None
@@ -109,19 +94,12 @@ def id_columns(source: Source, names: Sequence[str]) -> set[str]:
     """Return the columns that may turn out to be the id, and must stay text until then."""
     if source.id is not None:
         return set()
-    return {name for name in names if name.strip().lower() in ID_NAMES} - _named(source)
-
-
-def _named(source: Source) -> set[str]:
-    """Return the columns that the user gave another meaning."""
-    many = (source.features, source.pred_probs, source.raters)
-    one = (source.embedding, source.image, source.text, source.trusted, source.truth, source.group)
-    return {*(name for names in many for name in names or ()), *(name for name in one if name)}
+    return {name for name in names if name.strip().lower() in ID_NAMES} - named_columns(source)
 
 
 def _free(source: Source, table: SourceTable) -> list[str]:
-    taken = _named(source) | {source.label, source.id}
-    return [name for name in table.schema.names if name not in taken]
+    named = named_columns(source)
+    return [name for name in table.schema.names if name not in named]
 
 
 def _has_classes(table: SourceTable, name: str) -> bool:
@@ -131,7 +109,7 @@ def _has_classes(table: SourceTable, name: str) -> bool:
         return False
     seen: set[str] = set()
     rows = 0
-    for batch in table.scan([name], _LOOK):
+    for batch in table.scan([name]):
         column = as_text(batch.column(0))
         seen.update(pc.unique(column.drop_null()).to_pylist())
         rows += len(column) - column.null_count
@@ -159,12 +137,7 @@ def _is_unique(table: SourceTable, name: str) -> bool:
     kind = table.schema.field(name).type
     if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
         return False
-    hashes = []
-    for batch in table.scan([name], _LOOK):
-        ids = as_text(batch.column(0))
-        if ids.null_count:
-            return False
-        # Python's own hash of text: fast, and it only has to be the same within this process.
-        hashes.append(np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids)))
-    found = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
-    return len(found) > 0 and len(np.unique(found)) == len(found)
+    survey = IdSurvey(table, name)
+    for batch in table.scan([name]):
+        survey.see(batch.column(0))
+    return survey.are_unique

@@ -50,17 +50,13 @@ class Conversion:
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch of the file with the values that its text stands for."""
-        columns = [
-            self._converted(name, column)
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+        columns = map(self._convert_column, batch.schema.names, batch.columns)
+        return pa.RecordBatch.from_arrays(list(columns), names=batch.schema.names)
 
-    def _converted(self, name: str, column: pa.Array) -> pa.Array:
+    def _convert_column(self, name: str, column: pa.Array) -> pa.Array:
         column = self._without_missing(column)
-        kind = self.types.get(name)
-        if kind is not None:
-            column = _cast(column, kind, self.notations.get(name, Notation()))
+        if name in self.types:
+            column = _cast(column, self.types[name], self.notations.get(name, Notation()))
         if name in self.whole:
             column = self._without_missing(pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1"))
         return _without_numbers(column, self.missing)
@@ -69,7 +65,7 @@ class Conversion:
         if not self.missing or not pa.types.is_string(column.type):
             return column
         named = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(sorted(self.missing)))
-        return pc.if_else(named, pa.scalar(None, pa.string()), column)
+        return pc.if_else(named, None, column)
 
 
 AS_WRITTEN = Conversion()
@@ -93,7 +89,7 @@ def infer_types(
     """
     text = [column.name for column in schema if pa.types.is_string(column.type)]
     surveys = {name: NumberSurvey() for name in text if name not in as_text}
-    kept = {name: _Whole() for name in text if name in as_text}
+    kept = {name: _WholeNumbers() for name in text if name in as_text}
     for batch in batches:
         for name, survey in surveys.items():
             survey.see(batch.column(name))
@@ -126,7 +122,7 @@ def notes_on_numbers(name: str, verdict: Verdict) -> Iterator[str]:
 
 
 @dataclass
-class _Whole:
+class _WholeNumbers:
     """Whether all values of a column are whole numbers, some with a point."""
 
     all: bool = True
@@ -155,7 +151,7 @@ def _cast(column: pa.Array, kind: pa.DataType, notation: Notation) -> pa.Array:
     if pa.types.is_boolean(kind):
         text = without_marks(column)
         known = pc.is_in(text, value_set=pa.array(TRUE + FALSE))
-        return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), pa.scalar(None, pa.bool_()))
+        return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), None)
     if pa.types.is_integer(kind):
         return without_marks(column).cast(kind)
     return as_numbers(column, notation)
@@ -167,7 +163,7 @@ def _without_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:
         return column
     marks = [number for number in map(_number, missing) if number is not None]
     named = pc.is_in(column.cast(pa.float64(), safe=False), value_set=pa.array(marks, pa.float64()))
-    return pc.if_else(named, pa.scalar(None, column.type), column)
+    return pc.if_else(named, None, column)
 
 
 def _number(mark: str) -> float | None:

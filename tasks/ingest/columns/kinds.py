@@ -38,12 +38,11 @@ MOST_CATEGORIES = 100
 # More different values than this are not counted further: the column has no few categories.
 _MOST_COUNTED = 50_000
 # Where values are shared by fewer than two rows on average, they identify rows.
-_DIFFERENT = 0.5
+DIFFERENT = 0.5
 # Category names are words; more characters than this on average, in many variants, are sentences.
 _PROSE = 40
 # Scripts without blanks between words, and Hangul, say in one character what others say in two: so Twitter counts them.
 _DENSE = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}"
-_LOOK = 2**16
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class _Text:
     length: int = 0
     dates: DatePattern = field(default_factory=DatePattern)
     numbers: NumberSurvey = field(default_factory=NumberSurvey)
+    verdict: Verdict = field(default_factory=Verdict)
     overflown: bool = False
 
     def see(self, column: pa.Array) -> None:
@@ -100,38 +100,27 @@ class _Text:
 
     def why_not(self) -> str:
         """Return why this is no category, or nothing."""
+        common = len(self.categories) + (self.others >= LEAST_ROWS)
         reasons = {
             "has no value at all": not self.present,
             "has one value only": len(self.counts) == 1 and self.present == self.rows,
             "is free text": self.is_prose,
-            "nearly every value is different": self.overflown or len(self.counts) > _DIFFERENT * self.present,
-            f"no two values occur in {LEAST_ROWS} rows each": len(self.categories)
-            + (self.others >= LEAST_ROWS)
-            < 2,
+            "nearly every value is different": self.overflown or len(self.counts) > DIFFERENT * self.present,
+            f"no two values occur in {LEAST_ROWS} rows each": common < 2,
         }
         return next((why for why, applies in reasons.items() if applies), "")
 
 
 def survey_default(table: SourceTable, names: Sequence[str]) -> TableColumns:
-    """Return which of some columns a table is learned from when nobody named them.
-
-    Args:
-        table: The source.
-        names: The columns that may be learned from.
-    """
-    seen = _read_text(table, [name for name in names if pa.types.is_string(table.schema.field(name).type)])
-    verdicts = _verdicts(seen)
-    used: list[Column] = []
-    left_out: dict[str, str] = {}
-    for name in names:
-        kind = table.schema.field(name).type
-        column, why = _typed(name, kind) if name not in seen else _of_text(name, seen[name], verdicts[name])
-        if column is not None:
-            used.append(column)
-        else:
-            left_out[name] = why
+    """Return which of some columns a table is learned from when nobody named them."""
+    seen = _read_text(table, names)
+    found = {
+        name: _from_text(name, seen[name]) if name in seen else _from_type(table, name) for name in names
+    }
+    used = tuple(column for column, _ in found.values() if column is not None)
+    left_out = {name: why for name, (column, why) in found.items() if column is None}
     prose = tuple(name for name, text in seen.items() if text.is_prose)
-    return TableColumns(tuple(used), left_out, prose, _notes(used, verdicts))
+    return TableColumns(used, left_out, prose, _notes(used, seen))
 
 
 def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
@@ -140,42 +129,38 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
     Raises:
         InputError: A column holds numbers but for some values, or nothing that a category could be.
     """
-    seen = _read_text(table, [name for name in names if pa.types.is_string(table.schema.field(name).type)])
-    verdicts = _verdicts(seen)
+    seen = _read_text(table, names)
     used: list[Column] = []
     for name in names:
-        kind = table.schema.field(name).type
-        if name not in seen:
-            column, why = _typed(name, kind)
-        elif verdicts[name].notation is not None or seen[name].numbers.share <= _DIFFERENT:
-            column, why = _of_text(name, seen[name], verdicts[name], named=True)
-        else:
+        text = seen.get(name)
+        if text and text.verdict.notation is None and text.numbers.share > DIFFERENT:
             raise _not_a_number(table, name)
-        if column is None and name in seen and seen[name].is_prose:
+        column, why = _from_text(name, text, named=True) if text else _from_type(table, name)
+        if column is None and text and text.is_prose:
             column = Column(name=name, kind="text")
         if column is None:
-            raise InputError(
-                f"column '{name}' {why}"
-                if not why.startswith(("nearly", "no two"))
-                else f"column '{name}': {why}",
-                where=table.uri,
-                fix="leave it out of --features"
-                + (f", or read it with --text {name}" if name in seen else ""),
-            )
+            colon = ":" if why.startswith(("nearly", "no two")) else ""
+            fix = "leave it out of --features" + (f", or read it with --text {name}" if text else "")
+            raise table.problem(f"column '{name}'{colon} {why}", fix=fix)
         used.append(column)
-    return TableColumns(tuple(used), {}, notes=_notes(used, verdicts))
+    return TableColumns(tuple(used), {}, notes=_notes(used, seen))
 
 
 def _read_text(table: SourceTable, names: Sequence[str]) -> dict[str, _Text]:
-    seen = {name: _Text() for name in names}
-    for batch in table.scan(names, _LOOK) if names else ():
+    """Read the columns of text. Where one of numbers does not show its decimal mark, the others do."""
+    seen = {name: _Text() for name in names if pa.types.is_string(table.schema.field(name).type)}
+    for batch in table.scan(list(seen)) if seen else ():
         for name, text in seen.items():
             text.see(batch.column(name))
+    decimal = default_decimal((text.numbers.decimal() for text in seen.values()), ())
+    for text in seen.values():
+        text.verdict = text.numbers.judge(decimal)
     return seen
 
 
-def _typed(name: str, kind: pa.DataType) -> tuple[Column | None, str]:
+def _from_type(table: SourceTable, name: str) -> tuple[Column | None, str]:
     """Return a column whose type says what it is, or why it is left out."""
+    kind = table.schema.field(name).type
     if pa.types.is_boolean(kind):
         return Column(name=name, kind="boolean"), ""
     if is_numeric(kind):
@@ -185,26 +170,14 @@ def _typed(name: str, kind: pa.DataType) -> tuple[Column | None, str]:
     return None, "has no value at all" if pa.types.is_null(kind) else f"holds {kind}"
 
 
-def _verdicts(seen: Mapping[str, _Text]) -> dict[str, Verdict]:
-    """Return which columns of text are numbers; where one does not show its decimal mark, the others do."""
-    decimal = default_decimal((text.numbers.decimal() for text in seen.values()), ())
-    return {name: text.numbers.judge(decimal) for name, text in seen.items()}
+def _notes(used: Iterable[Column], seen: Mapping[str, _Text]) -> tuple[str, ...]:
+    numbers = [column.name for column in used if column.kind == "number" and column.name in seen]
+    return tuple(note for name in numbers for note in notes_on_numbers(name, seen[name].verdict))
 
 
-def _notes(used: Iterable[Column], verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
-    numbers = [column.name for column in used if column.kind == "number" and column.name in verdicts]
-    return tuple(note for name in numbers for note in notes_on_numbers(name, verdicts[name]))
-
-
-def _of_text(name: str, text: _Text, verdict: Verdict, *, named: bool = False) -> tuple[Column | None, str]:
-    """Return what a column of text is, or why it is left out.
-
-    Args:
-        name: Its name.
-        text: Its values.
-        verdict: Whether they are numbers.
-        named: Whether the user named the column, so that whole numbers are no ids.
-    """
+def _from_text(name: str, text: _Text, *, named: bool = False) -> tuple[Column | None, str]:
+    """Return what a column of text is, or why it is left out; whole numbers of a column that the user named are no ids."""
+    verdict = text.verdict
     if text.present and len(text.counts) > 1 and text.dates.found is not None:
         return Column(name=name, kind="date", pattern=text.dates.found), ""
     why = text.why_not()
@@ -221,17 +194,15 @@ def _of_text(name: str, text: _Text, verdict: Verdict, *, named: bool = False) -
 def _not_a_number(table: SourceTable, name: str) -> InputError:
     """Return the error for a column of text in which most values are numbers and too many are not."""
     row = 0
-    for batch in table.scan([name], _LOOK):
+    for batch in table.scan([name]):
         text = without_marks(batch.column(name))
         fits = pc.fill_null(pc.match_substring_regex(text, ANY_NUMBER), fill_value=True)
         if not pc.all(fits).as_py():
             wrong = fits.index(pa.scalar(value=False)).as_py()
             return table.problem(
-                row + wrong,
                 f"column '{name}': '{text[wrong].as_py()[:40]}' is not a number",
                 fix="correct it, name it with --missing, or leave the column out of --features",
+                row=row + wrong,
             )
         row += batch.num_rows
-    return InputError(
-        f"column '{name}' writes its numbers in several ways", where=table.uri, fix="write them in one way"
-    )
+    return table.problem(f"column '{name}' writes its numbers in several ways", fix="write them in one way")

@@ -21,6 +21,7 @@ MARKS = frozenset(
         *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
     ]
 )
+_MISSING = pa.array(["", *sorted(MARKS)])
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # Filling in one value of twenty changes a column little. More odd values are values of a kind of their own, such as '<0.1'.
 _ODD = 0.05
@@ -169,7 +170,7 @@ class NumberSurvey:
             other = text[maybe.index(pa.scalar(value=False)).as_py()].as_py()
             self.unfit = [odd or other for odd in self.unfit]
             text = text.filter(maybe)
-        bare = _bare(text)
+        bare = _without_signs(text)
         whole = _matches(bare, _WHOLE)
         self.whole += _count(whole)
         self._note_fraction(text, pc.or_(whole, pc.invert(_matches(bare, "[0-9][.,][0-9]"))))
@@ -209,8 +210,7 @@ class NumberSurvey:
 
     def decimal(self) -> str:
         """Return the decimal mark that the values prove, empty where they prove none."""
-        best = self._best()
-        marks = {notation.decimal for notation in best}
+        marks = {notation.decimal for notation in self._best()}
         return marks.pop() if len(marks) == 1 and self.judge().notation is not None else ""
 
     def _best(self) -> list[Notation]:
@@ -254,10 +254,7 @@ def without_marks(column: pa.Array) -> pa.Array:
     ['5', None, None, None]
     """
     text = pc.utf8_trim_whitespace(column)
-    missing = pc.or_(
-        pc.equal(pc.utf8_length(text), 0), pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MARKS)))
-    )
-    return pc.if_else(missing, pa.scalar(None, pa.string()), text)
+    return pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=_MISSING), None, text)
 
 
 def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
@@ -269,8 +266,8 @@ def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     text = without_marks(column)
     if notation == _POINT and _fits(text, pa.float64()):
         return text.cast(pa.float64())
-    bare = _bare(text)
-    bare = pc.if_else(_matches(bare, notation.regex), bare, pa.scalar(None, pa.string()))
+    bare = _without_signs(text)
+    bare = pc.if_else(_matches(bare, notation.regex), bare, None)
     if notation.thousands:
         bare = pc.replace_substring(bare, notation.thousands, "")
     return pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
@@ -289,7 +286,7 @@ def default_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
     return "," if delimiters and set(delimiters) == {";"} else "."
 
 
-def _bare(text: pa.Array) -> pa.Array:
+def _without_signs(text: pa.Array) -> pa.Array:
     """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
     if not pc.any(_matches(text, "[^0-9.,eE+-]|-$")).as_py():
         return text

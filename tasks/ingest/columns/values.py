@@ -1,32 +1,22 @@
 """Values of a column as numbers or as text, whatever type holds them."""
 
+from typing import cast
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+
+from tasks.arrays import Array
+
+_FLOAT32 = pa.float32()
 
 
-def as_float32(column: pa.Array) -> NDArray[np.float32]:
-    """Return a numeric column as float32 of shape (rows,), NaN where missing."""
-    kind = column.type
-    if pa.types.is_string(kind):
-        column = pc.utf8_trim_whitespace(column)
-        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
-    if pa.types.is_decimal(kind) or pa.types.is_string(kind):
+def as_floats(column: pa.Array, kind: pa.DataType = _FLOAT32) -> Array:
+    """Return a numeric column as floats of shape (rows,), NaN where missing."""
+    if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    numbers = pc.fill_null(column.cast(pa.float32(), safe=False), np.float32("nan"))
-    values: NDArray[np.float32] = numbers.to_numpy(zero_copy_only=False)
-    return values
-
-
-def as_float64(column: pa.Array) -> NDArray[np.float64]:
-    """Return the same in double precision."""
-    if pa.types.is_string(column.type):
-        column = pc.utf8_trim_whitespace(column)
-        column = pc.if_else(pc.equal(pc.utf8_length(column), 0), pa.scalar(None, pa.string()), column)
-    numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
-    values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
-    return values
+    filled = pc.fill_null(column.cast(kind, safe=False), pa.scalar(float("nan"), kind))
+    return cast("Array", filled.to_numpy(zero_copy_only=False))
 
 
 def as_text(column: pa.Array) -> pa.Array:
@@ -40,7 +30,7 @@ def as_text(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_string(kind):
         blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
-        return pc.if_else(blank, pa.scalar(None, pa.string()), column)
+        return pc.if_else(blank, None, column)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         coded = column.dictionary_encode()
         words = pa.array([_number_text(value) for value in coded.dictionary], pa.string())

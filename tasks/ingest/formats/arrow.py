@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tasks.errors import InputError
-from tasks.ingest.reading import not_as_named, readable
+from tasks.ingest.reading import explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".arrow", ".feather"), False, True
@@ -27,7 +26,7 @@ class ArrowReader:
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows at a time."""
-        with readable(self.part, "Arrow"), ExitStack() as stack:
+        with explain_damage(self.part, "Arrow"), ExitStack() as stack:
             for batch in _record_batches(self.part, stack, stream=self.stream):
                 chosen = batch.select(list(columns))
                 # Arrow trusts what it reads: broken offsets would reach beyond the memory of the batch.
@@ -46,17 +45,15 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArrowReader:  # noqa: ARG0
     Raises:
         InputError: It is neither, it is truncated, or it is of Feather's first version.
     """
-    with readable(part, "Arrow"), ExitStack() as stack:
+    with explain_damage(part, "Arrow"), ExitStack() as stack:
         head = stack.enter_context(part.open()).read(16)
         if head.startswith(_FEATHER_1):
-            raise InputError(
-                "Feather version 1 is not read",
-                where=part.shown,
-                fix="write it again with DataFrame.to_feather",
+            raise part.problem(
+                "Feather version 1 is not read", fix="write it again with DataFrame.to_feather"
             )
         stream = head.startswith(_STREAM)
         if not stream and not head.startswith(_FILE):
-            raise not_as_named(part, "Arrow", head)
+            raise wrong_format_error(part, "Arrow", head)
         source = stack.enter_context(part.open())
         opened = pa.ipc.open_stream(source) if stream else pa.ipc.open_file(source)
         return ArrowReader(part, opened.schema, stream)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
-from tasks.ingest.reading import readable
+from tasks.ingest.reading import explain_damage
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on
 from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
@@ -38,7 +38,7 @@ class DelimitedReader:
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows at a time."""
-        with _explained(self.part, self.dialect), _stream(self.part, self.dialect, columns) as stream:
+        with _explain_rows(self.part, self.dialect), _stream(self.part, self.dialect, columns) as stream:
             last = None
             for batch in stream:
                 if self.dialect.surplus and batch.column(len(columns)).null_count < batch.num_rows:
@@ -68,7 +68,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
     Raises:
         InputError: It is not text, its encoding is damaged, or it is empty.
     """
-    with readable(part, "CSV"):
+    with explain_damage(part, "CSV"):
         dialect = detect_dialect(part, as_text)
         notes = notes_on(part, dialect)
     return open_written(part, dialect, frozenset(), notes)
@@ -77,14 +77,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
 def open_written(
     part: Part, dialect: Dialect, texts: frozenset[str], notes: tuple[str, ...] = ()
 ) -> DelimitedReader:
-    """Open a file of delimited text of which it is known how it is written.
-
-    Args:
-        part: The file.
-        dialect: How it is written.
-        texts: Columns that are text, whatever their values look like.
-        notes: What was decided without being asked.
-    """
+    """Open a file of delimited text of which it is known how it is written."""
     schema = pa.schema([(name, pa.string()) for name in dialect.names if name])
     return DelimitedReader(replace(part, encoding=dialect.encoding), schema, dialect, notes, texts)
 
@@ -116,10 +109,10 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
 
 
 @contextmanager
-def _explained(part: Part, dialect: Dialect) -> Iterator[None]:
+def _explain_rows(part: Part, dialect: Dialect) -> Iterator[None]:
     """When Arrow refuses the text, look for a reason that a person can act on, or else give Arrow's."""
     try:
-        with readable(part, "CSV"):
+        with explain_damage(part, "CSV"):
             yield
     except InputError as error:
         if isinstance(error.__cause__, pa.ArrowInvalid | UnicodeDecodeError):
@@ -135,9 +128,8 @@ def _check_rows(part: Part, dialect: Dialect) -> None:
         if len(row) != width and not (dialect.surplus and len(row) == width + 1 and not row[-1]):
             found = "1 field" if len(row) == 1 else f"{len(row)} fields"
             what = "header" if dialect.has_header else "first row"
-            raise InputError(
+            raise part.problem(
                 f"line {line} has {found}, the {what} has {width}",
-                where=part.shown,
                 fix="quote values that contain the delimiter, or complete the row",
             )
 
@@ -151,9 +143,7 @@ def _check_quotes(part: Part) -> None:
             if text.count(b'"') % 2:
                 inside, opened = not inside, line
     if inside:
-        raise InputError(
-            f"a quote that opens in line {opened} is never closed", where=part.shown, fix="close or remove it"
-        )
+        raise part.problem(f"a quote that opens in line {opened} is never closed", fix="close or remove it")
 
 
 def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

@@ -23,10 +23,10 @@ from python_calamine import (
     WorksheetNotFound,
 )
 
-from tasks.errors import InputError, listed
-from tasks.ingest.converted import ConvertedReader, made_part
+from tasks.errors import listed
+from tasks.ingest.converted import ConvertedReader, temporary_part
 from tasks.ingest.formats.csv import open_written
-from tasks.ingest.reading import Reader, not_as_named, readable
+from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
 from tasks.ingest.text.header import has_header
@@ -74,10 +74,10 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
             its value.
     """
     content = _content_of(part)
-    sheet, notes = _chosen(part, content, as_text)
+    sheet, notes = _choose_sheet(part, content, as_text)
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
-    with made_part(part, ".tsv") as (made, file):
+    with temporary_part(part, ".tsv") as (made, file):
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         csv.writer(text, delimiter="\t", lineterminator="\n").writerows(sheet.rows)
         text.detach()
@@ -90,21 +90,16 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
 
 
 def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
-    """Return the sheet that is read, and the unique names of its columns.
-
-    Args:
-        part: The workbook.
-        needed: Columns that the user named.
-    """
-    sheet, _ = _chosen(part, _content_of(part), needed)
+    """Return the sheet that is read, and the unique names of its columns."""
+    sheet, _ = _choose_sheet(part, _content_of(part), needed)
     return sheet, unique_names(sheet.names, needed, part, sheet.rows)[0]
 
 
 def _content_of(part: Part) -> bytes:
-    with readable(part, "spreadsheet"), part.open() as file:
+    with explain_damage(part, "spreadsheet"), part.open() as file:
         content = file.read()
     if not content.startswith((_ZIP, _OLE)):
-        raise not_as_named(part, "a spreadsheet", content[:16])
+        raise wrong_format_error(part, "a spreadsheet", content[:16])
     return content
 
 
@@ -117,7 +112,7 @@ def _codes(sheet: Sheet) -> frozenset[str]:
     )
 
 
-def _chosen(part: Part, content: bytes, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
+def _choose_sheet(part: Part, content: bytes, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
     """Return the sheet that is named, or else the first that looks like a table, and what there is to say."""
     try:
         book = CalamineWorkbook.from_object(io.BytesIO(content))
@@ -125,25 +120,17 @@ def _chosen(part: Part, content: bytes, needed: frozenset[str]) -> tuple[Sheet, 
         if part.sheet:
             found = _table(book.get_sheet_by_name(part.sheet), needed)
             if found is None:
-                raise InputError(
-                    f"sheet '{part.sheet}' holds no table", where=part.shown, fix=f"it has {listed(names)}"
-                )
+                raise part.problem(f"sheet '{part.sheet}' holds no table", fix=f"it has {listed(names)}")
             return found, ()
         tables = [found for name in names if (found := _table(book.get_sheet_by_name(name), needed))]
     except PasswordError as error:
-        raise InputError(
-            "is protected by a password", where=part.shown, fix="save it without one, or as CSV"
-        ) from error
+        raise part.problem("is protected by a password", fix="save it without one, or as CSV") from error
     except WorksheetNotFound as error:
-        raise InputError(
-            f"has no sheet '{part.sheet}'", where=part.shown, fix=f"it has {listed(names)}"
-        ) from error
+        raise part.problem(f"has no sheet '{part.sheet}'", fix=f"it has {listed(names)}") from error
     except CalamineError as error:
-        raise InputError(
-            f"damaged spreadsheet ({error})", where=part.shown, fix="open it and save it again"
-        ) from error
+        raise part.problem(f"damaged spreadsheet ({error})", fix="open it and save it again") from error
     if not tables:
-        raise InputError("no sheet holds a table", where=part.shown, fix="check the file")
+        raise part.problem("no sheet holds a table", fix="check the file")
     # Notes to the reader have one column; a table has two or more.
     first = next((found for found in tables if len(found.names) > 1), tables[0])
     others = [found.name for found in tables if found is not first]
@@ -159,7 +146,7 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     width = max(map(len, cells), default=0)
     merged = sheet.merged_cell_ranges or []
     for first, last in merged:
-        _spread(cells, first, last)
+        _fill_merged(cells, first, last)
     used = [place for place in range(width) if any(row[place] for row in cells)]
     filled = [number for number, row in enumerate(cells) if any(row)]
     start = _first_of_header(cells, filled, used, merged)
@@ -169,8 +156,7 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
         :_LOOKED_AT
     ]
     # Nobody merges cells of a row of data across columns.
-    grouped = any(first[0] <= start <= last[0] and last[1] > first[1] for first, last in merged)
-    if grouped or has_header(first_rows, needed):
+    if _are_merged(merged, start) or has_header(first_rows, needed):
         names, end = _header(cells, start, used, merged)
     else:
         names, end = [f"c{place}" for place in range(len(used))], start - 1
@@ -195,7 +181,7 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     )
 
 
-def _spread(cells: list[list[str]], first: tuple[int, int], last: tuple[int, int]) -> None:
+def _fill_merged(cells: list[list[str]], first: tuple[int, int], last: tuple[int, int]) -> None:
     """Write the value of merged cells into each of them."""
     value = cells[first[0]][first[1]] if first[0] < len(cells) and first[1] < len(cells[first[0]]) else ""
     for row in cells[first[0] : last[0] + 1]:
@@ -209,11 +195,15 @@ def _first_of_header(
     """Return the first row that is no title: a title has one text, in one cell or in merged ones."""
     for number in filled:
         texts = {cells[number][place] for place in used} - {""}
-        across = any(first[0] <= number <= last[0] and last[1] > first[1] for first, last in merged)
-        alone = sum(1 for place in used if cells[number][place]) == 1 or across
+        alone = sum(1 for place in used if cells[number][place]) == 1 or _are_merged(merged, number)
         if len(used) == 1 or len(texts) > 1 or not alone:
             return number
     return None
+
+
+def _are_merged(merged: Sequence[Any], row: int) -> bool:
+    """Return whether cells of a row are merged across columns."""
+    return any(first[0] <= row <= last[0] and last[1] > first[1] for first, last in merged)
 
 
 def _header(
@@ -261,9 +251,8 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
         text = archive.read(path) if path in archive.namelist() else b""
     found = _NO_VALUE.search(text) if b"<f" in text else None
     if found:
-        raise InputError(
+        raise part.problem(
             f"cell {found[1].decode()} of sheet '{sheet}' holds a formula without its value",
-            where=part.shown,
             fix="open it in a spreadsheet program and save it, which calculates the values",
         )
 

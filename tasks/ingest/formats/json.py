@@ -11,10 +11,10 @@ from itertools import chain, islice
 from typing import Any
 
 from tasks.errors import InputError, listed
-from tasks.ingest.converted import ConvertedReader, made_part
+from tasks.ingest.converted import ConvertedReader, temporary_part
 from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
-from tasks.ingest.reading import Reader, readable
+from tasks.ingest.reading import Reader, explain_damage
 from tasks.ingest.source import Part
 from tasks.ingest.text.lines import check_text, open_text
 
@@ -33,7 +33,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     Raises:
         InputError: It is not UTF-8 text, not JSON, or holds no table.
     """
-    with readable(part, "JSON"):
+    with explain_damage(part, "JSON"):
         head = check_text(part, "JSON").removeprefix(b"\xef\xbb\xbf").lstrip()
         if head.startswith(b"{") and _are_lines(part):
             return jsonl.open_part(part, as_text)
@@ -55,18 +55,18 @@ def _converted(
 ) -> Reader:
     """Write the rows as JSON Lines, and return the reader of those."""
     count = 0
-    with made_part(part, ".jsonl") as (made, file):
+    with temporary_part(part, ".jsonl") as (made, file):
         for count, row in enumerate(rows, start=1):
             if not isinstance(row, dict):
-                raise InputError(f"record {count} is not a JSON object", where=part.shown, fix=_LISTED)
+                raise part.problem(f"record {count} is not a JSON object", fix=_LISTED)
             file.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
     if not count:
-        raise InputError("holds no rows", where=part.shown, fix=_LISTED)
+        raise part.problem("holds no rows", fix=_LISTED)
     try:
         reader = jsonl.open_part(made, as_text)
     except InputError as error:
         what = re.sub(r"\bline (\d+)", r"record \1", error.what)
-        raise InputError(what, where=part.shown, fix=error.fix) from error
+        raise part.problem(what, fix=error.fix) from error
     if export is None:
         said = (re.sub(r"\bline (\d+)", r"record \1", note) for note in reader.notes)
         return ConvertedReader(part, reader, lambda row: f"record {row + 1}", (*notes, *said))
@@ -95,11 +95,14 @@ def _values(part: Part) -> Iterator[Any]:
         buffer, position, line, size, ended = text.read(_CHUNK), 0, 1, _CHUNK, False
         inside = buffer.lstrip().startswith("[")
         position = buffer.index("[") + 1 if inside else 0
+        between = re.compile(r"\s*,?\s*" if inside else r"\s*")  # what stands before the next value
         while True:
-            position = _after(buffer, position, ",") if inside else _after(buffer, position, "")
+            position = between.match(buffer, position).end()  # type: ignore[union-attr]
             try:
                 if position < len(buffer) and inside and buffer[position] == "]":
-                    _check_end(part, buffer[position + 1 :] + text.read(_CHUNK))
+                    if rest := (buffer[position + 1 :] + text.read(_CHUNK)).strip():
+                        what = f"more text follows the end of its array ({rest[:20]!r})"
+                        raise part.problem(what, fix=_LISTED)
                     return
                 value, end = decoder.raw_decode(buffer, position)
                 complete = end < len(buffer) or ended
@@ -118,27 +121,10 @@ def _values(part: Part) -> Iterator[Any]:
             buffer, position, size, ended = buffer[position:] + more, 0, 2 * size, not more
 
 
-def _check_end(part: Part, rest: str) -> None:
-    if rest.strip():
-        raise InputError(
-            f"more text follows the end of its array ({rest.strip()[:20]!r})", where=part.shown, fix=_LISTED
-        )
-
-
-def _after(buffer: str, position: int, mark: str) -> int:
-    """Return the place of the next value, behind blanks and the mark between two of them."""
-    found = re.compile(rf"\s*{mark}?\s*" if mark else r"\s*").match(buffer, position)
-    return found.end() if found else position
-
-
 def _not_json(part: Part, error: Exception, line: int) -> InputError:
     if isinstance(error, json.JSONDecodeError):
-        return InputError(
-            f"the value at line {line} is not JSON ({error.msg})",
-            where=part.shown,
-            fix="write or download the file again",
-        )
-    return InputError(f"the value at line {line} is nested too deep", where=part.shown, fix=_LISTED)
+        return part.problem(f"the value at line {line} is not JSON ({error.msg})")
+    return part.problem(f"the value at line {line} is nested too deep", fix=_LISTED)
 
 
 def _rows(
@@ -146,20 +132,19 @@ def _rows(
 ) -> tuple[Iterator[Any], tuple[str, ...]]:
     """Return the rows of what the file holds, and what there is to say about it."""
     if array and first and isinstance(first[0], list):
-        raise InputError("an array of arrays has no names of columns", where=part.shown, fix=_LISTED)
+        raise part.problem("an array of arrays has no names of columns", fix=_LISTED)
     if array or len(first) > 1:
         return chain(first, rest), ()
     document = first[0] if first else None
     if not isinstance(document, dict):
-        raise InputError("holds no list of objects", where=part.shown, fix=_LISTED)
+        raise part.problem("holds no list of objects", fix=_LISTED)
     return _rows_of_document(part, document)
 
 
 def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[Any], tuple[str, ...]]:
     if {"images", "annotations", "categories"} <= document.keys():
-        raise InputError(
+        raise part.problem(
             "a COCO file of object detection: boxes have no label that can be swept",
-            where=part.shown,
             fix="cut the objects out, one image each, and sweep the folder of them",
         )
     lists = _lists_of(document)
@@ -167,14 +152,13 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
     if named is not None:
         return iter(lists[named]), (f"the list under '{named}' is read",)
     if len(lists) > 1:
-        raise InputError(
+        raise part.problem(
             f"holds several lists of objects ({listed(list(lists))})",
-            where=part.shown,
             fix="write the one to be swept as an array",
         )
     rows = _from_pandas(document)
     if rows is None:
-        raise InputError("holds one object, which is no table", where=part.shown, fix=_LISTED)
+        raise part.problem("holds one object, which is no table", fix=_LISTED)
     return rows, ()
 
 
@@ -186,11 +170,9 @@ def table_key(document: dict[str, Any]) -> str | None:
 
 
 def _lists_of(document: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if _holds_objects(value)}
-
-
-def _holds_objects(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+    """Return the lists of objects in a document."""
+    lists = {name: value for name, value in document.items() if isinstance(value, list) and value}
+    return {name: value for name, value in lists.items() if all(isinstance(item, dict) for item in value)}
 
 
 def _from_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:

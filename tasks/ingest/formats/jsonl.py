@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
-from tasks.errors import InputError
 from tasks.ingest.columns.types import NESTED
-from tasks.ingest.reading import readable
+from tasks.ingest.reading import explain_damage
 from tasks.ingest.source import Part
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
@@ -48,7 +47,7 @@ class Uneven:
     texts: dict[str, str]
     gaps: frozenset[str] = frozenset()
 
-    def even(self, block: bytes) -> bytes:
+    def make_even(self, block: bytes) -> bytes:
         """Return lines in which each column has one kind of value."""
         if not self.texts and not self.gaps:
             return block
@@ -98,9 +97,9 @@ class JsonLinesReader:
         """Yield the named columns, at most `rows` rows at a time."""
         paths = [self.paths[name] for name in columns]
         wanted = pa.schema([self.nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
-        with readable(self.part, "JSON Lines"), open_text(self.part) as file:
+        with explain_damage(self.part, "JSON Lines"), open_text(self.part) as file:
             for block in lines_in_blocks(file):
-                found = _parse(self.uneven.even(block), wanted, "ignore")
+                found = _parse(self.uneven.make_even(block), wanted, "ignore")
                 arrays = [_at(found[path[0]], path[1:]) for path in paths]
                 yield from pa.table(arrays, names=list(columns)).to_batches(max_chunksize=rows)
 
@@ -116,10 +115,10 @@ def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:
     Raises:
         InputError: It is not UTF-8 text, empty, a line is no JSON object, or labels or ids are of several kinds.
     """
-    with readable(part, "JSON Lines"):
+    with explain_damage(part, "JSON Lines"):
         head = check_text(part, "JSON Lines")
         if head.lstrip().startswith(b"["):
-            raise InputError("a JSON array, not JSON Lines", where=part.shown, fix="write one object a line")
+            raise part.problem("a JSON array, not JSON Lines", fix="write one object a line")
         uneven = Uneven({})
         try:
             nested = _infer_types(part, uneven)
@@ -183,12 +182,14 @@ def _infer_types(part: Part, uneven: Uneven) -> pa.Schema:
         for block in lines_in_blocks(file):
             block.decode()
             # The parser takes text that looks like a time for one; text stays as it is written.
-            found = pa.schema([_untimed(field) for field in _parse(uneven.even(block), None, "infer").schema])
+            found = pa.schema(
+                [_without_times(field) for field in _parse(uneven.make_even(block), None, "infer").schema]
+            )
             schema = pa.unify_schemas([schema, found], promote_options="permissive")
     return schema
 
 
-def _untimed(field: pa.Field) -> pa.Field:
+def _without_times(field: pa.Field) -> pa.Field:
     return field.with_type(pa.string()) if pa.types.is_timestamp(field.type) else field
 
 
@@ -228,10 +229,8 @@ def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
                 expected, before = first[name]
                 what = f"{kind} where line {before} has {expected}"
                 if name in as_text and {kind, expected} & {"a list", "an object"}:
-                    raise InputError(
-                        f"line {number}, column '{name}': {what}",
-                        where=part.shown,
-                        fix="use one kind of value in a column",
+                    raise part.problem(
+                        f"line {number}, column '{name}': {what}", fix="use one kind of value in a column"
                     )
                 said = f"column '{name}' is read as text: line {number} has {what}"
                 texts.setdefault(name, said)
@@ -244,13 +243,9 @@ def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"line {number} is not JSON ({error})", where=part.shown, fix="write one object a line"
-        ) from error
+        raise part.problem(f"line {number} is not JSON ({error})", fix="write one object a line") from error
     if not isinstance(value, dict):
-        raise InputError(
-            f"line {number} is not a JSON object", where=part.shown, fix="write one object a line"
-        )
+        raise part.problem(f"line {number} is not a JSON object", fix="write one object a line")
     return value
 
 

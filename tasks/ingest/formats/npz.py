@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
 
-from tasks.errors import InputError, listed
-from tasks.ingest.reading import not_as_named, readable
+from tasks.errors import listed
+from tasks.ingest.images.pixels import CHANNELS
+from tasks.ingest.reading import explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
@@ -23,7 +24,6 @@ SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
 _ZIP, _NPY = b"PK\x03\x04", b"\x93NUMPY"
 # Kinds of numpy types that become columns: truth values, integers, numbers, text, bytes, moments.
 _KINDS = "biufUSM"
-_CHANNELS = (1, 3, 4)
 # An image has more pixels than a vector that numpy keeps as a matrix of one row, or a table of a few numbers.
 _LEAST_SIDE = 4
 _TOGETHER = "save vectors and labels together: np.savez('data.npz', embedding=X, label=y)"
@@ -62,7 +62,7 @@ class _Array:
     def may_be_images(self) -> bool:
         """Whether the shape of a row is that of an image: height and width, with channels first, last or not at all."""
         row = self.shape[1:]
-        return len(row) == 2 or (len(row) == 3 and (row[0] in _CHANNELS or row[2] in _CHANNELS))
+        return len(row) == 2 or (len(row) == 3 and (row[0] in CHANNELS or row[2] in CHANNELS))
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
     Raises:
         InputError: It is a lone array, no .npz, or its arrays do not belong together.
     """
-    with readable(part, ".npz"), part.open() as file:
+    with explain_damage(part, ".npz"), part.open() as file:
         head = file.read(16)
     if head.startswith(_NPY):
-        raise InputError("an .npy file holds one array and no labels", where=part.shown, fix=_TOGETHER)
+        raise part.problem("an .npy file holds one array and no labels", fix=_TOGETHER)
     if not head.startswith(_ZIP):
-        raise not_as_named(part, "an array of numpy's", head)
+        raise wrong_format_error(part, "an array of numpy's", head)
     with _archive(part) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
-        found = {name.removesuffix(".npy"): _header(archive, name) for name in names}
+        found = {name.removesuffix(".npy"): _header(archive.open(name)) for name in names}
     rows = _rows_of_samples(part, found, as_text)
     chosen = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}
     for name, array in chosen.items():
@@ -146,25 +146,22 @@ def _rows_of_samples(part: Part, arrays: dict[str, _Array], named: frozenset[str
         return several[0]
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     if len(several) > 1:
-        raise InputError(
+        raise part.problem(
             f"its arrays have different numbers of rows: {shapes}",
-            where=part.shown,
             fix="name the array of labels with --label: the arrays with as many rows are read",
         )
-    raise InputError(f"no two arrays have as many rows: {shapes}", where=part.shown, fix=_TOGETHER)
+    raise part.problem(f"no two arrays have as many rows: {shapes}", fix=_TOGETHER)
 
 
 def _check(part: Part, name: str, array: _Array) -> None:
     if array.dtype.hasobject:
-        raise InputError(
+        raise part.problem(
             f"array '{name}' holds Python objects, which are never loaded since that can run code",
-            where=part.shown,
             fix="save numbers or text: np.array(values, dtype=str)",
         )
     if array.dtype.kind not in _KINDS or (array.width != 1 and array.dtype.kind not in "biuf"):
-        raise InputError(
+        raise part.problem(
             f"array '{name}' holds {array.dtype} in the shape {array.shape}, which is no column",
-            where=part.shown,
             fix="save it as numbers or text, a row for each sample",
         )
 
@@ -172,22 +169,13 @@ def _check(part: Part, name: str, array: _Array) -> None:
 @contextmanager
 def _archive(part: Part) -> Iterator[zipfile.ZipFile]:
     try:
-        with readable(part, ".npz"), part.open() as file, zipfile.ZipFile(file) as archive:
+        with explain_damage(part, ".npz"), part.open() as file, zipfile.ZipFile(file) as archive:
             yield archive
     except (zipfile.BadZipFile, ValueError, KeyError, NotImplementedError) as error:
-        raise InputError(
-            f"damaged or truncated .npz ({str(error)[:100]})",
-            where=part.shown,
-            fix="write or download the file again",
-        ) from error
+        raise part.problem(f"damaged or truncated .npz ({str(error)[:100]})") from error
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> _Array:
-    with archive.open(name) as stream:
-        return _read_header(stream)
-
-
-def _read_header(stream: IO[bytes]) -> _Array:
+def _header(stream: IO[bytes]) -> _Array:
     version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
     read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     return _Array(*read(stream))
@@ -195,22 +183,22 @@ def _read_header(stream: IO[bytes]) -> _Array:
 
 def _rows(stream: IO[bytes], array: _Array, rows: int) -> Iterator[np.ndarray[Any, Any]]:
     """Yield the array some rows at a time; one that numpy keeps column by column is read whole."""
-    _read_header(stream)
+    _header(stream)
     each = array.width * array.dtype.itemsize
     whole = None
     if array.by_columns and len(array.shape) > 1:
-        data = np.frombuffer(_exactly(stream, each * array.shape[0]), array.dtype)
+        data = np.frombuffer(_read_exactly(stream, each * array.shape[0]), array.dtype)
         whole = data.reshape(array.shape, order="F").reshape(array.shape[0], array.width)
     for start in range(0, array.shape[0], rows):
         count = min(rows, array.shape[0] - start)
         if whole is not None:
             yield whole[start : start + count]
         else:
-            data = np.frombuffer(_exactly(stream, each * count), array.dtype)
+            data = np.frombuffer(_read_exactly(stream, each * count), array.dtype)
             yield data.reshape(count, array.width)
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise ValueError("an array ends too early")

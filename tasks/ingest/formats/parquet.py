@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError
-from tasks.ingest.reading import not_as_named, readable
+from tasks.ingest.reading import explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".parquet", ".pq"), False, True
@@ -28,7 +27,7 @@ class ParquetReader:
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most `rows` rows and about 64 MiB at a time."""
-        with readable(self.part, "Parquet"), _open(self.part) as file:
+        with explain_damage(self.part, "Parquet"), _open(self.part) as file:
             for batch in file.iter_batches(batch_size=_batch_rows(file, rows), columns=list(columns)):
                 batch.validate(full=True)  # text that is not UTF-8, above all
                 yield batch
@@ -44,7 +43,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> ParquetReader:  # noqa: AR
     Raises:
         InputError: It is not Parquet, or its end is missing.
     """
-    with readable(part, "Parquet"):
+    with explain_damage(part, "Parquet"):
         _check_ends(part)
         with _open(part) as file:
             return ParquetReader(part, file.schema_arrow)
@@ -62,11 +61,9 @@ def _check_ends(part: Part) -> None:
         file.seek(-min(4, part.size or 4), 2)
         tail = file.read(4)
     if not head.startswith(_MAGIC):
-        raise not_as_named(part, "Parquet", head)
+        raise wrong_format_error(part, "Parquet", head)
     if tail != _MAGIC:
-        raise InputError(
-            "truncated Parquet file: its end is missing", where=part.shown, fix="write or download it again"
-        )
+        raise part.problem("truncated Parquet file: its end is missing")
 
 
 def _batch_rows(file: pq.ParquetFile, rows: int) -> int:

@@ -1,46 +1,296 @@
-"""Read the answer to a query; which one, the address says (`tasks/queries.py`)."""
+"""Read the answer to a query, which the address names (`tasks/queries.py`).
 
+The answer is read once, in batches, into a temporary file that all passes over the rows read.
+A run holds on to one answer from its beginning to its end (`held_sources`), so that nothing that changes meanwhile is seen half.
+"""
+
+import hashlib
+import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
 
-from tasks.ingest.database import Answer, QueryPart
-from tasks.ingest.source import Part
+from tasks.addresses import redacted
+from tasks.errors import InputError, StoreError, first_line
+from tasks.ingest.columns.values import as_text
+from tasks.ingest.source import Part, hold
+from tasks.queries import Query, parse_query
 
 # No file has this format.
 SUFFIXES: tuple[str, ...] = ()
 GZIP, TYPED = False, True
 
+# Rows that are asked for at a time.
+_BATCH = 10_000
+# Seconds that a database has to answer at all; libpq waits for ever.
+_CONNECT_SECONDS = 10
+_EXAMPLE = "SELECT * FROM pets"
+_EXTRA = "pip install 'labelsweep[sql]'"
+
 
 @dataclass(frozen=True)
-class QueryReader:
-    """The answer to one query."""
+class Answer:
+    """The rows that a query gave.
+
+    Attributes:
+        part: The query.
+        file: Arrow streams, one after the other, each with types of its own.
+        schema: Columns, with types that hold the values of all streams.
+    """
 
     part: Part
-    answer: Answer
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns and types."""
-        return self.answer.schema
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        return self.answer.batches(columns, rows)
+    file: Any
+    schema: pa.Schema
 
     def place(self, row: int) -> str:
         """Return how a person finds the row."""
         return f"row {row + 1} of the query"
 
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most `rows` rows at a time."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        with pa.OSFile(self.file.name) as file:
+            while file.tell() < file.size():
+                for batch in pa.ipc.open_stream(file):
+                    found = [_cast(batch.column(field.name), field.type) for field in schema]
+                    whole = pa.RecordBatch.from_arrays(found, schema=schema)
+                    for start in range(0, whole.num_rows, rows):
+                        yield whole.slice(start, rows)
 
-def open_part(part: Part, as_text: frozenset[str]) -> QueryReader:  # noqa: ARG001 (a database has types of its own)
+    @cached_property
+    def digest(self) -> str:
+        """A digest of all rows, in whatever order the database gave them."""
+        hashes = [
+            hashlib.blake2b(repr(row).encode(errors="surrogatepass"), digest_size=16).digest()
+            for batch in self.batches(self.schema.names, _BATCH)
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        ]
+        whole = hashlib.sha256(str(self.schema).encode())
+        for found in sorted(hashes):
+            whole.update(found)
+        return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class QueryPart(Part):
+    """The answer to a query, as the one part of a source."""
+
+    @property
+    def kind(self) -> str | None:
+        """Return the format."""
+        return "sql"
+
+    @property
+    def local(self) -> bool:
+        """Whether the rows are a file of this machine, which they never are."""
+        return False
+
+    @cached_property
+    def size(self) -> int | None:
+        """Size in bytes, which nobody says."""
+        return None
+
+    @property
+    def answer(self) -> Answer:
+        """The rows: asked for now, or those that the run has already."""
+        return hold(("answer", self.shown), partial(_ask, self))
+
+    def fingerprint(self) -> list[object]:
+        """Return what changes when the rows change."""
+        return [self.shown, self.answer.digest]
+
+
+def query_part(uri: str) -> QueryPart | None:
+    """Return the part that an address of a query stands for, None where it is the address of something else.
+
+    Raises:
+        InputError: It names no query, or a database file that is not there.
+    """
+    query = parse_query(uri)
+    if query is None:
+        return None
+    if not query.sql:
+        raise InputError("names no query", where=uri, fix=f"end it with ?query= and SQL, such as {_EXAMPLE}")
+    if query.file and not Path(query.file).is_file():
+        raise InputError(
+            f"no such file '{query.file}'",
+            where=uri,
+            fix="check the path: three slashes before a relative one, four before an absolute one",
+        )
+    return QueryPart(LocalFileSystem(), query.name, uri)
+
+
+def open_part(part: Part, as_text: frozenset[str]) -> Answer:  # noqa: ARG001 (a database has types of its own)
     """Ask the query.
 
     Raises:
-        InputError: The database refuses the query or the user, or the query gives no rows.
+        InputError: The database refuses the query or the user, the query gives no rows, or a package is missing.
         StoreError: The database does not answer.
     """
     if not isinstance(part, QueryPart):
         raise TypeError(f"no query: {part}")
-    return QueryReader(part, part.answer)
+    return part.answer
+
+
+def _ask(part: QueryPart) -> Answer:
+    """Run the query and keep its rows in a temporary file."""
+    uri, query = part.shown, parse_query(part.shown)
+    if query is None:
+        raise ValueError(uri)
+    file = tempfile.NamedTemporaryFile(prefix="labelsweep-", suffix=".arrow")  # noqa: SIM115 (the answer keeps it)
+    schema: pa.Schema | None = None
+    with pa.OSFile(file.name, "wb") as sink:
+        for batch in _duckdb(query, uri) if query.database == "duckdb" else _sqlalchemy(query, uri):
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            schema = batch.schema if schema is None else _merge_schemas(schema, batch.schema)
+    if schema is None:
+        raise part.problem("the query gives no rows", fix="check the query")
+    return Answer(part, file, schema)
+
+
+def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
+    try:
+        import duckdb  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        raise InputError("duckdb:// needs a package that is not installed", where=uri, fix=_EXTRA) from error
+    try:
+        with duckdb.connect(query.file or ":memory:", read_only=bool(query.file)) as connection:
+            found = connection.sql(query.sql)
+            if found is not None:
+                yield from found.to_arrow_reader(_BATCH)
+    except duckdb.Error as error:
+        raise _query_error(uri, error) from error
+
+
+def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 (takes a while)
+
+    options = {"stream_results": True, "no_parameters": True, "yield_per": _BATCH}
+    try:
+        engine = _engine(query)
+    except ImportError as error:
+        driver = "pip install the driver that SQLAlchemy takes for it, such as pymysql with mysql+pymysql://"
+        raise InputError(
+            f"{query.database}:// needs a package that is not installed ({error.name})",
+            where=uri,
+            fix=_EXTRA if query.database in ("postgresql", "postgres") else driver,
+        ) from error
+    except SQLAlchemyError as error:
+        raise _query_error(uri, error) from error
+    try:
+        try:
+            connection = engine.connect()
+        except DBAPIError as error:
+            raise _connection_error(uri, error) from error
+        with connection:
+            if query.database.startswith("postgres"):
+                options["postgresql_readonly"] = True
+            found = connection.execution_options(**options).exec_driver_sql(query.sql)
+            names = list(found.keys())
+            for rows in found.partitions(_BATCH):
+                columns = [_column(list(values)) for values in zip(*rows, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, names=names)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        raise (_connection_error if lost else _query_error)(uri, error) from error
+    finally:
+        engine.dispose()
+
+
+def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
+    import sqlalchemy  # noqa: PLC0415
+
+    if query.file:
+        # Read-only, so that no query can write.
+        address = f"file:{quote(str(Path(query.file).absolute()))}?mode=ro"
+        return sqlalchemy.create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False)
+        )
+    url = sqlalchemy.make_url(query.address)
+    arguments: dict[str, Any] = {}
+    if query.database in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg" if "+" not in url.drivername else url.drivername)
+        if url.drivername == "postgresql+psycopg":
+            arguments = {"connect_timeout": _CONNECT_SECONDS}
+    return sqlalchemy.create_engine(url, connect_args=arguments)
+
+
+def _query_error(uri: str, error: Exception) -> InputError:
+    return InputError(f"the database refuses the query ({_said(error)})", where=uri, fix="check the query")
+
+
+def _connection_error(uri: str, error: Exception) -> InputError | StoreError:
+    said = _said(error)
+    if any(word in said for word in ("authentication", "password", "does not exist", "denied")):
+        return InputError(
+            f"the database refuses the connection ({said})",
+            where=uri,
+            fix="check user and database; a password comes from PGPASSWORD or ~/.pgpass",
+        )
+    return StoreError(
+        f"the database cannot be reached ({said})",
+        where=uri,
+        fix="check address and connection; then run the same command again",
+    )
+
+
+def _said(error: Exception) -> str:
+    """Return the first line of what the database's own error says."""
+    # 200 characters hold what is wrong and where; what follows is a hint or the query again.
+    return redacted(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Return values of a column as Arrow has them; a mixture of kinds, which SQLite allows, is text."""
+    plain = [_plain(value) for value in values]
+    try:
+        return pa.array(plain)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return pa.array([None if value is None else _text(value) for value in plain], pa.string())
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a driver gives)
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if whole else float(value)
+    if isinstance(value, memoryview | bytearray):
+        return bytes(value)
+    if value is None or isinstance(value, str | bytes | int | float | list | dict) or hasattr(value, "year"):
+        return value
+    return value if hasattr(value, "hour") else str(value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 (a plain value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _merge_schemas(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """Return a schema that holds the values of both; kinds that have nothing in common are text."""
+    fields = []
+    for one, other in zip(first, second, strict=True):
+        try:
+            kind = pa.unify_schemas(
+                [pa.schema([("a", one.type)]), pa.schema([("a", other.type)])], promote_options="permissive"
+            )
+            fields.append(pa.field(one.name, kind.field("a").type))
+        except pa.ArrowException:
+            fields.append(pa.field(one.name, pa.string()))
+    return pa.schema(fields)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.type == kind:
+        return column
+    # A whole number beyond 2^53 among fractions is rounded, as every reader of numbers does.
+    return as_text(column) if pa.types.is_string(kind) else column.cast(kind, safe=False)

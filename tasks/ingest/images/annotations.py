@@ -23,41 +23,37 @@ _OTHER_EXPORT = (
 _ONE_CLASS = "labelsweep needs one class for each image: put each image into a folder named after its class"
 
 
-def other_layout(folder: Folder) -> InputError | None:
+def unsupported_layout(folder: Folder) -> InputError | None:
     """Return the error that names the layout; None where it is none of those."""
     files = [folder.relative(part) for part in folder.images]
     beside = [*folder.others, *(folder.relative(part) for part in folder.data)]
     named = classes_in_names(files)  # then that is the better advice
-    if what := _boxes(folder, files, beside, named=bool(named)):
-        return _refused(folder, f"an object-detection data set ({what})", _EXPORT)
-    if any(name.endswith("_classes.csv") for name in beside):
-        what = "Roboflow's export of several labels for each image (_classes.csv)"
-        return _refused(folder, what, _OTHER_EXPORT)
     masks = layout_of(files).masks
-    if masks and not named:
-        return _refused(folder, f"a segmentation data set (masks in '{masks[0]}')", _ONE_CLASS)
-    return None
+    found = None
+    if what := _boxes(folder, files, beside, named=bool(named)):
+        found = f"an object-detection data set ({what})", _EXPORT
+    elif any(name.endswith("_classes.csv") for name in beside):
+        found = "Roboflow's export of several labels for each image (_classes.csv)", _OTHER_EXPORT
+    elif masks and not named:
+        found = f"a segmentation data set (masks in '{masks[0]}')", _ONE_CLASS
+    return folder.base.problem(f"this is {found[0]}, no folder of classes", fix=found[1]) if found else None
 
 
 def _boxes(folder: Folder, files: list[str], beside: list[str], *, named: bool) -> str:
     """Return the format in which boxes lie beside the images; empty where there are none."""
+    lower = [name.lower() for name in beside]
     checks: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("YOLO: text files with boxes", lambda: _has_boxes_in_text(folder, files, beside)),
         ("COCO: boxes in a JSON file", lambda: _has_coco(folder, beside)),
-        ("CreateML: boxes in a JSON file", lambda: _ends(beside, "_annotations.createml.json")),
+        (
+            "CreateML: boxes in a JSON file",
+            lambda: any(name.endswith("_annotations.createml.json") for name in lower),
+        ),
         ("LabelMe: shapes in JSON files", lambda: _has_labelme(folder, files, beside)),
-        ("boxes in _annotations.csv", lambda: _ends(beside, "_annotations.csv")),
+        ("boxes in _annotations.csv", lambda: any(name.endswith("_annotations.csv") for name in lower)),
         ("VOC or CVAT: boxes in XML files", lambda: not named and _has_boxes_in_xml(folder, files, beside)),
     )
     return next((what for what, holds in checks if holds()), "")
-
-
-def _ends(names: list[str], suffix: str) -> bool:
-    return any(name.lower().endswith(suffix) for name in names)
-
-
-def _refused(folder: Folder, what: str, fix: str) -> InputError:
-    return InputError(f"this is {what}, no folder of classes", where=folder.base.shown, fix=fix)
 
 
 def _has_boxes_in_text(folder: Folder, files: list[str], beside: list[str]) -> bool:
@@ -87,14 +83,12 @@ def _beside(file: str, suffix: str) -> Iterator[str]:
 
 
 def _has_coco(folder: Folder, beside: list[str]) -> bool:
+    keys = (b'"annotations"', b'"categories"', b'"info"', b'"licenses"')
     for name in beside:
         if name.lower().endswith(".json"):
             head = _head(folder, name)
-            if b'"images"' in head and any(
-                key in head for key in (b'"annotations"', b'"categories"', b'"info"', b'"licenses"')
-            ):
-                return True
-            if name.lower().endswith("coco.json"):
+            named = name.lower().endswith("coco.json")
+            if named or (b'"images"' in head and any(key in head for key in keys)):
                 return True
     return False
 

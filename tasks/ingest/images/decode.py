@@ -20,10 +20,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.ingest.content import Encoded
 from tasks.ingest.identity import content_hashes
-from tasks.ingest.images.depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_paper
+from tasks.ingest.images.depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_page
 from tasks.ingest.images.files import ImageFiles, Unread, image_files
 from tasks.ingest.table import SourceTable
 
@@ -35,15 +35,8 @@ MOST_PIXELS = 2**28 // 3
 # Formats without programs in them: Pillow would hand an EPS file to Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *(["AVIF"] if features.check("avif") else []))
 # How the files of phones begin, behind four bytes of length (ISO/IEC 23008-12).
-_HEIC = (
-    b"ftypheic",
-    b"ftypheix",
-    b"ftypheim",
-    b"ftypheis",
-    b"ftyphevc",
-    b"ftyphevx",
-    b"ftypmif1",
-    b"ftypmsf1",
+_HEIC = tuple(
+    f"ftyp{brand}".encode() for brand in ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1")
 )
 # How files of sound begin: Hugging Face keeps them as it keeps images.
 _SOUND = (b"ID3", b"fLaC", b"OggS")
@@ -102,28 +95,23 @@ class Images:
         The hash is that of the file: it does not depend on the decoder's version or on the common size.
         """
         found = self.files.read(batch.column(self.files.column), first_row)
-        files = [file if isinstance(file, bytes) else None for file in found]
-        matrix = np.full((len(files), int(np.prod(self.shape))), np.nan, np.float32)
-        stored: list[bytes | None] = [None] * len(files)
+        matrix = np.full((len(found), int(np.prod(self.shape))), np.nan, np.float32)
+        stored: list[bytes | None] = [None] * len(found)
         problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, Unread)}
-        there = [offset for offset, file in enumerate(files) if file is not None]
-        with (
-            _quiet(),
-            ThreadPoolExecutor(os.cpu_count()) as pool,
-        ):  # Pillow decodes outside the interpreter's lock
-            decoder = partial(decode, shape=self.shape, levels=self.levels)
-            images = pool.map(decoder, [files[offset] or b"" for offset in there])
-            for offset, image in zip(there, images, strict=True):
+        files = {offset: file for offset, file in enumerate(found) if isinstance(file, bytes)}
+        decoder = partial(decode, shape=self.shape, levels=self.levels)
+        # Pillow decodes outside the interpreter's lock.
+        with _without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for offset, image in zip(files, pool.map(decoder, files.values()), strict=True):
                 if isinstance(image, str):
-                    problems[offset] = _undecodable(image)
-                    continue
-                matrix[offset] = image.pixels.ravel()
-                stored[offset] = image.stored
-        hashes = content_hashes("image", (), [file or b"" for file in files])
+                    problems[offset] = f"the image does not decode ({image})"
+                else:
+                    matrix[offset], stored[offset] = image.pixels.ravel(), image.stored
+        hashes = content_hashes("image", (), [files.get(offset, b"") for offset in range(len(found))])
         return Encoded(matrix, hashes, pa.array(stored, pa.binary()), problems)
 
 
-def images(table: SourceTable, column: str) -> Images:
+def open_image_column(table: SourceTable, column: str) -> Images:
     """Return how an image column is encoded, after a look at the size and mode of every image.
 
     An image that is missing or does not decode has no say; it is set aside later, and the others go on.
@@ -136,9 +124,9 @@ def images(table: SourceTable, column: str) -> Images:
     gray = True
     first: InputError | None = None
     files = image_files(table, column)
-    with _quiet():
+    with _without_warnings():
         for row, file in files.numbered():
-            seen = file if isinstance(file, Unread) else look(file)
+            seen = file if isinstance(file, Unread) else inspect_image(file)
             if not isinstance(seen, tuple):
                 first = first or _none_readable(table, column, row, seen)
                 continue
@@ -147,20 +135,16 @@ def images(table: SourceTable, column: str) -> Images:
             gray = gray and is_gray
             levels += [found] if found else []
     if not sizes:
-        raise first or InputError(
-            f"column '{column}' has no image at all", where=table.uri, fix=_NAME_ANOTHER
-        )
+        raise first or table.problem(f"column '{column}' has no image at all", fix=_NAME_ANOTHER)
     return Images(files, common_shape(sizes, gray=gray), common_levels(levels))
 
 
 def _none_readable(table: SourceTable, column: str, row: int, why: str | Unread) -> InputError:
     if isinstance(why, Unread):
-        return table.problem(
-            row, f"{why.why}, and no other image in column '{column}' can be read", fix=why.fix
-        )
-    return table.problem(
-        row, f"no image in column '{column}' decodes, this one neither ({why})", fix=_NAME_ANOTHER
-    )
+        what = f"{why.why}, and no other image in column '{column}' can be read"
+        return table.problem(what, fix=why.fix, row=row)
+    what = f"no image in column '{column}' decodes, this one neither ({why})"
+    return table.problem(what, fix=_NAME_ANOTHER, row=row)
 
 
 def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, ...]:
@@ -189,14 +173,14 @@ def holds_images(table: SourceTable, column: str) -> bool:
     for batch in table.scan([column], _LOOKED_AT):
         values = batch.column(0).drop_null()[:_LOOKED_AT].to_pylist()
         if values:
-            return any(not isinstance(look(value), str) for value in values)
+            return any(not isinstance(inspect_image(value), str) for value in values)
     return True
 
 
-def look(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:
+def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:
     """Return (height, width) upright, whether it is gray, and the range of a deep image; or why that cannot be read."""
     try:
-        with _opened(file) as image:
+        with _open_image(file) as image:
             # The base class looks at what the header said; PNG's own would decode the image to look further.
             orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
             size = image.size if orientation >= 5 else (image.height, image.width)
@@ -208,7 +192,7 @@ def look(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:
 def decode(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) -> Decoded | str:
     """Return an image in the given shape, or why it does not decode."""
     try:
-        with _opened(file) as image:
+        with _open_image(file) as image:
             kept = image.format in _KEPT and not is_deep(image)
             upright = ImageOps.exif_transpose(image)
             if is_deep(image):
@@ -219,7 +203,7 @@ def decode(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) ->
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Keep what Pillow says about odd metadata off the terminal; what it says about bombs is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -228,7 +212,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: bytes) -> Iterator[Image.Image]:
+def _open_image(file: bytes) -> Iterator[Image.Image]:
     if file.startswith(_SOUND) or file[8:12] == b"WAVE":
         raise ValueError("it is sound, which labelsweep does not read")
     with Image.open(io.BytesIO(file), formats=(*_FORMATS, *_formats_of_phones(file[4:12]))) as image:
@@ -241,27 +225,23 @@ def _formats_of_phones(brand: bytes) -> tuple[str, ...]:
     """Return what reads a file of this brand beside the usual formats.
 
     Raises:
-        _MissingPackageError: It takes a package that is not installed.
+        ValueError: It takes a package that is not installed.
     """
     if brand not in _HEIC:
         return ()
     try:
         from pillow_heif import register_heif_opener  # noqa: PLC0415 (an extra)
     except ImportError as error:
-        raise _MissingPackageError("a HEIC image: pip install 'labelsweep[heic]'") from error
+        raise ValueError("a HEIC image: pip install 'labelsweep[heic]'") from error
     register_heif_opener()
     return ("HEIF",)
-
-
-class _MissingPackageError(Exception):
-    """A package for this format is not installed."""
 
 
 def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
     if image.has_transparency_data:
-        image = on_paper(image)
+        image = on_page(image)
     image = image.convert(mode)
     size = (shape[1], shape[0])
     if image.size != size:
@@ -275,12 +255,7 @@ def _as_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _undecodable(why: str) -> str:
-    return f"the image does not decode ({why})"
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
-    text = str(error).strip().splitlines()
-    return text[0][:120] if text else type(error).__name__
+    return first_line(error, 120)

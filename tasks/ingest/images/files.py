@@ -3,28 +3,33 @@
 import base64
 import binascii
 import errno
+import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.columns.types import is_image
 from tasks.ingest.images.pixels import (
+    Pixels,
     as_file,
     is_pixel_list,
     is_pixel_text,
-    largest,
     pixels_of_list,
     pixels_of_text,
+    white_level,
 )
-from tasks.ingest.images.spelling import as_on_disk
 from tasks.ingest.source import Part, access, is_image_file
 from tasks.ingest.table import SourceTable
 
@@ -42,6 +47,7 @@ _LONGEST_PATH = 100
 _DEEPEST = 3
 # Waiting for a network takes no processor; more at once would look like an attack to a server.
 _AT_ONCE = 16
+_ANOTHER = "name another with --image"
 _RELATIVE = "paths are relative to the folder of the source"
 
 Kind = Literal["file", "base64", "list", "numbers"]
@@ -57,7 +63,7 @@ class Unread:
     """
 
     why: str
-    fix: str = "name another with --image"
+    fix: str = _ANOTHER
 
 
 File = bytes | Unread | None
@@ -84,18 +90,16 @@ class ImageFiles:
     def read(self, column: pa.Array, first_row: int) -> list[File]:
         """Return the file of each row, why there is none, or None where nothing is named."""
         if self.kind in ("list", "numbers"):
-            return [
-                found if found is None or isinstance(found, Unread) else as_file(found, self.white)
-                for found in self._pixels(column)
-            ]
+            found = self._pixels(column)
+            return [as_file(each, self.white) if isinstance(each, np.ndarray) else each for each in found]
         inside, beside = _inside_and_beside(column)
         rows = range(first_row, first_row + len(column))
         # Stores and servers are asked for several files at once.
         far = getattr(self.table.readers[0].part.filesystem, "async_impl", False)
         if not far and not any("://" in (name.as_py() or "") for name in beside):
-            return list(map(self._one, rows, inside, beside))
+            return list(map(self._read_one, rows, inside, beside))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(self._one, rows, inside, beside))
+            return list(pool.map(self._read_one, rows, inside, beside))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -111,40 +115,28 @@ class ImageFiles:
                 if file is not None:
                     yield row + offset, file
 
-    def scaled(self) -> "ImageFiles":
+    def with_white(self) -> "ImageFiles":
         """Return the same with the number that stands for white, told from all images.
 
         Raises:
             InputError: There is none: pixels are negative, or too large.
         """
-        if self.kind not in ("list", "numbers"):
-            return self
         found = (image for _, batch in _batches(self.table, self.column) for image in self._pixels(batch))
-        ranges = [
-            (float(one.min()), float(one.max()))
-            for one in found
-            if one is not None and not isinstance(one, Unread)
-        ]
-        white = largest(ranges) if ranges else 255.0
+        ranges = [(float(each.min()), float(each.max())) for each in found if isinstance(each, np.ndarray)]
+        white = white_level(ranges) if ranges else 255.0
         if isinstance(white, str):
-            raise InputError(
-                f"column '{self.column}': {white}", where=self.table.uri, fix="or name another with --image"
-            )
+            raise self.table.problem(f"column '{self.column}': {white}", fix=f"or {_ANOTHER}")
         return replace(self, white=white)
 
-    def _pixels(self, column: pa.Array) -> Iterator[Any]:
+    def _pixels(self, column: pa.Array) -> Iterator[Pixels | Unread | None]:
         for value in column:
             if not value.is_valid or (self.kind == "numbers" and not value.as_py().strip()):
                 yield None
                 continue
             found = pixels_of_list(value.values) if self.kind == "list" else pixels_of_text(value.as_py())
-            yield (
-                Unread(f"no image: {found}", "or name another with --image")
-                if isinstance(found, str)
-                else found
-            )
+            yield Unread(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
 
-    def _one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
+    def _read_one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
         if inside.is_valid:
             return bytes(inside.as_py())
         name = (beside.as_py() or "").strip() if beside.is_valid else ""
@@ -152,63 +144,55 @@ class ImageFiles:
             return None
         if name.startswith("data:"):
             return _from_data_uri(name)
-        return _from_base64(name) if self.kind == "base64" else self._beside(row, name)
+        return _from_base64(name) if self.kind == "base64" else self._read_beside(row, name)
 
-    def _beside(self, row: int, name: str) -> File:
+    def _read_beside(self, row: int, name: str) -> File:
+        part = self.table.part_of(row)
         try:
-            return self._fetched(row, name) if "://" in name else self._found(row, name)
+            return _fetch(part, name) if "://" in name else self._find(part, name)
         except (FileNotFoundError, NotADirectoryError):
-            return Unread(f"no such image file '{_short(name)}'", _what_to_do(self.table.part_of(row), name))
+            return Unread(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
         except (OSError, ValueError) as error:
             # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
-            code = error.errno if isinstance(error, OSError) else None
-            if (
-                not isinstance(error, IsADirectoryError | PermissionError)
-                and code not in _WRONG_NAME
-                and "\0" not in name
-            ):
+            wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
+            if not wrong and getattr(error, "errno", None) not in _WRONG_NAME:
                 raise
-            return Unread(f"not a readable image file: '{_short(name)}'", _RELATIVE)
+            return Unread(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
 
-    def _found(self, row: int, name: str) -> File:
-        if self.by_name:
-            found = self.by_name.get(name, ())
-            if len(found) > 1:
-                return Unread(
-                    f"{len(found)} image files are called '{_short(name)}'", "write paths, not bare names"
-                )
-            return self.table.beside(row, found[0] if found else name)
+    def _find(self, part: Part, name: str) -> File:
+        names = self.by_name.get(name, (name,))
+        if len(names) > 1:
+            what = f"{len(names)} image files are called '{_shorten(name)}'"
+            return Unread(what, "write paths, not bare names")
         try:
-            return self.table.beside(row, name)
+            return part.read_beside(names[0])
         except FileNotFoundError:
-            part = self.table.part_of(row)
-            slashes = name.replace("\\", "/")  # as Windows writes it
-            spelled = (
-                as_on_disk(part.path.rsplit("/", 1)[0], slashes) if part.local and name[0] != "/" else slashes
-            )
-            if spelled in (None, name):
+            spelled: str | None = name.replace("\\", "/")  # as Windows writes it
+            if spelled and part.local and name[0] != "/":
+                spelled = _as_on_disk(part.path.rsplit("/", 1)[0], spelled)
+            if self.by_name or not spelled or spelled == name:
                 raise
-            return self.table.beside(row, spelled or name)
+            return part.read_beside(spelled)
 
-    def _fetched(self, row: int, address: str) -> File:
-        """Return the file at an address; a server that does not answer is the same for all rows, and raises."""
-        try:
-            return self.table.beside(row, address)
-        except FileNotFoundError:
+
+def _fetch(part: Part, address: str) -> File:
+    """Return the file at an address; a server that does not answer is the same for all rows, and raises."""
+    try:
+        return part.read_beside(address)
+    except FileNotFoundError:
+        raise
+    except InputError as error:  # no such kind of address, or no package for it
+        return Unread(f"'{_shorten(address)}': {error.what}", error.fix)
+    except Exception as error:
+        status = getattr(error, "status", 0)
+        if 400 <= status < 500:
+            what = f"'{_shorten(address)}' is refused by its server ({status})"
+            return Unread(what, "check that it opens")
+        with access(address):
             raise
-        except InputError as error:  # no such kind of address, or no package for it
-            return Unread(f"'{_short(address)}': {error.what}", error.fix)
-        except Exception as error:
-            status = getattr(error, "status", 0)
-            if 400 <= status < 500:
-                return Unread(
-                    f"'{_short(address)}' is refused by its server ({status})", "check that it opens"
-                )
-            with access(address):
-                raise
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
 
 
@@ -216,13 +200,13 @@ def image_files(table: SourceTable, column: str) -> ImageFiles:
     """Return how the images of a column are found, told from its type and its first values."""
     kind = table.schema.field(column).type
     if is_pixel_list(kind):
-        return ImageFiles(table, column, "list").scaled()
+        return ImageFiles(table, column, "list").with_white()
     if not pa.types.is_string(kind):
         return ImageFiles(table, column, "file")
     values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
     if first and all(map(is_pixel_text, first)):
-        return ImageFiles(table, column, "numbers").scaled()
+        return ImageFiles(table, column, "numbers").with_white()
     if first and all(map(_is_base64, first)):
         return ImageFiles(table, column, "base64")
     return ImageFiles(table, column, "file", by_name=_by_name(table, first))
@@ -237,13 +221,11 @@ def _batches(table: SourceTable, column: str) -> Iterator[tuple[int, pa.Array]]:
 
 def _inside_and_beside(column: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return the bytes and the paths of a column."""
+    nothing = pa.nulls(len(column))
     if pa.types.is_struct(column.type):
-        fields = [column.type.get_field_index(name) for name in ("bytes", "path")]
-        inside, beside = (
-            column.flatten()[place] if place >= 0 else pa.nulls(len(column)) for place in fields
-        )
-        return inside, beside
-    return (column, pa.nulls(len(column))) if is_image(column.type) else (pa.nulls(len(column)), column)
+        fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
+        return fields.get("bytes", nothing), fields.get("path", nothing)
+    return (column, nothing) if is_image(column.type) else (nothing, column)
 
 
 def _is_base64(text: str) -> bool:
@@ -298,3 +280,40 @@ def _what_to_do(part: Part, name: str) -> str:
         return "this path is of another machine: write paths relative to the folder of the source"
     before = name[: len(name) - len(there)]
     return f"'{there}' is beside the source: remove '{before}' from the paths"
+
+
+def _as_on_disk(folder: str, name: str) -> str | None:
+    """Return a path below a local folder as the disk spells it; None where no file or more than one is meant.
+
+    A table may write names in another case (Windows), or with accents apart (macOS).
+    """
+    place = Path(folder)
+    for step in filter(None, name.split("/")):
+        if not os.path.lexists(place / step):
+            if not place.is_dir():
+                return None
+            found = _names(place, place.stat().st_mtime_ns).get(_fold(step), ())
+            if len(found) != 1:
+                return None
+            place /= found[0]
+        else:
+            place /= step
+    return place.relative_to(folder).as_posix()
+
+
+# A table names files of a few folders, one after another.
+@lru_cache(maxsize=64)
+def _names(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:  # noqa: ARG001 (a folder that changed is read again)
+    found = defaultdict(list)
+    for path in folder.iterdir():
+        found[_fold(path.name)].append(path.name)
+    return {key: tuple(names) for key, names in found.items()}
+
+
+def _fold(name: str) -> str:
+    """Return what two spellings of a name share.
+
+    >>> _fold("Ka\u0308se.JPG") == _fold("k\u00e4se.jpg")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tasks.ingest.images.layout import Place
+from tasks.ingest.images.layout import Layout, Place
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
@@ -21,41 +21,38 @@ class ImageFolderReader:
     Attributes:
         part: The folder; its path ends with a slash.
         files: Paths within it.
-        places: What the folders say of each.
-        splits: Whether they say splits.
+        table: For each its path as the picture, its class, the file again, and its split; images are read where they are needed.
         notes: What a person should know of the source.
         image: Name of the column that holds the images.
     """
 
     part: Part
     files: tuple[str, ...]
-    places: dict[str, Place]
-    splits: bool
+    table: pa.Table
     notes: tuple[str, ...] = ()
     image: str = "image"
 
     @property
     def schema(self) -> pa.Schema:
-        """The picture, its class, the file that it comes from, and its split."""
-        split = [("split", pa.string())] if self.splits else []
-        return pa.schema([("image", _IMAGE), ("label", pa.string()), ("file", pa.string()), *split])
+        """Columns and types."""
+        return self.table.schema
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield paths and labels; the images are read where they are needed."""
-        for start in range(0, len(self.files), rows):
-            files = self.files[start : start + rows]
-            places = [self.places[file] for file in files]
-            found = {
-                "image": _paths(files),
-                "label": pa.array([place.label for place in places], pa.string()),
-                "file": pa.array(files, pa.string()),
-                "split": pa.array([place.split for place in places], pa.string()),
-            }
-            yield pa.RecordBatch.from_pydict({name: found[name] for name in columns})
+        """Yield the named columns, at most `rows` rows at a time."""
+        yield from self.table.select(list(columns)).to_batches(max_chunksize=rows)
 
     def place(self, row: int) -> str:
         """Return the file."""
         return self.files[row]
+
+
+def open_class_folders(part: Part, layout: Layout, notes: Sequence[str]) -> ImageFolderReader:
+    """Return the images that lie in class folders."""
+    files = tuple(layout.labeled)
+    said = _columns_of_folders(files, [layout.places[file] for file in files])
+    names = ["label", "file", *(["split"] if layout.splits else [])]
+    table = pa.table({"image": _paths(files), **{name: said[name] for name in names}})
+    return ImageFolderReader(part, files, table, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -98,14 +95,10 @@ class MetadataReader:
         for batch in self.table.batches(needed, rows):
             files = [_inside(name) for name in batch.column(self.names).to_pylist()]
             places = [self.places.get(self.folder + file, Place()) if file else Place() for file in files]
-            found = {name: batch.column(name) for name in needed}
+            paths = [self.folder + file if file else None for file in files]
+            said = _columns_of_folders(paths, places)
+            found = {name: batch.column(name) for name in needed} | {name: said[name] for name in self.added}
             found[self.image] = _paths(files)
-            said = {
-                "label": [place.label for place in places],
-                "file": [self.folder + file if file else None for file in files],
-                "split": [place.split for place in places],
-            }
-            found |= {name: pa.array(said[name], pa.string()) for name in self.added}
             yield pa.RecordBatch.from_arrays([found[name] for name in columns], list(columns))
 
     def place(self, row: int) -> str:
@@ -131,3 +124,13 @@ def _inside(name: str | None) -> str:
 
 def _paths(files: Sequence[str]) -> pa.Array:
     return pa.array([{"bytes": None, "path": file or None} for file in files], _IMAGE)
+
+
+def _columns_of_folders(files: Sequence[str | None], places: Sequence[Place]) -> dict[str, pa.Array]:
+    """Return the columns that the folders say of some images."""
+    said = {
+        "label": [place.label for place in places],
+        "file": files,
+        "split": [place.split for place in places],
+    }
+    return {name: pa.array(values, pa.string()) for name, values in said.items()}

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tasks.errors import listed
+from tasks.errors import first_of
 
 # How people and the datasets library name the parts of a data set.
 _SPLITS = frozenset(
@@ -74,9 +74,6 @@ class Layout:
 
 def layout_of(files: Sequence[str]) -> Layout:
     """Return what the folders of some images mean.
-
-    Args:
-        files: Paths within the folder, with slashes.
 
     >>> layout = layout_of(["train/cat/1.png", "train/dog/2.png", "test/cat/3.png"])
     >>> layout.places["test/cat/3.png"]
@@ -211,13 +208,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[\d_\- ]+", " ", name).strip().lower()
 
 
-def counted(files: Sequence[str], what: str, where: str = "") -> Iterator[str]:
+def count_files(files: Sequence[str], what: str, where: str = "") -> Iterator[str]:
     """Yield how many files there are and some of their names; nothing where there are none.
 
-    >>> list(counted(["a.txt", "b.txt"], "other file")), list(counted([], "other file"))
+    >>> list(count_files(["a.txt", "b.txt"], "other file")), list(count_files([], "other file"))
     (["2 other files ('a.txt', 'b.txt')"], [])
     """
     if files:
-        # Three names are enough to know what kind of files they are.
-        names = listed(files[:3]) + (", …" if len(files) > 3 else "")
-        yield f"{len(files):,} {what}{'s' if len(files) > 1 else ''}{where} ({names})"
+        yield f"{len(files):,} {what}{'s' if len(files) > 1 else ''}{where} ({first_of(files)})"

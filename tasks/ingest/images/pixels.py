@@ -21,7 +21,7 @@ Pixels = NDArray[np.float64]
 _LEAST = 16
 _NUMBER = r"\d+(?:\.\d*)?(?:e-?\d+)?"
 _NUMBERS = re.compile(rf"[\s\[(]*{_NUMBER}(?:[\s,;\[\]()]+{_NUMBER}){{{_LEAST - 1},}}[\s\])]*", re.IGNORECASE)
-_CHANNELS = (1, 3, 4)
+CHANNELS = (1, 3, 4)
 _BLANKS = str.maketrans("[](),;", "      ")
 
 
@@ -54,18 +54,14 @@ def pixels_of_text(text: str) -> Pixels | str:
         nested = None  # as numpy prints it, without commas
     try:
         if nested is not None:
-            return _shaped(np.array(nested, np.float64))
-        return _shaped(np.array(text.translate(_BLANKS).split(), np.float64))
+            return _as_image(np.array(nested, np.float64))
+        return _as_image(np.array(text.translate(_BLANKS).split(), np.float64))
     except ValueError:
         return "its pixels are not all numbers, or its rows differ in length"
 
 
 def pixels_of_list(values: pa.Array) -> Pixels | str:
-    """Return one image in its shape, or why it is none.
-
-    Args:
-        values: What its list holds: numbers, or lists of them.
-    """
+    """Return one image in its shape, or why it is none."""
     shape = [len(values)]
     while is_list(values.type):
         lengths = pc.list_value_length(values)
@@ -76,23 +72,23 @@ def pixels_of_list(values: pa.Array) -> Pixels | str:
     if values.null_count:
         return "a pixel is missing"
     numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return _shaped(numbers.reshape(shape))
+    return _as_image(numbers.reshape(shape))
 
 
-def _shaped(pixels: Pixels) -> Pixels | str:
+def _as_image(pixels: Pixels) -> Pixels | str:
     """Return pixels of shape (height, width) or (height, width, channels), or why the shape cannot be told."""
     if not np.isfinite(pixels).all() or not pixels.size:
         return "a pixel is missing"
     if pixels.ndim == 1:
-        return _squared(pixels)
-    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS):
+        return _as_square(pixels)
+    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in CHANNELS):
         return pixels
-    if pixels.ndim == 3 and pixels.shape[0] in _CHANNELS:  # as torch orders them
+    if pixels.ndim == 3 and pixels.shape[0] in CHANNELS:  # as torch orders them
         return pixels.transpose(1, 2, 0)
     return f"its shape {' x '.join(map(str, pixels.shape))} is no image; nest it as height x width x 1 or 3"
 
 
-def _squared(pixels: Pixels) -> Pixels | str:
+def _as_square(pixels: Pixels) -> Pixels | str:
     """Return pixels in a row as a square of gray ones, or why they are none."""
     side, thirds = math.isqrt(len(pixels)), math.isqrt(len(pixels) // 3)
     if side * side == len(pixels):
@@ -103,10 +99,10 @@ def _squared(pixels: Pixels) -> Pixels | str:
     )
 
 
-def largest(ranges: Iterable[tuple[float, float]]) -> float | str:
+def white_level(ranges: Iterable[tuple[float, float]]) -> float | str:
     """Return the number that stands for white, given the least and largest pixel of each image; or why there is none.
 
-    >>> largest([(0, 0.5), (0, 1)]), largest([(0, 17), (3, 255)]), largest([(0, 4095)])
+    >>> white_level([(0, 0.5), (0, 1)]), white_level([(0, 17), (3, 255)]), white_level([(0, 4095)])
     (1.0, 255.0, 65535.0)
     """
     ranges = list(ranges)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from tasks.errors import InputError, listed
 from tasks.ingest.folder import TYPED_TABLES, Folder
-from tasks.ingest.images.annotations import other_layout
-from tasks.ingest.images.folder import OWN_COLUMNS, ImageFolderReader, MetadataReader, names_column
-from tasks.ingest.images.layout import Layout, classes_in_names, counted, layout_of
+from tasks.ingest.images.annotations import unsupported_layout
+from tasks.ingest.images.folder import OWN_COLUMNS, MetadataReader, names_column, open_class_folders
+from tasks.ingest.images.layout import Layout, classes_in_names, count_files, layout_of
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
@@ -16,11 +16,6 @@ def open_images(
     folder: Folder, named: frozenset[str], open_table: Callable[[Part], Reader]
 ) -> tuple[Reader, ...]:
     """Return the readers of a folder of images; none where its tables are the data.
-
-    Args:
-        folder: What lies in it.
-        named: Columns that the user named.
-        open_table: Opens a table.
 
     Raises:
         InputError: There are images alone, and nothing says their classes.
@@ -38,7 +33,7 @@ def open_images(
     if len(classes) > 1:
         return _with_class_folders(folder, layout)
     # One class cannot be swept: its folder may be none, and a table beside it may know better.
-    if (refused := other_layout(folder)) is not None:
+    if (refused := unsupported_layout(folder)) is not None:
         raise refused
     if folder.data:
         return ()
@@ -59,15 +54,10 @@ def _with_class_folders(folder: Folder, layout: Layout) -> tuple[Reader, ...]:
         )
     tables = [folder.relative(part) for part in folder.data]
     left = [
-        *counted(layout.outside, "image", " in no class folder"),
-        *counted(tables, "table", " beside the images"),
+        *count_files(layout.outside, "image", " in no class folder"),
+        *count_files(tables, "table", " beside the images"),
     ]
-    notes = [*notes, *_left_out(folder, left)]
-    return (
-        ImageFolderReader(
-            folder.base, tuple(layout.labeled), layout.places, bool(layout.splits), tuple(notes)
-        ),
-    )
+    return (open_class_folders(folder.base, layout, [*notes, *_note_unread(folder, left)]),)
 
 
 def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
@@ -77,10 +67,10 @@ def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> 
     read = {table.part.path for table in tables}
     others = [folder.relative(part) for part in folder.data if part.path not in read]
     left = [
-        *counted(unknown, "image", " that the metadata does not name"),
-        *counted(others, "other table"),
+        *count_files(unknown, "image", " that the metadata does not name"),
+        *count_files(others, "other table"),
     ]
-    return (replace(readers[0], notes=tuple(_left_out(folder, left))), *readers[1:])
+    return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
 
 def _metadata_reader(folder: Folder, layout: Layout, table: Reader) -> MetadataReader:
@@ -97,26 +87,22 @@ def _metadata_reader(folder: Folder, layout: Layout, table: Reader) -> MetadataR
     )
 
 
-def _left_out(folder: Folder, left: Sequence[str]) -> list[str]:
+def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
     """Say in one line what is not read."""
-    left = [*left, *counted(folder.others, "other file"), *counted(folder.hidden, "hidden file")]
+    left = [*left, *count_files(folder.others, "other file"), *count_files(folder.hidden, "hidden file")]
     return [f"not read: {', '.join(left)}"] if left else []
 
 
 def _without_classes(folder: Folder, layout: Layout) -> InputError:
     files = list(layout.places)
-    what = (
-        f"{len(files):,} images lie in no class folder"
-        if len(files) > 1
-        else "the image lies in no class folder"
-    )
+    one = len(files) == 1
+    what = "the image lies in no class folder" if one else f"{len(files):,} images lie in no class folder"
     if layout.splits:
         what += f" (the folders {listed(layout.splits)} are splits)"
     if classes := classes_in_names(files):
         what += f"; their file names seem to begin with the class ({listed(classes)})"
-    return InputError(
+    return folder.base.problem(
         what,
-        where=folder.base.shown,
         fix="put each image into a folder named after its class, "
         "or write a metadata.csv with the columns file_name and label",
     )

@@ -16,9 +16,8 @@ from tasks.errors import InputError
 from tasks.ingest.columns.types import has_text, is_list
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.labels.survey import check_type
-from tasks.ingest.table import SourceTable
+from tasks.ingest.table import LOOK, SourceTable
 
-_LOOK = 2**16
 AGREEMENT, UNANIMOUS = "raters_agree", "raters_unanimous"
 # Name of the given label where the column that is called so is one of the raters.
 MAJORITY = "raters_majority"
@@ -26,49 +25,43 @@ MAJORITY = "raters_majority"
 
 @dataclass(frozen=True)
 class SingleLabelTable(SourceTable):
-    """A source whose label column holds lists of one label each."""
+    """A source whose label column holds lists of one label, as doccano and other tools for several labels write them."""
 
     label: str = "label"
 
-    def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, columns: Sequence[str], rows: int = LOOK) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns, with the label out of its list."""
-        source = SourceTable(self.uri, self.readers, self._as_lists(), self.conversion)
+        kind = pa.list_(self.schema.field(self.label).type)
+        source = SourceTable(
+            self.uri, self.readers, with_column(self.schema, self.label, kind), self.conversion
+        )
         for batch in source.scan(columns, rows):
-            found = [
-                _first(column) if name == self.label else column
-                for name, column in zip(batch.schema.names, batch.columns, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(found, names=batch.schema.names)
-
-    def _as_lists(self) -> pa.Schema:
-        field = self.schema.field(self.label)
-        place = self.schema.get_field_index(self.label)
-        return self.schema.set(place, field.with_type(pa.list_(field.type)))
+            place = batch.schema.get_field_index(self.label)
+            if place < 0:
+                yield batch
+                continue
+            lists = batch.column(place)
+            filled = pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None)
+            # An empty list is a missing label.
+            only = pc.list_element(pc.fill_null(filled, pa.scalar([None], kind)), 0)
+            yield batch.set_column(place, self.label, only)
 
 
 def unwrap_labels(table: SourceTable, label: str) -> SourceTable:
     """Return the source with its labels out of their lists, where no list holds more than one."""
-    if label not in table.schema.names:
-        return table
-    kind = table.schema.field(label).type
+    kind = table.schema.field(label).type if label in table.schema.names else pa.null()
     if not is_list(kind) or not has_text(kind.value_type):
         return table
-    longest = max((_longest(batch.column(0)) for batch in table.scan([label], _LOOK)), default=0)
-    if longest != 1:
+    lengths = (pc.max(pc.list_value_length(batch.column(0))).as_py() or 0 for batch in table.scan([label]))
+    if max(lengths, default=0) != 1:
         return table
-    place = table.schema.get_field_index(label)
-    schema = table.schema.set(place, pa.field(label, kind.value_type))
-    return SingleLabelTable(table.uri, table.readers, schema, table.conversion, label=label)
-
-
-def _longest(column: pa.Array) -> int:
-    return int(pc.max(pc.list_value_length(column)).as_py() or 0)
-
-
-def _first(column: pa.Array) -> pa.Array:
-    """Return the only value of each list; an empty one is missing."""
-    filled = pc.if_else(pc.greater(pc.list_value_length(column), 0), column, None)
-    return pc.list_element(pc.fill_null(filled, pa.scalar([None], column.type)), 0)
+    return SingleLabelTable(
+        table.uri,
+        table.readers,
+        with_column(table.schema, label, kind.value_type),
+        table.conversion,
+        label=label,
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class RatedTable(SourceTable):
     raters: tuple[str, ...] = ()
     label: str = "label"
 
-    def scan(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, columns: Sequence[str], rows: int = LOOK) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns."""
         names = list(dict.fromkeys(columns))
         made = {self.label, AGREEMENT, UNANIMOUS}
@@ -87,13 +80,13 @@ class RatedTable(SourceTable):
             return
         read = [name for name in dict.fromkeys([*names, *self.raters]) if name not in made]
         for batch in super().scan(read, rows):
-            found = dict(zip(batch.schema.names, batch.columns, strict=True)) | self._consensus(batch)
+            found = dict(zip(batch.schema.names, batch.columns, strict=True)) | self._majorities(batch)
             schema = pa.schema([self.schema.field(name) for name in names])
             yield pa.RecordBatch.from_arrays([found[name] for name in names], schema=schema)
 
-    def _consensus(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    def _majorities(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
         votes = zip(*(as_text(batch.column(name)).to_pylist() for name in self.raters), strict=True)
-        judged = [consensus([vote for vote in row if vote is not None]) for row in votes]
+        judged = [find_majority([vote for vote in row if vote is not None]) for row in votes]
         label, agreement, unanimous = zip(*judged, strict=True) if judged else ((), (), ())
         return {
             self.label: pa.array(label, pa.string()),
@@ -102,10 +95,10 @@ class RatedTable(SourceTable):
         }
 
 
-def consensus(votes: Sequence[str]) -> tuple[str | None, float | None, bool]:
+def find_majority(votes: Sequence[str]) -> tuple[str | None, float | None, bool]:
     """Return the majority, the share of the raters who are of it, and whether two or more are all of it.
 
-    >>> consensus(["cat", "dog", "cat"])[0], consensus(["dog", "cat"]), consensus([])
+    >>> find_majority(["cat", "dog", "cat"])[0], find_majority(["dog", "cat"]), find_majority([])
     ('cat', ('dog', 0.5, False), (None, None, False))
     """
     if not votes:
@@ -125,17 +118,18 @@ def check_raters(table: SourceTable, raters: tuple[str, ...]) -> None:
         raise InputError("one rater is no vote", where="--raters", fix="name two columns or more, or --label")
     for name in raters:
         if name not in table.schema.names:
-            raise InputError(
-                f"no column '{name}'", where=table.uri, fix="name the raters' columns with --raters"
-            )
+            raise table.problem(f"no column '{name}'", fix="name the raters' columns with --raters")
         check_type(table.schema.field(name).type, name, table.uri, "raters")
 
 
-def rated(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable:
+def with_column(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.Schema:
+    """Return a schema with another type of one column."""
+    return schema.set(schema.get_field_index(name), pa.field(name, kind))
+
+
+def add_majority(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable:
     """Return the source with what follows from its raters."""
     made = {label: pa.string(), AGREEMENT: pa.float64(), UNANIMOUS: pa.bool_()}
-    fields = [field for field in table.schema if field.name not in made] + [
-        pa.field(*pair) for pair in made.items()
-    ]
+    fields = [*(field for field in table.schema if field.name not in made), *pa.schema(made)]
     schema = pa.schema(fields, table.schema.metadata)
     return RatedTable(table.uri, table.readers, schema, table.conversion, raters=raters, label=label)

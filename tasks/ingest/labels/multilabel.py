@@ -25,9 +25,6 @@ _ROWS = 0.05
 def several_in_one(counts: Mapping[str, int]) -> str | None:
     """Return a label that is several labels in one value, where the labels are written so; else None.
 
-    Args:
-        counts: How many rows each label has.
-
     >>> several_in_one({"a": 5, "b|a": 5, "b|c": 5, "a|c": 5, "b": 5})
     'b|a'
     >>> several_in_one({"R&B/Soul": 9, "Hip-Hop/Rap": 9, "Rock": 9, "Folk/Country": 9})
@@ -37,15 +34,15 @@ def several_in_one(counts: Mapping[str, int]) -> str | None:
     >>> several_in_one({"('a',)": 9, "('a', 'b')": 9})
     "('a', 'b')"
     """
-    inside = {label: _unwrapped(label) for label in counts}
+    inside = {label: _unwrap(label) for label in counts}
     if all(label.strip() != text for label, text in inside.items()):  # lists, as Python or JSON write them
         lists = [label for label, text in inside.items() if _QUOTED_TWICE.fullmatch(text)]
         if lists:
             return max(lists, key=lambda label: counts[label])
-    return next((found for mark in _MARKS if (found := _combined(counts, inside, mark))), None)
+    return next((found for mark in _MARKS if (found := _find_combination(counts, inside, mark))), None)
 
 
-def _unwrapped(label: str) -> str:
+def _unwrap(label: str) -> str:
     """Return what stands within the brackets of a list, or tags with a mark between them."""
     text = label.strip()
     if text[:1] == "<" and text[-1:] == ">":
@@ -55,7 +52,7 @@ def _unwrapped(label: str) -> str:
     return text
 
 
-def _combined(counts: Mapping[str, int], inside: Mapping[str, str], mark: str) -> str | None:
+def _find_combination(counts: Mapping[str, int], inside: Mapping[str, str], mark: str) -> str | None:
     parts = {label: _parts(text, mark) for label, text in inside.items() if mark in text}
     combinations = {label: found for label, found in parts.items() if len(found) > 1}
     rows = sum(counts[label] for label in combinations)

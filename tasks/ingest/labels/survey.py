@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from tasks.arrays import Array
 from tasks.errors import InputError
-from tasks.ingest.columns.numerals import NumberSurvey, as_numbers
+from tasks.ingest.columns.numerals import MARKS, NumberSurvey, as_numbers
 from tasks.ingest.columns.types import has_text, is_embedding, is_list
 from tasks.ingest.columns.values import as_text
 from tasks.ingest.labels.multilabel import several_in_one
@@ -30,7 +32,8 @@ _MOST_CLASSES = 100_000
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 # Larger ones are keys, too: a float tells no two of them apart.
 _LARGEST = 2**53
-_Numbers = NDArray[np.float64]
+# Classes that are named in one line; the report lists all classes.
+_NAMED = 4
 
 
 @dataclass
@@ -39,42 +42,33 @@ class LabelSurvey:
 
     Attributes:
         column: Name of the column.
-        untyped: Whether the format has no types, so that a number may only look like one.
         where: The source, for messages.
         role: What the column was named as: label or truth.
-        counts: How often each label occurs, as text.
         names: Names of the classes where the column holds their places, as the datasets library keeps them.
+        counts: How often each label occurs, as text.
     """
 
     column: str
-    untyped: bool
     where: str
     role: str = "label"
-    counts: Counter[str] = field(default_factory=Counter)
     names: tuple[str, ...] = ()
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def text(self, column: pa.Array) -> pa.Array:
+        """Return one batch of labels as text, null where missing."""
+        return as_text(name_classes(column, self.names) if self.names else column)
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
         check_type(column.type, self.column, self.where, self.role)
-        text = as_text(named(column, self.names) if self.names else column)
-        for item in pc.value_counts(text.drop_null()):
+        for item in pc.value_counts(self.text(column).drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
         if len(self.counts) > _MOST_CLASSES:
-            self._check_not_measured()
-            raise InputError(
-                f"column '{self.column}' has more than {_MOST_CLASSES:,} different labels",
-                where=self.where,
-                fix=f"name the column of classes with --{self.role}",
+            self._check_not_measured(_numbers(self.counts))
+            raise self._problem(
+                f"has more than {_MOST_CLASSES:,} different labels",
+                f"name the column of classes with --{self.role}",
             )
-
-    @property
-    def writing(self) -> "Writing":
-        """How these labels are written, once all were seen."""
-        return Writing(self.untyped and _whole_with_point(self.counts), self.names)
-
-    def count(self, label: str) -> int:
-        """Return how many rows have a label, as it is written."""
-        return sum(rows for name, rows in self.counts.items() if self.writing.one(name) == label)
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes in order: numerically when all are integers.
@@ -83,46 +77,37 @@ class LabelSurvey:
             InputError: There are no labels, only one class, or the labels are measured quantities.
         """
         if not self.counts:
-            raise InputError(
-                f"all labels are missing in column '{self.column}'",
-                where=self.where,
-                fix="name another with --label",
-            )
-        self._check_not_measured()
-        self._check_shared()
-        written = _written_numbers(self.counts)
+            what = f"all labels are missing in column '{self.column}'"
+            raise InputError(what, where=self.where, fix="name another with --label")
+        numbers, written = _numbers(self.counts), _written_numbers(self.counts)
+        self._check_not_measured(numbers)
+        self._check_shared(is_number=numbers is not None)
         # Of several labels none stands twice: with '3,3' among them, the commas are those of numbers.
         if any(left == right for left, _, right in (label.partition(",") for label in self.counts)):
             self._check_not_measured(written)
-        self._check_single()
+        if (several := several_in_one(self.counts)) is not None:
+            raise InputError(
+                f"{self.role} column '{self.column}' holds several labels in one value ('{several[:80]}'): "
+                "multi-label data are not supported",
+                where=self.where,
+                fix="give every row one label, or sweep each label by itself, in a column of yes and no",
+            )
         self._check_not_measured(written)
-        labels = {self.writing.one(label) for label in self.counts}
-        if len(labels) == 1:
-            raise InputError(
-                f"column '{self.column}' has only one class ('{labels.pop()}')",
-                where=self.where,
-                fix="finding wrong labels needs two classes or more",
+        if len(self.counts) == 1:
+            raise self._problem(
+                f"has only one class ('{next(iter(self.counts))}')",
+                "finding wrong labels needs two classes or more",
             )
-        integers = all(_INTEGER.fullmatch(label) for label in labels)
-        return tuple(sorted(labels, key=(lambda label: (int(label), label)) if integers else None))
-
-    def _check_not_measured(self, numbers: _Numbers | None = None) -> None:
-        """Raise InputError where the labels are numbers with fractions: by default, those that Python reads."""
-        numbers = _numbers(self.counts) if numbers is None else numbers
-        if numbers is None:
-            return
-        fractions = int((np.isfinite(numbers) & (numbers != np.rint(numbers))).sum())
-        rows = self.counts.total()
-        if fractions > _MOST_FRACTIONS or (fractions > 2 and fractions > rows / 2):
-            raise InputError(
-                f"column '{self.column}' holds {len(self.counts)} different measured quantities, not classes",
-                where=self.where,
-                fix="labelsweep checks class labels; regression targets are not supported",
-            )
+        integers = all(_INTEGER.fullmatch(label) for label in self.counts)
+        return tuple(sorted(self.counts, key=(lambda label: (int(label), label)) if integers else None))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the classes: they may be a quantity, such as an age or a year."""
+        """What a person should know of the classes, a line each."""
+        return (*self._notes_on_quantity(), *notes_on_names(self.counts))
+
+    def _notes_on_quantity(self) -> tuple[str, ...]:
+        """Return what there is to say where the classes may be a quantity, such as an age or a year."""
         written = _written_numbers(self.counts)
         numbers = _numbers(self.counts) if written is None else written
         if len(self.counts) <= _MOST_FRACTIONS or numbers is None:
@@ -130,66 +115,45 @@ class LabelSurvey:
         if (numbers != np.rint(numbers)).any() or np.abs(numbers).max() > _LARGEST:
             return ()
         rows = dict(zip(numbers.astype(np.int64).tolist(), self.counts.values(), strict=True))
+        if written is None and not _is_quantity(rows):
+            return ()
         said = f"column '{self.column}' looks like a quantity: its {len(rows)} different whole numbers are taken as classes"
-        return (
-            (f"{said}, ranges of them would be better ones",)
-            if written is not None or _is_quantity(rows)
-            else ()
-        )
+        return (f"{said}, ranges of them would be better ones",)
 
-    def _check_shared(self) -> None:
-        """Raise InputError where too many rows have a label of their own: prices, ids or free text."""
-        own = sum(rows == 1 for rows in self.counts.values())
-        numbers = _numbers(self.counts) is not None
-        most = _OWN_NUMBER if numbers else _OWN_TEXT
-        if len(self.counts) <= _MOST_FRACTIONS or own <= most * self.counts.total():
+    def _problem(self, what: str, fix: str) -> InputError:
+        return InputError(f"column '{self.column}' {what}", where=self.where, fix=fix)
+
+    def _check_not_measured(self, numbers: Array | None) -> None:
+        """Raise InputError where the labels are numbers with fractions."""
+        if numbers is None:
             return
-        what = "different numbers" if numbers else "different values"
-        raise InputError(
-            f"column '{self.column}' holds {len(self.counts):,} {what} in {self.counts.total():,} rows: "
-            + ("measured quantities or ids, not classes" if numbers else "ids or free text, not classes"),
-            where=self.where,
-            fix="name the column of classes with --label"
-            + ("; regression targets are not supported, but ranges of them are classes" if numbers else ""),
-        )
-
-    def _check_single(self) -> None:
-        several = several_in_one(self.counts)
-        if several is not None:
-            raise InputError(
-                f"{self.role} column '{self.column}' holds several labels in one value ('{several[:80]}'): "
-                "multi-label data are not supported",
-                where=self.where,
-                fix="give every row one label, or sweep each label by itself, in a column of yes and no",
+        fractions = int((np.isfinite(numbers) & (numbers != np.rint(numbers))).sum())
+        if fractions > _MOST_FRACTIONS or (fractions > 2 and fractions > self.counts.total() / 2):
+            raise self._problem(
+                f"holds {len(self.counts)} different measured quantities, not classes",
+                "labelsweep checks class labels; regression targets are not supported",
             )
 
-
-@dataclass(frozen=True)
-class Writing:
-    """How the labels of one column are written.
-
-    Attributes:
-        whole: All labels are whole numbers, some with a point, as pandas writes them beside missing ones.
-        names: Names of the classes where the column holds their places.
-    """
-
-    whole: bool
-    names: tuple[str, ...] = ()
-
-    def one(self, label: str) -> str:
-        """Return one label as it is written."""
-        return label.strip().split(".")[0] if self.whole else label
-
-    def text(self, column: pa.Array) -> pa.Array:
-        """Return a column of labels as text, null where missing."""
-        text = as_text(named(column, self.names) if self.names else column)
-        return pc.replace_substring_regex(text, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1") if self.whole else text
+    def _check_shared(self, *, is_number: bool) -> None:
+        """Raise InputError where too many rows have a label of their own: prices, ids or free text."""
+        own = sum(rows == 1 for rows in self.counts.values())
+        rows = self.counts.total()
+        if len(self.counts) <= _MOST_FRACTIONS or own <= (_OWN_NUMBER if is_number else _OWN_TEXT) * rows:
+            return
+        what, instead = (
+            ("numbers", "measured quantities or ids") if is_number else ("values", "ids or free text")
+        )
+        raise self._problem(
+            f"holds {len(self.counts):,} different {what} in {rows:,} rows: {instead}, not classes",
+            "name the column of classes with --label"
+            + ("; regression targets are not supported, but ranges of them are classes" if is_number else ""),
+        )
 
 
-def named(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
+def name_classes(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     """Return the names that the places in a column stand for; a place that is none, such as -1, is missing.
 
-    >>> named(pa.array([1, 0, -1]), ("cat", "dog")).to_pylist()
+    >>> name_classes(pa.array([1, 0, -1]), ("cat", "dog")).to_pylist()
     ['dog', 'cat', None]
     """
     inside = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(names)))
@@ -223,14 +187,14 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
         )
 
 
-def _numbers(labels: Counter[str]) -> _Numbers | None:
+def _numbers(labels: Counter[str]) -> Array | None:
     try:
         return np.array([float(label) for label in labels])
     except ValueError:
         return None
 
 
-def _written_numbers(labels: Counter[str]) -> _Numbers | None:
+def _written_numbers(labels: Counter[str]) -> Array | None:
     """Return the numbers that labels are in a person's writing, such as 5 %, $1,000 or 12,5; None where a label is none."""
     text = pa.array(list(labels), pa.string())
     survey = NumberSurvey()
@@ -256,8 +220,36 @@ def _is_quantity(rows: dict[int, int]) -> bool:
     return bool(np.corrcoef(np.array(near).T)[0, 1] >= _RISE_AND_FALL)
 
 
-def _whole_with_point(labels: Counter[str]) -> bool:
-    text = pa.array(list(labels), pa.string())
-    whole = pc.all(pc.match_substring_regex(text, r"^\s*[+-]?\d+(\.0*)?\s*$")).as_py()
-    pointed = pc.any(pc.match_substring(text, ".")).as_py()
-    return bool(whole and pointed)
+def notes_on_names(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what to say of classes that are written in two ways, or named like a missing value; nothing is merged.
+
+    >>> notes_on_names({"Yes": 120, "yes ": 3, "no": 80})
+    ("classes that differ only in capitals, blanks or accents' encoding: 'Yes' (120) and 'yes ' (3)",)
+    >>> notes_on_names({"EU": 10, "NA": 9})
+    ("'NA' (9) is a class; --missing NA makes it a missing label",)
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        groups[_plain(label)].append(label)
+    twins = [group for group in groups.values() if len(group) > 1]
+    notes = []
+    if twins:
+        shown = ", ".join(_listed(group, counts) for group in twins[:_NAMED])
+        more = f", and {len(twins) - _NAMED:,} more groups" if len(twins) > _NAMED else ""
+        notes.append(f"classes that differ only in capitals, blanks or accents' encoding: {shown}{more}")
+    marks = [label for label in counts if label.strip().lower() in MARKS]
+    if marks:
+        named = ",".join(label.strip() for label in marks[:_NAMED])
+        verb, what = (
+            ("is a class", "it a missing label") if len(marks) == 1 else ("are classes", "them missing")
+        )
+        notes.append(f"{_listed(marks, counts)} {verb}; --missing {named} makes {what}")
+    return tuple(notes)
+
+
+def _plain(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
+def _listed(labels: list[str], counts: Mapping[str, int]) -> str:
+    return " and ".join(f"'{label[:40]}' ({counts[label]:,})" for label in labels[:_NAMED])

@@ -168,10 +168,10 @@ def is_numbering(numbers: Floats) -> bool:
     return bool(expected >= _EXPECTED_REPEATS and len(numbers) - different <= _FEW_REPEATS * expected)
 
 
-def in_steps(numbers: Floats) -> Floats:
+def as_steps(numbers: Floats) -> Floats:
     """Return numbers in multiples of the smallest step between two of them, from 0.
 
-    >>> in_steps(np.array([0.5, 1.5, 3.5])).tolist()
+    >>> as_steps(np.array([0.5, 1.5, 3.5])).tolist()
     [0.0, 1.0, 3.0]
     """
     different = np.unique(numbers)

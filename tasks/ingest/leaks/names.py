@@ -66,10 +66,6 @@ def names_a_time(name: str) -> bool:
 def names_a_label(name: str, label: str) -> bool:
     """Return whether a name says that the column is another label.
 
-    Args:
-        name: The column's name.
-        label: The name of the column of labels.
-
     >>> names_a_label("label_text", "label"), names_a_label("species_code", "species"), names_a_label("yield", "label")
     (True, True, False)
     """

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.values import as_text
-from tasks.ingest.content import as_float64
+from tasks.ingest.content import exact_values
 from tasks.ingest.leaks.measures import Flags, Floats, Ints
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, ColumnKind
@@ -18,12 +19,10 @@ from tasks.records import Column, ColumnKind
 # Rows of the sample: the standard error of a share of 1 % is 0.07 % then. Fewer where a table is wide: 4 million values.
 MOST_ROWS, _MOST_VALUES, _FEWEST_ROWS = 20_000, 4_000_000, 500
 _LOOK = 2**14
-# Nearly every row has a value of its own: the limit of columns of text, in `columns/kinds.py`.
-_DIFFERENT = 0.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class SampledColumn:
     """One column on the sampled rows, which stand in random order.
 
     Attributes:
@@ -76,13 +75,8 @@ class Asked:
 
 def read_columns(
     table: SourceTable, label: str, columns: Sequence[Column]
-) -> tuple[Ints, tuple[str, ...], list[Asked]]:
+) -> tuple[Ints, tuple[str, ...], list[SampledColumn]]:
     """Read a random sample of the rows that have a label.
-
-    Args:
-        table: The source.
-        label: Column of the given labels.
-        columns: What to read.
 
     Returns:
         (m,) classes, their names, and the columns.
@@ -91,12 +85,12 @@ def read_columns(
     rows, sample = draw_rows(table, label, [column.name for column in columns], most)
     coded = as_text(sample[label]).dictionary_encode()
     labels = coded.indices.to_numpy().astype(np.int64)
-    asked = [_asked(column, sample[column.name], rows) for column in columns]
+    asked = [_sample_column(column, sample[column.name], rows) for column in columns]
     labels, asked = _without_copies(labels, asked)
     return labels, tuple(coded.dictionary.to_pylist()), asked
 
 
-def _without_copies(labels: Ints, columns: list[Asked]) -> tuple[Ints, list[Asked]]:
+def _without_copies(labels: Ints, columns: list[SampledColumn]) -> tuple[Ints, list[SampledColumn]]:
     """Return the rows without copies of others: each measurement of a row that is there twice would tell the label.
 
     Rows without a measurement, in which nearly every value is different, are alike by chance, and stay.
@@ -104,7 +98,7 @@ def _without_copies(labels: Ints, columns: list[Asked]) -> tuple[Ints, list[Aske
     again = pd.DataFrame(np.column_stack([labels, *(column.codes for column in columns)])).duplicated()
     first = np.flatnonzero(~again.to_numpy())
     measured = any(
-        column.numbers is not None and column.different > _DIFFERENT * len(first) for column in columns
+        column.numbers is not None and column.different > DIFFERENT * len(first) for column in columns
     )
     if len(first) == len(labels) or not measured:
         return labels, columns
@@ -126,12 +120,6 @@ def draw_rows(
     """Return some random rows with a label, in random order: their numbers, and their columns.
 
     Every row draws a number, and those with the lowest are kept, so that one pass over any number of rows is enough.
-
-    Args:
-        table: The source.
-        label: Column of the given labels.
-        names: Further columns.
-        most: Number of rows.
     """
     generator = np.random.default_rng(0)
     kept: pa.Table | None = None
@@ -154,20 +142,20 @@ def draw_rows(
     if kept is None:
         return rows, {name: pa.array([], pa.string()) for name in (label, *names)}
     kept = kept.take(pa.array(order)).combine_chunks()
-    return rows[order], {name: _one(kept[name]) for name in kept.schema.names}
+    return rows[order], {name: _one_array(kept[name]) for name in kept.schema.names}
 
 
-def _asked(column: Column, values: pa.Array, rows: Ints) -> Asked:
+def _sample_column(column: Column, values: pa.Array, rows: Ints) -> SampledColumn:
     if column.kind == "category":
         coded = pc.fill_null(as_text(values), "").dictionary_encode()
         codes = coded.indices.to_numpy().astype(np.int64)
-        return Asked(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
+        return SampledColumn(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
     # In full precision, which tells large ids apart.
-    numbers = as_float64(values, column).astype(np.float64)
+    numbers = exact_values(values, column).astype(np.float64)
     different, codes = np.unique(numbers, return_inverse=True)
-    return Asked(column.name, column.kind, codes.astype(np.int64), different, numbers, rows)
+    return SampledColumn(column.name, column.kind, codes.astype(np.int64), different, numbers, rows)
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
     combined = column.combine_chunks()
     return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

@@ -9,18 +9,20 @@ few percent has a source of its own: its disagreements are evidence, unless it i
 be a second rater, or the truth.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tasks.errors import InputError, listed
-from tasks.ingest.columns.choice import Choice
+from tasks.errors import listed
+from tasks.ingest.columns.kinds import DIFFERENT
+from tasks.ingest.columns.roles import Roles, names_to_keep
 from tasks.ingest.leaks.measures import (
     Ints,
+    as_steps,
     class_of_flag,
     classes_in_order,
-    in_steps,
     is_numbering,
     matched,
     told_by_flags,
@@ -28,10 +30,12 @@ from tasks.ingest.leaks.measures import (
     told_by_value,
 )
 from tasks.ingest.leaks.names import names_a_label, names_a_time, names_an_id, names_somebody
-from tasks.ingest.leaks.sample import Asked, read_columns
+from tasks.ingest.leaks.sample import SampledColumn, read_columns
 from tasks.ingest.leaks.words import telling_words
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
+
+log = logging.getLogger("labelsweep.ingest")
 
 # Less is left than the errors that labels usually have, 3.3 % in ten benchmark test sets (Northcutt, Athalye and Mueller,
 # "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", 2021): a column with a source of its own
@@ -46,10 +50,10 @@ _AGREES = 0.6
 LEAST_ROWS = 50
 # Rows outside the most frequent class: a rare mark goes with fewer by chance.
 _LEAST_OTHERS = 10
-# Nearly every row has a value of its own: the limit of columns of text, in `columns/kinds.py`.
-_DIFFERENT = 0.5
 # Rows that share their value with another: else a column has nothing to say by its values.
 _SHARED = 0.5
+# A person reads a line of a dozen columns; the report has them all.
+_TOLD = 12
 # The line of a step names six columns, too.
 _NAMED = 6
 # Values that any two-valued column has say nothing of whether it is a label.
@@ -65,29 +69,37 @@ class _Found:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
-    """Return the choice without ids and without columns that give the label away.
+def clear_of_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+    """Return the roles without features that are ids or give the label away; what is left out is still shown.
 
     Args:
         source: What the user named; columns of `--features` stay, and are suspects where they would have been left out.
-        table: The source.
-        choice: What the model would see.
+        table: The source, whose labels are known to be classes.
+        roles: The meaning of each column.
 
     Raises:
         InputError: Nothing is left to learn from.
     """
-    if choice.payload == "text":
-        return replace(
-            choice, suspects=telling_words(table, source.label, choice.content[0], LEAST_ROWS, REPEATS)
-        )
-    if choice.payload != "tabular":
-        return choice
-    texts = [column.name for column in choice.columns if column.kind == "text"]
-    told = [column for column in choice.columns if column.kind != "text"]
-    labels, classes, columns = read_columns(table, source.label, told)
+    found = _without_leaks(source, table, roles)
+    if found.left_out:
+        reasons = list(found.left_out.items())
+        why = ", ".join(f"'{name}' ({reason})" for name, reason in reasons[:_TOLD])
+        rest = f" and {len(reasons) - _TOLD} more" if len(reasons) > _TOLD else ""
+        log.info("%d columns are features; shown to the reviewer only: %s%s", len(found.content), why, rest)
+    return found
+
+
+def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+    texts = [column.name for column in roles.columns if column.kind == "text"]
+    if roles.payload == "text":
+        texts = list(roles.content)
     words: dict[str, str] = {}
     for name in texts:
         words |= telling_words(table, source.label, name, LEAST_ROWS, REPEATS)
+    if roles.payload != "tabular":
+        return replace(roles, suspects=words)
+    told = [column for column in roles.columns if column.kind != "text"]
+    labels, classes, columns = read_columns(table, source.label, told)
     ids = {
         column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)
     }
@@ -96,24 +108,23 @@ def without_leaks(source: Source, table: SourceTable, choice: Choice) -> Choice:
     if len(labels) >= LEAST_ROWS and len(labels) - np.bincount(labels).max() >= _LEAST_OTHERS:
         found = _ask(asked, labels, classes, source.label)
     if source.features is not None:
-        return replace(choice, suspects=found.left_out | words)
+        return replace(roles, suspects=found.left_out | words)
     gone = {**ids, **found.left_out}
-    kept = tuple(column for column in choice.columns if column.name not in gone)
+    kept = tuple(column for column in roles.columns if column.name not in gone)
+    roles = replace(roles, left_out={**roles.left_out, **gone}, leaks=found.left_out)
     if any(column.kind != "text" for column in kept) or len(kept) > 1:
         return replace(
-            choice,
+            roles,
             content=tuple(column.name for column in kept),
             columns=kept,
-            left_out={**choice.left_out, **gone},
-            leaks=found.left_out,
             suspects=found.suspects | words,
-            notes=(*choice.notes, *found.notes.values()),
+            notes=(*roles.notes, *found.notes.values()),
         )
     if texts:
-        return Choice("text", tuple(texts), (), {**choice.left_out, **gone}, found.left_out, words)
-    raise InputError(
+        shown = names_to_keep([name for name in roles.kept if name not in texts], "text")
+        return replace(roles, payload="text", content=tuple(texts), columns=(), suspects=words, kept=shown)
+    raise table.problem(
         f"nothing is left to learn from: {named_reasons(gone)}",
-        where=source.uri,
         fix="add columns, or name with --features what is to be learned from all the same",
     )
 
@@ -148,16 +159,16 @@ def named_reasons(found: dict[str, str]) -> str:
     return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _is_id_by_name(column: Asked) -> bool:
+def _is_id_by_name(column: SampledColumn) -> bool:
     """Return whether name and values say that a column tells rows apart."""
     if not names_an_id(column.name) or column.kind == "date" or not len(column.known):
         return False
     whole = column.numbers is None or not (column.known != np.rint(column.known)).any()
     present = column.present.sum()
-    return bool(whole and column.different > _DIFFERENT * present)
+    return bool(whole and column.different > DIFFERENT * present)
 
 
-def _ask(columns: Sequence[Asked], labels: Ints, classes: Sequence[str], label: str) -> _Found:
+def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str], label: str) -> _Found:
     """Ask every column alone, and those of two values together."""
     found = _Found()
     rows_tell = told_by_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
@@ -170,7 +181,7 @@ def _ask(columns: Sequence[Asked], labels: Ints, classes: Sequence[str], label: 
         )
         if why:
             found.left_out[column.name] = why
-        elif share := _tells(column, labels):
+        elif share := _share_told(column, labels):
             found.suspects[column.name] = (
                 f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
                 "name it in --features if it was measured"
@@ -187,7 +198,7 @@ def _ask(columns: Sequence[Asked], labels: Ints, classes: Sequence[str], label: 
     return found
 
 
-def _is_label(column: Asked, labels: Ints, classes: Sequence[str], label: str) -> str:
+def _is_label(column: SampledColumn, labels: Ints, classes: Sequence[str], label: str) -> str:
     """Return how a column is the label once more, one value for each class."""
     share, rows = matched(column.codes, labels)
     if share >= REPEATS:
@@ -208,7 +219,7 @@ def _is_label(column: Asked, labels: Ints, classes: Sequence[str], label: str) -
     return ""
 
 
-def _has_class_names(column: Asked, labels: Ints, classes: Sequence[str]) -> bool:
+def _has_class_names(column: SampledColumn, labels: Ints, classes: Sequence[str]) -> bool:
     """Return whether the values of a column are the names of the classes."""
     names = [name.strip().casefold() for name in classes]
     if len(names) == 2 and set(names) <= _ANY_TWO:
@@ -218,7 +229,7 @@ def _has_class_names(column: Asked, labels: Ints, classes: Sequence[str]) -> boo
     return float((number[column.codes] == labels).mean()) >= matched(column.codes, labels)[1] - 0.01
 
 
-def _has_gaps(column: Asked, labels: Ints) -> str:
+def _has_gaps(column: SampledColumn, labels: Ints) -> str:
     """Return how a column has a value in the rows of one class and none in those of the other."""
     if column.present.all() or not column.present.any():
         return ""
@@ -226,14 +237,14 @@ def _has_gaps(column: Asked, labels: Ints) -> str:
     return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
 
 
-def _is_running(column: Asked, labels: Ints, rows_tell: float) -> str:
+def _is_running(column: SampledColumn, labels: Ints, rows_tell: float) -> str:
     """Return how a column numbers rows that were collected class by class."""
     if column.numbers is None or column.present.mean() < 1 - _SHARED:
         return ""
     known, of_known = column.known, labels[column.present]
     steps = np.diff(column.in_rows)
     in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
-    numbering = is_numbering(known) or (in_order and is_numbering(in_steps(known)))
+    numbering = is_numbering(known) or (in_order and is_numbering(as_steps(known)))
     if not numbering and not (column.kind == "date" or names_a_time(column.name)):
         return ""
     told = told_by_order(known, of_known)
@@ -243,7 +254,7 @@ def _is_running(column: Asked, labels: Ints, rows_tell: float) -> str:
     return ""
 
 
-def _is_code(column: Asked, labels: Ints) -> str:
+def _is_code(column: SampledColumn, labels: Ints) -> str:
     """Return how a column is a code of which each value belongs to one class."""
     told, shared = told_by_value(column.codes, labels)
     if shared < _SHARED or column.different < 2:
@@ -264,7 +275,7 @@ def _is_code(column: Asked, labels: Ints) -> str:
     return "each of its values belongs to one class"
 
 
-def _tells(column: Asked, labels: Ints) -> float:
+def _share_told(column: SampledColumn, labels: Ints) -> float:
     """Return the share that a column tells where that is nearly all, else 0."""
     told, shared = told_by_value(column.codes, labels)
     found = told if shared >= _SHARED else 0.0
@@ -273,7 +284,7 @@ def _tells(column: Asked, labels: Ints) -> float:
     return found if found >= REPEATS else 0.0
 
 
-def _flags(columns: Sequence[Asked], labels: Ints, classes: Sequence[str]) -> dict[str, str]:
+def _flags(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str]) -> dict[str, str]:
     """Return the columns of two values that are the label together, one for each class."""
     two = [column for column in columns if column.different == 2]
     found, all_named = {}, True

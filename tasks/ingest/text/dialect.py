@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from tasks.errors import InputError
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.header import has_header
@@ -76,51 +75,31 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     skipped, delimiter = _preamble(lines)
     body = lines[skipped:]
     if not body:
-        raise InputError(
-            "it has no header and no rows", where=part.shown, fix="check how the file was written"
-        )
+        raise part.problem("it has no header and no rows", fix="check how the file was written")
     delimiter = delimiter or _delimiter(part, body, cut=cut)
     records = _records(body, delimiter, cut=cut)
     if not records:
-        raise InputError(
+        raise part.problem(
             f"its first line has a field of more than {csv.field_size_limit():,} characters",
-            where=part.shown,
             fix="close the quote that opens it, or check how the file was written",
         )
-    commented = _commented_header(lines[:skipped], records, delimiter, needed)
-    if commented:
+    fields = rows = [row for row, _ in records]
+    if commented := _commented_header(lines[:skipped], fields, delimiter, needed):
         header, start, header_lines = commented, skipped - 1, 1
-        rows = records
-    elif not _names_places(needed, records[0][0]) and has_header([fields for fields, _ in records], needed):
+    elif not _names_places(needed, fields[0]) and has_header(fields, needed):
         header, header_lines = records[0]
-        start, rows = skipped, records[1:]
+        start, rows = skipped, fields[1:]
     else:
-        header = [f"c{position}" for position in range(len(records[0][0]))]
-        start, header_lines, rows = skipped, 0, records
-    widths = Counter(len(fields) for fields, _ in rows)
-    header, surplus = _surplus(header, widths, [fields for fields, _ in rows])
-    names, renamed = unique_names(
-        [name.strip() for name in header], needed, part, [fields for fields, _ in rows]
-    )
+        header, start, header_lines = [f"c{place}" for place in range(len(fields[0]))], skipped, 0
+    header, surplus = _surplus(header, rows)
+    names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
     return Dialect(
-        part.encoding or "utf-8",
-        delimiter,
-        start,
-        header_lines,
-        names,
-        surplus,
-        _line_end(lines[0]),
-        renamed,
+        part.encoding or "utf-8", delimiter, start, header_lines, names, surplus, _line_end(lines[0]), renamed
     )
 
 
 def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
-    """Return what a person should know of how a file was read, a line each.
-
-    Args:
-        part: The file as the user named it.
-        dialect: How it is written.
-    """
+    """Return what a person should know of how a file was read, a line each."""
     name = part.shown.rsplit("/", 1)[-1]
     notes = []
     if part.encoding is None and not dialect.encoding.startswith("utf-"):
@@ -203,12 +182,11 @@ def _records(lines: Iterable[str], delimiter: str, *, cut: bool = False) -> list
 
 
 def _commented_header(
-    before: Sequence[str], records: Sequence[tuple[list[str], int]], delimiter: str, needed: frozenset[str]
+    before: Sequence[str], fields: Sequence[list[str]], delimiter: str, needed: frozenset[str]
 ) -> list[str]:
     """Return the names of a header that begins with #, as in `#x,label`; none where the comment is a comment."""
-    if not before or not before[-1].startswith("#") or not records:
+    if not before or not before[-1].startswith("#"):
         return []
-    fields = [fields for fields, _ in records]
     (names, _), *_ = _records([before[-1].lstrip("#").strip(" ")], delimiter) or [([], 0)]
     if len(names) != len(fields[0]) or len(names) < 2 or needed & {name.strip() for name in fields[0]}:
         return []
@@ -221,13 +199,13 @@ def _names_places(needed: frozenset[str], first: Sequence[str]) -> bool:
     return bool(needed & places) and not needed & {name.strip() for name in first}
 
 
-def _surplus(header: list[str], widths: Counter[int], rows: list[list[str]]) -> tuple[list[str], bool]:
+def _surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], bool]:
     """Return the header without a field that no row has, and whether each row has one more, and that empty."""
     width = len(header)
     empty = sum(len(row) == width + 1 and not row[-1] for row in rows)
     if empty > len(rows) / 2:  # a row with something there is broken, and is named when it is read
         return header, True
-    if rows and set(widths) == {width - 1} and not header[-1].strip():
+    if {len(row) for row in rows} == {width - 1} and not header[-1].strip():
         return header[:-1], False
     return header, False
 
@@ -256,9 +234,7 @@ def unique_names(
             names.append(name)
             continue
         if name in needed:
-            raise InputError(
-                f"{header.count(name)} columns are named '{name}'", where=part.shown, fix="rename one of them"
-            )
+            raise part.problem(f"{header.count(name)} columns are named '{name}'", fix="rename one of them")
         number = counts[name] - 1
         while (new := f"{name}.{number}") in taken:
             number += 1

@@ -26,10 +26,6 @@ _FIELD_ENDS = re.compile(rb"[,;\t\r\n]")
 def detect_encoding(part: Part, head: bytes) -> str:
     """Return Python's name of the encoding of a whole file.
 
-    Args:
-        part: The file.
-        head: Its first bytes.
-
     Raises:
         InputError: Most of its characters beyond ASCII are UTF-8, and some are damaged.
     """
@@ -43,7 +39,7 @@ def detect_encoding(part: Part, head: bytes) -> str:
         for block in lines_in_blocks(file):
             if block.isascii():
                 continue
-            broken = _broken(block)
+            broken = _count_broken(block)
             text = block.decode(errors="replace")
             bad += broken
             good += len(text) - len(text.encode("ascii", "ignore")) - broken
@@ -58,7 +54,7 @@ def detect_encoding(part: Part, head: bytes) -> str:
     return _guess(b"\n".join(fields))
 
 
-def _broken(block: bytes) -> int:
+def _count_broken(block: bytes) -> int:
     try:
         block.decode()
     except UnicodeDecodeError:

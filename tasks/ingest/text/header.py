@@ -8,20 +8,18 @@ in every column that can tell.
 import re
 from collections.abc import Sequence
 
+from tasks.ingest.columns.numerals import MARKS
+
 # Fewer rows tell too little.
 _LEAST_ROWS = 10
 # Where values recur on average, the value of a row of data is among the others too.
 _RECURRING = 0.5
+_MISSING = MARKS | {""}
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "."})
 
 
 def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool:
     """Return whether the first record is a header.
-
-    Args:
-        records: The first records of the file.
-        needed: Columns that the user named.
 
     >>> rows = [[f"{n / 8}", "abc"[n % 3]] for n in range(30)]
     >>> has_header([["size", "kind"], *rows], frozenset()), has_header(rows, frozenset())

@@ -4,11 +4,12 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from tasks.errors import InputError
-from tasks.ingest.compression import COMPRESSIONS, decompressed
-from tasks.ingest.reading import looks_like, not_as_named
+import pyarrow as pa
+
+from tasks.ingest.compression import COMPRESSIONS, decompress
+from tasks.ingest.reading import looks_like, wrong_format_error
 from tasks.ingest.source import Part
 
 # 8 MiB of text at a time: more than any sane row, little beside the budget of memory.
@@ -22,19 +23,23 @@ _WIDE_MARKS = {
 }
 # ASCII in UTF-16 has a zero in every second byte; a binary file has some anywhere.
 _MOST = 0.8
-# Bytes that are recoded at a time: io.BufferedReader takes them 8 KiB at a time, and the rest is copied.
-_PIECE = 2**16
 
 
 @contextmanager
 def open_text(part: Part) -> Iterator[BinaryIO]:
     """Open the file's text as UTF-8, decompressed where its name says so."""
-    with _open_bytes(part) as file:
+    with part.open() as raw, decompress(raw, part.compression) as file:
         if is_utf8(part.encoding):
             yield file
             return
-        with io.BufferedReader(_Recoded(file, part)) as text:
-            yield cast("BinaryIO", text)
+        recoded = pa.transcoding_input_stream(pa.PythonFile(file, mode="r"), part.encoding, "utf-8")
+        try:
+            with io.BufferedReader(cast("io.RawIOBase", recoded)) as text:
+                yield cast("BinaryIO", text)
+        except UnicodeError as error:
+            raise part.problem(
+                f"its text is not {part.encoding} ({error})", fix="name its encoding with --encoding"
+            ) from error
 
 
 def is_utf8(encoding: str | None) -> bool:
@@ -44,41 +49,6 @@ def is_utf8(encoding: str | None) -> bool:
     (True, False)
     """
     return encoding is None or codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
-
-
-class _Recoded(io.RawIOBase):
-    """Text of another encoding, as UTF-8."""
-
-    def __init__(self, file: BinaryIO, part: Part) -> None:
-        self._file, self._part = file, part
-        self._decoder = codecs.getincrementaldecoder(part.encoding or "utf-8")()
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (any buffer that can be written)
-        while not self._ready:
-            block = self._file.read(_PIECE)
-            try:
-                self._ready = self._decoder.decode(block, final=not block).encode()
-            except UnicodeError as error:
-                raise InputError(
-                    f"its text is not {self._part.encoding} ({error})",
-                    where=self._part.shown,
-                    fix="name its encoding with --encoding",
-                ) from error
-            if not block:
-                break
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
-        return count
-
-
-@contextmanager
-def _open_bytes(part: Part) -> Iterator[BinaryIO]:
-    with part.open() as raw, decompressed(raw, part.compression) as text:
-        yield text
 
 
 def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> bytes:
@@ -97,21 +67,19 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
         with part.open() as file:
             raw = file.read(16)
         if not raw.startswith(beginnings):
-            raise not_as_named(part, name, raw)
+            raise wrong_format_error(part, name, raw)
     with open_text(part) as file:
         head = file.read(_HEAD)
     if not head.strip():
-        raise InputError("the file is empty", where=part.shown, fix="write or download it again")
+        raise part.problem("the file is empty")
     if wide_encoding(head) is not None:
         if any_encoding:
             return head
-        raise InputError(
-            "UTF-16 text at byte 0, line 1",
-            where=part.shown,
-            fix="save it as UTF-8, or name its encoding with --encoding",
+        raise part.problem(
+            "UTF-16 text at byte 0, line 1", fix="save it as UTF-8, or name its encoding with --encoding"
         )
     if looks_like(head) or b"\x00" in head:
-        raise not_as_named(part, expected, head)
+        raise wrong_format_error(part, expected, head)
     return head
 
 
@@ -139,18 +107,13 @@ def check_utf8(part: Part) -> None:
                 block.decode()
             except UnicodeDecodeError as error:
                 line += block[: error.start].count(b"\n")
-                raise not_utf8(part, position + error.start, line, block[error.start]) from error
+                byte, at = block[error.start], position + error.start
+                raise part.problem(
+                    f"line {line}: byte 0x{byte:02x} at position {at} is not UTF-8",
+                    fix="save the file as UTF-8, or name its encoding with --encoding",
+                ) from error
             position += len(block)
             line += block.count(b"\n")
-
-
-def not_utf8(part: Part, position: int, line: int, byte: int) -> InputError:
-    """Return the error for a byte that is not UTF-8."""
-    return InputError(
-        f"line {line}: byte 0x{byte:02x} at position {position} is not UTF-8",
-        where=part.shown,
-        fix="save the file as UTF-8, or name its encoding with --encoding",
-    )
 
 
 def lines_in_blocks(file: BinaryIO) -> Iterator[bytes]:
