@@ -99,14 +99,14 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         rule: How differing answers of several reviewers are resolved.
     """
     ledger = Ledger(rows)
-    labels = _as_text(columns["label"])
-    before = {entry["values"]: entry["counts"] for entry in pc.value_counts(labels).to_pylist()}
-    keys = [key for key in ledger if not key.control]
-    touched = _touched(columns, {key.content_hash for key in keys})
-    resolved = {key: ledger.resolve(key, rule) for key in keys}
+    columns = pa.table({name: columns[name].cast(pa.string()) for name in KEY_COLUMNS})
+    before = {entry["values"]: entry["counts"] for entry in pc.value_counts(columns["label"]).to_pylist()}
+    resolved = {key: ledger.resolve(key, rule) for key in ledger if not key.control}
     changes: list[Change] = []
     present: set[Key] = set()
-    for sample_id, content_hash, label in touched:
+    for sample_id, content_hash, label in _find(
+        columns, "content_hash", {key.content_hash for key in resolved}
+    ):
         key = Key(content_hash, label)
         if key in resolved:
             present.add(key)
@@ -114,8 +114,9 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
             if change is not None:
                 changes.append(change)
     outcomes = Counter(_outcome(key, resolved[key]) for key in present)
+    disagreed = [key for key in resolved if key in present and resolved[key].outcome is None]
     left_out = [
-        *_unsettled(resolved, present),
+        *(_left_out(key, resolved[key].votes, "the reviewers disagree") for key in disagreed),
         *_stale(columns, resolved, present, run_id),
         *_controls(ledger, run_id),
     ]
@@ -149,15 +150,10 @@ def carried(rows: Sequence[Decision], others: Mapping[str, Collection[str]]) -> 
     ]
 
 
-def _touched(columns: pa.Table, hashes: set[str]) -> Iterable[tuple[str, str, str]]:
-    """Return identifier, hash and label of the samples with decided content, in the order of the data set."""
-    wanted = pc.is_in(_as_text(columns["content_hash"]), value_set=pa.array(hashes, pa.string()))
-    part = columns.filter(wanted)
-    return zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(pa.string())
+def _find(columns: pa.Table, name: str, values: set[str]) -> Iterable[tuple[str, str, str]]:
+    """Return identifier, hash and label of the samples with one of some values, in the order of the data set."""
+    part = columns.filter(pc.is_in(columns[name], value_set=pa.array(values, pa.string())))
+    return zip(*(part[key].to_pylist() for key in KEY_COLUMNS), strict=True)
 
 
 def _change(sample_id: str, key: Key, resolution: Resolution) -> Change | None:
@@ -181,15 +177,6 @@ def _outcome(key: Key, resolution: Resolution) -> str:
     return "keep" if resolution.label == key.given_label else "relabel"
 
 
-def _unsettled(resolved: dict[Key, Resolution], present: set[Key]) -> list[LeftOut]:
-    """Return what the reviewers disagree about."""
-    return [
-        _left_out(key, resolved[key].votes, "the reviewers disagree")
-        for key in resolved
-        if key in present and resolved[key].outcome is None
-    ]
-
-
 def _stale(
     columns: pa.Table, resolved: dict[Key, Resolution], present: set[Key], run_id: str
 ) -> list[LeftOut]:
@@ -201,11 +188,8 @@ def _stale(
         for vote in resolution.votes
         if vote.run == run_id
     ]
-    wanted = pa.array({vote.sample_id for vote, _ in lost}, pa.string())
-    part = columns.filter(pc.is_in(_as_text(columns["sample_id"]), value_set=wanted))
-    now = {
-        s: (h, y) for s, h, y in zip(*(_as_text(part[name]).to_pylist() for name in KEY_COLUMNS), strict=True)
-    }
+    samples = {vote.sample_id for vote, _ in lost}
+    now = {sample: (content, label) for sample, content, label in _find(columns, "sample_id", samples)}
     # A decision stands under each hash that its content has had: it fits where one does, else the present one tells why not.
     seen = {vote.seq for key in present for vote in resolved[key].votes}
     found = []
