@@ -17,7 +17,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
-from flows.fit import FITTED, Fitted
+from flows.rounds import FITTED, Fitted
 from tasks.errors import InputError, LabelsweepError
 from tasks.options import AuditOptions
 from tasks.records import Dataset

@@ -21,7 +21,7 @@ from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.platform.artifacts import MAX_ROWS, cell, escape
-from flows.platform.outcome import run_or_fail
+from flows.platform.flow_run import run_or_fail
 from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for

@@ -1,12 +1,9 @@
-"""Ctrl-C ends a run, also where the first word of it gets lost.
+"""Ctrl-C and SIGTERM end a run, also where a library swallows what Python raises for them.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. pydantic makes an error of its own of it where it
-serializes (seen while a run is announced to Prefect, which may pass over that error); in a destructor it is lost. The run would
-go on to its end as if nobody had asked, or end as failed. So it is noted as well, raised again before the first step and at
-each word of progress, and whatever fails after it was interrupted.
-
-A SIGTERM, which Prefect raises in the same way, gets lost alike (seen in numpy's reader of files, which made a TypeError of it);
-the system itself writes down that it came.
+serializes, numpy's reader of files makes a TypeError, and in a destructor it is lost. So signals are noted as well, raised again
+before each step and at each word of progress, and whatever else fails after a signal was interrupted. Prefect handles SIGTERM
+itself while a flow runs; the system still writes down that the signal came.
 """
 
 import select
@@ -18,86 +15,118 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
+from typing import NoReturn
 
 from tasks.errors import LabelsweepError
 
-_asked: ContextVar[list[int] | None] = ContextVar("asked", default=None)
-_came: ContextVar[socket.socket | None] = ContextVar("came", default=None)
+_noted: ContextVar[list[int] | None] = ContextVar("noted", default=None)
+_pipe: ContextVar[socket.socket | None] = ContextVar("pipe", default=None)
+
+
+class Interrupted(Exception):  # noqa: N818 (not an error)
+    """A run was ended by Ctrl-C; the message says how to resume it."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
 
 
 @contextmanager
-def ctrl_c_is_noted() -> Iterator[list[int]]:
-    """Note each Ctrl-C in the enclosed block in the list that is yielded; it is raised as always, too.
+def noting_signals() -> Iterator[list[int]]:
+    """Note each Ctrl-C of the enclosed block in the list that is yielded; it is raised as always, too.
 
-    A SIGTERM that somebody has a handler for is in the list once the block has ended. Only the main thread can do so.
+    A SIGTERM that somebody has a handler for is in the list once the block has ended. Only the main thread can note signals.
     """
-    asked: list[int] = []
+    noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield noted
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+        noted.append(number)
         signal.default_int_handler(number, frame)
 
-    def of_destructor(failure: "sys.UnraisableHookArgs") -> None:
+    def pass_on(failure: "sys.UnraisableHookArgs") -> None:
         if failure.exc_type is not KeyboardInterrupt:  # that one is raised again
             hook(failure)
 
-    came, comes = socket.socketpair()
-    came.settimeout(0)
-    comes.settimeout(0)
-    hook, before = sys.unraisablehook, signal.signal(signal.SIGINT, note)
-    writes = signal.set_wakeup_fd(comes.fileno(), warn_on_full_buffer=False)
-    sys.unraisablehook = of_destructor
-    token, other = _asked.set(asked), _came.set(came)
+    pipe, written = socket.socketpair()
+    pipe.settimeout(0)
+    written.settimeout(0)
+    hook, handler = sys.unraisablehook, signal.signal(signal.SIGINT, note)
+    descriptor = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
+    sys.unraisablehook = pass_on
+    tokens = _noted.set(noted), _pipe.set(pipe)
     try:
-        yield asked
+        yield noted
     finally:
-        _asked.reset(token)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
         sys.unraisablehook = hook
-        signal.set_wakeup_fd(writes)
+        signal.set_wakeup_fd(descriptor)
         if was_terminated():
-            asked.append(signal.SIGTERM)
-        _came.reset(other)
-        came.close()
-        comes.close()
-
-
-def was_asked() -> bool:
-    """Return whether there was a Ctrl-C."""
-    return bool(_asked.get())
-
-
-def was_terminated() -> bool:
-    """Return whether there was a SIGTERM that somebody has a handler for."""
-    came = _came.get()
-    if came is None or not select.select([came], [], [], 0)[0]:
-        return False
-    return signal.SIGTERM in came.recv(2**16, socket.MSG_PEEK)
-
-
-def stop_if_asked() -> None:
-    """Raise a Ctrl-C that was noted and got lost.
-
-    Raises:
-        KeyboardInterrupt: There was one.
-    """
-    if was_asked() and threading.current_thread() is threading.main_thread():
-        raise KeyboardInterrupt
+            noted.append(signal.SIGTERM)
+        _noted.reset(tokens[0])
+        _pipe.reset(tokens[1])
+        pipe.close()
+        written.close()
 
 
 @contextmanager
-def failing_after_ctrl_c_is_interrupted() -> Iterator[None]:
-    """Raise KeyboardInterrupt for whatever else a library made of it in the enclosed block.
+def raising_on_sigterm() -> Iterator[None]:
+    """Raise Terminated in the enclosed block when SIGTERM comes, so that files are closed and the user gets a line."""
+    if _pipe.get() is None:  # not the main thread
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    handler = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def was_interrupted() -> bool:
+    """Return whether Ctrl-C came."""
+    return bool(_noted.get())
+
+
+def was_terminated() -> bool:
+    """Return whether a SIGTERM came that somebody has a handler for."""
+    pipe = _pipe.get()
+    if pipe is None or not select.select([pipe], [], [], 0)[0]:
+        return False
+    return signal.SIGTERM in pipe.recv(2**16, socket.MSG_PEEK)
+
+
+def stop_if_asked() -> None:
+    """Raise again what a signal raised, where that was lost.
 
     Raises:
-        KeyboardInterrupt: Something failed that is no error of a user, after a Ctrl-C.
+        KeyboardInterrupt: Ctrl-C came.
+        Terminated: SIGTERM came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if was_interrupted():
+        raise KeyboardInterrupt
+    if was_terminated():
+        raise Terminated
+
+
+@contextmanager
+def signals_win_over_errors() -> Iterator[None]:
+    """Raise KeyboardInterrupt or Terminated in place of whatever error a library made of it in the enclosed block.
+
+    Raises:
+        KeyboardInterrupt: Something failed after a Ctrl-C that is no error of a user.
+        Terminated: The same after a SIGTERM.
     """
     try:
         yield
     except Exception as error:
-        if was_asked() and not isinstance(error, LabelsweepError):
-            raise KeyboardInterrupt from error
+        if not isinstance(error, LabelsweepError):
+            stop_if_asked()
         raise

@@ -15,12 +15,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 # The words of libraries that raise errors of their own for a full disk: safetensors, SQLite.
 _FULL_WORDS = ("no space left on device", "disk quota exceeded", "database or disk is full")
 # The bases of connection errors in Python, botocore, aiohttp (the stores of fsspec) and httpx (Prefect).
-_CONNECTIONS = frozenset({"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"})
+_CONNECTIONS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "TransportError"}
 # torch's error for a GPU is no MemoryError.
-_MEMORY = frozenset({"MemoryError", "OutOfMemoryError"})
+_MEMORY = {"MemoryError", "OutOfMemoryError"}
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """Return the line for an error; keep the traceback of a bug in a file.
 
     >>> in_one_line(KeyError("rank")).partition(";")[0]
@@ -45,14 +45,13 @@ def explain(error: BaseException) -> str | None:
     >>> explain(ConnectionResetError("reset by peer")).partition(";")[0]
     'the connection broke (ConnectionResetError: reset by peer)'
     """
-    causes = list(_causes(error))
-    if full := next((cause for cause in causes if _is_full_disk(cause)), None):
-        file = getattr(full, "filename", None)
-        return (
-            f"the disk is full{f' ({file})' if file else ''}; free some space, then the same command goes on"
-        )
-    if any(_names(cause) & _MEMORY for cause in causes):
-        return "out of memory; set --memory to less, or free some, then the same command goes on"
+    for cause in _causes(error):
+        if getattr(cause, "errno", None) in _FULL or any(w in str(cause).lower() for w in _FULL_WORDS):
+            file = getattr(cause, "filename", None)
+            place = f" ({file})" if file else ""
+            return f"the disk is full{place}; free some space, then the same command goes on"
+        if _names(cause) & _MEMORY:
+            return "out of memory; set --memory to less, or free some, then the same command goes on"
     if lacks_connection(error):
         return f"the connection broke ({_reason(error)}); when it is back, run the same command again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -61,20 +60,14 @@ def explain(error: BaseException) -> str | None:
 
 
 def lacks_connection(error: BaseException) -> bool:
-    """Return whether an error comes from a lost connection.
+    """Return whether an error comes from a lost connection; a closed pipe of this machine is none.
 
     >>> lacks_connection(ConnectionResetError("reset by peer")), lacks_connection(KeyError("rank"))
     (True, False)
     """
-    # A closed pipe of this machine is no lost connection.
     return any(
         _names(cause) & _CONNECTIONS and not isinstance(cause, BrokenPipeError) for cause in _causes(error)
     )
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    has_number = isinstance(error, OSError) and error.errno in _FULL
-    return has_number or any(words in str(error).lower() for words in _FULL_WORDS)
 
 
 def _names(error: BaseException) -> set[str]:
@@ -87,8 +80,6 @@ def _reason(error: BaseException) -> str:
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and those that led to it: the error that a library makes of a full disk says little by itself."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    while error is not None:
         yield error
         error = error.__cause__ or error.__context__

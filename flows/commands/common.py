@@ -1,4 +1,4 @@
-"""What the commands of the second half of the loop share: their common options, and the run that is meant."""
+"""What commands share: options, the run that is meant, and a line on standard error."""
 
 import sys
 from pathlib import Path
@@ -34,10 +34,11 @@ Name = Annotated[
 def note(line: str) -> None:
     """Say a line on standard error."""
     sys.stderr.write(f"labelsweep: {one_line(line)}\n")
+    sys.stderr.flush()
 
 
-def taken(results: "Results", run: str | None) -> Path:
-    """Return the folder of the run; where nobody named one, say which it is."""
+def find_run(results: "Results", run: str | None) -> Path:
+    """Return the folder of the run that is meant; where the user named none, say which it is."""
     folder = results.run()
     if run is None:
         from tasks.runs.history import in_words  # noqa: PLC0415

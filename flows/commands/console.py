@@ -4,62 +4,31 @@ import sys
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from flows.commands.common import note
+from flows.progress import Watcher, in_words
+from tasks.records import Record
 from tasks.terminal import one_line
 
 
-class Quiet:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def started(self, step: str, done: int, total: int) -> None:
-        """Show nothing."""
-
-    def finished(self, step: str, result: str, seconds: float) -> None:
-        """Show nothing."""
-
-    def say(self, line: str) -> None:
-        """Show nothing."""
-
-
-class Lines(Quiet):
+class Lines(Watcher):
     """One plain line a finished step on standard error."""
 
-    def finished(self, step: str, result: str, seconds: float) -> None:
+    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
         """Write what the step made."""
-        sys.stderr.write(f"labelsweep: {step}: {one_line(result)} ({seconds:.1f} s)\n")
-        sys.stderr.flush()
+        note(f"{step}: {in_words(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line."""
-        sys.stderr.write(f"labelsweep: {one_line(line)}\n")
-        sys.stderr.flush()
+        note(line)
 
 
-class Bar(Quiet):
+class Bar(Watcher):
     """A progress bar on standard error, with the finished steps above it."""
 
     def __init__(self) -> None:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._task = self._progress.add_task("starting", total=None)
@@ -71,21 +40,31 @@ class Bar(Quiet):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def prepares(self, what: str) -> None:
+        """Say what is done, beside a bar that only moves."""
+        self._progress.update(self._task, description=what)
+
     def started(self, step: str, done: int, total: int) -> None:
         """Move the bar and name the step under way."""
-        self._progress.update(self._task, description=step, completed=done, total=total)
+        self._progress.update(
+            self._task, description=f"{step} ({done + 1} of {total})", completed=done, total=total
+        )
 
-    def finished(self, step: str, result: str, seconds: float) -> None:
+    def moved(self, step: str, text: str, percent: float) -> None:  # noqa: ARG002 (the bar is that of the run)
+        """Say how far the step is."""
+        self._progress.update(self._task, description=text)
+
+    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
         """Write what the step made above the bar."""
-        self._console.print(f"{step}: {one_line(result)} ({seconds:.1f} s)", markup=False)
+        self.say(f"{step}: {in_words(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
         self._console.print(one_line(line), markup=False)
 
 
-def chosen(*, quiet: bool) -> Quiet:
+def choose_watcher(*, quiet: bool) -> Watcher:
     """Return the display that suits where standard error goes."""
     if quiet:
-        return Quiet()
+        return Watcher()
     return Bar() if sys.stderr.isatty() else Lines()

@@ -1,9 +1,8 @@
-"""The commands that carry decisions and versions in and out: export, import, diff, restore.
+"""The commands that carry decisions out and in: `export` and `import`.
 
 Nothing heavy is imported before a command needs it.
 """
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import AsJson, Name, Out, Run, taken
+from flows.commands.common import Out, Run, find_run
 from tasks.errors import InputError
-from tasks.terminal import json_lines, lines, one_line
+from tasks.terminal import lines, one_line
 
 
 class ExportFormat(StrEnum):
@@ -60,7 +59,7 @@ def export(
     if to is ExportFormat.label_studio:
         from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415
 
-        folder = taken(results, run)
+        folder = find_run(results, run)
         place = file or beside / "label-studio" / folder.name
         with writable(place, "choose another folder with --file"):
             config, tasks = export_tasks(folder, place, image_root=image_root)
@@ -105,7 +104,7 @@ def import_(
 
     form = source or _format_of(file)
     results = Results(out, run)
-    folder = taken(results, run)
+    folder = find_run(results, run)
     if form is not ImportFormat.label_studio:
         from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
 
@@ -127,52 +126,3 @@ def _format_of(file: Path) -> ImportFormat:
             "no ending that says what it is", where=str(file), fix="add --from csv, xlsx or label-studio"
         )
     return known[file.suffix.lower()]
-
-
-def diff(
-    old: Annotated[str, typer.Argument(metavar="V1", help="version: 1, v0001, NAME/v0001, or its folder")],
-    new: Annotated[str, typer.Argument(metavar="V2", help="version")],
-    *,
-    name: Name = None,
-    out: Out = None,
-    json_: AsJson = False,
-) -> None:
-    """List what differs between two versions of a data set."""
-    from flows.results import Results  # noqa: PLC0415
-    from tasks.apply.correct import diff as difference  # noqa: PLC0415
-    from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
-
-    results = Results(out)
-    results.fetch_versions()
-    folders = [folder_of(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)]
-    table = difference(*folders)
-    rows = table.to_pylist()
-    if json_:
-        sys.stdout.write(json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
-        return
-    for row in rows:
-        change = (
-            f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}"
-        )
-        sys.stdout.write(one_line(change) + "\n")
-    sys.stderr.write(f"labelsweep: {len(rows):,} differences\n")
-
-
-def restore(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
-    *,
-    name: Name = None,
-    out: Out = None,
-) -> None:
-    """Make an older version of a data set the newest one again, as a new version."""
-    from flows.results import Results  # noqa: PLC0415
-    from tasks.apply.correct import restore as bring_back  # noqa: PLC0415
-    from tasks.apply.version import find_version  # noqa: PLC0415
-
-    results = Results(out)
-    results.fetch_versions()
-    applied = bring_back(results.out, find_version(results.out, version, name))
-    found = "written" if applied.is_new else "is the newest already, nothing was written"
-    sys.stdout.write(f"{one_line(applied.folder)}: {found}.\n")
-    if applied.folder and (published := results.publish_versions(applied.folder)):
-        sys.stdout.write(f"published: {published}\n")

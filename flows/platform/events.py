@@ -1,42 +1,44 @@
-"""What Prefect is told when the last sample of a queue is decided: an event that can start `apply-review`."""
+"""The events that automations can act on: `labels.flagged` of a finished run, `labels.reviewed` of a finished review."""
 
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tasks.errors import LabelsweepError
+from tasks.storage import read_json
 
-if TYPE_CHECKING:
-    from flows.results import Results
-
-EVENT = "labels.reviewed"
+FLAGGED, REVIEWED = "labels.flagged", "labels.reviewed"
 
 
-def announce_reviewed(folder: Path, results: "Results") -> None:
-    """Say on the terminal that the queue is finished, and emit the event `labels.reviewed` where a server is named.
+def announce_flagged(folder: Path, out: str) -> None:
+    """Emit `labels.flagged` with the counts of a finished run.
 
     Args:
         folder: The run folder.
-        results: The results that it belongs to.
+        out: Folder or address of the results that it belongs to.
     """
-    out = results.name
-    with suppress(LabelsweepError):  # tried again when the review ends
-        results.publish_decisions()
-    sys.stderr.write(
-        f"labelsweep: every sample is decided; labelsweep apply {folder.name} --out {out} makes a new version\n"
-    )
-    from prefect.settings import get_current_settings  # noqa: PLC0415 (a second to import, and only needed now)
+    summary = read_json(folder / "summary.json")
+    queue = summary["queue"]
+    counts = {name: queue[name] for name in ("flagged", "queued", "estimated_noise_rate")}
+    _emit(FLAGGED, folder, out, source=summary["source"], rows=summary["data"]["rows"], **counts)
 
-    if not get_current_settings().api.url:
-        return
-    from prefect.events import emit_event  # noqa: PLC0415
 
-    emit_event(
-        EVENT,
-        resource={
-            "prefect.resource.id": f"labelsweep.run.{folder.name}",
-            "prefect.resource.name": folder.name,
-        },
-        payload={"run_id": folder.name, "out": out},
-    )
+def announce_reviewed(folder: Path, out: str) -> None:
+    """Emit `labels.reviewed`, which can start `apply-review`, where a server is named.
+
+    Args:
+        folder: The run folder.
+        out: Folder or address of the results that it belongs to.
+    """
+    from prefect.settings import get_current_settings  # noqa: PLC0415 (a second to import)
+
+    if get_current_settings().api.url:
+        _emit(REVIEWED, folder, out)
+
+
+def _emit(event: str, folder: Path, out: str, **counts: Any) -> None:  # noqa: ANN401 (JSON)
+    from prefect.events import emit_event  # noqa: PLC0415 (a second to import)
+
+    resource = {
+        "prefect.resource.id": f"labelsweep.run.{folder.name}",
+        "prefect.resource.name": folder.name,
+    }
+    emit_event(event, resource=resource, payload={"run_id": folder.name, "out": out, **counts})

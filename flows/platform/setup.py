@@ -20,6 +20,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_UI_URL, get_current_settings
 
+from flows.platform.record import record_runs
 from tasks.errors import LabelsweepError
 
 POOLS = {
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
         if "--wait" in arguments:
             wait_until_ready(READY_SECONDS)
             return 0
-        set_up(ROOT)
+        set_up(ROOT, Path(os.environ.get("LABELSWEEP_OUT") or ROOT / "data").absolute())
     except LabelsweepError as error:
         sys.stderr.write(f"labelsweep: error: {error}\n")
         return error.exit_code
@@ -105,11 +106,12 @@ def _missing(client: SyncPrefectClient) -> list[str]:
     return [name for name in (*POOLS, *DEPLOYMENTS) if name not in pools | deployments]
 
 
-def set_up(root: Path) -> None:
-    """Make pools, deployments and automations.
+def set_up(root: Path, out: Path) -> None:
+    """Make pools, deployments and automations, and record the runs that were made without a server.
 
     Args:
         root: Folder of `prefect.yaml` and `deploy/automations.yaml`.
+        out: Folder of the results.
 
     Raises:
         LabelsweepError: A deployment was refused.
@@ -120,7 +122,8 @@ def set_up(root: Path) -> None:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
         for values in yaml.safe_load((root / "deploy" / "automations.yaml").read_text())["automations"]:
             _install(client, values)
-    _deploy(root)
+    _deploy(root, out)
+    record_runs(out, str(out))
 
 
 def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
@@ -136,21 +139,12 @@ def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
         client.create_automation(automation)
 
 
-def _deploy(root: Path) -> None:
-    out = os.environ.get("LABELSWEEP_OUT") or str(root / "data")
+def _deploy(root: Path, out: Path) -> None:
+    file = root / "prefect.yaml"
     done = subprocess.run(  # noqa: S603 (Prefect's own command, by this interpreter)
-        [
-            sys.executable,
-            "-m",
-            "prefect",
-            "--no-prompt",
-            "deploy",
-            "--all",
-            "--prefect-file",
-            str(root / "prefect.yaml"),
-        ],
+        [sys.executable, *["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"], str(file)],
         cwd=root,
-        env={**os.environ, "LABELSWEEP_OUT": str(Path(out).absolute())},
+        env={**os.environ, "LABELSWEEP_OUT": str(out)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -159,9 +153,7 @@ def _deploy(root: Path) -> None:
     )
     if done.returncode:
         last = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        raise LabelsweepError(
-            f"a deployment was refused ({' '.join(last[-3:])})", where=str(root / "prefect.yaml")
-        )
+        raise LabelsweepError(f"a deployment was refused ({' '.join(last[-3:])})", where=str(file))
 
 
 if __name__ == "__main__":

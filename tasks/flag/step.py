@@ -1,12 +1,12 @@
 """The flag step: the last round's scores, and conflicting labels on identical content, become `scores.parquet`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.flag.conflicts import outvoted
+from tasks.arrays import Array
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step
@@ -40,30 +40,51 @@ def flag(
     )
     _write_baselines(folder)
     path = folder / "scores.parquet"
-    flagged = _write_scores(scores.path, _Conflicts.read(folder), path)
+    flagged = _write_scores(scores.path, folder, path)
     return scores.model_copy(update={"path": path, "flagged": flagged})
 
 
-@dataclass(frozen=True)
-class _Conflicts:
-    """Samples that share their content with another label, and those of them that are not in the majority; sample ids."""
-
-    all: pa.Array
-    lost: pa.Array
-
-    @classmethod
-    def read(cls, folder: Path) -> "_Conflicts":
-        path = folder / "validation" / "conflicts.parquet"
-        if not path.exists():
-            return cls(pa.array([], pa.string()), pa.array([], pa.string()))
-        found = read_parquet(path)
-        losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
-        ids = found["sample_id"]
-        return cls(ids.combine_chunks(), ids.filter(pa.array(losers)).combine_chunks())
+def _read_conflicts(folder: Path) -> tuple[pa.Array, pa.Array]:
+    """Return the ids of the samples whose content has another label too, and of those that are not in the majority."""
+    path = folder / "validation" / "conflicts.parquet"
+    if not path.exists():
+        return pa.array([], pa.string()), pa.array([], pa.string())
+    found = read_parquet(path)
+    losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
+    ids = found["sample_id"].combine_chunks()
+    return ids, ids.filter(pa.array(losers))
 
 
-def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
+def outvoted(content: Array, labels: Array) -> Array:
+    """Return which samples carry another label than the majority of the samples with the same content.
+
+    At least one of different labels on the same content is wrong, whatever any model says.
+
+    Where no label has the majority alone, all of the group are returned: a person has to look at each.
+
+    Args:
+        content: (n,) content hashes.
+        labels: (n,) given labels.
+
+    Returns:
+        (n,) bool.
+
+    >>> import numpy as np
+    >>> outvoted(np.array(["a", "a", "a", "b", "b"]), np.array(["cat", "cat", "dog", "cat", "dog"])).tolist()
+    [False, False, True, True, True]
+    """
+    frame = pd.DataFrame({"content": content, "label": labels})
+    votes = frame.groupby(["content", "label"]).size().rename("votes").reset_index()
+    most = votes.groupby("content")["votes"].transform("max")
+    leaders = votes[votes["votes"] == most]
+    winners = leaders[~leaders["content"].duplicated(keep=False)].set_index("content")["label"]
+    lost: Array = (frame["content"].map(winners) != frame["label"]).to_numpy()
+    return lost
+
+
+def _write_scores(scored: Path, folder: Path, final: Path) -> int:
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
+    conflicting, lost = _read_conflicts(folder)
     count = 0
     with open_parquet(scored) as file:
         fields = [
@@ -74,8 +95,8 @@ def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
             for batch in file.iter_batches(ROWS_PER_GROUP):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 ids = columns["sample_id"]
-                columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=conflicts.lost))
-                columns["conflict"] = pc.is_in(ids, value_set=conflicts.all)
+                columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=lost))
+                columns["conflict"] = pc.is_in(ids, value_set=conflicting)
                 count += columns["flagged"].true_count
                 writer.write_batch(
                     pa.RecordBatch.from_arrays([columns[n] for n in SCORE_COLUMNS], schema=pa.schema(fields))
@@ -85,20 +106,14 @@ def _write_scores(scored: Path, conflicts: _Conflicts, final: Path) -> int:
 
 def _write_baselines(folder: Path) -> None:
     """Write what simpler methods say of the same samples on the same folds: the first round, nothing left out."""
+    read = ["sample_id", "training_loss", "given_probability", "margin"]
     names = ["sample_id", "training_loss", "self_confidence", "normalized_margin"]
-    with open_parquet(folder / "model" / "round-1" / "scores.parquet") as file:
-        schema = pa.schema(
-            [pa.field(names[0], pa.string()), *(pa.field(name, pa.float64()) for name in names[1:])]
-        )
-        with table_writer(folder / "baselines.parquet", schema) as writer:
-            for batch in file.iter_batches(
-                ROWS_PER_GROUP, columns=["sample_id", "training_loss", "given_probability", "margin"]
-            ):
-                loss = pc.negate(batch.column("training_loss"))
-                columns = [
-                    batch.column("sample_id"),
-                    loss,
-                    batch.column("given_probability"),
-                    batch.column("margin"),
-                ]
-                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    schema = pa.schema([(name, pa.float64() if place else pa.string()) for place, name in enumerate(names)])
+    with (
+        open_parquet(folder / "model" / "round-1" / "scores.parquet") as file,
+        table_writer(folder / "baselines.parquet", schema) as writer,
+    ):
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=read):
+            ids, loss, probability, margin = map(batch.column, read)
+            columns = [ids, pc.negate(loss), probability, margin]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

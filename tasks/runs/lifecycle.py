@@ -57,15 +57,6 @@ def claim_data_set(
         discard_run(lock.with_name(".none"))  # removes folders that are empty
 
 
-def check_writable(out: Path) -> None:
-    """Find out whether results can be written to a folder.
-
-    Raises:
-        InputError: They cannot.
-    """
-    discard_run(open_run(out, ".none"))
-
-
 @contextmanager
 def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """Yield the folder of a run; decide what becomes of it.

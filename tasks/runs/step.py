@@ -1,4 +1,4 @@
-"""A step of a run: a Prefect task whose record is kept on disk, so that a resumed run does not do it again.
+"""A step of a run: its record is kept on disk, so that a resumed run does not do it again. In a flow run it is a Prefect task.
 
 The record in `steps/NAME.json` holds what the step returned, a digest of its arguments, and digests of the files that it wrote.
 It is written after those files. A step runs again where an argument is another, or a file was removed or damaged.
@@ -8,15 +8,14 @@ import functools
 import hashlib
 import inspect
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
-from prefect import Task, task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from tasks.errors import LabelsweepError, StoreError
@@ -25,6 +24,9 @@ from tasks.records import Record
 from tasks.runs.checksums import are_intact, digests_since, read_records, stamps, with_check
 from tasks.storage import sha256_file, write_json
 
+if TYPE_CHECKING:
+    from prefect import Task
+
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 Arguments = Mapping[str, Any]
@@ -32,7 +34,59 @@ Arguments = Mapping[str, Any]
 # Arguments that never decide a step's result. Fields of a record that do not are its `indifferent` ones (`tasks.records`).
 INDIFFERENT = frozenset({"folder"})
 
+# Seconds before a step is tried again that failed for a fault of disk or network.
+_RETRY_SECONDS = (2, 10)
+
 _key: ContextVar[str] = ContextVar("step_key")
+
+
+class Step(Generic[P, R]):
+    """A step: a Prefect task where a flow run calls it, a plain function elsewhere.
+
+    Prefect takes a second to import and a server that takes five to start; a run that nobody follows there needs neither.
+
+    Args:
+        fn: The function that does the step, or returns what an earlier try did.
+        may_retry: Whether it is tried again after a fault of disk or network.
+    """
+
+    def __init__(self, fn: Callable[P, R], *, may_retry: bool) -> None:
+        functools.update_wrapper(self, fn)
+        self.name = str(fn.__name__)
+        self.fn = fn
+        self._may_retry = may_retry
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the step."""
+        if is_in_flow_run():
+            return self.task(*args, **kwargs)
+        for seconds in _RETRY_SECONDS if self._may_retry else ():
+            try:
+                return self.fn(*args, **kwargs)
+            except (StoreError, OSError) as error:
+                if not may_pass(error):
+                    raise
+            time.sleep(seconds)
+        return self.fn(*args, **kwargs)
+
+    @functools.cached_property
+    def task(self) -> "Task[P, R]":
+        """The step as a Prefect task."""
+        from prefect import task  # noqa: PLC0415 (a second to import, and not needed without a flow run)
+        from prefect.cache_policies import NO_CACHE  # noqa: PLC0415
+
+        retries: dict[str, Any] = {
+            "retries": len(_RETRY_SECONDS),
+            "retry_delay_seconds": list(_RETRY_SECONDS),
+            "retry_condition_fn": lambda _task, _run, state: may_pass(state.data),
+        }
+        return task(name=self.name, cache_policy=NO_CACHE, **(retries if self._may_retry else {}))(self.fn)
+
+
+def is_in_flow_run() -> bool:
+    """Return whether a Prefect flow run is at work here."""
+    context = sys.modules.get("prefect.context")
+    return context is not None and context.FlowRunContext.get() is not None
 
 
 def step(
@@ -40,8 +94,8 @@ def step(
     round_of: Callable[[Arguments], int] | None = None,
     reads: Callable[[Arguments], dict[str, Any]] = lambda _: {},
     may_retry: bool = False,
-) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a Prefect task of a function that works in `folder`, one of its arguments, and returns a record.
+) -> Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a step of a function that works in `folder`, one of its arguments, and returns a record.
 
     The result depends on all other arguments. A path to a file among them counts as the file's content.
 
@@ -57,7 +111,7 @@ def step(
     'report'
     """
 
-    def decorate(work: Callable[P, R]) -> Task[P, R]:
+    def decorate(work: Callable[P, R]) -> Step[P, R]:
         signature, kind = inspect.signature(work), get_type_hints(work)["return"]
         name = str(work.__name__)
 
@@ -71,12 +125,7 @@ def step(
             record: R = run_once(own, given["folder"], kind, inputs, lambda: work(*args, **kwargs))
             return record
 
-        retries: dict[str, Any] = {
-            "retries": 2,
-            "retry_delay_seconds": [2, 10],
-            "retry_condition_fn": may_pass,
-        }
-        return task(name=name, cache_policy=NO_CACHE, **(retries if may_retry else {}))(run)
+        return Step(run, may_retry=may_retry)
 
     return decorate
 
@@ -132,9 +181,8 @@ def run_once(
     return record
 
 
-def may_pass(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401, ARG001 (Prefect calls it with its own types)
-    """Return whether trying a task again can help: after a fault of disk or network, never after a user's error."""
-    error = state.data
+def may_pass(error: object) -> bool:
+    """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
     return isinstance(error, StoreError) or (
         isinstance(error, OSError) and not isinstance(error, LabelsweepError)
     )

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from prefect import get_run_logger
-
 from tasks.records import Dataset, Validation
 from tasks.runs.step import Arguments, step
 from tasks.storage import read_json
@@ -40,7 +38,7 @@ def validate(
         InputError: The data cannot be audited, or the file of expectations is wrong.
         ValidationFailed: Too many rows fail, or an expectation about a whole column does not hold.
     """
-    validation = validate_dataset(
+    return validate_dataset(
         dataset,
         folder,
         folds=folds,
@@ -48,9 +46,3 @@ def validate(
         expectations=expectations,
         data_docs=data_docs,
     )
-    logger = get_run_logger()
-    for reason, rows in validation.reasons.items():
-        logger.info("set aside: %s (%d rows)", reason, rows)
-    if validation.data_docs is not None:
-        logger.info("Data Docs: %s", validation.data_docs)
-    return validation

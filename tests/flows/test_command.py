@@ -6,21 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from flow_command import environment, start
+from flow_command import start
 
 from flows.cli import run
 from flows.commands.config_file import build, from_command_line, read_config
 from flows.config import CleanParameters
-from flows.platform.server import TemporaryServer
 from flows.request import make_request
-from tasks.errors import InputError, LabelsweepError
+from tasks.errors import InputError
 from tasks.runs.lifecycle import run_folder, state_of
 
 HEAVY = (
@@ -144,67 +142,29 @@ def test_going_on_with_no_run_is_an_input_error(run_id, tmp_path):
         pass
 
 
-def test_interrupted_command_says_how_to_go_on_and_leaves_no_server(user_home, tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "code", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted; go on with: labelsweep clean --config {folder}/config.yaml"),
+        (signal.SIGTERM, 143, "terminated; the same command resumes it"),
+    ],
+)
+def test_a_command_that_is_stopped_says_how_to_resume_and_started_no_server(
+    sent, code, said, user_home, tmp_path
+):
     out = tmp_path / "out"
     process = start(["clean", "sample:digits", "--out", str(out)], user_home)
     first = process.stderr.readline()
     assert first.startswith("labelsweep: ingest: "), first
-    servers = children(process.pid)
-    os.killpg(process.pid, signal.SIGINT)
+    assert Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text() == ""
+    os.killpg(process.pid, sent)
     stdout, stderr = process.communicate(timeout=60)
     (folder,) = (out / "runs").iterdir()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert stdout == ""
-    assert (
-        stderr == f"labelsweep: interrupted; go on with: labelsweep clean --config {folder / 'config.yaml'}\n"
-    )
+    assert stderr == f"labelsweep: {said.format(folder=folder)}\n"
     assert state_of(folder) == "unfinished"
-    assert len(servers) == 1
-    assert not Path(f"/proc/{servers[0]}").exists()
-
-
-def children(parent: int) -> list[int]:
-    """Return the processes that a process started (Linux)."""
-    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
-def test_server_ends_when_its_command_is_killed(user_home):
-    code = (
-        "import sys, time; from pathlib import Path; from flows.platform.server import TemporaryServer; "
-        "server = TemporaryServer(Path('home')); print(server._process.pid, flush=True); time.sleep(600)"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], env=environment(user_home), stdout=subprocess.PIPE, text=True
-    )
-    server = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    deadline = time.monotonic() + 60
-    while running(server) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not running(server)
-
-
-def running(pid: int) -> bool:
-    """Return whether a process is there and is not just waiting to be reaped (Linux)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_server_that_cannot_start_says_why_and_what_to_do(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    home = tmp_path / "file" / "home"
-    monkeypatch.setenv("PREFECT_HOME", str(home))
-    for name in [name for name in os.environ if name.startswith(("PREFECT_API", "PREFECT_SERVER_DATABASE"))]:
-        monkeypatch.delenv(name)
-    server = TemporaryServer(home)
-    with pytest.raises(LabelsweepError, match="PREFECT_HOME") as error:
-        server.wait()
-    server.stop()
-    assert str(error.value).startswith(f"{home}: Prefect's server did not start (")
-    assert "Error" in str(error.value)
+    assert not list(folder.rglob("*.partial"))
 
 
 @pytest.fixture
@@ -235,6 +195,35 @@ def test_server_that_does_not_answer_or_is_another_one_is_one_line(tmp_path, web
         (line,) = stderr.splitlines()
         assert f"PREFECT_API_URL={address}: no Prefect server answers" in line
         assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [(["--wait-for-review"], "--wait-for-review"), (["--gpu-deployment", "fit/gpu"], "--gpu-deployment")],
+)
+def test_what_only_a_server_can_do_is_refused_without_one(options, where, tmp_path):
+    process = start(["clean", "sample:digits", *options], tmp_path)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"labelsweep: error: {where}: ")
+    assert "PREFECT_API_URL" in line
+
+
+@pytest.mark.parametrize("named_in", ["profiles.toml", "prefect.toml", "pyproject.toml", ".env"])
+def test_a_server_is_found_wherever_prefect_lets_the_user_name_it(named_in, tmp_path):
+    address = "http://127.0.0.1:9/api"
+    (tmp_path / "prefect").mkdir()
+    content = {
+        "profiles.toml": f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{address}"\n',
+        "prefect.toml": f'[api]\nurl = "{address}"\n',
+        "pyproject.toml": f'[tool.prefect.api]\nurl = "{address}"\n',
+        ".env": f"PREFECT_API_URL={address}\n",
+    }
+    folder = tmp_path / "prefect" if named_in == "profiles.toml" else tmp_path
+    (folder / named_in).write_text(content[named_in])
+    _, stderr = start(["clean", "sample:digits"], tmp_path).communicate(timeout=120)
+    assert f"PREFECT_API_URL={address}: no Prefect server answers" in stderr
 
 
 @pytest.mark.parametrize("content", ["", "[", "- source", "\x00"])

@@ -14,6 +14,7 @@ from flow_inputs import parquet
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
@@ -42,8 +43,9 @@ def artifacts_of(state) -> dict:
 def swept(prefect_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("flow")
     source = parquet(folder, label=["dog"] * 2 + [("cat", "dog")[n % 2] for n in range(2, 60)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.platform.progress.EVERY_SECONDS", 0.0)  # every step counts as a long one
+    storage = {PREFECT_LOCAL_STORAGE_PATH: folder / "storage"}
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(storage):
+        patch.setattr("flows.progress.EVERY_SECONDS", 0.0)  # every step counts as a long one
         return clean_labels(
             CleanParameters(source=str(source), out=folder / "out", id="id"), return_state=True
         )
@@ -53,6 +55,11 @@ def test_flow_run_is_named_after_the_data_set_and_the_day(swept):
     run = run_of(swept)
     assert swept.is_completed()
     assert run.name.startswith("pets 20")
+
+
+def test_results_are_never_pickled(swept):
+    storage = swept.result().folder.parents[2] / "storage"
+    assert not [path for path in storage.rglob("*") if path.is_file()]
 
 
 def test_artifacts_show_the_queue_the_headline_and_the_report(swept):
@@ -172,15 +179,17 @@ def test_every_long_step_has_a_progress_artifact_of_its_own(swept):
 def test_long_step_says_how_far_it_is_and_how_long_it_takes(prefect_server, monkeypatch):
     from prefect import flow
 
-    from flows.platform import progress as module
+    from flows import progress as module
+    from flows.platform.flow_run import FlowRunWatcher
 
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
 
     @flow
     def watched_step():
-        within = module.Within("fit", "fit, round 2")
-        within("folds", 5, 15)
-        within("folds", 10, 15)
+        with module.watched_by(FlowRunWatcher("run")):
+            within = module.Within("fit, round 2")
+            within("folds", 5, 15)
+            within("folds", 10, 15)
 
     artifacts = artifacts_of(watched_step(return_state=True))
     assert float(artifacts["fit-progress"].data) == pytest.approx(100 * 10 / 15)

@@ -8,13 +8,8 @@ import pytest
 from pydantic import BaseModel, model_serializer
 
 from flows.cli import run as labelsweep
-from flows.platform.progress import Within
-from flows.signals import (
-    ctrl_c_is_noted,
-    failing_after_ctrl_c_is_interrupted,
-    stop_if_asked,
-    was_terminated,
-)
+from flows.progress import Within
+from flows.signals import noting_signals, signals_win_over_errors, stop_if_asked, was_terminated
 
 
 class Interrupted:
@@ -27,14 +22,14 @@ class Interrupted:
 
 
 def test_ctrl_c_that_is_lost_is_raised_at_the_next_word_of_progress(capsys) -> None:
-    with ctrl_c_is_noted():
+    with noting_signals():
         one = Interrupted()
         del one
         with pytest.raises(KeyboardInterrupt):
-            Within("fit", "fit")("iterations", 1, 2)
+            Within("fit")("iterations", 1, 2)
     assert capsys.readouterr().err == ""
     stop_if_asked()  # it was for that run alone
-    with ctrl_c_is_noted():
+    with noting_signals():
         with suppress(BaseException):
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
@@ -49,10 +44,10 @@ def test_what_a_library_makes_of_ctrl_c_is_ctrl_c() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             return ""
 
-    with ctrl_c_is_noted() as asked, pytest.raises(KeyboardInterrupt), failing_after_ctrl_c_is_interrupted():
+    with noting_signals() as asked, pytest.raises(KeyboardInterrupt), signals_win_over_errors():
         Shown().model_dump()  # raises PydanticSerializationError
     assert asked == [signal.SIGINT]
-    with ctrl_c_is_noted(), pytest.raises(ValueError, match="no"), failing_after_ctrl_c_is_interrupted():
+    with noting_signals(), pytest.raises(ValueError, match="no"), signals_win_over_errors():
         raise ValueError("no")
 
 
@@ -69,7 +64,7 @@ def test_a_command_that_fails_of_a_sigterm_was_terminated(capsys, monkeypatch) -
         assert labelsweep(["synthesize", "a.parquet"]) == 143
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert capsys.readouterr().err == "labelsweep: terminated; the same command goes on\n"
+    assert capsys.readouterr().err == "labelsweep: terminated; the same command resumes it\n"
 
 
 def test_a_command_that_fails_after_ctrl_c_was_interrupted(capsys, monkeypatch) -> None:

@@ -26,7 +26,7 @@ from review_server import Client, Process
 from flows import relabel
 from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
-from flows.platform.events import EVENT
+from flows.platform.events import REVIEWED
 from flows.relabel import ApplyParameters, Relabeled, apply_review, wait_for_review
 from tasks.apply.version import versions
 from tasks.review.deck import load_deck
@@ -231,7 +231,7 @@ def test_the_last_decision_of_a_queue_is_an_event(run: Path):
         while not found and time.monotonic() < deadline:
             time.sleep(0.3)
             wanted = {
-                "filter": {"event": {"name": [EVENT]}, "resource": {"id": [f"labelsweep.run.{run.name}"]}}
+                "filter": {"event": {"name": [REVIEWED]}, "resource": {"id": [f"labelsweep.run.{run.name}"]}}
             }
             found = ask(get_current_settings().api.url, "/events/filter", wanted)["events"]
     finally:

@@ -12,7 +12,6 @@ from tasks.errors import InputError
 from tasks.ingest import fingerprint
 from tasks.ingest.step import ingest
 from tasks.records import Source
-from tasks.runs.step import may_pass
 
 
 @pytest.fixture
@@ -59,16 +58,15 @@ def test_the_fingerprint_of_a_folder_knows_each_part(tmp_path):
 
 def test_only_faults_that_may_pass_are_tried_again():
     def again(error):
-        return ingest.retry_condition_fn(ingest, None, Failed(data=error))
+        return ingest.task.retry_condition_fn(ingest.task, None, Failed(data=error))
 
-    assert ingest.retry_condition_fn is may_pass
     assert again(ConnectionResetError("reset"))
     assert again(TimeoutError("slow"))
     assert again(OSError(errno.EIO, "input/output error"))
     assert not again(InputError("no such file"))
     assert not again(ValueError("a mistake of ours"))
-    assert ingest.retries == 2
-    assert ingest.cache_policy is NO_CACHE
+    assert ingest.task.retries == 2
+    assert ingest.task.cache_policy is NO_CACHE
 
 
 def test_a_users_error_passes_through_the_task(tmp_path):

@@ -87,7 +87,7 @@ class _AtWork:
     """A trial at work: the same program is started again and again, in the same folder of results.
 
     The folder is empty for a sweep and has a finished run otherwise. A disk to be filled is one of its own. Every fourth
-    sweep of a command starts a Prefect server of its own.
+    sweep of a command does without a Prefect server.
     """
 
     def __init__(self, reference: Reference, trial: Trial, seed: int) -> None:

@@ -1,18 +1,11 @@
-"""Progress of a run, for everyone who watches.
-
-One line a step in Prefect's log, a progress artifact in its UI, and whatever display the caller has set.
-"""
+"""Progress of a run, for everyone who watches: the terminal, and Prefect where the run is a flow run."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ParamSpec, Protocol, TypeVar
-from uuid import UUID
-
-from prefect import Task, get_run_logger
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from typing import ParamSpec, Self, TypeVar
 
 from flows.signals import stop_if_asked
 from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
@@ -21,37 +14,46 @@ from tasks.runs.progress import watched
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 
-# A step that is done sooner is not worth an artifact, and more often nobody looks.
+# Watchers are told this often how far a step is.
 EVERY_SECONDS = 2.0
-
 # Columns that a line of the terminal names; the report has them all.
 NAMED = 6
 
 
-class Display(Protocol):
-    """Where a person watches the run."""
+class Watcher:
+    """Who watches a run; this one shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def prepares(self, what: str) -> None:
+        """Show what is done before the first step."""
 
     def started(self, step: str, done: int, total: int) -> None:
-        """Say that a step began when `done` of `total` were finished."""
+        """Show that a step began when `done` of `total` were finished."""
 
-    def finished(self, step: str, result: str, seconds: float) -> None:
-        """Say what a step made, and how long it took."""
+    def moved(self, step: str, text: str, percent: float) -> None:
+        """Show how far a step is that takes longer than a moment."""
+
+    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
+        """Show what a step made in some seconds, None where they are not known; `done` of `total` are finished."""
 
     def say(self, line: str) -> None:
-        """Say something that is not a step."""
+        """Show something that is not a step."""
 
 
-display: ContextVar[Display | None] = ContextVar("display", default=None)
-_current: ContextVar["_Progress | None"] = ContextVar("progress", default=None)
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+_current: ContextVar["_Progress"] = ContextVar("progress")
 
 
 class _Progress:
     """How many steps of a run are done; names a step that comes again by its round."""
 
-    def __init__(self, total: int, artifact: UUID) -> None:
-        self.total = total
-        self.artifact = artifact
-        self.done = 0
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
         self._seen: Counter[str] = Counter()
 
     def label(self, step: str) -> str:
@@ -60,98 +62,91 @@ class _Progress:
 
 
 @contextmanager
-def progress(key: str, total: int) -> Iterator[None]:
-    """Count the steps of the enclosed flow; a flow inside another counts towards the outer one.
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Tell `watcher` too of the steps in the enclosed block."""
+    token = _watchers.set((*_watchers.get(), watcher))
+    try:
+        with watcher:
+            yield
+    finally:
+        _watchers.reset(token)
 
-    Args:
-        key: Key of the progress artifact: lower case, digits and dashes.
-        total: Number of steps.
-    """
-    if _current.get() is not None:
-        yield
-        return
-    artifact = create_progress_artifact(progress=0.0, key=key, description=f"{total} steps")
-    token = _current.set(_Progress(total, UUID(str(artifact))))
+
+@contextmanager
+def progress(total: int) -> Iterator[None]:
+    """Count the steps of the enclosed block, `total` in all."""
+    token = _current.set(_Progress(total))
     try:
         yield
     finally:
         _current.reset(token)
 
 
-def step(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run one step of the enclosing flow and tell everyone who watches."""
+def step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run one step of a run and tell everyone who watches."""
     stop_if_asked()
-    state, watcher = _current.get(), display.get()
-    label = state.label(task.name) if state else task.name
-    if state and watcher:
+    state, name = _current.get(), task.name  # type: ignore[attr-defined]
+    label = state.label(name)
+    for watcher in _watchers.get():
         watcher.started(label, state.done, state.total)
     began = time.perf_counter()
-    with watched(Within(task.name, label)) as within:
+    with watched(Within(label)):
         record: R = task(*args, **kwargs)
-        within.finished()
-    seconds, result = time.perf_counter() - began, describe(record)
-    get_run_logger().info("%s: %s (%.1f s)", label, result, seconds)
-    if watcher:
-        watcher.finished(label, result, seconds)
-    if state:
-        state.done += 1
-        update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
+    state.done += 1
+    _finished(label, record, time.perf_counter() - began)
     return record
 
 
+def steps_done(count: int, label: str, record: Record) -> None:
+    """Count steps that were done elsewhere, and say what they made."""
+    _current.get().done += count
+    _finished(label, record, None)
+
+
+def _finished(label: str, record: Record, seconds: float | None) -> None:
+    state = _current.get()
+    for watcher in _watchers.get():
+        watcher.finished(label, record, seconds, state.done, state.total)
+
+
+def prepare(what: str) -> None:
+    """Tell everyone who watches what is done before the first step."""
+    for watcher in _watchers.get():
+        watcher.prepares(what)
+
+
+def say(line: str) -> None:
+    """Tell everyone who watches something that is not a step."""
+    for watcher in _watchers.get():
+        watcher.say(line)
+
+
 class Within:
-    """How far one step is, as a progress artifact of its own, for steps that take longer than a moment.
+    """Tells how far one step is, now and then."""
 
-    Args:
-        name: The step, which the artifact's key is made of.
-        label: What a person reads.
-    """
-
-    def __init__(self, name: str, label: str) -> None:
-        self._key, self._label = f"{name}-progress", label
-        self._began = self._told = self._counted_since = time.monotonic()
-        self._what = ""
-        self._artifact: UUID | None = None
+    def __init__(self, label: str) -> None:
+        self._label, self._what = label, ""
+        self._told = self._counted_since = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Take in that `done` of `total` are done; tell of it now and then."""
+        """Take in that `done` of `total` are done."""
         stop_if_asked()
         now = time.monotonic()
         if what != self._what:  # another part of the step, of which the time of those before it says nothing
-            self._what, self._counted_since = what, now if self._what else self._began
+            self._counted_since = now if self._what else self._counted_since
+            self._what = what
         if now - self._told < EVERY_SECONDS or not done or not total:
             return
         self._told = now
         left = (now - self._counted_since) * (total - done) / done
         text = f"{self._label}: {done:,} of {total:,} {what}, about {left:,.0f} s left"
-        self._show(100.0 * done / total, text)
-
-    def finished(self) -> None:
-        """Say that the step is done, if anything was said of it."""
-        if self._artifact is not None:
-            self._show(100.0, f"{self._label}: done in {time.monotonic() - self._began:,.0f} s")
-
-    def _show(self, percent: float, text: str) -> None:
-        if self._artifact is None:
-            made = create_progress_artifact(progress=percent, key=self._key, description=text)
-            self._artifact = UUID(str(made))
-        else:
-            update_progress_artifact(artifact_id=self._artifact, progress=percent, description=text)
+        for watcher in _watchers.get():
+            watcher.moved(self._label, text, 100.0 * done / total)
 
 
-def steps_done(count: int, label: str, record: Record) -> None:
-    """Count steps that were done elsewhere, and say what they made."""
-    get_run_logger().info("%s: %s", label, describe(record))
-    if state := _current.get():
-        state.done += count
-        update_progress_artifact(artifact_id=state.artifact, progress=100.0 * state.done / state.total)
-
-
-def say(line: str) -> None:
-    """Tell everyone who watches something that is not a step."""
-    get_run_logger().info("%s", line)
-    if watcher := display.get():
-        watcher.say(line)
+def in_words(record: Record, seconds: float | None) -> str:
+    """Say what a step made, and how long it took."""
+    return describe(record) + (f" ({seconds:.1f} s)" if seconds is not None else "")
 
 
 def describe(record: Record) -> str:

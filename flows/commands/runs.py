@@ -1,0 +1,48 @@
+"""The command `runs`: past runs, and Prefect's record of them."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import note
+from tasks.errors import InputError
+from tasks.terminal import json_lines
+
+
+def runs(
+    *,
+    out: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix"),
+    ] = "data",
+    json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="show those in Prefect's UI that finished without a server, too"),
+    ] = False,
+) -> None:
+    """List past runs, newest first."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.runs.history import as_json, as_table  # noqa: PLC0415
+
+    results = Results(out)
+    found = results.past_runs()
+    sys.stdout.write(json_lines(as_json(found)) if json else as_table(found))
+    if not found:
+        note(f"no runs under {out.rstrip('/')}/runs")
+    if record:
+        from flows.platform.server import check_server, is_server_named, set_defaults  # noqa: PLC0415
+
+        set_defaults()
+        if not is_server_named():
+            raise InputError(
+                "no Prefect server is named",
+                where="PREFECT_API_URL",
+                fix="set it to http://127.0.0.1:4200/api",
+            )
+        check_server()
+        from flows.platform.record import record_runs  # noqa: PLC0415
+
+        for run in record_runs(results.out, results.name):
+            note(f"recorded: {run}")

@@ -1,0 +1,122 @@
+"""The commands that make and compare versions of a data set: `apply`, `diff` and `restore`."""
+
+import json
+import sys
+import warnings
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import AsJson, Name, Out, Run, find_run
+from tasks.terminal import json_lines, lines, one_line
+
+
+class Rule(StrEnum):
+    """How differing answers are resolved."""
+
+    majority = "majority"
+    unanimous = "unanimous"
+    latest = "latest"
+
+
+def apply(
+    run: Run = None,
+    *,
+    out: Out = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="write without asking")] = False,
+    conflicts: Annotated[Rule, typer.Option(help="what counts where reviewers differ")] = Rule.majority,
+    gain: Annotated[
+        bool, typer.Option("--gain/--no-gain", help="refit and measure what the corrections are worth")
+    ] = True,
+    copy_images: Annotated[
+        bool,
+        typer.Option(
+            "--copy-images", help="copy a folder of images with its corrections, beside the list of moves"
+        ),
+    ] = False,
+    json_: AsJson = False,
+) -> None:
+    """Make a new version of the data set from the decisions, refit, and measure the gain."""
+    warnings.simplefilter("ignore")  # those of the libraries that the refit imports
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.apply.carry import carry_out  # noqa: PLC0415
+    from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
+    from tasks.apply.words import gain_text, outcome, plan_text  # noqa: PLC0415
+
+    results = Results(out, run)
+    folder = find_run(results, run)
+    results.fetch_decisions()
+    results.fetch_versions()
+    plan = plan_for(folder, results.out, conflicts.value)
+    (sys.stderr if json_ else sys.stdout).write(lines(plan_text(plan)))
+    if plan.changes and not yes and not _confirm(len(plan.changes)):
+        sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
+        applied, measured = Applied(None, None, is_new=False), None
+    else:
+        applied, measured = carry_out(folder, results.out, plan, measure=gain, copy_images=copy_images)
+        if not json_:
+            sys.stdout.write(lines(applied.sentence()))
+            sys.stdout.write("\n" + lines(gain_text(measured)) if measured else "")
+    results.publish_decisions()
+    published = results.publish_versions(applied.folder) if applied.folder else None
+    if published:
+        (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
+    if json_:
+        result = outcome(plan, applied, measured)
+        sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _confirm(changes: int) -> bool:
+    return sys.stdin.isatty() and typer.confirm(
+        f"Write a new version with {changes:,} changes?", default=False, err=True
+    )
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="V1", help="version: 1, v0001, NAME/v0001, or its folder")],
+    new: Annotated[str, typer.Argument(metavar="V2", help="version")],
+    *,
+    name: Name = None,
+    out: Out = None,
+    json_: AsJson = False,
+) -> None:
+    """List what differs between two versions of a data set."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.apply.correct import diff as difference  # noqa: PLC0415
+    from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
+
+    results = Results(out)
+    results.fetch_versions()
+    folders = [folder_of(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)]
+    table = difference(*folders)
+    rows = table.to_pylist()
+    if json_:
+        sys.stdout.write(json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+        return
+    for row in rows:
+        change = (
+            f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}"
+        )
+        sys.stdout.write(one_line(change) + "\n")
+    sys.stderr.write(f"labelsweep: {len(rows):,} differences\n")
+
+
+def restore(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
+    *,
+    name: Name = None,
+    out: Out = None,
+) -> None:
+    """Make an older version of a data set the newest one again, as a new version."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.apply.correct import restore as bring_back  # noqa: PLC0415
+    from tasks.apply.version import find_version  # noqa: PLC0415
+
+    results = Results(out)
+    results.fetch_versions()
+    applied = bring_back(results.out, find_version(results.out, version, name))
+    found = "written" if applied.is_new else "is the newest already, nothing was written"
+    sys.stdout.write(f"{one_line(applied.folder)}: {found}.\n")
+    if applied.folder and (published := results.publish_versions(applied.folder)):
+        sys.stdout.write(f"published: {published}\n")

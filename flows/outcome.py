@@ -1,0 +1,97 @@
+"""What a finished sweep returns, and the gate on the noise that it estimates."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import TooMuchNoise
+from tasks.records import Record
+from tasks.storage import read_json
+
+# What a run returned, in its folder: what a later one returns where nothing changed.
+RESULT = "result.json"
+
+
+class Cleaned(Record):
+    """Where a finished run is, and what it found."""
+
+    folder: Path
+    queue: Path
+    report: Path
+    summary: Path
+    samples: int
+    quarantined: int
+    flagged: int
+    queued: int
+    unchanged: bool = False
+    published: str | None = None
+
+    def headline(self) -> str:
+        """Return what a person wants to know first: the counts, and where the queue and the report are."""
+        summary = read_json(self.summary)
+        share = self.flagged / max(self.samples, 1)
+        counts = (
+            f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued, "
+            f"{self.quarantined:,} in quarantine"
+        )
+        lines = [
+            counts,
+            *_quality(summary.get("quality")),
+            f"queue:  {self.queue}",
+            f"report: {self.report}",
+        ]
+        if why := summary["queue"].get("untrusted"):
+            lines.insert(-2, f"no estimate can be trusted: {why}")
+        if self.published:
+            lines.append(f"published: {self.published}")
+        if self.unchanged:
+            lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
+        return "\n".join(lines) + "\n"
+
+
+def _quality(quality: Mapping[str, Any] | None) -> list[str]:
+    """Say how good the queue is, where the truth is known."""
+    if not quality:
+        return []
+    why = quality.get("undefined", {})
+
+    def figure(name: str, form: str) -> str:
+        value = quality[name]
+        return f"– ({why.get(name, 'undefined')})" if value is None else format(value, form)
+
+    precision, f1 = figure("average_precision", ".3f"), figure("f1", ".3f")
+    right = figure("suggested_right", ".1%")
+    return [
+        f"against the truth: average precision {precision}, F1 {f1}, suggested label right for {right}",
+    ]
+
+
+def read_again(folder: Path) -> Cleaned:
+    """Return the result of an earlier run, which may have been moved since."""
+    places = {"folder": folder, "queue": folder / "queue.csv", "report": folder / "report.html"}
+    places["summary"] = folder / "summary.json"
+    return Cleaned.model_validate({**read_json(folder / RESULT), **places, "unchanged": True})
+
+
+def check_noise(cleaned: Cleaned, most: float | None) -> None:
+    """Let a run pass whose estimated share of wrong labels is at most `most`; None lets every run pass.
+
+    Raises:
+        TooMuchNoise: The estimate is larger, or there is none that can be trusted.
+    """
+    if most is None:
+        return
+    queue = read_json(cleaned.summary)["queue"]
+    if why := queue.get("untrusted"):
+        raise TooMuchNoise(
+            f"the share of wrong labels cannot be told (--max-noise): {why}",
+            where=str(cleaned.report),
+            fix="leave it out with --features, and sweep again",
+        )
+    estimate = queue["estimated_noise_rate"]
+    if estimate > most:
+        raise TooMuchNoise(
+            f"an estimated {estimate:.1%} of the labels are wrong, more than {most:.1%} (--max-noise)",
+            where=str(cleaned.report),
+            fix="review the queue, apply the decisions, and sweep again",
+        )

@@ -1,0 +1,114 @@
+"""The steps of a sweep in order, each from the files of the one before: ingest to report."""
+
+from pathlib import Path
+
+from flows.config import CleanParameters
+from flows.incremental import look_back, note_version, same_content
+from flows.outcome import Cleaned
+from flows.progress import progress, say, step, steps_done
+from flows.rounds import Fitted, fit_and_attribute, steps_of
+from tasks.errors import ValidationFailed
+from tasks.flag.step import flag
+from tasks.ingest.leaks.search import leak_lines
+from tasks.ingest.step import ingest
+from tasks.oddities.step import oddities
+from tasks.queue.step import queue
+from tasks.records import Dataset, Report, Validation
+from tasks.report.step import report
+from tasks.runs.lifecycle import Unchanged
+from tasks.runs.request import Request
+from tasks.storage import read_json
+from tasks.validate.step import validate
+
+
+def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cleaned:
+    """Run the steps of a sweep in its folder.
+
+    Raises:
+        Unchanged: The source says what it said in the last run.
+        ValidationFailed: The data failed validation; the report says why.
+    """
+    options = parameters.audit_options()
+    previous, anew = look_back(request, folder)
+    with progress(6 + steps_of(options)):
+        dataset = step(ingest, parameters.records_source(), folder)
+        for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
+            say(note)
+        if previous and not anew and (earlier := same_content(request, folder)):
+            raise Unchanged(earlier)
+        note_version(dataset, folder, previous)
+        validation = _validated(dataset, folder, parameters)
+        dataset = validation.dataset
+        fitted = _fitted(dataset, folder, parameters, None if anew else previous)
+        scores = step(flag, dataset, fitted.scores, folder, options)
+        queued = step(
+            queue,
+            dataset,
+            fitted.encoding,
+            fitted.model,
+            scores,
+            folder,
+            options,
+            max_queue=parameters.max_queue,
+            previous=previous,
+            anew=anew,
+        )
+        step(
+            oddities,
+            dataset,
+            fitted.encoding,
+            folder,
+            options,
+            probabilities=parameters.pred_probs is not None,
+        )
+        page = step(report, folder)
+    _say_doubt(dataset, page)
+    return Cleaned(
+        folder=folder,
+        queue=queued.csv,
+        report=page.html,
+        summary=page.summary,
+        samples=dataset.rows,
+        quarantined=validation.quarantined,
+        flagged=queued.flagged,
+        queued=queued.rows,
+    )
+
+
+def _say_doubt(dataset: Dataset, page: Report) -> None:
+    """Say what gives the label away among the features of images or embeddings, which is known after the fit only."""
+    why = read_json(page.summary).get("queue", {}).get("untrusted")
+    if why and not dataset.suspects:
+        say(f"no estimate of this run can be trusted: {why}")
+
+
+def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None) -> Fitted:
+    """Fit here, or on a worker of the gpu pool."""
+    options = parameters.audit_options()
+    if parameters.gpu_deployment is None:
+        return fit_and_attribute(dataset, folder, options, previous)
+    from flows.gpu import fit_by  # noqa: PLC0415 (only where a server and its workers are)
+
+    fitted = fit_by(
+        parameters.gpu_deployment, dataset, folder, options, previous, pickup_seconds=parameters.gpu_timeout
+    )
+    steps_done(steps_of(options), "fit and attribute", fitted.scores)
+    return fitted
+
+
+def _validated(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Validation:
+    """Validate the data; where they fail, write the report that says why before giving up."""
+    try:
+        return step(
+            validate,
+            dataset,
+            folder,
+            folds=parameters.folds,
+            tolerance=parameters.tolerance,
+            expectations=parameters.expectations,
+            data_docs=parameters.data_docs,
+        )
+    except ValidationFailed as error:
+        page = step(report, folder)
+        fix = f"{error.fix}; " if error.fix else ""
+        raise ValidationFailed(error.what, where=error.where, fix=f"{fix}see {page.html}") from error

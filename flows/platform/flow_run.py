@@ -1,0 +1,96 @@
+"""What Prefect is told while a flow run works: its progress, and the one line of an error that fails it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from prefect import State, get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.runtime import flow_run
+from prefect.states import Crashed, Failed
+
+from flows.progress import Watcher, in_words
+from tasks.errors import LabelsweepError
+from tasks.records import Record, Validation
+from tasks.storage import write_json
+
+Result = TypeVar("Result")
+
+# The ids of the flow runs that worked in a run folder.
+FLOW_RUNS = "flow_runs.json"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
+    """Return what the work of a flow returns; a failed state with one line where the user can mend the error."""
+    try:
+        return work()
+    except LabelsweepError as error:
+        return Failed(message=str(error), data=error)
+
+
+def take_over(folder: Path) -> None:
+    """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
+    path = folder / FLOW_RUNS
+    # The file may be damaged: what looks like an id is one, and the server knows its own.
+    earlier = _ID.findall(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    current = str(flow_run.id)
+    others = [run for run in earlier if run != current]
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in others]))
+        for run in client.read_flow_runs(flow_run_filter=wanted) if others else []:
+            if run.state is not None and not run.state.is_final():
+                message = f"It lost its process; flow run {current} goes on with it."
+                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    write_json([*others, current], path)
+
+
+class FlowRunWatcher(Watcher):
+    """Tells Prefect how far the current flow run is.
+
+    Args:
+        key: Key of the run's progress artifact: lower case, digits and dashes.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._artifacts: dict[str, UUID] = {}
+
+    def started(self, step: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Show how many steps there are."""
+        if not done:
+            self._show("", 0.0, f"{total} steps")
+
+    def moved(self, step: str, text: str, percent: float) -> None:
+        """Show how far a step is, in an artifact of its own."""
+        self._show(step.partition(",")[0], percent, text)
+
+    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
+        """Write what the step made to the log; complete its artifact, if it has one, and move the run's."""
+        logger, name = get_run_logger(), step.partition(",")[0]
+        logger.info("%s: %s", step, in_words(record, seconds))
+        if isinstance(record, Validation):
+            for reason, rows in record.reasons.items():
+                logger.info("set aside: %s (%d rows)", reason, rows)
+            if record.data_docs is not None:
+                logger.info("Data Docs: %s", record.data_docs)
+        if name in self._artifacts:
+            self._show(name, 100.0, f"{step}: done in {seconds:,.0f} s")
+        self._show("", 100.0 * done / total)
+
+    def say(self, line: str) -> None:
+        """Write the line to the log."""
+        get_run_logger().info("%s", line)
+
+    def _show(self, step: str, percent: float, text: str | None = None) -> None:
+        """Create or update the progress artifact of a step, or of the whole run where no step is named."""
+        if step in self._artifacts:
+            update_progress_artifact(artifact_id=self._artifacts[step], progress=percent, description=text)
+        else:
+            key = f"{step}-progress" if step else self._key
+            made = create_progress_artifact(progress=percent, key=key, description=text)
+            self._artifacts[step] = UUID(str(made))

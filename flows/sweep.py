@@ -1,0 +1,71 @@
+"""One sweep: skipped where nothing changed, done in a run folder otherwise, and published where that is asked for.
+
+Nothing heavy is imported before it is known that something changed.
+"""
+
+import gc
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from flows.config import CleanParameters
+from flows.incremental import LOOKED_BACK, fetch_last_run, unchanged_since
+from flows.outcome import RESULT, Cleaned, read_again
+from flows.progress import prepare, say
+from flows.request import make_request
+from flows.signals import signals_win_over_errors, was_terminated
+from tasks.errors import StoreError
+from tasks.ingest.source import held_sources, locate
+from tasks.review.exchange.machines import fetch_decisions
+from tasks.runs.checksums import check_complete
+from tasks.runs.lifecycle import Unchanged, claim_data_set, run_folder
+from tasks.runs.remote import publish_run
+from tasks.runs.request import Request
+from tasks.storage import write_json
+
+
+def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _: None) -> Cleaned:
+    """Sweep a labeled data set for mislabeled samples, or return what the last run found where nothing changed since.
+
+    Args:
+        parameters: What is asked for.
+        opened: Told the folder of a run that begins or is resumed.
+
+    Raises:
+        LabelsweepError: What went wrong, in one line.
+    """
+    prepare("looking for changes")
+    with claim_data_set(parameters.out, parameters.data_set, parameters.wait, say), held_sources():
+        request = make_request(parameters)
+        # What the user can mend is said at once; after a fault of the store the ingest step tries again.
+        with suppress(StoreError, OSError):
+            locate(parameters.records_source().uri)
+        if parameters.publish:
+            fetch_decisions(parameters.out, parameters.publish)
+            fetch_last_run(request, parameters.publish)
+        cleaned = _swept(parameters, request, opened)
+        if parameters.publish:
+            published = publish_run(cleaned.folder, parameters.publish)
+            cleaned = cleaned.model_copy(update={"published": published})
+    return cleaned
+
+
+def _swept(parameters: CleanParameters, request: Request, opened: Callable[[Path], None]) -> Cleaned:
+    is_new = request.force or request.resume
+    if not is_new and (earlier := unchanged_since(request)):
+        return read_again(earlier)
+    prepare("loading torch and what else a sweep needs")
+    gc.disable()  # collecting while some thousand modules come in takes half a second and frees nothing
+    from flows.pipeline import run_steps  # noqa: PLC0415 (torch and all that a sweep needs: seconds)
+
+    gc.freeze()
+    gc.enable()
+    try:
+        with run_folder(request, was_terminated) as folder, signals_win_over_errors():
+            opened(folder)
+            cleaned = run_steps(parameters, request, folder)
+            check_complete(folder, *LOOKED_BACK)
+            write_json(cleaned.model_dump(mode="json"), folder / RESULT)
+    except Unchanged as unchanged:
+        return read_again(unchanged.folder)
+    return cleaned
