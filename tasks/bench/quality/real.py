@@ -31,7 +31,6 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import ComplementNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -39,6 +38,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Bools, Floats
 from tasks.bench.helpers import run_command
+from tasks.bench.inputs.peers import out_of_fold
+from tasks.bench.inputs.raw_sets import fit_frame
 from tasks.bench.quality.case import Case, Verdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
@@ -82,8 +83,6 @@ class RealSet:
         elif "--embedding" in self.options:
             features = np.stack(rest[self.options[1]].to_list())
         else:
-            from tasks.bench.inputs.raw_sets import fit_frame  # noqa: PLC0415 (seconds to import)
-
             features = fit_frame(rest)(rest)
         return Case(features, labels.astype(np.int64), len(classes), seed=0)
 
@@ -183,7 +182,7 @@ def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float, Callable[[C
     models = models_of_texts() if "--text" in data.options else models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
         started = time.perf_counter()
-        found[name] = out_of_fold(models[name], case)
+        found[name] = _predict(models[name], case)
         spent[name] = time.perf_counter() - started
     pair = list(found)[:2]
     better, both = min(pair, key=lambda name: log_loss(case.labels, found[name])), sum(spent[n] for n in pair)
@@ -220,12 +219,11 @@ def models_of_texts() -> dict[str, Any]:
     }
 
 
-def out_of_fold(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
+def _predict(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
     """Return the probabilities of each sample by the model that was fitted without its fold, (n, C)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
-        found = cross_val_predict(model, case.features, case.labels, cv=case.folds, method="predict_proba")
-    found = np.maximum(found.astype(np.float64), 1e-9)
+        found = np.maximum(out_of_fold(model, case.features, case.labels, case.seed), 1e-9)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 

@@ -55,7 +55,8 @@ def round_trip(server: httpx.Client, out: Path, run: Path) -> list[str]:
 
 
 def _call(server: httpx.Client, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 (any JSON)
-    return server.request(method, path, json=body).raise_for_status().json()
+    answer = server.request(method, path, json=body).raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def annotate(server: httpx.Client, task: dict[str, Any], answer: str) -> str:

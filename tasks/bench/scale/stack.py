@@ -21,6 +21,9 @@ from tasks.errors import InputError
 from tasks.synthesize import synthesize
 
 PATIENCE_SECONDS = 3_000
+SMALL = {"rounds": 1, "feature_map": "raw", "folds": 3}
+REMOTE = {"gpu_deployment": "fit/gpu", "gpu_timeout": PATIENCE_SECONDS}
+ERRORS = r"database is locked|QueuePool limit|TimeoutError|deadlock detected"
 
 
 def run_stack(*, runs: Annotated[int, typer.Option(metavar="N", help="runs")] = 20) -> None:
@@ -33,63 +36,37 @@ def run_stack(*, runs: Annotated[int, typer.Option(metavar="N", help="runs")] = 
         tempfile.TemporaryDirectory(prefix="labelsweep-load-") as name,
         servers.postgres(programs) as database,
     ):
-        folder = Path(name)
-        stack = stacks.Stack(
-            folder, servers.free_port(), {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
-        )
-        source = synthesize(folder / "blobs.parquet", rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
+        variables = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        stack = stacks.Stack(Path(name), servers.free_port(), variables)
         stack.start()
         try:
-            sys.stdout.write(campaign(stack, source, runs, stacks.FINAL))
+            sys.stdout.write(campaign(stack, runs, stacks.FINAL))
         finally:
             stack.stop()
 
 
-def campaign(stack: Any, source: Path, count: int, final: Any) -> str:  # noqa: ANN401 (of the tests)
+def campaign(stack: Any, count: int, final: Any) -> str:  # noqa: ANN401 (of the tests)
     """Submit the runs, wait for their ends, and return the table."""
-    small = {
-        "rounds": 1,
-        "feature_map": "raw",
-        "folds": 3,
-        "gpu_deployment": "fit/gpu",
-        "gpu_timeout": PATIENCE_SECONDS,
-    }
+    out = stack.folder / "out"
+    blobs = synthesize(stack.folder / "blobs.parquet", rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
+    common = {"source": str(blobs), "out": str(out), **SMALL, **REMOTE}
     began = time.monotonic()
-    runs = [
-        stack.submit(
-            "clean-labels/on-demand",
-            source=str(source),
-            name=f"load {n}",
-            out=str(stack.folder / "out"),
-            **small,
-        )
-        for n in range(count)
-    ]
+    runs = [stack.submit("clean-labels/on-demand", name=f"load {n}", **common) for n in range(count)]
     submitted = time.monotonic() - began
     stack.wait(lambda: all(stack.state(run.id) in final for run in runs), PATIENCE_SECONDS)
     whole = time.monotonic() - began
     ended = [stack.run(run.id) for run in runs]
-    children = [stack.child(run.id) for run in runs]
+    fits = Counter(child.state.name if child else "none" for child in (stack.child(run.id) for run in runs))
     seconds = [run.total_run_time.total_seconds() for run in ended]
-    complete = len(list((stack.folder / "out" / "runs").glob("load-*/manifest.json")))
-    errors = Counter(
-        re.findall(r"database is locked|QueuePool limit|TimeoutError|deadlock detected", stack.log)
-    )
-    figures = [
-        ("runs by state", dict(Counter(run.state.name for run in ended))),
-        (
-            "fits on the gpu worker by state",
-            dict(Counter(child.state.name if child else "none" for child in children)),
-        ),
-        ("run folders with a manifest", complete),
-        ("from the first submission to the last end", f"{whole:.0f} s"),
-        ("one run, median (longest)", f"{statistics.median(seconds):.0f} s ({max(seconds):.0f} s)"),
-        ("lock, pool and time-out errors in the log", dict(errors) or "none"),
-    ]
-    said = (
-        f"{count} runs submitted in {submitted:.1f} s to the stack on Postgres, a cpu worker (2 runs at a time) and a gpu "
-        "worker (1)."
-    )
-    return (
-        f"{said}\n\n{markdown(['what', 'figure'], figures, words=2)}\n{made_with('prefect', 'labelsweep')}\n"
-    )
+    figures = {
+        "runs by state": dict(Counter(run.state.name for run in ended)),
+        "fits on the gpu worker by state": dict(fits),
+        "run folders with a manifest": len(list(out.glob("runs/load-*/manifest.json"))),
+        "from the first submission to the last end": f"{whole:.0f} s",
+        "one run, median (longest)": f"{statistics.median(seconds):.0f} s ({max(seconds):.0f} s)",
+        "lock, pool and time-out errors in the log": dict(Counter(re.findall(ERRORS, stack.log))) or "none",
+    }
+    workers = "a cpu worker (2 runs at a time) and a gpu worker (1)"
+    said = f"{count} runs submitted in {submitted:.1f} s to the stack on Postgres, {workers}."
+    table = markdown(["what", "figure"], figures.items(), words=2)
+    return f"{said}\n\n{table}\n{made_with('prefect', 'labelsweep')}\n"
