@@ -4,11 +4,22 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-Seed = Annotated[int, typer.Option(metavar="N", help="seed of what is drawn")]
+
+def count_of(text: str) -> Any:  # noqa: ANN401 (what typer.Option returns)
+    """Return the description of an option that is a number."""
+    return typer.Option(metavar="N", help=text)
+
+
+def list_of(text: str) -> Any:  # noqa: ANN401
+    """Return the description of an option that is a list of names."""
+    return typer.Option(metavar="A,B", help=text)
+
+
+Seed = Annotated[int, count_of("seed of what is drawn")]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="file that keeps finished results, which are not computed again"),

@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 from safetensors.numpy import load_file
 
+from tasks.bench.command import list_of
 from tasks.bench.helpers import choose_names, run_command
 from tasks.errors import InputError
 from tasks.storage import sha256_file
@@ -43,7 +44,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENB
 
 def run_digests(
     *,
-    only: Annotated[str, typer.Option(metavar="A,B", help="some of the runs")] = "",
+    only: Annotated[str, list_of("some of the runs")] = "",
     against: Annotated[
         Path | None, typer.Option(metavar="FILE", help="compare with the output of an earlier call")
     ] = None,

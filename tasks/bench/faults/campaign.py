@@ -35,7 +35,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tasks.bench.command import Seed
+from tasks.bench.command import Seed, count_of
 from tasks.bench.faults.programs import prefect_server
 from tasks.bench.faults.reference import prepare
 from tasks.bench.faults.trial import ALLOWED, Stage, Trial, Way, run_trial
@@ -66,16 +66,16 @@ TROUBLES_ROWS = 600
 STOPPED = 130
 
 Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="keep every trial there, and resume from it")]
-Seconds = Annotated[float | None, typer.Option(metavar="N", help="begin no trial after so many seconds")]
+Seconds = Annotated[float | None, count_of("begin no trial after so many seconds")]
 # What is struck in which way how often.
 Plan = tuple[Way, Stage, int]
 
 
 def run_kills(
     *,
-    kills: Annotated[int, typer.Option(metavar="N", help="kills in all")] = 100,
+    kills: Annotated[int, count_of("kills in all")] = 100,
     seed: Seed = 0,
-    rows: Annotated[int, typer.Option(metavar="N", help="rows of the data set")] = 600,
+    rows: Annotated[int, count_of("rows of the data set")] = 600,
     tally: Kept = None,
     seconds: Seconds = None,
 ) -> None:
@@ -97,7 +97,7 @@ def run_kills(
 
 def run_troubles(
     *,
-    trials: Annotated[int, typer.Option(metavar="N", help="trials in all")] = 200,
+    trials: Annotated[int, count_of("trials in all")] = 200,
     seed: Seed = 0,
     tally: Kept = None,
     seconds: Seconds = None,

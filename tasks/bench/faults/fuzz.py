@@ -26,6 +26,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from tasks.bench.command import count_of
 from tasks.bench.helpers import ROOT, choose_names, from_tests
 from tasks.bench.tables import made_with, markdown
 from tasks.errors import InputError
@@ -39,7 +40,7 @@ LARGEST_SEED = 20_000
 def run_fuzz(
     targets: Annotated[list[str] | None, typer.Argument(help="what to fuzz (default: everything)")] = None,
     *,
-    seconds: Annotated[int, typer.Option(metavar="N", help="seconds in all")] = 600,
+    seconds: Annotated[int, count_of("seconds in all")] = 600,
 ) -> None:
     """A coverage-guided fuzzer on readers and imports: is every file read, or refused in one line?"""
     targets = choose_names(",".join(targets or ()), TARGETS, "target", "targets")

@@ -19,7 +19,7 @@ beside the best F1 that any number of samples from the front of the same queue w
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ import pandas as pd
 import typer
 
 from tasks.attribute import Audit, AuditOptions, audit
-from tasks.bench.command import CACHE, Cache, Page
+from tasks.bench.command import CACHE, Cache, Page, count_of
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs import peers, raters
 from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
@@ -49,8 +49,8 @@ ENCODERS: dict[str, Score] = {
 
 def run_inputs(
     *,
-    seeds: Annotated[int, typer.Option(metavar="N", help="seeds of errors and folds")] = 2,
-    rows: Annotated[int, typer.Option(metavar="N", help="most rows of a table")] = 2_000,
+    seeds: Annotated[int, count_of("seeds of errors and folds")] = 2,
+    rows: Annotated[int, count_of("most rows of a table")] = 2_000,
     cache: Cache = CACHE,
     only: Annotated[
         Literal["tables", "texts", "images", "command", "raters"] | None, typer.Option(help="one part of it")
@@ -72,34 +72,37 @@ def run_inputs(
 
 def _tables(seeds: Sequence[int], most: int) -> str:
     methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
-    return _means(
-        "Mixed tables",
-        (
-            (f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}", _queue(data, given, seed) | found)
-            for data in tables(most)
-            for kind, rate in NOISE
-            for seed in seeds
-            for given in [planted(data.labels, kind, rate, seed)]
-            for found in [_measured(data, given, seed, methods)]
-        ),
+    found = (
+        (name, _queue(data, given, seed) | _measured(data, given, seed, methods))
+        for data in tables(most)
+        for name, given, seed in _settings(data, seeds)
     )
+    return _means("Mixed tables", found)
 
 
 def _images(seeds: Sequence[int]) -> str:
-    def rows() -> Iterable[tuple[str, dict[str, float]]]:
-        for data, shape in images():
-            methods: dict[str, Score] = {
-                "labelsweep": lambda d, given, seed, shape=shape: _audit(d, given, seed, shape).score,  # type: ignore[misc]
-                "labelsweep, pixels alone": lambda d, given, seed: _audit(d, given, seed).score,
-                "cleanlab, pixels + LR": peers.encoder_once,
-            }
-            for kind, rate in NOISE:
-                for seed in seeds:
-                    given = planted(data.labels, kind, rate, seed)
-                    name = f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}"
-                    yield name, _measured(data, given, seed, methods)
+    found = (
+        (name, _measured(data, given, seed, _methods_of_images(shape)))
+        for data, shape in images()
+        for name, given, seed in _settings(data, seeds)
+    )
+    return _means("Images", found)
 
-    return _means("Images", rows())
+
+def _methods_of_images(shape: tuple[int, ...]) -> dict[str, Score]:
+    return {
+        "labelsweep": lambda data, given, seed: _audit(data, given, seed, shape).score,
+        "labelsweep, pixels alone": lambda data, given, seed: _audit(data, given, seed).score,
+        "cleanlab, pixels + LR": peers.encoder_once,
+    }
+
+
+def _settings(data: RawSet, seeds: Sequence[int]) -> Iterator[tuple[str, Ints, int]]:
+    """Yield each kind of error with each seed: its name, the given labels, the seed."""
+    for kind, rate in NOISE:
+        for seed in seeds:
+            name = f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}"
+            yield name, planted(data.labels, kind, rate, seed), seed
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:

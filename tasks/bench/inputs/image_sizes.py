@@ -28,7 +28,7 @@ from sklearn.datasets import load_digits
 
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
-from tasks.bench.command import CACHE, Cache, Device, Seed
+from tasks.bench.command import CACHE, Cache, Device, Seed, count_of, list_of
 from tasks.bench.helpers import choose_names
 from tasks.bench.inputs.command import NOISE, planted
 from tasks.bench.inputs.raw_sets import fetch
@@ -45,15 +45,15 @@ Arrays = tuple[Array, Array]
 def run_image_sizes(
     *,
     cache: Cache = CACHE,
-    sets: Annotated[str, typer.Option(metavar="A,B", help="sets")] = "digits,letters,MNIST,emoji",
+    sets: Annotated[str, list_of("sets")] = "digits,letters,MNIST,emoji",
     sizes: Annotated[
         str, typer.Option(metavar="N,N", help="numbers of images, all where a set is smaller")
     ] = "1000,2500,5000",
-    models: Annotated[str, typer.Option(metavar="A,B", help="kinds of model")] = "linear,cnn",
-    noise: Annotated[str, typer.Option(metavar="A,B", help="kinds of error")] = "uniform,next class",
+    models: Annotated[str, list_of("kinds of model")] = "linear,cnn",
+    noise: Annotated[str, list_of("kinds of error")] = "uniform,next class",
     device: Device = "auto",
-    folds: Annotated[int, typer.Option(metavar="N", help="folds")] = 5,
-    rounds: Annotated[int, typer.Option(metavar="N", help="rounds")] = 2,
+    folds: Annotated[int, count_of("folds")] = 5,
+    rounds: Annotated[int, count_of("rounds")] = 2,
     seed: Seed = 0,
 ) -> None:
     """From which size on a compact CNN finds more wrong labels than the default maps of pixels and edges.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tasks.bench.command import Out, Page
+from tasks.bench.command import Out, Page, count_of, list_of
 from tasks.bench.datasets import NAMES
 from tasks.bench.helpers import choose_names, split_names
 from tasks.bench.quality import controls as planted_controls
@@ -42,22 +42,15 @@ def run_quality(
         Literal["develop", "final", "both"] | None,
         typer.Option(help="half of the settings (default: develop; with --full both)"),
     ] = None,
-    data: Annotated[str, typer.Option(metavar="A,B", help="data sets (default: small ones)")] = "",
-    noise: Annotated[str, typer.Option(metavar="A,B", help="kinds of error (default: all)")] = "",
+    data: Annotated[str, list_of("data sets (default: small ones)")] = "",
+    noise: Annotated[str, list_of("kinds of error (default: all)")] = "",
     rates: Annotated[str, typer.Option(metavar="2,20", help="shares of wrong labels in percent")] = "",
-    seeds: Annotated[
-        int, typer.Option(metavar="N", help="seeds for each setting (default: 2, with --full 3)")
-    ] = 0,
-    methods: Annotated[
-        str, typer.Option(metavar="A,B", help="methods by part of their name, or ours, peers, networks")
-    ] = "",
-    redo: Annotated[
-        str, typer.Option(metavar="A,B", help="methods whose kept results are computed again")
-    ] = "",
+    seeds: Annotated[int, count_of("seeds for each setting (default: 2, with --full 3)")] = 0,
+    methods: Annotated[str, list_of("methods by part of their name, or ours, peers, networks")] = "",
+    redo: Annotated[str, list_of("methods whose kept results are computed again")] = "",
     out: Out = None,
     markdown: Page = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="processes, each with one thread")] = os.cpu_count()
-    or 1,
+    jobs: Annotated[int, count_of("processes, each with one thread")] = os.cpu_count() or 1,
 ) -> None:
     """Which method finds planted label errors best, all on the same footing.
 

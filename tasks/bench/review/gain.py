@@ -17,6 +17,7 @@ import numpy as np
 import typer
 from sklearn.linear_model import LogisticRegression
 
+from tasks.bench.command import count_of
 from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
 from tasks.bench.quality.case import Case
 from tasks.bench.quality.ours import by_consensus
@@ -147,7 +148,7 @@ def run_gain(
     data: Annotated[
         str, typer.Option(metavar="NAME", help="data set with errors of its own")
     ] = "digits_bundled",
-    seeds: Annotated[int, typer.Option(metavar="N", help="splits into audited and test samples")] = 10,
+    seeds: Annotated[int, count_of("splits into audited and test samples")] = 10,
 ) -> None:
     """What looking at samples buys, in the order of our queue and of others."""
     if seeds < 1:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
 
-from tasks.bench.command import Seed
+from tasks.bench.command import Seed, count_of
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
 from tasks.review.deck import Deck, load_deck
@@ -26,9 +25,7 @@ QUEUE = 10_000
 GLANCES_MS = (300, 60, 0)
 
 
-def run_kills(
-    *, kills: Annotated[int, typer.Option(metavar="N", help="kills in all")] = 100, seed: Seed = 0
-) -> None:
+def run_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, seed: Seed = 0) -> None:
     """Kill the review server while a reviewer works, and count lost decisions; exit code 1 where there are any."""
     killing, runs = from_tests("review", "killing"), from_tests("review", "run_folder")
     with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:
@@ -85,8 +82,8 @@ class Reviewer(threading.Thread):
 
 def run_load(
     *,
-    reviewers: Annotated[int, typer.Option(metavar="N", help="reviewers at once")] = 200,
-    decisions: Annotated[int, typer.Option(metavar="N", help="decisions in all")] = 20_000,
+    reviewers: Annotated[int, count_of("reviewers at once")] = 200,
+    decisions: Annotated[int, count_of("decisions in all")] = 20_000,
 ) -> None:
     """Many reviewers at once: is every decision in the log exactly once, and how long do they wait?"""
     servers, runs = from_tests("review", "review_server"), from_tests("review", "run_folder")
@@ -140,7 +137,7 @@ def _load_table(people: list[Reviewer], written: Counter[str], integrity: str, w
     )
 
 
-def run_page(*, decisions: Annotated[int, typer.Option(metavar="N", help="decisions")] = 200) -> None:
+def run_page(*, decisions: Annotated[int, count_of("decisions")] = 200) -> None:
     """How long a reviewer waits from the key to the next sample, in a real browser.
 
     A decision is on the server's disk before the next sample shows, so both are in each time.

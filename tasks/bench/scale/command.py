@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from tasks.bench.command import Out
+from tasks.bench.command import Out, count_of
 from tasks.bench.helpers import run_command
 from tasks.bench.scale.cost_model import MATHS, QUEUED, Model, Size, fit_costs, make_run, total
 from tasks.bench.speed.command import machine
@@ -37,12 +37,8 @@ PAST = Size(1_000_000_000, 768, 10, 5)
 
 def run_scale(
     *,
-    most: Annotated[
-        int, typer.Option(metavar="N", help="rows of the largest run the model sees")
-    ] = 1_000_000,
-    large: Annotated[
-        int, typer.Option(metavar="N", help="rows of the run it predicts, 0: none")
-    ] = 10_000_000,
+    most: Annotated[int, count_of("rows of the largest run the model sees")] = 1_000_000,
+    large: Annotated[int, count_of("rows of the run it predicts, 0: none")] = 10_000_000,
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="folder for the data (default: temporary)")
     ] = None,

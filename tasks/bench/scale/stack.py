@@ -13,8 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from tasks.bench.command import count_of
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
 from tasks.errors import InputError
@@ -26,7 +25,7 @@ REMOTE = {"gpu_deployment": "fit/gpu", "gpu_timeout": PATIENCE_SECONDS}
 ERRORS = r"database is locked|QueuePool limit|TimeoutError|deadlock detected"
 
 
-def run_stack(*, runs: Annotated[int, typer.Option(metavar="N", help="runs")] = 20) -> None:
+def run_stack(*, runs: Annotated[int, count_of("runs")] = 20) -> None:
     """Submit many runs at once to the stack on a real Postgres, and count the ends."""
     stacks, servers = from_tests("stack", "local_stack"), from_tests("stack", "postgres_server")
     programs = servers.binaries()

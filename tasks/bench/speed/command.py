@@ -4,9 +4,8 @@ import sys
 from typing import Annotated
 
 import torch
-import typer
 
-from tasks.bench.command import Device, Out
+from tasks.bench.command import Device, Out, count_of, list_of
 from tasks.bench.helpers import choose_names
 from tasks.bench.speed.parts import PARTS, Row
 from tasks.bench.tables import made_with, markdown
@@ -22,10 +21,8 @@ LEGEND = (
 
 def run_speed(
     *,
-    parts: Annotated[
-        str, typer.Option(metavar="A,B", help=f"which to run (default: all): {', '.join(PARTS)}")
-    ] = "",
-    most: Annotated[int, typer.Option(metavar="N", help="samples of the largest data set")] = 1_000_000,
+    parts: Annotated[str, list_of(f"which to run (default: all): {', '.join(PARTS)}")] = "",
+    most: Annotated[int, count_of("samples of the largest data set")] = 1_000_000,
     device: Device = "auto",
     out: Out = None,
 ) -> None:
