@@ -40,7 +40,7 @@ def run_speed(
 
 def _rows(part: str, most: int, device: Device) -> list[Row]:
     """Run a part; say each row as it is measured."""
-    rows = [list(PARTS[part].heads)]
+    rows = [PARTS[part].heads]
     for row in PARTS[part].measure(most, device):
         rows.append(row)
         sys.stderr.write(f"{part}: {' | '.join(row)}\n")

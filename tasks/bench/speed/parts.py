@@ -31,6 +31,7 @@ from tasks.heads.solve import newton_step, solve
 from tasks.memory import peak_memory, reset_peak_memory
 
 Row = list[str]
+Measure = Callable[[int, Device], Iterator[Row]]
 L2 = 1e-3
 KNOBS: dict[str, dict[str, object]] = {
     "5 folds, 2 rounds (default)": {},
@@ -43,6 +44,31 @@ KNOBS: dict[str, dict[str, object]] = {
 }
 
 
+class Part(NamedTuple):
+    """A part: the title of its table, the names of its columns, and what yields the rows."""
+
+    title: str
+    heads: list[str]
+    measure: Measure
+
+
+PARTS: dict[str, Part] = {}
+
+
+def part(title: str, heads: str) -> Callable[[Measure], Measure]:
+    """Register a part under the name of the function that measures it."""
+
+    def register(measure: Measure) -> Measure:
+        PARTS[measure.__name__] = Part(title, heads.split(" | "), measure)
+        return measure
+
+    return register
+
+
+@part(
+    "Audit against cleanlab CleanLearning(LogisticRegression()); goal: 2 times faster, AP not lower",
+    "samples x features x classes | labelsweep | CleanLearning | times faster | AP | AP of the peer",
+)
 def cleanlab(most: int, device: Device) -> Iterator[Row]:
     """Measure an audit against cleanlab's CleanLearning on the same features."""
     from cleanlab.classification import CleanLearning  # noqa: PLC0415 (belongs to the bench extra)
@@ -59,6 +85,10 @@ def cleanlab(most: int, device: Device) -> Iterator[Row]:
         yield [f"{n:,} x 128 x 10", str(time), str(theirs), theirs / time, *(f"{ap:.4f}" for ap in found)]
 
 
+@part(
+    "Scores against pyDVL influences().mean; goal: 50 times faster, equal to 1e-4",
+    "training x evaluation samples | labelsweep | pyDVL | times faster | largest relative difference",
+)
 def pydvl(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against the mean of pyDVL's pairwise influences, trust-weighted as ours is."""
     from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
@@ -86,6 +116,10 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
     yield [size, str(time), str(other), other / time, f"{difference:.1e}"]
 
 
+@part(
+    "Scores against kronfluence with aggregated queries",
+    "training x evaluation samples | labelsweep | kronfluence | times faster | rank correlation",
+)
 def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
     n, size, stack, theta = _fitted(most, device)
@@ -119,6 +153,10 @@ def _kronfluence_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
     return scores.reshape(-1).double()
 
 
+@part(
+    "Scoring pass against forward pass; goal: under 10",
+    "samples x features x classes | forward pass | scoring pass | forward passes",
+)
 def passes(most: int, device: Device) -> Iterator[Row]:
     """Measure the scoring pass against a forward pass of the same folds."""
     n = min(100_000, most)
@@ -137,6 +175,10 @@ def passes(most: int, device: Device) -> Iterator[Row]:
         yield [f"{len(data.given):,} x {d} x {classes}", str(one), str(other), other / one]
 
 
+@part(
+    "Whole audit against one AdamW training of 50 epochs; goal: under 1",
+    "samples x features x classes | labelsweep, the whole audit | AdamW, one head, 50 epochs | audit / training",
+)
 def adamw(most: int, device: Device) -> Iterator[Row]:
     """Measure a whole audit against one training of the same head by AdamW for 50 epochs."""
     n = min(20_000, most)
@@ -149,6 +191,10 @@ def adamw(most: int, device: Device) -> Iterator[Row]:
         yield [f"{n:,} x 128 x 10, feature map {kind}", str(time), str(theirs), time / theirs]
 
 
+@part(
+    "Growth with samples, classes, features, and memory with samples",
+    "samples | features | classes | audit, one round | per sample | memory above the data",
+)
 def growth(most: int, device: Device) -> Iterator[Row]:
     """Measure an audit on raw features as samples, classes and features grow, with the peak of memory above the data."""
     sizes = [(n, 16, 10) for n in (10_000, 100_000, 1_000_000) if n <= most]
@@ -164,6 +210,20 @@ def growth(most: int, device: Device) -> Iterator[Row]:
         yield [f"{n:,}", f"{d:,}", f"{classes:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
 
 
+@part(
+    "Low-rank solvers of pyDVL, one fold; goal: a residual of 1e-3 for fewer products",
+    "solver | Hessian products | residual | rank correlation with direct | of the worst 5 %, in common",
+)
+def solvers(most: int, device: Device) -> Iterator[Row]:
+    """Measure what pyDVL's low-rank solvers cost and bring, beside those that are offered."""
+    n = min(5_000, most)
+    yield from compare_solvers(*_fit_first(planted(n + n // 5, 32, 10), n, device))
+
+
+@part(
+    "Fit, solve and scoring of one stack of five folds",
+    "samples x features x classes | fit | solve | scoring pass",
+)
 def phases(most: int, device: Device) -> Iterator[Row]:
     """Measure where the time of a fold stack goes: fit, solve, score."""
     for n in (n for n in (10_000, 100_000) if n <= most):
@@ -175,12 +235,10 @@ def phases(most: int, device: Device) -> Iterator[Row]:
         yield [f"{n:,} x 64 x 10", str(fitting), str(solving), str(scoring)]
 
 
-def solvers(most: int, device: Device) -> Iterator[Row]:
-    """Measure what pyDVL's low-rank solvers cost and bring, beside those that are offered."""
-    n = min(5_000, most)
-    yield from compare_solvers(*_fit_first(planted(n + n // 5, 32, 10), n, device))
-
-
+@part(
+    "What a knob buys: at most 100,000 x 64 x 10, 8 % of the labels wrong",
+    "knob | seconds (processor) | average precision",
+)
 def knobs(most: int, device: Device) -> Iterator[Row]:
     """Measure options of the audit: what each costs and brings."""
     data = planted(min(100_000, most), 64, 10)
@@ -190,6 +248,10 @@ def knobs(most: int, device: Device) -> Iterator[Row]:
         yield [name, str(spent), f"{data.precision(result.score):.4f}"]
 
 
+@part(
+    "The solve of one round, alone (influence without log-odds)",
+    "on a tenth of the rows | seconds (processor) | average precision of influence",
+)
 def sampling(most: int, device: Device) -> Iterator[Row]:
     """Measure the solve of one round where the Hessian, the evaluation set or both are those of a tenth of the rows."""
     data = planted(min(100_000, most), 64, 10)
@@ -215,6 +277,10 @@ def sampling(most: int, device: Device) -> Iterator[Row]:
         yield [name, str(spent), f"{data.precision(score.cpu().numpy()):.4f}"]
 
 
+@part(
+    "What a second worker buys: one Hessian product, at most 400,000 x 64 x 10, 5 folds",
+    "workers of one thread | seconds | times faster",
+)
 def workers(most: int, device: Device) -> Iterator[Row]:
     """Measure one Hessian product on one and on two Dask workers of one thread each."""
     from distributed import LocalCluster  # noqa: PLC0415 (seconds to import)
@@ -240,78 +306,6 @@ def workers(most: int, device: Device) -> Iterator[Row]:
         first = first or spent.wall
         yield [f"{count}", f"{spent.wall:.2f}", f"{first / spent.wall:.1f}"]
     torch.set_num_threads(threads)
-
-
-class Part(NamedTuple):
-    """A part: the title of its table, the names of the columns after the first, and what yields the rows."""
-
-    title: str
-    heads: tuple[str, ...]
-    measure: Callable[[int, Device], Iterator[Row]]
-
-
-SIZE, PAIRS = "samples x features x classes", "training x evaluation samples"
-PARTS = {
-    "cleanlab": Part(
-        "Audit against cleanlab CleanLearning(LogisticRegression()); goal: 2 times faster, AP not lower",
-        (SIZE, "labelsweep", "CleanLearning", "times faster", "AP", "AP of the peer"),
-        cleanlab,
-    ),
-    "pydvl": Part(
-        "Scores against pyDVL influences().mean; goal: 50 times faster, equal to 1e-4",
-        (PAIRS, "labelsweep", "pyDVL", "times faster", "largest relative difference"),
-        pydvl,
-    ),
-    "kronfluence": Part(
-        "Scores against kronfluence with aggregated queries",
-        (PAIRS, "labelsweep", "kronfluence", "times faster", "rank correlation"),
-        kronfluence,
-    ),
-    "passes": Part(
-        "Scoring pass against forward pass; goal: under 10",
-        (SIZE, "forward pass", "scoring pass", "forward passes"),
-        passes,
-    ),
-    "adamw": Part(
-        "Whole audit against one AdamW training of 50 epochs; goal: under 1",
-        (SIZE, "labelsweep, the whole audit", "AdamW, one head, 50 epochs", "audit / training"),
-        adamw,
-    ),
-    "growth": Part(
-        "Growth with samples, classes, features, and memory with samples",
-        ("samples", "features", "classes", "audit, one round", "per sample", "memory above the data"),
-        growth,
-    ),
-    "solvers": Part(
-        "Low-rank solvers of pyDVL, one fold; goal: a residual of 1e-3 for fewer products",
-        (
-            "solver",
-            "Hessian products",
-            "residual",
-            "rank correlation with direct",
-            "of the worst 5 %, in common",
-        ),
-        solvers,
-    ),
-    "phases": Part(
-        "Fit, solve and scoring of one stack of five folds", (SIZE, "fit", "solve", "scoring pass"), phases
-    ),
-    "knobs": Part(
-        "What a knob buys: at most 100,000 x 64 x 10, 8 % of the labels wrong",
-        ("knob", "seconds (processor)", "average precision"),
-        knobs,
-    ),
-    "sampling": Part(
-        "The solve of one round, alone (influence without log-odds)",
-        ("on a tenth of the rows", "seconds (processor)", "average precision of influence"),
-        sampling,
-    ),
-    "workers": Part(
-        "What a second worker buys: one Hessian product, at most 400,000 x 64 x 10, 5 folds",
-        ("workers of one thread", "seconds", "times faster"),
-        workers,
-    ),
-}
 
 
 def _fitted(most: int, device: Device) -> tuple[int, str, SoftmaxStack, Tensor]:
