@@ -5,6 +5,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from tasks.bench.datasets import load, split_clean_test, standardise
+from tasks.bench.quality.case import Verdict
 from tasks.bench.quality.metrics import (
     RECOVER,
     average_precision,
@@ -93,7 +94,7 @@ def test_review_share_does_not_exist_where_nothing_is_gained(flipped):
 def test_a_perfect_verdict_measures_one_everywhere(flipped):
     _, labels, given, _, _ = flipped
     score = (labels == given).astype(float)
-    figures = measure(labels, given, score, flagged=labels != given, suggested=labels)
+    figures = measure(labels, given, Verdict(score, labels != given, labels))
     assert figures.pop("flagged") == pytest.approx((labels != given).mean())
     assert figures.pop("review_share") is None
     assert set(figures.values()) == {1.0}

@@ -61,9 +61,8 @@ class Setting:
 
     def about(self, seed: int) -> Row:
         """Return what a row of results says of its cell."""
-        return {"setting": self.name, "data": self.data, "noise": self.noise, "rate": self.rate} | {
-            "half": self.half, "seed": seed,
-        }  # fmt: skip
+        about: Row = {"setting": self.name, "data": self.data, "noise": self.noise, "rate": self.rate}
+        return about | {"half": self.half, "seed": seed}
 
 
 @dataclass(frozen=True)
@@ -171,15 +170,8 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
             yield row | {"error": f"{type(error).__name__}: {error}"}
             continue
         row |= {"error": None, "seconds": round(time.perf_counter() - started, 4)}
-        yield row | measure(
-            cell.labels,
-            cell.case.labels,
-            found.score,
-            flagged=found.flagged,
-            suggested=found.suggested,
-            smoother=cell.smoother,
-            test_labels=cell.test_labels,
-        )
+        given = cell.case.labels
+        yield row | measure(cell.labels, given, found, cell.smoother, cell.test_labels)
 
 
 def run(

@@ -12,31 +12,30 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 
 from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.quality.case import Verdict
 from tasks.errors import InputError
 
 # DataPerf's debugging challenge: how much of the data must be looked at for 95 % of the accuracy.
 RECOVER = 0.95
+MEASURES = (
+    ["ap", "auroc", "precision_at_errors", "f1", "flagged", "suggested_right", "suggested_right_flagged", "review_share"]
+)
 RIDGE = 1.0  # scikit-learn's default for kernel ridge regression
 
 
 def measure(
     labels: Ints,
     given: Ints,
-    score: Floats,
-    *,
-    flagged: Bools | None = None,
-    suggested: Ints | None = None,
+    verdict: Verdict,
     smoother: Floats | None = None,
     test_labels: Ints | None = None,
 ) -> dict[str, float | None]:
-    """Return every measure of one queue; None where it does not apply.
+    """Return every measure of one verdict; None where it does not apply.
 
     Args:
         labels: True labels, shape (n,).
         given: Given labels, shape (n,); at least one wrong and one right.
-        score: Lower = more likely mislabeled, shape (n,).
-        flagged: The method's own decision, shape (n,), if it makes one.
-        suggested: Label the method would give instead, shape (n,), if it names one.
+        verdict: Score, flags and suggested labels of a method.
         smoother: Of `kernel_smoother`, shape (m, n), if the review share is wanted.
         test_labels: Labels of the clean test set, shape (m,), with `smoother`.
 
@@ -46,22 +45,19 @@ def measure(
         true one, `suggested_right_flagged` the same among the flagged ones (among all where nothing is flagged by rule);
         `review_share` as in `review_share`.
     """
-    wrong = labels != given
-    found: dict[str, float | None] = dict.fromkeys(("f1", "flagged", "suggested_right"))
-    found |= dict.fromkeys(("suggested_right_flagged", "review_share"))
+    wrong, score, flagged = labels != given, verdict.score, verdict.flagged
+    found: dict[str, float | None] = dict.fromkeys(MEASURES)
+    found["ap"], found["auroc"] = average_precision(wrong, score), auroc(wrong, score)
+    found["precision_at_errors"] = precision_at(wrong, score, int(wrong.sum()))
     if flagged is not None:
         found |= {"f1": f1(wrong, flagged), "flagged": float(flagged.mean())}
-    if suggested is not None:
-        among = wrong & flagged if flagged is not None else wrong
-        found["suggested_right"] = float((suggested == labels)[wrong].mean())
-        found["suggested_right_flagged"] = float((suggested == labels)[among].mean()) if among.any() else None
+    if verdict.suggested is not None:
+        right, among = verdict.suggested == labels, wrong & flagged if flagged is not None else wrong
+        found["suggested_right"] = float(right[wrong].mean())
+        found["suggested_right_flagged"] = float(right[among].mean()) if among.any() else None
     if smoother is not None and test_labels is not None:
         found["review_share"] = review_share(labels, given, score, smoother, test_labels)
-    return {
-        "ap": average_precision(wrong, score),
-        "auroc": auroc(wrong, score),
-        "precision_at_errors": precision_at(wrong, score, int(wrong.sum())),
-    } | found
+    return found
 
 
 def average_precision(wrong: Bools, score: Floats) -> float:
