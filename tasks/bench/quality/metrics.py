@@ -17,9 +17,6 @@ from tasks.errors import InputError
 
 # DataPerf's debugging challenge: how much of the data must be looked at for 95 % of the accuracy.
 RECOVER = 0.95
-MEASURES = (
-    ["ap", "auroc", "precision_at_errors", "f1", "flagged", "suggested_right", "suggested_right_flagged", "review_share"]
-)
 RIDGE = 1.0  # scikit-learn's default for kernel ridge regression
 
 
@@ -46,9 +43,9 @@ def measure(
         `review_share` as in `review_share`.
     """
     wrong, score, flagged = labels != given, verdict.score, verdict.flagged
-    found: dict[str, float | None] = dict.fromkeys(MEASURES)
-    found["ap"], found["auroc"] = average_precision(wrong, score), auroc(wrong, score)
+    found: dict[str, float | None] = {"ap": average_precision(wrong, score), "auroc": auroc(wrong, score)}
     found["precision_at_errors"] = precision_at(wrong, score, int(wrong.sum()))
+    found |= dict.fromkeys(("f1", "flagged", "suggested_right", "suggested_right_flagged", "review_share"))
     if flagged is not None:
         found |= {"f1": f1(wrong, flagged), "flagged": float(flagged.mean())}
     if verdict.suggested is not None:
