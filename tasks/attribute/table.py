@@ -67,10 +67,4 @@ def _table(
         "margin": margin,
         "training_loss": scores.training_loss[rows],
     }
-    arrays = [
-        columns[field.name]
-        if isinstance(columns[field.name], pa.Array)
-        else pa.array(columns[field.name], field.type)
-        for field in _SCHEMA
-    ]
-    return pa.table(arrays, schema=_SCHEMA)
+    return pa.Table.from_pydict(columns, _SCHEMA)

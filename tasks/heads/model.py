@@ -98,15 +98,16 @@ class AuditModel(ABC):
             number: Round, from 1.
             store: Where each part is kept as soon as it is fitted; None for memory only.
         """
+        like = self.samples.features.like
         learned = self.learn(members, keep, number, None if store is None else store.folder)
         heads: list[Head] = []
         for place, problems in enumerate(learned):
             work = partial(fit_problems, problems, self.options)
-            like = self.samples.features.like
             fit = work() if store is None else kept_fit(store.folder, place, store.key, like, work)
             heads.append(Head(problems, fit))
             tick("folds", len(heads) * self.design.folds, len(learned) * self.design.folds)
-        opinions = self.collect_opinions(keep, number)
+        given = self.collect_opinions(keep, number)
+        opinions = None if given is None else given.to(like)
         if store is not None:
             (store.folder / f"{OPINIONS}-0.safetensors").unlink(missing_ok=True)  # of an earlier try
             save_parameters([] if opinions is None else [opinions], store.folder, OPINIONS)

@@ -79,13 +79,13 @@ from tasks.models import linear
 
 class Model(linear.Model):
     def collect_opinions(self, keep, number):
-        x = torch.cat([block for _, block in self.samples.features.blocks()]).numpy()
-        y = self.samples.labels.numpy()
-        everything = slice(0, len(y))
-        fitted, own = self.design.fitted(everything).numpy(), self.design.out_of_fold(everything).numpy()
+        x = torch.cat([block.cpu() for _, block in self.samples.features.blocks()]).numpy()
+        y, everything = self.samples.labels.cpu().numpy(), slice(0, len(keep))
+        fitted = (self.design.fitted(everything) & keep[:, None]).cpu().numpy()
+        own = self.design.out_of_fold(everything).cpu().numpy()
         p = np.full((len(y), self.samples.n_classes), 1e-3)
         for fold in range(self.design.folds):
-            rows = fitted[:, fold] & keep.numpy()
+            rows = fitted[:, fold]
             trees = ExtraTreesClassifier(random_state=self.options.seed).fit(x[rows], y[rows])
             unseen = np.flatnonzero(own == fold)
             p[np.ix_(unseen, trees.classes_)] += trees.predict_proba(x[unseen])
@@ -104,7 +104,7 @@ class Model(LearnedFeatures):
     def learn_fold(self, index, seed, fold, folder):
         features = self.samples.features
         raw, labels = features.take(index), self.samples.labels[index]
-        found = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(raw.numpy(), labels.numpy())
+        found = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(raw.cpu(), labels.cpu())
         axes = torch.from_numpy(found.scalings_).to(raw)[:, : self.samples.n_classes - 1]
 
         def encode(raw):
