@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,8 +190,13 @@ def finish_run(folder: Path) -> None:
 
     The manifest comes last: a folder without one is a run that did not finish.
     """
-    for left_behind in folder.rglob(".*.partial"):  # by a try that was killed; nobody writes to it any more
-        left_behind.unlink(missing_ok=True)
+    for left_behind in list(
+        folder.rglob(".*.partial")
+    ):  # by a try that was killed; nobody writes to it any more
+        if left_behind.is_dir():
+            shutil.rmtree(left_behind)
+        else:
+            left_behind.unlink(missing_ok=True)
     write_json(manifest_of(folder), folder / "manifest.json")
     name_latest(folder)
 

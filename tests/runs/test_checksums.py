@@ -148,3 +148,16 @@ def test_what_a_later_round_of_networks_puts_away_is_neither_missed_nor_made_aga
     with pytest.raises(FileNotFoundError):
         check_complete(tmp_path)
     assert made() == 3
+
+
+def test_what_a_killed_try_left_half_written_is_gone_from_a_finished_run(tmp_path: Path):
+    folder = tmp_path / "runs" / "pets"
+    (folder / "validation" / ".docs.partial").mkdir(parents=True)
+    (folder / "validation" / ".docs.partial" / "index.html").write_text("half")
+    (folder / ".queue.parquet.12ab.partial").write_text("half")
+    write_text("{}", folder / "summary.json")
+    finish_run(folder)
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
+        "manifest.json",
+        "summary.json",
+    ]
