@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import poisson
 
 from tasks.arrays import Array
-from tasks.encode.near import Ints, Neighbours
+from tasks.heads.neighbours import Ints, Neighbours
 
 # How much nearer than the next other sample a copy is, from the widest; each has half the area of the one before.
 RATIOS = tuple(2.0 ** (-step / 2) for step in range(2, 13))
@@ -33,7 +33,7 @@ def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
         found: Neighbours; a set has at most as many samples as each has neighbours.
         content: (n,) numbers, the same for samples of identical content.
 
-    >>> from tasks.encode.near import neighbours
+    >>> from tasks.heads.neighbours import neighbours
     >>> points = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
     >>> points[:20] = points[20:40] + 0.01
     >>> sets = copy_sets(neighbours(points), np.arange(200))

@@ -9,10 +9,10 @@ import torch
 from tasks.arrays import Array
 from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
 from tasks.encode.encoded import stored_batches
-from tasks.encode.near import NEIGHBOURS, Neighbours
 from tasks.encode.space import MOST_ROWS, drawn, kind_of, picked, search
 from tasks.heads.features import FileFeatures
 from tasks.heads.groups import check_groups
+from tasks.heads.neighbours import NEIGHBOURS, Neighbours
 from tasks.heads.samples import read_labels
 from tasks.ingest.groups import named_groups
 from tasks.options import AuditOptions

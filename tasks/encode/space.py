@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tasks.encode.near import EXACT_ROWS, Neighbours, neighbours
 from tasks.heads.features import FileFeatures
+from tasks.heads.neighbours import EXACT_ROWS, Neighbours, neighbours
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 

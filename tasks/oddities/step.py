@@ -16,11 +16,12 @@ import torch
 from tasks.encode.encoded import stored_batches
 from tasks.encode.groups import load_neighbours
 from tasks.encode.names import read_names
-from tasks.encode.near import EXACT_ROWS, NEIGHBOURS, Group, far_from_everything, nearly_same
 from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, drawn, kind_of, picked, search
 from tasks.heads.features import FileFeatures
+from tasks.heads.neighbours import EXACT_ROWS, NEIGHBOURS
 from tasks.heads.samples import read_labels
 from tasks.oddities.leaks import TELLS, told
+from tasks.oddities.outliers import Group, far_from_everything, nearly_same
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Encoding, Oddities

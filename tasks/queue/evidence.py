@@ -1,6 +1,6 @@
 """Evidence for the flagged samples: whom they harm, who is nearest, which inputs matter."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,9 @@ from tasks.attribute.pairwise import most_harmed, saliency
 from tasks.attribute.whole import saliency_of_whole
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head
-from tasks.heads.feature_map import FeatureMap, squared_distances
+from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import Features
+from tasks.heads.neighbours import Neighbours, nearest
 from tasks.heads.softmax import SoftmaxStack
 from tasks.runs.progress import tick
 
@@ -33,22 +34,6 @@ NEIGHBOUR_PAIRS = 10**10
 # Whom a sample harms is told to two digits, for which a Hessian of this many rows, and as many to look among, are enough.
 EVIDENCE_ROWS = 65_536
 
-# Distances are taken in blocks of this many pairs: 16 MiB of float32, some of it several times.
-PAIRS = 2**22
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The nearest neighbours of q samples, nearest first.
-
-    Attributes:
-        index: (q, k) index into the data set.
-        distance: (q, k) Euclidean, in standardised features.
-    """
-
-    index: Array
-    distance: Array
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -60,12 +45,14 @@ class Evidence:
         saliency: (q, d) for the top, the derivative of the influence with respect to the raw features.
     """
 
-    close: Nearest
+    close: Neighbours
     hurt: dict[int, list[tuple[int, float]]]
     saliency: Array
 
 
-def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
+def neighbours_of(
+    features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS
+) -> Neighbours:
     """Return the nearest neighbours of some samples among all others, exactly, in one pass over the features.
 
     Args:
@@ -73,33 +60,19 @@ def nearest(features: Features, standard: FeatureMap, chosen: Tensor, count: int
         standard: Its mean and scale make features of different units comparable.
         chosen: (q,) samples.
         count: k.
-
-    >>> from tasks.heads.features import MemoryFeatures
-    >>> plain = FeatureMap("raw", torch.zeros(1), torch.ones(1))
-    >>> nearest(MemoryFeatures(torch.tensor([[0.0], [1.0], [5.0]])), plain, torch.tensor([0]), 1).index.tolist()
-    [[1]]
     """
+
+    def blocks() -> Iterator[tuple[slice, Tensor]]:
+        for rows, raw in features.blocks():
+            yield rows, standard.standardised(raw)
+            tick("rows compared", rows.stop, features.n)
+
     own = standard.standardised(features.take(chosen))
-    kept = min(count, features.n - 1)
-    distance = own.new_full((len(chosen), kept), torch.inf)
-    index = torch.zeros_like(distance, dtype=torch.long)
-    places = torch.arange(len(chosen), device=own.device)
-    for rows, raw in features.blocks():
-        block = standard.standardised(raw)
-        for part in torch.split(places, max(1, PAIRS // len(block))):
-            pairs = squared_distances(own[part], block)
-            inside = (chosen[part] >= rows.start) & (chosen[part] < rows.stop)
-            pairs[inside, chosen[part][inside] - rows.start] = torch.inf
-            found = pairs.topk(min(kept, len(block)), dim=1, largest=False)
-            both = torch.cat([distance[part], found.values], dim=1)
-            which = torch.cat([index[part], found.indices + rows.start], dim=1)
-            best = both.topk(kept, dim=1, largest=False)
-            distance[part], index[part] = best.values, which.gather(1, best.indices)
-        tick("rows compared", rows.stop, features.n)
-    return Nearest(index.cpu().numpy(), distance.sqrt().cpu().numpy())
+    squared, index = nearest(blocks(), own, chosen, min(count, features.n - 1))
+    return Neighbours(squared.sqrt().cpu().numpy(), index.cpu().numpy())
 
 
-def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Nearest:
+def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Neighbours:
     """Return the nearest neighbours of some samples, each in the features of the fold that did not see it.
 
     Where each fold learned features of its own, the one that was trained on a wrong label may have moved the sample to where
@@ -117,9 +90,9 @@ def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIG
     for problem, folds in head.parts():
         mine = (own >= folds.start) & (own < folds.stop)
         if mine.any():
-            found = nearest(problem.features, problem.member.feature_map, chosen[mine], count)
+            found = neighbours_of(problem.features, problem.member.feature_map, chosen[mine], count)
             index[mine.cpu().numpy()], distance[mine.cpu().numpy()] = found.index, found.distance
-    return Nearest(index, distance)
+    return Neighbours(distance, index)
 
 
 def harmed_rows(stack: SoftmaxStack) -> int:

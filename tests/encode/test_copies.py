@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
-from tasks.encode.near import neighbours
+from tasks.heads.neighbours import neighbours
 from tasks.ingest import ingest
 from tasks.options import AuditOptions
 from tasks.records import Source

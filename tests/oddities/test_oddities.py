@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from tasks.encode import near
-from tasks.encode.near import far_from_everything, nearly_same, neighbours
 from tasks.encode.space import drawn, points
+from tasks.heads import neighbours as search
 from tasks.heads.features import FileFeatures
+from tasks.heads.neighbours import neighbours
 from tasks.oddities.leaks import told
+from tasks.oddities.outliers import far_from_everything, nearly_same
 from tasks.records import FeatureFile
 
 
@@ -30,7 +31,7 @@ def test_planted_copies_and_strangers_are_found_by_both_searches(exact, monkeypa
     where[11] = where[20] - 0.001
     where[500] = 30
     if not exact:
-        monkeypatch.setattr(near, "EXACT_ROWS", 100)
+        monkeypatch.setattr(search, "EXACT_ROWS", 100)
     found = neighbours(where)
     assert found.exact is exact
     (group,) = nearly_same(found, names(3_000))
@@ -43,7 +44,7 @@ def test_the_approximate_search_finds_what_the_exact_one_does(monkeypatch):
     centres = cloud(40, 16) * 4
     where = centres[np.arange(4_000) % 40] + cloud(4_000, 16, seed=1)
     exact = neighbours(where)
-    monkeypatch.setattr(near, "EXACT_ROWS", 100)
+    monkeypatch.setattr(search, "EXACT_ROWS", 100)
     found, again = neighbours(where), neighbours(where)
     shared = [len(set(a) & set(b)) for a, b in zip(exact.index, found.index, strict=True)]
     assert np.mean(shared) / 10 > 0.9
@@ -102,11 +103,11 @@ def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
 APPROXIMATE = """
 import hashlib
 import numpy as np
-from tasks.encode import near
+from tasks.heads import neighbours as search
 
-near.EXACT_ROWS = 100
+search.EXACT_ROWS = 100
 where = np.random.default_rng(0).normal(size=(5_000, 12)).astype(np.float32)
-found = near.neighbours(where)
+found = search.neighbours(where)
 assert not found.exact
 print(hashlib.sha256(found.index.tobytes() + found.distance.tobytes()).hexdigest())
 """

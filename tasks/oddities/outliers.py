@@ -1,90 +1,16 @@
-"""Neighbours, and what they show: samples that are nearly the same, and samples that are far from everything.
-
-Exact where samples are few (scikit-learn), from an inverted file of cells where they are many (FAISS), both bounded.
-"""
+"""Samples that are nearly the same as another one, and samples that are far from everything, by their nearest neighbours."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from tasks.heads.neighbours import Floats, Ints, Neighbours
 
-# Neighbours of each sample: cleanlab's default for outliers.
-NEIGHBOURS = 10
 # Samples nearer than this share of the median distance to a nearest neighbour are nearly the same: cleanlab's default.
 NEARLY_SAME = 0.13
 # Mean distances to the neighbours of more than this many medians are far from everything: cleanlab's default, 1 / 0.37.
 FAR = 2.7
-
-# Every pair is compared up to here: 4 * 10^8 pairs take seconds.
-EXACT_ROWS = 20_000
-# Of cells there are four times the root of the samples, the usual number; eight are looked into for each sample.
-_PROBES = 8
-_PER_CELL = 64
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Of m samples the nearest k others, nearest first: (m, k) distances, and which."""
-
-    distance: Floats
-    index: Ints
-
-    @property
-    def exact(self) -> bool:
-        """Whether every pair was compared."""
-        return len(self.index) <= EXACT_ROWS
-
-
-def neighbours(points: Floats, count: int = NEIGHBOURS) -> Neighbours:
-    """Return the nearest others of each sample.
-
-    Args:
-        points: (m, d) where the samples lie, m > 1.
-        count: k, where there are as many others.
-
-    >>> found = neighbours(np.array([[0.0], [1.0], [5.0]], np.float32), 1)
-    >>> found.index.ravel().tolist(), found.distance.ravel().tolist()
-    ([1, 0, 1], [1.0, 1.0, 4.0])
-    """
-    kept = min(count, len(points) - 1)
-    if len(points) > EXACT_ROWS:
-        return _by_cells(points, kept)
-    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 (seconds to import)
-
-    distance, index = NearestNeighbors(n_neighbors=kept, algorithm="brute").fit(points).kneighbors()
-    return Neighbours(distance.astype(np.float32), index.astype(np.int64))
-
-
-def _by_cells(points: Floats, kept: int) -> Neighbours:
-    import faiss  # noqa: PLC0415 (not needed for small data)
-
-    width = points.shape[1]
-    cells = int(4 * np.sqrt(len(points)))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, cells)
-    index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, 4, _PER_CELL
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # the cells, and with them what is found, do not depend on the machine
-    index.train(points)
-    faiss.omp_set_num_threads(threads)
-    index.add(points)
-    index.nprobe = _PROBES
-    squared, found = index.search(points, kept + 1)
-    return _without_itself(squared, found)
-
-
-def _without_itself(squared: Floats, found: Ints) -> Neighbours:
-    """Drop each sample from its own neighbours; where a cell holds too few, the place stays empty (infinite, itself)."""
-    own = np.arange(len(found))[:, None]
-    gone = (found == own) | (found < 0)
-    order = np.argsort(gone, axis=1, kind="stable")[:, : found.shape[1] - 1]
-    distance = np.where(gone, np.inf, np.sqrt(np.maximum(squared, 0)))
-    index = np.where(gone, own, found)
-    return Neighbours(
-        np.take_along_axis(distance, order, 1).astype(np.float32), np.take_along_axis(index, order, 1)
-    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +65,7 @@ def usual_distance(found: Neighbours) -> float:
 def far_from_everything(found: Neighbours) -> tuple[Ints, Floats]:
     """Return the outliers, farthest first, and how far they are: mean distances to neighbours in multiples of the median.
 
+    >>> from tasks.heads.neighbours import neighbours
     >>> line = np.concatenate([np.linspace(0, 1, 40), [9]]).astype(np.float32)[:, None]
     >>> far_from_everything(neighbours(line))[0].tolist()
     [40]
