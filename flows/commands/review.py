@@ -61,8 +61,8 @@ def review(
 ) -> None:
     """Serve the review page for the queue of a run, on this machine alone unless told otherwise."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.review.desk import ReviewOptions  # noqa: PLC0415
     from tasks.review.page.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
+    from tasks.review.state import ReviewOptions  # noqa: PLC0415
     from tasks.user_files import read_user_text  # noqa: PLC0415
 
     results = Results(out, run)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -112,12 +113,6 @@ class Deck:
         """Name of each feature that the models saw."""
         return read_names(self.run, self.dataset)
 
-    def of(self, sample_id: str) -> Item | None:
-        """Return the item of a sample, controls left out."""
-        return next(
-            (item for item in self.items if item.sample_id == sample_id and not item.is_control), None
-        )
-
 
 def read_dataset(run: Path) -> Dataset:
     """Return the record of the data set as validation left it.
@@ -130,11 +125,8 @@ def read_dataset(run: Path) -> Dataset:
         if path.exists():
             record = read_json(path)["record"]
             return Dataset.model_validate(record.get("dataset", record))
-    raise InputError(
-        "not a run folder: it has no record of its data set",
-        where=str(run),
-        fix="name a run of `labelsweep runs`",
-    )
+    what = "not a run folder: it has no record of its data set"
+    raise InputError(what, where=str(run), fix="name a run of `labelsweep runs`")
 
 
 def find_run(out: Path, run: str | Path | None = None) -> Path:
@@ -150,11 +142,8 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
         raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)
     folder = folder.resolve()
     if not (folder / "queue.parquet").exists():
-        raise InputError(
-            "the run has no queue",
-            where=str(folder),
-            fix="let the run finish: `labelsweep runs` shows its state",
-        )
+        fix = "let the run finish: `labelsweep runs` shows its state"
+        raise InputError("the run has no queue", where=str(folder), fix=fix)
     return folder
 
 
@@ -192,17 +181,13 @@ def _queue_rows(run: Path) -> list[dict[str, Any]]:
 
 def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[Planted]) -> tuple[Item, ...]:
     """Put each control after the row whose numbers it borrows, so that only its content tells it apart."""
-    after: dict[int, list[Planted]] = {}
+    after: dict[int, list[Planted]] = defaultdict(list)
     for control in planted:
-        after.setdefault(control.after, []).append(control)
-    items: list[Item] = []
+        after[control.after].append(control)
+    rows: list[Mapping[str, Any]] = []
     for number, row in enumerate(queue):
-        items.append(_item(len(items), row))
-        items.extend(
-            _item(len(items) + extra, {**row, "borrows": row["sample_id"], **control.shown()})
-            for extra, control in enumerate(after.get(number, []))
-        )
-    return tuple(items)
+        rows += [row, *({**row, "borrows": row["sample_id"], **control.shown()} for control in after[number])]
+    return tuple(_item(position, row) for position, row in enumerate(rows))
 
 
 def _item(position: int, row: Mapping[str, Any]) -> Item:
@@ -234,14 +219,13 @@ def _prose(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
     return columns[0] if is_text and (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else ""
 
 
-def _conflicts(run: Path) -> dict[str, dict[str, int]]:
+def _conflicts(run: Path) -> Mapping[str, Mapping[str, int]]:
     """Return how often each label occurs with the same content, where it occurs with more than one."""
     path = run / "validation" / "conflicts.parquet"
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     if path.exists():
         for row in read_parquet(path, columns=["content_hash", "label"]).to_pylist():
-            labels = found.setdefault(row["content_hash"], {})
-            labels[row["label"]] = labels.get(row["label"], 0) + 1
+            found[row["content_hash"]][row["label"]] += 1
     return found
 
 
@@ -250,8 +234,5 @@ def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
     hashes = read_parquet(run / "dataset.parquet", columns=["content_hash", "label"])
     wanted = pa.array({item.key.content_hash for item in items}, pa.string())
     rows = hashes.filter(pc.is_in(hashes["content_hash"].cast(pa.string()), value_set=wanted)).to_pylist()
-    counts: dict[Key, int] = {}
-    for row in rows:
-        key = Key(row["content_hash"], str(row["label"]))
-        counts[key] = counts.get(key, 0) + 1
+    counts = Counter(Key(row["content_hash"], str(row["label"])) for row in rows)
     return {key: count for key, count in counts.items() if count > 1}

@@ -21,7 +21,8 @@ them: (apparent + specificity − 1) / (sensitivity + specificity − 1).
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -35,7 +36,8 @@ WORTH: Final = 0.05
 ENOUGH: Final = 20
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rate:
     """A share with its interval."""
 
     wrong: int
@@ -45,7 +47,8 @@ class Rate(NamedTuple):
     high: float
 
 
-class Left(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Left:
     """Wrong labels among the undecided samples of the queue, with a 95 % interval."""
 
     errors: float
@@ -54,7 +57,8 @@ class Left(NamedTuple):
     undecided: int
 
 
-class Outlook(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outlook:
     """What the next samples are likely to bring."""
 
     stop: bool
@@ -63,7 +67,8 @@ class Outlook(NamedTuple):
     chance_it_pays: float
 
 
-class Accuracy(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Accuracy:
     """A reviewer's answers to the planted controls; `precision` is the corrected one, where it is defined."""
 
     flips: int
@@ -76,7 +81,8 @@ class Accuracy(NamedTuple):
 def rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
     """Return the share of True with its Jeffreys interval; None without outcomes.
 
-    >>> [round(value, 2) for value in rate([True] * 40 + [False] * 10)[2:]]
+    >>> found = rate([True] * 40 + [False] * 10)
+    >>> [round(value, 2) for value in (found.value, found.low, found.high)]
     [0.8, 0.67, 0.89]
     """
     if not outcomes:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import combinations
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from tasks.review.agreement import Agreement, agreement
+from tasks.arrays import Array
 from tasks.review.deck import Item
 from tasks.review.estimate import (
     WORTH,
@@ -20,8 +21,21 @@ from tasks.review.estimate import (
     reviewer_accuracy,
     running_precision,
 )
-from tasks.review.ledger import Ledger
+from tasks.review.ledger import Key, Ledger, Resolution
 from tasks.review.log import Decision
+
+# What an item can be: to do, settled in an earlier run, or what its reviewers say.
+STATES: Final = ("todo", "settled", "keep", "relabel", "drop", "unsure", "disagree")
+TODO, SETTLED, KEEP, RELABEL, DROP, UNSURE, DISAGREE = range(len(STATES))
+
+
+def outcome_of(key: Key, resolved: Resolution) -> int:
+    """Return what the reviewers of a key say together, as an index into `STATES`; TODO where nobody answered."""
+    if not resolved.votes:
+        return TODO
+    if resolved.label is not None:
+        return KEEP if resolved.label == key.given_label else RELABEL
+    return STATES.index(resolved.outcome or "disagree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,29 @@ class Standing:
     outcomes: dict[str, int]
 
 
+def standing_of(outcome: Array, when: Array, counts: Array, worth: float = WORTH) -> Standing:
+    """Compute where a review stands.
+
+    Args:
+        outcome: (n,) what the reviewers of each item say together, as indices into `STATES`.
+        when: (n,) the row of the log that decided.
+        counts: (n,) bool, False for planted controls.
+        worth: Share of wrong labels from which looking pays.
+    """
+    decided = np.flatnonzero(np.isin(outcome, (KEEP, RELABEL, DROP)) & counts)
+    decided = decided[np.lexsort((decided, when[decided]))]  # in the order of the decisions
+    wrong = (outcome[decided] != KEEP).tolist()
+    undecided = np.flatnonzero((outcome == TODO) & counts)
+    numbers = np.bincount(outcome[counts], minlength=len(STATES)).tolist()
+    return Standing(
+        rate(wrong),
+        running_precision(wrong),
+        errors_left(decided.tolist(), wrong, undecided.tolist()),
+        outlook(wrong, len(undecided), worth),
+        dict(zip(STATES[KEEP:], numbers[KEEP:], strict=True)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Reviewer:
     """What one reviewer did."""
@@ -54,68 +91,8 @@ class Reviewer:
     accuracy: Accuracy
 
 
-# What the reviewers of a sample say together; a sample that nobody answered comes first.
-_OUTCOMES: Final = ("", "keep", "relabel", "drop", "unsure", "disagree")
-_UNDECIDED, _KEEP, _RELABEL, _DROP, _UNSURE, _DISAGREE = range(len(_OUTCOMES))
-
-
-class Tally:
-    """The outcome of each position of a deck, kept up to date place by place: an answer costs no look at the others.
-
-    Args:
-        items: The deck, by position.
-        ledger: The standing answers; it must have taken in a row before the tally hears of its places.
-    """
-
-    def __init__(self, items: Sequence[Item], ledger: Ledger) -> None:
-        self._items = items
-        self._ledger = ledger
-        self._counts = np.array([not item.is_control for item in items], dtype=bool)  # (items,)
-        self._outcome = np.zeros(len(items), dtype=np.int8)
-        self._when = np.zeros(len(items), dtype=np.int64)  # the row that decided; 0 while it is open
-        self.update(range(len(items)))
-
-    def update(self, places: Iterable[int]) -> None:
-        """Look at some positions again."""
-        for place in places:
-            item = self._items[place]
-            resolved = self._ledger.resolve(item.key)
-            self._when[place] = resolved.votes[-1].seq if resolved.votes else 0
-            if not resolved.votes:
-                outcome = _UNDECIDED
-            elif resolved.outcome is None:
-                outcome = _DISAGREE
-            elif resolved.outcome == "unsure":
-                outcome = _UNSURE
-            elif resolved.label is None:
-                outcome = _DROP
-            else:
-                outcome = _RELABEL if resolved.label != item.given else _KEEP
-            self._outcome[place] = outcome
-
-    def standing(self, worth: float = WORTH) -> Standing:
-        """Compute where the review stands.
-
-        Args:
-            worth: Share of wrong labels from which looking pays.
-        """
-        judged = np.isin(self._outcome, (_KEEP, _RELABEL, _DROP)) & self._counts
-        decided = np.flatnonzero(judged)
-        decided = decided[np.lexsort((decided, self._when[decided]))]  # in the order of the decisions
-        wrong = (self._outcome[decided] != _KEEP).tolist()
-        undecided = np.flatnonzero((self._outcome == _UNDECIDED) & self._counts)
-        numbers = np.bincount(self._outcome[self._counts], minlength=len(_OUTCOMES)).tolist()
-        return Standing(
-            rate(wrong),
-            running_precision(wrong),
-            errors_left(decided.tolist(), wrong, undecided.tolist()),
-            outlook(wrong, len(undecided), worth),
-            dict(zip(_OUTCOMES[1:], numbers[1:], strict=True)),
-        )
-
-
 def reviewers_of(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
-    """Return what each reviewer did in this deck, and how they answered the controls, by name."""
+    """Return what each reviewer did in this queue, and how they answered the controls, by name."""
     answers: dict[str, list[tuple[Item, Decision]]] = {}
     for item in items:
         for name, row in ledger.standing(item.key).items():
@@ -130,10 +107,44 @@ def _reviewer(name: str, rows: Sequence[tuple[Item, Decision]]) -> Reviewer:
     clean = [row.label == item.given for item, row in judged if item.key.control == "clean"]
     seconds = sorted(row.seconds for _, row in rows if row.seconds is not None)
     median = seconds[len(seconds) // 2] if seconds else None
-    decisions = sum(1 for item, _ in rows if not item.is_control)
+    decisions = sum(not item.is_control for item, _ in rows)
     return Reviewer(name, decisions, overall, median, reviewer_accuracy(flips, clean, overall))
 
 
-def agreements_of(items: Sequence[Item], ledger: Ledger) -> list[Agreement]:
-    """Compare the blind answers of every pair of reviewers in this deck."""
-    return [pair for pair in agreement(ledger, [item.key for item in items]) if pair.samples]
+class Agreement(NamedTuple):
+    """How two reviewers agree on the samples that both decided blind.
+
+    `kappa` is None where it is not defined: nothing in common, or both gave one and the same answer
+    throughout.
+    """
+
+    first: str
+    second: str
+    samples: int
+    agreed: int
+    kappa: float | None
+
+
+def agreement(ledger: Ledger, keys: Iterable[Key]) -> list[Agreement]:
+    """Compare every pair of reviewers over `keys`, where they have some in common.
+
+    Kappa is Cohen's (1960, "A coefficient of agreement for nominal scales"): (observed − expected agreement)
+    / (1 − expected), on the answers: each label, drop, and unsure.
+    """
+    answers: dict[str, dict[Key, str]] = {}
+    for key in keys:
+        for reviewer, row in ledger.opinions(key).items():
+            answers.setdefault(reviewer, {})[key] = row.outcome
+    pairs = (_agreement(a, b, answers[a], answers[b]) for a, b in combinations(sorted(answers), 2))
+    return [pair for pair in pairs if pair.samples]
+
+
+def _agreement(a: str, b: str, of_a: dict[Key, str], of_b: dict[Key, str]) -> Agreement:
+    shared = sorted(of_a.keys() & of_b.keys())
+    left, right = [of_a[key] for key in shared], [of_b[key] for key in shared]
+    agreed = sum(x == y for x, y in zip(left, right, strict=True))
+    if len({*left, *right}) < 2:
+        return Agreement(a, b, len(shared), agreed, None)
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 (a second to import, and only needed with two reviewers)
+
+    return Agreement(a, b, len(shared), agreed, float(cohen_kappa_score(left, right)))

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,11 +145,7 @@ class DecisionLog:
         action = action or uuid.uuid4().hex
         rows = [_checked(draft, action) for draft in drafts]
         with self._writing() as connection:
-            if known := _select(connection, "WHERE action = ? ORDER BY seq", (action,)):
-                return known
-            for row in rows:
-                connection.execute(_INSERT, astuple(row)[:-1])
-            return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
+            return _of_action(connection, action) or _insert(connection, rows, action)
 
     def undo(self, reviewer: str, run: str, *, action: str = "") -> list[Decision]:
         """Take back the reviewer's last standing action on the page; return the undo rows, if any.
@@ -164,7 +160,7 @@ class DecisionLog:
         """
         action = action or uuid.uuid4().hex
         with self._writing() as connection:
-            if known := _select(connection, "WHERE action = ? ORDER BY seq", (action,)):
+            if known := _of_action(connection, action):
                 return known
             standing = (
                 "decision <> 'undo' AND seq NOT IN (SELECT undoes FROM decisions WHERE undoes IS NOT NULL)"
@@ -176,10 +172,12 @@ class DecisionLog:
             ).fetchone()
             if last is None:
                 return []
-            for row in _select(connection, f"WHERE action = ? AND {standing} ORDER BY seq", last):
-                taken_back = replace(row, decision=UNDO, undoes=row.seq, time="", seconds=None, comment="")
-                connection.execute(_INSERT, astuple(_checked(taken_back, action))[:-1])
-            return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
+            undone = _select(connection, f"WHERE action = ? AND {standing} ORDER BY seq", last)
+            undos = [
+                replace(row, decision=UNDO, undoes=row.seq, time="", seconds=None, comment="")
+                for row in undone
+            ]
+            return _insert(connection, [_checked(row, action) for row in undos], action)
 
     def merge(self, rows: Sequence[Decision]) -> int:
         """Add the rows of another machine's log that are not here; return how many were.
@@ -209,7 +207,7 @@ class DecisionLog:
     def rows_of(self, action: str) -> list[Decision]:
         """Return the rows of one action, oldest first."""
         with self._reading():
-            return _select(self._connection, "WHERE action = ? ORDER BY seq", (action,))
+            return _of_action(self._connection, action)
 
     def since(self, seq: int = 0) -> list[Decision]:
         """Return the rows after `seq`, oldest first.
@@ -229,8 +227,6 @@ class DecisionLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, so that what was read still holds when written."""
         with self._reading():
-            if self._connection.in_transaction:  # memory ran out before the last one could be rolled back
-                self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -247,17 +243,12 @@ class DecisionLog:
             try:
                 yield
             except sqlite3.OperationalError as error:
-                raise InputError(
-                    f"nothing was written to the decision log ({error})",
-                    where=str(self.path),
-                    fix="free some space or wait for whoever holds it, then do the same again",
-                ) from error
+                what = f"nothing was written to the decision log ({error})"
+                fix = "free some space or wait for whoever holds it, then do the same again"
+                raise InputError(what, where=str(self.path), fix=fix) from error
             except sqlite3.IntegrityError as error:
-                raise InputError(
-                    f"nothing was written to the decision log: no valid decision ({error})",
-                    where=str(self.path),
-                    fix="correct it and try again",
-                ) from error
+                what = f"nothing was written to the decision log: no valid decision ({error})"
+                raise InputError(what, where=str(self.path), fix="correct it and try again") from error
             except sqlite3.DatabaseError as error:
                 raise _damaged(self.path, error) from error
 
@@ -275,11 +266,8 @@ def read_log(out: Path) -> list[Decision]:
     """Return every row of the log under `out`, oldest first; [] where nobody has decided anything yet."""
     if not log_path(out).exists():
         return []
-    log = DecisionLog(log_path(out))
-    try:
+    with closing(DecisionLog(log_path(out))) as log:
         return log.since(0)
-    finally:
-        log.close()
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -299,21 +287,16 @@ def _open(path: Path) -> sqlite3.Connection:
         if found != "ok":
             raise _damaged(path, found)
     except (sqlite3.OperationalError, OSError) as error:
-        raise InputError(
-            f"cannot be used as the decision log ({error})",
-            where=str(path),
-            fix="choose another folder with --out",
-        ) from error
+        what = f"cannot be used as the decision log ({error})"
+        raise InputError(what, where=str(path), fix="choose another folder with --out") from error
     except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from error
     if version > _VERSION:
-        raise InputError(
-            f"written by a newer labelsweep (log version {version})", where=str(path), fix="update labelsweep"
-        )
+        what = f"written by a newer labelsweep (log version {version})"
+        raise InputError(what, where=str(path), fix="update labelsweep")
     if mode != "wal":
-        raise InputError(
-            "this file system has no write-ahead log", where=str(path), fix="choose a local folder with --out"
-        )
+        what = "this file system has no write-ahead log"
+        raise InputError(what, where=str(path), fix="choose a local folder with --out")
     return connection
 
 
@@ -349,7 +332,14 @@ def _checked(draft: Decision, action: str) -> Decision:
 
 
 def _select(connection: sqlite3.Connection, clause: str, values: tuple[object, ...]) -> list[Decision]:
-    return [
-        Decision(**dict(zip(COLUMNS, row, strict=True)))
-        for row in connection.execute(f"{_SELECT} {clause}", values)
-    ]
+    rows = connection.execute(f"{_SELECT} {clause}", values)
+    return [Decision(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+
+
+def _of_action(connection: sqlite3.Connection, action: str) -> list[Decision]:
+    return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Decision], action: str) -> list[Decision]:
+    connection.executemany(_INSERT, [astuple(row)[:-1] for row in rows])
+    return _of_action(connection, action)

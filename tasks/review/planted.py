@@ -38,6 +38,7 @@ _AT_LEAST = 5
 _CLOSE = 50
 
 Row = dict[str, Any]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Plante
     believed = _believed_clean(run, {row["sample_id"] for row in queue}, wanted, rng)
     places = _places(len(queue), len(believed), rng)
     kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
-    found = nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
+    found = _nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
     planted = []
     for row, place, number, close in zip(
         believed, places, rng.permutation(len(believed)), found, strict=True
@@ -116,8 +117,7 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
     given, suggested = (other, label) if kind == "flip" else (label, other)
     like = json.loads(before["evidence"] or "{}")
     neighbours = close[: len(like.get("neighbours", ()))]
-    # Whom it would harm takes a solve; the nearest samples with another label are whom a wrong label harms as
-    # a rule.
+    # Whom it would harm takes a solve; a wrong label harms the nearest samples with another label as a rule.
     strangers = [near for near in close if near["label"] != given][: len(like.get("harms", ()))]
     harms = [{"sample_id": near["sample_id"], "label": near["label"]} for near in strangers]
     sentence = reason(
@@ -170,11 +170,8 @@ def _rows_of(run: Path, columns: Sequence[str], by: str, values: pa.Array) -> li
 
 def _contested(run: Path) -> set[str]:
     path = run / "validation" / "conflicts.parquet"
-    return (
-        set(read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist())
-        if path.exists()
-        else set()
-    )
+    found = read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist() if path.exists() else ()
+    return set(found)
 
 
 def _places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -192,43 +189,39 @@ def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random
     return str(rng.choice(seen)) if seen else None
 
 
-def nearest(
-    run: Path, points: Sequence[Sequence[float] | None], own: set[str], k: int = _CLOSE
-) -> list[list[Row]]:
-    """Return the `k` nearest samples of each point, by standardised features, in one pass over the data set.
+def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str]) -> list[list[Row]]:
+    """Return the nearest samples of each point, by standardised features, in one pass over the data set.
+
+    The review page starts without the second that `tasks.heads.neighbours` takes to import, and compares a few points only.
 
     Args:
         run: The run folder.
         points: Feature vectors, (d,) each; None where the data set has no features.
         own: Samples that are no neighbours: the points themselves.
-        k: How many.
     """
     if not points or any(point is None for point in points):
         return [[] for _ in points]
-    file = open_parquet(run / "dataset.parquet")
     x = np.asarray(points, dtype=np.float32)  # (points, d)
-    scale = _scale(file)
     best: list[list[tuple[float, str, str]]] = [[] for _ in points]
-    for batch in file.iter_batches(batch_size=8192, columns=["sample_id", "label", "features"]):
-        ids, labels = batch.column(0).to_pylist(), batch.column(1).to_pylist()
-        rows = _matrix(batch.column(2), x.shape[1])
-        for number, point in enumerate(x):
-            distance = np.linalg.norm((rows - point) / scale, axis=1)
-            closest = np.argsort(distance)[: k + len(own)]
-            near = [(float(distance[i]), ids[i], str(labels[i])) for i in closest if ids[i] not in own]
-            best[number] = sorted([*best[number], *near])[:k]
+    scale: Floats | None = None
+    with open_parquet(run / "dataset.parquet") as file:
+        for batch in file.iter_batches(batch_size=8192, columns=["sample_id", "label", "features"]):
+            ids, labels = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+            rows = (
+                batch.column(2)
+                .flatten()
+                .to_numpy(zero_copy_only=False)
+                .astype(np.float32)
+                .reshape(-1, x.shape[1])
+            )
+            if scale is None:  # the spread of the first rows puts different units on one footing
+                spread = rows.std(axis=0)
+                scale = np.where(spread > 0, spread, np.float32(1))
+            for number, point in enumerate(x):
+                distance = np.linalg.norm((rows - point) / scale, axis=1)
+                closest = np.argsort(distance)[: _CLOSE + len(own)]
+                near = [(float(distance[i]), ids[i], str(labels[i])) for i in closest if ids[i] not in own]
+                best[number] = sorted([*best[number], *near])[:_CLOSE]
     return [
         [{"sample_id": i, "label": label, "distance": round(d, 4)} for d, i, label in near] for near in best
     ]
-
-
-def _scale(file: pq.ParquetFile) -> NDArray[Any]:
-    """Return the spread of each feature over the first rows: it puts different units on one footing."""
-    batch = next(file.iter_batches(batch_size=8192, columns=["features"]))
-    spread: NDArray[Any] = _matrix(batch.column(0), -1).std(axis=0)
-    return np.asarray(np.where(spread > 0, spread, 1.0))
-
-
-def _matrix(column: pa.Array, width: int) -> NDArray[Any]:
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, dtype=np.float32).reshape(len(column), width)

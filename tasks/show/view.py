@@ -22,6 +22,9 @@ from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
 from tasks.show.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json, read_parquet
 
+# What speaks about a sample of the queue: the samples that it harms, and its nearest neighbours.
+EVIDENCE = ("harms", "neighbours")
+
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
 Floats = npt.NDArray[np.float64]
@@ -136,16 +139,13 @@ class RunView:
 
     @cached_property
     def saliency(self) -> dict[str, Floats]:
-        """Derivative of a sample's influence with respect to its input, (features,), for the top of the queue."""
+        """Derivative of a sample's influence with respect to its input, (features,), for the worst of the queue."""
         path = self.path("saliency.parquet")
         if path is None:
             return {}
-        wanted = {row["sample_id"] for row in self.top}
         table = read_parquet(path, columns=["sample_id", "saliency"])
         rows = zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True)
-        return {
-            name: np.asarray(values, dtype=np.float64) for name, values in rows if name in wanted and values
-        }
+        return {name: np.asarray(values, dtype=np.float64) for name, values in rows if values}
 
     @cached_property
     def neighbour_images(self) -> dict[str, bytes]:
@@ -248,10 +248,8 @@ def _evidence(text: object) -> dict[str, list[Row]]:
         value = json.loads(text) if isinstance(text, str) else {}
     except json.JSONDecodeError:
         value = {}
-    kinds = ("harms", "neighbours")
-    if not isinstance(value, dict):
-        return {kind: [] for kind in kinds}
+    found = value if isinstance(value, dict) else {}
     return {
-        kind: [item for item in value.get(kind) or [] if isinstance(item, dict) and "sample_id" in item]
-        for kind in kinds
+        kind: [item for item in found.get(kind) or [] if isinstance(item, dict) and "sample_id" in item]
+        for kind in EVIDENCE
     }

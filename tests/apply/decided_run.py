@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "review"))
 from run_folder import digits_run
 
 from tasks.review.deck import load_deck
-from tasks.review.desk import Answer, Desk
 from tasks.review.log import DecisionLog, log_path
+from tasks.review.state import Answer, Review
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +43,12 @@ def truth_of(run: Path) -> dict[str, str]:
 def decide(out: Path, run: Path, answers: Iterable[tuple[str, str, str]]) -> None:
     """Write answers (sample, reviewer, verdict or label), as the page does."""
     log = DecisionLog(log_path(out))
-    desk = Desk(load_deck(run), log)
+    review = Review(load_deck(run), log)
+    items = {item.sample_id: item for item in review.deck.items if not item.is_control}
     for sample_id, reviewer, answer in answers:
-        item = desk.deck.of(sample_id)
-        assert item is not None
+        item = items[sample_id]
         is_verdict = answer in ("keep", "drop", "unsure", "suggestion")
-        desk.decide([item], Answer(answer) if is_verdict else Answer("relabel", answer), reviewer)
+        review.decide([item], Answer(answer) if is_verdict else Answer("relabel", answer), reviewer)
     log.close()
 
 

@@ -10,8 +10,8 @@ from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
 from tasks.review.deck import load_deck
-from tasks.review.desk import Desk
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.review.state import Review
 
 
 @pytest.mark.parametrize("made", [by_command, by_flow])
@@ -89,11 +89,13 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     changed = next(iter(shown.values()))
     decide(changed, "relabel", (out / "runs" / "latest").resolve().name)
     log = DecisionLog(log_path(out))
-    desk = Desk(load_deck(out / "runs" / first), log)  # the page of the older run does not ask again either
+    review = Review(
+        load_deck(out / "runs" / first), log
+    )  # the page of the older run does not ask again either
     log.close()
-    asked = {item.sample_id: item.position for item in desk.deck.items}
-    assert desk.board.status(asked[changed["sample_id"]], "Bo") == "settled"
-    assert desk.board.todo("Bo") == len(asked) - 3
+    asked = {item.sample_id: item.position for item in review.deck.items}
+    assert review.status(asked[changed["sample_id"]], "Bo") == "settled"
+    assert review.todo("Bo") == len(asked) - 3
     capsys.readouterr()
     data.apply()
     assert "Left out" not in capsys.readouterr().out

@@ -30,14 +30,14 @@ from flows.platform.events import REVIEWED
 from flows.relabel import ApplyParameters, Relabeled, apply_review, wait_for_review
 from tasks.apply.version import versions
 from tasks.review.deck import load_deck
-from tasks.review.desk import Answer, Desk
 from tasks.review.log import DecisionLog, log_path
+from tasks.review.state import Answer, Review
 
 
 def take_every_suggestion(run: Path) -> None:
     log = DecisionLog(log_path(run.parents[1]))
-    desk = Desk(load_deck(run), log)
-    desk.decide(desk.deck.items, Answer("suggestion"), "Ada")
+    review = Review(load_deck(run), log)
+    review.decide(review.deck.items, Answer("suggestion"), "Ada")
     log.close()
 
 

@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tasks.review.deck import Item
-from tasks.review.page.room import Room
+from tasks.review.page.site import Site
 from tasks.review.page.web import create_app, listen
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ class Served:
     """A served page."""
 
     address: str
-    room: Room
+    site: Site
     app: FastAPI
 
 
@@ -45,7 +45,7 @@ def served(run: Path, out: Path, **options: Any) -> Iterator[Served]:
     while not server.started:
         time.sleep(0.01)
     try:
-        yield Served(f"http://127.0.0.1:{opened.getsockname()[1]}", app.state.room, app)
+        yield Served(f"http://127.0.0.1:{opened.getsockname()[1]}", app.state.site, app)
     finally:
         server.should_exit = True
         server.force_exit = True

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from run_folder import stretched
 
 from tasks.review.deck import Deck, load_deck
-from tasks.review.desk import STEP, Answer, Desk, ReviewOptions
 from tasks.review.log import DecisionLog
+from tasks.review.state import STEP, Answer, Review, ReviewOptions
 
 REVIEWERS = ("Ada", "Bo", "Cy")
 steps = st.tuples(
@@ -23,14 +23,16 @@ steps = st.tuples(
 )
 
 
-def figures(desk: Desk) -> tuple[Any, ...]:
+def figures(review: Review) -> tuple[Any, ...]:
     """Everything that a page shows of the whole queue."""
-    board, places = desk.board, range(len(desk.deck.items))
     return (
-        [(board.todo(name), [board.status(place, name) for place in places]) for name in REVIEWERS],
-        board.disagreements,
-        board.is_finished(),
-        desk._tally.standing(),
+        [
+            (review.todo(name), [review.status(item, name) for item in review.deck.items])
+            for name in REVIEWERS
+        ],
+        review.disagreements,
+        review.is_finished(),
+        review.count(),
     )
 
 
@@ -46,17 +48,17 @@ def test_figures_kept_up_row_by_row_are_those_counted_anew(
 ) -> None:
     log = DecisionLog(tmp_path_factory.mktemp("log") / "decisions.sqlite")
     options = ReviewOptions(second_opinion=share)
-    desk = Desk(deck, log, options)
+    review = Review(deck, log, options)
     for reviewer, place, verdict, seen in history:
         if verdict == "undo":
-            desk.undo(reviewer, "")
+            review.undo(reviewer, "")
         else:
-            desk.decide([deck.items[place]], Answer(verdict, seen=seen), reviewer)
+            review.decide([deck.items[place]], Answer(verdict, seen=seen), reviewer)
         # The order of the items gives the todo count a second, independent way: by looking at every one.
         for name in REVIEWERS:
-            waiting = [item for item in deck.items if desk.status(item, name) == "todo"]
-            assert desk.board.todo(name) == len(waiting)
-    assert figures(desk) == figures(Desk(deck, log, options))
+            waiting = [item for item in deck.items if review.status(item, name) == "todo"]
+            assert review.todo(name) == len(waiting)
+    assert figures(review) == figures(Review(deck, log, options))
     log.close()
 
 
@@ -70,14 +72,14 @@ def test_an_answer_costs_no_look_at_the_rest_of_the_queue(digits: Path, tmp_path
     for rows in (200, 2_000):
         stretched(digits, rows)
         deck = load_deck(digits)
-        desk = Desk(deck, DecisionLog(tmp_path / f"{rows}.sqlite"))
-        desk.decide(deck.items[: rows // 2], Answer("keep"), "Ada")
-        calls.append(max(_calls(desk, place) for place in range(rows // 2, rows // 2 + 2 * STEP)))
+        review = Review(deck, DecisionLog(tmp_path / f"{rows}.sqlite"))
+        review.decide(deck.items[: rows // 2], Answer("keep"), "Ada")
+        calls.append(max(_calls(review, place) for place in range(rows // 2, rows // 2 + 2 * STEP)))
     few, many = calls
     assert many < 1.1 * few
 
 
-def _calls(desk: Desk, place: int) -> int:
+def _calls(review: Review, place: int) -> int:
     """Return how many functions and methods of ours one answer and the page's figures call."""
     count = 0
 
@@ -87,10 +89,10 @@ def _calls(desk: Desk, place: int) -> int:
 
     sys.setprofile(note)
     try:
-        desk.decide([desk.deck.items[place]], Answer("suggestion"), "Bo")
-        desk.changed(desk.ledger.seq - 1, "Bo")
-        desk.board.todo("Bo")
-        desk.standing()
+        review.decide([review.deck.items[place]], Answer("suggestion"), "Bo")
+        review.changed(review.ledger.seq - 1, "Bo")
+        review.todo("Bo")
+        review.standing()
     finally:
         sys.setprofile(None)
     return count

@@ -21,14 +21,14 @@ def test_a_request_that_fails_is_answered_and_said_in_one_line(
     page: Served, capsys, monkeypatch, tmp_path, error: Exception, says: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    client, (item, *_) = Client(page.address, "Ada"), page.room.deck.items
-    rows = type(page.room.desk.ledger).add
+    client, (item, *_) = Client(page.address, "Ada"), page.site.deck.items
+    rows = type(page.site.review.ledger).add
 
     def fails(*_: object) -> None:
         raise error
 
     # After the row is on the disk and before it is taken in: the worst moment.
-    monkeypatch.setattr(type(page.room.desk.ledger), "add", lambda _, new: fails() if new else None)
+    monkeypatch.setattr(type(page.site.review.ledger), "add", lambda _, new: fails() if new else None)
     action = "a" * 32
     for _ in range(3):
         assert client.decide(item, "drop", action=action)[0] == 500
@@ -36,13 +36,13 @@ def test_a_request_that_fails_is_answered_and_said_in_one_line(
         assert (code, headers["content-security-policy"][:18]) == (500, "default-src 'none'")
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
-    monkeypatch.setattr(type(page.room.desk.ledger), "add", rows)
+    monkeypatch.setattr(type(page.site.review.ledger), "add", rows)
     assert client.decide(item, "drop", action=action)[0] == 200
-    assert [row.action for row in read_log(page.room.desk.log.path.parent)] == [action]
-    assert client.get("/api/progress")["todo"] == len(page.room.deck.items) - 1
+    assert [row.action for row in read_log(page.site.review.log.path.parent)] == [action]
+    assert client.get("/api/progress")["todo"] == len(page.site.deck.items) - 1
 
 
 def test_a_transaction_that_could_not_be_rolled_back_does_not_stand_in_the_way(page: Served) -> None:
-    page.room.desk.log._connection.execute("BEGIN IMMEDIATE")
-    client, (item, *_) = Client(page.address, "Ada"), page.room.deck.items
+    page.site.review.log._connection.execute("BEGIN IMMEDIATE")
+    client, (item, *_) = Client(page.address, "Ada"), page.site.deck.items
     assert client.decide(item, "keep")[0] == 200

@@ -131,7 +131,7 @@ def test_a_body_that_is_too_large_or_of_unknown_length_is_not_read(
     ],
 )
 def test_no_path_leads_out_of_the_page(page: Served, path: str) -> None:
-    page.room.pictures._complete.wait(20)
+    page.site.pictures._complete.wait(20)
     status, _, text = Client(page.address).request("GET", path)
     assert status in (404, 422)
     assert not re.search(r"root:|import |class ", text)
@@ -146,7 +146,7 @@ def test_no_write_passes_without_the_token_of_a_page(
     status, headers, _ = client.request("POST", path, b"name=Eve&csrf=forged", {"content-type": content})
     assert status == 403
     assert "reviewer" not in headers.get("set-cookie", "")
-    assert page.room.desk._open == {}
+    assert page.site.review._open == {}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.review.agreement import agreement
+from tasks.review.insights import agreement
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
 

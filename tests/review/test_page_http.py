@@ -6,10 +6,10 @@ import pytest
 from review_server import Client, Process, Served, served
 
 from tasks.errors import InputError
-from tasks.review.desk import Answer, Desk, Filter, ReviewOptions
 from tasks.review.log import log_path, read_log
 from tasks.review.page.guard import Guard
 from tasks.review.page.web import create_app, guard_for
+from tasks.review.state import Answer, Filter, Review, ReviewOptions
 
 
 def test_every_answer_forbids_foreign_scripts_frames_and_guessing(page: Served) -> None:
@@ -49,7 +49,7 @@ def test_a_forged_write_is_refused_and_leaves_no_row(
     page: Served, out: Path, headers: dict[str, str], says: str
 ) -> None:
     client = Client(page.address)
-    item = page.room.deck.items[0]
+    item = page.site.deck.items[0]
     body = {"position": 0, "check": item.check, "decision": "keep", "action": "a" * 16}
     status, answer = client.post("/api/decide", body, **headers)
     assert status in (403, 422)
@@ -68,7 +68,7 @@ def test_cookies_stay_on_this_site_and_out_of_scripts(page: Served) -> None:
 def test_markup_in_labels_columns_and_comments_is_text(wine: Path, out: Path) -> None:
     with served(wine, out, reviewer="<i>Ada</i>") as site:
         client = Client(site.address)
-        item = site.room.deck.items[0]
+        item = site.site.deck.items[0]
         assert client.decide(item, "unsure", comment="<img src=x onerror=alert(1)>")[0] == 200
         for path in ("/item/0", "/review?state=all", "/grid?state=all", "/insights"):
             text = client.page(path)
@@ -79,11 +79,11 @@ def test_markup_in_labels_columns_and_comments_is_text(wine: Path, out: Path) ->
 
 def test_pictures_are_encoded_anew_and_other_bytes_are_not_shown(page: Served) -> None:
     client = Client(page.address)
-    sample = page.room.deck.items[0].sample_id
-    page.room.pictures.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    sample = page.site.deck.items[0].sample_id
+    page.site.pictures.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
     assert client.request("GET", f"/image?id={sample}")[1]["content-type"] == "image/png"
     assert client.request("GET", "/image?id=svg")[0] == 404
-    page.room.pictures._complete.wait(20)
+    page.site.pictures._complete.wait(20)
     assert client.request("GET", "/image?id=../../etc/passwd")[0] == 404
 
 
@@ -103,14 +103,14 @@ def test_a_decision_needs_a_name_and_the_name_survives(digits: Path, out: Path) 
     with served(digits, out) as site:
         client = Client(site.address)
         assert client.request("GET", "/review")[1]["location"] == "/name"
-        assert client.decide(site.room.deck.items[0], "keep")[0] == 403
+        assert client.decide(site.site.deck.items[0], "keep")[0] == 403
         named = Client(site.address, reviewer="J%C3%BCrgen+%C3%96zil")
-        assert named.decide(site.room.deck.items[0], "keep")[0] == 200
+        assert named.decide(site.site.deck.items[0], "keep")[0] == 200
     assert [row.reviewer for row in read_log(out)] == ["Jürgen Özil"]
 
 
 def test_a_row_holds_all_that_was_decided_and_shown(page: Served, out: Path) -> None:
-    item = page.room.deck.items[0]
+    item = page.site.deck.items[0]
     status, answer = Client(page.address).decide(item, "suggestion", comment=" clear ", seconds=2.5)
     (row,) = read_log(out)
     assert status == 200
@@ -127,7 +127,7 @@ def test_a_row_holds_all_that_was_decided_and_shown(page: Served, out: Path) -> 
 
 
 def test_the_same_action_sent_twice_is_one_row(page: Served, out: Path) -> None:
-    client, item = Client(page.address), page.room.deck.items[0]
+    client, item = Client(page.address), page.site.deck.items[0]
     for _ in range(2):
         assert client.decide(item, "keep", action="b" * 32)[0] == 200
     assert len(read_log(out)) == 1
@@ -146,25 +146,25 @@ def test_the_same_action_sent_twice_is_one_row(page: Served, out: Path) -> None:
 def test_what_is_no_decision_is_refused_and_leaves_no_row(
     page: Served, out: Path, change: dict, status: int
 ) -> None:
-    item = page.room.deck.items[0]
+    item = page.site.deck.items[0]
     body = {"position": 0, "check": item.check, "decision": "keep", "action": "c" * 16}
     assert Client(page.address).post("/api/decide", {**body, **change})[0] == status
     assert read_log(out) == []
 
 
 def test_two_reviewers_on_one_sample_both_stand(page: Served, out: Path) -> None:
-    item = page.room.deck.items[0]
+    item = page.site.deck.items[0]
     Client(page.address, reviewer="Ada").decide(item, "keep")
     Client(page.address, reviewer="Bo").decide(item, "suggestion")
-    page.room.desk.refresh()
-    standing = page.room.desk.ledger.standing(item.key)
+    page.site.review.refresh()
+    standing = page.site.review.ledger.standing(item.key)
     assert {name: row.decision for name, row in standing.items()} == {"Ada": "keep", "Bo": "relabel"}
-    assert page.room.desk.status(item, "Cy") == "disagree"
+    assert page.site.review.status(item, "Cy") == "disagree"
 
 
 def test_what_others_decide_reaches_a_page_with_its_next_answer(digits: Path, out: Path) -> None:
     with served(digits, out, reviewer="Ada") as one, served(digits, out, reviewer="Bo") as two:
-        items = one.room.deck.items
+        items = one.site.deck.items
         Client(two.address).decide(items[3], "keep")
         news = Client(one.address).decide(items[0], "keep")[1]
         assert news["changed"] == {"3": "keep"}
@@ -178,24 +178,24 @@ def test_a_sample_that_one_has_open_is_not_offered_first_to_another(digits: Path
 
 
 def test_filters_find_what_they_say(page: Served) -> None:
-    desk, items = page.room.desk, page.room.deck.items
+    review, items = page.site.review, page.site.deck.items
     given, suggested = items[0].given, items[0].suggested
-    found = desk.select(Filter(given=given, suggested=suggested), "Ada")
+    found = review.select(Filter(given=given, suggested=suggested), "Ada")
     assert found == [i for i in items if (i.given, i.suggested) == (given, suggested)]
     middle = sorted(i.score for i in items)[len(items) // 2]
-    assert {i.score <= middle for i in desk.select(Filter(high=middle), "Ada")} == {True}
-    by_gain = [i.gain for i in desk.select(Filter(sort="gain"), "Ada")]
+    assert {i.score <= middle for i in review.select(Filter(high=middle), "Ada")} == {True}
+    by_gain = [i.gain for i in review.select(Filter(sort="gain"), "Ada")]
     assert by_gain == sorted(by_gain, reverse=True)
-    by_influence = [i.influence for i in desk.select(Filter(sort="influence"), "Ada")]
+    by_influence = [i.influence for i in review.select(Filter(sort="influence"), "Ada")]
     assert by_influence == sorted(by_influence)
     Client(page.address).decide(items[0], "drop")
-    assert desk.select(Filter(state="drop"), "Ada") == [items[0]]
-    assert len(desk.select(Filter(state="todo"), "Ada")) == len(items) - 1
+    assert review.select(Filter(state="drop"), "Ada") == [items[0]]
+    assert len(review.select(Filter(state="todo"), "Ada")) == len(items) - 1
 
 
 def test_a_selection_is_applied_as_a_whole_or_not_at_all(page: Served, out: Path) -> None:
     client = Client(page.address)
-    count = len(page.room.deck.items)
+    count = len(page.site.deck.items)
     body = {"decision": "suggestion", "filter": {"state": "todo"}, "action": "d" * 16}
     status, answer = client.post("/api/decide-many", {**body, "expected": count - 1})
     assert status == 409
@@ -206,14 +206,14 @@ def test_a_selection_is_applied_as_a_whole_or_not_at_all(page: Served, out: Path
     assert client.post("/api/decide-many", {**body, "expected": count})[1]["rows"] == count
     assert len(read_log(out)) == count
     assert client.post("/api/undo", {"action": "e" * 16})[1]["rows"] == count
-    assert len(page.room.desk.select(Filter(), "Ada")) == count
+    assert len(page.site.review.select(Filter(), "Ada")) == count
 
 
 def test_a_second_opinion_is_blind_and_a_third_is_not_asked(digits: Path, out: Path) -> None:
     options = ReviewOptions(second_opinion=1.0, hide_suggestion=True)
     with served(digits, out, options=options) as site:
         ada, bo, cy = (Client(site.address, reviewer=name) for name in ("Ada", "Bo", "Cy"))
-        item = site.room.deck.items[0]
+        item = site.site.deck.items[0]
         ada.decide(item, "suggestion", comment="obviously")
         blind = bo.page("/item/0")
         assert "Ada" not in blind
@@ -229,27 +229,27 @@ def test_a_second_opinion_is_blind_and_a_third_is_not_asked(digits: Path, out: P
         assert "Ada" in settle
         assert "Bo" in settle
         cy.decide(item, "suggestion", seen=True)
-        assert site.room.desk.status(item, "Ada") == "relabel"
+        assert site.site.review.status(item, "Ada") == "relabel"
         assert [row.role for row in read_log(out)] == ["first", "second", "adjudication"]
         assert "Ada and Bo" in ada.page("/insights")
 
 
 def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out: Path) -> None:
     app = create_app(digits, out, control_share=0)
-    desk: Desk = app.state.room.desk
-    first, second = desk.deck.items[:2]
-    earlier = desk._draft(first, Answer("relabel", second.given), "Ada")
+    review: Review = app.state.site.review
+    first, second = review.deck.items[:2]
+    earlier = review._draft(first, Answer("relabel", second.given), "Ada")
     # The content of the second item was looked at in another run, and decided to be what it is labeled now.
-    desk.log.append(
+    review.log.append(
         [
             replace(earlier, content_hash=second.key.content_hash, given_label="?", run="earlier"),
             replace(earlier, run="earlier"),
         ]
     )
-    again = create_app(digits, out, control_share=0).state.room.desk
+    again = create_app(digits, out, control_share=0).state.site.review
     assert again.status(first, "Ada") == "relabel"
     assert again.status(second, "Ada") == "settled"
-    assert again.board.todo("Ada") == len(desk.deck.items) - 2
+    assert again.todo("Ada") == len(review.deck.items) - 2
 
 
 def test_the_command_serves_the_page_and_says_where(out: Path) -> None:

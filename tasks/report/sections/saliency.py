@@ -15,7 +15,8 @@ FEATURES = 10
 
 def build(view: RunView, _: Summary) -> Section | None:
     """Return the mean magnitude of the saliency over the top of the queue."""
-    rows = [values for values in view.saliency.values() if np.isfinite(values).all()]
+    top = [view.saliency[row["sample_id"]] for row in view.top if row["sample_id"] in view.saliency]
+    rows = [values for values in top if np.isfinite(values).all()]
     if not rows or view.dataset is None or len({len(values) for values in rows}) > 1:
         return None
     what = Text(

@@ -45,6 +45,4 @@ def _write_csv(rows: Sequence[dict[str, Any]], file: Path) -> None:
     with atomic_path(file) as path, path.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(_ORDER)
-        writer.writerows(
-            [neutralise("" if row[name] is None else row[name]) for name in _ORDER] for row in rows
-        )
+        writer.writerows([neutralise(row[name]) for name in _ORDER] for row in rows)

@@ -1,6 +1,7 @@
 """Decisions made elsewhere: checked against the run, all of them, before the first one is written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -77,17 +78,14 @@ def import_decisions(
     checked = [_checked(row, samples, classes) for row in rows]
     refuse([problem for problem in checked if isinstance(problem, str)], source)
     drafts = {
-        (d.sample_id, d.reviewer): _complete(d, samples[d.sample_id], run, origin)
+        (d.sample_id, d.reviewer): replace(d, run=run.name, origin=origin)
         for d in checked
         if isinstance(d, Decision)
     }
-    log = DecisionLog(log_path(out))
-    try:
+    with closing(DecisionLog(log_path(out))) as log:
         ledger = Ledger(log.since())
         new = [draft for draft in drafts.values() if not _stands(draft, ledger)]
         written = log.append(new) if new else []
-    finally:
-        log.close()
     return Imported(len(written), len(drafts) - len(written), empty)
 
 
@@ -104,11 +102,9 @@ def refuse(problems: Sequence[str], source: str) -> None:
     if problems:
         more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
         count = "1 row is" if len(problems) == 1 else f"{len(problems)} rows are"
-        raise InputError(
-            f"{count} wrong, nothing was imported: {'; '.join(problems[:_NAMED])}{more}",
-            where=source,
-            fix="correct the file and try again; `--run` names the run whose queue it was",
-        )
+        what = f"{count} wrong, nothing was imported: {'; '.join(problems[:_NAMED])}{more}"
+        fix = "correct the file and try again; `--run` names the run whose queue it was"
+        raise InputError(what, where=source, fix=fix)
 
 
 def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
@@ -135,10 +131,8 @@ def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
 
 
 def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.filter(
-        pc.is_in(table["sample_id"].cast(pa.string()), value_set=ids)
-    ).to_pylist()
-    return rows
+    chosen = table.filter(pc.is_in(table["sample_id"].cast(pa.string()), value_set=ids))
+    return chosen.to_pylist()  # type: ignore[no-any-return]
 
 
 def _checked(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
@@ -153,6 +147,7 @@ def _checked(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str
         sample_id=str(sample["sample_id"]),
         content_hash=sample["content_hash"],
         given_label=given,
+        suggested_label=str(sample["suggested_label"]),
         decision="keep" if row.new_label == given else verdict,
         new_label=row.new_label if verdict == "relabel" and row.new_label != given else None,
         reviewer=row.reviewer,
@@ -187,10 +182,6 @@ def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]
         ),
     ]
     return next((message for wrong, message in checks if wrong), "")
-
-
-def _complete(decision: Decision, sample: Sample, run: Path, origin: str) -> Decision:
-    return replace(decision, suggested_label=str(sample["suggested_label"]), run=run.name, origin=origin)
 
 
 def _stands(draft: Decision, ledger: Ledger) -> bool:

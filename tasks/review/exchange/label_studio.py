@@ -17,7 +17,7 @@ from tasks.review.deck import Deck, Item, load_deck, read_dataset
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
 from tasks.review.page.images import safe_png
 from tasks.review.page.payload import as_text
-from tasks.review.page.room import choices_of
+from tasks.review.page.site import choices_of
 from tasks.storage import atomic_path, read_parquet, write_json, write_text
 from tasks.terminal import one_line
 
@@ -102,7 +102,11 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
         "type": "choices",
         "value": {"choices": [one_line(item.suggested)]},
     }
-    question = item.reason or f"Given label: {item.given}"
+    prediction = {
+        "model_version": f"labelsweep {deck.run_id}",
+        "score": item.suggested_probability,
+        "result": [chosen],
+    }
     return {
         "data": {
             "sample_id": item.sample_id,
@@ -110,16 +114,10 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
             "suggested_label": item.suggested,
             "content_hash": item.key.content_hash,
             "run": deck.run_id,
-            "question": question,
+            "question": item.reason or f"Given label: {item.given}",
             _DATA_KEY[deck.content]: shown,
         },
-        "predictions": [
-            {
-                "model_version": f"labelsweep {deck.run_id}",
-                "score": item.suggested_probability,
-                "result": [chosen],
-            }
-        ],
+        "predictions": [prediction],
     }
 
 
@@ -175,18 +173,17 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
+    where, fix = str(file), 'export the project as "JSON"'
     try:
         tasks = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
+        raise InputError(f"cannot be read ({error.strerror})", where=where) from error
     except ValueError as error:
-        raise InputError(
-            f"not JSON ({error})", where=str(file), fix='export the project as "JSON"'
-        ) from error
+        raise InputError(f"not JSON ({error})", where=where, fix=fix) from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise InputError("not a list of tasks", where=str(file), fix='export the project as "JSON"')
+        raise InputError("not a list of tasks", where=where, fix=fix)
     if any("annotations" not in task or "data" not in task for task in tasks):
-        raise InputError("tasks without annotations", where=str(file), fix='export as "JSON", not "JSON-MIN"')
+        raise InputError("tasks without annotations", where=where, fix='export as "JSON", not "JSON-MIN"')
     return tasks
 
 
@@ -196,15 +193,11 @@ def _annotations(
     for number, task in enumerate(tasks, start=1):
         name = f"task {task.get('id', number)}"
         if not isinstance(task["data"], dict) or "sample_id" not in task["data"]:
-            raise InputError(
-                f"{name} has no sample_id", where=str(file), fix="export what labelsweep exported"
-            )
+            what = f"{name} has no sample_id"
+            raise InputError(what, where=str(file), fix="export what labelsweep exported")
         if not isinstance(task["annotations"], list) or not all(map(_is_annotation, task["annotations"])):
-            raise InputError(
-                f"the annotations of {name} are not as Label Studio writes them",
-                where=str(file),
-                fix='export the project as "JSON" again',
-            )
+            what = f"the annotations of {name} are not as Label Studio writes them"
+            raise InputError(what, where=str(file), fix='export the project as "JSON" again')
         for annotation in task["annotations"]:
             yield name, task["data"], annotation
 
@@ -230,14 +223,13 @@ def _decision(
                 raise ValueError(f"{name} has {len(values)} values, one is allowed")
             found[name] = "\n".join(str(v) for v in values)
             untouched |= name == LABEL and part.get("origin") == "prediction"
-    if found[VERDICT] and untouched:
-        found[LABEL] = (
-            ""  # Label Studio starts with our suggestion chosen; whoever says drop need not take it back
-        )
+    if (
+        found[VERDICT] and untouched
+    ):  # it starts with our suggestion chosen; whoever says drop need not take it back
+        found[LABEL] = ""
     if bool(found[LABEL]) == bool(found[VERDICT]):
-        raise ValueError(
-            "a label and a verdict contradict each other" if found[LABEL] else "neither a label nor a verdict"
-        )
+        both = "a label and a verdict contradict each other"
+        raise ValueError(both if found[LABEL] else "neither a label nor a verdict")
     lead = annotation.get("lead_time")
     return Incoming(
         where=where,

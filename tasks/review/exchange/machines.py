@@ -7,6 +7,7 @@ same decisions again change nothing.
 
 import io
 import secrets
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,11 +34,8 @@ def fetch_decisions(out: Path, address: str) -> int:
     names = [name for name in list_there(address, "decisions/*.parquet") if name != own]
     if not names:
         return 0
-    log = DecisionLog(log_path(out))
-    try:
+    with closing(DecisionLog(log_path(out))) as log:
         return sum(_merge(log, f"{address.rstrip('/')}/{name}") for name in names)
-    finally:
-        log.close()
 
 
 def _merge(log: DecisionLog, address: str) -> int:
@@ -45,9 +43,8 @@ def _merge(log: DecisionLog, address: str) -> int:
     if content is None:
         return 0
     try:
-        table = read_parquet(io.BytesIO(content), columns=COLUMNS).cast(
-            pa.schema([SCHEMA.field(name) for name in COLUMNS])
-        )
+        schema = pa.schema([SCHEMA.field(name) for name in COLUMNS])
+        table = read_parquet(io.BytesIO(content), columns=COLUMNS).cast(schema)
         return log.merge([Decision(**row) for row in table.sort_by("seq").to_pylist()])
     except (pa.ArrowException, ValueError, KeyError) as error:
         raise InputError(f"no log of decisions ({error})", where=address, fix="remove the file") from error

@@ -91,12 +91,10 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     names = [name.strip() for name in numbered[0][1]] if numbered else []
     _check_header(names, file)
     rows = [(number, line) for number, line in numbered[1:] if any(line)]
-    short = [
-        f"row {number}: {len(line)} columns, the header has {len(names)}"
-        for number, line in rows
-        if len(line) != len(names)
-    ]
-    refuse(short, file.name)
+    short = [(number, len(line)) for number, line in rows if len(line) != len(names)]
+    refuse(
+        [f"row {number}: {size} columns, the header has {len(names)}" for number, size in short], file.name
+    )
     return [(number, dict(zip(names, line, strict=True))) for number, line in rows]
 
 
@@ -105,9 +103,8 @@ def _text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         dialect = detect_dialect(Part(LocalFileSystem(), str(file), str(file)), frozenset(NEEDED))
     except InputError as error:
-        raise InputError(
-            error.what, where=error.where, fix="save it as CSV UTF-8 or as a workbook"
-        ) from error
+        fix = "save it as CSV UTF-8 or as a workbook"
+        raise InputError(error.what, where=error.where, fix=fix) from error
     with file.open(encoding=dialect.encoding, newline="") as opened:
         text = opened.read()
     csv.field_size_limit(_FIELD_LIMIT)
@@ -128,11 +125,8 @@ def _workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         rows = load_workbook(file).get_sheet_by_index(0).to_python(skip_empty_area=False)
     except CalamineError as error:
-        raise InputError(
-            f"no workbook that can be read ({error})",
-            where=str(file),
-            fix="save it as .xlsx without a password",
-        ) from error
+        what = f"no workbook that can be read ({error})"
+        raise InputError(what, where=str(file), fix="save it as .xlsx without a password") from error
     for number, row in enumerate(rows, start=1):
         yield number, [_as_text(value) for value in row]
 
@@ -145,11 +139,8 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 (what a cell holds)
 def _check_header(names: Sequence[str], file: Path) -> None:
     missing = [name for name in NEEDED if name not in names]
     if missing:
-        raise InputError(
-            f"no column {' and '.join(repr(name) for name in missing)}",
-            where=str(file),
-            fix="start from the run's queue.csv",
-        )
+        what = f"no column {' and '.join(map(repr, missing))}"
+        raise InputError(what, where=str(file), fix="start from the run's queue.csv")
     if len(set(names)) < len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise InputError(f"column {double!r} occurs twice", where=str(file), fix="remove one of them")

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.review.deck import Item
-from tasks.review.desk import Answer, Desk, Filter
 from tasks.review.log import MAX_COMMENT, Decision
-from tasks.review.page.room import Room
+from tasks.review.page.site import Site
+from tasks.review.state import Answer, Filter, Review
 
 router = APIRouter(prefix="/api")
 
@@ -19,7 +18,14 @@ _MAX_SECONDS = 900.0
 Row = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Answered(BaseModel):
+class Undo(BaseModel):
+    """Take back my last action."""
+
+    action: str = Field(min_length=8, max_length=64)
+    since: Row = 0
+
+
+class _Answered(Undo):
     model_config = ConfigDict(extra="forbid")
 
     decision: Literal["keep", "relabel", "suggestion", "drop", "unsure"]
@@ -27,8 +33,6 @@ class _Answered(BaseModel):
     comment: str = Field("", max_length=MAX_COMMENT)
     seconds: float | None = Field(None, ge=0)
     seen: bool = False
-    action: str = Field(min_length=8, max_length=64)
-    since: Row = 0
 
     def answer(self, share: int = 1) -> Answer:
         """Return the answer; the time of a selection is shared by its samples."""
@@ -51,22 +55,15 @@ class ManyDecisions(_Answered):
     expected: int
 
 
-class Undo(BaseModel):
-    """Take back my last action."""
-
-    action: str = Field(min_length=8, max_length=64)
-    since: Row = 0
-
-
-def room_of(request: Request) -> Room:
+def site_of(request: Request) -> Site:
     """Return what the routes share."""
-    room: Room = request.app.state.room
-    return room
+    site: Site = request.app.state.site
+    return site
 
 
 def reviewer_of(request: Request) -> str:
     """Return who is asking; a decision needs a name."""
-    name = room_of(request).who(request)
+    name = site_of(request).who(request)
     if not name:
         raise HTTPException(403, "tell the page your name first")
     return name
@@ -84,89 +81,81 @@ def filter_of(request: Request) -> Filter:
         raise HTTPException(422, f"{first['loc'][0]}: {first['msg']}") from error
 
 
+Here = Annotated[Site, Depends(site_of)]
+Name = Annotated[str, Depends(reviewer_of)]
 Wanted = Annotated[Filter, Depends(filter_of)]
 
 
 @router.get("/order")
-def order(request: Request, wanted: Wanted) -> dict[str, Any]:
+def order(site: Here, name: Name, wanted: Wanted) -> dict[str, Any]:
     """Return the positions that a filter finds, in order, and which of them others have open."""
-    desk, name = room_of(request).desk, reviewer_of(request)
-    desk.refresh()
-    return {
-        "order": [item.position for item in desk.select(wanted, name)],
-        **_news(desk, name, desk.ledger.seq),
-    }
+    review = site.review
+    review.refresh()
+    found = [item.position for item in review.select(wanted, name)]
+    return {"order": found, **_news(review, name, review.ledger.seq)}
 
 
 @router.get("/progress")
-def progress(request: Request, since: Row = 0) -> dict[str, Any]:
+def progress(site: Here, name: Name, since: Row = 0) -> dict[str, Any]:
     """Return how far the review is, and what others decided since a row of the log."""
-    desk, name = room_of(request).desk, reviewer_of(request)
-    desk.refresh()
-    return _news(desk, name, since)
+    site.review.refresh()
+    return _news(site.review, name, since)
 
 
 @router.post("/decide")
-def decide(request: Request, sent: OneDecision) -> dict[str, Any]:
+def decide(site: Here, name: Name, sent: OneDecision) -> dict[str, Any]:
     """Write one decision; the answer is sent when it is on the disk."""
-    desk, name = room_of(request).desk, reviewer_of(request)
-    item = _item(desk, sent.position)
+    item = site.item(sent.position)
     if item.check != sent.check:
         raise HTTPException(409, "the queue has changed: reload the page")
-    rows = desk.decide([item], sent.answer(), name)
-    return {**_saved(rows), **_news(desk, name, sent.since)}
+    rows = site.review.decide([item], sent.answer(), name)
+    return {**_saved(rows), **_news(site.review, name, sent.since)}
 
 
 @router.post("/decide-many")
-def decide_many(request: Request, sent: ManyDecisions) -> dict[str, Any]:
+def decide_many(site: Here, name: Name, sent: ManyDecisions) -> dict[str, Any]:
     """Write the same answer for a selection, if it still is the number of samples that was shown."""
-    desk, name = room_of(request).desk, reviewer_of(request)
-    desk.refresh()
+    review = site.review
+    review.refresh()
     if sent.filter is not None:
-        items = desk.select(sent.filter, name)
+        items = review.select(sent.filter, name)
     else:
-        items = [_item(desk, position) for position in dict.fromkeys(sent.positions or [])]
-    repeated = bool(desk.log.rows_of(sent.action))
-    if len(items) != sent.expected and not repeated:
-        raise HTTPException(
-            409, f"the filter now finds {len(items)} samples, not {sent.expected}: look again"
-        )
-    if not items and not repeated:
-        raise HTTPException(409, "nothing is selected")
-    rows = desk.decide(items, sent.answer(len(items)), name)
-    return {**_saved(rows), **_news(desk, name, sent.since)}
+        items = [site.item(position) for position in dict.fromkeys(sent.positions or [])]
+    if not review.log.rows_of(sent.action):  # else this answer was written before, and is only sent again
+        if len(items) != sent.expected:
+            raise HTTPException(
+                409, f"the filter now finds {len(items)} samples, not {sent.expected}: look again"
+            )
+        if not items:
+            raise HTTPException(409, "nothing is selected")
+    rows = review.decide(items, sent.answer(len(items)), name)
+    return {**_saved(rows), **_news(review, name, sent.since)}
 
 
 @router.post("/undo")
-def undo(request: Request, sent: Undo) -> dict[str, Any]:
+def undo(site: Here, name: Name, sent: Undo) -> dict[str, Any]:
     """Take back the reviewer's last action."""
-    desk, name = room_of(request).desk, reviewer_of(request)
-    rows, items = desk.undo(name, sent.action)
-    return {**_saved(rows), "positions": [item.position for item in items], **_news(desk, name, sent.since)}
-
-
-def _item(desk: Desk, position: int) -> Item:
-    if not 0 <= position < len(desk.deck.items):
-        raise HTTPException(404, "no such sample in this queue")
-    return desk.deck.items[position]
+    rows, items = site.review.undo(name, sent.action)
+    positions = [item.position for item in items]
+    return {**_saved(rows), "positions": positions, **_news(site.review, name, sent.since)}
 
 
 def _saved(rows: list[Decision]) -> dict[str, Any]:
     return {"rows": len(rows), "row": rows[-1].seq if rows else None, "time": rows[-1].time if rows else None}
 
 
-def _news(desk: Desk, name: str, since: int) -> dict[str, Any]:
+def _news(review: Review, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
-    with desk.lock:
-        standing = desk.standing()
+    with review.lock:
+        standing = review.standing()
         return {
-            "seq": desk.ledger.seq,
-            "total": len(desk.deck.items),
-            "todo": desk.board.todo(name),
-            "busy": sorted(desk.busy(name)),
-            "changed": desk.changed(since, name),
-            "running": standing.running._asdict() if standing.running else None,
-            "left": standing.left._asdict() if standing.left else None,
-            "outlook": standing.outlook._asdict() if standing.outlook else None,
-            "disagreements": desk.board.disagreements,
+            "seq": review.ledger.seq,
+            "total": len(review.deck.items),
+            "todo": review.todo(name),
+            "busy": sorted(review.busy(name)),
+            "changed": review.changed(since, name),
+            "running": standing.running,
+            "left": standing.left,
+            "outlook": standing.outlook,
+            "disagreements": review.disagreements,
         }

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from tasks.show.images import decode, plane
+from tasks.show.images import Floats, decode, plane
 
 # Larger than the page shows on a large screen, small enough for ten prefetched ones.
 MAX_SIDE: Final = 1024
@@ -29,17 +29,17 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     return _png(shown)
 
 
-def saliency_png(saliency: Sequence[float], shape: Sequence[int]) -> bytes | None:
+def saliency_png(saliency: Floats, shape: Sequence[int]) -> bytes | None:
     r"""Draw how much each pixel moves the sample's influence: the stronger, the more opaque.
 
     Args:
         saliency: Derivative of the influence with respect to the input, (product of shape,).
         shape: Height and width, with or without channels.
 
-    >>> saliency_png([0.0, 1.0, 0.5, 0.0], (2, 2))[:4]
+    >>> saliency_png(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2))[:4]
     b'\x89PNG'
     """
-    values = plane(np.abs(np.asarray(saliency, dtype=np.float64)), tuple(shape))  # (height, width)
+    values = plane(np.abs(saliency), tuple(shape))  # (height, width)
     if values is None or not np.isfinite(values).all():
         return None
     top = float(values.max())

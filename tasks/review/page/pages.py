@@ -1,18 +1,18 @@
 """The pages that a reviewer opens, rendered on the server."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs, quote, urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tasks.review.desk import Filter
 from tasks.review.estimate import ENOUGH, WINDOW
-from tasks.review.insights import agreements_of, reviewers_of
+from tasks.review.insights import agreement, reviewers_of
 from tasks.review.log import MAX_REVIEWER
-from tasks.review.page.api import Wanted, room_of
+from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
 from tasks.review.page.guard import csrf_matches, set_cookie
+from tasks.review.state import Filter
 
 router = APIRouter()
 
@@ -27,13 +27,13 @@ def home() -> RedirectResponse:
 
 
 @router.get("/name")
-def ask_name(request: Request) -> HTMLResponse:
+def ask_name(request: Request, site: Here) -> HTMLResponse:
     """Ask who is reviewing."""
-    return HTMLResponse(room_of(request).render("name.html", request, error="", longest=MAX_REVIEWER))
+    return HTMLResponse(site.render("name.html", request, error="", longest=MAX_REVIEWER))
 
 
 @router.post("/name")
-async def take_name(request: Request) -> Response:
+async def take_name(request: Request, site: Here) -> Response:
     """Keep the reviewer's name in this browser."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     if not csrf_matches(request, form.get("csrf", [""])[0]):
@@ -41,123 +41,110 @@ async def take_name(request: Request) -> Response:
     name = " ".join(form.get("name", [""])[0].split())
     if not name or len(name) > MAX_REVIEWER or not name.isprintable():
         error = f"Please give a name of 1 to {MAX_REVIEWER} characters."
-        return HTMLResponse(
-            room_of(request).render("name.html", request, error=error, longest=MAX_REVIEWER), 400
-        )
+        return HTMLResponse(site.render("name.html", request, error=error, longest=MAX_REVIEWER), 400)
     response = RedirectResponse("/review", 303)
     set_cookie(request, response, "reviewer", quote(name))
     return response
 
 
+def named(request: Request) -> str:
+    """Return who is asking; who has given no name is sent to the page that asks for it."""
+    try:
+        return reviewer_of(request)
+    except HTTPException as error:
+        raise HTTPException(303, headers={"location": "/name"}) from error
+
+
+Named = Annotated[str, Depends(named)]
+
+
 @router.get("/review")
-def review(request: Request, wanted: Wanted, at: int | None = None) -> Response:
+def review(request: Request, site: Here, name: Named, wanted: Wanted, at: int | None = None) -> HTMLResponse:
     """Show one sample at a time."""
-    room = room_of(request)
-    name = room.who(request)
-    if not name:
-        return RedirectResponse("/name", 303)
-    desk = room.desk
-    desk.refresh()
-    found = [item.position for item in desk.select(wanted, name)]
-    if at is None or not 0 <= at < len(desk.deck.items):
-        busy = desk.busy(name)
+    now = site.review
+    now.refresh()
+    found = [item.position for item in now.select(wanted, name)]
+    if at is None or not 0 <= at < len(site.deck.items):
+        busy = now.busy(name)
         at = next((position for position in found if position not in busy), found[0] if found else None)
-    if at is not None:
-        desk.open(desk.deck.items[at], name)
-    page = room.render(
-        "review.html",
-        request,
-        wanted=wanted,
-        query=query_of(wanted),
-        view=None if at is None else room.view(desk.deck.items[at], name),
-        **_frame(request, "review"),
-    )
-    return HTMLResponse(page)
+    shown = None if at is None else site.deck.items[at]
+    if shown is not None:
+        now.open(shown, name)
+    view = None if shown is None else site.view(shown, name)
+    return _page("review", request, wanted=wanted, query=query_of(wanted), view=view)
 
 
 @router.get("/item/{position}")
-def item(request: Request, position: int, *, ahead: bool = False) -> HTMLResponse:
+def item(request: Request, site: Here, position: int, *, ahead: bool = False) -> HTMLResponse:
     """Return one sample as a fragment of the page; `ahead` when it is only fetched in advance."""
-    room = room_of(request)
-    name = room.who(request)
-    if not name or not 0 <= position < len(room.deck.items):
+    shown, name = site.item(position), site.who(request)
+    if not name:
         raise HTTPException(404, "no such sample in this queue")
-    shown = room.deck.items[position]
     if not ahead:
-        room.desk.open(shown, name)
-    return HTMLResponse(room.render("sample.html", request, view=room.view(shown, name)))
+        site.review.open(shown, name)
+    return HTMLResponse(site.render("sample.html", request, view=site.view(shown, name)))
 
 
 @router.post("/open/{position}")
-def opened(request: Request, position: int) -> Response:
+def opened(request: Request, site: Here, position: int) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
-    room = room_of(request)
-    name = room.who(request)
-    if name and 0 <= position < len(room.deck.items):
-        room.desk.open(room.deck.items[position], name)
+    name = site.who(request)
+    if name and 0 <= position < len(site.deck.items):
+        site.review.open(site.deck.items[position], name)
     return Response(status_code=204)
 
 
 @router.get("/grid")
-def grid(request: Request, wanted: Wanted, page: Annotated[int, Query(ge=1)] = 1) -> Response:
+def grid(
+    request: Request, site: Here, name: Named, wanted: Wanted, page: Annotated[int, Query(ge=1)] = 1
+) -> HTMLResponse:
     """Show many samples at once, grouped by given and suggested label."""
-    room = room_of(request)
-    name = room.who(request)
-    if not name:
-        return RedirectResponse("/name", 303)
-    room.desk.refresh()
-    found = room.desk.select(wanted, name)
-    page = min(page, max(1, -(-len(found) // PAGE_SIZE)))
-    everything = room.desk.select(wanted.model_copy(update={"given": "", "suggested": ""}), name)
-    html = room.render(
-        "grid.html",
+    site.review.refresh()
+    found = site.review.select(wanted, name)
+    everything = site.review.select(wanted.model_copy(update={"given": "", "suggested": ""}), name)
+    pages = max(1, -(-len(found) // PAGE_SIZE))
+    page = min(page, pages)
+    return _page(
+        "grid",
         request,
         wanted=wanted,
         query=query_of(wanted),
         found=len(found),
         page=page,
-        pages=max(1, -(-len(found) // PAGE_SIZE)),
+        pages=pages,
         pairs=Counter((i.given, i.suggested) for i in everything).most_common(),
         link=lambda **changes: "/grid?" + query_of(wanted.model_copy(update=changes)),
-        views=[room.view(shown, name) for shown in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
-        **_frame(request, "grid"),
+        views=[site.view(shown, name) for shown in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
     )
-    return HTMLResponse(html)
 
 
 @router.get("/insights")
-def insights(request: Request) -> Response:
+def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
     """Show what the decisions say: precision, errors left, the reviewers and how they agree."""
-    room = room_of(request)
-    if not room.who(request):
-        return RedirectResponse("/name", 303)
-    desk = room.desk
-    desk.refresh()
-    with desk.lock:
-        figures = {
-            "standing": desk.standing(),
-            "reviewers": reviewers_of(desk.deck.items, desk.ledger),
-            "agreements": agreements_of(desk.deck.items, desk.ledger),
-            "enough": ENOUGH,
-            "window": WINDOW,
-        }
-    html = room.render("insights.html", request, **figures, **_frame(request, "insights"))
-    return HTMLResponse(html)
+    now, items = site.review, site.deck.items
+    now.refresh()
+    with now.lock:
+        return _page(
+            "insights",
+            request,
+            standing=now.standing(),
+            reviewers=reviewers_of(items, now.ledger),
+            agreements=agreement(now.ledger, [item.key for item in items]),
+            enough=ENOUGH,
+            window=WINDOW,
+        )
 
 
 @router.get("/image")
-def image(request: Request, id: str) -> Response:  # noqa: A002 (the name in the address)
+def image(site: Here, id: str) -> Response:  # noqa: A002 (the name in the address)
     """Return a sample's picture, encoded by us."""
-    return _png(room_of(request).image(id))
+    return _png(site.image(id))
 
 
 @router.get("/saliency/{position}")
-def saliency(request: Request, position: int) -> Response:
+def saliency(site: Here, position: int) -> Response:
     """Return the overlay of a sample's picture."""
-    room = room_of(request)
-    if not 0 <= position < len(room.deck.items):
-        raise HTTPException(404, "no such sample in this queue")
-    return _png(room.saliency(room.deck.items[position]))
+    return _png(site.saliency(site.item(position)))
 
 
 def _png(data: bytes | None) -> Response:
@@ -166,20 +153,14 @@ def _png(data: bytes | None) -> Response:
     return Response(data, media_type="image/png")
 
 
-def _frame(request: Request, here: str) -> dict[str, Any]:
-    """Return what every page shows around its own content."""
-    room = room_of(request)
-    desk, name = room.desk, room.who(request)
-    todo, disagreements = desk.board.todo(name), desk.board.disagreements
-    total = len(desk.deck.items)
-    return {
-        "here": here,
-        "todo": todo,
-        "done": total - todo,
-        "total": total,
-        "disagreements": disagreements,
-        "seq": desk.ledger.seq,
-    }
+def _page(here: str, request: Request, **values: object) -> HTMLResponse:
+    """Return a page, with what each page shows around its own content."""
+    site = site_of(request)
+    now, total = site.review, len(site.deck.items)
+    todo = now.todo(site.who(request))
+    frame = {"here": here, "todo": todo, "done": total - todo, "total": total, "seq": now.ledger.seq}
+    html = site.render(f"{here}.html", request, disagreements=now.disagreements, **frame, **values)
+    return HTMLResponse(html)
 
 
 def query_of(wanted: Filter) -> str:

@@ -1,7 +1,7 @@
 """The review page as a web application, and the process that serves it."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -12,12 +12,12 @@ from fastapi.staticfiles import StaticFiles
 
 from tasks.errors import InputError
 from tasks.review.deck import load_deck
-from tasks.review.desk import ReviewOptions
 from tasks.review.page import api, pages
 from tasks.review.page.failures import FailuresInOneLine
 from tasks.review.page.guard import Guard, Guarded
-from tasks.review.page.room import Room
+from tasks.review.page.site import Site
 from tasks.review.planted import CONTROL_SHARE
+from tasks.review.state import ReviewOptions
 
 DEFAULT_PORT = 8765
 # Ctrl-C waits this long for requests that are still at work. A request takes some hundred milliseconds.
@@ -49,10 +49,9 @@ def create_app(
         InputError: The folder is not that of a run, or the log cannot be used.
     """
     app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.room = Room(
-        load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer
-    )
-    app.state.room.desk.when_finished = when_finished
+    site = Site(load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer)
+    site.review.when_finished = when_finished
+    app.state.site = site
     app.add_middleware(Guarded, guard=guard or Guard())
     app.add_middleware(FailuresInOneLine)
     app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
@@ -65,7 +64,7 @@ def create_app(
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
-    return _answer(request, str(error.detail), error.status_code)
+    return _answer(request, str(error.detail), error.status_code, error.headers)
 
 
 def _misunderstood(request: Request, error: RequestValidationError) -> Response:
@@ -78,10 +77,12 @@ def _wrong(request: Request, error: InputError) -> Response:
     return _answer(request, str(error), 422)
 
 
-def _answer(request: Request, message: str, status: int) -> Response:
+def _answer(
+    request: Request, message: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": message}, status)
-    return PlainTextResponse(message, status)
+        return JSONResponse({"error": message}, status, headers)
+    return PlainTextResponse(message, status, headers)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

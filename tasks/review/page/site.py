@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,19 +9,19 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import numpy as np
+from fastapi import HTTPException
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.deck import Deck, Item
-from tasks.review.desk import Desk, ReviewOptions
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.page.guard import cookie_name
 from tasks.review.page.images import safe_png, saliency_png
 from tasks.review.page.payload import PayloadStore
+from tasks.review.state import Review, ReviewOptions
 from tasks.show.features import effects as effects_of
 from tasks.show.text import percent
-from tasks.show.view import RunView
-from tasks.storage import read_parquet
+from tasks.show.view import EVIDENCE, RunView
 
 # Beyond nine classes a digit names only some of them; the search box names all.
 MAX_KEYS: Final = 9
@@ -39,22 +38,21 @@ class Choice:
     key: str
 
 
-class Room:
-    """A desk, the payload of its samples, and the templates."""
+class Site:
+    """A review, the payload of its samples, and the templates."""
 
     def __init__(self, deck: Deck, out: Path, options: ReviewOptions, reviewer: str | None = None) -> None:
-        self.desk = Desk(deck, DecisionLog(log_path(out)), options)
+        self.review = Review(deck, DecisionLog(log_path(out)), options)
+        self.deck = deck
         self.reviewer = reviewer
-        self.choices = choices_of(deck)
         self.pictures = PayloadStore()
         self.rows = PayloadStore()
         self._fill()
         warm_up = threading.Timer(_WARM_UP_S, _warm_up)
         warm_up.daemon = True
         warm_up.start()
-        self._saliency = _saliency_rows(deck.run)
         self._run = RunView(deck.run)
-        self._png = lru_cache(_CACHED_IMAGES)(self._encode)
+        self.image = lru_cache(_CACHED_IMAGES)(self._image)
         self.pages = Environment(
             loader=PackageLoader("tasks.review.page"),
             autoescape=True,
@@ -63,23 +61,14 @@ class Room:
             lstrip_blocks=True,
         )
         self.pages.filters.update(percent=percent, number=number, seconds=lambda s: f"{s:.1f} s")
-        self.pages.globals.update(choices=self.choices, deck=deck, options=options)
-
-    @property
-    def deck(self) -> Deck:
-        """The deck on the desk."""
-        return self.desk.deck
+        self.pages.globals.update(choices=choices_of(deck), deck=deck, options=options)
 
     def _fill(self) -> None:
         deck = self.deck
         queued = [item.sample_id for item in deck.items if not item.is_control]
         others = [item.sample_id for item in deck.items]
-        others += [
-            near["sample_id"]
-            for item in deck.items
-            for kind in ("neighbours", "harms")
-            for near in item.evidence.get(kind, ())
-        ]
+        for item in deck.items:
+            others += [near["sample_id"] for kind in EVIDENCE for near in item.evidence.get(kind, ())]
         cells = [deck.prose, *deck.columns] if deck.prose else list(deck.columns)
         for store, columns in (
             (self.pictures, ["image"] if deck.content == "image" else []),
@@ -88,18 +77,25 @@ class Room:
             store.fill(deck.run / "queue.parquet", columns, queued)
             store.fill_later(deck.run / "dataset.parquet", columns, others)
 
-    def image(self, sample_id: str) -> bytes | None:
+    def _image(self, sample_id: str) -> bytes | None:
         """Return a sample's picture as a PNG of our own making; None where there is none."""
-        return self._png(sample_id)
-
-    def _encode(self, sample_id: str) -> bytes | None:
         data = self.pictures.get(sample_id)
         return safe_png(data) if data else None
 
     def saliency(self, item: Item) -> bytes | None:
         """Return the overlay that shows which pixels move the sample's influence."""
-        values = self._saliency.get(item.borrows)
+        values = self._run.saliency.get(item.borrows)
         return None if values is None else saliency_png(values, self.deck.dataset.feature_shape)
+
+    def item(self, position: int) -> Item:
+        """Return the item at a position.
+
+        Raises:
+            HTTPException: There is none.
+        """
+        if not 0 <= position < len(self.deck.items):
+            raise HTTPException(404, "no such sample in this queue")
+        return self.deck.items[position]
 
     def who(self, request: Request) -> str:
         """Return the reviewer's name; empty until they gave one."""
@@ -113,11 +109,12 @@ class Room:
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks to one reviewer."""
-        desk, deck = self.desk, self.deck
-        with desk.lock:
-            mine = desk.ledger.standing(item.key).get(reviewer)
-            blind = desk.board.is_blind(item.position, reviewer) and desk.options.hide_suggestion
-            status, others = desk.status(item, reviewer), desk.others(item, reviewer)
+        review, deck = self.review, self.deck
+        with review.lock:
+            mine = review.ledger.standing(item.key).get(reviewer)
+            blind = review.is_blind(item, reviewer) and review.options.hide_suggestion
+            status, others = review.status(item, reviewer), review.others(item, reviewer)
+        conflicts = deck.conflicts.get(item.key.content_hash, {})
         return {
             "item": item,
             "status": status,
@@ -125,13 +122,10 @@ class Room:
             "others": others,
             "blind": blind,
             **self._words(item.sample_id),
-            "neighbours": self._near(item, "neighbours"),
-            "harms": self._near(item, "harms"),
+            **{kind: self._near(item, kind) for kind in EVIDENCE},
             "features": self.features(item) if not blind else [],
-            "overlay": deck.content == "image" and item.borrows in self._saliency and not blind,
-            "conflicts": {
-                k: n for k, n in deck.conflicts.get(item.key.content_hash, {}).items() if k != item.given
-            },
+            "overlay": deck.content == "image" and item.borrows in self._run.saliency and not blind,
+            "conflicts": {label: count for label, count in conflicts.items() if label != item.given},
             "copies": deck.copies.get(item.key, 1),
             "image": image_url(item.sample_id),
         }
@@ -153,11 +147,11 @@ class Room:
 
         The effect is that of one standard deviation, as in the report: columns of different units compare.
         """
-        values = self._saliency.get(item.borrows)
+        values = self._run.saliency.get(item.borrows)
         names = self.deck.feature_names
         if self.deck.content == "image" or values is None or len(values) != len(names):
             return []
-        effects = np.nan_to_num(effects_of(self._run, np.asarray(values))).tolist()
+        effects = np.nan_to_num(effects_of(self._run, values)).tolist()
         top = sorted(zip(names, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
         largest = abs(top[0][1]) or 1.0
         return [(name, value, abs(value) / largest) for name, value in top]
@@ -196,11 +190,3 @@ def number(value: float) -> str:
     '12\u202f346'
     """
     return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def _saliency_rows(run: Path) -> Mapping[str, list[float]]:
-    path = run / "saliency.parquet"
-    if not path.exists():
-        return {}
-    table = read_parquet(path)
-    return dict(zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True))

@@ -1,0 +1,328 @@
+"""A review under way: the queue, the answers so far, and who is looking at what. It knows nothing of HTTP.
+
+Several reviewers work on one review, and several reviews (processes) on one log: before every answer the rows that others wrote
+are read. A decision is never taken away or overwritten: where two people answer, both answers stand.
+
+An item with answers has a public state: a verdict, or `disagree`. One that waits for a blind second opinion is still to do for
+everybody but the one who gave the first. Asking about one position costs no look at the others.
+"""
+
+import hashlib
+import threading
+import time
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tasks.errors import InputError, listed
+from tasks.queue.former import hashes_among
+from tasks.records import VERDICTS, Record
+from tasks.review.deck import Deck, Item
+from tasks.review.estimate import WORTH
+from tasks.review.insights import DISAGREE, SETTLED, STATES, TODO, Standing, outcome_of, standing_of
+from tasks.review.ledger import Key, Ledger, key_of
+from tasks.review.log import Decision, DecisionLog
+
+State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
+Sort = Literal["rank", "influence", "gain", "class"]
+
+# A sample that somebody has had open this long is offered to others again: several times what a decision
+# takes.
+_LEASE_S: Final = 120.0
+# The figures move in steps of this many rows of the log: a counter that stood still for one answer would give a
+# control away.
+STEP: Final = 10
+
+
+class Filter(Record):
+    """Which part of the queue, in which order."""
+
+    state: State = "todo"
+    given: str = ""
+    suggested: str = ""
+    low: float | None = None
+    high: float | None = None
+    sort: Sort = "rank"
+
+    def finds(self, item: Item, status: str) -> bool:
+        """Whether an item with this status is in the part."""
+        wanted = status != "todo" if self.state == "done" else self.state in ("all", status)
+        return (
+            wanted
+            and self.given in ("", item.given)
+            and self.suggested in ("", item.suggested)
+            and not (self.low is not None and item.score < self.low)
+            and not (self.high is not None and item.score > self.high)
+        )
+
+
+class ReviewOptions(Record):
+    """How a review is held.
+
+    >>> ReviewOptions(second_opinion=0.1).hide_suggestion
+    False
+    """
+
+    second_opinion: float = Field(
+        0.0, ge=0, le=1, description="share of samples that two reviewers decide, blind"
+    )
+    hide_suggestion: bool = Field(
+        default=False, description="the second reviewer does not see the suggestion either"
+    )
+    worth: float = Field(WORTH, gt=0, lt=1, description="share of wrong labels from which looking pays")
+    guideline: str = Field("", description="labelling guideline, shown on the page")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reviewer said; `seen` is whether other people's answers were shown."""
+
+    verdict: str
+    new_label: str | None = None
+    comment: str = ""
+    seconds: float | None = None
+    seen: bool = False
+    action: str = ""
+
+
+class Review:
+    """One queue, one log, any number of reviewers; safe to call from several threads.
+
+    Attributes:
+        when_finished: Called in a thread of its own when a decision leaves nothing open, for anybody.
+    """
+
+    def __init__(self, deck: Deck, log: DecisionLog, options: ReviewOptions | None = None) -> None:
+        self.deck = deck
+        self.log = log
+        self.options = options or ReviewOptions()
+        self.lock = threading.RLock()
+        self.when_finished: Callable[[], None] | None = None
+        self._open: dict[str, tuple[int, float]] = {}
+        self._places: dict[Key, list[int]] = defaultdict(list)
+        for item in deck.items:
+            self._places[item.key].append(item.position)
+        self._counts = np.array([not item.is_control for item in deck.items], dtype=bool)  # (items,)
+        self._read_log()
+
+    def _read_log(self) -> None:
+        """Take in the whole log."""
+        size = len(self.deck.items)
+        self._rows = self.log.since(0)  # every row taken in so far, undos too, in order
+        self.ledger = Ledger(self._rows)
+        self._unanswered = np.zeros(
+            size, np.int8
+        )  # the state of each item before anybody answers: to do, or settled
+        self._state = np.zeros(size, np.int8)  # what everybody may know of it
+        self._outcome = np.zeros(size, np.int8)  # what its reviewers say together, differences resolved
+        self._when = np.zeros(size, np.int64)  # the row that decided; 0 while it is open
+        self._first: dict[
+            int, str
+        ] = {}  # who gave the first of two blind opinions, where the second is waited for
+        self._standing: Standing | None = None
+        self._counted = -1
+        self._torn = False
+        for key in self._places:
+            self._look(key)
+        settled, others = self.ledger.settled(), hashes_among(self.deck.run.parent)
+        for item in self.deck.items:
+            content, given, control = item.key
+            hashes = (content, *others.get(content, ()))
+            if (
+                self._state[item.position] == TODO
+                and not control
+                and any((h, given) in settled for h in hashes)
+            ):
+                self._unanswered[item.position] = self._state[item.position] = SETTLED
+
+    def refresh(self) -> None:
+        """Take in what others have written to the log."""
+        with self.lock:
+            if self._torn:
+                self._read_log()
+            rows = self.log.since(self.ledger.seq)
+            self._torn = bool(rows)  # where this fails halfway, ledger and states are at odds: begin anew
+            self.ledger.add(rows)
+            for key in {key_of(row) for row in rows}:
+                self._look(key)
+            self._rows.extend(rows)
+            self._torn = False
+
+    def _look(self, key: Key) -> None:
+        """Bring the items of a key up to date."""
+        if key not in self._places:
+            return
+        opinions, settled = self.ledger.opinions(key), self.ledger.adjudication(key)
+        resolved = self.ledger.resolve(key)
+        outcome = state = outcome_of(key, resolved)
+        if self.ledger.disagrees(key):
+            state = DISAGREE
+        waits = (
+            len(opinions) == 1 and settled is None and wants_second_opinion(key, self.options.second_opinion)
+        )
+        for place in self._places[key]:
+            self._state[place] = state or self._unanswered[place]
+            self._outcome[place] = outcome
+            self._when[place] = resolved.votes[-1].seq if resolved.votes else 0
+            if waits:
+                self._first[place] = next(iter(opinions))
+            else:
+                self._first.pop(place, None)
+
+    def is_blind(self, item: Item, reviewer: str) -> bool:
+        """Whether this reviewer is asked for a second opinion, and must not know the first."""
+        return self._first.get(item.position, reviewer) != reviewer
+
+    def status(self, item: Item, reviewer: str) -> str:
+        """Return what the item is to this reviewer: todo, settled (earlier), disagree, or a verdict."""
+        return STATES[TODO if self.is_blind(item, reviewer) else self._state[item.position]]
+
+    def todo(self, reviewer: str) -> int:
+        """Return how many items wait for this reviewer."""
+        blind = len(self._first) - list(self._first.values()).count(reviewer)
+        return int((self._state == TODO).sum()) + blind
+
+    @property
+    def disagreements(self) -> int:
+        """How many items the reviewers disagree about."""
+        return int((self._state == DISAGREE).sum())
+
+    def is_finished(self) -> bool:
+        """Whether nothing waits for anybody: no sample, no second opinion, no disagreement."""
+        return not self._first and not np.isin(self._state, (TODO, DISAGREE)).any()
+
+    def changed(self, seq: int, reviewer: str) -> dict[int, str]:
+        """Return what each position is to this reviewer that others have decided on after row `seq`."""
+        with self.lock:
+            rows = self._rows[bisect_right(self._rows, seq, key=lambda row: row.seq) :]
+            items = self._items_of(row for row in rows if row.reviewer != reviewer)
+            return {item.position: self.status(item, reviewer) for item in items}
+
+    def _items_of(self, rows: Iterable[Decision]) -> list[Item]:
+        """Return the items that some rows speak of, in order."""
+        keys = {key_of(row) for row in rows}
+        return [self.deck.items[at] for at in sorted(at for key in keys for at in self._places.get(key, ()))]
+
+    def others(self, item: Item, reviewer: str) -> list[Decision]:
+        """Return the answers of other people that this reviewer may see."""
+        if self.is_blind(item, reviewer):
+            return []
+        mine = self.ledger.opinions(item.key).get(reviewer)
+        blind_pair = mine is not None and wants_second_opinion(item.key, self.options.second_opinion)
+        if blind_pair and not self.ledger.disagrees(item.key):
+            return []
+        return [row for name, row in sorted(self.ledger.standing(item.key).items()) if name != reviewer]
+
+    def select(self, wanted: Filter, reviewer: str) -> list[Item]:
+        """Return the items that match, in order."""
+        with self.lock:
+            items = [item for item in self.deck.items if wanted.finds(item, self.status(item, reviewer))]
+        if wanted.sort == "influence":
+            items.sort(key=lambda item: item.influence)
+        elif wanted.sort == "gain":
+            items.sort(key=lambda item: -item.gain)
+        elif wanted.sort == "class":
+            items.sort(key=lambda item: (item.given, item.suggested))
+        return items
+
+    def decide(self, items: Sequence[Item], answer: Answer, reviewer: str) -> list[Decision]:
+        """Write one answer for all `items`, in one action, and return its rows; when this returns, they are on the disk.
+
+        Args:
+            items: What was decided on.
+            answer: The same for all of them.
+            reviewer: Who decided.
+
+        Raises:
+            InputError: No such decision or class, or the log cannot be written.
+        """
+        if answer.verdict not in (*VERDICTS, "suggestion"):
+            raise InputError(
+                f"no decision {answer.verdict!r}", fix=f"use one of: {', '.join((*VERDICTS, 'suggestion'))}"
+            )
+        if answer.verdict == "relabel" and answer.new_label not in self.deck.classes:
+            raise InputError(
+                f"no class {answer.new_label!r} in this data set",
+                fix=f"choose one of its classes: {listed(self.deck.classes)}",
+            )
+        with self.lock:
+            self.refresh()
+            before = self.is_finished()
+            drafts = [self._draft(item, answer, reviewer) for item in items]
+            rows = self.log.append(drafts, action=answer.action)
+            self.refresh()
+            done = self.is_finished() and not before
+        if (
+            done and self.when_finished is not None
+        ):  # that may take a second, for which the reviewer does not wait
+            threading.Thread(target=self.when_finished, name="finished").start()
+        return rows
+
+    def _draft(self, item: Item, answer: Answer, reviewer: str) -> Decision:
+        others = [name for name in self.ledger.standing(item.key) if name != reviewer]
+        suggestion = answer.verdict == "suggestion"
+        return Decision(
+            sample_id=item.sample_id,
+            content_hash=item.key.content_hash,
+            given_label=item.given,
+            suggested_label=item.suggested,
+            decision="relabel" if suggestion else answer.verdict,
+            new_label=item.suggested if suggestion else answer.new_label,
+            reviewer=reviewer,
+            seconds=answer.seconds,
+            run=self.deck.run_id,
+            evidence_hash=item.evidence_hash,
+            comment=answer.comment,
+            role="first" if not others else "adjudication" if answer.seen else "second",
+            control=item.key.control,
+        )
+
+    def undo(self, reviewer: str, action: str = "") -> tuple[list[Decision], list[Item]]:
+        """Take back this reviewer's last action; return the undo rows and the items they speak of."""
+        with self.lock:
+            rows = self.log.undo(reviewer, self.deck.run_id, action=action)
+            self.refresh()
+            return rows, self._items_of(rows)
+
+    def open(self, item: Item, reviewer: str) -> None:
+        """Note that this reviewer has the item before them."""
+        self._open[reviewer] = (item.position, time.monotonic())
+
+    def busy(self, reviewer: str) -> set[int]:
+        """Return the positions that others have before them just now."""
+        since = time.monotonic() - _LEASE_S
+        return {at for name, (at, when) in list(self._open.items()) if name != reviewer and when > since}
+
+    def standing(self) -> Standing:
+        """Return the figures of the review, brought up to date every `STEP` rows of the log."""
+        with self.lock:
+            if self._standing is None or self.ledger.seq // STEP != self._counted:
+                self._standing = self.count()
+                self._counted = self.ledger.seq // STEP
+            return self._standing
+
+    def count(self) -> Standing:
+        """Return the figures of the review as they are now."""
+        return standing_of(self._outcome, self._when, self._counts, self.options.worth)
+
+
+def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:
+    """Whether this sample is among the seeded `share` that two reviewers decide.
+
+    A hash of the key decides, so two servers, a restart and a re-ordered queue all ask for the same samples.
+
+    Args:
+        key: Content and given label of the sample.
+        share: Share of samples, 0 to 1.
+        seed: Another one draws other samples.
+
+    >>> sum(wants_second_opinion(Key(str(n), "cat"), 0.25) for n in range(1000)) in range(200, 300)
+    True
+    """
+    text = f"second opinion\0{seed}\0{key.content_hash}\0{key.given_label}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") < share * 2**64
