@@ -3,6 +3,7 @@
 import math
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,11 @@ from tasks.show.view import RunView
 
 Summary = dict[str, Any]
 
-# What decides the numbers, by the name that the summary gives it and the one of its distribution.
-_DISTRIBUTIONS = {
-    "labelsweep": "labelsweep",
-    "torch": "torch",
-    "pydvl": "pyDVL",
-    "prefect": "prefect",
-    "great_expectations": "great-expectations",
-    "numpy": "numpy",
-    "pandas": "pandas",
-    "pyarrow": "pyarrow",
-    "scikit-learn": "scikit-learn",
-    "matplotlib": "matplotlib",
-}
+# The distributions that decide the numbers.
+_DISTRIBUTIONS = (
+    *("labelsweep", "torch", "pydvl", "prefect", "great_expectations"),
+    *("numpy", "pandas", "pyarrow", "scikit-learn", "matplotlib"),
+)
 
 
 def summarise(folder: Path) -> Summary:
@@ -52,7 +45,7 @@ def summary_of(view: RunView) -> Summary:
     """Return the summary of a run that is already open."""
     parts: dict[str, object] = {
         "run_id": view.run_id,
-        "source": _source(view),
+        "source": view.dataset.uri if view.dataset else None,
         "data": _data(view),
         "validation": _validation(view),
         "audit": _audit(view),
@@ -68,10 +61,6 @@ def summary_of(view: RunView) -> Summary:
     ]
     summary["versions"] = versions()
     return summary
-
-
-def _source(view: RunView) -> str | None:
-    return view.dataset.uri if view.dataset else None
 
 
 def _data(view: RunView) -> Summary | None:
@@ -108,10 +97,8 @@ def _audit(view: RunView) -> Summary | None:
         chosen |= {"folds": model.folds, "rounds": model.round}
     if encoding:
         named = chosen.get("model", "auto")
-        chosen |= {
-            "model": encoding.choice.model if named == "auto" else named,
-            "model_since": encoding.choice.why,
-        }
+        named = encoding.choice.model if named == "auto" else named
+        chosen |= {"model": named, "model_since": encoding.choice.why}
     ensemble = (model.members if model else ()) or (encoding.members if encoding else ())
     if ensemble:
         members = [member.model_dump() for member in ensemble]
@@ -132,8 +119,7 @@ def _queue(view: RunView) -> Summary | None:
         found |= {"controls": controls}
     if why := untrusted(view):
         if "controls" in found:  # how many were planted and found, without what follows from it
-            counts = {name: value for name, value in controls.items() if isinstance(value, int)}
-            found["controls"] = counts
+            found["controls"] = {name: value for name, value in controls.items() if isinstance(value, int)}
         return found | {"untrusted": why, "estimated_noise_rate": None}
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
@@ -147,11 +133,9 @@ def untrusted(view: RunView) -> str:
     found = dict(view.dataset.suspects)
     if view.dataset.payload in ("image", "embedding"):
         oddities = view.json("oddities.json") or {}
-        telling = [one for one in oddities.get("telling_features", []) if one["told"] >= REPEATS]
-        found |= {
-            one["feature"]: f"tells {one['told']:.1%} of what there is to tell of the label"
-            for one in telling
-        }
+        for one in oddities.get("telling_features", []):
+            if one["told"] >= REPEATS:
+                found[one["feature"]] = f"tells {one['told']:.1%} of what there is to tell of the label"
     return named_reasons(found)
 
 
@@ -212,9 +196,7 @@ def versions() -> dict[str, str]:
     ['great_expectations', 'labelsweep', 'matplotlib']
     """
     found = {"python": platform.python_version()}
-    for name, distribution in _DISTRIBUTIONS.items():
-        try:
-            found[name] = version(distribution)
-        except PackageNotFoundError:
-            continue
+    for name in _DISTRIBUTIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
     return found

@@ -227,6 +227,8 @@ class DecisionLog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, so that what was read still holds when written."""
         with self._reading():
+            if self._connection.in_transaction:  # memory ran out before the last one could be rolled back
+                self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

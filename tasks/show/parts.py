@@ -5,9 +5,17 @@ All strings are text (the template escapes them); only `Figure.svg` is markup, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from markupsafe import Markup
+
+
+class Part:
+    """What the template draws, each kind in its own way."""
+
+    @property
+    def kind(self) -> str:
+        """The name by which the template knows it."""
+        return type(self).__name__.lower()
 
 
 @dataclass(frozen=True)
@@ -21,46 +29,41 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Part):
     """A paragraph; `tone` is `plain`, `quiet` (an explanation) or `warning`."""
 
-    kind: ClassVar[str] = "text"
     text: str
     tone: str = "plain"
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Part):
     """A command to type, with what it does."""
 
-    kind: ClassVar[str] = "command"
     what: str
     command: str
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Part):
     """A few figures that matter, each with its name and, where one helps, a remark."""
 
-    kind: ClassVar[str] = "facts"
     facts: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Part):
     """A drawing with a caption; `alt` says in words what is to be seen."""
 
-    kind: ClassVar[str] = "figure"
     svg: Markup
     alt: str
     caption: str
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Part):
     """An image with a caption."""
 
-    kind: ClassVar[str] = "picture"
     image: Image
     caption: str
 
@@ -76,7 +79,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Part):
     """A table whose first column names the rows; the columns listed in `numeric` are aligned right.
 
     Attributes:
@@ -88,7 +91,6 @@ class Table:
         corner: For a matrix, what its rows and columns are.
     """
 
-    kind: ClassVar[str] = "table"
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -107,10 +109,9 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
+class Bars(Part):
     """Signed bars with a caption."""
 
-    kind: ClassVar[str] = "bars"
     caption: str
     bars: Sequence[Bar]
 
@@ -151,22 +152,17 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Cards:
+class Cards(Part):
     """The top of the queue."""
 
-    kind: ClassVar[str] = "cards"
     cards: Sequence[Card]
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(Part):
     """Parts side by side where there is room."""
 
-    kind: ClassVar[str] = "columns"
-    parts: Sequence["Part"]
-
-
-Part = Text | Command | Facts | Figure | Picture | Table | Bars | Cards | Columns
+    parts: Sequence[Part]
 
 
 @dataclass(frozen=True)

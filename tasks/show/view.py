@@ -4,7 +4,7 @@ Paths inside records are not followed: a run folder may have been moved, or come
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,22 +71,34 @@ class RunView:
         path = self.path(name)
         return None if path is None else read_json(path)
 
+    def first_rows(self, name: str, most: int, columns: Sequence[str] | None = None) -> list[Row]:
+        """Return the first rows of a Parquet file of the run, none where the run has no such file.
+
+        Args:
+            name: The file.
+            most: At most how many.
+            columns: The columns wanted, all of them if None.
+        """
+        path = self.path(name)
+        if path is None:
+            return []
+        with open_parquet(path) as file:
+            batch = next(file.iter_batches(batch_size=most, columns=columns), None)
+        return [] if batch is None else batch.to_pylist()
+
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The parameters of the run, as far as they were written down."""
         path = self.path("config.yaml")
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
-        return values if isinstance(values, dict) else {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path else {}
 
     @cached_property
     def steps(self) -> list[Row]:
         """The step records in the order in which the steps finished, without the report's own."""
-        entries = [
-            read_json(path)
-            for path in sorted((self.folder / "steps").glob("*.json"))
-            if path.stem != "report"
-        ]
-        return sorted(entries, key=lambda entry: entry["finished"])
+        paths = sorted((self.folder / "steps").glob("*.json"))
+        return sorted(
+            (read_json(path) for path in paths if path.stem != "report"), key=lambda entry: entry["finished"]
+        )
 
     def record(self, kind: type[R]) -> R | None:
         """Return the newest record of one type among the steps; the type, not the step's name, says what a record is."""
@@ -129,12 +141,7 @@ class RunView:
     @cached_property
     def top(self) -> list[Row]:
         """The first rows of the queue, worst first, `evidence` parsed."""
-        path = self.path("queue.parquet")
-        if path is None:
-            return []
-        with open_parquet(path) as file:
-            batch = next(file.iter_batches(batch_size=TOP), None)
-        rows: list[Row] = [] if batch is None else batch.to_pylist()
+        rows = self.first_rows("queue.parquet", TOP)
         return [{**row, "evidence": _evidence(row.get("evidence"))} for row in rows]
 
     @cached_property

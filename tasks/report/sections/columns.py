@@ -21,17 +21,11 @@ def build(view: RunView, _: Summary) -> Section | None:
         "any label: a missing value becomes the column's median and a note that it is missing, a category one number for each "
         "of its values, a date its day, season, weekday and hour."
     )
-    tables: list[Part] = [
-        Table(
-            "Learned from",
-            ["Column", "What it is"],
-            [[Cell(plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]],
-        )
-    ]
+    rows = [[Cell(plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]]
+    tables: list[Part] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
-        rows = [
-            [Cell(plain(name, NAME)), Cell(plain(why))] for name, why in list(data.left_out.items())[:SHOWN]
-        ]
+        left = list(data.left_out.items())[:SHOWN]
+        rows = [[Cell(plain(name, NAME)), Cell(plain(why))] for name, why in left]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns")
 

@@ -32,15 +32,11 @@ def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     """Return the commonest given-to-suggested pairs."""
     off = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
-    found = [
-        (int(i), int(j), int(off[i, j]))
-        for i, j in zip(*np.unravel_index(order, off.shape), strict=True)
-        if off[i, j]
-    ]
-    most = max((count for *_, count in found), default=1)
+    pairs = zip(*np.unravel_index(order, off.shape), strict=True)
     rows = [
-        [Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{count:,}", count / most)]
-        for i, j, count in found
+        [Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()))]
+        for i, j in pairs
+        if off[i, j]
     ]
     return Table("The commonest mix-ups", ["Given", "Suggested", "Samples"], rows, numeric=frozenset({2}))
 
@@ -61,6 +57,5 @@ def _by_label(scores: ScoreColumns) -> Table:
         ]
         for i in order
     ]
-    return Table(
-        "The labels that are flagged most", ["Given", "Flagged", "Share"], rows, numeric=frozenset({1, 2})
-    )
+    caption = "The labels that are flagged most"
+    return Table(caption, ["Given", "Flagged", "Share"], rows, numeric=frozenset({1, 2}))

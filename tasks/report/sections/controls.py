@@ -18,12 +18,9 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         planted += f" of {counted(found['planted_groups'], 'whole group')}"
     if why := summary["queue"].get("untrusted"):
         told = f"{found['found']:,} of {planted} that were flipped on purpose were flagged. That says nothing of your own errors"
-        return Section(
-            "controls",
-            "How good this queue is",
-            [Text(f"{told}: {plain(why, 2_000)}.", "warning")],
-            "Controls",
-        )
+        warning = Text(f"{told}: {plain(why, 2_000)}.", "warning")
+        return Section("controls", "How good this queue is", [warning], "Controls")
+    noise = f"of all labels; {_range(found['noise_rate'], 1)}"
     parts: list[Part] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "
@@ -32,17 +29,9 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         ),
         Facts(
             [
-                (
-                    "Recall, estimated",
-                    percent(found["recall"]["estimate"]),
-                    f"of the wrong labels are flagged; {_range(found['recall'])}",
-                ),
-                _precision(found["precision"]),
-                (
-                    "Wrong labels, estimated",
-                    percent(found["noise_rate"]["estimate"], 1),
-                    f"of all labels; {_range(found['noise_rate'], 1)}",
-                ),
+                _share("Recall, estimated", found["recall"], "of the wrong labels are flagged"),
+                _share("Precision, estimated", found["precision"], "of the flagged labels are wrong"),
+                ("Wrong labels, estimated", percent(found["noise_rate"]["estimate"], 1), noise),
             ]
         ),
     ]
@@ -57,15 +46,11 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     return Section("controls", "How good this queue is, by planted controls", parts, "Controls")
 
 
-def _precision(share: dict[str, Any] | None) -> tuple[str, str, str]:
-    """Return how many of the flagged labels are wrong, which nobody can say where none is flagged."""
+def _share(title: str, share: dict[str, Any] | None, remark: str) -> tuple[str, str, str]:
+    """Return a share with its interval, which nobody can say where nothing is flagged."""
     if share is None:
-        return "Precision, estimated", "–", "nothing is flagged"
-    return (
-        "Precision, estimated",
-        percent(share["estimate"]),
-        f"of the flagged labels are wrong; {_range(share)}",
-    )
+        return title, "–", "nothing is flagged"
+    return title, percent(share["estimate"]), f"{remark}; {_range(share)}"
 
 
 def _range(share: dict[str, Any], decimals: int = 0) -> str:

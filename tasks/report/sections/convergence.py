@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.report.summary import Summary, largest
-from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.show.parts import Cell, Columns, Section, Table, Text
 from tasks.show.text import counted, listed, number
 from tasks.show.view import RunView
 
@@ -23,14 +23,11 @@ def warning(view: RunView, summary: Summary) -> str:
     for kind, name, *_ in _KINDS:
         part = found.get(kind) or {}
         if part.get("not_converged"):
-            failed.append(
-                f"{part['not_converged']:,} of {counted(part['count'], name if name != 'Fit' else 'fit')}"
-            )
-    what = (
-        listed(failed) + " did not reach the tolerance."
-        if failed
-        else "The fit or the solve did not reach its tolerance."
-    )
+            noun = "fit" if name == "Fit" else name
+            failed.append(f"{part['not_converged']:,} of {counted(part['count'], noun)}")
+    what = "The fit or the solve did not reach its tolerance."
+    if failed:
+        what = f"{listed(failed)} did not reach the tolerance."
     fixes = []
     if view.config.get("optimizer") == "adamw":
         fixes.append("--optimizer newton")
@@ -46,11 +43,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if found is None:
         return None
     entries = view.json("model/convergence.json") or {}
-    tables: list[Part] = [
-        _table(entries[kind], name, measure, title)
-        for kind, name, measure, title in _KINDS
-        if entries.get(kind)
-    ]
+    tables = [_table(entries[kind], *kinds) for kind, *kinds in _KINDS if entries.get(kind)]
     loud = warning(view, summary)
     verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
     return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence")
@@ -59,21 +52,17 @@ def build(view: RunView, summary: Summary) -> Section | None:
 def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:
     """Return one row for each round; iterations only where they were counted."""
     counted_too = any(entry.get("iterations") is not None for entry in entries)
+    measures = [measure, "iterations"] if counted_too else [measure]
     rows = []
     for number_of_round in sorted({entry.get("round", 1) for entry in entries}):
         mine = [entry for entry in entries if entry.get("round", 1) == number_of_round]
         converged = sum(bool(entry.get("converged")) for entry in mine)
-        state = Cell(
-            f"{converged:,} of {len(mine):,}" + ("" if converged == len(mine) else " ✗"),
-            strong=converged < len(mine),
-        )
+        failed = converged < len(mine)
         row = [
             Cell(f"Round\u00a0{number_of_round}"),
-            state,
-            Cell(number(largest(entry.get(measure) for entry in mine))),
+            Cell(f"{converged:,} of {len(mine):,}" + (" ✗" if failed else ""), strong=failed),
+            *(Cell(number(largest(entry.get(name) for entry in mine))) for name in measures),
         ]
-        if counted_too:
-            row.append(Cell(number(largest(entry.get("iterations") for entry in mine))))
         rows.append(row)
     header = [name, "Converged", f"{title}, worst", *(["Iterations, most"] if counted_too else [])]
     return Table(

@@ -20,6 +20,14 @@ from tasks.storage import read_parquet
 # Points of all curves together: a curve of a thousand epochs is thinned to the same look.
 POINTS = 6_000
 CURVES = 60
+_CURVES = (
+    ("loss", "training loss", "Training loss by iteration"),
+    (
+        "gradient_norm",
+        "gradient norm",
+        "Norm of the gradient by iteration: how near the optimum the fit came",
+    ),
+)
 
 
 def build(view: RunView, summary: Summary) -> Section | None:
@@ -54,6 +62,7 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
         [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
         for m in members
     ]
+    header = ["Features", "Numbers a sample", "l2", "Log-loss, nats"]
     caption = "The models whose mean is taken: each is a softmax regression on its own features, chosen by out-of-fold log-loss"
     if learned:
         caption = (
@@ -61,9 +70,7 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
             "out-of-fold log-loss"
         )
     caption += f". The model is {model}, since {since}." if since else ""
-    return Table(
-        caption, ["Features", "Numbers a sample", "l2", "Log-loss, nats"], rows, numeric=frozenset({1, 2, 3})
-    )
+    return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
 
 
 def _curves(view: RunView) -> list[Figure]:
@@ -82,14 +89,7 @@ def _curves(view: RunView) -> list[Figure]:
     last = int(rounds.max())
     colours = f"Solid: round {last}, the last one; dashed: before. " if last > 1 else ""
     found = []
-    for column, name, what in (
-        ("loss", "training loss", "Training loss by iteration"),
-        (
-            "gradient_norm",
-            "gradient norm",
-            "Norm of the gradient by iteration: how near the optimum the fit came",
-        ),
-    ):
+    for column, name, what in _CURVES:
         values = np.asarray(data[column], dtype=np.float64)
         ends = np.array([values[group == g][-1] for g in np.unique(group)])
         worst = number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
@@ -111,15 +111,10 @@ def _lines(
             mine = np.unique(np.append(mine[::stride], mine[-1]))
             mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
             last = rounds[mine[:1]].tolist() == [rounds.max()]
-            axes.plot(
-                iteration[mine],
-                values[mine],
-                color=HELPFUL if last else QUIET,
-                linestyle="-" if last else "--",
-                alpha=0.75,
-                linewidth=1.3,
-                marker="o" if len(mine) < 2 else None,
-            )
+            colour, style = (HELPFUL, "-") if last else (QUIET, "--")
+            (line,) = axes.plot(iteration[mine], values[mine], style, color=colour, alpha=0.75, linewidth=1.3)
+            if len(mine) < 2:
+                line.set_marker("o")
         if (values > 0).any() and (column == "gradient_norm" or values.max() > 30 * values[values > 0].min()):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: number(float(value)))

@@ -63,11 +63,12 @@ def _lead(view: RunView, summary: Summary) -> str:
     what = "This run"
     if data and view.dataset:
         shape = " × ".join(f"{side:,}" for side in view.dataset.feature_shape[:2])  # without channels
-        content = {
+        contents = {
             "image": f"images of {shape} pixels",
             "embedding": f"embeddings of {shape} numbers",
             "text": "texts",
-        }.get(data["payload"], counted(data["features"], "feature"))
+        }
+        content = contents.get(data["payload"], counted(data["features"], "feature"))
         groups = data.get("groups")
         grouped = f" in {counted(groups['count'], 'group')}" if groups else ""
         size = f"{counted(data['rows'], 'sample')}{grouped} of {counted(len(data['classes']), 'class', 'classes')}"
@@ -89,9 +90,7 @@ def _how(view: RunView, audit: Mapping[str, Any]) -> str:
     if view.scores is None:
         return ""
     sizes = [
-        counted(audit[name], one)
-        for name, one in (("folds", "fold"), ("rounds", "round"))
-        if isinstance(audit.get(name), int)
+        counted(audit[f"{one}s"], one) for one in ("fold", "round") if isinstance(audit.get(f"{one}s"), int)
     ]
     on = {
         "holdout": " on a held-out evaluation set",
@@ -99,13 +98,6 @@ def _how(view: RunView, audit: Mapping[str, Any]) -> str:
         "crossfit": f" in {listed(sizes)}" if sizes else "",
     }
     return f", and audited {counted(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
-
-
-def _why_no_controls(view: RunView) -> str:
-    """Return why no control says how many labels are wrong."""
-    if view.config.get("controls") == 0:
-        return "no controls were asked for (--controls 0)"
-    return "no label could be planted as a control: too few are neither flagged nor verified"
 
 
 def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
@@ -121,16 +113,17 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
             remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
             facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
         else:
-            facts.append(("Wrong labels, estimated", "–", _why_no_controls(view)))
+            why = "no label could be planted as a control: too few are neither flagged nor verified"
+            if view.config.get("controls") == 0:
+                why = "no controls were asked for (--controls 0)"
+            facts.append(("Wrong labels, estimated", "–", why))
     quality = summary.get("quality")
     if quality:
         why = quality["undefined"].get("average_precision", "against the known truth")
         facts.append(("Average precision", decimal(quality["average_precision"], 3), why))
     if view.validation:
-        set_aside = view.validation.quarantined
-        facts.append(
-            ("Set aside", f"{set_aside:,}", f"of {counted(view.validation.rows_in, 'row')}, by validation")
-        )
+        remark = f"of {counted(view.validation.rows_in, 'row')}, by validation"
+        facts.append(("Set aside", f"{view.validation.quarantined:,}", remark))
     if view.steps:
         spent = sum(step["seconds"] for step in view.steps)
         peak = max(step["peak_memory_mb"] for step in view.steps)

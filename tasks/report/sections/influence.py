@@ -76,9 +76,8 @@ def _draw(edges: Floats, kept: Floats, flagged: Floats, wrong: Floats | None, al
             counts, name = np.histogram(wrong, edges)[0], "known to be wrong"
             axes.stairs(counts, edges, baseline=FLOOR, color=INK, linestyle=":", linewidth=1.4, label=name)
         axes.axvline(0, color=INK, linewidth=1.2)
-        axes.text(
-            0, 1.01, "threshold 0", transform=axes.get_xaxis_transform(), color=INK, ha="center", va="bottom"
-        )
+        across = axes.get_xaxis_transform()
+        axes.text(0, 1.01, "threshold 0", transform=across, color=INK, ha="center", va="bottom")
         for place, side, name in ((0, "left", "← harmful"), (1, "right", "helpful →")):
             axes.text(place, -0.14, name, transform=axes.transAxes, color=MUTED, ha=side, va="top")
         axes.set_ylim(bottom=FLOOR)

@@ -1,6 +1,5 @@
 """What stands out beside the queue, each kind in a section of its own; nothing here changes the ranking of the queue."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -10,7 +9,6 @@ from tasks.show.images import SMALL_SIDE, thumbnail
 from tasks.show.parts import Cell, Part, Section, Table, Text
 from tasks.show.text import NAME, counted, decimal, percent, plain
 from tasks.show.view import Row, RunView
-from tasks.storage import open_parquet
 
 # What a person looks through before deciding whether to look further; the files have the rest.
 GROUPS, MEMBERS, OUTLIERS, FEATURES = 8, 6, 12, 20
@@ -20,20 +18,17 @@ _READ = 4_096
 def conflicts(view: RunView, _: Summary) -> Section | None:
     """Return groups of samples with the same content and different labels."""
     groups: dict[str, list[Row]] = {}
-    for row in _rows(view, "validation/conflicts.parquet"):
+    name = "validation/conflicts.parquet"
+    for row in view.first_rows(name, _READ):
         groups.setdefault(row["content_hash"], []).append({**row, "given_label": row["label"]})
-    path = view.path("validation/conflicts.parquet")
-    if not groups or path is None:
+    if not groups:
         return None
+    count = counted(pq.read_metadata(view.folder / name).num_rows, "sample")
     text = (
-        f"{counted(pq.read_metadata(path).num_rows, 'sample')} with identical content carry different labels: at least one of "
-        "each group is wrong. They are flagged whatever the models say."
+        f"{count} with identical content carry different labels: at least one of each group is wrong. They are flagged "
+        "whatever the models say."
     )
-    table = _table(
-        view,
-        "Identical content under different labels (validation/conflicts.parquet)",
-        list(groups.values()),
-    )
+    table = _table(view, f"Identical content under different labels ({name})", list(groups.values()))
     return Section("conflicts", "Same content, different labels", [Text(text), table], "Conflicts")
 
 
@@ -43,18 +38,18 @@ def duplicates(view: RunView, _: Summary) -> Section | None:
     if not found or not found["near_duplicates"]:
         return None
     groups: dict[int, list[Row]] = {}
-    for row in _rows(view, "duplicates.parquet"):
+    for row in view.first_rows("duplicates.parquet", _READ):
         groups.setdefault(row["group"], []).append(row)
     differing = found["near_duplicate_groups_with_different_labels"]
+    labels = (
+        f"In {counted(differing, 'group')} the labels differ."
+        if differing
+        else "All of a group have one label."
+    )
     text = (
         f"{counted(found['near_duplicates'], 'sample')} in {counted(found['near_duplicate_groups'], 'group')} are nearly the "
         "same as another one, without being identical: nearer than 13 % of the usual distance to a neighbour. "
-        + (
-            f"In {counted(differing, 'group')} the labels differ. "
-            if differing
-            else "All of a group have one label. "
-        )
-        + "Copies in both training and test data make a model look better than it is."
+        f"{labels} Copies in both training and test data make a model look better than it is."
     )
     ordered = sorted(groups.values(), key=lambda group: len({row["given_label"] for row in group}) == 1)
     table = _table(view, "Nearly the same, groups with different labels first (duplicates.parquet)", ordered)
@@ -70,7 +65,7 @@ def outliers(view: RunView, _: Summary) -> Section | None:
         f"{counted(found['outliers'], 'sample')} lie more than 2.7 times as far from their neighbours as samples usually do: "
         "often a broken file, a unit mixed up, or something that belongs to no class."
     )
-    rows = [row for row, _ in zip(_rows(view, "outliers.parquet"), range(OUTLIERS), strict=False)]
+    rows = view.first_rows("outliers.parquet", OUTLIERS)
     images = view.payload({row["sample_id"] for row in rows}, "image")
     cells = [
         [
@@ -80,12 +75,8 @@ def outliers(view: RunView, _: Summary) -> Section | None:
         ]
         for row in rows
     ]
-    table = Table(
-        "Far from everything, farthest first (outliers.parquet)",
-        ["Sample", "Given label", "Usual distance"],
-        cells,
-        numeric=frozenset({2}),
-    )
+    caption = "Far from everything, farthest first (outliers.parquet)"
+    table = Table(caption, ["Sample", "Given label", "Usual distance"], cells, numeric=frozenset({2}))
     return Section("outliers", "Outliers", [Text(text), *_extent(found), table], "Outliers")
 
 
@@ -143,13 +134,3 @@ def _table(view: RunView, caption: str, groups: list[list[Row]]) -> Table:
 
 def _image(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
     return thumbnail(images.get(row["sample_id"]), f"Sample {plain(row['sample_id'])}", SMALL_SIDE)
-
-
-def _rows(view: RunView, name: str) -> Iterable[Row]:
-    """Yield the first rows of a file of the run."""
-    path = view.path(name)
-    if path is None:
-        return
-    with open_parquet(path) as file:
-        batch = next(file.iter_batches(batch_size=_READ), None)
-    yield from batch.to_pylist() if batch is not None else ()

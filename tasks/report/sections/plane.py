@@ -123,37 +123,33 @@ def _scatter(axes: "Axes", points: Points) -> Any:  # noqa: ANN401 (a matplotlib
         mine = np.flatnonzero(points.given == label)
         mine = mine[np.argsort(-points.influence[mine], kind="stable")]
         if len(mine):
+            colours: dict[str, Any] = {
+                "c": points.influence[mine],
+                "cmap": palette,
+                "norm": Normalize(-largest, largest),
+            }
+            marker = MARKERS[label % len(MARKERS)]
             drawn = axes.scatter(
                 points.at[mine, 0],
                 points.at[mine, 1],
-                c=points.influence[mine],
-                cmap=palette,
-                norm=Normalize(-largest, largest),
-                marker=MARKERS[label % len(MARKERS)],
+                marker=marker,
                 s=20,
                 linewidths=0,
                 rasterized=True,
+                **colours,
             )
     return drawn
 
 
 def _rings(axes: "Axes", points: Points, *, known: bool) -> None:
+    look: dict[str, Any] = {"facecolors": "none", "linewidths": 1.2}
     ring = points.at[points.flagged][:RINGS]
     if len(ring):
-        axes.scatter(
-            ring[:, 0], ring[:, 1], s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="flagged"
-        )
+        axes.scatter(ring[:, 0], ring[:, 1], s=80, edgecolors=INK, label="flagged", **look)
     square = points.at[points.wrong][:RINGS]
     if known and len(square):
         axes.scatter(
-            square[:, 0],
-            square[:, 1],
-            s=150,
-            marker="s",
-            facecolors="none",
-            edgecolors=THIRD,
-            linewidths=1.2,
-            label="known to be wrong",
+            square[:, 0], square[:, 1], s=150, marker="s", edgecolors=THIRD, label="known to be wrong", **look
         )
 
 
@@ -166,25 +162,16 @@ def _boundary(axes: "Axes", points: Points, synthetic: Synthetic | None) -> None
     axes.set_xlim(low[0] - 0.1, high[0] + 0.1)
     axes.set_ylim(low[1] - 0.1, high[1] + 0.1)
     foot = normal * offset
-    axes.axline(
-        (float(foot[0]), float(foot[1])),
-        (float(foot[0] - normal[1]), float(foot[1] + normal[0])),
-        color=INK,
-        linestyle=(0, (5, 4)),
-        linewidth=1.2,
-        label="optimal boundary",
-    )
+    start, end = (foot[0], foot[1]), (foot[0] - normal[1], foot[1] + normal[0])
+    axes.axline(start, end, color=INK, linestyle=(0, (5, 4)), linewidth=1.2, label="optimal boundary")
 
 
 def _caption(view: RunView, points: Points) -> str:
     shapes = [f"{plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)]
     if len(points.classes) > len(MARKERS):
         shapes.append("the next ones the same again")
-    part = (
-        f"{len(points.at):,} of {len(view.scores or ()):,} samples, drawn at random. "
-        if len(points.at) < len(view.scores or ())
-        else ""
-    )
+    every = len(view.scores or ())
+    part = f"{len(points.at):,} of {every:,} samples, drawn at random. " if len(points.at) < every else ""
     return (
         f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({listed(shapes)}), "
         "colour the relative influence: positive = helpful, lower = more likely mislabeled."

@@ -1,9 +1,11 @@
 """How good the queue is, where the truth is known, beside the baselines on the same samples."""
 
+from typing import Any
+
 import numpy as np
 
 from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
-from tasks.report.quality import Ranking, ranking
+from tasks.report.quality import RANKED, Ranking, ranking
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
 from tasks.show.scores import Floats
@@ -32,19 +34,14 @@ def build(view: RunView, summary: Summary) -> Section | None:
     found, scores = summary.get("quality"), view.scores
     if not found or scores is None:
         return None
-    parts: list[Part] = [
-        Text("The truth is known for this data set. It scored the queue and had no part in making it."),
-        Facts(
-            [
-                _fact("Precision", found, "precision", "of the flagged samples are wrong"),
-                _fact(
-                    "Recall", found, "recall", f"of {counted(found['n_errors'], 'wrong label')} are flagged"
-                ),
-                _fact("F1", found, "f1", "of the flags"),
-                _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
-            ]
-        ),
+    facts = [
+        _fact("Precision", found, "precision", "of the flagged samples are wrong"),
+        _fact("Recall", found, "recall", f"of {counted(found['n_errors'], 'wrong label')} are flagged"),
+        _fact("F1", found, "f1", "of the flags"),
+        _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
     ]
+    what = "The truth is known for this data set. It scored the queue and had no part in making it."
+    parts: list[Part] = [Text(what), Facts(facts)]
     ranked = ranking(scores, view.path("baselines.parquet"))
     if ranked is not None and found["average_precision"] is not None:
         parts.append(Columns([_curves(ranked, summary), _table(summary)]))
@@ -73,35 +70,26 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
             # The last point is a convention, not a measurement; the rest comes in ascending recall.
             recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
             colour, style, width = _LINES[name]
-            axes.plot(
-                recall,
-                precision,
-                color=colour,
-                linestyle=style,
-                linewidth=width,
-                label=NAMES[name],
-                drawstyle="steps-pre",
-            )
+            look: dict[str, Any] = {
+                "color": colour,
+                "linestyle": style,
+                "linewidth": width,
+                "label": NAMES[name],
+            }
+            axes.plot(recall, precision, drawstyle="steps-pre", **look)
         if found["precision"] is not None and found["recall"] is not None:
-            axes.plot(
-                found["recall"], found["precision"], "o", color=INK, markersize=7, label="what is flagged"
-            )
+            where = found["recall"], found["precision"]
+            axes.plot(*where, "o", color=INK, markersize=7, label="what is flagged")
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.04)
         axes.set_xlabel("recall: share of the wrong labels found")
         axes.set_ylabel("precision")
-        handles, names = axes.get_legend_handles_labels()
-        order = sorted(
-            range(len(names)),
-            key=lambda i: list(NAMES.values()).index(names[i]) if names[i] in NAMES.values() else 9,
-        )
-        axes.legend([handles[i] for i in order], [names[i] for i in order], loc="lower left")
+        lines = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        names = [name for name in (*NAMES.values(), "what is flagged") if name in lines]
+        axes.legend([lines[name] for name in names], names, loc="lower left")
         svg = inline(figure, "quality", alt)
-    return Figure(
-        svg,
-        alt,
-        "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up).",
-    )
+    caption = "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up)."
+    return Figure(svg, alt, caption)
 
 
 def _thinned(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
@@ -113,18 +101,13 @@ def _thinned(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
 
 def _table(summary: Summary) -> Table:
     found = summary["quality"]
-    measures = ("average_precision", "auroc", "precision_at_n")
     rankings = {"score": found, **found["baselines"]}
-    best = {key: max(r[key] for r in rankings.values() if r) for key in measures}
+    best = {key: max(r[key] for r in rankings.values() if r) for key in RANKED}
     rows = [
-        [Cell(NAMES[name]), *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in measures)]
+        [Cell(NAMES[name]), *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in RANKED)]
         for name, r in rankings.items()
         if r
     ]
     header = ["Ranked by", "Average precision", "AUROC", f"Precision at {found['n_errors']:,}"]
-    return Table(
-        "The queue beside the baselines, on the same samples and folds; the best of each column is bold",
-        header,
-        rows,
-        numeric=frozenset({1, 2, 3}),
-    )
+    caption = "The queue beside the baselines, on the same samples and folds; the best of each column is bold"
+    return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))

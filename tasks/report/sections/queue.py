@@ -53,14 +53,12 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
     saliency = view.saliency.get(sample)
     image = thumbnail(row.get("image"), f"Sample {name}, given label {given}")
     shape = view.dataset.feature_shape if view.dataset else ()
-    tint = (
-        overlay(
-            row["image"], effects(view, saliency), shape, f"Which pixels of {name} make its label harmful"
-        )
-        if image and saliency is not None
-        else None
-    )
-    bars = None if image or saliency is None else signed_bars(view, saliency)
+    tint, bars = None, None
+    if image and saliency is not None:
+        alt = f"Which pixels of {name} make its label harmful"
+        tint = overlay(row["image"], effects(view, saliency), shape, alt)
+    elif saliency is not None:
+        bars = signed_bars(view, saliency)
     return Card(
         rank=int(row["rank"]),
         sample_id=name,
@@ -120,18 +118,8 @@ def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row
     found = []
     for item in items[:WITNESSES]:
         label, name = plain(item.get("label")), plain(item["sample_id"])
-        value = item.get(measure)
-        found.append(
-            Witness(
-                label=label,
-                sample_id=name,
-                value=number(value) if isinstance(value, int | float) else "–",
-                agrees=item.get("label") == row["suggested_label"],
-                image=thumbnail(
-                    view.neighbour_images.get(item["sample_id"]),
-                    f"Sample {name}, labeled {label}",
-                    SMALL_SIDE,
-                ),
-            )
-        )
+        picture = view.neighbour_images.get(item["sample_id"])
+        image = thumbnail(picture, f"Sample {name}, labeled {label}", SMALL_SIDE)
+        agrees = item.get("label") == row["suggested_label"]
+        found.append(Witness(label, name, number(item.get(measure)), agrees, image))
     return found

@@ -15,9 +15,5 @@ def build(view: RunView, _: Summary) -> Section | None:
     if data is None or not data.notes:
         return None
     rows = [[Cell(plain(note, _LONGEST))] for note in data.notes]
-    return Section(
-        "reading",
-        "How the source was read",
-        [Table("Decided without being asked", ["What was decided"], rows)],
-        "Reading",
-    )
+    table = Table("Decided without being asked", ["What was decided"], rows)
+    return Section("reading", "How the source was read", [table], "Reading")

@@ -39,10 +39,8 @@ def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
     bright = np.clip(field / np.quantile(field[field > 0], SATURATION), 0, 1)
     picture = Image.fromarray(np.uint8(np.round(255 * bright)))
     alt = "Mean magnitude of the saliency for each pixel"
-    return Picture(
-        encode(picture, alt, 2 * SIDE),
-        "Mean magnitude of the saliency at each pixel: the brighter, the more the pixel matters.",
-    )
+    caption = "Mean magnitude of the saliency at each pixel: the brighter, the more the pixel matters."
+    return Picture(encode(picture, alt, 2 * SIDE), caption)
 
 
 def _bars(view: RunView, effect: Floats) -> Bars | None:
@@ -52,7 +50,5 @@ def _bars(view: RunView, effect: Floats) -> Bars | None:
     order = [int(i) for i in np.argsort(-effect, kind="stable")[:FEATURES]]
     bars = [Bar(feature_name(view, i), number(float(effect[i])), float(effect[i] / largest)) for i in order]
     shown = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
-    return Bars(
-        f"{shown}Mean magnitude of the change of influence when a feature rises by one standard deviation",
-        bars,
-    )
+    what = "Mean magnitude of the change of influence when a feature rises by one standard deviation"
+    return Bars(f"{shown}{what}", bars)

@@ -20,9 +20,8 @@ def build(view: RunView, summary: Summary) -> Section:
     tables.append(_table("Versions", ["Package", "Version"], summary["versions"]))
     parts: list[Part] = [Columns(tables)]
     if view.path("config.yaml"):
-        parts.insert(
-            0, Command("Replay this run", f"labelsweep clean --config {view.folder / 'config.yaml'}")
-        )
+        replay = f"labelsweep clean --config {view.folder / 'config.yaml'}"
+        parts.insert(0, Command("Replay this run", replay))
     return Section("settings", "How this run was made", parts, "Settings")
 
 

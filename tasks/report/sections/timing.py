@@ -25,9 +25,8 @@ def build(_: RunView, summary: Summary) -> Section | None:
     ]
     header = ["Step", "Time", "Peak memory", "Rows"]
     caption = "Time and peak resident memory of the process, step by step; the report itself is not counted"
-    return Section(
-        "timing", "Time and memory", [Table(caption, header, rows, numeric=frozenset({1, 2, 3}))], "Cost"
-    )
+    table = Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
+    return Section("timing", "Time and memory", [table], "Cost")
 
 
 def _name(step: str) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.records import Validation
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Part, Section, Table, Text
-from tasks.show.text import SENTENCE, counted, plain
+from tasks.show.text import CELL, SENTENCE, counted, plain
 from tasks.show.view import RunView
 from tasks.storage import open_parquet
 
@@ -22,13 +23,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     validation = view.validation
     if validation is None:
         return None
-    parts: list[Part] = [
-        Text(
-            _verdict(
-                validation.rows_in, validation.quarantined, validation.conflicting, validation.duplicates
-            )
-        )
-    ]
+    parts: list[Part] = [Text(_verdict(validation))]
     if validation.reasons:
         most = max(validation.reasons.values())
         rows = [
@@ -40,13 +35,14 @@ def build(view: RunView, _: Summary) -> Section | None:
     return Section("validation", "Validation", parts, "Validation")
 
 
-def _verdict(rows: int, set_aside: int, conflicting: int, duplicates: int) -> str:
+def _verdict(found: Validation) -> str:
+    rows, set_aside, duplicates = found.rows_in, found.quarantined, found.duplicates
     verb = "was" if set_aside == 1 else "were"
     text = f"All {counted(rows, 'row')} passed."
     if set_aside:
         text = f"{set_aside:,} of {counted(rows, 'row')} failed a check and {verb} set aside; the run went on with the rest."
-    if conflicting:
-        same = f"{counted(conflicting, 'sample')} with identical content carry different labels"
+    if found.conflicting:
+        same = f"{counted(found.conflicting, 'sample')} with identical content carry different labels"
         text += f" {same}: at least one of each group is wrong."
     if duplicates:
         text += f" {counted(duplicates, 'sample')} {'repeats' if duplicates == 1 else 'repeat'} the content of another one."
@@ -59,30 +55,16 @@ def _quarantine(view: RunView) -> Table | None:
         return None
     with open_parquet(path) as file:
         names = [name for name in file.schema_arrow.names if name not in _INTERNAL][:COLUMNS]
-        has_reason = "reason" in file.schema_arrow.names
-        batch = next(
-            file.iter_batches(batch_size=EXAMPLES, columns=[*names, *(["reason"] if has_reason else [])]),
-            None,
-        )
+        names += [name for name in file.schema_arrow.names if name == "reason"]
         total = file.metadata.num_rows
-    rows = batch.to_pylist() if batch is not None else []
+    rows = view.first_rows("quarantine.parquet", EXAMPLES, names)
     if not rows:
         return None
-    cells = [
-        [
-            *(Cell(plain(row[name])) for name in names),
-            *([Cell(plain(row["reason"], REASON))] if has_reason else []),
-        ]
-        for row in rows
-    ]
-    shown = (
-        f"The first {len(rows):,} of {total:,} rows set aside" if total > len(rows) else "The rows set aside"
-    )
-    return Table(
-        f"{shown} (quarantine.parquet)",
-        [plain(name) for name in names] + (["reason"] if has_reason else []),
-        cells,
-    )
+    limit = {"reason": REASON}
+    cells = [[Cell(plain(row[name], limit.get(name, CELL))) for name in names] for row in rows]
+    some = total > len(rows)
+    shown = f"The first {len(rows):,} of {total:,} rows set aside" if some else "The rows set aside"
+    return Table(f"{shown} (quarantine.parquet)", [plain(name) for name in names], cells)
 
 
 def _checks(view: RunView) -> Table | None:
@@ -92,10 +74,9 @@ def _checks(view: RunView) -> Table | None:
     if not checks:
         return None
     rows = [_check(entry) for entry in sorted(checks, key=lambda entry: bool(entry.get("success")))]
+    header = ["What is expected", "Asked by", "Holds", "Rows that fail"]
     caption = "The checks, as Great Expectations writes them in validation/suite.json"
-    return Table(
-        caption, ["What is expected", "Asked by", "Holds", "Rows that fail"], rows, numeric=frozenset({3})
-    )
+    return Table(caption, header, rows, numeric=frozenset({3}))
 
 
 def _check(entry: Mapping[str, Any]) -> list[Cell]:
