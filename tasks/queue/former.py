@@ -5,8 +5,9 @@ type, each row has another hash, although decisions and queues speak of the same
 that both runs have, and `former.parquet` says which hash the content of a row had before.
 """
 
+import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,10 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
         shared: (n,) and (m,) a number for each row that tells its values in the columns that both runs have; None where the
             columns are the same.
     """
-    place = pc.fill_null(_index_in(now["sample_id"], before["sample_id"]), -1).to_numpy().astype(np.int64)
+    index = pc.index_in(now["sample_id"], value_set=before["sample_id"].combine_chunks())
+    place = pc.fill_null(index, -1).to_numpy().astype(np.int64)
     if shared is not None and _is_made(now) and _is_made(before):
-        labels = [_label_numbers(table["label"]) for table in (now, before)]
+        labels = [_numbers({"label": _canonical(table["label"], narrow=False)}) for table in (now, before)]
         _match_rest(place, list(zip(shared, labels, strict=True)))
         _match_rest(place, [(values, np.zeros(len(values), np.int64)) for values in shared])
     known = pa.array(place, mask=place < 0)
@@ -76,10 +78,6 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     )
 
 
-def _index_in(values: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.index_in(values, value_set=known.combine_chunks())
-
-
 def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
     """Find rows that have no place yet among those of the last run that nobody has, by two numbers a row, equal ones in order."""
     rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
@@ -89,10 +87,6 @@ def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
     )
     where = dict(zip(before, rows[1].tolist(), strict=True))
     place[rows[0]] = [where.get(key, -1) for key in now]
-
-
-def _label_numbers(labels: pa.ChunkedArray) -> Array:
-    return _numbers({"label": _canonical(labels, narrow=False)})
 
 
 def _is_made(rows: pa.Table) -> bool:
@@ -107,12 +101,8 @@ def _numbered(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     >>> _numbered([("a",), ("b",), ("a",)])
     [('a', 0), ('b', 0), ('a', 1)]
     """
-    counts: dict[tuple[Any, ...], int] = defaultdict(int)
-    numbered = []
-    for key in keys:
-        numbered.append((*key, counts[key]))
-        counts[key] += 1
-    return numbered
+    counters: dict[tuple[Any, ...], Iterator[int]] = defaultdict(itertools.count)
+    return [(*key, next(counters[key])) for key in keys]
 
 
 def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
@@ -137,41 +127,33 @@ def shared_values(now: Path, columns: Collection[Column], previous: Path) -> tup
     if not names or before == {_hashed(column.model_dump()) for column in columns}:
         return None
     files = (now, previous / "dataset.parquet")
-    schemas = [pq.read_schema(file) for file in files]
-    stored = {
-        name: [_stored(name, schema) for schema in schemas]
-        for name in sorted(names)
-        if all(_stored(name, schema) in schema.names for schema in schemas)
-    }
-    kinds = {
-        name: {_family(schema.field(own).type) for own, schema in zip(pair, schemas, strict=True)}
-        for name, pair in stored.items()
-    }
-    used = [name for name, found in kinds.items() if len(found) == 1 and "" not in found]
+    found = [_stored(sorted(names), pq.read_schema(file)) for file in files]
+    used: dict[str, bool] = {}  # whether a column that can be compared has 32 bits in one of the files
+    for name in found[0].keys() & found[1].keys():
+        kinds = [stored[name].type for stored in found]
+        families = {_family(kind) for kind in kinds}
+        if len(families) == 1 and "" not in families:
+            used[name] = any(pa.types.is_float32(kind) or pa.types.is_float16(kind) for kind in kinds)
     if not used:
         return None
-    narrow = {
-        name
-        for name in used
-        if any(_is_narrow(s.field(own).type) for own, s in zip(stored[name], schemas, strict=True))
-    }
-    tables = [
-        read_parquet(file, columns=[stored[name][side] for name in used]) for side, file in enumerate(files)
-    ]
     first, second = (
-        _numbers({name: _canonical(table[stored[name][side]], narrow=name in narrow) for name in used})
-        for side, table in enumerate(tables)
+        _row_numbers(file, {name: stored[name].name for name in sorted(used)}, used)
+        for file, stored in zip(files, found, strict=True)
     )
     return first, second
+
+
+def _row_numbers(file: Path, stored: Mapping[str, str], narrow: Mapping[str, bool]) -> Array:
+    """Return a number for each row that tells its values in some columns, given by name and by the name in the file."""
+    table = read_parquet(file, columns=list(stored.values()))
+    return _numbers({name: _canonical(table[own], narrow=narrow[name]) for name, own in stored.items()})
 
 
 def _columns_of(run: Path) -> set[tuple[str, str, str, bool]]:
     """Return what is hashed of each column that the models of a run saw; nothing where its record is not readable."""
     try:
-        return {
-            _hashed(column)
-            for column in read_json(run / "steps" / "validate.json")["record"]["dataset"]["columns"]
-        }
+        record = read_json(run / "steps" / "validate.json")["record"]
+        return {_hashed(column) for column in record["dataset"]["columns"]}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
@@ -181,10 +163,10 @@ def _hashed(column: Mapping[str, Any]) -> tuple[str, str, str, bool]:
     return column["name"], column["kind"], column.get("pattern", ""), bool(column.get("centre"))
 
 
-def _stored(name: str, schema: pa.Schema) -> str:
-    """Return the name under which a user's column is kept in the data set."""
-    own = f"source.{name}"
-    return own if own in schema.names else name
+def _stored(names: Iterable[str], schema: pa.Schema) -> dict[str, pa.Field]:
+    """Return the fields under which a user's columns are kept in the data set."""
+    own = {name: f"source.{name}" if f"source.{name}" in schema.names else name for name in names}
+    return {name: schema.field(stored) for name, stored in own.items() if stored in schema.names}
 
 
 def _family(kind: pa.DataType) -> str:
@@ -197,10 +179,6 @@ def _family(kind: pa.DataType) -> str:
     if types.is_string(kind) or types.is_large_string(kind):
         return "text"
     return "time" if types.is_temporal(kind) else ""
-
-
-def _is_narrow(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_float32(kind) or pa.types.is_float16(kind))
 
 
 def _canonical(column: pa.ChunkedArray, *, narrow: bool) -> Array:
@@ -258,12 +236,9 @@ def former_hashes(
         (former, *others) = formers
         if not others and former in known:
             pairs |= {(content, one) for one in (content, former, *known[former])}
-    ordered = sorted(pairs)
-    return pa.table(
-        {
-            "content_hash": pa.array([content for content, _ in ordered], pa.string()),
-            "former_hash": pa.array([former for _, former in ordered], pa.string()),
-        }
+    schema = pa.schema({"content_hash": pa.string(), "former_hash": pa.string()})
+    return pa.Table.from_pylist(
+        [dict(zip(schema.names, pair, strict=True)) for pair in sorted(pairs)], schema
     )
 
 
@@ -286,24 +261,11 @@ def write_former(table: pa.Table, folder: Path) -> None:
 
 
 def hashes_among(runs: Path) -> dict[str, set[str]]:
-    """Return for a hash those that the same content has in the other runs of a folder."""
-    return other_hashes(table for run in runs.glob("*") if (table := read_former(run)) is not None)
-
-
-def other_hashes(tables: Iterable[pa.Table]) -> dict[str, set[str]]:
-    """Return for a hash those that the same content has in other runs, before and after it.
-
-    Args:
-        tables: What `read_former` returns of some runs.
-
-    >>> table = pa.table({"content_hash": ["new"], "former_hash": ["old"]})
-    >>> other_hashes([table])
-    {'old': {'new'}, 'new': {'old'}}
-    """
-    others: dict[str, set[str]] = {}
-    for table in tables:
-        for content, former in _pairs(table):
+    """Return for a hash those that the same content has in the other runs of a folder, before and after it."""
+    others: dict[str, set[str]] = defaultdict(set)
+    for run in runs.glob("*"):
+        for content, former in _pairs(read_former(run)):
             if content != former:
-                others.setdefault(former, set()).add(content)
-                others.setdefault(content, set()).add(former)
-    return others
+                others[former].add(content)
+                others[content].add(former)
+    return dict(others)

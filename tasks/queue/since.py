@@ -69,10 +69,8 @@ def to_show(
     kept = pa.array(np.flatnonzero(still_open))
     write_table(rows.take(kept).append_column("run", run.take(kept)), folder / OPEN)
     shown = flagged & ~decided & ~asked
-    counts = {
-        name: int((compared == code).sum())
-        for name, code in (("new", NEW), ("changed", CHANGED), ("same", SAME))
-    }
+    numbers = np.bincount(compared, minlength=3).tolist()
+    counts = {"new": numbers[NEW], "changed": numbers[CHANGED], "same": numbers[SAME]}
     before = pq.read_metadata(previous / "dataset.parquet").num_rows
     flagged_before = _flagged_before(matched, previous)
     write_json(
@@ -141,15 +139,12 @@ def _asked(matched: Matched, same: Array, previous: Path) -> tuple[Array, pa.Chu
         # Joined by column: whether a column may hold nulls is part of a table's schema, and differs between the two files.
         still_open = read_parquet(previous / OPEN, columns=["sample_id", "run"])
         ids, runs = [*ids, *still_open["sample_id"].chunks], [*runs, *still_open["run"].chunks]
-    place = _place_among(matched.before_id, pa.chunked_array(ids, pa.string()))
+    known = pa.chunked_array(ids, pa.string()).combine_chunks()
+    place = pc.index_in(
+        matched.before_id, value_set=known, skip_nulls=True
+    )  # null where it is missing or not known
     run = pa.chunked_array(runs, pa.string()).take(place)
     return same & pc.is_valid(place).to_numpy(), run
-
-
-def _place_among(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the place of each id among the known ones, null where it is missing or not among them."""
-    place = pc.index_in(ids, value_set=known.combine_chunks())
-    return pc.if_else(pc.is_valid(ids), place, pa.scalar(None, place.type))
 
 
 def _flagged_before(matched: Matched, previous: Path) -> Array:

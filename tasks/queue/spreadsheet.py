@@ -6,8 +6,9 @@ the local 8-bit code and shows other letters than English ones as noise.
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,16 +40,19 @@ def neutralise(cell: object) -> object:
 def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     """Write the queue without binary columns, with empty columns for the decision and the new label."""
     columns, names = sheet_columns(queue.schema)
-    kept = [name for name in columns if name not in DECISION_COLUMNS]
     with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
-        writer.writerow([neutralise(name) for name in names])
-        for batch in queue.select(kept).to_batches():
-            cells = {name: batch.column(name).to_pylist() for name in kept}
-            cells |= {name: [""] * batch.num_rows for name in DECISION_COLUMNS}
-            for row in zip(*(cells[name] for name in columns), strict=True):
-                writer.writerow([neutralise(cell) for cell in row])
+        for row in (names, *sheet_rows(queue, columns)):
+            writer.writerow([neutralise(cell) for cell in row])
     return final
+
+
+def sheet_rows(queue: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the cells of each row; a column that the queue does not have is one that a person fills in."""
+    for batch in queue.select([name for name in columns if name in queue.schema.names]).to_batches(4_096):
+        empty = [""] * batch.num_rows
+        held = {name: batch.column(name).to_pylist() for name in batch.schema.names}
+        yield from zip(*(held.get(name, empty) for name in columns), strict=True)
 
 
 def sheet_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:

@@ -17,7 +17,6 @@ from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
 from tasks.queue.spreadsheet import write_spreadsheet
-from tasks.queue.workbook import write_workbook
 from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Scores
 from tasks.runs.step import step
 from tasks.storage import write_table
@@ -77,6 +76,8 @@ def queue(
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
     path = write_table(ranked, folder / "queue.parquet")
     sheet = write_spreadsheet(ranked, folder / "queue.csv")
+    from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
+
     write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx")
     return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 

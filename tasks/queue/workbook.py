@@ -6,13 +6,20 @@ columns are those of `queue.csv`, by the same names.
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.drawing.image import Image as Drawing
+from openpyxl.styles import Font
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
+from PIL import Image
 
-from tasks.queue.spreadsheet import sheet_columns
+from tasks.queue.spreadsheet import sheet_columns, sheet_rows
 from tasks.storage import atomic_path
 
 # A person decides on a few hundred samples in a day; a sheet of this many opens within seconds. The CSV holds all.
@@ -29,6 +36,7 @@ _TEXT = "@"
 # Characters that XML 1.0 cannot hold.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _WIDTHS = {
+    "picture": 14,
     "sample_id": 19,
     "reason": 60,
     "given_label": 16,
@@ -47,8 +55,6 @@ def write_workbook(queue: pa.Table, classes: Sequence[str], verdicts: Sequence[s
         verdicts: What `decision` may be, the same.
         final: The file.
     """
-    from openpyxl import Workbook  # noqa: PLC0415 (a third of a second to import)
-
     columns, names = sheet_columns(queue.schema)
     book = Workbook(write_only=True)
     sheet = book.create_sheet("queue")
@@ -56,62 +62,34 @@ def write_workbook(queue: pa.Table, classes: Sequence[str], verdicts: Sequence[s
     pictured = "image" in queue.schema.names
     shown = ["picture", *names] if pictured else names
     for place, name in enumerate(shown, start=1):
-        sheet.column_dimensions[_letter(place)].width = 14 if name == "picture" else _WIDTHS.get(name, 12)
+        sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
     _add_choices(book, sheet, shown, classes, verdicts)
-    sheet.append([_heading(sheet, name) for name in shown])
-    for number, row in enumerate(_rows(queue.slice(0, MOST_ROWS), columns), start=2):
+    sheet.append([_cell(sheet, name, font=Font(bold=True)) for name in shown])
+    for number, row in enumerate(sheet_rows(queue.slice(0, MOST_ROWS), columns)):
         cells = [_cell(sheet, value) for value in row]
-        picture = (
-            _thumbnail(queue["image"][number - 2].as_py())
-            if pictured and number < MOST_PICTURES + 2
-            else None
-        )
-        if picture is not None:
-            picture.anchor = f"A{number}"
+        place = number + 2  # below the header
+        if pictured:
+            cells.insert(0, None)
+        if pictured and number < MOST_PICTURES and (picture := _thumbnail(queue["image"][number].as_py())):
+            picture.anchor = f"A{place}"
             sheet.add_image(picture)
-            sheet.row_dimensions[number].height = 0.75 * picture.height + 2  # points
-        sheet.append([None, *cells] if pictured else cells)
+            sheet.row_dimensions[place].height = 0.75 * picture.height + 2  # points
+        sheet.append(cells)
     with atomic_path(final) as path, path.open("wb") as file:
         book.save(file)
     return final
 
 
-def _rows(queue: pa.Table, columns: Sequence[str]) -> Iterator[list[Any]]:
-    """Yield the cells of each row; a column that the queue does not have is one that a person fills in."""
-    for batch in queue.to_batches(4_096):
-        held = set(batch.schema.names)
-        cells = [
-            batch.column(name).to_pylist() if name in held else [""] * batch.num_rows for name in columns
-        ]
-        yield from (list(row) for row in zip(*cells, strict=True))
-
-
-def _letter(place: int) -> str:
-    from openpyxl.utils import get_column_letter  # noqa: PLC0415
-
-    letter: str = get_column_letter(place)
-    return letter
-
-
-def _cell(sheet: Any, value: object) -> Any:  # noqa: ANN401 (of openpyxl)
+def _cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a cell that holds text as text, and numbers as numbers."""
-    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
-
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return None if value != value else value  # noqa: PLR0124 (NaN has no form in a cell)
-    text = value if isinstance(value, str) else str(value)
     cell = WriteOnlyCell(sheet)
     cell.number_format = _TEXT
-    cell.value = _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)[:CELL_LENGTH]
+    cell.value = _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", str(value))[:CELL_LENGTH]
     cell.data_type = "s"  # what begins with = is no formula
-    return cell
-
-
-def _heading(sheet: Any, name: str) -> Any:  # noqa: ANN401 (of openpyxl)
-    from openpyxl.styles import Font  # noqa: PLC0415
-
-    cell = _cell(sheet, name)
-    cell.font = Font(bold=True)
+    if font is not None:
+        cell.font = font
     return cell
 
 
@@ -123,8 +101,6 @@ def _add_choices(
     verdicts: Sequence[str],
 ) -> None:
     """Let `decision` and `new_label` be chosen from a list; the classes stand in a sheet of their own."""
-    from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
-
     listed = book.create_sheet(_CLASSES)
     for label in classes:
         listed.append([_cell(listed, label)])
@@ -134,16 +110,13 @@ def _add_choices(
     }
     for name, formula in choices.items():
         choice = DataValidation(type="list", formula1=formula, allow_blank=True, showErrorMessage=False)
-        letter = _letter(names.index(name) + 1)
+        letter = get_column_letter(names.index(name) + 1)
         choice.add(f"{letter}2:{letter}{MOST_ROWS + 1}")
         sheet.data_validations.append(choice)
 
 
 def _thumbnail(picture: bytes | None) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a small picture, None where the bytes do not decode."""
-    from openpyxl.drawing.image import Image as Drawing  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
-
     try:
         with Image.open(io.BytesIO(picture or b"")) as opened:
             small = opened.convert("RGB")

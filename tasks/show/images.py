@@ -1,8 +1,9 @@
-"""Pictures from the data, re-encoded: what reaches the page is a PNG that this program drew, never the user's bytes."""
+"""Pictures from the data, re-encoded: what reaches a page is a PNG that this program drew, never the user's bytes."""
 
 import base64
 import io
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 # Side of a picture on the page in CSS pixels: large enough to judge a digit or a face, small enough for twenty cards a page.
 SIDE = 96
 SMALL_SIDE = 40
+# On the review page, larger than a large screen shows, small enough for ten prefetched ones.
+MAX_SIDE = 1024
 
 # What ingest accepts and what cameras and browsers write. Formats with programs inside them (PostScript) stay out.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -98,9 +101,7 @@ def encode(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
         picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     if picture.mode == "RGB" and picture.getcolors(_COLOURS) is None:
         picture = picture.quantize(_COLOURS, dither=Pillow.Dither.NONE)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    uri = "data:image/png;base64," + base64.b64encode(_png(picture, optimize=True)).decode("ascii")
     return Image(uri, alt, *picture.size)
 
 
@@ -154,3 +155,45 @@ def tinted(gray: Floats, field: Floats) -> Pillow.Image:
     # The picture itself steps back to the middle grays, so that both colours show on dark and on light parts of it.
     faded = 96 + 0.45 * gray[..., None]
     return Pillow.fromarray(np.uint8(np.clip(alpha * colour + (1 - alpha) * faded, 0, 255)))
+
+
+def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
+    """Decode an image and return it as a new PNG of at most `side` pixels; None if it cannot be shown.
+
+    Nothing of the original file survives but its pixels: no metadata, no trailing bytes, no script in
+    disguise.
+
+    >>> safe_png(b"<svg onload=alert(1)>") is None
+    True
+    """
+    shown = decode(data, side)
+    if shown is None:
+        return None
+    shown.thumbnail((side, side))
+    return _png(shown)
+
+
+def saliency_png(saliency: Floats, shape: Sequence[int]) -> bytes | None:
+    r"""Draw how much each pixel moves the sample's influence: the stronger, the more opaque.
+
+    Args:
+        saliency: Derivative of the influence with respect to the input, (product of shape,).
+        shape: Height and width, with or without channels.
+
+    >>> saliency_png(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2))[:4]
+    b'\x89PNG'
+    """
+    values = plane(np.abs(saliency), tuple(shape))  # (height, width)
+    if values is None or not np.isfinite(values).all():
+        return None
+    top = float(values.max())
+    pixels = np.zeros((*values.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = (255, 64, 0)
+    pixels[..., 3] = np.round(220 * values / top) if top > 0 else 0
+    return _png(Pillow.fromarray(pixels, "RGBA"))
+
+
+def _png(picture: Pillow.Image, *, optimize: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=optimize)
+    return buffer.getvalue()

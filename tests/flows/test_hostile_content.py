@@ -27,7 +27,7 @@ from flows.platform.artifacts import cell as cell_of_ui
 from flows.platform.artifacts import code
 from tasks.queue.spreadsheet import FORMULA_STARTS
 from tasks.review.log import log_path
-from tasks.review.page.images import safe_png
+from tasks.show.images import safe_png
 from tasks.terminal import one_line
 
 ROOT = Path(__file__).parents[2]

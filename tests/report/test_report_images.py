@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.review.page.images import safe_png
-from tasks.show.images import HARMFUL, HELPFUL, overlay, thumbnail
+from tasks.show.images import HARMFUL, HELPFUL, overlay, safe_png, thumbnail
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:

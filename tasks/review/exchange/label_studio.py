@@ -15,9 +15,9 @@ from xml.etree import ElementTree as ET  # only for writing
 from tasks.errors import InputError
 from tasks.review.deck import Deck, Item, load_deck, read_dataset
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
-from tasks.review.page.images import safe_png
 from tasks.review.page.payload import as_text
 from tasks.review.page.site import choices_of
+from tasks.show.images import safe_png
 from tasks.storage import atomic_path, read_parquet, write_json, write_text
 from tasks.terminal import one_line
 

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from tasks.review.deck import Deck, Item
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.page.guard import cookie_name
-from tasks.review.page.images import safe_png, saliency_png
 from tasks.review.page.payload import PayloadStore
 from tasks.review.state import Review, ReviewOptions
 from tasks.show.features import effects as effects_of
+from tasks.show.images import safe_png, saliency_png
 from tasks.show.text import percent
 from tasks.show.view import EVIDENCE, RunView
 
