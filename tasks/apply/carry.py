@@ -8,7 +8,7 @@ from tasks.apply.correct import Applied, apply_plan
 from tasks.apply.gain import Gain, measure_gain
 from tasks.apply.plan import Plan
 from tasks.options import AuditOptions
-from tasks.review.deck import read_dataset
+from tasks.review.queue import read_dataset
 from tasks.storage import read_json, write_json
 
 GAIN = "gain.json"

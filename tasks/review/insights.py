@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.review.deck import Item
 from tasks.review.estimate import (
     WORTH,
     Accuracy,
@@ -23,6 +22,7 @@ from tasks.review.estimate import (
 )
 from tasks.review.ledger import Key, Ledger, Resolution
 from tasks.review.log import Decision
+from tasks.review.queue import Item
 
 # What an item can be: to do, settled in an earlier run, or what its reviewers say.
 STATES: Final = ("todo", "settled", "keep", "relabel", "drop", "unsure", "disagree")

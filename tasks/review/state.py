@@ -22,11 +22,11 @@ from pydantic import Field
 from tasks.errors import InputError, listed
 from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS, Record
-from tasks.review.deck import Deck, Item
 from tasks.review.estimate import WORTH
 from tasks.review.insights import DISAGREE, SETTLED, STATES, TODO, Standing, outcome_of, standing_of
 from tasks.review.ledger import Key, Ledger, key_of
 from tasks.review.log import Decision, DecisionLog
+from tasks.review.queue import Item, ReviewQueue
 
 State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
 Sort = Literal["rank", "influence", "gain", "class"]
@@ -97,22 +97,22 @@ class Review:
         when_finished: Called in a thread of its own when a decision leaves nothing open, for anybody.
     """
 
-    def __init__(self, deck: Deck, log: DecisionLog, options: ReviewOptions | None = None) -> None:
-        self.deck = deck
+    def __init__(self, queue: ReviewQueue, log: DecisionLog, options: ReviewOptions | None = None) -> None:
+        self.queue = queue
         self.log = log
         self.options = options or ReviewOptions()
         self.lock = threading.RLock()
         self.when_finished: Callable[[], None] | None = None
         self._open: dict[str, tuple[int, float]] = {}
         self._places: dict[Key, list[int]] = defaultdict(list)
-        for item in deck.items:
+        for item in queue.items:
             self._places[item.key].append(item.position)
-        self._counts = np.array([not item.is_control for item in deck.items], dtype=bool)  # (items,)
+        self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
         self._read_log()
 
     def _read_log(self) -> None:
         """Take in the whole log."""
-        size = len(self.deck.items)
+        size = len(self.queue.items)
         self._rows = self.log.since(0)  # every row taken in so far, undos too, in order
         self.ledger = Ledger(self._rows)
         self._unanswered = np.zeros(
@@ -129,8 +129,8 @@ class Review:
         self._torn = False
         for key in self._places:
             self._look(key)
-        settled, others = self.ledger.settled(), hashes_among(self.deck.run.parent)
-        for item in self.deck.items:
+        settled, others = self.ledger.settled(), hashes_among(self.queue.run.parent)
+        for item in self.queue.items:
             content, given, control = item.key
             hashes = (content, *others.get(content, ()))
             if (
@@ -206,7 +206,7 @@ class Review:
     def _items_of(self, rows: Iterable[Decision]) -> list[Item]:
         """Return the items that some rows speak of, in order."""
         keys = {key_of(row) for row in rows}
-        return [self.deck.items[at] for at in sorted(at for key in keys for at in self._places.get(key, ()))]
+        return [self.queue.items[at] for at in sorted(at for key in keys for at in self._places.get(key, ()))]
 
     def others(self, item: Item, reviewer: str) -> list[Decision]:
         """Return the answers of other people that this reviewer may see."""
@@ -221,7 +221,7 @@ class Review:
     def select(self, wanted: Filter, reviewer: str) -> list[Item]:
         """Return the items that match, in order."""
         with self.lock:
-            items = [item for item in self.deck.items if wanted.finds(item, self.status(item, reviewer))]
+            items = [item for item in self.queue.items if wanted.finds(item, self.status(item, reviewer))]
         if wanted.sort == "influence":
             items.sort(key=lambda item: item.influence)
         elif wanted.sort == "gain":
@@ -245,10 +245,10 @@ class Review:
             raise InputError(
                 f"no decision {answer.verdict!r}", fix=f"use one of: {', '.join((*VERDICTS, 'suggestion'))}"
             )
-        if answer.verdict == "relabel" and answer.new_label not in self.deck.classes:
+        if answer.verdict == "relabel" and answer.new_label not in self.queue.classes:
             raise InputError(
                 f"no class {answer.new_label!r} in this data set",
-                fix=f"choose one of its classes: {listed(self.deck.classes)}",
+                fix=f"choose one of its classes: {listed(self.queue.classes)}",
             )
         with self.lock:
             self.refresh()
@@ -275,7 +275,7 @@ class Review:
             new_label=item.suggested if suggestion else answer.new_label,
             reviewer=reviewer,
             seconds=answer.seconds,
-            run=self.deck.run_id,
+            run=self.queue.run_id,
             evidence_hash=item.evidence_hash,
             comment=answer.comment,
             role="first" if not others else "adjudication" if answer.seen else "second",
@@ -285,7 +285,7 @@ class Review:
     def undo(self, reviewer: str, action: str = "") -> tuple[list[Decision], list[Item]]:
         """Take back this reviewer's last action; return the undo rows and the items they speak of."""
         with self.lock:
-            rows = self.log.undo(reviewer, self.deck.run_id, action=action)
+            rows = self.log.undo(reviewer, self.queue.run_id, action=action)
             self.refresh()
             return rows, self._items_of(rows)
 

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "review"))
 
 from run_folder import digits_run
 
-from tasks.review.deck import load_deck
 from tasks.review.log import DecisionLog, log_path
+from tasks.review.queue import load_queue
 from tasks.review.state import Answer, Review
 
 
@@ -43,8 +43,8 @@ def truth_of(run: Path) -> dict[str, str]:
 def decide(out: Path, run: Path, answers: Iterable[tuple[str, str, str]]) -> None:
     """Write answers (sample, reviewer, verdict or label), as the page does."""
     log = DecisionLog(log_path(out))
-    review = Review(load_deck(run), log)
-    items = {item.sample_id: item for item in review.deck.items if not item.is_control}
+    review = Review(load_queue(run), log)
+    items = {item.sample_id: item for item in review.queue.items if not item.is_control}
     for sample_id, reviewer, answer in answers:
         item = items[sample_id]
         is_verdict = answer in ("keep", "drop", "unsure", "suggestion")
@@ -55,4 +55,4 @@ def decide(out: Path, run: Path, answers: Iterable[tuple[str, str, str]]) -> Non
 def decide_by_truth(out: Path, run: Path, reviewer: str = "Ada") -> None:
     """Review the whole queue without a mistake."""
     truth = truth_of(run)
-    decide(out, run, [(item.sample_id, reviewer, truth[item.sample_id]) for item in load_deck(run).items])
+    decide(out, run, [(item.sample_id, reviewer, truth[item.sample_id]) for item in load_queue(run).items])

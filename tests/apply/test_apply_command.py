@@ -11,13 +11,13 @@ from decided_run import decide, decide_by_truth
 
 from flows.cli import run as labelsweep
 from tasks.apply.version import versions
-from tasks.review.deck import load_deck
+from tasks.review.queue import load_queue
 
 
 @pytest.fixture
 def two_changes(run: Path, out: Path) -> Path:
     """A relabel by two reviewers, a drop, and a tie."""
-    first, second, third = load_deck(run).items[:3]
+    first, second, third = load_queue(run).items[:3]
     decide(
         out,
         run,
@@ -35,7 +35,7 @@ def two_changes(run: Path, out: Path) -> Path:
 def test_it_shows_what_would_change_and_writes_nothing_unasked(two_changes: Path, run: Path, capsys):
     assert labelsweep(["apply", "--out", str(two_changes)]) == 0
     printed = capsys.readouterr()
-    first, second, third = load_deck(run).items[:3]
+    first, second, third = load_queue(run).items[:3]
     assert "Changes:   2 samples" in printed.out
     assert f"  {first.given} → {first.suggested}  1" in printed.out
     assert f"Dropped\n  {second.given}  1" in printed.out
@@ -104,7 +104,7 @@ def test_diff_and_restore_name_versions_as_people_do(two_changes: Path, run: Pat
     assert labelsweep(["apply", *out, "--yes", "--no-gain"]) == 0
     capsys.readouterr()
     assert labelsweep(["diff", "v0000", "1", *out]) == 0
-    first, second = load_deck(run).items[:2]
+    first, second = load_queue(run).items[:2]
     lines = sorted(capsys.readouterr().out.splitlines())
     assert lines == sorted(
         [

@@ -13,8 +13,8 @@ from tasks.apply.carry import GAIN, audit_options_of, carry_out
 from tasks.apply.correct import plan_for
 from tasks.apply.gain import Comparison, Gain, _wrong_labels, class_gains, measure_gain
 from tasks.apply.words import gain_text
-from tasks.review.deck import load_deck, read_dataset
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.review.queue import load_queue, read_dataset
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 
@@ -126,7 +126,7 @@ def test_verified_labels_judge_where_there_are_enough(run: Path, out: Path):
     record["record"]["trusted"] = True
     write_json(record, run / "steps" / "ingest.json")
     finish_run(run)
-    item = load_deck(run).items[0]
+    item = load_queue(run).items[0]
     decide(out, run, [(item.sample_id, "Ada", "suggestion")])
     gain = measure_gain(run, read_dataset(run), plan_for(run, out), audit_options_of(run))
     changed = {item.sample_id}

@@ -29,7 +29,7 @@ def swept(source: Path, run: Path, **options) -> Path:
 
 def corrected(run: Path, changes: dict[int, str | None], folder: Path, **options) -> str:
     """Write the source beside a version with some rows relabelled, or dropped (None); return why it was not."""
-    from tasks.review.deck import read_dataset
+    from tasks.review.queue import read_dataset
 
     rows = pq.read_table(run / "dataset.parquet", columns=["sample_id", "label", "source_row"]).to_pylist()
     found = [

@@ -26,7 +26,7 @@ from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.ingest.table import open_part
 from tasks.records import Dataset
-from tasks.review.deck import load_deck
+from tasks.review.queue import load_queue
 from tasks.storage import finish_run, write_json
 
 VERSION = Version(
@@ -71,7 +71,7 @@ def test_a_new_version_holds_the_corrections_and_nothing_is_changed_in_place(run
         labels(applied.folder / "dataset.parquet"),
         truth_of(run),
     )
-    queued = {item.sample_id for item in load_deck(run).items}
+    queued = {item.sample_id for item in load_queue(run).items}
     assert {s for s in old if old[s] != new[s]} == {s for s in queued if old[s] != truth[s]}
     assert all(new[s] == truth[s] for s in queued)
     assert labels(out / "datasets" / "digits" / "v0000" / "dataset.parquet") == old
@@ -87,7 +87,7 @@ def test_all_other_columns_stay_as_they_are(run: Path, out: Path):
 
 
 def test_the_version_says_where_it_comes_from_and_what_changed(run: Path, out: Path):
-    first, second = load_deck(run).items[:2]
+    first, second = load_queue(run).items[:2]
     decide(out, run, [(first.sample_id, "Ada", "suggestion"), (second.sample_id, "Bo", "drop")])
     applied = apply(run, out)
     version = find_version(out, "1")
@@ -118,14 +118,14 @@ def test_applying_twice_changes_nothing(run: Path, out: Path):
 
 
 def test_without_a_change_no_version_is_written(run: Path, out: Path):
-    item = load_deck(run).items[0]
+    item = load_queue(run).items[0]
     decide(out, run, [(item.sample_id, "Ada", "keep")])
     assert apply(run, out).folder is None
     assert not (out / "datasets").exists()
 
 
 def test_more_decisions_make_another_version_with_all_of_them(run: Path, out: Path):
-    first, second = load_deck(run).items[:2]
+    first, second = load_queue(run).items[:2]
     decide(out, run, [(first.sample_id, "Ada", "suggestion")])
     apply(run, out)
     decide(out, run, [(second.sample_id, "Ada", "suggestion")])
@@ -140,7 +140,7 @@ def test_more_decisions_make_another_version_with_all_of_them(run: Path, out: Pa
 
 
 def test_a_difference_lists_every_change_and_its_reverse(run: Path, out: Path):
-    first, second = load_deck(run).items[:2]
+    first, second = load_queue(run).items[:2]
     decide(out, run, [(first.sample_id, "Ada", "suggestion"), (second.sample_id, "Ada", "drop")])
     new = apply(run, out).folder
     old = new.parent / "v0000"

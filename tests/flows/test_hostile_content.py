@@ -107,7 +107,7 @@ def swept(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Swe
     with served(made.run, made.out, control_share=0.0) as site:
         client = Client(site.address, "<b>%0AEve</b>")
         client = Client(site.address, "=Eve<img src=x onerror=window.ran=1>")
-        for item, note in zip(site.site.deck.items, HOSTILE, strict=False):
+        for item, note in zip(site.site.queue.items, HOSTILE, strict=False):
             assert client.decide(item, "suggestion", comment=note)[0] == 200
     return made
 

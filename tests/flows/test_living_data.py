@@ -9,8 +9,8 @@ import pytest
 from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
-from tasks.review.deck import load_deck
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.review.queue import load_queue
 from tasks.review.state import Review
 
 
@@ -90,10 +90,10 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     decide(changed, "relabel", (out / "runs" / "latest").resolve().name)
     log = DecisionLog(log_path(out))
     review = Review(
-        load_deck(out / "runs" / first), log
+        load_queue(out / "runs" / first), log
     )  # the page of the older run does not ask again either
     log.close()
-    asked = {item.sample_id: item.position for item in review.deck.items}
+    asked = {item.sample_id: item.position for item in review.queue.items}
     assert review.status(asked[changed["sample_id"]], "Bo") == "settled"
     assert review.todo("Bo") == len(asked) - 3
     capsys.readouterr()

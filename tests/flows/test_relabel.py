@@ -29,15 +29,15 @@ from flows.config import CleanParameters
 from flows.platform.events import REVIEWED
 from flows.relabel import ApplyParameters, Relabeled, apply_review, wait_for_review
 from tasks.apply.version import versions
-from tasks.review.deck import load_deck
 from tasks.review.log import DecisionLog, log_path
+from tasks.review.queue import load_queue
 from tasks.review.state import Answer, Review
 
 
 def take_every_suggestion(run: Path) -> None:
     log = DecisionLog(log_path(run.parents[1]))
-    review = Review(load_deck(run), log)
-    review.decide(review.deck.items, Answer("suggestion"), "Ada")
+    review = Review(load_queue(run), log)
+    review.decide(review.queue.items, Answer("suggestion"), "Ada")
     log.close()
 
 
@@ -145,7 +145,7 @@ def test_the_flow_applies_the_decisions_and_shows_what_it_did(run: Path):
 
 def test_a_version_is_swept_as_it_is_and_what_was_decided_is_not_asked_again(run: Path):
     take_every_suggestion(run)
-    out, decided = run.parents[1], {item.sample_id for item in load_deck(run).items}
+    out, decided = run.parents[1], {item.sample_id for item in load_queue(run).items}
     apply_review(ApplyParameters(out=out, gain=False))
     again = clean_labels(CleanParameters(source=str(out / "datasets" / "pets" / "latest"), out=out))
     assert isinstance(again, Cleaned)
@@ -154,7 +154,7 @@ def test_a_version_is_swept_as_it_is_and_what_was_decided_is_not_asked_again(run
     assert after["content_hash"].equals(before["content_hash"])
     assert after["sample_id"].equals(before["sample_id"])
     assert after["label"].to_pylist()[:2] != before["label"].to_pylist()[:2]
-    assert not {item.sample_id for item in load_deck(again.folder).items} & decided
+    assert not {item.sample_id for item in load_queue(again.folder).items} & decided
 
 
 def test_what_is_wrong_fails_the_run_with_one_line(prefect_server, tmp_path: Path):

@@ -19,8 +19,8 @@ from flows.cli import run as labelsweep
 from flows.commands.config_file import build
 from flows.results import Results
 from tasks.addresses import work_folder
-from tasks.review.deck import load_deck
 from tasks.review.log import Decision, DecisionLog, log_path, read_log
+from tasks.review.queue import load_queue
 from tasks.runs import remote
 from tasks.storage import finish_run
 
@@ -53,7 +53,7 @@ def machine(monkeypatch, tmp_path) -> Callable[[str], Path]:
 
 
 def decided(run: Path, reviewer: str, sample: int = 0) -> Decision:
-    item = load_deck(run).items[sample]
+    item = load_queue(run).items[sample]
     return Decision(
         sample_id=item.sample_id,
         content_hash=item.key.content_hash,
@@ -163,7 +163,7 @@ def test_review_page_serves_a_run_from_the_store_and_publishes_what_was_decided(
     page = Process(OUT, "--reviewer", "Ada", "--controls", "0")
     try:
         client = Client(page.address, "Ada")
-        item = load_deck(published).items[0]
+        item = load_queue(published).items[0]
         assert client.decide(item, "keep")[0] == 200
     finally:
         page.process.send_signal(signal.SIGINT)

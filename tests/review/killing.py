@@ -11,8 +11,8 @@ from pathlib import Path
 
 from review_server import Client, Process
 
-from tasks.review.deck import load_deck
 from tasks.review.log import UNDO, log_path, read_log
+from tasks.review.queue import load_queue
 
 # On a machine that is busy with other things, the first answer takes its time.
 _PATIENCE_S = 120
@@ -41,7 +41,7 @@ def kill_while_reviewing(out: Path, run: Path, kills: int, seed: int) -> Toll:
     A reviewer whose action was not answered sends it again to the next server, as the page does.
     """
     rng, toll = random.Random(seed), Toll()  # noqa: S311 (no secret)
-    items = load_deck(run).items
+    items = load_queue(run).items
     acknowledged: set[str] = set()
     unanswered: dict[str, dict[str, object]] = {}
     for _ in range(kills):

@@ -18,9 +18,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from tasks.review.deck import Item
 from tasks.review.page.site import Site
 from tasks.review.page.web import create_app, listen
+from tasks.review.queue import Item
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,9 +14,9 @@ from flows.cli import run as labelsweep
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.queue.workbook import write_workbook
 from tasks.records import VERDICTS
-from tasks.review.deck import load_deck
 from tasks.review.exchange.spreadsheet import import_spreadsheet
 from tasks.review.log import read_log
+from tasks.review.queue import load_queue
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 Rows = list[dict[str, str]]
@@ -55,7 +55,7 @@ def imported(wine: Path, out: Path, tmp_path: Path, capsys) -> Callable[..., tup
 
 
 def test_two_columns_are_all_a_person_fills_in(sheet: Rows, imported, wine: Path, out: Path):
-    items = load_deck(wine).items
+    items = load_queue(wine).items
     sheet[0]["new_label"] = items[0].suggested  # a label alone is a relabel
     sheet[1] |= {"decision": "Keep "}
     sheet[2] |= {

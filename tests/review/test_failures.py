@@ -21,7 +21,7 @@ def test_a_request_that_fails_is_answered_and_said_in_one_line(
     page: Served, capsys, monkeypatch, tmp_path, error: Exception, says: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    client, (item, *_) = Client(page.address, "Ada"), page.site.deck.items
+    client, (item, *_) = Client(page.address, "Ada"), page.site.queue.items
     rows = type(page.site.review.ledger).add
 
     def fails(*_: object) -> None:
@@ -39,10 +39,10 @@ def test_a_request_that_fails_is_answered_and_said_in_one_line(
     monkeypatch.setattr(type(page.site.review.ledger), "add", rows)
     assert client.decide(item, "drop", action=action)[0] == 200
     assert [row.action for row in read_log(page.site.review.log.path.parent)] == [action]
-    assert client.get("/api/progress")["todo"] == len(page.site.deck.items) - 1
+    assert client.get("/api/progress")["todo"] == len(page.site.queue.items) - 1
 
 
 def test_a_transaction_that_could_not_be_rolled_back_does_not_stand_in_the_way(page: Served) -> None:
     page.site.review.log._connection.execute("BEGIN IMMEDIATE")
-    client, (item, *_) = Client(page.address, "Ada"), page.site.deck.items
+    client, (item, *_) = Client(page.address, "Ada"), page.site.queue.items
     assert client.decide(item, "keep")[0] == 200

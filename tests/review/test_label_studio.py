@@ -11,9 +11,9 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from flows.cli import run as labelsweep
 from tasks.errors import InputError
-from tasks.review.deck import load_deck
 from tasks.review.exchange.label_studio import export_tasks, import_label_studio
 from tasks.review.log import read_log
+from tasks.review.queue import load_queue
 
 # Columns that Label Studio's own exports add, and the names of our controls: as keys of `data` they would be lost.
 TAKEN = {
@@ -39,7 +39,7 @@ def exported(run: Path, folder: Path, **options: Any) -> tuple[LabelInterface, l
 def test_label_studio_accepts_the_config_the_tasks_and_the_predictions(out: Path, tmp_path: Path, name: str):
     interface, tasks = exported(out / "runs" / name, tmp_path)
     interface.validate()
-    assert len(tasks) == len(load_deck(out / "runs" / name).items)
+    assert len(tasks) == len(load_queue(out / "runs" / name).items)
     for task in tasks:
         assert interface.validate_task({"data": task["data"]})
         (prediction,) = task["predictions"]
@@ -71,7 +71,7 @@ def test_a_picture_is_in_the_task_or_at_an_address(digits: Path, tmp_path: Path)
 def test_a_row_of_a_table_is_a_table_and_a_text_is_a_text(wine: Path, notes: Path, tmp_path: Path):
     interface, (task, *_) = exported(wine, tmp_path / "wine")
     assert [tag.tag for tag in interface.objects] == ["Table"]
-    assert task["data"]["row"].keys() == set(load_deck(wine).columns)
+    assert task["data"]["row"].keys() == set(load_queue(wine).columns)
     interface, (task, *_) = exported(notes, tmp_path / "notes")
     assert [tag.tag for tag in interface.objects] == ["Text"]
     assert isinstance(task["data"]["text"], str)
@@ -113,7 +113,7 @@ def back(digits: Path, out: Path, tmp_path: Path) -> Callable[..., str]:
 
 
 def test_every_kind_of_answer_comes_back(back: Callable[..., str], digits: Path, out: Path):
-    items = load_deck(digits).items
+    items = load_queue(digits).items
     comment = {"from_name": "comment", "to_name": "sample", "type": "textarea", "value": {"text": ["a", "b"]}}
     said = back(
         [annotation(choice("label", items[0].given))],

@@ -68,7 +68,7 @@ def press(tab: Page, key: str) -> None:
 
 def test_one_key_decides_and_the_next_sample_shows(page: Served, tab: Page, out: Path) -> None:
     opened(tab, page.address)
-    items = page.site.deck.items
+    items = page.site.queue.items
     for key in ("k", "s", "d", "u", "7"):
         press(tab, key)
     rows = read_log(out)
@@ -135,7 +135,7 @@ def test_undo_goes_back_over_samples_and_shows_them(page: Served, tab: Page, out
     assert [row.decision for row in read_log(out)] == ["keep", "relabel", "drop", "undo", "undo"]
     press(tab, "u")
     page.site.review.refresh()
-    assert page.site.review.status(page.site.deck.items[1], "Ada") == "unsure"
+    assert page.site.review.status(page.site.queue.items[1], "Ada") == "unsure"
 
 
 def test_arrows_look_without_deciding_and_an_answer_can_be_changed(
@@ -224,7 +224,7 @@ def free_port() -> int:
 
 def test_the_end_of_the_queue_says_so(page: Served, tab: Page) -> None:
     opened(tab, page.address)
-    first = page.site.deck.items[0]
+    first = page.site.queue.items[0]
     opened(tab, f"{page.address}/review?given={first.given}&suggested={first.suggested}")
     for _ in page.site.review.select(Filter(given=first.given, suggested=first.suggested), "Ada"):
         press(tab, "s")
@@ -271,7 +271,7 @@ def test_the_grid_says_how_many_and_applies_to_just_those(page: Served, tab: Pag
     tab.keyboard.press("s")
     tab.wait_for_selector("#saved[data-state=saved]")
     rows = read_log(out)
-    assert [row.sample_id for row in rows] == [item.sample_id for item in page.site.deck.items[:4]]
+    assert [row.sample_id for row in rows] == [item.sample_id for item in page.site.queue.items[:4]]
     assert len({row.action for row in rows}) == 1
     assert tab.inner_text("#progress-text").startswith("4 of")
     tab.keyboard.press("z")
@@ -320,7 +320,7 @@ def test_of_ten_thousand_the_next_samples_are_there_before_they_are_asked_for(
 
 def test_the_figures_appear_once_there_is_something_to_say(page: Served, tab: Page) -> None:
     client = Client(page.address)
-    for item in page.site.deck.items[:40]:
+    for item in page.site.queue.items[:40]:
         client.decide(item, "suggestion" if item.position % 4 else "keep")
     opened(tab, page.address)
     assert "of the last" in tab.inner_text("#figures")
@@ -366,7 +366,7 @@ def test_everything_that_can_be_pressed_has_a_name_a_size_and_visible_focus(page
 def test_pictures_have_alternatives_and_fields_have_labels(page: Served, tab: Page) -> None:
     opened(tab, page.address)
     assert tab.locator("img:not([alt])").count() == 0
-    assert tab.get_attribute(".exhibit .picture", "alt") == f"Sample {page.site.deck.items[0].sample_id}"
+    assert tab.get_attribute(".exhibit .picture", "alt") == f"Sample {page.site.queue.items[0].sample_id}"
     assert tab.evaluate(
         "() => [...document.querySelectorAll('input')].every((e) => e.type === 'hidden' || e.labels.length)"
     )

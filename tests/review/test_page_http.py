@@ -49,7 +49,7 @@ def test_a_forged_write_is_refused_and_leaves_no_row(
     page: Served, out: Path, headers: dict[str, str], says: str
 ) -> None:
     client = Client(page.address)
-    item = page.site.deck.items[0]
+    item = page.site.queue.items[0]
     body = {"position": 0, "check": item.check, "decision": "keep", "action": "a" * 16}
     status, answer = client.post("/api/decide", body, **headers)
     assert status in (403, 422)
@@ -68,7 +68,7 @@ def test_cookies_stay_on_this_site_and_out_of_scripts(page: Served) -> None:
 def test_markup_in_labels_columns_and_comments_is_text(wine: Path, out: Path) -> None:
     with served(wine, out, reviewer="<i>Ada</i>") as site:
         client = Client(site.address)
-        item = site.site.deck.items[0]
+        item = site.site.queue.items[0]
         assert client.decide(item, "unsure", comment="<img src=x onerror=alert(1)>")[0] == 200
         for path in ("/item/0", "/review?state=all", "/grid?state=all", "/insights"):
             text = client.page(path)
@@ -79,7 +79,7 @@ def test_markup_in_labels_columns_and_comments_is_text(wine: Path, out: Path) ->
 
 def test_pictures_are_encoded_anew_and_other_bytes_are_not_shown(page: Served) -> None:
     client = Client(page.address)
-    sample = page.site.deck.items[0].sample_id
+    sample = page.site.queue.items[0].sample_id
     page.site.pictures.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
     assert client.request("GET", f"/image?id={sample}")[1]["content-type"] == "image/png"
     assert client.request("GET", "/image?id=svg")[0] == 404
@@ -103,14 +103,14 @@ def test_a_decision_needs_a_name_and_the_name_survives(digits: Path, out: Path) 
     with served(digits, out) as site:
         client = Client(site.address)
         assert client.request("GET", "/review")[1]["location"] == "/name"
-        assert client.decide(site.site.deck.items[0], "keep")[0] == 403
+        assert client.decide(site.site.queue.items[0], "keep")[0] == 403
         named = Client(site.address, reviewer="J%C3%BCrgen+%C3%96zil")
-        assert named.decide(site.site.deck.items[0], "keep")[0] == 200
+        assert named.decide(site.site.queue.items[0], "keep")[0] == 200
     assert [row.reviewer for row in read_log(out)] == ["Jürgen Özil"]
 
 
 def test_a_row_holds_all_that_was_decided_and_shown(page: Served, out: Path) -> None:
-    item = page.site.deck.items[0]
+    item = page.site.queue.items[0]
     status, answer = Client(page.address).decide(item, "suggestion", comment=" clear ", seconds=2.5)
     (row,) = read_log(out)
     assert status == 200
@@ -127,7 +127,7 @@ def test_a_row_holds_all_that_was_decided_and_shown(page: Served, out: Path) -> 
 
 
 def test_the_same_action_sent_twice_is_one_row(page: Served, out: Path) -> None:
-    client, item = Client(page.address), page.site.deck.items[0]
+    client, item = Client(page.address), page.site.queue.items[0]
     for _ in range(2):
         assert client.decide(item, "keep", action="b" * 32)[0] == 200
     assert len(read_log(out)) == 1
@@ -146,14 +146,14 @@ def test_the_same_action_sent_twice_is_one_row(page: Served, out: Path) -> None:
 def test_what_is_no_decision_is_refused_and_leaves_no_row(
     page: Served, out: Path, change: dict, status: int
 ) -> None:
-    item = page.site.deck.items[0]
+    item = page.site.queue.items[0]
     body = {"position": 0, "check": item.check, "decision": "keep", "action": "c" * 16}
     assert Client(page.address).post("/api/decide", {**body, **change})[0] == status
     assert read_log(out) == []
 
 
 def test_two_reviewers_on_one_sample_both_stand(page: Served, out: Path) -> None:
-    item = page.site.deck.items[0]
+    item = page.site.queue.items[0]
     Client(page.address, reviewer="Ada").decide(item, "keep")
     Client(page.address, reviewer="Bo").decide(item, "suggestion")
     page.site.review.refresh()
@@ -164,7 +164,7 @@ def test_two_reviewers_on_one_sample_both_stand(page: Served, out: Path) -> None
 
 def test_what_others_decide_reaches_a_page_with_its_next_answer(digits: Path, out: Path) -> None:
     with served(digits, out, reviewer="Ada") as one, served(digits, out, reviewer="Bo") as two:
-        items = one.site.deck.items
+        items = one.site.queue.items
         Client(two.address).decide(items[3], "keep")
         news = Client(one.address).decide(items[0], "keep")[1]
         assert news["changed"] == {"3": "keep"}
@@ -178,7 +178,7 @@ def test_a_sample_that_one_has_open_is_not_offered_first_to_another(digits: Path
 
 
 def test_filters_find_what_they_say(page: Served) -> None:
-    review, items = page.site.review, page.site.deck.items
+    review, items = page.site.review, page.site.queue.items
     given, suggested = items[0].given, items[0].suggested
     found = review.select(Filter(given=given, suggested=suggested), "Ada")
     assert found == [i for i in items if (i.given, i.suggested) == (given, suggested)]
@@ -195,7 +195,7 @@ def test_filters_find_what_they_say(page: Served) -> None:
 
 def test_a_selection_is_applied_as_a_whole_or_not_at_all(page: Served, out: Path) -> None:
     client = Client(page.address)
-    count = len(page.site.deck.items)
+    count = len(page.site.queue.items)
     body = {"decision": "suggestion", "filter": {"state": "todo"}, "action": "d" * 16}
     status, answer = client.post("/api/decide-many", {**body, "expected": count - 1})
     assert status == 409
@@ -213,7 +213,7 @@ def test_a_second_opinion_is_blind_and_a_third_is_not_asked(digits: Path, out: P
     options = ReviewOptions(second_opinion=1.0, hide_suggestion=True)
     with served(digits, out, options=options) as site:
         ada, bo, cy = (Client(site.address, reviewer=name) for name in ("Ada", "Bo", "Cy"))
-        item = site.site.deck.items[0]
+        item = site.site.queue.items[0]
         ada.decide(item, "suggestion", comment="obviously")
         blind = bo.page("/item/0")
         assert "Ada" not in blind
@@ -237,7 +237,7 @@ def test_a_second_opinion_is_blind_and_a_third_is_not_asked(digits: Path, out: P
 def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out: Path) -> None:
     app = create_app(digits, out, control_share=0)
     review: Review = app.state.site.review
-    first, second = review.deck.items[:2]
+    first, second = review.queue.items[:2]
     earlier = review._draft(first, Answer("relabel", second.given), "Ada")
     # The content of the second item was looked at in another run, and decided to be what it is labeled now.
     review.log.append(
@@ -249,7 +249,7 @@ def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out
     again = create_app(digits, out, control_share=0).state.site.review
     assert again.status(first, "Ada") == "relabel"
     assert again.status(second, "Ada") == "settled"
-    assert again.todo("Ada") == len(review.deck.items) - 2
+    assert again.todo("Ada") == len(review.queue.items) - 2
 
 
 def test_the_command_serves_the_page_and_says_where(out: Path) -> None:

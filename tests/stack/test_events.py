@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "review"))
 
 from review_server import Client, Process
 
-from tasks.review.deck import load_deck
+from tasks.review.queue import load_queue
 from tasks.storage import read_json
 
 APPLY = "apply-review/on-demand"
@@ -40,7 +40,7 @@ def test_finished_review_starts_apply_review_on_a_worker_and_by_hand_it_finds_th
     page = Process(str(out), folder.name, "--reviewer", "Ada", "--controls", "0", **stack.environment())
     try:
         client = Client(page.address, "Ada")
-        for item in load_deck(folder).items:
+        for item in load_queue(folder).items:
             assert client.decide(item, "suggestion")[0] == 200
         runs = stack.wait(lambda: [run for run in stack.runs_of(APPLY) if run.id != earlier.id], 60)
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tasks.bench.faults.programs import PATIENCE, Program
-from tasks.review.deck import load_deck
+from tasks.review.queue import load_queue
 
 DECISIONS = ("suggestion", "keep", "drop", "unsure")
 # A decision that the reviewer wants in the log, known by its action.
@@ -25,7 +25,7 @@ def answers_for(run: Path, count: int) -> list[Answer]:
             "decision": DECISIONS[item.position % len(DECISIONS)],
             "action": f"{item.position:032x}",
         }
-        for item in load_deck(run).items[:count]
+        for item in load_queue(run).items[:count]
     ]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from tasks.bench.command import Seed, count_of
 from tasks.bench.helpers import from_tests
 from tasks.bench.tables import made_with, markdown
-from tasks.review.deck import Deck, load_deck
 from tasks.review.log import log_path, read_log
+from tasks.review.queue import ReviewQueue, load_queue
 
 AGAIN_EVERY = 10
 ANSWERS = ("keep", "suggestion", "drop", "unsure")
@@ -51,10 +51,12 @@ class Reviewer(threading.Thread):
     Each reviewer has a connection and a name. Every tenth request is sent twice, as after an answer that was lost.
     """
 
-    def __init__(self, number: int, address: str, deck: Deck, decisions: int, begin: threading.Event) -> None:
+    def __init__(
+        self, number: int, address: str, queue: ReviewQueue, decisions: int, begin: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
         self._name, self._address, self._begin = f"Reviewer+{number}", address, begin
-        self._items = deck.items[number * decisions : (number + 1) * decisions]
+        self._items = queue.items[number * decisions : (number + 1) * decisions]
         self.acknowledged: list[str] = []
         self.refused: Counter[int] = Counter()
         self.seconds: list[float] = []
@@ -92,11 +94,11 @@ def run_load(
         out = Path(folder)
         run = runs.digits_run(out)
         runs.stretched(run, reviewers * each)
-        deck = load_deck(run)
+        queue = load_queue(run)
         server = servers.Process(out, run.name, "--port", "0", "--controls", "0")
         try:
             begin = threading.Event()
-            people = [Reviewer(n, server.address, deck, each, begin) for n in range(reviewers)]
+            people = [Reviewer(n, server.address, queue, each, begin) for n in range(reviewers)]
             for person in people:
                 person.start()
             time.sleep(5)  # everybody has told the page a name

@@ -13,10 +13,10 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET  # only for writing
 
 from tasks.errors import InputError
-from tasks.review.deck import Deck, Item, load_deck, read_dataset
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
 from tasks.review.page.payload import as_text
 from tasks.review.page.site import choices_of
+from tasks.review.queue import Item, ReviewQueue, load_queue, read_dataset
 from tasks.show.images import safe_png
 from tasks.storage import atomic_path, read_parquet, write_json, write_text
 from tasks.terminal import one_line
@@ -28,24 +28,24 @@ SAMPLE: Final = "sample"
 _DATA_KEY: Final = {"image": "image", "text": "text", "table": "row"}
 
 
-def labeling_config(deck: Deck) -> str:
+def labeling_config(queue: ReviewQueue) -> str:
     """Return the labeling config for a run as XML.
 
     Args:
-        deck: The queue of the run.
+        queue: The queue of the run.
     """
     view = ET.Element("View")
     ET.SubElement(view, "Header", value="$question", size="5")
     # Above the sample, which may be longer than the screen.
     classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
-    for choice in choices_of(deck):
+    for choice in choices_of(queue):
         attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
         ET.SubElement(classes, "Choice", attributes)
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
     ET.SubElement(verdicts, "Choice", value="drop", hotkey="d")
     ET.SubElement(verdicts, "Choice", value="unsure", hotkey="u")
-    tag = {"image": "Image", "text": "Text", "table": "Table"}[deck.content]
-    ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[deck.content]}")
+    tag = {"image": "Image", "text": "Text", "table": "Table"}[queue.content]
+    ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[queue.content]}")
     ET.SubElement(
         view, "TextArea", name=COMMENT, toName=SAMPLE, placeholder="comment", rows="1", maxSubmissions="1"
     )
@@ -65,16 +65,16 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
     Returns:
         The config and the tasks.
     """
-    deck = load_deck(run)
-    _classes(deck.classes)
-    config = write_text(labeling_config(deck), folder / "config.xml")
-    payload = _payload(deck)
+    queue = load_queue(run)
+    _classes(queue.classes)
+    config = write_text(labeling_config(queue), folder / "config.xml")
+    payload = _payload(queue)
     tasks = []
-    for item in deck.items:
+    for item in queue.items:
         shown = payload[item.sample_id]
-        if deck.content == "image":
+        if queue.content == "image":
             shown = _picture(shown, folder, item.position, image_root)
-        tasks.append(_task(deck, item, shown))
+        tasks.append(_task(queue, item, shown))
     return config, write_json(tasks, folder / "tasks.json")
 
 
@@ -94,7 +94,7 @@ def _classes(labels: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
+def _task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
     chosen = {
         "id": item.check,  # ties an accepted or changed suggestion to this one
         "from_name": LABEL,
@@ -103,7 +103,7 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
         "value": {"choices": [one_line(item.suggested)]},
     }
     prediction = {
-        "model_version": f"labelsweep {deck.run_id}",
+        "model_version": f"labelsweep {queue.run_id}",
         "score": item.suggested_probability,
         "result": [chosen],
     }
@@ -113,20 +113,20 @@ def _task(deck: Deck, item: Item, shown: object) -> dict[str, Any]:
             "given_label": item.given,
             "suggested_label": item.suggested,
             "content_hash": item.key.content_hash,
-            "run": deck.run_id,
+            "run": queue.run_id,
             "question": item.reason or f"Given label: {item.given}",
-            _DATA_KEY[deck.content]: shown,
+            _DATA_KEY[queue.content]: shown,
         },
         "predictions": [prediction],
     }
 
 
-def _payload(deck: Deck) -> dict[str, Any]:
-    columns = ["image"] if deck.content == "image" else [deck.prose] if deck.prose else list(deck.columns)
-    rows = read_parquet(deck.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
-    if deck.content == "image":
+def _payload(queue: ReviewQueue) -> dict[str, Any]:
+    columns = ["image"] if queue.content == "image" else [queue.prose] if queue.prose else list(queue.columns)
+    rows = read_parquet(queue.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
+    if queue.content == "image":
         return {row["sample_id"]: row["image"] for row in rows}
-    if deck.content == "text":
+    if queue.content == "text":
         return {row["sample_id"]: as_text(row[columns[0]]) for row in rows}
     return {row["sample_id"]: {name: as_text(row[name]) for name in columns} for row in rows}
 

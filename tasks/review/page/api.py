@@ -150,7 +150,7 @@ def _news(review: Review, name: str, since: int) -> dict[str, Any]:
         standing = review.standing()
         return {
             "seq": review.ledger.seq,
-            "total": len(review.deck.items),
+            "total": len(review.queue.items),
             "todo": review.todo(name),
             "busy": sorted(review.busy(name)),
             "changed": review.changed(since, name),

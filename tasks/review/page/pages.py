@@ -64,10 +64,10 @@ def review(request: Request, site: Here, name: Named, wanted: Wanted, at: int | 
     now = site.review
     now.refresh()
     found = [item.position for item in now.select(wanted, name)]
-    if at is None or not 0 <= at < len(site.deck.items):
+    if at is None or not 0 <= at < len(site.queue.items):
         busy = now.busy(name)
         at = next((position for position in found if position not in busy), found[0] if found else None)
-    shown = None if at is None else site.deck.items[at]
+    shown = None if at is None else site.queue.items[at]
     if shown is not None:
         now.open(shown, name)
     view = None if shown is None else site.view(shown, name)
@@ -89,8 +89,8 @@ def item(request: Request, site: Here, position: int, *, ahead: bool = False) ->
 def opened(request: Request, site: Here, position: int) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
     name = site.who(request)
-    if name and 0 <= position < len(site.deck.items):
-        site.review.open(site.deck.items[position], name)
+    if name and 0 <= position < len(site.queue.items):
+        site.review.open(site.queue.items[position], name)
     return Response(status_code=204)
 
 
@@ -121,7 +121,7 @@ def grid(
 @router.get("/insights")
 def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
     """Show what the decisions say: precision, errors left, the reviewers and how they agree."""
-    now, items = site.review, site.deck.items
+    now, items = site.review, site.queue.items
     now.refresh()
     with now.lock:
         return _page(
@@ -156,7 +156,7 @@ def _png(data: bytes | None) -> Response:
 def _page(here: str, request: Request, **values: object) -> HTMLResponse:
     """Return a page, with what each page shows around its own content."""
     site = site_of(request)
-    now, total = site.review, len(site.deck.items)
+    now, total = site.review, len(site.queue.items)
     todo = now.todo(site.who(request))
     frame = {"here": here, "todo": todo, "done": total - todo, "total": total, "seq": now.ledger.seq}
     html = site.render(f"{here}.html", request, disagreements=now.disagreements, **frame, **values)

@@ -13,10 +13,10 @@ from fastapi import HTTPException
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
-from tasks.review.deck import Deck, Item
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.page.guard import cookie_name
 from tasks.review.page.payload import PayloadStore
+from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
 from tasks.show.features import effects as effects_of
 from tasks.show.images import safe_png, saliency_png
@@ -41,9 +41,11 @@ class Choice:
 class Site:
     """A review, the payload of its samples, and the templates."""
 
-    def __init__(self, deck: Deck, out: Path, options: ReviewOptions, reviewer: str | None = None) -> None:
-        self.review = Review(deck, DecisionLog(log_path(out)), options)
-        self.deck = deck
+    def __init__(
+        self, queue: ReviewQueue, out: Path, options: ReviewOptions, reviewer: str | None = None
+    ) -> None:
+        self.review = Review(queue, DecisionLog(log_path(out)), options)
+        self.queue = queue
         self.reviewer = reviewer
         self.pictures = PayloadStore()
         self.rows = PayloadStore()
@@ -51,7 +53,7 @@ class Site:
         warm_up = threading.Timer(_WARM_UP_S, _warm_up)
         warm_up.daemon = True
         warm_up.start()
-        self._run = RunView(deck.run)
+        self._run = RunView(queue.run)
         self.image = lru_cache(_CACHED_IMAGES)(self._image)
         self.pages = Environment(
             loader=PackageLoader("tasks.review.page"),
@@ -61,21 +63,21 @@ class Site:
             lstrip_blocks=True,
         )
         self.pages.filters.update(percent=percent, number=number, seconds=lambda s: f"{s:.1f} s")
-        self.pages.globals.update(choices=choices_of(deck), deck=deck, options=options)
+        self.pages.globals.update(choices=choices_of(queue), queue=queue, options=options)
 
     def _fill(self) -> None:
-        deck = self.deck
-        queued = [item.sample_id for item in deck.items if not item.is_control]
-        others = [item.sample_id for item in deck.items]
-        for item in deck.items:
+        queue = self.queue
+        queued = [item.sample_id for item in queue.items if not item.is_control]
+        others = [item.sample_id for item in queue.items]
+        for item in queue.items:
             others += [near["sample_id"] for kind in EVIDENCE for near in item.evidence.get(kind, ())]
-        cells = [deck.prose, *deck.columns] if deck.prose else list(deck.columns)
+        cells = [queue.prose, *queue.columns] if queue.prose else list(queue.columns)
         for store, columns in (
-            (self.pictures, ["image"] if deck.content == "image" else []),
+            (self.pictures, ["image"] if queue.content == "image" else []),
             (self.rows, cells),
         ):
-            store.fill(deck.run / "queue.parquet", columns, queued)
-            store.fill_later(deck.run / "dataset.parquet", columns, others)
+            store.fill(queue.run / "queue.parquet", columns, queued)
+            store.fill_later(queue.run / "dataset.parquet", columns, others)
 
     def _image(self, sample_id: str) -> bytes | None:
         """Return a sample's picture as a PNG of our own making; None where there is none."""
@@ -85,7 +87,7 @@ class Site:
     def saliency(self, item: Item) -> bytes | None:
         """Return the overlay that shows which pixels move the sample's influence."""
         values = self._run.saliency.get(item.borrows)
-        return None if values is None else saliency_png(values, self.deck.dataset.feature_shape)
+        return None if values is None else saliency_png(values, self.queue.dataset.feature_shape)
 
     def item(self, position: int) -> Item:
         """Return the item at a position.
@@ -93,9 +95,9 @@ class Site:
         Raises:
             HTTPException: There is none.
         """
-        if not 0 <= position < len(self.deck.items):
+        if not 0 <= position < len(self.queue.items):
             raise HTTPException(404, "no such sample in this queue")
-        return self.deck.items[position]
+        return self.queue.items[position]
 
     def who(self, request: Request) -> str:
         """Return the reviewer's name; empty until they gave one."""
@@ -109,12 +111,12 @@ class Site:
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks to one reviewer."""
-        review, deck = self.review, self.deck
+        review, queue = self.review, self.queue
         with review.lock:
             mine = review.ledger.standing(item.key).get(reviewer)
             blind = review.is_blind(item, reviewer) and review.options.hide_suggestion
             status, others = review.status(item, reviewer), review.others(item, reviewer)
-        conflicts = deck.conflicts.get(item.key.content_hash, {})
+        conflicts = queue.conflicts.get(item.key.content_hash, {})
         return {
             "item": item,
             "status": status,
@@ -124,23 +126,23 @@ class Site:
             **self._words(item.sample_id),
             **{kind: self._near(item, kind) for kind in EVIDENCE},
             "features": self.features(item) if not blind else [],
-            "overlay": deck.content == "image" and item.borrows in self._run.saliency and not blind,
+            "overlay": queue.content == "image" and item.borrows in self._run.saliency and not blind,
             "conflicts": {label: count for label, count in conflicts.items() if label != item.given},
-            "copies": deck.copies.get(item.key, 1),
+            "copies": queue.copies.get(item.key, 1),
             "image": image_url(item.sample_id),
         }
 
     def _near(self, item: Item, kind: str) -> list[dict[str, Any]]:
         found = []
         for near in item.evidence.get(kind, ()):
-            words = self._words(near["sample_id"]) if self.deck.content != "image" else {}
+            words = self._words(near["sample_id"]) if self.queue.content != "image" else {}
             found.append({**near, "image": image_url(near["sample_id"]), **words})
         return found
 
     def _words(self, sample_id: str) -> dict[str, Any]:
         """Return a sample's running text and its other columns."""
         row = self.rows.row(sample_id)
-        return {"prose": row.pop(self.deck.prose, ""), "row": row}
+        return {"prose": row.pop(self.queue.prose, ""), "row": row}
 
     def features(self, item: Item) -> list[tuple[str, float, float]]:
         """Return the columns that move a row's influence most: name, effect, share of the largest.
@@ -148,8 +150,8 @@ class Site:
         The effect is that of one standard deviation, as in the report: columns of different units compare.
         """
         values = self._run.saliency.get(item.borrows)
-        names = self.deck.feature_names
-        if self.deck.content == "image" or values is None or len(values) != len(names):
+        names = self._run.feature_names
+        if self.queue.content == "image" or values is None or len(values) != len(names):
             return []
         effects = np.nan_to_num(effects_of(self._run, values)).tolist()
         top = sorted(zip(names, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
@@ -163,16 +165,16 @@ def _warm_up() -> None:
     import sklearn.isotonic  # noqa: F401, PLC0415
 
 
-def choices_of(deck: Deck) -> tuple[Choice, ...]:
+def choices_of(queue: ReviewQueue) -> tuple[Choice, ...]:
     """Return the classes with their keys.
 
     A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine,
     the nine that the queue suggests most often.
     """
-    classes = deck.classes
+    classes = queue.classes
     if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
         return tuple(Choice(label, label) for label in classes)
-    frequent = Counter(item.suggested for item in deck.items)
+    frequent = Counter(item.suggested for item in queue.items)
     keyed = sorted(sorted(classes, key=lambda label: -frequent[label])[:MAX_KEYS], key=classes.index)
     keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
     return tuple(Choice(label, keys.get(label, "")) for label in classes)

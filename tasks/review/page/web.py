@@ -11,12 +11,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from tasks.errors import InputError
-from tasks.review.deck import load_deck
 from tasks.review.page import api, pages
 from tasks.review.page.failures import FailuresInOneLine
 from tasks.review.page.guard import Guard, Guarded
 from tasks.review.page.site import Site
 from tasks.review.planted import CONTROL_SHARE
+from tasks.review.queue import load_queue
 from tasks.review.state import ReviewOptions
 
 DEFAULT_PORT = 8765
@@ -49,7 +49,7 @@ def create_app(
         InputError: The folder is not that of a run, or the log cannot be used.
     """
     app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
-    site = Site(load_deck(run, control_share=control_share), out, options or ReviewOptions(), reviewer)
+    site = Site(load_queue(run, control_share=control_share), out, options or ReviewOptions(), reviewer)
     site.review.when_finished = when_finished
     app.state.site = site
     app.add_middleware(Guarded, guard=guard or Guard())

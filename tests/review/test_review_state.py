@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_folder import stretched
 
-from tasks.review.deck import Deck, load_deck
 from tasks.review.log import DecisionLog
+from tasks.review.queue import ReviewQueue, load_queue
 from tasks.review.state import STEP, Answer, Review, ReviewOptions
 
 REVIEWERS = ("Ada", "Bo", "Cy")
@@ -27,7 +27,7 @@ def figures(review: Review) -> tuple[Any, ...]:
     """Everything that a page shows of the whole queue."""
     return (
         [
-            (review.todo(name), [review.status(item, name) for item in review.deck.items])
+            (review.todo(name), [review.status(item, name) for item in review.queue.items])
             for name in REVIEWERS
         ],
         review.disagreements,
@@ -44,36 +44,36 @@ def figures(review: Review) -> tuple[Any, ...]:
     derandomize=True,
 )
 def test_figures_kept_up_row_by_row_are_those_counted_anew(
-    deck: Deck, tmp_path_factory: pytest.TempPathFactory, history: list[Any], share: float
+    queue: ReviewQueue, tmp_path_factory: pytest.TempPathFactory, history: list[Any], share: float
 ) -> None:
     log = DecisionLog(tmp_path_factory.mktemp("log") / "decisions.sqlite")
     options = ReviewOptions(second_opinion=share)
-    review = Review(deck, log, options)
+    review = Review(queue, log, options)
     for reviewer, place, verdict, seen in history:
         if verdict == "undo":
             review.undo(reviewer, "")
         else:
-            review.decide([deck.items[place]], Answer(verdict, seen=seen), reviewer)
+            review.decide([queue.items[place]], Answer(verdict, seen=seen), reviewer)
         # The order of the items gives the todo count a second, independent way: by looking at every one.
         for name in REVIEWERS:
-            waiting = [item for item in deck.items if review.status(item, name) == "todo"]
+            waiting = [item for item in queue.items if review.status(item, name) == "todo"]
             assert review.todo(name) == len(waiting)
-    assert figures(review) == figures(Review(deck, log, options))
+    assert figures(review) == figures(Review(queue, log, options))
     log.close()
 
 
 @pytest.fixture
-def deck(digits: Path) -> Deck:
-    return load_deck(digits, control_share=0.2)
+def queue(digits: Path) -> ReviewQueue:
+    return load_queue(digits, control_share=0.2)
 
 
 def test_an_answer_costs_no_look_at_the_rest_of_the_queue(digits: Path, tmp_path: Path) -> None:
     calls = []
     for rows in (200, 2_000):
         stretched(digits, rows)
-        deck = load_deck(digits)
-        review = Review(deck, DecisionLog(tmp_path / f"{rows}.sqlite"))
-        review.decide(deck.items[: rows // 2], Answer("keep"), "Ada")
+        queue = load_queue(digits)
+        review = Review(queue, DecisionLog(tmp_path / f"{rows}.sqlite"))
+        review.decide(queue.items[: rows // 2], Answer("keep"), "Ada")
         calls.append(max(_calls(review, place) for place in range(rows // 2, rows // 2 + 2 * STEP)))
     few, many = calls
     assert many < 1.1 * few
@@ -89,7 +89,7 @@ def _calls(review: Review, place: int) -> int:
 
     sys.setprofile(note)
     try:
-        review.decide([review.deck.items[place]], Answer("suggestion"), "Bo")
+        review.decide([review.queue.items[place]], Answer("suggestion"), "Bo")
         review.changed(review.ledger.seq - 1, "Bo")
         review.todo("Bo")
         review.standing()

@@ -5,7 +5,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.encode.names import read_names
 from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.review.ledger import Key
@@ -33,7 +31,7 @@ _SHOWN = ("queue.parquet", "steps/ingest.json", "steps/validate.json", "validati
 class Item:
     """One sample as the reviewer meets it.
 
-    `position` is its place in the deck; `borrows` names the queue row whose figures it shows, mostly
+    `position` is its place among the rows and controls; `borrows` names the row whose figures it shows, mostly
     itself.
     """
 
@@ -80,7 +78,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Deck:
+class ReviewQueue:
     """The items of one run in order, and what is needed to show them.
 
     Attributes:
@@ -107,11 +105,6 @@ class Deck:
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the data set."""
         return self.dataset.offered
-
-    @cached_property
-    def feature_names(self) -> tuple[str, ...]:
-        """Name of each feature that the models saw."""
-        return read_names(self.run, self.dataset)
 
 
 def read_dataset(run: Path) -> Dataset:
@@ -147,7 +140,7 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
     return folder
 
 
-def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
+def load_queue(run: Path, *, control_share: float = 0.0) -> ReviewQueue:
     """Read the queue of a run and plant controls in it.
 
     Args:
@@ -169,7 +162,7 @@ def load_deck(run: Path, *, control_share: float = 0.0) -> Deck:
     prose = _prose(run, dataset, columns)
     content: Content = "image" if dataset.payload == "image" else "text" if prose else "table"
     rest = tuple(name for name in columns if name != prose)
-    return Deck(run, dataset, items, content, prose, rest, _conflicts(run), _copies(run, items))
+    return ReviewQueue(run, dataset, items, content, prose, rest, _conflicts(run), _copies(run, items))
 
 
 def _queue_rows(run: Path) -> list[dict[str, Any]]:
