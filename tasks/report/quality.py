@@ -95,22 +95,16 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
         "suggested_right": _share(int(right.sum()), len(right)),
     }
     why = _why_undefined(int(known.sum()), int(wrong.sum()), int(flagged.sum()))
+    others = [name for name in ranked.scores if name != "score"] if ranked else []
     return {
         **values,
         "undefined": {name: why[name] for name, value in values.items() if value is None},
-        "baselines": {name: measures(ranked, name) for name in ranked.scores if name != "score"}
-        if ranked
-        else {},
+        "baselines": {name: measures(ranked, name) for name in others if ranked},
     }
 
 
 def _why_undefined(known: int, wrong: int, flagged: int) -> dict[str, str]:
-    """Return for each measure why it has no value, if it has none.
-
-    Args:
-        known: Samples whose true label is known.
-        wrong: Those of them whose given label is wrong.
-        flagged: Those of them that are flagged.
+    """Return for each measure why it has no value, by how many true labels are known, given ones wrong, samples flagged.
 
     >>> _why_undefined(10, 0, 3)["suggested_right"], _why_undefined(10, 2, 3)["suggested_right"]
     ('no given label is wrong', 'no wrong label is flagged')

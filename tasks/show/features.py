@@ -29,21 +29,23 @@ def feature_name(view: RunView, place: int) -> str:
     return plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
 
 
-def signed_bars(view: RunView, saliency: Floats, shown: int = SHOWN, caption: str = "") -> Bars | None:
-    """Return the features that a sample's influence depends on most, None where it depends on none.
+def strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tuple[str, float, float]]:
+    """Return the features of largest effect: name, effect, signed share of the largest; none where all effects are 0.
 
     Args:
         view: The run.
-        saliency: (features,) derivative of the influence with respect to each feature.
-        shown: Number of bars.
-        caption: Caption of the bars.
+        effect: (features,) what `effects` returns.
+        shown: How many.
     """
-    effect = np.nan_to_num(effects(view, saliency))
+    effect = np.nan_to_num(effect)
     largest = np.abs(effect).max(initial=0.0)
-    if largest == 0:
-        return None
+    if not largest:
+        return []
     order = np.argsort(-np.abs(effect), kind="stable")[:shown]
-    bars = [
-        Bar(feature_name(view, int(i)), number(float(effect[i])), float(effect[i] / largest)) for i in order
-    ]
-    return Bars(caption or "Change of its influence when a feature rises by one standard deviation", bars)
+    return [(feature_name(view, int(i)), float(effect[i]), float(effect[i] / largest)) for i in order]
+
+
+def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
+    """Return the same as signed bars, None where all effects are 0."""
+    found = [Bar(name, number(value), share) for name, value, share in strongest(view, effect, shown)]
+    return Bars(caption, found) if found else None

@@ -19,8 +19,7 @@ LINE = 2_000
 def build(view: RunView, summary: Summary) -> Section:
     """Return the head of the page."""
     parts: list[Part] = []
-    loud = warning(view, summary)
-    if loud:
+    if loud := warning(view, summary):
         parts.append(Text(loud, "warning"))
     if why := summary.get("queue", {}).get("untrusted"):
         parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))

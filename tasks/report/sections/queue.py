@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.report.summary import Summary
-from tasks.show.features import effects, signed_bars
+from tasks.show.features import bars as bars_of
+from tasks.show.features import effects
 from tasks.show.images import SMALL_SIDE, overlay, thumbnail
 from tasks.show.parts import Card, Cards, Part, Section, Text, Witness
 from tasks.show.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
@@ -22,6 +23,7 @@ _READING = (
     "Probabilities are out of fold: the model that gives them has not seen the sample. Influence is relative; positive = "
     "helpful, lower = more likely mislabeled."
 )
+_EFFECT = "Change of its influence when a feature rises by one standard deviation"
 _OVERLAY = (
     "Beside each picture: what makes its label harmful. Orange: a brighter pixel there makes the label more harmful; blue: "
     "more helpful."
@@ -58,7 +60,7 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
         alt = f"Which pixels of {name} make its label harmful"
         tint = overlay(row["image"], effects(view, saliency), shape, alt)
     elif saliency is not None:
-        bars = signed_bars(view, saliency)
+        bars = bars_of(view, effects(view, saliency), _EFFECT)
     return Card(
         rank=int(row["rank"]),
         sample_id=name,

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tasks.report.summary import Summary
-from tasks.show.features import effects, feature_name
+from tasks.show.features import bars, effects
 from tasks.show.images import SATURATION, SIDE, encode, plane
-from tasks.show.parts import Bar, Bars, Picture, Section, Text
+from tasks.show.parts import Picture, Section, Text
 from tasks.show.scores import Floats
-from tasks.show.text import counted, number
+from tasks.show.text import counted
 from tasks.show.view import RunView
 
 FEATURES = 10
@@ -26,7 +26,9 @@ def build(view: RunView, _: Summary) -> Section | None:
     )
     effect = np.abs(effects(view, np.stack(rows))).mean(axis=0)
     image = view.dataset.payload == "image"
-    part = _picture(effect, view.dataset.feature_shape) if image else _bars(view, effect)
+    caption = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
+    caption += "Mean magnitude of the change of influence when a feature rises by one standard deviation"
+    part = _picture(effect, view.dataset.feature_shape) if image else bars(view, effect, caption, FEATURES)
     return None if part is None else Section("saliency", "What makes them harmful", [what, part], "Saliency")
 
 
@@ -41,14 +43,3 @@ def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
     alt = "Mean magnitude of the saliency for each pixel"
     caption = "Mean magnitude of the saliency at each pixel: the brighter, the more the pixel matters."
     return Picture(encode(picture, alt, 2 * SIDE), caption)
-
-
-def _bars(view: RunView, effect: Floats) -> Bars | None:
-    largest = float(effect.max(initial=0.0))
-    if not largest:
-        return None
-    order = [int(i) for i in np.argsort(-effect, kind="stable")[:FEATURES]]
-    bars = [Bar(feature_name(view, i), number(float(effect[i])), float(effect[i] / largest)) for i in order]
-    shown = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
-    what = "Mean magnitude of the change of influence when a feature rises by one standard deviation"
-    return Bars(f"{shown}{what}", bars)

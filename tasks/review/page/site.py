@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-import numpy as np
 from fastapi import HTTPException
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from tasks.review.page.guard import cookie_name
 from tasks.review.page.payload import PayloadStore
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
-from tasks.show.features import effects as effects_of
+from tasks.show.features import effects, strongest
 from tasks.show.images import safe_png, saliency_png
 from tasks.show.text import percent
 from tasks.show.view import EVIDENCE, RunView
@@ -150,13 +149,10 @@ class Site:
         The effect is that of one standard deviation, as in the report: columns of different units compare.
         """
         values = self._run.saliency.get(item.borrows)
-        names = self._run.feature_names
-        if self.queue.content == "image" or values is None or len(values) != len(names):
+        if self.queue.content == "image" or values is None or len(values) != len(self._run.feature_names):
             return []
-        effects = np.nan_to_num(effects_of(self._run, values)).tolist()
-        top = sorted(zip(names, effects, strict=True), key=lambda pair: -abs(pair[1]))[:5]
-        largest = abs(top[0][1]) or 1.0
-        return [(name, value, abs(value) / largest) for name, value in top]
+        found = strongest(self._run, effects(self._run, values))
+        return [(name, effect, abs(share)) for name, effect, share in found]
 
 
 def _warm_up() -> None:
