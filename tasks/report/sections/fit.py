@@ -1,4 +1,7 @@
-"""The fitted model: its loss on the way down, and what it predicts out of fold against the given labels."""
+"""The fitted model: its loss on the way down, and what it predicts out of fold against the given labels.
+
+Of networks: their loss by epoch, on what they were trained on and on what was held out of it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +12,6 @@ from markupsafe import Markup
 from tasks.records import Model
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
-from tasks.report.sections import network
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table
 from tasks.show.scores import Floats, Ints
@@ -39,7 +41,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         model = view.record(Model)
         learned = bool(model and model.members)
         parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
-    networks = network.curves(view)
+    networks = _network_curves(view)
     if networks:
         parts.append(Columns(networks))
     curves = _curves(view)
@@ -122,3 +124,43 @@ def _lines(
         axes.set_xlabel("iteration")
         axes.set_ylabel(name)
         return inline(figure, f"fit-{column}", alt)
+
+
+def _network_curves(view: RunView) -> list[Figure]:
+    """Return the losses of the last round's networks; nothing where there are none."""
+    path = view.path("model/network_curve.parquet")
+    if path is None:
+        return []
+    table = read_parquet(path).to_pydict()
+    data = {name: np.asarray(values) for name, values in table.items()}
+    last = data["round"] == data["round"].max(initial=0)
+    data = {name: values[last] for name, values in data.items()}
+    folds = [data["fold"] == fold for fold in np.unique(data["fold"])]
+    if not folds:
+        return []
+    lines = [(data["epoch"][f], data["loss"][f], data["held_out_loss"][f], data["kept"][f]) for f in folds]
+    kept = [float(held_out[best][0]) for _, _, held_out, best in lines]
+    worst = f"The weights of the best epoch were kept: held-out loss {number(max(kept))} or below."
+    unfinished = sum(bool(best[-1]) for *_, best in lines)
+    if unfinished:
+        worst += f" {counted(unfinished, 'network')} of {len(lines)} still improved when the epochs ran out."
+    what = f"Loss of {counted(len(lines), 'network')} by epoch, one for each fold of the last round"
+    caption = (
+        f"{what}: solid on the samples trained on (with label smoothing), dashed on those held out of them. "
+        f"{worst} Training ends where the held-out loss stops falling, before wrong labels are learned by heart."
+    )
+    alt = f"{what}. {worst}"
+    return [Figure(_draw_networks([line[:3] for line in lines], alt), alt, caption)]
+
+
+def _draw_networks(lines: list[tuple[Floats, Floats, Floats]], alt: str) -> Markup:
+    with drawing(5.6, 3.2) as figure:
+        axes = figure.subplots()
+        for epoch, loss, held_out in lines:
+            marker = "o" if len(epoch) < 2 else None
+            axes.plot(epoch, loss, color=QUIET, linewidth=1.3, marker=marker)
+            axes.plot(epoch, held_out, color=HELPFUL, linestyle="--", linewidth=1.3, marker=marker)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss, nats")
+        axes.set_ylim(bottom=0)
+        return inline(figure, "network-loss", alt)

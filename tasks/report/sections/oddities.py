@@ -134,3 +134,6 @@ def _table(view: RunView, caption: str, groups: list[list[Row]]) -> Table:
 
 def _image(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
     return thumbnail(images.get(row["sample_id"]), f"Sample {plain(row['sample_id'])}", SMALL_SIDE)
+
+
+SECTIONS = (conflicts, duplicates, outliers, leaks)

@@ -1,4 +1,4 @@
-"""What a table was learned from, and what was left out and why."""
+"""How the source was read, and what of a table was learned from."""
 
 from tasks.records import Column
 from tasks.report.summary import Summary
@@ -6,12 +6,24 @@ from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
 from tasks.show.text import NAME, counted, plain
 from tasks.show.view import RunView
 
+# A note names a column or two and a value; the longest of them.
+_LONGEST = 400
 # A person looks for one column; beyond this many, the record in steps/ingest.json has them all.
 SHOWN = 60
 _WHAT = {"number": "number", "boolean": "true or false", "date": "date", "text": "text"}
 
 
-def build(view: RunView, _: Summary) -> Section | None:
+def reading(view: RunView, _: Summary) -> Section | None:
+    """Return what a person should know of how the source was read, where there is something."""
+    data = view.dataset
+    if data is None or not data.notes:
+        return None
+    rows = [[Cell(plain(note, _LONGEST))] for note in data.notes]
+    table = Table("Decided without being asked", ["What was decided"], rows)
+    return Section("reading", "How the source was read", [table], "Reading")
+
+
+def columns(view: RunView, _: Summary) -> Section | None:
     """Return the columns of a table, where something was decided about them; numbers alone need no word."""
     data = view.dataset
     if data is None or not (data.left_out or any(column.kind != "number" for column in data.columns)):
@@ -36,3 +48,6 @@ def _kind(column: Column) -> str:
     shown = ", ".join(plain(value, 24) for value in column.categories[:6])
     more = f" and {len(column.categories) - 6} more" if len(column.categories) > 6 else ""
     return f"category: {shown}{more}"
+
+
+SECTIONS = (reading, columns)

@@ -1,0 +1,64 @@
+"""What each step cost, how this run was made, and what replays it."""
+
+import re
+from collections.abc import Mapping
+
+from tasks.report.summary import Summary
+from tasks.show.parts import Cell, Columns, Command, Part, Section, Table
+from tasks.show.text import plain, seconds
+from tasks.show.view import RunView
+
+LONG = 90
+
+
+def timing(_: RunView, summary: Summary) -> Section | None:
+    """Return time and memory of each step."""
+    steps = summary["steps"]
+    if not steps:
+        return None
+    longest = max(step["seconds"] for step in steps) or 1.0
+    rows = [
+        [
+            Cell(_name(step["step"])),
+            Cell(seconds(step["seconds"]), step["seconds"] / longest),
+            Cell(f"{step['peak_memory_mb']:,.0f} MB"),
+            Cell("–" if step["rows"] is None else f"{step['rows']:,}"),
+        ]
+        for step in steps
+    ]
+    header = ["Step", "Time", "Peak memory", "Rows"]
+    caption = "Time and peak resident memory of the process, step by step; the report itself is not counted"
+    table = Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
+    return Section("timing", "Time and memory", [table], "Cost")
+
+
+def _name(step: str) -> str:
+    """Return a step's name as a person reads it.
+
+    >>> _name("fit-2"), _name("queue")
+    ('fit, round 2', 'queue')
+    """
+    return plain(re.sub(r"-(\d+)$", r", round \1", step))
+
+
+def settings(view: RunView, summary: Summary) -> Section:
+    """Return options and versions."""
+    tables: list[Part] = []
+    options = {"source": summary["source"]} if "source" in summary else {}
+    options |= {name: value for name, value in summary.get("audit", {}).items() if name != "members"}
+    if options:
+        tables.append(_table("Options", ["Option", "Value"], options))
+    tables.append(_table("Versions", ["Package", "Version"], summary["versions"]))
+    parts: list[Part] = [Columns(tables)]
+    if view.path("config.yaml"):
+        replay = f"labelsweep clean --config {view.folder / 'config.yaml'}"
+        parts.insert(0, Command("Replay this run", replay))
+    return Section("settings", "How this run was made", parts, "Settings")
+
+
+def _table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:
+    rows = [[Cell(plain(name).replace("_", " ")), Cell(plain(value, LONG))] for name, value in values.items()]
+    return Table(caption, header, rows)
+
+
+SECTIONS = (timing, settings)
