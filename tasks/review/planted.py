@@ -38,7 +38,6 @@ _AT_LEAST = 5
 _CLOSE = 50
 
 Row = dict[str, Any]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,20 +202,21 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
         return [[] for _ in points]
     x = np.asarray(points, dtype=np.float32)  # (points, d)
     best: list[list[tuple[float, str, str]]] = [[] for _ in points]
-    scale: Floats | None = None
+    usual = scale = None
     with open_parquet(run / "dataset.parquet") as file:
         for batch in file.iter_batches(batch_size=8192, columns=["sample_id", "label", "features"]):
             ids, labels = batch.column(0).to_pylist(), batch.column(1).to_pylist()
-            rows = (
-                batch.column(2)
-                .flatten()
-                .to_numpy(zero_copy_only=False)
-                .astype(np.float32)
-                .reshape(-1, x.shape[1])
-            )
-            if scale is None:  # the spread of the first rows puts different units on one footing
-                spread = rows.std(axis=0)
+            flat = batch.column(2).flatten().to_numpy(zero_copy_only=False)
+            rows = flat.astype(np.float32).reshape(-1, x.shape[1])
+            known = np.isfinite(rows)
+            if (
+                usual is None or scale is None
+            ):  # the first rows fill gaps, and put different units on one footing
+                usual = (np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
+                spread = np.where(known, rows, usual).std(axis=0)
                 scale = np.where(spread > 0, spread, np.float32(1))
+                x = np.where(np.isfinite(x), x, usual)
+            rows = np.where(known, rows, usual)
             for number, point in enumerate(x):
                 distance = np.linalg.norm((rows - point) / scale, axis=1)
                 closest = np.argsort(distance)[: _CLOSE + len(own)]
