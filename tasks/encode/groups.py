@@ -9,7 +9,7 @@ import torch
 from tasks.arrays import Array
 from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
 from tasks.encode.encoded import stored_batches
-from tasks.encode.space import MOST_ROWS, drawn, kind_of, picked, search
+from tasks.encode.space import MOST_ROWS, draw_rows, kind_of, pick_rows, search
 from tasks.heads.features import FileFeatures
 from tasks.heads.groups import check_groups
 from tasks.heads.neighbours import NEIGHBOURS, Neighbours
@@ -79,8 +79,8 @@ def read_contents(dataset: Dataset) -> Array:
 
 def _some_rows(dataset: Dataset) -> Array:
     """Return some rows of a table as they are stored."""
-    rows = drawn(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
-    return np.concatenate(list(picked(stored_batches(dataset), rows)))
+    rows = draw_rows(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
+    return np.concatenate(list(pick_rows(stored_batches(dataset), rows)))
 
 
 def _united(sets: list[Array], n: int) -> Array:

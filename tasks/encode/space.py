@@ -43,10 +43,10 @@ def kind_of(dataset: Dataset, options: AuditOptions) -> str:
     return "plain" if dataset.payload == "image" else "scaled"
 
 
-def drawn(n: int, most: int, seed: int = 0) -> Ints:
+def draw_rows(n: int, most: int, seed: int = 0) -> Ints:
     """Return `most` random rows of n in order, or all.
 
-    >>> drawn(5, 10).tolist(), len(drawn(100, 10))
+    >>> draw_rows(5, 10).tolist(), len(draw_rows(100, 10))
     ([0, 1, 2, 3, 4], 10)
     """
     if n <= most:
@@ -54,7 +54,7 @@ def drawn(n: int, most: int, seed: int = 0) -> Ints:
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False)).astype(np.int64)
 
 
-def picked(blocks: Iterable[Floats], rows: Ints) -> Iterable[Floats]:
+def pick_rows(blocks: Iterable[Floats], rows: Ints) -> Iterable[Floats]:
     """Yield the wanted rows of each block; `rows` are numbered over all blocks, in order."""
     start = 0
     for block in blocks:
@@ -80,9 +80,9 @@ def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) 
     """
     narrow = features.width <= most_dimensions
     sketch = None if narrow else _sketch(features.width, most_dimensions)
-    scale = _scale(features, drawn(features.n, 4_096)) if kind == "scaled" else None
+    scale = _scale(features, draw_rows(features.n, 4_096)) if kind == "scaled" else None
     found: Sequence[Floats] = [
-        _placed(block, kind, scale, sketch) for block in picked(blocks_of(features), rows)
+        _placed(block, kind, scale, sketch) for block in pick_rows(blocks_of(features), rows)
     ]
     return np.concatenate(found)
 
@@ -98,7 +98,7 @@ def _placed(block: Floats, kind: str, scale: Floats | None, sketch: Floats | Non
 
 def _scale(features: FileFeatures, rows: Ints) -> Floats:
     """Return the spread of each feature; 1 where it is constant, or 0 or 1: two categories differ by one, rare or not."""
-    sample = np.concatenate(list(picked(blocks_of(features), rows)))
+    sample = np.concatenate(list(pick_rows(blocks_of(features), rows)))
     spread = sample.std(axis=0)
     either = np.isin(sample, (0, 1)).all(axis=0)
     return np.where(either | (spread == 0), np.float32(1), spread).astype(np.float32)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tasks.arrays import Array
 from tasks.heads.feature_map import squared_distances
 
 Floats = npt.NDArray[np.float32]
@@ -34,7 +35,7 @@ _PAIRS = 2**22
 class Neighbours:
     """The nearest others of m samples, nearest first: (m, k) distances, and which."""
 
-    distance: Floats
+    distance: Array
     index: Ints
 
     @property

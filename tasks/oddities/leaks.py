@@ -19,7 +19,7 @@ _BINS = 32
 _PER_BIN = 5
 
 
-def told(values: Floats, labels: Ints, classes: int, seed: int = 0) -> npt.NDArray[np.float64]:
+def label_share(values: Floats, labels: Ints, classes: int, seed: int = 0) -> npt.NDArray[np.float64]:
     """Return for each feature how much of the label it tells alone, (d,), from 0 or below to 1.
 
     Args:
@@ -30,7 +30,7 @@ def told(values: Floats, labels: Ints, classes: int, seed: int = 0) -> npt.NDArr
 
     >>> labels = np.arange(200) % 2
     >>> noise = np.random.default_rng(0).normal(size=200)
-    >>> told(np.stack([labels + 0.1 * noise, noise], axis=1).astype(np.float32), labels, 2).round(1).tolist()[0]
+    >>> label_share(np.stack([labels + 0.1 * noise, noise], axis=1).astype(np.float32), labels, 2).round(1).tolist()[0]
     1.0
     """
     half = np.random.default_rng(seed).permutation(len(labels)) % 2

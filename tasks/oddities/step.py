@@ -16,11 +16,11 @@ import torch
 from tasks.encode.encoded import stored_batches
 from tasks.encode.groups import load_neighbours
 from tasks.encode.names import read_names
-from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, drawn, kind_of, picked, search
+from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, draw_rows, kind_of, pick_rows, search
 from tasks.heads.features import FileFeatures
 from tasks.heads.neighbours import EXACT_ROWS, NEIGHBOURS
 from tasks.heads.samples import read_labels
-from tasks.oddities.leaks import TELLS, told
+from tasks.oddities.leaks import TELLS, label_share
 from tasks.oddities.outliers import Group, far_from_everything, nearly_same
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
@@ -49,7 +49,7 @@ def oddities(
     """
     features = FileFeatures(encoding.features, torch.empty(0))
     labels = read_labels(dataset)[0]
-    rows: Ints = drawn(features.n, 0 if probabilities else MOST_ROWS)
+    rows: Ints = draw_rows(features.n, 0 if probabilities else MOST_ROWS)
     groups: list[Group] = []
     far, times = np.empty(0, np.int64), np.empty(0, np.float32)
     if len(rows) > 1:
@@ -118,9 +118,9 @@ def _leaks(
     names = dataset.feature_names if raw else read_names(folder, dataset)
     if len(names) > MOST_FEATURES:
         return [], 0
-    rows = drawn(features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names)))))
+    rows = draw_rows(features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names)))))
     blocks = stored_batches(dataset) if raw else blocks_of(features)
-    values = np.concatenate(list(picked(blocks, rows)))
-    share = told(values, labels[rows], len(dataset.classes))
+    values = np.concatenate(list(pick_rows(blocks, rows)))
+    share = label_share(values, labels[rows], len(dataset.classes))
     order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]
     return [{"feature": names[place], "told": float(f"{share[place]:.4g}")} for place in order], len(names)

@@ -117,7 +117,7 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
     picture, field = decode(data), plane(saliency, shape)
     if picture is None or field is None:
         return None
-    return encode(tinted(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
+    return encode(tint(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
 
 
 def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
@@ -136,7 +136,7 @@ def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
     return values if len(shape) == 2 else np.asarray(values.sum(axis=2))
 
 
-def tinted(gray: Floats, field: Floats) -> Pillow.Image:
+def tint(gray: Floats, field: Floats) -> Pillow.Image:
     """Return a gray picture with a signed field over it, as strong as the field is against its own magnitudes.
 
     Args:

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from tasks.encode.space import drawn, points
+from tasks.encode.space import draw_rows, points
 from tasks.heads import neighbours as search
 from tasks.heads.features import FileFeatures
 from tasks.heads.neighbours import neighbours
-from tasks.oddities.leaks import told
+from tasks.oddities.leaks import label_share
 from tasks.oddities.outliers import far_from_everything, nearly_same
 from tasks.records import FeatureFile
 
@@ -72,7 +72,7 @@ def test_a_copy_of_the_label_tells_and_a_constant_or_noise_does_not():
     code = np.array([7, 3, 9, 1])[labels]
     gaps = np.where(labels == 2, np.nan, 0)
     values = np.stack([code, cloud(1_000, 1)[:, 0], np.ones(1_000), gaps], axis=1).astype(np.float32)
-    share = told(values, labels, 4)
+    share = label_share(values, labels, 4)
     assert share[0] == 1.0
     assert (share[1:3] < 0.1).all()
     assert 0.2 < share[3] < 0.5
@@ -80,7 +80,7 @@ def test_a_copy_of_the_label_tells_and_a_constant_or_noise_does_not():
 
 def test_a_code_of_a_thousand_classes_tells_them():
     labels = np.repeat(np.arange(1_000), 10)
-    assert told(labels[:, None].astype(np.float32), labels, 1_000)[0] > 0.99
+    assert label_share(labels[:, None].astype(np.float32), labels, 1_000)[0] > 0.99
 
 
 def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
@@ -91,7 +91,7 @@ def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
     file = FileFeatures(
         FeatureFile(path=tmp_path / "f.f32", rows=200, width=2_000), torch.empty(0), block_rows=64
     )
-    rows = drawn(200, 50)
+    rows = draw_rows(200, 50)
     where = points(file, rows, "plain", 256)
     assert where.shape == (50, 256)
     true = np.linalg.norm(wide[rows[0]] - wide[rows[1:]], axis=1)
