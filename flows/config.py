@@ -15,6 +15,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tasks.addresses import check_no_secret, work_folder
+from tasks.hub import find_on_hub, is_hub_name
 from tasks.json_objects import as_object
 from tasks.options import AuditOptions
 from tasks.queries import absolute_query
@@ -217,8 +218,10 @@ class CleanParameters(AuditOptions):
     @classmethod
     def _find_the_encoder(cls, value: str | None) -> str | None:
         """Make the path of a model absolute; a wrong one is told before any data are read."""
-        if not value:
-            return None
+        if not value or value == "none":
+            return value or None
+        if is_hub_name(value):
+            return str(find_on_hub(value))
         if not (Path(value) / "config.json").is_file() and Path(value).suffix not in (
             ".pth",
             ".pt",

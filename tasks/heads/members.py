@@ -8,7 +8,7 @@ quality benchmark).
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -103,6 +103,7 @@ def choose_members(
     image: tuple[int, ...] = (),
     *,
     shared: int = 0,
+    embedded: int = 0,
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
@@ -114,8 +115,9 @@ def choose_members(
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
         told: Told after each candidate how many have been tried, and how many there are.
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
-        shared: How many of the last features have one unit, as the directions of texts do: they share one scale. Beside
-            other features they are candidates by themselves, and so are these.
+        shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: they share one
+            scale. Beside other features they are candidates by themselves, and so are these.
+        embedded: How many of the last features are an embedding beside the others: each of the two is a candidate by itself.
 
     Returns:
         The members, best first; at least one.
@@ -123,7 +125,7 @@ def choose_members(
     chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
-    standards = _standards(features, options, image, shared)
+    standards = _standards(features, options, image, shared, embedded)
     several = len(standards) > 1
     products = features.n * LANDMARKS * design.folds * n_classes
     # Of pixels and edges, the narrower kernel was never the best of its kind.
@@ -134,7 +136,7 @@ def choose_members(
         for standard in standards
         for candidate in _candidates(standard, seated, options.feature_map, products, widths)
     ]
-    if image and options.feature_map == "auto" and COMPONENTS < features.width <= ROTATED_WIDTH:
+    if image and options.feature_map == "auto" and COMPONENTS < features.width - embedded <= ROTATED_WIDTH:
         candidates.append(pca_map(standards[0], sample, COMPONENTS))
     is_large = products > ENSEMBLE_BUDGET
     if is_large and len(candidates) > 1:
@@ -148,16 +150,22 @@ def choose_members(
 
 
 def _standards(
-    features: Features, options: AuditOptions, image: tuple[int, ...], shared: int
+    features: Features, options: AuditOptions, image: tuple[int, ...], shared: int, embedded: int
 ) -> list[FeatureMap]:
-    """Return the standardising maps: of all features, of numbers and texts each by themselves, of the edges of an image."""
-    standards = [raw_map(*moments(features), shared=shared)]
-    if 0 < shared < features.width:
+    """Return the standardising maps: of all features, of numbers and texts each by themselves, of edges, of an embedding."""
+    plain = features.width - embedded
+    mean, deviation = moments(features)
+    columns = (0, plain) if embedded else ()
+    standards = [replace(raw_map(mean[:plain], deviation[:plain], shared=shared), columns=columns)]
+    if 0 < shared < plain:
         standards.append(part_map(standards[0], "numbers", slice(-shared)))
         standards.append(part_map(standards[0], "texts", slice(-shared, None)))
     if image and options.feature_map != "raw":
-        edges = moments(features, lambda pixels: histograms(pixels, image))
-        standards.append(raw_map(*edges, image))
+        edges = moments(features, lambda raw: histograms(raw[:, :plain], image))
+        standards.append(replace(raw_map(*edges, image), columns=columns))
+    if embedded:
+        embedding = raw_map(mean[plain:], deviation[plain:])
+        standards.append(replace(embedding, name="embedding", columns=(plain, features.width)))
     return standards
 
 

@@ -33,7 +33,8 @@ class Samples:
         order: (n,) int32, the samples in an order that does not depend on where they stand.
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
         groups: (n,) int32, samples of one number belong together; None where each stands alone.
-        shared: How many of the last features are directions of texts, which have one unit.
+        shared: How many of the last features, embeddings apart, are directions of texts, which have one unit.
+        embedded: How many of the last features are an embedding beside the others.
         shape: Shape of one sample, of an image where the features are its pixels; None where they are plain features.
     """
 
@@ -46,6 +47,7 @@ class Samples:
     groups: Array | None = None
     shared: int = 0
     shape: tuple[int, ...] | None = None
+    embedded: int = 0
 
     @property
     def image(self) -> tuple[int, ...]:
@@ -82,7 +84,8 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         None if votes is None else torch.from_numpy(votes).to(where),
         None if features.groups is None else np.load(features.groups.path),
         features.shared,
-        image_shape(dataset, features.width),
+        image_shape(dataset, features.plain),
+        features.embedded,
     )
 
 

@@ -31,6 +31,7 @@ def save_members(members: Sequence[Member], folder: Path) -> None:
             "l2": repr(member.l2),
             "log_loss": repr(member.log_loss),
         }
+        about |= {"columns": json.dumps(feature_map.columns)} if feature_map.columns else {}
         save_tensors(folder / f"member-{number}.safetensors", tensors, about)
 
 
@@ -48,6 +49,7 @@ def load_members(folder: Path, count: int, like: Tensor) -> list[Member]:
             tensors.get("landmarks"),
             float(meta["gamma"]),
             tuple(json.loads(meta.get("image", "[]"))),
+            tuple(json.loads(meta.get("columns", "[]"))),
         )
         members.append(Member(feature_map, float(meta["l2"]), float(meta["log_loss"]), tensors["start"]))
     return members

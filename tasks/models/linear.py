@@ -32,6 +32,7 @@ class Model(AuditModel):
             partial(tick, "feature maps"),
             samples.image,
             shared=samples.shared,
+            embedded=samples.embedded,
         )
 
     def learn(

@@ -97,6 +97,13 @@ def _answers(dataset: Dataset, rows: Array) -> list[list[str]]:
     return [[answer for answer in row if answer is not None] for row in zip(*columns, strict=True)]
 
 
+def _of_pixels(saliency: Array, dataset: Dataset, encoding: Encoding) -> Array:
+    """Return the part of a saliency (q, d) that a picture shows, as float32; all of it where a model sees no pixels."""
+    pixels = saliency[:, : encoding.features.plain]
+    found: Array = pixels if dataset.payload == "image" and pixels.any() else saliency
+    return found.astype(np.float32)
+
+
 def _evidence(
     dataset: Dataset,
     encoding: Encoding,
@@ -114,7 +121,7 @@ def _evidence(
     found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
     saliency = {
         "sample_id": take_rows(scores.path, order[: len(found.saliency)], ["sample_id"])["sample_id"],
-        "saliency": pa.array(list(found.saliency.astype(np.float32)), pa.list_(pa.float32())),
+        "saliency": pa.array(list(_of_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32())),
     }
     write_table(pa.table(saliency), folder / "saliency.parquet")
     near, distances = found.close.index.tolist(), found.close.distance.tolist()

@@ -99,6 +99,7 @@ def _audit(view: RunView) -> Summary | None:
         named = chosen.get("model", "auto")
         named = encoding.choice.model if named == "auto" else named
         chosen |= {"model": named, "model_since": encoding.choice.why}
+        chosen |= {"encoder_used": encoding.encoder} if encoding.encoder else {}
     ensemble = (model.members if model else ()) or (encoding.members if encoding else ())
     if ensemble:
         members = [member.model_dump() for member in ensemble]

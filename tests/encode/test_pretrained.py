@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.config import CleanParameters
 from tasks.encode.encoded import encoded, image_batches
 from tasks.encode.pretrained import ImageModel, TextModel, as_seen
 from tasks.encode.vision import without_compiled_operators as torchvision_imported
@@ -179,3 +180,25 @@ def test_an_encoder_of_texts_has_nothing_to_say_about_a_table(tmp_path):
     numbers = ingest(Source(uri=str(path)), tmp_path / "run")
     with pytest.raises(InputError, match="--text or --image"):
         encoded(numbers, AuditOptions(encoder=str(tmp_path)))
+
+
+def test_a_name_on_the_hub_is_looked_up_in_its_cache(tmp_path, monkeypatch, minilm):
+    from huggingface_hub import constants
+
+    snapshot = tmp_path / "models--owner--name" / "snapshots" / "1"
+    snapshot.parent.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("1")
+    snapshot.symlink_to(minilm)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = CleanParameters(source="t.csv", encoder="owner/name").encoder
+    assert Path(found).resolve() == minilm.resolve()
+
+
+def test_a_name_that_cannot_be_fetched_is_one_line_that_says_how_to_get_it(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match="`hf download owner/other` fetches it"):
+        CleanParameters(source="t.csv", encoder="owner/other")

@@ -13,7 +13,7 @@ from tasks.records import Model
 from tasks.report.figures import HELPFUL, QUIET, drawing, inline
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table
+from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table, Text
 from tasks.show.scores import Floats, Ints
 from tasks.show.text import counted, number, percent, plain
 from tasks.show.view import RunView
@@ -41,6 +41,8 @@ def build(view: RunView, summary: Summary) -> Section | None:
         model = view.record(Model)
         learned = bool(model and model.members)
         parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
+        if said := audit.get("encoder_used"):
+            parts.append(Text(f"Encoder: {said}."))
     networks = _network_curves(view)
     if networks:
         parts.append(Columns(networks))
