@@ -91,8 +91,17 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     groups = named_groups(dataset, dataset.group) if dataset.group else None
     y = torch.from_numpy(labels).to(where)
     shape = image_shape(dataset, features.width - encoder.embedded)
-    own = {"shared": encoder.shared, "embedded": encoder.embedded}
-    return Samples(features, y, trusted, classes, order, groups=groups, shape=shape, **own)
+    return Samples(
+        features,
+        y,
+        trusted,
+        classes,
+        order,
+        groups=groups,
+        shared=encoder.shared,
+        shape=shape,
+        embedded=encoder.embedded,
+    )
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:

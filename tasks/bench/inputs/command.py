@@ -18,6 +18,7 @@ Average precision (AP) of finding the wrong labels, means over seeds; for tables
 beside the best F1 that any number of samples from the front of the same queue would have.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -38,6 +39,8 @@ from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.stopwatch import timed
 from tasks.bench.tables import markdown as table_of
 from tasks.bench.tables import publish
+from tasks.encode.cache import embedded
+from tasks.encode.packaged import PACKAGED, Paced, Packaged
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
 Score = Callable[[RawSet, Ints, int], Floats]
@@ -106,7 +109,11 @@ def _settings(data: RawSet, seeds: Sequence[int]) -> Iterator[tuple[str, Ints, i
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:
-    methods = {"cleanlab, TF-IDF + LR": peers.tf_idf} | ENCODERS
+    packaged = PACKAGED["text"]
+    methods: dict[str, Score] = {
+        f"labelsweep, with {packaged.name}": partial(_with_encoder, packaged, cache),
+        "cleanlab, TF-IDF + LR": peers.tf_idf,
+    } | ENCODERS
 
     def rows() -> Iterable[tuple[str, dict[str, float]]]:
         for seed in seeds:
@@ -159,6 +166,24 @@ def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None =
     shared = features.shape[1] if isinstance(data.rows, list) else 0
     options = AuditOptions(seed=seed, device="cpu")
     return audit(features, given, options, shared=shared, feature_shape=shape)
+
+
+def _with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, seed: int) -> Floats:
+    """Score texts by an audit that sees their embeddings beside their directions."""
+    features, model = data.features(), Paced(packaged, "cpu", len(given), math.inf)
+    embedding = embedded(
+        cache / f"{packaged.name}.sqlite",
+        [text.encode() for text in data.rows],
+        lambda places: model([data.rows[place] for place in places]),
+    )
+    audited = audit(
+        np.hstack([features, embedding]),
+        given,
+        AuditOptions(seed=seed, device="cpu"),
+        shared=features.shape[1],
+        embedded=embedding.shape[1],
+    )
+    return audited.score
 
 
 def _queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
