@@ -113,7 +113,8 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
     methods: dict[str, Score] = {
         f"labelsweep, with {packaged.name}": partial(_with_encoder, packaged, cache),
         "cleanlab, TF-IDF + LR": peers.tf_idf,
-    } | ENCODERS
+    }
+    methods |= ENCODERS
 
     def rows() -> Iterable[tuple[str, dict[str, float]]]:
         for seed in seeds:
