@@ -169,7 +169,7 @@ class Paced:
         if is_first and needed > self._minutes:
             raise TooSlow(
                 f"{self._packaged.name} is left out: {self._total:,} {self._packaged.contents} at {speed:,.0f} a second "
-                f"take {needed:,.0f} minutes, and --encoder-minutes is {self._minutes:g}"
+                f"take {needed:.2g} minutes, and --encoder-minutes is {self._minutes:g}"
             )
         tick(f"{self._packaged.contents} embedded at {speed:,.0f} a second", self._done, self._total)
         return found
