@@ -37,10 +37,9 @@ class AuditOptions(Record):
     )
     encoder: str | None = Field(
         None,
-        description="model that turns texts or images into embeddings: a folder of sentence-transformers, transformers or timm, "
-        "a file of weights named as torchvision does, such as resnet18-f37072fd.pth, or OWNER/NAME on the Hugging Face Hub; only "
-        "weights are read, but name one that you trust; none: not even one that an extra brings (default: that one, beside "
-        "what the data alone give)",
+        description="turns texts or images into embeddings: a folder of sentence-transformers, transformers or timm, weights named "
+        "as torchvision does, or OWNER/NAME on the Hugging Face Hub; only weights are read, but name one that you trust; none: no "
+        "encoder at all",
         json_schema_extra={"metavar": "PATH"},
     )
     encoder_minutes: float = Field(
