@@ -37,9 +37,9 @@ class AuditOptions(Record):
     )
     encoder: str | None = Field(
         None,
-        description="turns texts or images into embeddings: a folder of sentence-transformers, transformers or timm, weights named "
-        "as torchvision does, or OWNER/NAME on the Hugging Face Hub; only weights are read, but name one that you trust; none: no "
-        "encoder at all",
+        description="turns texts or images into embeddings: a folder of sentence-transformers, transformers or timm, weights "
+        "named as torchvision does, or OWNER/NAME on the Hugging Face Hub; only weights are read, but name one that you trust; "
+        "none: no encoder at all",
         json_schema_extra={"metavar": "PATH"},
     )
     encoder_minutes: float = Field(
