@@ -32,10 +32,10 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _split_commas(value: object) -> object:
+def split_commas(value: object) -> object:
     """Read `a,b,c` as three names; as in a CSV file, quotes around a name keep its commas.
 
-    >>> _split_commas('age, "height, cm" ,town')
+    >>> split_commas('age, "height, cm" ,town')
     ('age', 'height, cm', 'town')
     """
     if not (isinstance(value, str) and value):
@@ -49,7 +49,13 @@ Column = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Columns = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...] | None,
     BeforeValidator(_empty_is_none),
-    BeforeValidator(_split_commas),
+    BeforeValidator(split_commas),
+]
+_Name = Annotated[str, Field(min_length=1)]
+Models = Annotated[
+    tuple[_Name | tuple[_Name, ...], ...] | None,
+    BeforeValidator(_empty_is_none),
+    BeforeValidator(split_commas),
 ]
 File = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 
@@ -91,9 +97,10 @@ class CleanParameters(AuditOptions):
         description="column of images: bytes, paths or addresses of files, base64, or lists or text of pixels",
     )
     text: Column = Field(None, description="column of texts: sentences, reviews, tickets, of any length")
-    pred_probs: Columns = Field(
+    pred_probs: Models = Field(
         None,
-        description="out-of-fold probabilities of your model: a column of lists, one column a class, or of one of two classes",
+        description="out-of-fold probabilities of your model: a column of lists, one column a class, or of one of two classes; "
+        "repeat it for several models (in a file: a list of lists)",
     )
     raters: Columns = Field(
         None,
@@ -198,6 +205,16 @@ class CleanParameters(AuditOptions):
         if version := _version_at(source):
             return {**version, **values, "source": version["source"]}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trust_several_models(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+        """Order the queue by what several models say of the label, unless the user named a score."""
+        named = values.get("pred_probs") if isinstance(values, Mapping) else None
+        several = (
+            isinstance(named, list | tuple) and len(named) > 1 and not all(isinstance(n, str) for n in named)
+        )
+        return {"score": "confidence", **values} if several else values
 
     @property
     def results(self) -> str:

@@ -58,13 +58,28 @@ class Source(Record):
     embedding: str | None = None
     image: str | None = None
     text: str | None = None
-    pred_probs: tuple[str, ...] | None = None
+    pred_probs: tuple[str | tuple[str, ...], ...] | None = None
     raters: tuple[str, ...] | None = None
     trusted: str | None = None
     truth: str | None = None
     group: str | None = None
     encoding: str | None = None
     missing: tuple[str, ...] | None = None
+
+    @property
+    def models(self) -> tuple[tuple[str, ...], ...]:
+        """The columns of each model that gave probabilities.
+
+        >>> Source(uri="x.csv", pred_probs=("p_no", "p_yes")).models
+        (('p_no', 'p_yes'),)
+        >>> Source(uri="x.csv", pred_probs=(("p_a",), ("p_b",))).models
+        (('p_a',), ('p_b',))
+        """
+        named = self.pred_probs or ()
+        flat = tuple(name for name in named if isinstance(name, str))
+        if len(flat) == len(named):
+            return (flat,) if flat else ()
+        return tuple((name,) if isinstance(name, str) else name for name in named)
 
 
 class Synthetic(Record):

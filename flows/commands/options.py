@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from flows.config import CleanParameters
+from flows.config import CleanParameters, split_commas
 from tasks.options import AuditOptions
 
 # SOURCE is the argument; an unfinished run is gone on with by naming the `config.yaml` in its folder.
 _NOT_OPTIONS = {"source", "resume"}
+# An option that may be given more than once.
+_REPEATED = CleanParameters.model_fields["pred_probs"].annotation
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 
 
@@ -34,7 +36,7 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
 
     def called(**given: Any) -> None:  # noqa: ANN401 (typed by the signature below)
         rest = {parameter.name: given.pop(parameter.name) for parameter in own}
-        run({name: value for name, value in given.items() if value is not None}, **rest)
+        run({name: _once_or_more(value) for name, value in given.items() if value not in (None, [])}, **rest)
 
     argument = Annotated[
         str | None,
@@ -53,6 +55,13 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+def _once_or_more(value: object) -> object:
+    """Return an option that was given once as its text, one that was repeated as a list of the names each time."""
+    if not isinstance(value, list):
+        return value
+    return value[0] if len(value) == 1 else [split_commas(one) for one in value]
+
+
 def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
     flag = "--" + name.replace("_", "-")
     panel = "Audit" if name in AuditOptions.model_fields else "Data and results"
@@ -65,7 +74,7 @@ def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
     named = field.json_schema_extra.get("metavar") if isinstance(field.json_schema_extra, dict) else None
     metavar = str(named) if named else _metavar(field.annotation)
     return Annotated[
-        str | None,
+        list[str] | None if field.annotation == _REPEATED else str | None,
         typer.Option(
             flag,
             metavar=metavar,

@@ -19,7 +19,8 @@ from tasks.ingest.images.decode import Images, open_image_column
 from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check_raters, unwrap_labels
 from tasks.ingest.labels.survey import LabelSurvey, class_names
 from tasks.ingest.leaks.search import clear_of_leaks
-from tasks.ingest.probabilities import Probabilities, open_probabilities
+from tasks.ingest.opinions import Opinions, open_models
+from tasks.ingest.probabilities import Probabilities
 from tasks.ingest.source import held_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
@@ -85,12 +86,12 @@ def ingest(source: Source, folder: Path) -> Dataset:
         truth=truth if survey.truths else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
-        given_probabilities=content.order.classes if isinstance(content, Probabilities) else (),
+        given_probabilities=content.order.classes if isinstance(content, Probabilities | Opinions) else (),
         notes=(
             *notes,
             *roles.notes,
             *survey.labels.notes,
-            *(content.notes if isinstance(content, Probabilities | Images) else ()),
+            *(content.notes if isinstance(content, Probabilities | Opinions | Images) else ()),
         ),
         **_columns(source, table, roles),
     )
@@ -200,7 +201,7 @@ def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurv
     if roles.payload == "text":
         return Text(roles.content[0])
     if source.pred_probs is not None:
-        return open_probabilities(table, roles.content, labels)
+        return open_models(table, source.models, labels)
     return (open_embedding if roles.payload == "embedding" else open_image_column)(table, roles.content[0])
 
 

@@ -79,13 +79,18 @@ class Probabilities:
 
     def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
+        values, problems = self.read(batch)
+        logs = clipped_logs(values)
+        return Encoded(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
+
+    def read(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
+        """Return the probabilities of a batch, (rows, classes), and why a row has none: it is all NaN."""
         given, problems = read_numbers(batch, self.columns, self.width)
         values, wrong = self.scale_rows(given)
         for row in np.flatnonzero(wrong).tolist():
             problems.setdefault(row, self._why_wrong(given[row]))
         values[list(problems)] = np.nan
-        logs = np.log(np.maximum(values, np.float32(LEAST)))
-        return Encoded(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
+        return values, problems
 
     def scale_rows(self, given: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
         """Return probabilities of shape (rows, classes), and which rows hold none; a missing number is not wrong."""
@@ -132,6 +137,12 @@ def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: Lab
         order = order_of_columns(given) if len(columns) > 1 else order_of_list(given)
         scale = scale_of(given.values, columns, table.uri)
     return Probabilities(columns, width, order, scale)
+
+
+def clipped_logs(values: Matrix) -> Matrix:
+    """Return the logarithms of probabilities, none below that of `LEAST`."""
+    logs: Matrix = np.log(np.maximum(values, np.float32(LEAST)))
+    return logs
 
 
 def to_probabilities(given: Matrix, scale: Scale) -> Matrix:

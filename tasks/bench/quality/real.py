@@ -103,8 +103,8 @@ def read_real(path: Path) -> RealSet:
     frame = frame.drop(columns=[*TRUTH, "sample_id", *given], errors="ignore")
     options: list[str] = []
     if given:
-        frame["p"] = list(np.mean(list(given.values()), axis=0))
-        frame, options = frame[["label", "p"]], ["--pred-probs", "p"]
+        frame = frame[["label"]].assign(**{name: list(values) for name, values in given.items()})
+        options = [word for name in given for word in ("--pred-probs", name)]
     elif "text" in frame:
         frame, options = frame[["label", "text"]], ["--text", "text"]
     elif lists:

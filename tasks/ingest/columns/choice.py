@@ -59,7 +59,7 @@ def content_options(source: Source) -> dict[str, str | tuple[str, ...]]:
         "--embedding": source.embedding,
         "--image": source.image,
         "--text": source.text,
-        "--pred-probs": source.pred_probs,
+        "--pred-probs": tuple(name for model in source.models for name in model) or None,
     }
     return {option: named for option, named in options.items() if named is not None}
 
@@ -86,7 +86,8 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
             )
     if option == "--features":
         return _named_features(table, names)
-    if problem := _type_problem(option, names, table):
+    groups = source.models if option == "--pred-probs" else (names,)
+    if problem := next(filter(None, (_type_problem(option, group, table) for group in groups)), None):
         raise table.problem(problem[0], fix=problem[1])
     payloads: dict[str, Payload] = {"--image": "image", "--text": "text"}
     return Choice(payloads.get(option, "embedding"), names)
@@ -215,7 +216,7 @@ def _type_problem(option: str, names: tuple[str, ...], table: SourceTable) -> tu
             return None
         return (
             f"--pred-probs {','.join(names)} holds no probabilities",
-            "name one column of lists of numbers, a numeric column for each class, or with two classes that of one",
+            "name a column of lists of numbers, or a numeric column for each class; repeat it for several models",
         )
     (name,), (kind,) = names, kinds
     if option == "--text" and vector_columns(table, [name]):

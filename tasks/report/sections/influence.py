@@ -50,7 +50,7 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     rule = (
         "The score adds the log-odds of the given label to the influence; flagged are the lowest by score, as many as promise "
         "the best F1."
-        if summary.get("audit", {}).get("score") == "consensus"
+        if summary.get("audit", {}).get("score") in ("consensus", "confidence")
         else "Flagged is what lies below 0."
     )
     caption = (
