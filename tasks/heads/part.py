@@ -19,6 +19,12 @@ from tasks.heads.rows import Rows
 # ten million.
 PART_BLOCKS = 4
 
+# From this many classes on, a step over (folds, classes, samples) costs as much as the matrix products beside it.
+MANY_CLASSES = 50
+# Values of a block on a processor then, 2 MiB of float32, which stay in its cache. On 10,000 samples of 1,000 classes a Hessian
+# product takes 0.11 s of the processor instead of 0.17, a gradient 0.27 instead of 0.47, a diagonal 0.23 instead of 0.67.
+BLOCK_VALUES = 2**19
+
 
 @dataclass(frozen=True)
 class Block:
@@ -68,9 +74,15 @@ class Part:
     n_classes: int
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks in order."""
+        """Yield the blocks in order, smaller ones where many classes would fill more than a processor's cache."""
         for rows, features in self.rows.blocks():
-            yield Block(rows, features, self.labels[rows].long())
+            most = len(features)
+            if self.n_classes >= MANY_CLASSES and features.device.type == "cpu":
+                most = max(1, BLOCK_VALUES // (self.design.folds * self.n_classes))
+            for start in range(0, len(features), most):
+                some = features[start : start + most]
+                here = slice(rows.start + start, rows.start + start + len(some))
+                yield Block(here, some, self.labels[here].long())
 
     def weights(self, rows: slice | Tensor) -> Tensor:
         """Return (K, b) training weights; each row sums to one over all parts."""
@@ -135,12 +147,22 @@ def hessian_product(part: Part, theta: Tensor, vectors: Tensor, kept: list[Tenso
     return result
 
 
-def hessian_diagonal(part: Part, theta: Tensor) -> Tensor:
-    """Return a part's share of the diagonals of the Hessians, (K, C, width): sum_i w_i h_i^2 p_i (1 - p_i)."""
+def hessian_diagonal(part: Part, theta: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+    """Return a part's share of the diagonals of the Hessians, (K, C, width): sum_i w_i h_i^2 p_i (1 - p_i).
+
+    Args:
+        part: The part.
+        theta: (width, K, C).
+        kept: What `weighted_probabilities` returned, where it is worth more than a softmax.
+    """
     result = part.zeros(part.design.folds, part.n_classes, part.rows.width)
-    for block in part.blocks():
-        p = torch.softmax(block.logits(theta), dim=1)
-        curvature = p * (1 - p) * part.weights(block.rows)[:, None]
+    totals = part.totals.to(result)[:, None, None]
+    for number, block in enumerate(part.blocks()):
+        if kept is None:
+            p = torch.softmax(block.logits(theta), dim=1)
+            curvature = p * (1 - p) * part.weights(block.rows)[:, None]
+        else:  # w is 0 or 1 / total
+            curvature = kept[number] * (1 - kept[number] * totals)
         squared = Block(block.rows, block.features.square(), block.labels)
         result += squared.outer(curvature)
     return result

@@ -153,7 +153,8 @@ class SoftmaxHessian:
     def diagonal(self) -> Tensor:
         """Return the exact diagonal, (width, K, C): sum_i w_i h_i^2 p_i (1 - p_i) + l2."""
         result = torch.full_like(self.theta, self.stack.l2)
-        for some in self.stack.place.map(sums.hessian_diagonal, self.stack.parts, (self.theta,)):
+        kept = self._kept if self.stack.n_classes >= sums.MANY_CLASSES else None
+        for some in self.stack.place.map(sums.hessian_diagonal, self.stack.parts, (self.theta,), kept):
             result += some.permute(2, 0, 1)
         return result
 
