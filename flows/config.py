@@ -156,7 +156,10 @@ class CleanParameters(AuditOptions):
         default=False, description="run even if nothing changed, and take nothing over from earlier runs"
     )
     max_noise: float | None = Field(
-        None, ge=0, le=1, description="fail (exit code 4) where the estimated share of wrong labels is larger"
+        None,
+        ge=0,
+        le=1,
+        description="fail (exit code 4) where more labels are wrong, by the lower end of the interval of their share",
     )
     wait_for_review: bool = Field(
         default=False,

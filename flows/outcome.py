@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.controls.trust import trust_line
 from tasks.errors import TooMuchNoise
 from tasks.records import Record
 from tasks.storage import read_json
@@ -34,7 +35,9 @@ class Cleaned(Record):
             f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued, "
             f"{self.quarantined:,} in quarantine"
         )
+        trust = summary["queue"].get("trust")
         lines = [
+            *([trust_line(trust)] if trust else []),
             counts,
             *_quality(summary.get("quality")),
             f"queue:  {self.queue}",
@@ -74,10 +77,12 @@ def read_again(folder: Path) -> Cleaned:
 
 
 def check_noise(cleaned: Cleaned, most: float | None) -> None:
-    """Let a run pass whose estimated share of wrong labels is at most `most`; None lets every run pass.
+    """Let a run pass unless more than `most` of its labels are wrong; None lets every run pass.
+
+    Their share is taken as the lower end of its interval; without controls, as what is flagged.
 
     Raises:
-        TooMuchNoise: The estimate is larger, or there is none that can be trusted.
+        TooMuchNoise: It is larger, or there is none that can be trusted.
     """
     if most is None:
         return
@@ -88,10 +93,12 @@ def check_noise(cleaned: Cleaned, most: float | None) -> None:
             where=str(cleaned.report),
             fix="leave it out with --features, and sweep again",
         )
-    estimate = queue["estimated_noise_rate"]
-    if estimate > most:
+    interval = queue.get("controls", {}).get("noise_rate")
+    least = interval["low"] if interval else queue["estimated_noise_rate"]
+    if least > most:
+        how = "at least" if interval else "an estimated"
         raise TooMuchNoise(
-            f"an estimated {estimate:.1%} of the labels are wrong, more than {most:.1%} (--max-noise)",
+            f"{how} {least:.1%} of the labels are wrong, more than {most:.1%} (--max-noise)",
             where=str(cleaned.report),
             fix="review the queue, apply the decisions, and sweep again",
         )

@@ -17,6 +17,7 @@ else:  # one file for each: the names are the choices on the command line and in
     ScoreName = Literal[names_in(Path(__file__).parent / "attribute" / "scores")]
     SolverName = Literal["auto", *names_in(Path(__file__).parent / "heads" / "solvers")]
 MODELS = names_in(Path(__file__).parent / "models")
+KINDS = names_in(Path(__file__).parent / "opinions")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -34,6 +35,12 @@ class AuditOptions(Record):
         description="linear, mlp, cnn (images), or PACKAGE.MODULE:FUNCTION, your own code, which is imported and run "
         "and returns a torch.nn.Module: name only code that you trust; auto is cnn for a thousand images or more on a GPU, "
         "else linear",
+    )
+    models: Annotated[str | None, BeforeValidator(lambda value: value or None)] = Field(
+        None,
+        description="kinds of models beside the heads, which always stay, such as heads,trees,lda, or -boosting to leave one "
+        f"out: {', '.join(KINDS)} (default: all that suit the data, up to 50,000 samples)",
+        json_schema_extra={"metavar": "A,B,…"},
     )
     encoder: str | None = Field(
         None,
@@ -102,6 +109,29 @@ class AuditOptions(Record):
         if model in ("auto", *MODELS) or _FACTORY.fullmatch(model):
             return model
         raise ValueError(f"must be auto, {', '.join(MODELS)} or PACKAGE.MODULE:FUNCTION")
+
+    @field_validator("models")
+    @classmethod
+    def _are_kinds(cls, models: str | None) -> str | None:
+        """Refuse what is no kind of models, and names beside exclusions."""
+        names = [] if models is None else [name.strip() for name in models.split(",")]
+        unknown = [
+            name for name in names if name.removeprefix("-") not in ("heads", *KINDS) or name == "-heads"
+        ]
+        if unknown or 0 < sum(name.startswith("-") for name in names) < len(names):
+            raise ValueError(f"must name some of heads, {', '.join(KINDS)}, or exclude some, each as -NAME")
+        return ",".join(names) or None
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of models that `models` leaves beside the heads.
+
+        >>> AuditOptions(models="heads,trees").kinds(), "trees" in AuditOptions(models="-trees").kinds()
+        (('trees',), False)
+        """
+        names = [] if self.models is None else self.models.split(",")
+        if not names or names[0].startswith("-"):
+            return tuple(kind for kind in KINDS if f"-{kind}" not in names)
+        return tuple(kind for kind in KINDS if kind in names)
 
     @field_validator("dask")
     @classmethod

@@ -232,6 +232,13 @@ class EncodedMember(Record):
     log_loss: float
 
 
+class EncodedOpinion(Record):
+    """A model of another kind beside the heads; `log_loss` is out of fold on the given labels, in nats."""
+
+    name: str
+    log_loss: float
+
+
 class ModelChoice(Record):
     """The model of a run, as `--model` has it, and why it is that one; no word where there was nothing to choose."""
 
@@ -243,6 +250,7 @@ class Encoding(Record):
     """How features become what the linear heads see: a folder with one safetensors file for each member, best first.
 
     The features themselves lie in `features`. `encoder` says which encoder was asked and how fast it was, or why none was.
+    `alone` says why there are no `opinions` of models of other kinds.
     """
 
     indifferent: ClassVar[frozenset[str]] = frozenset({"encoder"})
@@ -252,6 +260,8 @@ class Encoding(Record):
     members: tuple[EncodedMember, ...]
     choice: ModelChoice = ModelChoice()
     encoder: str = ""
+    opinions: tuple[EncodedOpinion, ...] = ()
+    alone: str = ""
 
 
 class Model(Record):

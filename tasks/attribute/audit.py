@@ -5,6 +5,7 @@ result = audit(features, labels)
 worst_first = result.score.argsort()
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.combine import SampleScores, verdict
+from tasks.attribute.combine import SampleScores, judge
+from tasks.attribute.doubts import Doubts, doubts_of
 from tasks.attribute.rounds import audit_in_memory
 from tasks.errors import InputError
 from tasks.heads.device import pick_device, pick_dtype
+from tasks.heads.ensemble import Opinion
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
@@ -41,6 +44,8 @@ class Audit:
             network.
         fits: For each round the fit of each member; with networks, of their heads.
         solutions: For each round the solve of each member.
+        opinions: What models of other kinds say, out of fold.
+        doubts: What errors depend on, and how many there are by each way to tell it.
     """
 
     score: Array
@@ -50,6 +55,8 @@ class Audit:
     members: list[Member]
     fits: list[list[Fit]]
     solutions: list[list[Solution]]
+    opinions: list[Opinion]
+    doubts: Doubts
 
     @property
     def influence(self) -> Array:
@@ -92,6 +99,7 @@ def audit(
     feature_shape: tuple[int, ...] | None = None,
     shared: int = 0,
     embedded: int = 0,
+    texts: Sequence[str] | None = None,
 ) -> Audit:
     """Audit the labels of a data set.
 
@@ -106,6 +114,7 @@ def audit(
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: linear models
             scale them alike.
         embedded: How many of the last features are an embedding beside the others; linear models see each of the two by itself.
+        texts: The texts that the features encode, for models of other kinds, which read these.
 
     Returns:
         Scores of all samples.
@@ -134,10 +143,14 @@ def audit(
         embedded=embedded,
     )
     model = make_model(samples, samples.design(options), options)
-    rounds = audit_in_memory(model, model.choose())
-    score, flagged = verdict(rounds.scores, options.score)
+    members = model.choose()
+    opinions, _ = model.ask(None if texts is None else lambda: list(texts))
+    model.samples = samples.beside([one.log_p for one in opinions])
+    rounds = audit_in_memory(model, members)
+    score, flagged = judge(rounds.scores, options.score)
     matrix = rounds.noise.matrix.cpu().numpy()
-    return Audit(score, flagged, rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
+    scored = (rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
+    return Audit(score, flagged, *scored, opinions, doubts_of(rounds.noise, rounds.scores.wrong, flagged))
 
 
 def check_samples(

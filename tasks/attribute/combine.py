@@ -4,10 +4,10 @@ Members speak in different units (a kernel feature is not a pixel), so each memb
 divided by its mean magnitude over the data set before the mean is taken: -3 reads "harmful, three times the
 average magnitude". The sign, and with it the threshold at 0, is untouched.
 
-The consensus adds to it the log-odds of the given label (see `tasks.attribute.noise`), in nats: influence
-asks what a label does to the others, the log-odds what the others say of the label. Where each sample has the votes of several
-raters these are in the log-odds, and what the models say, influence included, has the weight that the votes bear out (see
-`tasks.attribute.votes`).
+The consensus adds to it the log-odds of the given label (see `tasks.attribute.noise`), in nats: influence asks what a label does
+to the others, the log-odds what the others say of the label, the heads and models of other kinds. Where each sample has the votes
+of several raters these are in the log-odds, and what the models say, influence included, has the weight that the votes bear out
+(see `tasks.attribute.votes`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.influence import BlockScores
-from tasks.attribute.noise import worthwhile
+from tasks.attribute.noise import WAYS
 from tasks.attribute.scores import score_named
 from tasks.attribute.votes import AnyNoise
 
@@ -43,10 +43,10 @@ class SampleScores:
         given_probability: Out of fold.
         suggested_probability: Out of fold.
         margin: given_probability minus the largest other probability.
-        log_odds: Of the given label against the best other one, given the noise matrix, in nats.
-        consensus: influence + log_odds; with votes the influence has the weight of the models.
-        wrong: Probability that the given label is wrong, given the noise matrix, float32.
-        flagged: The lowest by consensus, as many as the expected F1 asks for.
+        log_odds: Of the given label against the best other one, given the noise matrix, in nats, by the heads.
+        consensus: Influence, with votes in the weight of the models, and log-odds (see `tasks.attribute.noise`).
+        wrong: (ways, n) float32 probability that the given label is wrong, in the order of `tasks.attribute.noise.WAYS`.
+        flagged: The lowest by consensus, as many as are expected to be wrong.
         training_loss: Mean loss of the folds fitted on the sample, in nats.
         n_folds: Folds that scored the sample.
         probabilities: (n, C) out of fold, None where they were not kept.
@@ -93,23 +93,29 @@ def combine(
     real = np.float64 if n <= DOUBLE_ROWS else np.float32
     relative = np.empty((len(members), n), real)
     columns: dict[str, Array] = {name: np.empty(n, kind or real) for name, kind in _COLUMNS.items()}
+    wrong = np.empty((1 if votes is not None else len(WAYS), n), np.float32)
     probabilities = np.empty((n, n_classes), np.float32) if keep_probabilities else None
     for blocks in zip(*members, strict=True):
         rows = blocks[0].rows
         for number, block in enumerate(blocks):
             relative[number, rows] = block.influence.cpu().numpy()
         said = labels[rows] if votes is None else votes[rows]
-        p, belief = _means(blocks, None if opinions is None else opinions[:, rows])
+        heard = torch.stack([block.probabilities for block in blocks]).mean(0)[None]
+        if opinions is not None:
+            heard = torch.cat([heard, opinions[:, rows].double().exp()])
+        belief = torch.stack([block.belief for block in blocks]).mean(0)
+        p, all_said = heard.mean(0), noise.says(heard, said, labels[rows])
         found = _columns_of(blocks, labels[rows], p, noise.posterior(belief, said))
-        found["wrong"] = noise.wrong(p, said, labels[rows])
+        found["evidence"] = all_said.evidence
+        wrong[:, rows] = all_said.wrong.cpu().numpy()
         for name, values in found.items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
     given = labels.cpu().numpy()
     influence = _mean_in_units(relative, given)
-    consensus = noise.weight * influence + columns["odds"]
-    flagged = lowest(consensus, worthwhile(columns["wrong"]))
+    consensus = noise.weight * influence + noise.heads_weight * columns["odds"] + columns["evidence"]
+    flagged = lowest(consensus, noise.flags(wrong))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
     return SampleScores(
         given=given,
@@ -123,7 +129,7 @@ def combine(
         margin=columns["margin"],
         log_odds=columns["odds"],
         consensus=consensus,
-        wrong=columns["wrong"],
+        wrong=wrong,
         flagged=flagged,
         training_loss=columns["loss"],
         n_folds=columns["n_folds"],
@@ -131,19 +137,9 @@ def combine(
     )
 
 
-def _means(blocks: Sequence[BlockScores], opinions: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the mean out-of-fold probabilities and beliefs over members and opinions (m, b, C), (b, C) each."""
-    others = () if opinions is None else opinions.double().unbind()
-    p = torch.stack([block.probabilities for block in blocks] + [one.exp() for one in others])
-    # Nobody was fitted on the samples of an opinion: what it says of them counts twice.
-    belief = torch.stack([block.belief for block in blocks] + [2 * one for one in others])
-    return p.mean(0), belief.mean(0)
-
-
 # Type of each column that is found block by block, None for that of the scores.
 _COLUMNS: dict[str, type[np.generic] | None] = {
-    **dict.fromkeys(("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "loss")),
-    "wrong": np.float32,
+    **dict.fromkeys(("raw", "raw_rival", "given_p", "rival_p", "margin", "odds", "evidence", "loss")),
     "predicted": np.int32,
     "rival": np.int32,
     "n_folds": np.int16,
@@ -204,26 +200,6 @@ def lowest(score: Array, count: int) -> Array:
     return chosen
 
 
-def at_most_half(flagged: Array, score: Array, labels: Array) -> Array:
-    """Return the flags (n,) of which no class has more than half of its samples, the worst of them (one of a class of one).
-
-    A class most of whose labels are wrong is one that the model cannot tell from others, as a small one is that lies beside a
-    large one: were all of it flagged, nobody could say what the class is.
-
-    >>> flagged, labels = np.array([True, True, True, True, False]), np.array([0, 0, 0, 1, 1])
-    >>> at_most_half(flagged, np.array([0.1, -3.0, 0.2, -1.0, 5.0]), labels).tolist()
-    [False, True, False, True, False]
-    """
-    most = np.maximum(1, np.bincount(labels) // 2)
-    index = np.flatnonzero(flagged)
-    index = index[np.lexsort((score[index], labels[index]))]
-    counts = np.bincount(labels[index], minlength=len(most))
-    within = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = np.zeros_like(flagged)
-    kept[index[within < most[labels[index]]]] = True
-    return kept
-
-
 def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     """Return what orders the samples, and what is flagged: the next round is fitted without it.
 
@@ -235,17 +211,3 @@ def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
         (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
     """
     return score_named(kind)(scores)
-
-
-def verdict(scores: SampleScores, kind: str) -> tuple[Array, Array]:
-    """Return what people are shown: as `judge` does for the next round, but of no class is more than half flagged.
-
-    Args:
-        scores: The columns of all samples, of the last round.
-        kind: Name of a file in `tasks/attribute/scores`.
-
-    Returns:
-        (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
-    """
-    score, flagged = judge(scores, kind)
-    return score, at_most_half(flagged, score, scores.given)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.attribute.noise import SHARPNESS, Noise, beliefs, noise_matrix
+from tasks.attribute.noise import beliefs, estimate
 from tasks.attribute.votes import AnyNoise, estimate_raters
 from tasks.heads.ensemble import Ensemble, fold_probabilities
 
@@ -29,21 +29,22 @@ def estimate_noise(ensemble: Ensemble, seed: int) -> AnyNoise:
     if n > most:
         chosen = torch.from_numpy(np.sort(design.draw(most, seed))).long()
     labels = given[chosen.to(given.device)]
-    parts = [_mean_beliefs(ensemble, part) for part in torch.split(chosen, CHUNK_ROWS)]
-    both, unseen = (torch.cat(part) for part in zip(*parts, strict=True))
+    parts = [_heard(ensemble, part) for part in torch.split(chosen, CHUNK_ROWS)]
+    both = torch.cat([belief for belief, _ in parts])
+    said = torch.cat([part for _, part in parts], dim=1)
     if samples.votes is not None:
-        return estimate_raters(unseen, samples.votes[chosen.to(given.device)])
-    return Noise(noise_matrix(both, labels), noise_matrix(SHARPNESS * unseen, labels))
+        return estimate_raters(said.mean(0).log(), samples.votes[chosen.to(given.device)])
+    return estimate(both, said, labels)
 
 
-def _mean_beliefs(ensemble: Ensemble, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the ensemble's belief and the logarithm of its out-of-fold probabilities, (m, C) each."""
+def _heard(ensemble: Ensemble, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the heads' mean belief, (b, C), and out-of-fold probabilities: the heads' mean, then each opinion, (1 + m, b, C)."""
     rows = index.to(ensemble.samples.labels.device)
     found = [
         beliefs(ensemble.design, rows, fold_probabilities(head.stacks, head.fit.theta, index))
         for head in ensemble.heads
     ]
-    if ensemble.opinions is not None:  # nobody was fitted on the sample: what is said of it counts twice
-        found += [(opinion[rows].double(), 2 * opinion[rows].double()) for opinion in ensemble.opinions]
-    unseen = torch.stack([own.exp() for own, _ in found]).mean(0).log()
-    return torch.stack([both for _, both in found]).mean(0), unseen
+    said = torch.stack([own.exp() for own, _ in found]).mean(0)[None]
+    if ensemble.beside is not None:
+        said = torch.cat([said, ensemble.beside[:, rows].double().exp()])
+    return torch.stack([both for _, both in found]).mean(0), said

@@ -1,21 +1,40 @@
 r"""Which labels are probably wrong, given how labels go wrong in this data set.
 
 Labels go wrong in patterns: one class is taken for its neighbour, another is left alone. With q_i(c) what the
-model believes of the true class, and the noise matrix T[c, y] = P(given y | true c),
+model believes of the true class, and the noise matrix N[c, y] = P(given y | true c),
 
-    r_i(c)     = q_i(c) T[c, y_i] / sum_b q_i(b) T[b, y_i]        posterior of the true class
+    r_i(c)     = q_i(c) N[c, y_i] / sum_b q_i(b) N[b, y_i]        posterior of the true class
     log-odds_i = log r_i(y_i) - max over c other than y_i of log r_i(c)
-    T[c, y]   ~= sum over i with y_i = y of r_i(c)                rows normalised, and again until it stands
+    N[c, y]   ~= sum over i with y_i = y of r_i(c)                rows normalised, and again until it stands
 
 which is expectation maximisation (Dawid & Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using
 the EM Algorithm", 1979) with the model as the prior. No truth is asked.
+
+Or they go wrong on doubtful samples, whatever the class, as heuristics and single raters do. Which it is, the data say. Let h be
+the heads' mean out-of-fold probabilities, P those of h and of each model of another kind, and cal(p) = p^t, normalised, where t
+has the lowest log-loss on the given labels. Then
+
+    w    = cal(h / 2 + mean(P) / 2)                        protects the heads, which are best on planted errors
+    m    = cal(mean(P))                                    is best on real ones
+    gain = max over T of mean_i log sum_c q_i(c) N[c, y_i] - mean_i log w_i(y_i),   q ~ w^T, T in 2, 3, 4
+
+Above 0, a sharper belief with a noise matrix explains the labels better than the belief alone, and
+
+    score = influence + log-odds of the heads + log-odds of w at T = 2
+    flagged: as many as the expected F1 asks for at T = 3.   Elsewhere
+    score = influence + 2 log(m(y) / (1 - m(y)))
+    flagged: sqrt(#(argmax m is not y) sum(1 - m(y))).
+
+What was tried and did not help stands in `tests/benchmarks/results/real.md`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from tasks.arrays import Array
@@ -27,8 +46,17 @@ SHRINKAGE = 10.0
 
 # A model fitted to noisy labels is softer than the truth, and a soft belief explains every wrong label as an
 # ambiguous right one. Of the powers 1, 1.5, 2, 3 and 4 of the out-of-fold probabilities, the third gave the
-# best count of errors (F1) on the develop half of the quality benchmark.
-SHARPNESS = 3.0
+# best count of errors (F1) on the develop half of the quality benchmark, the second the best order.
+SHARPNESS, ORDERING, SHARPEST = 3.0, 2.0, 4.0
+POWERS = (SHARPNESS, ORDERING, SHARPEST)
+# Half of the belief is the heads', however many opinions stand beside them: less loses on planted errors.
+OWN_SHARE = 0.5
+# What the log-odds count beside the influence where errors depend on the sample: 2 to 4 are equally good.
+DOUBT_WEIGHT = 2.0
+# Between which powers calibration looks, and the least probability that it takes for one.
+SOFTEST, HARDEST, LEAST = 0.3, 4.0, 1e-6
+# The ways to tell how probably a label is wrong, the first three by the noise matrix.
+WAYS = (*(f"sharpness {power:g}" for power in POWERS), "differs", "doubted")
 
 # Sorted probabilities are summed in pieces of this many, 8 MiB of float64.
 SORTED_ROWS = 2**20
@@ -37,32 +65,146 @@ MAX_ITERATIONS = 60
 SETTLED = 1e-4
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Estimated noise matrices as logarithms, (C, C): row = true class, column = given class.
+class Said(NamedTuple):
+    """What all models together say of some samples.
 
     Attributes:
-        rank: For the belief that orders the samples.
-        count: For the sharpened out-of-fold probabilities that say how many are wrong.
+        evidence: (b,) log-odds of the given label, which enter the score beside the influence.
+        wrong: (ways, b) probability that it is wrong, in the order of `WAYS`; with raters in one way alone.
+    """
+
+    evidence: Tensor
+    wrong: Tensor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How labels go wrong.
+
+    Attributes:
+        rank: (C, C) logarithm of the noise matrix for the heads' belief: row = true class, column = given class.
+        counts: The same for each sharpness of what all models believe.
+        powers: Of the calibration of w and m.
+        gain: Mean gain of the matrix in nats; above 0 errors depend on the class, else on the sample.
+        certainty: The gain in standard errors.
+        skill: kappa: how much less the given labels are doubted than guessing would doubt them; 0 no less, 1 not at all.
     """
 
     rank: Tensor
-    count: Tensor
+    counts: Mapping[float, Tensor]
+    powers: tuple[float, float]
+    gain: float
+    certainty: float
+    skill: float
     weight: ClassVar[float] = 1.0  # of what the models say beside the label
 
     @property
     def matrix(self) -> Tensor:
         """(C, C) probability of each given label under each true one."""
-        return self.count.exp()
+        return self.counts[SHARPNESS].exp()
+
+    @property
+    def kind(self) -> str:
+        """What errors depend on: the class or the sample."""
+        return "class" if self.gain > 0 else "sample"
+
+    @property
+    def heads_weight(self) -> float:
+        """Weight of the heads' own log-odds in the score."""
+        return 1.0 if self.gain > 0 else 0.0
 
     def posterior(self, belief: Tensor, labels: Tensor) -> Tensor:
-        """Return the logarithm of the posterior of the true class under the belief that orders the samples, (b, C)."""
+        """Return the logarithm of the posterior of the true class under the heads' belief, (b, C)."""
         return posterior(belief, labels, self.rank)
 
-    def wrong(self, unseen: Tensor, labels: Tensor, given: Tensor) -> Tensor:
-        """Return the probability that each given label is wrong, (b,); `unseen` are out-of-fold probabilities (b, C)."""
-        log_r = posterior(SHARPNESS * unseen.log(), labels, self.count)
-        return 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
+    def says(self, said: Tensor, labels: Tensor, given: Tensor) -> Said:
+        """Return what all models say of some samples.
+
+        Args:
+            said: (1 + m, b, C) out-of-fold probabilities: the heads' mean, then each opinion.
+            labels: (b,) given classes, and again as `given`.
+            given: Where there are votes, `labels` are these.
+        """
+        w, m = (calibrated(pool, power).log() for pool, power in zip(pools(said), self.powers, strict=True))
+        log_r = {power: posterior(power * w, labels, matrix) for power, matrix in self.counts.items()}
+        doubt = 1 - _of(m, given).exp()
+        wrong = [1 - _of(log_r[power], given).exp() for power in POWERS]
+        wrong += [(m.argmax(1) != given).to(doubt), doubt]
+        if self.gain > 0:
+            rival = log_r[ORDERING].scatter(1, given[:, None], -torch.inf).amax(1)
+            evidence = _of(log_r[ORDERING], given) - rival
+        else:
+            evidence = DOUBT_WEIGHT * (_of(m, given) - doubt.clamp_min(1e-9).log())
+        return Said(evidence, torch.stack(wrong))
+
+    def flags(self, wrong: Array) -> int:
+        """Return how many samples to flag, given (ways, n) probabilities of being wrong."""
+        if self.gain > 0:
+            return worthwhile(wrong[0])
+        differs, doubted = (float(wrong[WAYS.index(way)].sum(dtype=np.float64)) for way in WAYS[-2:])
+        return int(np.sqrt(differs * doubted))
+
+
+def _of(values: Tensor, given: Tensor) -> Tensor:
+    return values.gather(1, given[:, None]).squeeze(1)
+
+
+def pools(said: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two pools of (1 + m, b, C) probabilities, heads first: one in which they count at least half, and the mean."""
+    said = said.clamp_min(LEAST)
+    said = said / said.sum(-1, keepdim=True)
+    mean = said.mean(0)
+    return OWN_SHARE * said[0] + (1 - OWN_SHARE) * mean, mean
+
+
+def calibrated(p: Tensor, power: float) -> Tensor:
+    """Return (b, C) probabilities to a power, normalised; none below `LEAST`."""
+    p = torch.softmax(power * p.log(), dim=1).clamp_min(LEAST)
+    return p / p.sum(1, keepdim=True)
+
+
+def calibration(p: Tensor, labels: Tensor) -> float:
+    """Return the power of (n, C) probabilities whose log-loss on the given labels (n,) is lowest.
+
+    >>> calibration(torch.tensor([[0.6, 0.4]] * 10, dtype=torch.float64), torch.tensor([0] * 9 + [1])) > 3.9
+    True
+    """
+    log_p = p.log()
+
+    def loss(power: float) -> float:
+        return -float(_of(torch.log_softmax(power * log_p, dim=1), labels).mean())
+
+    return float(minimize_scalar(loss, bounds=(SOFTEST, HARDEST), method="bounded").x)
+
+
+def estimate(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
+    """Estimate how labels go wrong.
+
+    Args:
+        both: (n, C) logarithm of the heads' belief, up to a constant in each row.
+        said: (1 + m, n, C) out-of-fold probabilities: the heads' mean, then each opinion.
+        labels: (n,) given classes.
+    """
+    n, pooled = len(labels), pools(said)
+    powers = [calibration(pool, labels) for pool in pooled]
+    w, m = (calibrated(pool, power).log() for pool, power in zip(pooled, powers, strict=True))
+    counts = {power: noise_matrix(power * w, labels) for power in POWERS}
+    gains = []
+    for power, matrix in counts.items():
+        joint = torch.log_softmax(power * w, dim=1) + matrix.T[labels]
+        gains.append(joint.logsumexp(1) - _of(w, labels))
+    gain = max(gains, key=lambda one: float(one.mean()))
+    error = float(gain.std()) / n**0.5
+    prior = torch.bincount(labels, minlength=said.shape[-1]).double() / n
+    doubt = float(1 - _of(m, labels).exp().mean())
+    return Noise(
+        rank=noise_matrix(both, labels),
+        counts=counts,
+        powers=(powers[0], powers[1]),
+        gain=float(gain.mean()),
+        certainty=float(gain.mean()) / max(error, 1e-12),
+        skill=max(0.0, 1 - doubt / max(1 - float(prior.square().sum()), 1e-9)),
+    )
 
 
 def beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:

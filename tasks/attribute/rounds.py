@@ -77,7 +77,7 @@ def score_round(ensemble: Ensemble, options: AuditOptions, *, keep_probabilities
         samples.labels,
         noise,
         votes=samples.votes,
-        opinions=ensemble.opinions,
+        opinions=ensemble.beside,
         keep_probabilities=keep_probabilities,
     )
     return Scored(scores, noise, solutions)

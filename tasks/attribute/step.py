@@ -1,8 +1,10 @@
 """The attribute step: one solve for each member, one forward-mode pass over the data, all scores of a round."""
 
+from dataclasses import asdict
 from pathlib import Path
 
-from tasks.attribute.combine import judge, verdict
+from tasks.attribute.combine import judge
+from tasks.attribute.doubts import doubts_of
 from tasks.attribute.rounds import score_round
 from tasks.attribute.table import write_scores
 from tasks.attribute.unseen import suggest_unseen
@@ -13,6 +15,9 @@ from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Model, Scores
 from tasks.runs.step import step
 from tasks.storage import write_json
+
+# What is known of the errors, in the folder of a round.
+NOISE = "noise.json"
 
 
 @step(round_of=lambda given: given["model"].round)
@@ -41,9 +46,11 @@ def attribute(
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
     is_last = model.round == options.rounds
-    score, flagged = (verdict if is_last else judge)(scores, options.score)
+    score, flagged = judge(scores, options.score)
     if is_last:
         scores, score, flagged = suggest_unseen(dataset, scores, score, flagged)
+    doubts = doubts_of(scored.noise, scores.wrong, flagged)
+    write_json(asdict(doubts), model.path / NOISE)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(
         path=path,

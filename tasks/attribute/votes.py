@@ -19,11 +19,13 @@ have seen its majority, so the weight is found by the folds that have not.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from tasks.attribute.noise import SHARPNESS, SHRINKAGE, Noise, uniform_errors
+from tasks.arrays import Array
+from tasks.attribute.noise import SHARPNESS, SHRINKAGE, Noise, Said, uniform_errors, worthwhile
 
 # Share of wrong answers that each kind of samples starts with: any shares that differ will do.
 STARTS = {1: (0.05,), 2: (0.03, 0.4)}
@@ -153,6 +155,8 @@ class RaterNoise:
 
     rank: Answers
     count: Answers
+    kind: ClassVar[str] = "raters"
+    heads_weight: ClassVar[float] = 1.0
 
     @property
     def weight(self) -> float:
@@ -168,10 +172,21 @@ class RaterNoise:
         """Return the logarithm of the posterior of the true class under the belief that orders the samples, (b, C)."""
         return self.rank.posterior(belief / 2, votes)
 
-    def wrong(self, unseen: Tensor, votes: Tensor, given: Tensor) -> Tensor:
-        """Return the probability that each given label is wrong, (b,); `unseen` are out-of-fold probabilities (b, C)."""
-        log_r = self.count.posterior(unseen.log().clamp_min(LEAST), votes)
-        return 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
+    def says(self, said: Tensor, votes: Tensor, given: Tensor) -> Said:
+        """Return how probably each given label is wrong; the log-odds of the raters are in those of the heads.
+
+        Args:
+            said: (1 + m, b, C) out-of-fold probabilities: the heads' mean, then each opinion.
+            votes: (b, raters) answers, -1 where there is none.
+            given: (b,) given classes.
+        """
+        log_r = self.count.posterior(said.mean(0).log().clamp_min(LEAST), votes)
+        wrong = 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
+        return Said(torch.zeros_like(wrong), wrong[None])
+
+    def flags(self, wrong: Array) -> int:
+        """Return how many samples to flag, given (1, n) probabilities of being wrong."""
+        return worthwhile(wrong[0])
 
 
 AnyNoise = Noise | RaterNoise

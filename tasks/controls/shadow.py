@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from tasks.arrays import Array
 from tasks.attribute.audit import Audit, check_samples
-from tasks.attribute.combine import verdict
+from tasks.attribute.combine import judge
+from tasks.attribute.doubts import Doubts
 from tasks.attribute.rounds import audit_in_memory
 from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
 from tasks.controls.plant import choose_units, shadow_of
+from tasks.controls.spans import spanned
 from tasks.errors import InputError
 from tasks.heads.design import Design
 from tasks.heads.members import Member
@@ -67,13 +69,14 @@ def estimate_quality(
         groups=groups,
         feature_shape=feature_shape,
     )
+    samples = samples.beside([one.log_p for one in found.opinions])
     design = samples.design(options)
     planted = choose_planted(samples, design, found.flagged, options)
     if planted is None:
         raise InputError("no label is left to flip", fix="give more samples, or options with more controls")
     model = make_model(samples, design, options)
     believed = found.probabilities[planted.chosen]
-    return audit_planted(model, found.members, believed, planted, int(found.flagged.sum()), confidence)
+    return audit_planted(model, found.members, believed, planted, found.doubts, confidence)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def audit_planted(
     members: list[Member],
     probabilities: Array,
     planted: Planted,
-    flagged_before: int,
+    doubts: Doubts,
     confidence: float = CONFIDENCE,
 ) -> Quality:
     """Audit once more with the planted labels flipped, and return what that says of the real queue.
@@ -113,7 +116,7 @@ def audit_planted(
         members: Of its last round.
         probabilities: (m, C) out of fold, of the planted samples: what a label is flipped to.
         planted: Which labels are flipped.
-        flagged_before: Samples that the real audit flagged.
+        doubts: Of the real audit.
         confidence: Of the intervals.
     """
     samples, options, chosen = model.samples, model.options, planted.chosen
@@ -122,5 +125,6 @@ def audit_planted(
     )
     shadow = make_model(replace(samples, labels=labels, votes=votes), model.design, options)
     scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
-    score, flagged = verdict(scores, options.score)
-    return quality_of(score, flagged, scores.wrong, chosen, flagged_before, confidence, planted.unit)
+    score, flagged = judge(scores, options.score)
+    told = quality_of(score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit)
+    return spanned(told, doubts, confidence)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import torch
 
+from tasks.attribute.doubts import read_doubts
+from tasks.attribute.step import NOISE
 from tasks.controls.shadow import audit_planted, choose_planted
 from tasks.heads.ensemble import unseen_probabilities
 from tasks.models import open_model
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, Model, Scores
 from tasks.runs.step import step
-from tasks.storage import read_parquet, write_json
+from tasks.storage import read_json, read_parquet, write_json
 
 
 @step(reads=lambda given: {"share": given["options"].controls})  # decides no other step
@@ -43,8 +45,7 @@ def controls(
         return Controls(path=None, planted=0, found=0)
     ensemble = audited.load(encoding, model)
     index = torch.from_numpy(planted.chosen).to(audited.samples.labels.device)
-    quality = audit_planted(
-        audited, ensemble.members, unseen_probabilities(ensemble, index), planted, int(before.sum())
-    )
+    doubts = read_doubts(read_json(model.path / NOISE))
+    quality = audit_planted(audited, ensemble.members, unseen_probabilities(ensemble, index), planted, doubts)
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)

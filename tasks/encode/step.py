@@ -1,22 +1,29 @@
 """The encode step: features into one file, then the choice of feature maps and regularisation, written down."""
 
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
+from tasks.encode.encoded import read_texts
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
 from tasks.encode.names import read_names
 from tasks.encode.warm import WARM, warm_members
 from tasks.errors import InputError
 from tasks.heads.features import Features
+from tasks.heads.model import OPINIONS, Store
 from tasks.heads.samples import read_samples
 from tasks.heads.store import describe_members, save_members
 from tasks.models import choose_model, make_model
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding
-from tasks.runs.step import step
+from tasks.records import Dataset, EncodedOpinion, Encoding
+from tasks.runs.step import step, step_key
 from tasks.storage import write_json
+
+# Why no other models are asked: of five networks' probabilities the average precision is .61 with heads alone, .60 with the
+# probabilities themselves beside them.
+OWN = "the features are a model's own probabilities"
 
 
 @step()
@@ -50,8 +57,18 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     if members:
         write_json({"options": options.model_dump(mode="json"), "rows": chosen_on}, path / WARM)
         save_members(members, path)
+    texts = None if dataset.payload != "text" else partial(read_texts, dataset)
+    opinions, alone = (
+        ([], OWN) if dataset.given_probabilities else model.ask(texts, Store(path / OPINIONS, step_key()))
+    )
     return Encoding(
-        path=path, features=features, members=describe_members(members), choice=choice, encoder=said
+        path=path,
+        features=features,
+        members=describe_members(members),
+        choice=choice,
+        opinions=tuple(EncodedOpinion(name=one.name, log_loss=one.log_loss) for one in opinions),
+        alone=alone,
+        encoder=said,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.opinions.words import WORDS
+
 Floats = npt.NDArray[np.float32]
 
 COMPONENTS = 200
@@ -23,11 +25,6 @@ FITTED_TEXTS = 50_000
 VOCABULARY = 50_000
 # Characters of one text that are read: 20,000 are ten pages, and what a label is about stands in them.
 READ = 20_000
-# Chinese and Japanese are written without blanks: there each character is a word, and a pair of them most often what a reader
-# calls one (bigrams of characters, as search engines index these languages).
-_CHARACTERS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Words, and what is written between them: an emoticon or three exclamation marks say as much as a word.
-_WORDS = rf"(?u)[{_CHARACTERS}]|[^\W{_CHARACTERS}]+|[^\w\s]+"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def _vectorizers(count: int) -> Iterator[Any]:
         "min_df": 2 if count >= 50 else 1,
         "dtype": np.float32,
     }
-    yield TfidfVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **common)
+    yield TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORDS, **common)
     yield TfidfVectorizer(ngram_range=(3, 5), analyzer="char_wb", **common)
 
 

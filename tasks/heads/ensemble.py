@@ -72,7 +72,7 @@ class Ensemble:
         samples: The samples, with the labels that were fitted.
         design: Their folds.
         heads: At least one, best first.
-        opinions: (m, n, C) logarithms of the out-of-fold probabilities of m further models.
+        opinions: (m, n, C) logarithms of the out-of-fold probabilities of m further models, of this round alone.
     """
 
     samples: Samples
@@ -90,12 +90,33 @@ class Ensemble:
         ]
 
     @property
+    def beside(self) -> Tensor | None:
+        """(m, n, C) opinions: those that all rounds share, then those of this round; None where there is none."""
+        found = [one for one in (self.samples.opinions, self.opinions) if one is not None]
+        return torch.cat(found) if found else None
+
+    @property
     def narrowest(self) -> int:
         """Number of the head with the fewest features, whose solves cost least."""
         return min(
             range(len(self.heads)),
             key=lambda number: self.heads[number].problems[0].member.feature_map.width,
         )
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a model without influence says of every sample.
+
+    Attributes:
+        name: Of its kind.
+        log_p: (n, C) float32 logarithms of out-of-fold probabilities.
+        log_loss: Of them on the given labels, in nats.
+    """
+
+    name: str
+    log_p: Tensor
+    log_loss: float
 
 
 def folds_of(stacks: Sequence[SoftmaxStack]) -> Iterator[slice]:
@@ -140,7 +161,10 @@ def fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Ten
 
 
 def unseen_probabilities(ensemble: Ensemble, index: Tensor | None = None) -> Array:
-    """Return the out-of-fold probabilities of some samples, or of all, (m, C) float64: the mean of heads and opinions."""
+    """Return the out-of-fold probabilities of some samples, or of all, (m, C) float64: the mean of heads and opinions.
+
+    The heads' own mean counts as one opinion.
+    """
     samples = ensemble.samples
     chosen = torch.arange(samples.features.n) if index is None else index
     own = ensemble.design.out_of_fold(chosen.to(samples.labels.device))
@@ -153,9 +177,8 @@ def unseen_probabilities(ensemble: Ensemble, index: Tensor | None = None) -> Arr
                 place = own[here] - folds.start
                 mine = torch.nonzero((place >= 0) & (place < p.shape[1])).squeeze(1)
                 total[here][mine] += p[mine, place[mine]]
-    count = len(ensemble.heads)
-    if ensemble.opinions is not None:
-        total += ensemble.opinions[:, chosen].double().exp().sum(0)
-        count += len(ensemble.opinions)
-    probabilities: Array = (total / count).cpu().numpy()
+    total, beside = total / len(ensemble.heads), ensemble.beside
+    if beside is not None:
+        total = (total + beside[:, chosen].double().exp().sum(0)) / (1 + len(beside))
+    probabilities: Array = total.cpu().numpy()
     return probabilities

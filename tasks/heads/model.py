@@ -5,7 +5,7 @@ is the same for all kinds: exact heads are fitted on the problems, and influence
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor
 from tasks import records
 from tasks.heads.checkpoint import kept_fit
 from tasks.heads.design import Design
-from tasks.heads.ensemble import Ensemble, Head, Problem, fit_problems
+from tasks.heads.ensemble import Ensemble, Head, Opinion, Problem, fit_problems
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
 from tasks.heads.samples import Samples, kept_samples
@@ -78,8 +78,21 @@ class AuditModel(ABC):
     ) -> list[list[Problem]]:
         """Return the problems of a round that was kept in a folder; `members` are its own."""
 
+    def ask(
+        self,
+        texts: Callable[[], list[str]] | None = None,  # noqa: ARG002 (heads alone)
+        store: Store | None = None,  # noqa: ARG002
+    ) -> tuple[list[Opinion], str]:
+        """Ask models of other kinds for opinions that all rounds share; return them, or why there are none.
+
+        Args:
+            texts: Reads the texts of all samples; None where they are no texts.
+            store: Where each opinion is kept as soon as it is there; None for memory only.
+        """
+        return [], ""
+
     def collect_opinions(self, keep: Tensor, number: int) -> Tensor | None:  # noqa: ARG002 (heads alone)
-        """Return opinions beside the heads: (m, n, C) logarithms of out-of-fold probabilities of m models, or None.
+        """Return opinions of this round alone: (m, n, C) logarithms of out-of-fold probabilities of m models, or None.
 
         Args:
             keep: (n,) bool, False for samples that are left out of fitting.

@@ -1,7 +1,8 @@
 """What a fit reads of a run: features from the feature file, classes and verified samples from the canonical data."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class Samples:
         shared: How many of the last features, embeddings apart, are directions of texts, which have one unit.
         embedded: How many of the last features are an embedding beside the others.
         shape: Shape of one sample, of an image where the features are its pixels; None where they are plain features.
+        opinions: (m, n, C) logarithms of out-of-fold probabilities of models of other kinds; None without.
     """
 
     features: Features
@@ -48,11 +50,18 @@ class Samples:
     shared: int = 0
     shape: tuple[int, ...] | None = None
     embedded: int = 0
+    opinions: Tensor | None = None
 
     @property
     def image(self) -> tuple[int, ...]:
         """Shape of an image where the features are its pixels, else empty."""
         return self.shape if self.shape is not None and len(self.shape) in (2, 3) else ()
+
+    def beside(self, opinions: Sequence[Tensor]) -> "Samples":
+        """Return the samples with opinions, (n, C) each."""
+        return replace(
+            self, opinions=torch.stack(list(opinions)).to(self.features.like) if opinions else None
+        )
 
     def design(self, options: AuditOptions) -> Design:
         """Return who is fitted, evaluated and scored on what."""

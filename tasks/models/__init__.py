@@ -14,9 +14,10 @@ from importlib import import_module
 import torch
 
 from tasks.heads.design import Design
-from tasks.heads.model import AuditModel
+from tasks.heads.model import OPINIONS, AuditModel
 from tasks.heads.samples import Samples, read_samples
 from tasks.networks.model import NetworkModel
+from tasks.opinions import read_opinions
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, ModelChoice
 
@@ -42,6 +43,7 @@ def open_model(dataset: Dataset, encoding: Encoding, options: AuditOptions) -> A
     """Return the model of a run, on its samples, as the encode step chose it."""
     options = settled(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
+    samples = samples.beside(read_opinions(encoding.path / OPINIONS, [one.name for one in encoding.opinions]))
     return make_model(samples, samples.design(options), options)
 
 

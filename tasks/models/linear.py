@@ -1,17 +1,18 @@
 """Convex heads on feature maps that are chosen once: standardised features, kernels on them, edges of images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
-from tasks.heads.ensemble import Problem
+from tasks.heads.ensemble import Opinion, Problem
 from tasks.heads.members import Member, choose_members
-from tasks.heads.model import AuditModel
+from tasks.heads.model import AuditModel, Store
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.stacks import make_stacks
 from tasks.memory import memory_budget
+from tasks.opinions import ask_kinds, why_none
 from tasks.runs.progress import tick
 
 
@@ -34,6 +35,14 @@ class Model(AuditModel):
             shared=samples.shared,
             embedded=samples.embedded,
         )
+
+    def ask(
+        self, texts: Callable[[], list[str]] | None = None, store: Store | None = None
+    ) -> tuple[list[Opinion], str]:
+        """Ask models of the kinds that `tasks/opinions` holds."""
+        if why := why_none(self.samples, self.options, texts):
+            return [], why
+        return ask_kinds(self.samples, self.design, self.options, texts, store), ""
 
     def learn(
         self,

@@ -4,12 +4,16 @@ import math
 import platform
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tasks.attribute.doubts import read_doubts
+from tasks.attribute.step import NOISE
+from tasks.controls.trust import trust_of
 from tasks.ingest.leaks.search import REPEATS, named_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, Model, Queue, Scores
@@ -100,6 +104,7 @@ def _audit(view: RunView) -> Summary | None:
         named = encoding.choice.model if named == "auto" else named
         chosen |= {"model": named, "model_since": encoding.choice.why}
         chosen |= {"encoder_used": encoding.encoder} if encoding.encoder else {}
+        chosen |= {"opinions": [one.model_dump() for one in encoding.opinions], "alone": encoding.alone}
     ensemble = (model.members if model else ()) or (encoding.members if encoding else ())
     if ensemble:
         members = [member.model_dump() for member in ensemble]
@@ -122,9 +127,22 @@ def _queue(view: RunView) -> Summary | None:
         if "controls" in found:  # how many were planted and found, without what follows from it
             found["controls"] = {name: value for name, value in controls.items() if isinstance(value, int)}
         return found | {"untrusted": why, "estimated_noise_rate": None}
+    interval = (controls or {}).get("noise_rate") or {"low": 0.0, "high": 0.0}
+    found |= _noise(view, interval["high"] - interval["low"])
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
     return found | {"estimated_noise_rate": share if estimate is None else estimate}
+
+
+def _noise(view: RunView, spread: float) -> Summary:
+    """Return what errors depend on, and how far the queue can be trusted; `spread` is the width of the share's interval."""
+    model = view.record(Model)
+    known = view.json(f"model/round-{model.round}/{NOISE}") if model else None
+    if known is None:
+        return {}
+    trust = trust_of(read_doubts(known), spread, view.dataset.payload if view.dataset else "")
+    noise = {"noise": {name: value for name, value in known.items() if name != "ways"}}
+    return noise | ({"trust": asdict(trust)} if trust else {})
 
 
 def untrusted(view: RunView) -> str:

@@ -180,13 +180,12 @@ def test_a_newcomer_adds_a_model_that_learns_features_by_one_file(newcomer):
 
 
 def test_a_newcomer_adds_a_model_whose_opinion_enters_the_score_by_one_file(newcomer):
-    once = ("--rounds", "1", "--controls", "0", "--out")
+    once = ("--models", "heads", "--rounds", "1", "--controls", "0", "--out")
     folder, plain = (sweep(newcomer, "--model", model, *once, model) for model in ("trees", "linear"))
     opinions = load_file(folder / "model" / "round-1" / "opinions-0.safetensors")["opinions"].exp().numpy()
     both, heads = (pq.read_table(run / "scores.parquet").to_pandas() for run in (folder, plain))
-    members = len(read_json(plain / "summary.json")["audit"]["members"])
     of_trees = opinions[0, np.arange(200), heads["given_label"].astype(int)]
-    expected = (members * heads["given_probability"] + of_trees) / (members + 1)
+    expected = (heads["given_probability"] + of_trees) / 2
     assert both["given_probability"].to_numpy() == pytest.approx(expected.to_numpy())
     assert both["influence"].to_numpy() == pytest.approx(heads["influence"].to_numpy())
     assert (both["score"] - heads["score"]).abs().max() > 0.1

@@ -41,6 +41,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         model = view.record(Model)
         learned = bool(model and model.members)
         parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
+        parts += _opinions(audit)
         if said := audit.get("encoder_used"):
             parts.append(Text(f"Encoder: {said}."))
     networks = _network_curves(view)
@@ -75,6 +76,22 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
         )
     caption += f". The model is {model}, since {since}." if since else ""
     return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
+
+
+def _opinions(audit: Mapping[str, Any]) -> list[Part]:
+    """Return the models of other kinds beside the heads, or why there are none."""
+    if why := audit.get("alone"):
+        return [Text(f"No models of other kinds stand beside these: {plain(why)}.", "quiet")]
+    opinions = audit.get("opinions")
+    if not opinions:
+        return []
+    rows = [[Cell(plain(one["name"])), Cell(f"{one['log_loss']:.3f}")] for one in opinions]
+    heads, each = (f"{share:.0%}" for share in (0.5 + 0.5 / (1 + len(rows)), 0.5 / (1 + len(rows))))
+    caption = (
+        "Models of other kinds, out of fold on the same folds. Where errors follow the classes the regressions "
+        f"have {heads} of the belief and each of these {each}; elsewhere each has as much as the regressions together"
+    )
+    return [Table(caption, ["Model", "Log-loss, nats"], rows, numeric=frozenset({1}))]
 
 
 def _curves(view: RunView) -> list[Figure]:

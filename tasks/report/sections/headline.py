@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.addresses import work_folder
+from tasks.controls.trust import trust_line
 from tasks.ingest.leaks.search import leak_lines
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
@@ -23,6 +24,10 @@ def build(view: RunView, summary: Summary) -> Section:
         parts.append(Text(loud, "warning"))
     if why := summary.get("queue", {}).get("untrusted"):
         parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))
+    elif trust := summary.get("queue", {}).get("trust"):
+        parts.append(
+            Text(trust_line(trust), "warning" if trust["verdict"] in ("weak", "cannot tell") else "plain")
+        )
     parts.append(Text(_lead(view, summary)))
     if view.dataset and view.dataset.leaks:
         lines = leak_lines(view.dataset.leaks, {})
@@ -51,6 +56,11 @@ def title(view: RunView, summary: Summary) -> str:
     if view.scores is None:
         return f"{plain(view.name)}: nothing was audited"
     flagged, rows = summary["queue"]["flagged"], len(view.scores)
+    verdict = summary["queue"].get("trust", {}).get("verdict")
+    if verdict == "cannot tell":
+        return f"Which of {counted(rows, 'sample')} are mislabeled cannot be told"
+    if flagged and verdict == "weak":
+        return f"{flagged:,} of {counted(rows, 'sample')} {'is' if flagged == 1 else 'are'} doubtful: a weak queue"
     if not flagged:
         return f"None of {counted(rows, 'sample')} looks mislabeled"
     return f"{flagged:,} of {counted(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"

@@ -1,18 +1,21 @@
 """The pages that a reviewer opens, rendered on the server."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, quote, urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from tasks.controls.trust import trust_line
 from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.insights import agreement, reviewers_of
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
 from tasks.review.page.guard import csrf_matches, set_cookie
 from tasks.review.state import Filter
+from tasks.storage import read_json
 
 router = APIRouter()
 
@@ -132,7 +135,15 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
             agreements=agreement(now.ledger, [item.key for item in items]),
             enough=ENOUGH,
             window=WINDOW,
+            trust=_trust(site.queue.run),
         )
+
+
+def _trust(run: Path) -> str:
+    """Return how far the queue of a run can be trusted, in a sentence; empty where that is not known."""
+    summary = run / "summary.json"
+    trust = read_json(summary).get("queue", {}).get("trust") if summary.exists() else None
+    return trust_line(trust) if trust else ""
 
 
 @router.get("/image")

@@ -1,0 +1,81 @@
+"""How many labels are wrong, by each way to tell it: sums over the samples, of which `tasks.controls.spans` makes intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.arrays import Array
+from tasks.attribute.noise import WAYS, Noise
+from tasks.attribute.votes import AnyNoise
+
+
+@dataclass(frozen=True)
+class Way:
+    """Sums of the probabilities of being wrong, of their squares, and of those of the flagged samples."""
+
+    total: float
+    squares: float
+    flagged: float
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What an audit knows of the errors of a data set.
+
+    Attributes:
+        kind: What errors depend on: `class`, `sample`, or `raters` where these say it.
+        samples: How many there are.
+        flagged: How many of them are flagged.
+        gain: Of a noise matrix over none, in nats a sample; None with raters, as are the next two.
+        certainty: The gain in standard errors.
+        skill: How much less the given labels are doubted than guessing would doubt them, from 0 to 1.
+        ways: By the names of `tasks.attribute.noise.WAYS`.
+    """
+
+    kind: str
+    samples: int
+    flagged: int
+    gain: float | None
+    certainty: float | None
+    skill: float | None
+    ways: dict[str, Way]
+
+
+def doubts_of(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
+    """Sum up.
+
+    Args:
+        noise: How labels go wrong.
+        wrong: (ways, n) probability that each label is wrong.
+        flagged: (n,) bool.
+    """
+    ways = {
+        name: Way(
+            float(one.sum(dtype=np.float64)),
+            float(np.square(one, dtype=np.float64).sum()),
+            float(one[flagged].sum(dtype=np.float64)),
+        )
+        for name, one in zip(WAYS, wrong, strict=False)
+    }
+    known = noise if isinstance(noise, Noise) else None
+    return Doubts(
+        kind=noise.kind,
+        samples=len(flagged),
+        flagged=int(flagged.sum()),
+        gain=known and known.gain,
+        certainty=known and known.certainty,
+        skill=known and known.skill,
+        ways=ways,
+    )
+
+
+def read_doubts(found: dict[str, object]) -> Doubts:
+    """Return what was written as JSON.
+
+    >>> from dataclasses import asdict
+    >>> known = Doubts("class", 9, 1, 0.1, 3.0, 0.9, {"doubted": Way(2.0, 1.0, 0.5)})
+    >>> read_doubts(asdict(known)) == known
+    True
+    """
+    ways = {name: Way(**sums) for name, sums in dict(found["ways"]).items()}  # type: ignore[call-overload]
+    return Doubts(**{**found, "ways": ways})  # type: ignore[arg-type]

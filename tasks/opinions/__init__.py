@@ -1,0 +1,148 @@
+"""Models of other kinds, whose out-of-fold probabilities stand beside the heads: one file for each name that `--models` takes.
+
+Heads are convex and carry the influence. What they cannot see, such as a rule on one column or a rare word, models of other kinds
+see. Each is fitted once, on the folds of the audit and all given labels, and all rounds and the shadow audit use what it said.
+An opinion on a sample never saw its own label, and so it stays what it is where that label is flipped on purpose.
+
+A file holds `CONTENT` ("numbers" or "text"), `rows_of(width, classes)`: the most training samples of a fold, 0 where the kind
+would cost too much; `represent(contents)`: a matrix, made once and without labels; and `make(seed, rows)`: a classifier for so
+many training samples with `fit`, `predict_proba` and `classes_`, as scikit-learn has them.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from tasks.arrays import Array
+from tasks.heads.design import Design
+from tasks.heads.ensemble import Opinion
+from tasks.heads.model import Store
+from tasks.heads.samples import Samples
+from tasks.heads.store import load_tensors
+from tasks.options import AuditOptions
+from tasks.runs.parts import load_part, save_part
+from tasks.runs.progress import tick
+
+# Beyond this many samples heads with kernel features are as good, and the time of the audit is theirs.
+MOST_ROWS = 50_000
+# Samples x classes: 32 MiB for each kind.
+MOST_VALUES = 2**23
+# No opinion is surer than this: one sample in a million is what no model here can know.
+LEAST = 1e-6
+
+Texts = Callable[[], list[str]]
+
+
+def why_none(samples: Samples, options: AuditOptions, texts: Texts | None = None) -> str:
+    """Return why no model of another kind is asked; empty where some are.
+
+    Args:
+        samples: What is audited.
+        options: Options of the audit.
+        texts: Reads the texts; None where the samples are no texts, or nobody has them.
+    """
+    n, classes = samples.features.n, samples.n_classes
+    reasons = {
+        "--models names heads alone": not options.kinds(),
+        # Trees and boosting on directions of texts take as long as the audit, and find nothing more.
+        "the features are directions of texts": texts is None and samples.shared == samples.features.width,
+        "the raters' answers stand beside the heads": samples.votes is not None,
+        "a held-out split has no folds": options.evaluation == "holdout",
+        "the data are spread over a cluster": options.dask is not None,
+        f"there are more than {MOST_ROWS:,} samples": n > MOST_ROWS,
+        f"there are {classes:,} classes": classes * n > MOST_VALUES,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def ask_kinds(
+    samples: Samples,
+    design: Design,
+    options: AuditOptions,
+    texts: Texts | None = None,
+    store: Store | None = None,
+) -> list[Opinion]:
+    """Ask a model of each kind that fits the content, out of fold.
+
+    Args:
+        samples: The samples and their given labels.
+        design: Folds of the audit.
+        options: `models` names or excludes kinds, `seed` decides what is drawn.
+        texts: Reads the texts; None where the samples are no texts.
+        store: Where each opinion is kept as soon as it is there; None for memory only.
+    """
+    content, width = ("numbers", samples.features.width) if texts is None else ("text", 0)
+    named = options.kinds()
+    kinds = {name: kind_named(name) for name in named}
+    rows = {name: kind.rows_of(width, samples.n_classes) for name, kind in kinds.items()}
+    chosen = [name for name, kind in kinds.items() if content == kind.CONTENT and rows[name]]
+    read = _numbers(samples) if texts is None else texts
+    opinions = []
+    for number, name in enumerate(chosen):
+        work = partial(_out_of_fold, kinds[name], read, rows[name], samples, design, options.seed)
+        log_p = work() if store is None else _kept(store.folder / f"{name}.safetensors", store.key, work)
+        own = log_p.gather(1, samples.labels.cpu()[:, None])
+        opinions.append(Opinion(name, log_p, -float(own.double().mean())))
+        tick("opinions", number + 1, len(chosen))
+    return opinions
+
+
+def kind_named(name: str) -> ModuleType:
+    """Return the kind of a file in this folder."""
+    return import_module(f"{__name__}.{name}")
+
+
+def read_opinions(folder: Path, names: Sequence[str]) -> list[Tensor]:
+    """Return what `ask_kinds` kept, (n, C) each."""
+    return [load_tensors(folder / f"{name}.safetensors")[0]["log_p"] for name in names]
+
+
+def _numbers(samples: Samples) -> Callable[[], Array]:
+    return lambda: torch.cat([block for _, block in samples.features.blocks()]).cpu().numpy()
+
+
+def _kept(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
+    """Return the opinion that lies at `path`, if it was made from the same; otherwise make and keep it."""
+    if part := load_part(path, key):
+        path.touch()
+        return part[0]["log_p"]
+    log_p = work()
+    save_part(path, key, {"log_p": log_p}, {})
+    return log_p
+
+
+def _out_of_fold(
+    kind: ModuleType, read: Callable[[], Any], most: int, samples: Samples, design: Design, seed: int
+) -> Tensor:
+    """Fit a kind once for each fold, and return what it says of the samples outside, (n, C).
+
+    Training samples come in an order that does not depend on where they stand, and so does what is drawn of them.
+    """
+    contents, labels = kind.represent(read()), samples.labels.cpu().numpy()
+    everything = slice(0, len(labels))
+    fitted = design.fitted(everything).expand(-1, design.folds).cpu().numpy()
+    own = design.out_of_fold(everything).cpu().numpy()
+    p = np.full((len(labels), samples.n_classes), LEAST)
+    for fold in range(design.folds):
+        index = np.random.default_rng(seed).permutation(design.ordered(fitted[:, fold]))[:most]
+        unseen = np.flatnonzero(own == fold)
+        if not len(unseen):
+            continue
+        if len(np.unique(labels[index])) == 1:
+            p[unseen, labels[index[0]]] = 1.0
+            continue
+        model = kind.make(seed, len(index))
+        # One thread: sums of many threads end in any order. What scikit-learn warns of is no news to the user.
+        with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
+            model.fit(contents[index], labels[index])
+            p[np.ix_(unseen, model.classes_)] = np.maximum(model.predict_proba(contents[unseen]), LEAST)
+    return torch.from_numpy(np.log(p / p.sum(1, keepdims=True)).astype(np.float32))
