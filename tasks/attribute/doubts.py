@@ -62,9 +62,9 @@ def doubts_of(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
         kind=noise.kind,
         samples=len(flagged),
         flagged=int(flagged.sum()),
-        gain=known and known.gain,
-        certainty=known and known.certainty,
-        skill=known and known.skill,
+        gain=known.gain if known else None,
+        certainty=known.certainty if known else None,
+        skill=known.skill if known else None,
         ways=ways,
     )
 
