@@ -1,4 +1,4 @@
-"""What CONTRIBUTING promises: a score, a solver, a format, a section of the report or a model is one file, registered nowhere."""
+"""What CONTRIBUTING promises: a score, a solver, a format, a section of the report, a model or an opinion is one file, registered nowhere."""
 
 import os
 import shutil
@@ -112,11 +112,30 @@ class Model(LearnedFeatures):
 
         return Learned(MemoryFeatures(torch.cat([encode(block) for _, block in features.blocks()])), encode)
 '''
+BAYES = '''"""Gaussian naive Bayes."""
+
+from sklearn.naive_bayes import GaussianNB
+
+CONTENT = "numbers"
+
+
+def rows_of(width, classes):
+    return 10_000
+
+
+def represent(contents):
+    return contents
+
+
+def make(seed, rows):
+    return GaussianNB()
+'''
 FILES = {
     "attribute/scores/margin.py": SCORE,
     "heads/solvers/lu.py": SOLVER,
     "ingest/formats/orc.py": FORMAT,
     "models/lda.py": LDA,
+    "opinions/gaussian.py": BAYES,
     "models/trees.py": TREES,
     "report/sections/mine.py": SECTION,
 }
@@ -159,12 +178,25 @@ def sweep(folder: Path, *options: str) -> Path:
     return run
 
 
-def test_a_newcomer_adds_a_score_a_solver_a_format_and_a_section_by_one_file_each(newcomer):
+def test_a_newcomer_adds_a_score_a_solver_an_opinion_a_format_and_a_section_by_one_file_each(newcomer):
+    chosen = ("--models", "heads,gaussian")
     folder = sweep(
-        newcomer, "--score", "margin", "--solver", "lu", "--rounds", "1", "--controls", "0", "--out", "out"
+        newcomer,
+        *chosen,
+        "--score",
+        "margin",
+        "--solver",
+        "lu",
+        "--rounds",
+        "1",
+        "--controls",
+        "0",
+        "--out",
+        "out",
     )
     solves = read_json(folder / "model" / "convergence.json")["solve"]
     assert all(solve["residual"] < 1e-9 for solve in solves)  # an exact solver did it
+    assert [one["name"] for one in read_json(folder / "summary.json")["audit"]["opinions"]] == ["gaussian"]
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "from one file" in page
     assert page.index('id="timing"') < page.index('id="mine"') < page.index('id="settings"')
