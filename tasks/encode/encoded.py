@@ -12,7 +12,7 @@ from tasks.encode.cache import embedded
 from tasks.encode.packaged import Paced, Packaged, TooSlow, find_packaged
 from tasks.encode.pretrained import ImageModel, TextModel, check_folder, fingerprint
 from tasks.encode.table import fit_table
-from tasks.encode.text import READ, fit_text
+from tasks.encode.text import fit_text
 from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
@@ -126,8 +126,8 @@ def text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[str]]:
 
 
 def read_texts(dataset: Dataset) -> list[str]:
-    """Return all texts of a data set of texts, as much of each as an encoder reads."""
-    return [text[:READ] for batch in text_batches(dataset) for text in batch]
+    """Return all texts of a data set of texts."""
+    return [text for batch in text_batches(dataset) for text in batch]
 
 
 def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:

@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedKFold
 from tasks.bench.datasets import Bools, Floats, Ints
 
 FOLDS = 5
-AUDIT = ("encode", "heads", "fit", "attribute")  # the folders of tasks/ that decide a score
+AUDIT = ("encode", "heads", "opinions", "fit", "attribute")  # the folders of tasks/ that decide a score
 
 
 @dataclass(frozen=True)
