@@ -101,9 +101,10 @@ def test_config_replays_the_run_to_the_same_bytes(demo, prefect_server, tmp_path
     printed = capsys.readouterr()
     assert printed.err == ""
     lines = printed.out.splitlines()
-    assert lines[0].startswith("1,797 samples, ")
-    assert lines[1].startswith("against the truth: average precision 0.9")
-    assert lines[2:] == [
+    assert lines[0].startswith("This queue is strong: ")
+    assert lines[1].startswith("1,797 samples, ")
+    assert lines[2].startswith("against the truth: average precision 0.9")
+    assert lines[3:] == [
         f"queue:  {tmp_path / 'runs' / again.name / 'queue.csv'}",
         f"report: {tmp_path / 'runs' / again.name / 'report.html'}",
     ]

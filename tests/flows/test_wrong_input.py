@@ -61,7 +61,7 @@ def test_rows_within_the_tolerance_are_set_aside_and_the_run_goes_on(prefect_ser
     source = parquet(tmp_path, label=labels)
     assert run(["clean", str(source), "--out", str(tmp_path / "out"), "--quiet", "--id", "id"]) == 0
     folder = (tmp_path / "out" / "runs" / "latest").resolve()
-    assert capsys.readouterr().out.splitlines()[0].endswith("3 in quarantine")
+    assert any(line.endswith("3 in quarantine") for line in capsys.readouterr().out.splitlines())
     quarantine = pq.read_table(folder / "quarantine.parquet").to_pylist()
     assert [row["sample_id"] for row in quarantine] == ["row-0", "row-1", "row-2"]
     assert all("label" in row["reason"] for row in quarantine)
