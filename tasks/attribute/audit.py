@@ -15,7 +15,7 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores, judge
 from tasks.attribute.doubts import Doubts, doubts_of
-from tasks.attribute.rounds import audit_in_memory
+from tasks.attribute.rounds import Rounds, audit_in_memory
 from tasks.errors import InputError
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.ensemble import Opinion
@@ -146,11 +146,15 @@ def audit(
     members = model.choose()
     opinions, _ = model.ask(None if texts is None else lambda: list(texts))
     model.samples = samples.beside([one.log_p for one in opinions])
-    rounds = audit_in_memory(model, members)
-    score, flagged = judge(rounds.scores, options.score)
+    return _audited(audit_in_memory(model, members), opinions, options.score)
+
+
+def _audited(rounds: Rounds, opinions: list[Opinion], kind: str) -> Audit:
+    score, flagged = judge(rounds.scores, kind)
+    doubts = doubts_of(rounds.noise, rounds.scores.wrong, flagged)
     matrix = rounds.noise.matrix.cpu().numpy()
     scored = (rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
-    return Audit(score, flagged, *scored, opinions, doubts_of(rounds.noise, rounds.scores.wrong, flagged))
+    return Audit(score, flagged, *scored, opinions, doubts)
 
 
 def check_samples(

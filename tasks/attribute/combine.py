@@ -90,8 +90,7 @@ def combine(
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     n, n_classes = len(labels), len(noise.matrix)
-    real = np.float64 if n <= DOUBLE_ROWS else np.float32
-    relative = np.empty((len(members), n), real)
+    relative = np.empty((len(members), n), real := np.float64 if n <= DOUBLE_ROWS else np.float32)
     columns: dict[str, Array] = {name: np.empty(n, kind or real) for name, kind in _COLUMNS.items()}
     wrong = np.empty((1 if votes is not None else len(WAYS), n), np.float32)
     probabilities = np.empty((n, n_classes), np.float32) if keep_probabilities else None
@@ -100,20 +99,16 @@ def combine(
         for number, block in enumerate(blocks):
             relative[number, rows] = block.influence.cpu().numpy()
         said = labels[rows] if votes is None else votes[rows]
-        heard = torch.stack([block.probabilities for block in blocks]).mean(0)[None]
-        if opinions is not None:
-            heard = torch.cat([heard, opinions[:, rows].double().exp()])
-        belief = torch.stack([block.belief for block in blocks]).mean(0)
-        p, all_said = heard.mean(0), noise.says(heard, said, labels[rows])
-        found = _columns_of(blocks, labels[rows], p, noise.posterior(belief, said))
-        found["evidence"] = all_said.evidence
-        wrong[:, rows] = all_said.wrong.cpu().numpy()
+        heard = _heard(blocks, None if opinions is None else opinions[:, rows])
+        log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
+        p, (evidence, doubts) = heard.mean(0), noise.says(heard, said, labels[rows])
+        wrong[:, rows] = doubts.cpu().numpy()
+        found = _columns_of(blocks, labels[rows], p, log_r) | {"evidence": evidence}
         for name, values in found.items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
-    given = labels.cpu().numpy()
-    influence = _mean_in_units(relative, given)
+    influence = _mean_in_units(relative, given := labels.cpu().numpy())
     consensus = noise.weight * influence + noise.heads_weight * columns["odds"] + columns["evidence"]
     flagged = lowest(consensus, noise.flags(wrong))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
@@ -135,6 +130,12 @@ def combine(
         n_folds=columns["n_folds"],
         probabilities=probabilities,
     )
+
+
+def _heard(blocks: Sequence[BlockScores], opinions: Tensor | None) -> Tensor:
+    """Return out-of-fold probabilities of a block: the mean of the heads, then each opinion, (1 + m, b, C)."""
+    heads = torch.stack([block.probabilities for block in blocks]).mean(0)[None]
+    return heads if opinions is None else torch.cat([heads, opinions.double().exp()])
 
 
 # Type of each column that is found block by block, None for that of the scores.

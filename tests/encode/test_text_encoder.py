@@ -37,7 +37,7 @@ def test_of_a_few_hundred_texts_as_many_wrong_labels_are_found_as_by_the_simple_
     own = p[place, given]
     p[place, given] = 0
     features = fit_text(lambda: iter([texts]))(texts)
-    found = audit(features, given, AuditOptions(device="cpu"), shared=features.shape[1])
+    found = audit(features, given, AuditOptions(device="cpu"), shared=features.shape[1], texts=texts)
     assert average_precision_score(wrong, -found.score) >= average_precision_score(wrong, p.max(1) - own)
 
 
