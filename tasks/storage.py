@@ -29,6 +29,7 @@ _ABOUT = "about"
 def atomic_path(final: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `final` when the block succeeds, remove it when it does not.
 
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with atomic_path(folder / "a.txt") as path:
     ...     _ = path.write_text("whole")

@@ -10,6 +10,7 @@ import typer
 
 from flows.signals import Interrupted, raising_on_sigterm
 from tasks.errors import InputError
+from tasks.queries import parse_query
 from tasks.terminal import json_lines, lines
 
 if TYPE_CHECKING:
@@ -90,7 +91,12 @@ def _sweep_alone(parameters: "CleanParameters") -> "Cleaned":
 
 
 def _look_ahead(parameters: "CleanParameters") -> None:
-    """Find at once what needs no run to be found: there is no such model."""
+    """Find at once what needs no run to be found: a store does not answer, or there is no such model."""
+    source = parameters.records_source().uri
+    if "://" in source and not parse_query(source):
+        from tasks.ingest.source import locate  # noqa: PLC0415 (imports fsspec and pyarrow)
+
+        locate(source)
     if ":" in parameters.model and parameters.gpu_deployment is None:
         from tasks.networks.factory import load_factory  # noqa: PLC0415 (imports torch)
 

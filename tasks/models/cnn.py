@@ -39,6 +39,7 @@ def cnn(feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
         feature_shape: (channels, height, width).
         n_classes: C.
 
+    >>> import torch
     >>> cnn((1, 8, 8), 10)(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 10])
     """
