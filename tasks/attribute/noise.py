@@ -18,12 +18,11 @@ has the lowest log-loss on the given labels. Then
     m    = cal(mean(P))                                    is best on real ones
     gain = max over T of mean_i log sum_c q_i(c) N[c, y_i] - mean_i log w_i(y_i),   q ~ w^T, T in 2, 3, 4
 
-Above 0, a sharper belief with a noise matrix explains the labels better than the belief alone, and
+Above 0, a sharper belief with a noise matrix explains the labels better than the belief alone. With z, the gain in standard
+errors, errors depend on the class to a share a = 1 / (1 + exp(-z - 1)), and
 
-    score = influence + log-odds of the heads + log-odds of w at T = 2
-    flagged: as many as the expected F1 asks for at T = 3.   Elsewhere
-    score = influence + 2 log(m(y) / (1 - m(y)))
-    flagged: sqrt(#(argmax m is not y) sum(1 - m(y))).
+    score   = influence + a (log-odds of the heads + log-odds of w at T = 2) + (1 - a) 2 log(m(y) / (1 - m(y)))
+    flagged = a (as many as the expected F1 asks for at T = 3) + (1 - a) sqrt(#(argmax m is not y) sum(1 - m(y))).
 
 What was tried and did not help stands in `tests/benchmarks/results/real.md`.
 """
@@ -35,6 +34,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 from torch import Tensor
 
 from tasks.arrays import Array
@@ -109,9 +109,14 @@ class Noise:
         return "class" if self.gain > 0 else "sample"
 
     @property
+    def class_share(self) -> float:
+        """How far errors depend on the class, 0 to 1; a choice of one or the other lost a third of the errors near 0."""
+        return float(expit(self.certainty + 1))
+
+    @property
     def heads_weight(self) -> float:
         """Weight of the heads' own log-odds in the score."""
-        return 1.0 if self.gain > 0 else 0.0
+        return self.class_share
 
     def posterior(self, belief: Tensor, labels: Tensor) -> Tensor:
         """Return the logarithm of the posterior of the true class under the heads' belief, (b, C)."""
@@ -130,19 +135,17 @@ class Noise:
         doubt = 1 - _of(m, given).exp()
         wrong = [1 - _of(log_r[power], given).exp() for power in POWERS]
         wrong += [(m.argmax(1) != given).to(doubt), doubt]
-        if self.gain > 0:
-            rival = log_r[ORDERING].scatter(1, given[:, None], -torch.inf).amax(1)
-            evidence = _of(log_r[ORDERING], given) - rival
-        else:
-            evidence = DOUBT_WEIGHT * (_of(m, given) - doubt.clamp_min(1e-9).log())
+        rival = log_r[ORDERING].scatter(1, given[:, None], -torch.inf).amax(1)
+        by_class = _of(log_r[ORDERING], given) - rival
+        by_sample = DOUBT_WEIGHT * (_of(m, given) - doubt.clamp_min(1e-9).log())
+        evidence = self.class_share * by_class + (1 - self.class_share) * by_sample
         return Said(evidence, torch.stack(wrong))
 
     def flags(self, wrong: Array) -> int:
         """Return how many samples to flag, given (ways, n) probabilities of being wrong."""
-        if self.gain > 0:
-            return worthwhile(wrong[0])
         differs, doubted = (float(wrong[WAYS.index(way)].sum(dtype=np.float64)) for way in WAYS[-2:])
-        return int(np.sqrt(differs * doubted))
+        by_class, by_sample = worthwhile(wrong[0]), np.sqrt(differs * doubted)
+        return int(self.class_share * by_class + (1 - self.class_share) * by_sample)
 
 
 def _of(values: Tensor, given: Tensor) -> Tensor:
