@@ -27,12 +27,15 @@ FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISIO
 
 
 def neutralise(cell: object) -> object:
-    """Put an apostrophe before text that a spreadsheet would run.
+    """Put an apostrophe before text that a spreadsheet would run, and a mark for the NUL that no reader of CSV takes.
 
-    >>> neutralise("=HYPERLINK(1)"), neutralise("-1"), neutralise("cat")
-    ("'=HYPERLINK(1)", '-1', 'cat')
+    >>> neutralise("=HYPERLINK(1)"), neutralise("-1"), neutralise("cat"), neutralise("a\\0b")
+    ("'=HYPERLINK(1)", '-1', 'cat', 'a\ufffdb')
     """
-    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS) or _NUMBER.fullmatch(cell):
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if not cell.startswith(FORMULA_STARTS) or _NUMBER.fullmatch(cell):
         return cell
     return f"'{cell}"
 

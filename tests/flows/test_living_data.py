@@ -93,7 +93,7 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
         load_queue(out / "runs" / first), log
     )  # the page of the older run does not ask again either
     log.close()
-    asked = {item.sample_id: item.position for item in review.queue.items}
+    asked = {item.sample_id: item for item in review.queue.items}
     assert review.status(asked[changed["sample_id"]], "Bo") == "settled"
     assert review.todo("Bo") == len(asked) - 3
     capsys.readouterr()

@@ -131,7 +131,8 @@ def test_a_user_file_runs_with_defaults(prefect_server, tmp_path, capsys):
         "dog",
         "cat",
     )
-    assert Path(capsys.readouterr().out.splitlines()[1].removeprefix("queue:  ")).is_file()
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("queue:"))
+    assert Path(line.removeprefix("queue:  ")).is_file()
 
 
 def test_error_that_nobody_foresaw_is_one_line_and_its_traceback_a_file(tmp_path, capsys, monkeypatch):
