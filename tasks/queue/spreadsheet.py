@@ -27,9 +27,9 @@ FIRST_COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", *DECISIO
 
 
 def neutralise(cell: object) -> object:
-    """Put an apostrophe before text that a spreadsheet would run, and a mark for the NUL that no reader of CSV takes.
+    r"""Put an apostrophe before text that a spreadsheet would run, and a mark for the NUL that no reader of CSV takes.
 
-    >>> neutralise("=HYPERLINK(1)"), neutralise("-1"), neutralise("cat"), neutralise("a\\0b")
+    >>> neutralise("=HYPERLINK(1)"), neutralise("-1"), neutralise("cat"), neutralise("a\0b")
     ("'=HYPERLINK(1)", '-1', 'cat', 'a\ufffdb')
     """
     if not isinstance(cell, str):
