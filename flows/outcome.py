@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.controls.trust import trust_line
 from tasks.errors import TooMuchNoise
 from tasks.records import Record
+from tasks.show.text import trust_line
 from tasks.storage import read_json
 
 # What a run returned, in its folder: what a later one returns where nothing changed.

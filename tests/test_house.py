@@ -1,6 +1,8 @@
-"""What CONTRIBUTING promises of the code's shape: no module and no function that is too long to read at once."""
+"""What CONTRIBUTING promises of the code's shape: what is too long to read at once, and what is imported before it is needed."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,11 @@ def test_flows_catch_few_errors():
         lines += len(text.splitlines())
         handlers += sum(isinstance(node, ast.ExceptHandler) for node in ast.walk(ast.parse(text)))
     assert handlers <= 6 * lines / 1_000
+
+
+@pytest.mark.parametrize("module", ["flows.cli", "flows.sweep", "tasks.review.page.web"])
+def test_what_answers_at_once_imports_nothing_heavy(module: str):
+    heavy = ("torch", "pydvl", "prefect", "great_expectations", "matplotlib")
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

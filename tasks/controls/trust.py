@@ -4,7 +4,6 @@ The bounds were set on 8 sets with real errors and 58 with planted ones: of the 
 strong, .65 where it is fair, .43 where it is weak and .28 where nobody can tell.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,18 +62,6 @@ def trust_of(doubts: Doubts, spread: float = 0.0, payload: str = "") -> Trust | 
     else:
         why = f"{skill}, and the errors depend on the sample, so that hard samples look wrong too"
     return Trust(verdict, why, "" if verdict == "strong" else _help(payload))
-
-
-def trust_line(trust: Mapping[str, str]) -> str:
-    """Return a verdict as `summary.json` has it in one or two sentences.
-
-    >>> trust_line({"verdict": "weak", "why": "the models guess", "helps": "more raters"})
-    'This queue is weak: the models guess. What would help: more raters.'
-    """
-    heads = {"cannot tell": "Nobody can tell how good this queue is"}
-    head = heads.get(trust["verdict"], f"This queue is {trust['verdict']}")
-    tail = f" What would help: {trust['helps']}." if trust["helps"] else ""
-    return f"{head}: {trust['why']}.{tail}"
 
 
 def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:

@@ -6,7 +6,7 @@ around it.
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 # A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
 CELL = 60
@@ -124,3 +124,15 @@ def listed(names: Iterable[str]) -> str:
     """
     *first, last = list(names)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def trust_line(trust: Mapping[str, str]) -> str:
+    """Return a verdict as `summary.json` has it in one or two sentences.
+
+    >>> trust_line({"verdict": "weak", "why": "the models guess", "helps": "more raters"})
+    'This queue is weak: the models guess. What would help: more raters.'
+    """
+    heads = {"cannot tell": "Nobody can tell how good this queue is"}
+    head = heads.get(trust["verdict"], f"This queue is {trust['verdict']}")
+    tail = f" What would help: {trust['helps']}." if trust["helps"] else ""
+    return f"{head}: {trust['why']}.{tail}"

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.addresses import work_folder
-from tasks.controls.trust import trust_line
 from tasks.ingest.leaks.search import leak_lines
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.show.parts import Command, Facts, Part, Section, Text
-from tasks.show.text import NAME, counted, decimal, listed, percent, plain, seconds
+from tasks.show.text import NAME, counted, decimal, listed, percent, plain, seconds, trust_line
 from tasks.show.view import RunView
 
 # Six columns with the longest reason and their names.

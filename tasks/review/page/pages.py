@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, quote, urlencode
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tasks.controls.trust import trust_line
 from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.insights import agreement, reviewers_of
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
 from tasks.review.page.guard import csrf_matches, set_cookie
 from tasks.review.state import Filter
+from tasks.show.text import trust_line
 from tasks.storage import read_json
 
 router = APIRouter()
