@@ -24,7 +24,7 @@ errors, errors depend on the class to a share a = 1 / (1 + exp(-z - 1)), and
     score   = influence + a (log-odds of the heads + log-odds of w at T = 2) + (1 - a) 2 log(m(y) / (1 - m(y)))
     flagged = a (as many as the expected F1 asks for at T = 3) + (1 - a) sqrt(#(argmax m is not y) sum(1 - m(y))).
 
-What was tried and did not help stands in `tests/benchmarks/results/real.md`.
+What was tried and did not help stands in `docs/results/real.md`.
 """
 
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ from tasks.heads.device import pick_device
 Floats = npt.NDArray[np.float32]
 
 # Samples that go through the model at once. 32 pages of text fit into 2 GiB; an H200 embeds twice as many short texts a second
-# with 128 at once, and no more with 256 (tests/benchmarks/results/gpu.md).
+# with 128 at once, and no more with 256 (docs/results/gpu.md).
 BATCH, LARGE_BATCH = 32, 128
 # 128 pages fit into 8 GiB; the model and others on the same GPU have as much again.
 LARGE_MEMORY = 16e9

@@ -6,7 +6,7 @@ category becomes one column for each of its values, a date its days, its place i
 
 The encoder sees all rows at once and no label: one encoding serves all folds. Encoders fitted anew on the training rows of
 each fold were measured against it; cleanlab on the same logistic regression found as many wrong labels to the third digit
-(`tests/benchmarks/results/inputs.md`).
+(`docs/results/inputs.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator

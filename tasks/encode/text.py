@@ -5,7 +5,7 @@ inside its words, which know spelling, endings and languages without spaces. Tru
 semantic analysis: Deerwester et al., 1990) keeps the directions that hold most of it.
 
 The encoder sees all texts at once and no label: one encoding serves all folds. Encoders fitted anew on the training texts of each
-fold found a few wrong labels fewer (`tests/benchmarks/results/inputs.md`).
+fold found a few wrong labels fewer (`docs/results/inputs.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

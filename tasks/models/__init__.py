@@ -22,7 +22,7 @@ from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, ModelChoice
 
 # On 1,000 images of each of four sets the CNN's queue had an average precision .000 to .044 above that of the convex heads, at 20
-# to 40 times the processor time (tests/benchmarks/results/inputs.md); fewer images were not measured.
+# to 40 times the processor time (docs/results/inputs.md); fewer images were not measured.
 CNN_IMAGES = 1_000
 
 

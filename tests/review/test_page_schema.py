@@ -12,7 +12,7 @@ from run_folder import wine_run
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 
-# Requests to each operation; tests/benchmarks/results/review-api.md has what more of them found.
+# Requests to each operation; docs/results/review-api.md has what more of them found.
 EXAMPLES = int(os.environ.get("LABELSWEEP_SCHEMA_EXAMPLES", "6"))
 
 
