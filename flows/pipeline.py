@@ -11,6 +11,7 @@ from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.leaks.search import leak_lines
 from tasks.ingest.step import ingest
+from tasks.maps.step import draw_map
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
 from tasks.records import Dataset, Report, Validation
@@ -30,7 +31,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
     """
     options = parameters.audit_options()
     previous, anew = look_back(request, folder)
-    with progress(6 + steps_of(options)):
+    with progress(7 + steps_of(options)):
         dataset = step(ingest, parameters.records_source(), folder)
         for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
             say(note)
@@ -61,6 +62,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             options,
             probabilities=parameters.pred_probs is not None,
         )
+        step(draw_map, dataset, fitted.encoding, scores, folder, options)
         page = step(report, folder)
     _say_doubt(dataset, page)
     return Cleaned(

@@ -326,6 +326,13 @@ class Oddities(Record):
     leaks: int
 
 
+class Map(Record):
+    """Where samples lie beside each other: a file with one row for each that is on the map."""
+
+    path: Path
+    rows: int
+
+
 class Report(Record):
     """The page that people open, and the summary that programs read."""
 

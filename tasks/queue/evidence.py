@@ -12,7 +12,7 @@ from tasks.attribute.heads import wholes_of
 from tasks.attribute.pairwise import most_harmed, saliency
 from tasks.attribute.whole import saliency_of_whole
 from tasks.heads.design import Design
-from tasks.heads.ensemble import Ensemble, Head
+from tasks.heads.ensemble import Ensemble, Head, unseen_probabilities
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import Features
 from tasks.heads.neighbours import Neighbours, nearest
@@ -20,6 +20,9 @@ from tasks.heads.softmax import SoftmaxStack
 from tasks.runs.progress import tick
 
 HARMED, NEIGHBOURS = 5, 5
+# One more than the keys 1 to 5 of the review page: the given label has a key of its own.
+LIKELIEST = 6
+_CHUNK_ROWS = 2_048
 
 # A person reads the top of the queue: the samples beyond get neighbours, but no solve of their own.
 HARMED_ROWS = 200
@@ -36,17 +39,27 @@ EVIDENCE_ROWS = 65_536
 
 
 @dataclass(frozen=True)
+class Likeliest:
+    """The likeliest classes of q samples out of fold, likeliest first: (q, k) which, and (q, k) how likely."""
+
+    classes: Array
+    probability: Array
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What speaks about the queued samples, worst first.
 
     Attributes:
         close: Nearest neighbours of the first of them, at most `NEIGHBOUR_PAIRS` compared.
         hurt: For the top, the samples each harms most, with the influence.
+        likely: Likeliest classes of all of them.
         saliency: (q, d) for the top, the derivative of the influence with respect to the raw features.
     """
 
     close: Neighbours
     hurt: dict[int, list[tuple[int, float]]]
+    likely: Likeliest
     saliency: Array
 
 
@@ -93,6 +106,24 @@ def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIG
             found = neighbours_of(problem.features, problem.member.feature_map, chosen[mine], count)
             index[mine.cpu().numpy()], distance[mine.cpu().numpy()] = found.index, found.distance
     return Neighbours(distance, index)
+
+
+def likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -> Likeliest:
+    """Return the likeliest classes of some samples, as models see them that did not learn from them.
+
+    Args:
+        ensemble: Fitted.
+        chosen: (q,) samples.
+        count: k, where there are as many classes.
+    """
+    kept = min(count, ensemble.samples.n_classes)
+    classes, probability = np.empty((len(chosen), kept), np.int64), np.empty((len(chosen), kept))
+    for start in range(0, len(chosen), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        found = unseen_probabilities(ensemble, chosen[rows])
+        classes[rows] = np.argsort(-found, axis=1, kind="stable")[:, :kept]
+        probability[rows] = np.take_along_axis(found, classes[rows], axis=1)
+    return Likeliest(classes, probability)
 
 
 def harmed_rows(stack: SoftmaxStack) -> int:
@@ -180,5 +211,6 @@ def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) 
     return Evidence(
         close=nearest_unseen(head, design, compared),
         hurt=harmed(head, design, top) if len(index) else {},
+        likely=likeliest(ensemble, index),
         saliency=saliency_of(ensemble, number, index[:SALIENCY_ROWS], vectors[number]),
     )

@@ -12,7 +12,7 @@ from tasks.heads.store import load_parameters
 from tasks.ingest.columns.values import as_text
 from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.queue.evidence import find_evidence
+from tasks.queue.evidence import Likeliest, find_evidence
 from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
 from tasks.queue.since import to_show
@@ -104,6 +104,14 @@ def _of_pixels(saliency: Array, dataset: Dataset, encoding: Encoding) -> Array:
     return found.astype(np.float32)
 
 
+def _likely(found: Likeliest, classes: tuple[str, ...]) -> list[list[dict[str, object]]]:
+    """Return the likeliest classes of each queued sample, likeliest first."""
+    return [
+        [{"label": classes[place], "probability": float(f"{p:.3g}")} for place, p in zip(*row, strict=True)]
+        for row in zip(found.classes.tolist(), found.probability.tolist(), strict=True)
+    ]
+
+
 def _evidence(
     dataset: Dataset,
     encoding: Encoding,
@@ -131,10 +139,13 @@ def _evidence(
     # Behind those whose neighbours were looked for, the queue has none.
     rest: list[list[int]] = [[] for _ in order[len(near) :]]
     near, distances, evidence = near + rest, distances + rest, []
-    for sample, others, distance in zip(order.tolist(), near, distances, strict=True):
+    likely = _likely(found.likely, dataset.classes)
+    for sample, others, distance, classes in zip(order.tolist(), near, distances, likely, strict=True):
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]
         neighbours = [
             known[j] | {"distance": float(f"{d:.4g}")} for j, d in zip(others, distance, strict=True)
         ]
-        evidence.append(json.dumps({"harms": harms, "neighbours": neighbours}, ensure_ascii=False))
+        evidence.append(
+            json.dumps({"harms": harms, "neighbours": neighbours, "likely": classes}, ensure_ascii=False)
+        )
     return evidence, [[known[j]["label"] for j in others] for others in near]

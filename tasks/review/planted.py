@@ -129,6 +129,12 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
         conflict=False,
     )
     evidence = {"harms": harms, "neighbours": neighbours}
+    if "likely" in like:
+        changed = {before["given_label"]: given, before["suggested_label"]: suggested}
+        labels = dict.fromkeys(changed.get(one["label"], one["label"]) for one in like["likely"])
+        evidence["likely"] = [
+            {**one, "label": name} for one, name in zip(like["likely"], labels, strict=False)
+        ]
     return Planted(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
 
 

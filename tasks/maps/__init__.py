@@ -1,0 +1,1 @@
+"""Maps: where the samples of a data set lie beside each other."""

@@ -1,0 +1,48 @@
+"""The map step: map.parquet, from which the review page draws the data set and finds similar samples.
+
+map.parquet   row (of the data set), x, y (what samples are), class_x, class_y (what tells classes apart), directions
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS, draw_rows, kind_of, points
+from tasks.heads.features import FileFeatures
+from tasks.heads.samples import read_labels
+from tasks.maps.place import place_samples
+from tasks.options import AuditOptions
+from tasks.records import Dataset, Encoding, Map, Scores
+from tasks.runs.step import step
+from tasks.storage import read_parquet, write_table
+
+
+@step()
+def draw_map(
+    dataset: Dataset, encoding: Encoding, scores: Scores, folder: Path, options: AuditOptions
+) -> Map:
+    """Place the samples on the map: all of them, or what is flagged and a random part of the others.
+
+    Args:
+        dataset: The validated data.
+        encoding: Names the feature file.
+        scores: What the flag step wrote.
+        folder: The run folder.
+        options: Says whether an encoder made the features.
+    """
+    features = FileFeatures(encoding.features, torch.empty(0))
+    flagged = np.flatnonzero(read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy())
+    rows = np.union1d(draw_rows(features.n, MOST_ROWS), flagged[:MOST_ROWS])
+    found = place_samples(
+        points(features, rows, kind_of(dataset, options), FEWER_DIMENSIONS),
+        read_labels(dataset)[0][rows],
+        options.seed,
+    )
+    columns = {"row": pa.array(rows, pa.int64())}
+    for name, values in (("", found.plane), ("class_", found.classes)):
+        columns |= {f"{name}{axis}": pa.array(values[:, place]) for place, axis in enumerate("xy")}
+    width = found.directions.shape[1]
+    columns["directions"] = pa.FixedSizeListArray.from_arrays(pa.array(found.directions.ravel()), width)
+    return Map(path=write_table(pa.table(columns), folder / "map.parquet"), rows=len(rows))
