@@ -26,7 +26,8 @@ class Harmed:
 
     Attributes:
         index: (r, k) index into the data set.
-        influence: (r, k) pairwise influence, in nats per unit of weight; negative = harmful.
+        influence: (r, k) pairwise influence relative to the norm of the sample's gradient, as the influence that orders the
+            queue is; negative = harmful.
     """
 
     index: Tensor
@@ -84,7 +85,8 @@ def most_harmed(stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: 
     _, residual = _residuals(stack, theta, evaluation)
     given = 1 + residual.gather(1, stack.labels[evaluation][:, None]).squeeze(1)
     believed = evaluation[given > 0.5]
-    influence = pairwise_influence(stack, theta, chosen, believed)
+    norm = _sample_gradients(stack, theta, chosen).flatten(1).norm(dim=1)
+    influence = pairwise_influence(stack, theta, chosen, believed) / norm[:, None]
     worst = influence.topk(min(count, len(believed)), dim=1, largest=False)
     return Harmed(believed[worst.indices], worst.values)
 

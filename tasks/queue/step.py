@@ -61,7 +61,6 @@ def queue(
             row["suggested_label"],
             row["given_probability"],
             row["suggested_probability"],
-            row["influence"],
             neighbours[number],
             conflict=row["conflict"],
             answers=answers[number],

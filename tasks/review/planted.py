@@ -124,7 +124,6 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
         suggested,
         before["given_probability"],
         before["suggested_probability"],
-        before["influence"],
         [near["label"] for near in neighbours],
         conflict=False,
     )

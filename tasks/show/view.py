@@ -190,21 +190,31 @@ class RunView:
             most: Number of samples; each part that is drawn from is rounded up to a whole one.
             seed: Seed of the choice.
         """
-        groups = self._row_groups("features", at_most=SPREAD)
-        rows = sum(file.metadata.row_group(group).num_rows for file, group in groups)
-        generator = np.random.default_rng(seed)
-        ids, parts = [], []
-        for file, group in groups:
-            table = file.read_row_group(group, columns=["sample_id", "features"])
-            count = min(len(table), int(np.ceil(most * len(table) / rows)))
-            table = table.take(pa.array(np.sort(generator.permutation(len(table))[:count])))
-            ids.append(_one(table["sample_id"]))
-            parts.append(_one(table["features"]).flatten().to_numpy(zero_copy_only=False).reshape(count, -1))
-        if not rows:
+        table = self.some_rows(["sample_id", "features"], most, seed)
+        if table is None:
             return None
+        values = _one(table["features"]).flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         columns = self.dataset.columns if self.dataset else ()
         centres = np.array([column.centre for column in columns]) if columns else 0.0
-        return pa.concat_arrays(ids), np.concatenate(parts).astype(np.float64) + centres
+        return _one(table["sample_id"]), values.astype(np.float64) + centres
+
+    def some_rows(self, columns: Sequence[str], most: int, seed: int = 0) -> pa.Table | None:
+        """Return a seeded random part of the data set, about `most` rows of it or all; None where it has none.
+
+        Args:
+            columns: What is read; the last one must be in the data set.
+            most: Number of samples; each part that is drawn from is rounded up to a whole one.
+            seed: Seed of the choice.
+        """
+        groups = self._row_groups(columns[-1], at_most=SPREAD)
+        rows = sum(file.metadata.row_group(group).num_rows for file, group in groups)
+        generator = np.random.default_rng(seed)
+        parts = []
+        for file, group in groups:
+            table = file.read_row_group(group, columns=list(columns))
+            count = min(len(table), int(np.ceil(most * len(table) / rows)))
+            parts.append(table.take(pa.array(np.sort(generator.permutation(len(table))[:count]))))
+        return pa.concat_tables(parts) if parts else None
 
     @cached_property
     def spreads(self) -> Floats | None:

@@ -204,11 +204,11 @@ def _write_queue(
             if near["label"] == scores["suggested_label"][row]
         ]
         evidence.append(json.dumps({"harms": harms, "neighbours": found}))
-    shown = ("given_label", "suggested_label", "given_probability", "suggested_probability", "influence")
+    shown = ("given_label", "suggested_label", "given_probability", "suggested_probability")
     queue = queue.assign(
         reason=[
-            reason(g, s, p, q, i, [near["label"] for near in json.loads(e)["neighbours"]], conflict=False)
-            for g, s, p, q, i, e in zip(*(queue[name] for name in shown), evidence, strict=True)
+            reason(g, s, p, q, [near["label"] for near in json.loads(e)["neighbours"]], conflict=False)
+            for g, s, p, q, e in zip(*(queue[name] for name in shown), evidence, strict=True)
         ],
         evidence=evidence,
         content_hash=[content[i] for i in queue.index],

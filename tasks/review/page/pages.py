@@ -12,9 +12,13 @@ from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.insights import agreement, reviewers_of
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
+from tasks.review.page.card import ROWS
 from tasks.review.page.guard import csrf_matches, set_cookie
+from tasks.review.page.pictures import CACHING, Size
 from tasks.review.state import Filter
+from tasks.show.images import size_of
 from tasks.show.text import trust_line
+from tasks.show.view import EVIDENCE
 from tasks.storage import read_json
 
 router = APIRouter()
@@ -117,7 +121,7 @@ def grid(
         pages=pages,
         pairs=Counter((i.given, i.suggested) for i in everything).most_common(),
         link=lambda **changes: "/grid?" + query_of(wanted.model_copy(update=changes)),
-        views=[site.view(shown, name) for shown in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
+        views=[site.tile(shown, name) for shown in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
     )
 
 
@@ -147,21 +151,43 @@ def _trust(run: Path) -> str:
 
 
 @router.get("/image")
-def image(site: Here, id: str) -> Response:  # noqa: A002 (the name in the address)
+def image(site: Here, id: str, size: Size = "page") -> Response:  # noqa: A002 (the name in the address)
     """Return a sample's picture, encoded by us."""
-    return _png(site.image(id))
+    made = site.image(id, size)
+    if made is None:
+        raise HTTPException(404, "no picture that can be shown")
+    return Response(made[0], media_type=made[1], headers={"cache-control": CACHING})
 
 
 @router.get("/saliency/{position}")
 def saliency(site: Here, position: int) -> Response:
     """Return the overlay of a sample's picture."""
-    return _png(site.saliency(site.item(position)))
+    shown = site.item(position)
+    picture = site.image(shown.sample_id, "page")
+    overlay = site.cards.overlay(shown, size_of(picture[0])) if picture else None
+    if overlay is None:
+        raise HTTPException(404, "no overlay of this sample")
+    return Response(overlay, media_type="image/png")
 
 
-def _png(data: bytes | None) -> Response:
-    if data is None:
-        raise HTTPException(404, "no picture that can be shown")
-    return Response(data, media_type="image/png")
+@router.get("/text/{position}")
+def text(request: Request, site: Here, position: int, id: str) -> HTMLResponse:  # noqa: A002
+    """Return the whole text of a sample, or of one of its neighbours, as a fragment of the page."""
+    shown, name = site.item(position), site.who(request)
+    near = {near["sample_id"] for kind in EVIDENCE for near in shown.evidence.get(kind, ())}
+    if not name or id not in {shown.sample_id, *near}:
+        raise HTTPException(404, "no such text in this queue")
+    return HTMLResponse(site.cards.text(shown, id, blind=site.is_blind(shown, name)))
+
+
+@router.get("/columns/{position}")
+def columns(request: Request, site: Here, position: int) -> HTMLResponse:
+    """Return the columns of a sample that its card leaves out, as rows of its table."""
+    shown, name = site.item(position), site.who(request)
+    if not name:
+        raise HTTPException(404, "no such sample in this queue")
+    found = site.cards.columns(shown, blind=site.is_blind(shown, name))
+    return HTMLResponse(site.render("columns.html", request, columns=found[ROWS:], item=shown))
 
 
 def _page(here: str, request: Request, **values: object) -> HTMLResponse:

@@ -118,4 +118,11 @@ export function onKey(act) {
   });
 }
 
+// A picture of few pixels is enlarged pixel by pixel; a blurred one shows what is not there.
+function sharpen(image) {
+  if (image.matches?.('img.picture')) image.classList.toggle('pixels', image.naturalWidth <= 160);
+}
+document.addEventListener('load', (event) => sharpen(event.target), true);
+for (const image of $$('img')) if (image.complete) sharpen(image);
+
 $('#help-button').addEventListener('click', () => $('#help').showModal());

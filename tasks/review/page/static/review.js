@@ -2,6 +2,7 @@
 // before the next sample shows.
 
 import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, post, saved, toast } from './common.js';
+import { cardActions, forgetComment, wireCard } from './card.js';
 
 const AHEAD = 4;
 
@@ -14,7 +15,6 @@ let order = [];
 let here = null; // position of the sample that is shown
 let seq = Number($('#main').dataset.seq);
 let pending = false;
-let overlay = false;
 
 // --- time spent looking: stands still while the page is hidden ---
 
@@ -47,7 +47,7 @@ function prefetch() {
   for (const position of next) {
     fragment(position).then((html) => {
       const parsed = new DOMParser().parseFromString(html, 'text/html');
-      for (const picture of $$('img', parsed)) new Image().src = picture.getAttribute('src');
+      for (const picture of $$('img', parsed).filter((each) => !each.closest('details') && !each.hidden)) new Image().src = picture.getAttribute('src');
     }, () => {});
   }
 }
@@ -135,6 +135,7 @@ async function decide(decision, label = null) {
     saved('saved', `Saved ${clock(news.time)}, row ${news.row}`);
     decided.add(position);
     fragments.delete(position);
+    forgetComment(shown.dataset.check);
     learn(news);
     const next = upcoming();
     if (next === undefined) finish();
@@ -194,25 +195,12 @@ function learn(news) {
 // --- the parts of a sample that react ---
 
 function wire() {
-  const toggle = $('[data-toggle="overlay"]', stage);
-  if (toggle) {
-    toggle.addEventListener('click', () => showOverlay(!overlay));
-    showOverlay(overlay);
-  }
+  wireCard(stage);
   const search = $('#class-search', stage);
   if (search) wireSearch(search);
   for (const button of $$('[data-decision]', stage)) {
     button.addEventListener('click', () => decide(button.dataset.decision, button.dataset.label ?? null));
   }
-}
-
-function showOverlay(on) {
-  const picture = $('.overlay', stage);
-  if (!picture) return false;
-  overlay = on;
-  picture.hidden = !on;
-  $('[data-toggle="overlay"]', stage).setAttribute('aria-pressed', String(on));
-  return true;
 }
 
 const classes = JSON.parse(stage.dataset.classes);
@@ -277,7 +265,10 @@ onKey((key) => {
     case 'ArrowRight': step(1); return true;
     case 'c': $('#comment')?.focus(); return true;
     case '/': $('#class-search')?.focus(); return true;
-    case 'e': return showOverlay(!overlay);
+    case 'e': return cardActions.overlay(stage);
+    case 'w': return cardActions.why(stage);
+    case 'v': return cardActions.view(stage);
+    case 't': return cardActions.find(stage);
     default: return /^[0-9]$/.test(key) && press(`.classes [aria-keyshortcuts="${key}"]`);
   }
 });

@@ -1,0 +1,197 @@
+"""What a card tells of one sample: its content, its neighbours, and what is usual for the two labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+from markupsafe import Markup
+
+from tasks.review.page.payload import PayloadStore
+from tasks.review.page.pictures import Size
+from tasks.review.page.texts import CARD, LISTED, cut, marked
+from tasks.review.queue import Item, ReviewQueue
+from tasks.show.features import effects
+from tasks.show.images import saliency_png
+from tasks.show.usual import Usual, usual_columns
+from tasks.show.view import EVIDENCE, RunView
+from tasks.terms import read_terms, words_of
+
+# Rows of a table that a screen shows beside the buttons; the others are a request away.
+ROWS: Final = 10
+# Twice as usual for one class as for the other: less is told from chance by nobody.
+TELLING: Final = float(np.log(2))
+# Words that speak for a label are looked for once, though the next samples are fetched ahead and shown later.
+_KEPT_TEXTS: Final = 64
+# Pixels of a drawing of what is usual; the two classes share the height.
+_WIDTH, _HEIGHT = 96, 32
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a sample, beside what is usual and what its neighbours have.
+
+    `side` is the label that the value speaks for, `given` or `suggested`, or nothing; `others` are the neighbours' values,
+    each with how it differs.
+    """
+
+    name: str
+    value: str
+    speaks: float
+    side: str
+    drawing: Markup
+    others: Sequence[tuple[str, str]]
+
+
+class Cards:
+    """Everything about samples that does not depend on who looks at them.
+
+    Args:
+        queue: The queue.
+        view: Its run.
+        rows: The columns of each sample.
+    """
+
+    def __init__(self, queue: ReviewQueue, view: RunView, rows: PayloadStore) -> None:
+        self._queue, self._view, self._rows = queue, view, rows
+        self._marked = lru_cache(_KEPT_TEXTS)(self._mark)
+
+    @cached_property
+    def _usual(self) -> Mapping[str, Usual]:
+        return usual_columns(self._view, self._queue.columns, self._queue.classes)
+
+    @cached_property
+    def _terms(self) -> Any:  # noqa: ANN401 (Terms, or None)
+        return read_terms(self._queue.run)
+
+    def row(self, sample_id: str) -> tuple[str, dict[str, str]]:
+        """Return a sample's running text, and its other columns."""
+        row = self._rows.row(sample_id)
+        return row.pop(self._queue.prose, ""), row
+
+    def tile(self, item: Item) -> dict[str, Any]:
+        """Return what a tile of the grid shows: little enough for a hundred of them."""
+        prose, row = self.row(item.sample_id)
+        return {"prose": cut(prose, LISTED), "row": row, "image": self.address(item.sample_id, "tile")}
+
+    def card(self, item: Item, *, blind: bool) -> dict[str, Any]:
+        """Return what a card shows; a blind one says nothing that gives the suggestion away."""
+        queue = self._queue
+        prose, row = self.row(item.sample_id)
+        columns = self.columns(item, blind=blind) if queue.content == "table" else []
+        return {
+            "row": row,
+            "image": self.address(item.sample_id, "page"),
+            "text": self.text(item, item.sample_id, blind=blind, limit=CARD) if prose else "",
+            "length": len(prose) if len(prose) > CARD else 0,
+            "columns": columns,
+            **{kind: self._near(item, kind, blind=blind) for kind in EVIDENCE},
+            "overlay": queue.content == "image" and item.borrows in self._view.saliency and not blind,
+        }
+
+    def _near(self, item: Item, kind: str, *, blind: bool) -> list[dict[str, Any]]:
+        found = []
+        for near in item.evidence.get(kind, ()):
+            sample = near["sample_id"]
+            shown: dict[str, Any] = {
+                "image": self.address(sample, "tile"),
+                "large": self.address(sample, "page"),
+            }
+            if self._queue.prose:
+                prose, _ = self.row(sample)
+                shown = {"text": self.text(item, sample, blind=blind, limit=LISTED), "length": len(prose)}
+                shown["length"] = len(prose) if len(prose) > LISTED else 0
+            found.append({**near, **shown})
+        return found
+
+    def text(self, item: Item, sample_id: str, *, blind: bool, limit: int | None = None) -> Markup:
+        """Return the text of a sample or of a neighbour with the words marked that speak for one of the item's labels.
+
+        Args:
+            item: The sample that is decided.
+            sample_id: Whose text; itself or a neighbour.
+            blind: Whether no word is marked.
+            limit: Characters at most; None for the whole.
+        """
+        return self._marked(sample_id, item.given, "" if blind else item.suggested, limit)
+
+    def _mark(self, sample_id: str, given: str, suggested: str, limit: int | None) -> Markup:
+        prose, _ = self.row(sample_id)
+        shown = prose if limit is None else cut(prose, limit)
+        words = words_of(prose, given, suggested, self._terms) if self._terms and suggested else []
+        return marked(shown, [word for word in words if word.end <= len(shown)], given)
+
+    def columns(self, item: Item, *, blind: bool) -> list[Column]:
+        """Return the columns of a row, those first that speak most for one of the two labels."""
+        _, row = self.row(item.sample_id)
+        others = [self.row(near["sample_id"])[1] for near in item.evidence.get("neighbours", ())]
+        given, suggested = (self._queue.classes.index(label) for label in (item.given, item.suggested))
+        found = []
+        for name, value in row.items():
+            usual = self._usual.get(name)
+            speaks = usual.speaks(value, given, suggested) if usual and not blind else 0.0
+            side = "" if abs(speaks) < TELLING else "suggested" if speaks > 0 else "given"
+            drawing = _drawn(usual, value, (given,) if blind else (given, suggested)) if usual else Markup("")
+            cells = [(o.get(name, ""), usual.differs(value, o.get(name, "")) if usual else "") for o in others]
+            found.append(Column(name, value, speaks, side, drawing, cells))
+        return sorted(found, key=lambda column: -abs(column.speaks))
+
+    def overlay(self, item: Item, size: tuple[int, int]) -> bytes | None:
+        """Return the drawing of which pixels move the sample's influence, to lie over a picture of a size."""
+        values = self._view.saliency.get(item.borrows)
+        if values is None:
+            return None
+        return saliency_png(effects(self._view, values), self._queue.dataset.feature_shape, size)
+
+    def address(self, sample_id: str, size: Size) -> str:
+        """Return where a sample's picture is; an identifier may hold anything, so not in the path."""
+        return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
+
+
+def shortened(name: str, most: int = 30) -> str:
+    """Return a long name without its middle: what tells such names apart stands at their ends.
+
+    >>> shortened("measurement_of_pressure_over_59_days")
+    'measurement_of_pr…over_59_days'
+    """
+    if len(name) <= most:
+        return name
+    tail = (most - 1) * 2 // 5 + 1
+    return f"{name[: most - 1 - tail]}…{name[-tail:]}"
+
+
+def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
+    """Return a drawing of how often values occur, the given class upwards, the suggested one downwards, and where this one is."""
+    shares = usual.counts[list(classes)] / np.maximum(usual.counts[list(classes)].sum(1, keepdims=True), 1)
+    place = usual.place(value)
+    if usual.values:  # of texts only this one: the others have no order
+        shares = shares[:, [place]] if place is not None else np.zeros((len(classes), 1))
+        return _levels(shares[:, 0])
+    half = _HEIGHT / 2
+    heights = shares / max(shares.max(), 1e-12) * (half - 1)
+    step = _WIDTH / heights.shape[1]
+    paths = []
+    for role, sign, row in zip(("given", "suggested"), (-1, 1), heights, strict=False):
+        line = "".join(f"V{half + sign * h:.1f}H{(number + 1) * step:g}" for number, h in enumerate(row))
+        paths.append(f'<path class="{role}" d="M0 {half:g}{line}V{half:g}Z"/>')
+    mark = ""
+    if place is not None:
+        at = (place + 0.5) * step
+        mark = f'<path class="here" d="M{at:g} 0V{_HEIGHT}"/>'
+    return _svg("".join(paths) + mark)
+
+
+def _levels(shares: Any) -> Markup:  # noqa: ANN401 (an array)
+    """Return a bar for each class: the share of its samples that have this value."""
+    bars = [
+        f'<rect class="{role}" y="{2 + number * 16}" width="{share * _WIDTH:.1f}" height="12"/>'
+        for number, (role, share) in enumerate(zip(("given", "suggested"), shares, strict=False))
+    ]
+    return _svg("".join(bars))
+
+
+def _svg(content: str) -> Markup:
+    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    return Markup(f'<svg class="usual" {size} aria-hidden="true">{content}</svg>')  # noqa: S704 (numbers alone)
