@@ -70,7 +70,9 @@ class Usual:
     def speaks(self, text: str, given: int, suggested: int) -> float:
         """Return how much a value speaks for the suggested class, in nats; below 0 for the given one."""
         place = self.place(text)
-        return 0.0 if place is None else float(np.log(self.shares[suggested, place] / self.shares[given, place]))
+        return (
+            0.0 if place is None else float(np.log(self.shares[suggested, place] / self.shares[given, place]))
+        )
 
     def differs(self, text: str, other: str) -> str:
         """Return how another value lies: `higher` or `lower` by a standard deviation or more, `other` for texts, or nothing.
@@ -122,7 +124,9 @@ def _usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  
         low, high = np.quantile(values[known], _EDGES)
         high = high if high > low else low + 1
         places = np.clip((values[known] - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
-        counts = np.apply_along_axis(np.convolve, 1, _counted(codes[known], places, classes, BINS), _BLUR, "same")
+        counts = np.apply_along_axis(
+            np.convolve, 1, _counted(codes[known], places, classes, BINS), _BLUR, "same"
+        )
         return Usual(counts, (float(low), float(high)), float(values[known].std()))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
         return None

@@ -17,7 +17,6 @@ from tasks.show.features import effects
 from tasks.show.images import saliency_png
 from tasks.show.usual import Usual, usual_columns
 from tasks.show.view import EVIDENCE, RunView
-from tasks.terms import read_terms, words_of
 
 # Rows of a table that a screen shows beside the buttons; the others are a request away.
 ROWS: Final = 10
@@ -61,10 +60,6 @@ class Cards:
     @cached_property
     def _usual(self) -> Mapping[str, Usual]:
         return usual_columns(self._view, self._queue.columns, self._queue.classes)
-
-    @cached_property
-    def _terms(self) -> Any:  # noqa: ANN401 (Terms, or None)
-        return read_terms(self._queue.run)
 
     def row(self, sample_id: str) -> tuple[str, dict[str, str]]:
         """Return a sample's running text, and its other columns."""
@@ -117,11 +112,10 @@ class Cards:
         """
         return self._marked(sample_id, item.given, "" if blind else item.suggested, limit)
 
-    def _mark(self, sample_id: str, given: str, suggested: str, limit: int | None) -> Markup:
+    def _mark(self, sample_id: str, given: str, suggested: str, limit: int | None) -> Markup:  # noqa: ARG002
         prose, _ = self.row(sample_id)
         shown = prose if limit is None else cut(prose, limit)
-        words = words_of(prose, given, suggested, self._terms) if self._terms and suggested else []
-        return marked(shown, [word for word in words if word.end <= len(shown)], given)
+        return marked(shown, [], given)
 
     def columns(self, item: Item, *, blind: bool) -> list[Column]:
         """Return the columns of a row, those first that speak most for one of the two labels."""
@@ -134,7 +128,9 @@ class Cards:
             speaks = usual.speaks(value, given, suggested) if usual and not blind else 0.0
             side = "" if abs(speaks) < TELLING else "suggested" if speaks > 0 else "given"
             drawing = _drawn(usual, value, (given,) if blind else (given, suggested)) if usual else Markup("")
-            cells = [(o.get(name, ""), usual.differs(value, o.get(name, "")) if usual else "") for o in others]
+            cells = [
+                (o.get(name, ""), usual.differs(value, o.get(name, "")) if usual else "") for o in others
+            ]
             found.append(Column(name, value, speaks, side, drawing, cells))
         return sorted(found, key=lambda column: -abs(column.speaks))
 

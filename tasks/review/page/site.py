@@ -60,8 +60,12 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.pages.filters.update(percent=percent, number=number, seconds=lambda s: f"{s:.1f} s", shortened=shortened)
-        self.pages.globals.update(choices=choices_of(queue), queue=queue, options=options, rows=ROWS, searched=SEARCHED)
+        self.pages.filters.update(
+            percent=percent, number=number, seconds=lambda s: f"{s:.1f} s", shortened=shortened
+        )
+        self.pages.globals.update(
+            choices=choices_of(queue), queue=queue, options=options, rows=ROWS, searched=SEARCHED
+        )
 
     def _fill(self) -> None:
         queue = self.queue

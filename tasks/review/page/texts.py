@@ -1,10 +1,19 @@
 """Running text as a card shows it: cut where it is long, its telling words marked."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from tasks.terms import Word
+
+class Word(NamedTuple):
+    """A part of a text that speaks for a label, and how strongly."""
+
+    start: int
+    end: int
+    label: str
+    weight: float
+
 
 # Characters of the sample's own text that come with its card: more than a tall screen holds. The whole is a request away.
 CARD = 5_000
@@ -43,7 +52,7 @@ def marked(text: str, words: Sequence[Word], given: str) -> Markup:
             continue
         side = "given" if word.label == given else "suggested"
         level = min(_LEVELS, 1 + int(share * _LEVELS))
-        mark = Markup('<mark class="{} s{}">{}</mark>').format(side, level, text[word.start : word.end])  # noqa: S704 (escapes)
+        mark = Markup('<mark class="{} s{}">{}</mark>').format(side, level, text[word.start : word.end])
         parts += [escape(text[at : word.start]), mark]
         at = word.end
     return Markup("").join([*parts, escape(text[at:])])
