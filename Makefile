@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve nightly test coverage lint types format bench-quality audit licences clean system
+.PHONY: help install demo serve nightly test coverage lint types format docs bench-quality audit licences clean system
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -65,6 +65,9 @@ coverage: $(VENV)/.installed-dev system ## run all tests under coverage, subproc
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+docs: $(VENV)/.installed-docs ## build the documentation site into build/site
+	$(BIN)/mkdocs build --strict
+
 bench-quality: $(VENV)/.installed-bench ## compare the queue's quality with the peers, on the same data
 	$(BIN)/labelsweep bench quality
 
@@ -93,6 +96,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 $(VENV)/.installed-serve: $(VENV)/.installed
 	$(PIP) --editable '.[serve]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""`--dask` on the flow: a scheduler and workers, started as the README says, give the bytes of one process."""
+"""`--dask` on the flow: a scheduler and workers, started as the documentation says, give the bytes of one process."""
 
 import os
 import re
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[str]:
-    """Start what the README says, on a free port; return the scheduler's address."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Start what the documentation says, on a free port; return the scheduler's address."""
+    readme = (ROOT / "docs" / "large-data.md").read_text(encoding="utf-8")
     commands = re.findall(r"^(dask (?:scheduler|worker) [^#\n]*)", readme, re.MULTILINE)
     assert [command.split()[1] for command in commands] == ["scheduler", "worker"]
     with socket.create_server(("127.0.0.1", 0)) as listener:

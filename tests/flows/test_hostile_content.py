@@ -397,4 +397,6 @@ def test_what_runs_code_of_others_says_so(capsys: pytest.CaptureFixture[str]) ->
     told = " ".join(re.sub(r"[│|]", " ", capsys.readouterr().out).split())
     assert "name only code that you trust" in told  # --model
     assert "name one that you trust" in told  # --encoder
-    assert "only code that you trust" in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "only code that you trust" in " ".join(
+        (ROOT / "docs" / "networks.md").read_text(encoding="utf-8").split()
+    )
