@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.opinions.words import WORDS
+from tasks.terms import READ, WORDS
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,8 +23,6 @@ COMPONENTS = 200
 # Texts from which vocabulary and directions are learned; more change neither.
 FITTED_TEXTS = 50_000
 VOCABULARY = 50_000
-# Characters of one text that are read: 20,000 are ten pages, and what a label is about stands in them.
-READ = 20_000
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ see. Each is fitted once, on the folds of the audit and all given labels, and al
 An opinion on a sample never saw its own label, and so it stays what it is where that label is flipped on purpose.
 
 A file holds `CONTENT` ("numbers" or "text"), `rows_of(width, classes)`: the most training samples of a fold, 0 where the kind
-would cost too much; `represent(contents)`: a matrix, made once and without labels; and `make(seed, rows)`: a classifier for so
-many training samples with `fit`, `predict_proba` and `classes_`, as scikit-learn has them.
+would cost too much; `represent(contents)`: a matrix, made once and without labels, and the terms that its columns stand for, none
+where they are no terms; and `make(seed, rows)`: a classifier for so many training samples with `fit`, `predict_proba` and
+`classes_`, as scikit-learn has them. What a linear one learned of terms is kept beside its opinion (`tasks/terms.py`).
 """
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,7 @@ from tasks.heads.store import load_tensors
 from tasks.options import AuditOptions
 from tasks.runs.parts import load_part, save_part
 from tasks.runs.progress import tick
+from tasks.terms import TERMS, write_terms
 
 # Trees on 20,000 samples x 50 features take half of the audit's time, and grow faster than it does.
 MOST_ROWS = 50_000
@@ -40,6 +42,8 @@ CHARACTERS, OF_ONE_TEXT = 10_000_000, 20_000
 MOST_VALUES, MOST_NUMBERS = 2**23, 2**25
 # No opinion is surer than this: one sample in a million is what no model here can know.
 LEAST = 1e-6
+# The kind whose weights show which words of a text speak for a class.
+WORDS = "words"
 
 Texts = Callable[[], list[str]]
 
@@ -88,14 +92,19 @@ def ask_kinds(
     rows = {name: kind.rows_of(width, samples.n_classes) for name, kind in kinds.items()}
     chosen = [name for name, kind in kinds.items() if content == kind.CONTENT and rows[name]]
     read = _numbers(samples) if texts is None else partial(_cut, texts)
+    # One matrix is held at a time, and kinds that see the same one are asked in turn.
+    chosen.sort(key=lambda name: kinds[name].represent.__module__)
+    represent = lru_cache(1)(lambda how: how(read()))
     opinions = []
     for number, name in enumerate(chosen):
-        work = partial(_out_of_fold, kinds[name], read, rows[name], samples, design, options.seed)
+        terms = None if store is None or name != WORDS else store.folder / TERMS.name
+        seen = partial(represent, kinds[name].represent)
+        work = partial(_out_of_fold, kinds[name], seen, rows[name], samples, design, options.seed, terms)
         log_p = work() if store is None else _kept(store.folder / f"{name}.safetensors", store.key, work)
         own = log_p.gather(1, samples.labels.cpu()[:, None])
         opinions.append(Opinion(name, log_p, -float(own.double().mean())))
         tick("opinions", number + 1, len(chosen))
-    return opinions
+    return sorted(opinions, key=lambda one: one.name)
 
 
 def kind_named(name: str) -> ModuleType:
@@ -130,17 +139,25 @@ def _kept(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
 
 
 def _out_of_fold(
-    kind: ModuleType, read: Callable[[], Any], most: int, samples: Samples, design: Design, seed: int
+    kind: ModuleType,
+    represent: Callable[[], tuple[Any, Sequence[str]]],
+    most: int,
+    samples: Samples,
+    design: Design,
+    seed: int,
+    path: Path | None = None,
 ) -> Tensor:
     """Fit a kind once for each fold, and return what it says of the samples outside, (n, C).
 
-    Training samples come in an order that does not depend on where they stand, and so does what is drawn of them.
+    Training samples come in an order that does not depend on where they stand, and so does what is drawn of them. Where `path` is
+    given, what linear models learned of terms is written there.
     """
-    contents, labels = kind.represent(read()), samples.labels.cpu().numpy()
+    contents, terms = represent()
+    labels = samples.labels.cpu().numpy()
     everything = slice(0, len(labels))
     fitted = design.fitted(everything).expand(-1, design.folds).cpu().numpy()
     own = design.out_of_fold(everything).cpu().numpy()
-    p = np.full((len(labels), samples.n_classes), LEAST)
+    p, models = np.full((len(labels), samples.n_classes), LEAST), []
     for fold in range(design.folds):
         index = np.random.default_rng(seed).permutation(design.ordered(fitted[:, fold]))[:most]
         unseen = np.flatnonzero(own == fold)
@@ -155,4 +172,16 @@ def _out_of_fold(
         with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
             model.fit(contents[index], labels[index])
             p[np.ix_(unseen, model.classes_)] = np.maximum(model.predict_proba(contents[unseen]), LEAST)
+        models.append(model)
+    if path is not None and models:
+        weights = [_weights(model, samples.n_classes) for model in models]
+        write_terms(path, terms, contents.getnnz(0), len(labels), weights)
     return torch.from_numpy(np.log(p / p.sum(1, keepdims=True)).astype(np.float32))
+
+
+def _weights(model: Any, n_classes: int) -> Array:  # noqa: ANN401 (of scikit-learn)
+    """Return what each column of a linear model adds to the log-odds of each class, (V, C)."""
+    coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([-model.coef_, model.coef_]) / 2
+    weights = np.zeros((coefficients.shape[1], n_classes), np.float32)
+    weights[:, model.classes_] = coefficients.T
+    return weights

@@ -1,5 +1,6 @@
 """Histogram boosting: rules in sequence, which find interactions of columns. For two classes: each costs as much again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.arrays import Array
@@ -13,9 +14,9 @@ def rows_of(width: int, classes: int) -> int:
     return 16_000 if classes == 2 and width <= 500 else 0
 
 
-def represent(contents: Array) -> Array:
+def represent(contents: Array) -> tuple[Array, Sequence[str]]:
     """Return the features."""
-    return contents
+    return contents, ()
 
 
 def make(seed: int, rows: int) -> Any:  # noqa: ANN401, ARG001 (of scikit-learn; one signature)

@@ -1,5 +1,6 @@
 """Linear discriminant analysis with a covariance shrunk as Ledoit and Wolf (2004) have it: all classes share one shape."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ def rows_of(width: int, classes: int) -> int:
     return 50_000 if classes * width**2 <= 2e7 else 0
 
 
-def represent(contents: Array) -> Array:
+def represent(contents: Array) -> tuple[Array, Sequence[str]]:
     """Return the features."""
-    return contents.astype(np.float64)
+    return contents.astype(np.float64), ()
 
 
 def make(seed: int, rows: int) -> Any:  # noqa: ANN401, ARG001 (of scikit-learn; one signature)

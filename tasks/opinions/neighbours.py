@@ -1,5 +1,6 @@
 """The nearest neighbours, by distance in standardised features: the label that the like of a sample have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.arrays import Array
@@ -12,12 +13,11 @@ def rows_of(width: int, classes: int) -> int:
     return min(20_000, 4_000_000 // max(width + classes, 1))
 
 
-def represent(contents: Array) -> Array:
+def represent(contents: Array) -> tuple[Array, Sequence[str]]:
     """Return the features, each with mean 0 and standard deviation 1; neither asks for a label."""
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 (a second to import)
 
-    scaled: Array = StandardScaler().fit_transform(contents)
-    return scaled
+    return StandardScaler().fit_transform(contents), ()
 
 
 def make(seed: int, rows: int) -> Any:  # noqa: ANN401, ARG001 (of scikit-learn; one signature)

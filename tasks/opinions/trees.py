@@ -1,5 +1,6 @@
 """Extremely randomised trees (Geurts, Ernst & Wehenkel, 2006): rules on single columns, whatever their scale."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.arrays import Array
@@ -14,9 +15,9 @@ def rows_of(width: int, classes: int) -> int:  # noqa: ARG001 (one signature for
     return 8_000 if classes <= 200 else 0
 
 
-def represent(contents: Array) -> Array:
+def represent(contents: Array) -> tuple[Array, Sequence[str]]:
     """Return the features."""
-    return contents
+    return contents, ()
 
 
 def make(seed: int, rows: int) -> Any:  # noqa: ANN401, ARG001 (of scikit-learn; one signature)

@@ -17,6 +17,8 @@ from tasks.controls.trust import trust_of
 from tasks.heads.model import Store
 from tasks.opinions import ask_kinds, kind_named, why_none
 from tasks.options import KINDS
+from tasks.storage import write_json
+from tasks.terms import TERMS, read_terms, words_of
 
 NUMBERS = ("boosting", "lda", "neighbours", "trees")
 
@@ -185,3 +187,20 @@ def test_intervals_span_every_way_to_tell_the_errors():
 
 def test_every_kind_says_what_it_reads():
     assert {kind_named(name).CONTENT for name in KINDS} == {"numbers", "text"}
+
+
+def test_words_speak_for_the_class_that_has_them_in_other_texts(tmp_path):
+    words = {0: ["grim", "dull"], 1: ["bright", "warm"]}
+    labels = np.arange(100) % 2
+    texts = [f"A {words[label][n // 2 % 2]} film, number{n}" for n, label in enumerate(labels)]
+    texts[0], labels[0] = "A Bright film: zyzzyva!", 0  # a wrong label, and a word that nobody else has
+    options = AuditOptions(models="heads,words")
+    samples = samples_of(np.random.default_rng(0).normal(size=(100, 2)), labels, options)
+    folder = (tmp_path / TERMS).parent
+    ask_kinds(samples, samples.design(options), options, lambda: texts, Store(folder, ""))
+    write_json(["bad", "good"], tmp_path / "model" / "labels.json")
+    found = words_of(texts[0], "bad", "good", read_terms(tmp_path))
+    spoken = {texts[0][word.start : word.end]: word.label for word in found if word.weight > 0.1}
+    assert spoken["Bright"] == "good"
+    assert "zyzzyva" not in spoken
+    assert read_terms(tmp_path / "elsewhere") is None

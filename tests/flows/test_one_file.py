@@ -124,7 +124,7 @@ def rows_of(width, classes):
 
 
 def represent(contents):
-    return contents
+    return contents, ()
 
 
 def make(seed, rows):
