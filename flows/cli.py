@@ -80,12 +80,14 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     The options of `clean` are read off the parameter model, which is imported only where `clean` is meant.
     """
     program = typer.Typer(
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     program.callback(invoke_without_command=True)(labelsweep)
-    if next((word for word in arguments if not word.startswith("-")), None) == "clean":
+    # Where a shell asks how a line goes on, the line stands in the environment.
+    asked = os.environ.get("COMP_WORDS", "") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    words = [*arguments, *asked.split()[1:]]
+    if next((word for word in words if not word.startswith("-")), None) == "clean":
         from flows.commands.options import with_parameters  # noqa: PLC0415
 
         program.command("clean")(with_parameters(clean))
