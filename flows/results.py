@@ -15,7 +15,7 @@ from tasks.addresses import check_no_secret, work_folder
 from tasks.errors import InputError, LabelsweepError
 from tasks.review.exchange.machines import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
-from tasks.review.queue import find_run
+from tasks.runs.finished import find_run
 from tasks.runs.history import DESCRIBING, PastRun, past_runs
 from tasks.runs.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 

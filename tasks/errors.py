@@ -1,6 +1,7 @@
 """The one exception family: what is wrong, where, and what to do about it, in one line for a person."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 from tasks.terminal import blanked
 
@@ -62,6 +63,17 @@ class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, n
 def first_line(error: BaseException, most: int) -> str:
     """Return the first line of what a library says of an error, at most so many characters; its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:most]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return which of some names was probably meant, or else which there are.
+
+    >>> did_you_mean("lable", ["id", "label"]), did_you_mean("x", ["id", "label"])
+    ("did you mean 'label'?", "choose from: 'id', 'label'")
+    """
+    names = {other.lower().strip(): other for other in known}
+    close = difflib.get_close_matches(name.lower().strip(), names, n=1)
+    return f"did you mean '{names[close[0]]}'?" if close else f"choose from: {listed([*names.values()])}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """The parameters of a cleaning run as a person gives them: options over a `--config` file, every complaint in one line."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.config import CleanParameters
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.user_files import read_user_yaml
 
 _FIX = "name a YAML file with one `option: value` a line"
@@ -67,9 +66,7 @@ def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParame
     known = sorted(CleanParameters.model_fields)
     for name in values:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            fix = f"did you mean {close[0]}?" if close else f"choose among: {', '.join(known)}"
-            raise InputError(f"unknown option '{name}'", where=where(name), fix=fix)
+            raise InputError(f"unknown option '{name}'", where=where(name), fix=did_you_mean(name, known))
     try:
         return CleanParameters.model_validate(dict(values))
     except ValidationError as error:

@@ -2,25 +2,13 @@
 
 from pathlib import Path
 
-import yaml
-
 from tasks.apply.correct import Applied, apply_plan
 from tasks.apply.gain import Gain, measure_gain
 from tasks.apply.plan import Plan
-from tasks.options import AuditOptions
-from tasks.review.queue import read_dataset
+from tasks.runs.finished import audit_options_of, read_dataset
 from tasks.storage import read_json, write_json
 
 GAIN = "gain.json"
-
-
-def audit_options_of(run: Path) -> AuditOptions:
-    """Return the options that a run was audited with; the defaults where it kept none."""
-    path = run / "config.yaml"
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return AuditOptions(
-        **{name: value for name, value in (values or {}).items() if name in AuditOptions.model_fields}
-    )
 
 
 def carry_out(

@@ -31,8 +31,8 @@ from tasks.queue.former import hashes_among
 from tasks.records import Dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
-from tasks.review.queue import read_dataset
 from tasks.runs.checksums import check_run
+from tasks.runs.finished import read_dataset
 from tasks.storage import ROWS_PER_GROUP, read_parquet, table_writer
 
 

@@ -4,8 +4,6 @@ Every byte is as it was, but for the labels that change and the objects that go,
 """
 
 import io
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +18,12 @@ from tasks.ingest.formats.json import table_key
 from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
+from tasks.ingest.text import json_values
+from tasks.ingest.text.json_values import DECODER, read_values
 from tasks.ingest.text.lines import open_text
 
-# Text is read a mebibyte at a time, and twice as much each time that an object is longer.
-_CHUNK = 2**20
 # What may stand before the first value.
 _BEFORE = "\ufeff \t\r\n"
-_BETWEEN = re.compile(r"[\s,]*")
-_DECODER = json.JSONDecoder()
 
 
 def write_json_files(
@@ -121,21 +117,21 @@ class _DocumentWriter:
 
 def _pieces(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
     """Yield each object with what stands before it, and at last what stands behind them all, without an object."""
-    buffer = text.read(_CHUNK)
-    while not buffer.lstrip(_BEFORE) and (more := text.read(_CHUNK)):
+    buffer = text.read(json_values.CHUNK)
+    while not buffer.lstrip(_BEFORE) and (more := text.read(json_values.CHUNK)):
         buffer += more
     start = len(buffer) - len(buffer.lstrip(_BEFORE))
-    if buffer.startswith("[", start):
-        yield from _objects(part, buffer, start + 1, text)
-        return
-    buffer += text.read()
-    document, end = _DECODER.raw_decode(buffer, start)
-    if not buffer[end:].strip():
-        key = table_key(document)
-        if key is None:
-            raise _other_form(part)
-        start = value_span(buffer, start, key)[0] + 1
-    yield from _objects(part, buffer, start, io.StringIO())
+    array = buffer.startswith("[", start)
+    if not array:
+        buffer += text.read()
+        document, end = DECODER.raw_decode(buffer, start)
+        if not buffer[end:].strip():
+            key = table_key(document)
+            if key is None:
+                raise _other_form(part)
+            start, array = value_span(buffer, start, key)[0], True
+    for before, written, _ in read_values(part, text, buffer, start + array, array=array):
+        yield before, written
 
 
 def _other_form(part: Part) -> InputError:
@@ -144,28 +140,3 @@ def _other_form(part: Part) -> InputError:
         where=part.shown,
         fix="take the labels from the version's dataset.parquet",
     )
-
-
-def _objects(part: Part, buffer: str, position: int, text: TextIO) -> Iterator[tuple[str, str]]:
-    start, size, ended = 0, _CHUNK, False
-    while True:
-        between = _BETWEEN.match(buffer, position)
-        at = between.end() if between else position
-        complete = False
-        if buffer.startswith("{", at):
-            try:
-                _, end = _DECODER.raw_decode(buffer, at)
-                complete = True
-            except ValueError:
-                if ended:
-                    raise _other_form(part) from None
-        elif at < len(buffer) or ended:
-            yield buffer[start:] + text.read(), ""
-            return
-        if complete:
-            yield buffer[start:at], buffer[at:end]
-            start = position = end
-            size = _CHUNK
-            continue
-        more = text.read(size)
-        buffer, position, start, size, ended = buffer[start:] + more, position - start, 0, 2 * size, not more

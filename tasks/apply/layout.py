@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
-import yaml
 
 from tasks.apply.columnar import write_columnar
 from tasks.apply.corrected import Corrected, source_changed
@@ -30,6 +29,7 @@ from tasks.ingest.source import Part, access, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
 from tasks.records import Dataset
+from tasks.runs.finished import read_config
 from tasks.storage import read_json
 
 # Folders beside a version's canonical data: in the layout of the datasets library, or of any other files.
@@ -155,8 +155,7 @@ def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | N
     if version := version_swept(run, dataset.uri):
         said = lineage(version)
         return said.get("source_label") or None, said.get("source_encoding") or None
-    path = run / "config.yaml"
-    config = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
+    config = read_config(run)
     label = None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
     return label, config.get("encoding") or None
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from tasks.heads.softmax import SoftmaxStack
+
 
 @contextmanager
 def fitted_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> Iterator[Any]:
@@ -46,3 +48,27 @@ def fitted_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> 
         analyzer.fit_all_factors("factors", train, per_device_batch_size=batch, factor_args=factors)
         yield analyzer
     gc.unfreeze()
+
+
+def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
+    """Return kronfluence's influence of the first n samples on the sum of the others' losses, (n,)."""
+    from kronfluence.arguments import ScoreArguments  # noqa: PLC0415 (belongs to the bench extra)
+
+    # The package moves batches to where its model is.
+    features = torch.cat([block for _, block in stack.rows.blocks()]).float().cpu()
+    labels = stack.labels.cpu()
+    train, query = TensorDataset(features[:n], labels[:n]), TensorDataset(features[n:], labels[n:])
+    head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
+    head.weight.data = theta[:, 0].T.contiguous().float()
+    with fitted_analyzer(head, train, 1_024) as analyzer:
+        analyzer.compute_pairwise_scores(
+            "scores",
+            "factors",
+            query_dataset=query,
+            train_dataset=train,
+            per_device_query_batch_size=256,
+            per_device_train_batch_size=1_024,
+            score_args=ScoreArguments(aggregate_query_gradients=True),
+        )
+        scores: Tensor = analyzer.load_pairwise_scores("scores")["all_modules"]
+    return scores.reshape(-1).double()

@@ -1,22 +1,23 @@
 """Nearest neighbours: of every sample among all the others, and of a few samples among all the others.
 
 Of every sample: exact where samples are few (scikit-learn), from an inverted file of cells where they are many (FAISS). Of a
-few: exact, block by block, on the device of the features.
+few: exact, block by block. Nothing here needs torch, without which the review page starts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.heads.feature_map import squared_distances
 
+T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+# From points, a block, the row of it that is left out for each point, and k: squared distances and rows, nearest first.
+Search = Callable[[T, T, Ints, int], tuple[Array, Ints]]
 
 # Neighbours of each sample: cleanlab's default for outliers.
 NEIGHBOURS = 10
@@ -26,9 +27,6 @@ EXACT_ROWS = 20_000
 # Of cells there are four times the root of the samples, the usual number; eight are looked into for each sample.
 _PROBES = 8
 _PER_CELL = 64
-
-# The distances of a few samples are taken in blocks of this many pairs: 16 MiB of float32, some of it several times.
-_PAIRS = 2**22
 
 
 @dataclass(frozen=True)
@@ -94,31 +92,44 @@ def _without_itself(squared: Floats, found: Ints) -> Neighbours:
 
 
 def nearest(
-    blocks: Iterable[tuple[slice, Tensor]], points: Tensor, own: Tensor, count: int
-) -> tuple[Tensor, Tensor]:
-    """Return the nearest neighbours of a few samples, (q, k) squared distances and which, in one pass.
+    blocks: Iterable[tuple[slice, T]], points: T, own: Ints, count: int, search: "Search[T] | None" = None
+) -> Neighbours:
+    """Return the nearest neighbours of a few samples, of squared distances, in one pass.
 
     Args:
         blocks: The rows of all n samples in order, with where they lie, (b, d).
         points: (q, d) where the few samples lie.
         own: (q,) the row of each, which is no neighbour of itself.
         count: k, fewer than n.
+        search: What looks through a block; `closest` for numpy's arrays.
 
-    >>> where = torch.tensor([[0.0], [1.0], [5.0]])
-    >>> nearest([(slice(0, 3), where)], where[:1], torch.tensor([0]), 1)[1].tolist()
+    >>> where = np.array([[0.0], [1.0], [5.0]])
+    >>> nearest([(slice(0, 3), where)], where[:1], np.array([0]), 1).index.tolist()
     [[1]]
     """
-    squared = points.new_full((len(points), count), torch.inf)
-    index = torch.zeros_like(squared, dtype=torch.long)
-    places = torch.arange(len(points), device=points.device)
+    look: Any = search or closest
+    squared, index = np.empty((len(own), 0), np.float32), np.empty((len(own), 0), np.int64)
     for rows, block in blocks:
-        for part in torch.split(places, max(1, _PAIRS // len(block))):
-            pairs = squared_distances(points[part], block)
-            inside = (own[part] >= rows.start) & (own[part] < rows.stop)
-            pairs[inside, own[part][inside] - rows.start] = torch.inf
-            found = pairs.topk(min(count, len(block)), dim=1, largest=False)
-            both = torch.cat([squared[part], found.values], dim=1)
-            which = torch.cat([index[part], found.indices + rows.start], dim=1)
-            best = both.topk(count, dim=1, largest=False)
-            squared[part], index[part] = best.values, which.gather(1, best.indices)
-    return squared, index
+        found, which = look(points, block, own - rows.start, count)
+        squared, index = np.hstack([squared, found]), np.hstack([index, which + rows.start])
+        best = np.argsort(squared, axis=1, kind="stable")[:, :count]
+        squared, index = np.take_along_axis(squared, best, 1), np.take_along_axis(index, best, 1)
+    return Neighbours(squared, index)
+
+
+def closest(points: Array, block: Array, own: Ints, count: int) -> tuple[Array, Ints]:
+    """Return squared distances and rows of a block that are nearest to each point, (q, min(k, b)), nearest first.
+
+    Args:
+        points: (q, d).
+        block: (b, d).
+        own: (q,) the row that is left out for each point, where it lies in the block.
+        count: k.
+    """
+    pairs = np.square(points).sum(1)[:, None] + np.square(block).sum(1) - 2 * points @ block.T
+    inside = np.flatnonzero((own >= 0) & (own < len(block)))
+    pairs[inside, own[inside]] = np.inf
+    some = np.argpartition(pairs, min(count, len(block)) - 1, axis=1)[:, :count]
+    order = np.argsort(np.take_along_axis(pairs, some, 1), axis=1)
+    which = np.take_along_axis(some, order, 1)
+    return np.maximum(np.take_along_axis(pairs, which, 1), 0), which

@@ -13,9 +13,9 @@ from tasks.attribute.pairwise import most_harmed, saliency
 from tasks.attribute.whole import saliency_of_whole
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head, unseen_probabilities
-from tasks.heads.feature_map import FeatureMap
+from tasks.heads.feature_map import FeatureMap, squared_distances
 from tasks.heads.features import Features
-from tasks.heads.neighbours import Neighbours, nearest
+from tasks.heads.neighbours import Ints, Neighbours, nearest
 from tasks.heads.softmax import SoftmaxStack
 from tasks.runs.progress import tick
 
@@ -33,6 +33,8 @@ SALIENCY_ROWS = 48
 # Pairs of a queued sample and any other that are compared for neighbours, half a minute of two cores at 64 features. Where the
 # data are larger, the worst samples have neighbours and the rest of the queue has none.
 NEIGHBOUR_PAIRS = 10**10
+# They are compared in blocks of this many: 16 MiB of float32, some of it several times.
+_PAIRS = 2**22
 
 # Whom a sample harms is told to two digits, for which a Hessian of this many rows, and as many to look among, are enough.
 EVIDENCE_ROWS = 65_536
@@ -81,8 +83,21 @@ def neighbours_of(
             tick("rows compared", rows.stop, features.n)
 
     own = standard.standardised(features.take(chosen))
-    squared, index = nearest(blocks(), own, chosen, min(count, features.n - 1))
-    return Neighbours(squared.sqrt().cpu().numpy(), index.cpu().numpy())
+    found = nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _closest)
+    return Neighbours(np.sqrt(found.distance), found.index)
+
+
+def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Array, Ints]:
+    """Look through a block as `tasks.heads.neighbours.closest` does, on the device where it lies."""
+    left_out, found = torch.from_numpy(own).to(points.device), []
+    places = torch.arange(len(points), device=points.device)
+    for some in torch.split(places, max(1, _PAIRS // len(block))):
+        pairs, mine = squared_distances(points[some], block), left_out[some]
+        inside = (mine >= 0) & (mine < len(block))
+        pairs[inside, mine[inside]] = torch.inf
+        found.append(pairs.topk(min(count, len(block)), dim=1, largest=False))
+    squared, which = (torch.cat(one).cpu().numpy() for one in zip(*found, strict=True))
+    return squared, which
 
 
 def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Neighbours:

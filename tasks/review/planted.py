@@ -13,7 +13,7 @@ as control, and never change any data.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.heads.neighbours import nearest
 from tasks.queue.reason import reason
 from tasks.review.log import Control
-from tasks.storage import open_parquet, read_parquet
+from tasks.storage import SerialParquet, open_parquet, read_parquet
 
 # One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
 # about ± 0.1 on a sensitivity of 0.95.
@@ -196,8 +197,6 @@ def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random
 def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str]) -> list[list[Row]]:
     """Return the nearest samples of each point, by standardised features, in one pass over the data set.
 
-    The review page starts without the second that `tasks.heads.neighbours` takes to import, and compares a few points only.
-
     Args:
         run: The run folder.
         points: Feature vectors, (d,) each; None where the data set has no features.
@@ -205,28 +204,37 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
     """
     if not points or any(point is None for point in points):
         return [[] for _ in points]
-    x = np.asarray(points, dtype=np.float32)  # (points, d)
-    best: list[list[tuple[float, str, str]]] = [[] for _ in points]
-    usual = scale = None
-    with open_parquet(run / "dataset.parquet") as file:
-        for batch in file.iter_batches(batch_size=8192, columns=["sample_id", "label", "features"]):
-            ids, labels = batch.column(0).to_pylist(), batch.column(1).to_pylist()
-            flat = batch.column(2).flatten().to_numpy(zero_copy_only=False)
-            rows = flat.astype(np.float32).reshape(-1, x.shape[1])
-            known = np.isfinite(rows)
-            if (
-                usual is None or scale is None
-            ):  # the first rows fill gaps, and put different units on one footing
-                usual = (np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
-                spread = np.where(known, rows, usual).std(axis=0)
-                scale = np.where(spread > 0, spread, np.float32(1))
-                x = np.where(np.isfinite(x), x, usual)
-            rows = np.where(known, rows, usual)
-            for number, point in enumerate(x):
-                distance = np.linalg.norm((rows - point) / scale, axis=1)
-                closest = np.argsort(distance)[: _CLOSE + len(own)]
-                near = [(float(distance[i]), ids[i], str(labels[i])) for i in closest if ids[i] not in own]
-                best[number] = sorted([*best[number], *near])[:_CLOSE]
-    return [
-        [{"sample_id": i, "label": label, "distance": round(d, 4)} for d, i, label in near] for near in best
-    ]
+    path = run / "dataset.parquet"
+    with open_parquet(path) as file:
+        first = next(_feature_blocks(file))[1]
+        # The first rows fill gaps, and put different units on one footing.
+        known = np.isfinite(first)
+        usual = (np.where(known, first, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
+        spread = np.where(known, first, usual).std(axis=0)
+        scale = np.where(spread > 0, spread, np.float32(1))
+
+        def standardised(rows: NDArray[Any]) -> NDArray[Any]:
+            return np.asarray((np.where(np.isfinite(rows), rows, usual) - usual) / scale)
+
+        blocks = ((place, standardised(rows)) for place, rows in _feature_blocks(file))
+        asked = standardised(np.asarray(points, dtype=np.float32))
+        found = nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
+    samples = read_parquet(path, columns=["sample_id", "label"])
+    close = []
+    for which, squared in zip(found.index, found.distance, strict=True):
+        rows = samples.take(pa.array(which)).to_pylist()
+        near = [
+            {"sample_id": row["sample_id"], "label": str(row["label"]), "distance": round(float(d), 4)}
+            for row, d in zip(rows, np.sqrt(squared), strict=True)
+            if row["sample_id"] not in own
+        ]
+        close.append(near[:_CLOSE])
+    return close
+
+
+def _feature_blocks(file: SerialParquet) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield where the rows of each block lie, and their features, (b, d) float32."""
+    start = 0
+    for batch in file.iter_batches(batch_size=8192, columns=["features"]):
+        rows = batch.column(0).flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+        yield slice(start, start := start + len(batch)), rows.reshape(len(batch), -1)

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.review.ledger import Key
 from tasks.review.planted import Planted, plant_controls
 from tasks.runs.checksums import check_run
-from tasks.storage import read_json, read_parquet
+from tasks.runs.finished import read_dataset
+from tasks.storage import read_parquet
 
 Content = Literal["image", "text", "table"]
 
@@ -105,39 +105,6 @@ class ReviewQueue:
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the data set."""
         return self.dataset.offered
-
-
-def read_dataset(run: Path) -> Dataset:
-    """Return the record of the data set as validation left it.
-
-    Raises:
-        InputError: The folder is not that of a run.
-    """
-    for name in ("validate", "ingest"):
-        path = run / "steps" / f"{name}.json"
-        if path.exists():
-            record = read_json(path)["record"]
-            return Dataset.model_validate(record.get("dataset", record))
-    what = "not a run folder: it has no record of its data set"
-    raise InputError(what, where=str(run), fix="name a run of `labelsweep runs`")
-
-
-def find_run(out: Path, run: str | Path | None = None) -> Path:
-    """Return the folder of a finished run: by name, by path, or the newest.
-
-    Raises:
-        InputError: There is no such run, or it has no queue.
-    """
-    named = out / "runs" / (str(run) if run else "latest")
-    folder = Path(run) if run and not named.exists() and Path(run).is_dir() else named
-    if not folder.is_dir():
-        fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"
-        raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)
-    folder = folder.resolve()
-    if not (folder / "queue.parquet").exists():
-        fix = "let the run finish: `labelsweep runs` shows its state"
-        raise InputError("the run has no queue", where=str(folder), fix=fix)
-    return folder
 
 
 def load_queue(run: Path, *, control_share: float = 0.0) -> ReviewQueue:

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 from pydantic import ValidationError
 
 from tasks.encode.names import read_names
 from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
+from tasks.runs.finished import read_config
 from tasks.show.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json, read_parquet
 
@@ -89,8 +89,7 @@ class RunView:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The parameters of the run, as far as they were written down."""
-        path = self.path("config.yaml")
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path else {}
+        return read_config(self.folder)
 
     @cached_property
     def steps(self) -> list[Row]:

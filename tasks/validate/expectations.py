@@ -10,14 +10,13 @@ A suite that Great Expectations wrote itself is accepted too: its `expectations`
 """
 
 import ast
-import difflib
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.user_files import read_user_text, read_user_yaml
 from tasks.validate.checks import Check, Scope
 
@@ -95,7 +94,7 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
         raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
     for name in entry:
         if name not in _SHOWN_KEYS and name not in _OTHER_KEYS:
-            raise InputError(f"unknown key '{name}'", where=where, fix=_nearest(str(name), _SHOWN_KEYS))
+            raise InputError(f"unknown key '{name}'", where=where, fix=did_you_mean(str(name), _SHOWN_KEYS))
     kind = _kind(entry["type"], where)
     number, where = where.rpartition(" ")[2], f"{where} ({kind})"
     kwargs = _arguments(kind, entry.get("kwargs"), where)
@@ -137,7 +136,7 @@ def _kind(name: str, where: str) -> str:
     kinds = sorted(registry.list_registered_expectation_implementations())
     kind = name if "_" in name else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
     if kind not in kinds:
-        raise InputError(f"unknown expectation '{name}'", where=where, fix=_nearest(kind, kinds))
+        raise InputError(f"unknown expectation '{name}'", where=where, fix=did_you_mean(kind, kinds))
     if kind in _DATABASE_ONLY:
         raise InputError(f"'{kind}' needs a database", where=where, fix="use an expectation about columns")
     return kind
@@ -154,7 +153,7 @@ def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     for name, value in kwargs.items():
         if name not in known:
             raise InputError(
-                f"'{name}' is not an argument of it", where=where, fix=_nearest(str(name), known)
+                f"'{name}' is not an argument of it", where=where, fix=did_you_mean(str(name), known)
             )
         if isinstance(value, dict) and "$PARAMETER" in value:
             raise InputError(f"'{name}' is a suite parameter", where=where, fix="write its value")
@@ -171,7 +170,7 @@ def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], wh
     for name in named:
         if name not in columns:
             what = f"there is no column '{name}' to check"
-            raise InputError(what, where=where, fix=_nearest(str(name), columns))
+            raise InputError(what, where=where, fix=did_you_mean(str(name), columns))
     return tuple(named)
 
 
@@ -196,7 +195,7 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
     for name in names:
         if name not in columns:
             what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=_nearest(name, columns))
+            raise InputError(what, where=where, fix=did_you_mean(name, columns))
     return tuple(dict.fromkeys(names))
 
 
@@ -204,13 +203,6 @@ def _scope(kind: str) -> Scope:
     if kind.startswith(_ABOUT_COLUMNS):
         return "columns"
     return "rows" if kind.startswith(_BY_ROW) and kind not in _WHOLE_COLUMN else "table"
-
-
-def _nearest(name: str, choices: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, choices, n=1)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return f"choose from: {', '.join(choices[:20])}" + (", …" if len(choices) > 20 else "")
 
 
 def _first_problem(error: Exception) -> str:

@@ -9,12 +9,13 @@ import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.bootstrap import mean_interval
-from tasks.apply.carry import GAIN, audit_options_of, carry_out
+from tasks.apply.carry import GAIN, carry_out
 from tasks.apply.correct import plan_for
 from tasks.apply.gain import Comparison, Gain, _wrong_labels, class_gains, measure_gain
 from tasks.apply.words import gain_text
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.review.queue import load_queue, read_dataset
+from tasks.review.queue import load_queue
+from tasks.runs.finished import audit_options_of, read_dataset
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 

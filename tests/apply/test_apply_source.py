@@ -29,7 +29,7 @@ def swept(source: Path, run: Path, **options) -> Path:
 
 def corrected(run: Path, changes: dict[int, str | None], folder: Path, **options) -> str:
     """Write the source beside a version with some rows relabelled, or dropped (None); return why it was not."""
-    from tasks.review.queue import read_dataset
+    from tasks.runs.finished import read_dataset
 
     rows = pq.read_table(run / "dataset.parquet", columns=["sample_id", "label", "source_row"]).to_pylist()
     found = [
@@ -258,7 +258,7 @@ DOCUMENTS = {
 def test_a_json_document_comes_back_byte_for_byte(tmp_path, name, monkeypatch):
     before, changes, after = DOCUMENTS[name]
     (tmp_path / "pets.json").write_bytes(before)
-    monkeypatch.setattr("tasks.apply.json_documents._CHUNK", 16)  # objects longer than what is read at once
+    monkeypatch.setattr("tasks.ingest.text.json_values.CHUNK", 16)  # objects longer than what is read at once
     assert corrected(swept(tmp_path / "pets.json", tmp_path / "run"), changes, tmp_path / "v1") == ""
     assert (tmp_path / "v1" / "source" / "pets.json").read_bytes() == after
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from flows.cli import run
-from tasks.review.queue import read_dataset
+from tasks.runs.finished import read_dataset
 
 ROWS = 200
 

@@ -70,7 +70,7 @@ def test_rows_within_the_tolerance_are_set_aside_and_the_run_goes_on(prefect_ser
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("fold: 3\n", ("config.yaml", "fold", "did you mean folds?")),
+        ("fold: 3\n", ("config.yaml", "fold", "did you mean 'folds'?")),
         ("folds: 1\n", ("config.yaml", "folds", "at least 2", "1")),
         ("rounds: many\n", ("config.yaml", "rounds", "whole number", "many")),
         ("evaluation: all\n", ("config.yaml", "evaluation", "crossfit", "holdout", "trusted")),

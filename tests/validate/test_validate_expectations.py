@@ -216,7 +216,7 @@ def test_dates_in_yaml_are_compared_as_dates(tmp_path):
         ),
         (
             expect(BETWEEN, "features", min_value=0),
-            f"entry 1 ({BETWEEN}): there is no column 'features' to check; choose from: sample_id, label, content_hash, ",
+            f"entry 1 ({BETWEEN}): there is no column 'features' to check; choose from: 'sample_id', 'label', 'content_hash', ",
         ),
         (
             expect(BETWEEN, "age", min=0),

@@ -8,7 +8,8 @@ the same again, undisturbed, to its end. What strikes goes round.
 - `bench faults`: SIGKILL for the command with its process group, a worker's run, the worker alone, both at once. In every other
   round the first repetition is killed too.
 - `bench faults troubles`: SIGKILL, SIGTERM, a disk that fills up, a clock that jumps, the same command a
-  second time, a removed file, a corrupted one (in a review, a page of the database of decisions). Where a file of a finished
+  second time, a removed file, a corrupted one (in a review, a page of the database of decisions), an object store that
+  stops to answer. Where a file of a finished
   run or the database was damaged, the first repetition may refuse with one line; the file is then put back, as from a backup.
 
 Lost is: after a kill, a file under its final name that is not whole, or a second run folder beside the one to resume; a file
@@ -55,6 +56,7 @@ WORDS: dict[Way, str] = {
     "twice": "two at once on the same results",
     "removed": "a file is removed",
     "corrupted": "a file is corrupted",
+    "store": "the store of the results is lost",
 }
 KILLS: tuple[Way, ...] = ("kill", "run", "worker", "both")
 TROUBLES: tuple[Way, ...] = ("kill", *list(WORDS)[4:])

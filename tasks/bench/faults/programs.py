@@ -25,7 +25,7 @@ from tasks.errors import LabelsweepError
 DEPLOYMENT = "clean-labels/on-demand"
 # A worker asks for work every second, and its first process takes some seconds to come up on a busy machine.
 PICKED_UP_SECONDS = 60.0
-HEALTHY_SECONDS = 120.0
+HEALTHY_SECONDS = 300.0
 # An undisturbed command takes 15 s on two idle cores; one that takes this much longer hangs.
 PATIENCE = 180.0
 HANGS = "a program that hangs"

@@ -108,8 +108,18 @@ def _must_end_well(program: Program) -> None:
         raise LabelsweepError("an undisturbed command failed", where=program.said()[-300:])
 
 
-def start(stage: str, reference: Reference, out: Path, environment: Mapping[str, str]) -> Program:
-    """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions."""
+def start(
+    stage: str, reference: Reference, out: Path, environment: Mapping[str, str], address: str = ""
+) -> Program:
+    """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions.
+
+    Args:
+        stage: Which of them.
+        reference: The data set.
+        out: Folder in which the results are made.
+        environment: Variables of the program.
+        address: Where the results go, if not into that folder.
+    """
     run = (out / "runs" / "latest").resolve().name
     arguments = {
         "sweep": ["clean", str(reference.source), "--quiet"],
@@ -117,7 +127,7 @@ def start(stage: str, reference: Reference, out: Path, environment: Mapping[str,
         "apply": ["apply", run, "--yes"],
     }[stage]
     log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
-    return Program([*arguments, "--out", str(out)], environment, log)
+    return Program([*arguments, "--out", address or str(out)], environment, log)
 
 
 def digest_files(folder: Path) -> dict[str, str]:

@@ -10,11 +10,14 @@ from pydantic import BaseModel
 from tasks.bench.faults.programs import PATIENCE, Program, Submitted
 from tasks.bench.faults.reference import Reference, broken_files, finished_steps, list_differences, start
 from tasks.bench.faults.reviewer import address_of, decide
+from tasks.bench.faults.store import Store
 from tasks.bench.faults.ways import mount, strike, unmount, with_clock
 from tasks.errors import LabelsweepError
 from tasks.review.log import read_log
 
-Way = Literal["kill", "run", "worker", "both", "terminate", "full", "clock", "twice", "removed", "corrupted"]
+Way = Literal[
+    "kill", "run", "worker", "both", "terminate", "full", "clock", "twice", "removed", "corrupted", "store"
+]
 Stage = Literal["sweep", "review", "apply"]
 SERVED = ("run", "worker", "both")
 KILLED = ("kill", *SERVED)
@@ -77,6 +80,8 @@ def run_trial(reference: Reference, number: int, way: Way, stage: Stage, strikes
             at_work.strike_once()
         if way == "full":
             mount(at_work.out, ROOMY)
+        if at_work.store:
+            at_work.store.answer(yes=True)
         at_work.trial.lost += at_work.repeat()
     finally:
         at_work.clear()
@@ -96,6 +101,10 @@ class _AtWork:
         self.out = reference.folder / f"trial-{trial.number}"
         self.backup = self.out.with_name(f"{self.out.name}-backup")
         self.environment = dict(reference.environment)
+        self.store = Store(self.out.name, self.out) if trial.way == "store" else None
+        if self.store:
+            self.out = self.store.out
+            self.environment |= self.store.environment
         self.made: list[Program | Submitted] = []
         self.acknowledged: set[str] = set()
         self.patience = max(PATIENCE, TIMES_AS_LONG * reference.seconds)
@@ -103,7 +112,7 @@ class _AtWork:
     def prepare(self) -> None:
         """Make what the program begins with; of an application the decisions too."""
         way, stage = self.trial.way, self.trial.stage
-        self.out.mkdir()
+        self.out.mkdir(parents=True)
         if stage == "sweep" and way not in KILLED and self.trial.number % 4 == 0:
             del self.environment["PREFECT_API_URL"]
         if way == "clock":
@@ -113,17 +122,23 @@ class _AtWork:
         if stage != "sweep":
             shutil.copytree(self.reference.results, self.out, symlinks=True, dirs_exist_ok=True)
         if stage == "apply":
-            server = start("review", self.reference, self.out, self.reference.environment)
+            server = start("review", self.reference, self.out, self.environment, self._address)
             self.acknowledged |= decide(address_of(server), self.reference.answers)
             server.process.terminate()
             server.end()
         shutil.copytree(self.out, self.backup, symlinks=True)
+
+    @property
+    def _address(self) -> str:
+        return self.store.address if self.store else ""
 
     def clear(self) -> None:
         """End every program and remove every file of the trial."""
         for program in self.made:
             program.clear()
         unmount(self.out)
+        if self.store:
+            self.store.close()
         shutil.rmtree(self.out, ignore_errors=True)
         shutil.rmtree(self.backup, ignore_errors=True)
         for path in self.reference.folder.glob(f"{self.out.name}-*.log.*"):
@@ -135,7 +150,7 @@ class _AtWork:
         self.made.append(
             Submitted(way, reference.worker, self.environment, reference.source, self.out)
             if way in SERVED
-            else start(self.trial.stage, reference, self.out, self.environment)
+            else start(self.trial.stage, reference, self.out, self.environment, self._address)
         )
         return self.made[-1]
 
@@ -191,7 +206,11 @@ class _AtWork:
                 return
         else:
             log = trial.way == "corrupted" and trial.stage != "sweep" and rng.random() < 0.8
-            trial.done = strike(trial.way, program, self.out, rng, log=log)
+            if self.store:
+                self.store.answer(yes=False)
+                trial.done = "the store does not answer"
+            else:
+                trial.done = strike(trial.way, program, self.out, rng, log=log)
         if trial.stage == "review" and not program.ended():
             self.acknowledged |= decide(host or address_of(program), answers)
             program.process.terminate()
@@ -207,6 +226,7 @@ class _AtWork:
             if way in SERVED:
                 expected = {name: digest for name, digest in expected.items() if name in COMPARED}
             wrong = list_differences(expected, self.out / "runs" / "latest")
+            wrong += self.store.find_broken() if self.store else []
             runs = [path for path in (self.out / "runs").iterdir() if path.is_dir() and not path.is_symlink()]
             if way in KILLED and len(runs) > 1:
                 wrong.append("a run folder beside the one to resume")
@@ -230,12 +250,13 @@ class _AtWork:
         reference, out = self.reference, self.out
         if wrong := self._find_wrong_with_log() or (self._review_again() if again else ""):
             return [wrong]
-        applied = start("apply", reference, out, self.environment)
+        applied = start("apply", reference, out, self.environment, self._address)
         if (end := applied.end(self.patience)) != "survived":
             return [f"{end}: {applied.said()[-300:]}"]
         if len(read_log(out)) != len(reference.answers):
             return ["decisions doubled"]
-        return list_differences(reference.applied, out / "datasets")
+        broken = self.store.find_broken() if self.store else []
+        return [*list_differences(reference.applied, out / "datasets"), *broken]
 
     def _find_wrong_with_log(self) -> str:
         try:
@@ -247,7 +268,7 @@ class _AtWork:
 
     def _review_again(self) -> str:
         """Send every decision again; return what is wrong."""
-        server = start("review", self.reference, self.out, self.environment)
+        server = start("review", self.reference, self.out, self.environment, self._address)
         try:
             if not (host := address_of(server)):
                 return f"{server.end()}: {server.said()[-300:]}"

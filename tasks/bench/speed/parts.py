@@ -17,10 +17,9 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.bench.command import Device
-from tasks.bench.speed import classes as many_classes
 from tasks.bench.speed.solvers import compare_solvers
 from tasks.bench.stopwatch import Planted, planted, timed
-from tasks.bench.with_kronfluence import fitted_analyzer
+from tasks.bench.with_kronfluence import aggregated_scores
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import Design, make_design
 from tasks.heads.device import pick_device
@@ -125,33 +124,9 @@ def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
     n, size, stack, theta = _fitted(most, device)
     mine, time = timed(lambda: _influences(stack, theta, solve_ihvp(stack, theta, "cg").vector)[:n], 3)
-    scores, other = timed(lambda: _kronfluence_scores(stack, theta, n))
+    scores, other = timed(lambda: aggregated_scores(stack, theta, n))
     correlation = spearmanr(mine.cpu(), scores.cpu()).statistic
     yield [size, str(time), str(other), other / time, f"{correlation:.3f}"]
-
-
-def _kronfluence_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
-    """Return kronfluence's influence of the first n samples on the sum of the others' losses, (n,)."""
-    from kronfluence.arguments import ScoreArguments  # noqa: PLC0415 (belongs to the bench extra)
-
-    # The package moves batches to where its model is.
-    features = torch.cat([block for _, block in stack.rows.blocks()]).float().cpu()
-    labels = stack.labels.cpu()
-    train, query = TensorDataset(features[:n], labels[:n]), TensorDataset(features[n:], labels[n:])
-    head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
-    head.weight.data = theta[:, 0].T.contiguous().float()
-    with fitted_analyzer(head, train, 1_024) as analyzer:
-        analyzer.compute_pairwise_scores(
-            "scores",
-            "factors",
-            query_dataset=query,
-            train_dataset=train,
-            per_device_query_batch_size=256,
-            per_device_train_batch_size=1_024,
-            score_args=ScoreArguments(aggregate_query_gradients=True),
-        )
-        scores: Tensor = analyzer.load_pairwise_scores("scores")["all_modules"]
-    return scores.reshape(-1).double()
 
 
 @part(
@@ -161,9 +136,8 @@ def _kronfluence_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
 def passes(most: int, device: Device) -> Iterator[Row]:
     """Measure the scoring pass against a forward pass of the same folds."""
     n = min(100_000, most)
-    for d, classes in ((128, 10), (768, 10), (128, 100)):
-        data = planted(n if classes < 100 else n // 5, d, classes)
-        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
+    for d, many in ((128, 10), (768, 10), (128, 100)):
+        data, stack = _folds(n if many < 100 else n // 5, device, d, many)
         theta = stack.zeros()
 
         def forward(s: SoftmaxStack = stack, t: Tensor = theta) -> None:
@@ -173,7 +147,7 @@ def passes(most: int, device: Device) -> Iterator[Row]:
 
         _, one = timed(forward, 3)
         _, other = timed(partial(_score, stack, theta, theta), 3)
-        yield [f"{len(data.given):,} x {d} x {classes}", str(one), str(other), other / one]
+        yield [f"{len(data.given):,} x {d} x {many}", str(one), str(other), other / one]
 
 
 @part(
@@ -199,22 +173,32 @@ def adamw(most: int, device: Device) -> Iterator[Row]:
 def growth(most: int, device: Device) -> Iterator[Row]:
     """Measure an audit on raw features as samples, classes and features grow, with the peak of memory above the data."""
     sizes = [(n, 16, 10) for n in (10_000, 100_000, 1_000_000) if n <= most]
-    sizes += [(10_000, 16, classes) for classes in (2, 100, 1_000)]
+    sizes += [(10_000, 16, many) for many in (2, 100, 1_000)]
     sizes += [(10_000, d, 10) for d in (64, 256, 1_024)]
     options = AuditOptions(feature_map="raw", rounds=1, folds=5, memory=64_000_000, device=device)
-    for n, d, classes in sizes:
-        data = planted(n, d, classes)
+    for n, d, many in sizes:
+        data = planted(n, d, many)
         reset_peak_memory()
         before = peak_memory()
         _, time = timed(partial(audit, data.features, data.given, options))
         above = f"{(peak_memory() - before) / 1e6:,.0f} MB"
-        yield [f"{n:,}", f"{d:,}", f"{classes:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
+        yield [f"{n:,}", f"{d:,}", f"{many:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
 
 
-part(
+@part(
     "Many classes: the whole audit beside one of ten classes; goal: 8 s for 100 classes, 10 s for 1,000",
     "samples x features x classes | labelsweep | ratio to 10 classes | AP",
-)(many_classes.classes)
+)
+def classes(most: int, device: Device) -> Iterator[Row]:
+    """Measure an audit of many classes and one of ten, of as many samples and features."""
+    for n, d, many in ((5_000, 384, 100), (10_000, 16, 1_000)):
+        first = None
+        for count in (10, min(many, min(n, most) // 10)):
+            data = planted(min(n, most), d, count)
+            result, time = timed(partial(audit, data.features, data.given, AuditOptions(device=device)))
+            first = first or time
+            size = f"{len(data.given):,} x {d} x {count:,}"
+            yield [size, str(time), time / first, f"{data.precision(result.score):.4f}"]
 
 
 @part(
@@ -234,8 +218,7 @@ def solvers(most: int, device: Device) -> Iterator[Row]:
 def phases(most: int, device: Device) -> Iterator[Row]:
     """Measure where the time of a fold stack goes: fit, solve, score."""
     for n in (n for n in (10_000, 100_000) if n <= most):
-        data = planted(n, 64, 10)
-        stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
+        _, stack = _folds(n, device)
         fit, fitting = timed(partial(fit_stack, stack, None, AuditOptions()))
         solution, solving = timed(partial(solve_ihvp, stack, fit.theta, "cg"))
         _, scoring = timed(partial(_score, stack, fit.theta, solution.vector))
@@ -261,8 +244,7 @@ def knobs(most: int, device: Device) -> Iterator[Row]:
 )
 def sampling(most: int, device: Device) -> Iterator[Row]:
     """Measure the solve of one round where the Hessian, the evaluation set or both are those of a tenth of the rows."""
-    data = planted(min(100_000, most), 64, 10)
-    stack = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
+    data, stack = _folds(min(100_000, most), device)
     theta = fit_stack(stack, None, AuditOptions()).theta
     n = len(data.given)
     index = torch.randperm(n, generator=torch.Generator().manual_seed(0))[: n // 10].sort().values
@@ -294,8 +276,7 @@ def workers(most: int, device: Device) -> Iterator[Row]:
 
     from tasks.heads.cluster import Cluster  # noqa: PLC0415
 
-    data = planted(min(400_000, most), 64, 10)
-    local = _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
+    _, local = _folds(min(400_000, most), device)
     theta = fit_stack(local, None, AuditOptions()).theta
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a worker takes as many as the process that asks it
@@ -313,6 +294,12 @@ def workers(most: int, device: Device) -> Iterator[Row]:
         first = first or spent.wall
         yield [f"{count}", f"{spent.wall:.2f}", f"{first / spent.wall:.1f}"]
     torch.set_num_threads(threads)
+
+
+def _folds(n: int, device: Device, d: int = 64, classes: int = 10) -> tuple[Planted, SoftmaxStack]:
+    """Return planted data and the problem of its five folds."""
+    data = planted(n, d, classes)
+    return data, _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
 
 
 def _fitted(most: int, device: Device) -> tuple[int, str, SoftmaxStack, Tensor]:

@@ -1,13 +1,12 @@
 """What the model sees of a row: what the user named, and what can be told from types and values alone."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, did_you_mean, listed
 from tasks.ingest.columns.dates import is_date
 from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_numeric
@@ -107,9 +106,8 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
         return
     what = f"no {role} column '{name}'" if role in ROLES else f"no column '{name}'"
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
-    lower = {other.lower().strip(): other for other in names if other not in apart}
-    close = difflib.get_close_matches(name.lower().strip(), lower, n=1)
-    fix = f"did you mean '{lower[close[0]]}'? Name it with --{role}" if close else f"name one with --{role}"
+    meant = did_you_mean(name, (other for other in names if other not in apart))
+    fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
     raise table.problem(f"{what}; it has {listed(names)}", fix=fix)
 
 

@@ -16,12 +16,12 @@ from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
 from tasks.ingest.reading import Reader, explain_damage
 from tasks.ingest.source import Part
+from tasks.ingest.text import json_values
+from tasks.ingest.text.json_values import read_values
 from tasks.ingest.text.lines import check_text, open_text
 
 SUFFIXES, GZIP, TYPED = (".json",), True, True
 
-# Text is read a mebibyte at a time, and twice as much each time that an object is longer.
-_CHUNK = 2**20
 # Where a document has several lists of objects, one that is called so is the table.
 _TABLES = ("data", "records", "rows", "items", "samples", "examples", "instances")
 _LISTED = "write an array of objects, or one object a line"
@@ -88,43 +88,17 @@ def _values(part: Part) -> Iterator[Any]:
     """Yield the items of an array at the top, or the values that follow each other.
 
     Raises:
-        InputError: Something is not JSON.
+        InputError: Something is not JSON, or follows the array.
     """
-    decoder = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as text:
-        buffer, position, line, size, ended = text.read(_CHUNK), 0, 1, _CHUNK, False
-        inside = buffer.lstrip().startswith("[")
-        position = buffer.index("[") + 1 if inside else 0
-        between = re.compile(r"\s*,?\s*" if inside else r"\s*")  # what stands before the next value
-        while True:
-            position = between.match(buffer, position).end()  # type: ignore[union-attr]
-            try:
-                if position < len(buffer) and inside and buffer[position] == "]":
-                    if rest := (buffer[position + 1 :] + text.read(_CHUNK)).strip():
-                        what = f"more text follows the end of its array ({rest[:20]!r})"
-                        raise part.problem(what, fix=_LISTED)
-                    return
-                value, end = decoder.raw_decode(buffer, position)
-                complete = end < len(buffer) or ended
-            except (ValueError, RecursionError) as error:
-                if ended and position >= len(buffer) and not inside:
-                    return
-                if ended or isinstance(error, RecursionError):
-                    raise _not_json(part, error, line + buffer.count("\n", 0, position)) from error
-                complete = False
-            if complete:
+        buffer = text.read(json_values.CHUNK)
+        array = buffer.lstrip().startswith("[")
+        start = buffer.index("[") + 1 if array else 0
+        for before, written, value in read_values(part, text, buffer, start, array=array):
+            if written:
                 yield value
-                position, size = end, _CHUNK
-                continue
-            line += buffer.count("\n", 0, position)
-            more = text.read(size)
-            buffer, position, size, ended = buffer[position:] + more, 0, 2 * size, not more
-
-
-def _not_json(part: Part, error: Exception, line: int) -> InputError:
-    if isinstance(error, json.JSONDecodeError):
-        return part.problem(f"the value at line {line} is not JSON ({error.msg})")
-    return part.problem(f"the value at line {line} is nested too deep", fix=_LISTED)
+            elif rest := before.partition("]")[2].strip():
+                raise part.problem(f"more text follows the end of its array ({rest[:20]!r})", fix=_LISTED)
 
 
 def _rows(

@@ -14,7 +14,7 @@ from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.review.queue import read_dataset
+from tasks.runs.finished import read_dataset
 from tasks.show.text import counted
 from tasks.storage import read_parquet
 

@@ -16,7 +16,8 @@ from tasks.errors import InputError
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
 from tasks.review.page.payload import as_text
 from tasks.review.page.site import choices_of
-from tasks.review.queue import Item, ReviewQueue, load_queue, read_dataset
+from tasks.review.queue import Item, ReviewQueue, load_queue
+from tasks.runs.finished import read_dataset
 from tasks.show.images import safe_png
 from tasks.storage import atomic_path, read_parquet, write_json, write_text
 from tasks.terminal import one_line

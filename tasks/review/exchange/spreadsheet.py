@@ -17,7 +17,7 @@ from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import detect_dialect
 from tasks.review.exchange.cells import Ids, Labels, without_apostrophe
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
-from tasks.review.queue import read_dataset
+from tasks.runs.finished import read_dataset
 from tasks.storage import read_parquet
 
 NEEDED: Final = ("sample_id", "decision", "new_label")

@@ -1,0 +1,58 @@
+"""What the folder of a run says of it: which run is meant, its data set, and what it was asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.errors import InputError
+from tasks.options import AuditOptions
+from tasks.records import Dataset
+from tasks.storage import read_json
+
+
+def find_run(out: Path, run: str | Path | None = None) -> Path:
+    """Return the folder of a finished run: by name, by path, or the newest.
+
+    Raises:
+        InputError: There is no such run, or it has no queue.
+    """
+    named = out / "runs" / (str(run) if run else "latest")
+    folder = Path(run) if run and not named.exists() and Path(run).is_dir() else named
+    if not folder.is_dir():
+        fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"
+        raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)
+    folder = folder.resolve()
+    if not (folder / "queue.parquet").exists():
+        fix = "let the run finish: `labelsweep runs` shows its state"
+        raise InputError("the run has no queue", where=str(folder), fix=fix)
+    return folder
+
+
+def read_dataset(run: Path) -> Dataset:
+    """Return the record of the data set as validation left it.
+
+    Raises:
+        InputError: The folder is not that of a run.
+    """
+    for name in ("validate", "ingest"):
+        path = run / "steps" / f"{name}.json"
+        if path.exists():
+            record = read_json(path)["record"]
+            return Dataset.model_validate(record.get("dataset", record))
+    what = "not a run folder: it has no record of its data set"
+    raise InputError(what, where=str(run), fix="name a run of `labelsweep runs`")
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """Return the parameters of a run; none where it kept none."""
+    path = run / "config.yaml"
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
+
+
+def audit_options_of(run: Path) -> AuditOptions:
+    """Return the options that a run was audited with; the defaults where it kept none."""
+    values = read_config(run)
+    return AuditOptions.model_validate(
+        {name: values[name] for name in AuditOptions.model_fields.keys() & values}
+    )
