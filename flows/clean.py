@@ -3,14 +3,15 @@
 Requires: nothing but the data; it runs on any worker that sees the data and the results.
 """
 
-from prefect import State, flow
+from prefect import State, flow, get_run_logger
 from prefect.states import Completed
 
 from flows.config import CleanParameters
 from flows.outcome import Cleaned, check_noise
 from flows.platform.artifacts import publish
 from flows.platform.events import announce_flagged
-from flows.platform.flow_run import FlowRunWatcher, run_or_fail, take_over
+from flows.platform.flow_run import FlowRunWatcher, run_or_fail, tag_flow_run, take_over
+from flows.platform.worker import results_on_worker
 from flows.progress import watched_by
 from flows.sweep import sweep
 
@@ -25,7 +26,11 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
 
 
 def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
-    with watched_by(FlowRunWatcher("clean-labels-progress")):
+    parameters = parameters.with_results(
+        results_on_worker(parameters.results_as_named, get_run_logger().info)
+    )
+    tag_flow_run(f"dataset:{parameters.data_set}")
+    with watched_by(FlowRunWatcher(parameters.data_set)):
         cleaned = sweep(parameters, take_over)
     publish(cleaned.folder, cleaned.headline(), parameters.results)
     if not cleaned.unchanged:

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from flows.commands.bench import bench, synthesize
 from flows.commands.clean import clean
+from flows.commands.data_sets import datasets, deploy
 from flows.commands.exchange import export, import_
 from flows.commands.review import review
 from flows.commands.runs import runs
@@ -96,6 +97,8 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     program.command()(synthesize)
     program.command()(runs)
+    program.command()(datasets)
+    program.command()(deploy)
     program.command(context_settings=passed_on)(bench)
     for command in (review, apply, export, import_, diff, restore):
         program.command(command.__name__.rstrip("_"))(command)

@@ -5,7 +5,7 @@ One model is the form in the Prefect UI, the options of the command, and what a 
 
 import csv
 import hashlib
-import re
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from flows.named_source import absolute, find_dated, version_at
 from tasks.addresses import check_no_secret, work_folder
 from tasks.hub import find_on_hub, is_hub_name
-from tasks.json_objects import as_object
 from tasks.options import AuditOptions
-from tasks.queries import absolute_query
-from tasks.records import Source
+from tasks.records import Reask, Source
 
 # Which column means what in the bundled data: its card is data/README.md.
 SAMPLES: Mapping[str, Mapping[str, str]] = {
@@ -81,7 +80,7 @@ class CleanParameters(AuditOptions):
     source: str = Field(
         min_length=1,
         description="Parquet, CSV, Excel, JSON or Arrow file, a folder or .zip of them, an fsspec URL, a query such as "
-        "postgresql://host/pets?query=SELECT ..., or sample:digits",
+        "postgresql://host/pets?query=SELECT ..., or sample:digits; {date} in it stands for the newest date: pets-{date}.csv",
     )
     label: str = Field("label", min_length=1, description="column of the given labels")
     id: Column = Field(None, description="column that identifies a sample (default: a hash of its content)")
@@ -131,6 +130,11 @@ class CleanParameters(AuditOptions):
     data_docs: bool = Field(default=False, description="write Great Expectations' Data Docs too")
     max_queue: int | None = Field(
         None, ge=1, description="longest queue, worst samples first (default: everything flagged)"
+    )
+    reask: Reask = Field(
+        "content",
+        description="what has to change of a row that people have decided on for it to be asked again: its label or its "
+        "content, its label alone (with --id), or never",
     )
     out: Path = Field(
         Path("data"), description="folder of the results, or an address such as s3://bucket/prefix"
@@ -192,20 +196,25 @@ class CleanParameters(AuditOptions):
     @model_validator(mode="before")
     @classmethod
     def _work_on_disk(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
-        """Work in a local folder where results go to an object store."""
+        """Work in a local folder where results go to an object store; an empty field is none."""
         out = str(values.get("out") or "") if isinstance(values, Mapping) else ""
+        if isinstance(values, Mapping) and not out:
+            return {name: value for name, value in values.items() if name != "out"}
         return {**values, "out": work_folder(out), "publish": out} if "://" in out else values
 
     @model_validator(mode="before")
     @classmethod
     def _know_the_samples(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
-        """Name the columns of bundled data and of corrected versions, unless the user did."""
+        """Find the newest of dated files; name the columns of bundled data and of corrected versions, unless the user did."""
         if not isinstance(values, Mapping):
             return values
         source = str(values.get("source"))
+        if dated := find_dated(source):
+            given = {name: value for name, value in values.items() if value not in (None, "")}
+            return {**dated, **given, "source": dated["source"]}
         if source in SAMPLES:
             return {**SAMPLES[source], **values}
-        if version := _version_at(source):
+        if version := version_at(source):
             return {**version, **values, "source": version["source"]}
         return values
 
@@ -220,10 +229,22 @@ class CleanParameters(AuditOptions):
         return {"score": "confidence", **values} if several else values
 
     @property
+    def results_as_named(self) -> str:
+        """Folder or address of the results as the user named it."""
+        at_address = self.publish and self.out == work_folder(self.publish)
+        return str(self.publish) if at_address else str(self.out)
+
+    @property
     def results(self) -> str:
         """Folder or address of the results, as a person names it from anywhere."""
-        at_address = self.publish and self.out == work_folder(self.publish)
-        return str(self.publish) if at_address else str(self.out.absolute())
+        named = self.results_as_named
+        return named if "://" in named else str(self.out.absolute())
+
+    def with_results(self, out: str) -> "CleanParameters":
+        """Return the parameters with results in another folder or at another address."""
+        if out == self.results_as_named:
+            return self
+        return CleanParameters.model_validate({**self.model_dump(), "out": out})
 
     def records_source(self) -> Source:
         """Return what the ingest step reads, with the path of a local file made absolute."""
@@ -285,53 +306,5 @@ class CleanParameters(AuditOptions):
 
     @property
     def title(self) -> str:
-        """Name of the data set and the day, as Prefect's list of runs shows it."""
-        return f"{self.short_name} {datetime.now(UTC):%Y-%m-%d}"
-
-
-def _version_at(source: str) -> dict[str, Any] | None:
-    """Return the parameters for a version of a data set, as `labelsweep apply` writes it: its file, name and columns.
-
-    Args:
-        source: What the user named; only the version's folder is one, also by way of `latest`.
-    """
-    if "://" in source:
-        return _version_there(source.rstrip("/"))
-    lineage = Path(source).resolve() / "version.json"
-    if source.startswith("sample:") or not lineage.is_file():
-        return None
-    return _columns_of_version(lineage.read_text(encoding="utf-8"), str(lineage.with_name("dataset.parquet")))
-
-
-def _version_there(address: str) -> dict[str, Any] | None:
-    """Return the same for a version on an object store."""
-    found = re.fullmatch(r"(.+/datasets/[^/]+)/(v\d{4,}|latest)", address)
-    if found is None:
-        return None
-    from tasks.runs.remote import read_there  # noqa: PLC0415 (only where there is a store)
-
-    data_set, label = found.groups()
-    if label == "latest":
-        label = (read_there(address) or b"").decode(errors="replace").strip()
-    lineage = read_there(f"{data_set}/{label}/version.json") if label else None
-    if lineage is None:
-        return None
-    return _columns_of_version(lineage.decode(), f"{data_set}/{label}/dataset.parquet")
-
-
-def _columns_of_version(lineage: str, source: str) -> dict[str, Any] | None:
-    version = as_object(lineage)
-    if not isinstance(version.get("columns"), dict) or "name" not in version:
-        return None  # somebody else's file, of a name that many programs use
-    return {"source": source, "name": version["name"], **version["columns"]}
-
-
-def absolute(source: str) -> str:
-    """Return a local path as an absolute one; leave URLs and `sample:` names alone.
-
-    >>> absolute("sample:digits"), absolute("s3://bucket/cats.parquet")
-    ('sample:digits', 's3://bucket/cats.parquet')
-    """
-    if "://" in source:
-        return absolute_query(source)
-    return source if source.startswith("sample:") else str(Path(source).absolute())
+        """Name of a run as Prefect's list shows it, another one each time: the data set, the time, four digits."""
+        return f"{self.short_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"

@@ -10,6 +10,7 @@ from flows.rounds import FITTED, Fitted, fit_and_attribute, steps_of
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 from tasks.runs.lock import hold
+from tasks.runs.request import data_set_of
 from tasks.storage import write_json
 
 
@@ -29,7 +30,7 @@ def fit_on_worker(
     """
     with (
         hold(folder / ".fit.lock", "another worker fits this run"),
-        watched_by(FlowRunWatcher("fit-progress")),
+        watched_by(FlowRunWatcher(data_set_of(folder))),
         progress(steps_of(options)),
     ):
         fitted = fit_and_attribute(dataset, folder, options, previous)

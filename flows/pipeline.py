@@ -53,6 +53,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             max_queue=parameters.max_queue,
             previous=previous,
             anew=anew,
+            reask=parameters.reask,
         )
         step(
             oddities,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from prefect import State, flow, task
+from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.platform.artifacts import MAX_ROWS, cell, escape
 from flows.platform.flow_run import run_or_fail
+from flows.platform.worker import results_on_worker, stays
 from flows.results import Results
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
@@ -30,6 +31,7 @@ from tasks.apply.plan import Plan
 from tasks.apply.words import gain_text, plan_text
 from tasks.records import Record
 from tasks.review.ledger import Rule
+from tasks.runs.request import data_set_of
 from tasks.terminal import one_line
 
 # A person answers when they have time, and the flow only sleeps meanwhile: it asks this often whether they have.
@@ -39,7 +41,7 @@ _ASK_EVERY_S = 5
 class ApplyParameters(BaseModel):
     """Which decisions to apply, and how.
 
-    >>> ApplyParameters(run="cats-20260101").title
+    >>> ApplyParameters(run="cats-20260101").title.split(",")[0]
     'cats-20260101'
     """
 
@@ -59,8 +61,8 @@ class ApplyParameters(BaseModel):
 
     @property
     def title(self) -> str:
-        """Name of the flow run."""
-        return self.run or f"newest run, {datetime.now(UTC):%Y-%m-%d}"
+        """Name of the flow run, another one for each: what is applied, and when."""
+        return f"{self.run or 'newest run'}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 class Relabeled(Record):
@@ -94,7 +96,10 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
 
 def _apply(parameters: ApplyParameters) -> State[object]:
     # Results that nobody named are no conflict with those that the run lies in.
-    results = Results(parameters.out if "out" in parameters.model_fields_set else None, parameters.run)
+    named = parameters.out if "out" in parameters.model_fields_set else None
+    if not stays(parameters.run or "") and not stays(named or ""):
+        named = results_on_worker(named or "", get_run_logger().info)
+    results = Results(named or None, parameters.run)
     folder = results.run()
     results.fetch_decisions()
     results.fetch_versions()
@@ -104,7 +109,7 @@ def _apply(parameters: ApplyParameters) -> State[object]:
     )
     if applied.folder:
         results.publish_versions(applied.folder)
-    _publish(folder.name, plan, applied, gain)
+    _publish(folder, plan, applied, gain)
     done = Relabeled(
         run=folder.name,
         folder=applied.folder,
@@ -130,11 +135,12 @@ def write_and_measure(
     return carry_out(run, out, plan, measure=measure, copy_images=copy_images)
 
 
-def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:
+def _publish(folder: Path, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     """Show in the Prefect UI what was applied."""
+    run, data_set = folder.name, data_set_of(folder)
     parts = [plan_text(plan), applied.sentence().strip(), gain_text(gain) if gain else ""]
     blocks = "\n\n".join(f"~~~text\n{part.replace('~~~', '~ ~')}\n~~~" for part in parts if part)
-    create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key="apply-review-summary")
+    create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key=f"{data_set}-applied")
     changes = [
         {
             "sample_id": cell(one.sample_id),
@@ -147,7 +153,7 @@ def _publish(run: str, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     ]
     create_table_artifact(
         table=changes,
-        key="apply-review-changes",
+        key=f"{data_set}-changes",
         description=f"Changes by the review of {escape(run)}, at most {MAX_ROWS:,} of them",
     )
 

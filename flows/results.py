@@ -7,14 +7,17 @@ The decision log itself is a database and stays in the local folder (`tasks.revi
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.addresses import check_no_secret, work_folder
 from tasks.errors import InputError, LabelsweepError
+from tasks.review import standing
 from tasks.review.exchange.machines import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
+from tasks.review.standing import Standing, read_standings
+from tasks.runs.data_sets import LATEST, choose_run
 from tasks.runs.finished import find_run
 from tasks.runs.history import DESCRIBING, PastRun, past_runs
 from tasks.runs.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
@@ -31,8 +34,8 @@ class Results:
 
     Args:
         out: A folder, or an address such as `s3://bucket/prefix`; None is where the run lies, or `data`.
-        run: Id or folder of a run, or its address; None is the newest. A folder or address brings the results that it lies in:
-            that is where its decisions are.
+        run: Id or folder of a run, its address, or a data set, whose newest run it is; None is the only data set. A folder
+            or address brings the results that it lies in: that is where its decisions are.
 
     Raises:
         InputError: The run lies in other results than `out`.
@@ -65,23 +68,42 @@ class Results:
         return self.address or str(self.out.absolute())
 
     def run(self) -> Path:
-        """Return the folder of the run, fetched where it is on a store.
+        """Return the folder of the run, or of the newest run of the data set; fetched where it is on a store.
 
         Raises:
-            InputError: There is no such run, or it has no queue.
+            InputError: There is no such run, it has no queue, or several data sets could be meant.
         """
         if self.address is None:
             return find_run(self.out, self._run)
-        if (latest := self._run or read_there(f"{self.address}/runs/latest")) is None:
+        if self._run and self._is_here(self._run):
+            return find_run(self.out, self._run)
+        run = choose_run(self._newest_there(), self._run, self.address)
+        if run is None and self._run is None:
             fix = f"run `labelsweep clean SOURCE --out {self.address}` first"
             raise InputError("no run yet", where=self.address, fix=fix)
-        run = latest if isinstance(latest, str) else latest.decode(errors="replace").strip()
-        folder = self.out / "runs" / run
-        if Path(run).name != run or not (
-            (folder / MANIFEST).is_file() or fetch_folder(f"{self.address}/runs/{run}", folder)
-        ):
-            raise InputError(f"no run '{run}'", where=f"{self.address}/runs", fix="see `labelsweep runs`")
+        if run is None or not self._is_here(run):
+            what = f"no run '{run or self._run}'"
+            raise InputError(what, where=f"{self.address}/runs", fix="see `labelsweep runs`")
         return find_run(self.out, run)
+
+    def is_of_data_set(self, run: Path) -> bool:
+        """Return whether the user named a data set, or nothing, rather than this run."""
+        return self._run is None or Path(self._run).name != run.name
+
+    def _is_here(self, run: str) -> bool:
+        """Return whether a run is here, fetched where it is on the store."""
+        folder = self.out / "runs" / run
+        return Path(run).name == run and (
+            (folder / MANIFEST).is_file() or fetch_folder(f"{self.address}/runs/{run}", folder)
+        )
+
+    def _newest_there(self) -> dict[str, str]:
+        """Return the id of the newest run of each data set on the store; of stores of older runs, the newest of all."""
+        names = list_there(str(self.address), f"{LATEST}/*")
+        found = {name.partition("/")[2]: read_there(f"{self.address}/{name}") for name in names}
+        if not found:
+            found = {"": read_there(f"{self.address}/runs/latest")}
+        return {key: content.decode(errors="replace").strip() for key, content in found.items() if content}
 
     def fetch_decisions(self) -> None:
         """Add what other machines have published."""
@@ -97,15 +119,27 @@ class Results:
         """Return the runs, newest first: on a store those that are published, with what their files say."""
         if self.address is None:
             return past_runs(self.out)
-        runs = f"{self.address}/runs"
+        runs = (found.split("/")[0] for found in list_there(f"{self.address}/runs", f"*/{MANIFEST}"))
         with tempfile.TemporaryDirectory() as name:
-            for run in (found.split("/")[0] for found in list_there(runs, f"*/{MANIFEST}")):
-                for file in (MANIFEST, *DESCRIBING):
-                    content = read_there(f"{runs}/{run}/{file}")
-                    path = Path(name) / "runs" / Path(run).name / file
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(content or b"")
+            self._fetch_files(runs, DESCRIBING, Path(name))
             return past_runs(Path(name))
+
+    def standings(self) -> list[Standing]:
+        """Return how each data set stands, by name."""
+        if self.address is None:
+            return read_standings(self.out)
+        with tempfile.TemporaryDirectory() as name:
+            self._fetch_files(self._newest_there().values(), standing.DESCRIBING, Path(name))
+            return read_standings(Path(name))
+
+    def _fetch_files(self, runs: Iterable[str], files: Iterable[str], here: Path) -> None:
+        """Fetch some files of some runs, as they lie there; one that is not there is empty."""
+        for run in runs:
+            for file in (MANIFEST, *files):
+                content = read_there(f"{self.address}/runs/{run}/{file}")
+                path = here / "runs" / Path(run).name / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content or b"")
 
     @contextmanager
     def publishing(self, say: Callable[[str], None]) -> Iterator[None]:

@@ -29,11 +29,13 @@ SCORE_COLUMNS = (
     "predicted_probability",
     "conflict",
 )
-QUEUE_COLUMNS = ("rank", *SCORE_COLUMNS, "reason", "evidence")
+QUEUE_COLUMNS = ("rank", *SCORE_COLUMNS, "seen", "reason", "evidence", "run")
 # What a person fills in, in the queue as CSV or Excel workbook.
 DECISION_COLUMNS = ("decision", "new_label")
 Verdict = Literal["keep", "relabel", "drop", "unsure"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
+# What has to change of a row that people have decided on for it to be asked again.
+Reask = Literal["content", "label", "never"]
 
 
 class Record(BaseModel):

@@ -202,8 +202,14 @@ def finish_run(folder: Path) -> None:
     name_latest(folder)
 
 
-def name_latest(folder: Path) -> None:
-    """Let the link `latest` beside a folder name it, at once: there is always one."""
-    link = folder.parent / f".latest.{secrets.token_hex(8)}"
-    link.symlink_to(folder.name)
-    link.replace(folder.parent / "latest")
+def name_latest(folder: Path, link: Path | None = None) -> None:
+    """Let a link name a folder, at once: there is always one.
+
+    Args:
+        folder: The folder.
+        link: The link; `latest` beside the folder unless given.
+    """
+    link = link or folder.parent / "latest"
+    made = link.with_name(f".{link.name}.{secrets.token_hex(8)}")
+    made.symlink_to(os.path.relpath(folder, link.parent))
+    made.replace(link)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 Run = Annotated[
     str | None,
     typer.Argument(
-        metavar="RUN", help="id, folder or address of a run (default: the newest)", show_default=False
+        metavar="RUN",
+        help="data set, whose newest run it is, or id, folder or address of a run (default: the only data set)",
+        show_default=False,
     ),
 ]
 Out = Annotated[
@@ -38,9 +40,9 @@ def note(line: str) -> None:
 
 
 def find_run(results: "Results", run: str | None) -> Path:
-    """Return the folder of the run that is meant; where the user named none, say which it is."""
+    """Return the folder of the run that is meant; where the user named a data set or nothing, say which it is."""
     folder = results.run()
-    if run is None:
+    if run is None or results.is_of_data_set(folder):
         from tasks.runs.history import in_words  # noqa: PLC0415
 
         note(f"newest run: {in_words(folder)}")

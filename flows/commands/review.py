@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -59,8 +60,13 @@ def review(
     guideline: Guideline = None,
     open_browser: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
 ) -> None:
-    """Serve the review page for the queue of a run, on this machine alone unless told otherwise."""
+    """Serve the review page, on this machine alone unless told otherwise.
+
+    Without RUN it shows all that is open of a data set: what its newest run queued, then what earlier nights showed and nobody
+    has decided on. With the id of a run it shows the queue of that run.
+    """
     from flows.results import Results  # noqa: PLC0415
+    from tasks.queue.since import SEEN  # noqa: PLC0415
     from tasks.review.page.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
     from tasks.review.state import ReviewOptions  # noqa: PLC0415
     from tasks.user_files import read_user_text  # noqa: PLC0415
@@ -85,13 +91,18 @@ def review(
         control_share=controls,
         guard=guard_for(host, token),
         when_finished=partial(_finish, folder, results),
+        with_open=results.is_of_data_set(folder),
     )
     address = _address(host, opened.getsockname()[1], token)
 
     def started() -> None:
         sys.stdout.write(address + "\n")
         sys.stdout.flush()
-        note(f"reviewing {folder.name}; Ctrl-C ends it, every decision is saved")
+        seen = Counter(item.seen for item in app.state.site.queue.items if item.seen and not item.is_control)
+        counts = ", ".join(f"{seen[name]:,} {name}" for name in SEEN if seen[name])
+        note(
+            f"reviewing {folder.name}{f': {counts}' if counts else ''}; Ctrl-C ends it, every decision is saved"
+        )
         if open_browser:
             typer.launch(address)
 

@@ -9,6 +9,7 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.platform.plots import plots_of
+from tasks.runs.request import data_set_of
 from tasks.storage import open_parquet, read_json
 from tasks.terminal import one_line
 
@@ -27,25 +28,23 @@ def publish(folder: Path, headline: str, out: str) -> None:
         headline: What a person wants to know first.
         out: Folder or address of the results that it belongs to.
     """
-    name = folder.name
+    name, data_set = folder.name, data_set_of(folder)
     summary = read_json(folder / "summary.json")
     create_table_artifact(
         table=top_of_queue(folder / "queue.parquet"),
-        key="clean-labels-queue",
+        key=f"{data_set}-queue",
         description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
     )
     create_table_artifact(
         table=steps_of(summary),
-        key="clean-labels-steps",
+        key=f"{data_set}-steps",
         description=f"Time, memory and rows of each step of run {escape(name)}",
     )
-    create_markdown_artifact(
-        markdown=summary_page(folder, summary, headline, out), key="clean-labels-summary"
-    )
+    create_markdown_artifact(markdown=summary_page(folder, summary, headline, out), key=f"{data_set}-summary")
     create_link_artifact(
         link=(folder / "report.html").absolute().as_uri(),
         link_text=f"Report of {name}",
-        key="clean-labels-report",
+        key=f"{data_set}-report",
         description=f"To review its queue: {code(f'labelsweep review {name} --out {out}')}",
     )
 

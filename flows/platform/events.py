@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from tasks.runs.request import data_set_of
 from tasks.storage import read_json
 
 FLAGGED, REVIEWED = "labels.flagged", "labels.reviewed"
+# What an automation tells data sets apart by.
+DATA_SET_LABEL = "labelsweep.dataset"
 
 
 def announce_flagged(folder: Path, out: str) -> None:
@@ -40,5 +43,6 @@ def _emit(event: str, folder: Path, out: str, **counts: Any) -> None:  # noqa: A
     resource = {
         "prefect.resource.id": f"labelsweep.run.{folder.name}",
         "prefect.resource.name": folder.name,
+        DATA_SET_LABEL: data_set_of(folder),
     }
     emit_event(event, resource=resource, payload={"run_id": folder.name, "out": out, **counts})

@@ -49,15 +49,21 @@ def take_over(folder: Path) -> None:
     write_json([*others, current], path)
 
 
+def tag_flow_run(tag: str) -> None:
+    """Add a tag to the current flow run."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(str(flow_run.id)), tags=sorted({*flow_run.tags, tag}))
+
+
 class FlowRunWatcher(Watcher):
     """Tells Prefect how far the current flow run is.
 
     Args:
-        key: Key of the run's progress artifact: lower case, digits and dashes.
+        data_set: Key of the data set, with which the keys of the progress artifacts begin: lower case, digits and dashes.
     """
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self, data_set: str) -> None:
+        self._data_set = data_set
         self._artifacts: dict[str, UUID] = {}
 
     def started(self, step: str, done: int, total: int) -> None:  # noqa: ARG002
@@ -91,6 +97,6 @@ class FlowRunWatcher(Watcher):
         if step in self._artifacts:
             update_progress_artifact(artifact_id=self._artifacts[step], progress=percent, description=text)
         else:
-            key = f"{step}-progress" if step else self._key
+            key = "-".join(part for part in (self._data_set, step, "progress") if part)
             made = create_progress_artifact(progress=percent, key=key, description=text)
             self._artifacts[step] = UUID(str(made))

@@ -27,7 +27,8 @@ def record_runs(out: Path, results: str) -> list[str]:
         if not (folder.is_symlink() or (folder / FLOW_RUNS).exists()) and is_run_intact(folder)
     ]
     for folder in unseen:
-        title = re.sub(r"-(\d{4})(\d\d)(\d\d)-\d{6}-[0-9a-f]{4}$", r" \1-\2-\3", folder.name)
+        when = r"-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-([0-9a-f]{4})$"
+        title = re.sub(when, r" \1-\2-\3 \4:\5:\6 \7", folder.name)
         _record(folder, results, title)
     return [folder.name for folder in unseen]
 

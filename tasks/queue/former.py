@@ -207,7 +207,7 @@ def _numbers(columns: Mapping[str, Array]) -> Array:
 
 
 def former_hashes(
-    matched: Matched, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
+    matched: Matched, carries: Array, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
 ) -> pa.Table:
     """Return which hashes the contents had before, columns `content_hash` and `former_hash`.
 
@@ -217,6 +217,7 @@ def former_hashes(
 
     Args:
         matched: What became of the rows.
+        carries: (n,) bool, for which rows what people said of the earlier content holds.
         now: Columns `KEYS` of this run.
         asked: Hashes that the last queues show or people have decided on: no other ones are followed.
         earlier: The same table of the last run.
@@ -224,7 +225,7 @@ def former_hashes(
     known: dict[str, set[str]] = defaultdict(set)
     for content, former in (*_pairs(earlier), *((content, content) for content in asked)):
         known[content].add(former)
-    moved = matched.same_content & ~_equal(now["content_hash"], matched.before_hash)
+    moved = carries & ~_equal(now["content_hash"], matched.before_hash)
     rows = pa.array(np.flatnonzero(moved))
     found: dict[str, set[str]] = defaultdict(set)
     for content, former in zip(

@@ -3,9 +3,13 @@
 A row is *new* if its id was not there before, *changed* if its content or given label was another one, and *the same* otherwise.
 A column more or less changes no row: then the columns that both runs have tell the content (`tasks.queue.former`).
 Flagged rows that are new, changed or were not flagged before are shown. The others were shown by an earlier queue and are still
-open: `open.parquet` lists them with the run that shows them, so that none is lost.
+open: `open.parquet` lists them with the run that showed them first and the evidence of this one, so that none is lost.
+
+What people have decided is asked again where the label or the content changed (`--reask content`, the default), only where the
+label changed (`label`), or not at all (`never`). The last two follow a row by the user's id; without ids the content is the row.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +28,45 @@ from tasks.queue.former import (
     write_former,
 )
 from tasks.queue.rows import take_rows
-from tasks.records import Dataset, Scores
-from tasks.storage import read_parquet, write_json, write_table
+from tasks.records import Dataset, Reask, Scores
+from tasks.storage import read_parquet, write_json
 
 DECIDED = "decided.parquet"
 OPEN = "open.parquet"
 SINCE = "since.json"
 
 NEW, CHANGED, SAME = 0, 1, 2
+# What the queue says of a row: whether a person has been asked before.
+SEEN = ("new", "changed", "still open")
+
+
+@dataclass(frozen=True)
+class ToShow:
+    """What becomes of each of n samples in the queue.
+
+    Attributes:
+        shown: (n,) bool, in the queue of this run.
+        still_open: (n,) bool, shown by an earlier queue, and not decided.
+        seen: (n,) place in `SEEN`.
+        run: (n,) the run that showed what is still open first; None where nothing is.
+    """
+
+    shown: Array
+    still_open: Array
+    seen: Array
+    run: pa.ChunkedArray | None = None
 
 
 def to_show(
-    scores: Scores, dataset: Dataset, folder: Path, previous: Path | None, *, anew: bool = False
-) -> Array:
-    """Return which samples the queue shows, (n,) bool; write what is open from earlier runs, and the counts.
+    scores: Scores,
+    dataset: Dataset,
+    folder: Path,
+    previous: Path | None,
+    *,
+    anew: bool = False,
+    reask: Reask = "content",
+) -> ToShow:
+    """Return which samples the queue shows, and which are open from earlier runs; write the counts.
 
     Args:
         scores: The scores, in the order of the data set.
@@ -45,29 +74,30 @@ def to_show(
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
         anew: Whether all that is flagged and not decided is shown, as if there were no run before.
+        reask: What has to change of a row that people have decided on for it to be shown again.
     """
     flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
     if previous is None and not (folder / DECIDED).exists():
-        return flagged
+        return _first_shown(flagged)
     if previous is None:
-        decided = _is_decided(dataset.path, flagged, folder / DECIDED, None)
-        return _shown_anew(flagged, decided, folder)
+        decided = _is_decided(dataset.path, flagged, folder / DECIDED, None, reask)
+        return _shown_anew(_first_shown(flagged), decided, folder)
     rows = read_parquet(dataset.path, columns=KEYS)
     matched = match_rows(
         rows,
         read_parquet(previous / "dataset.parquet", columns=KEYS),
         shared_values(dataset.path, dataset.columns, previous),
     )
-    former = former_hashes(matched, rows, _known_hashes(previous, folder), read_former(previous))
+    carries = matched.same_content if reask == "content" else matched.place >= 0
+    former = former_hashes(matched, carries, rows, _known_hashes(previous, folder), read_former(previous))
     write_former(former, folder)
-    decided = _is_decided(dataset.path, flagged, folder / DECIDED, former)
-    if anew:
-        return _shown_anew(flagged, decided, folder)
+    decided = _is_decided(dataset.path, flagged, folder / DECIDED, former, reask)
     compared = compare(matched)
     asked, run = _asked(matched, compared == SAME, previous)
+    seen = np.where(asked, SAME, np.where(compared == CHANGED, CHANGED, NEW)).astype(np.int8)
+    if anew:
+        return _shown_anew(ToShow(flagged, np.zeros_like(flagged), seen), decided, folder)
     still_open = flagged & ~decided & asked
-    kept = pa.array(np.flatnonzero(still_open))
-    write_table(rows.take(kept).append_column("run", run.take(kept)), folder / OPEN)
     shown = flagged & ~decided & ~asked
     numbers = np.bincount(compared, minlength=3).tolist()
     counts = {"new": numbers[NEW], "changed": numbers[CHANGED], "same": numbers[SAME]}
@@ -85,15 +115,19 @@ def to_show(
         },
         folder / SINCE,
     )
-    return shown
+    return ToShow(shown, still_open, seen, run)
 
 
-def _shown_anew(flagged: Array, decided: Array, folder: Path) -> Array:
-    """Return what a queue shows that looks at no queue before it, (n,) bool; write how much was decided."""
+def _first_shown(flagged: Array) -> ToShow:
+    """Return what the queue of a first run shows: all that is flagged."""
+    return ToShow(flagged, np.zeros_like(flagged), np.full(len(flagged), NEW, np.int8))
+
+
+def _shown_anew(all_shown: ToShow, decided: Array, folder: Path) -> ToShow:
+    """Return what a queue shows that looks at no queue before it: all but what was decided; write how much that was."""
     if decided.any():
         write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
-    shown: Array = flagged & ~decided
-    return shown
+    return replace(all_shown, shown=all_shown.shown & ~decided)
 
 
 def compare(matched: Matched) -> Array:
@@ -112,13 +146,17 @@ def _known_hashes(previous: Path, folder: Path) -> set[str]:
     return known
 
 
-def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | None) -> Array:
-    """Return which flagged rows have a decision on their content, or on what it was before, under their label, (n,) bool."""
+def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | None, reask: Reask) -> Array:
+    """Return which flagged rows have a decision on their content, or on what it was before, under their label, (n,) bool.
+
+    Where nothing is asked again, the label that was decided on need not be the present one.
+    """
     decided = np.zeros(len(flagged), dtype=bool)
     if not path.exists():
         return decided
     table = read_parquet(path)
     pairs = set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
+    contents = {content for content, _ in pairs} if reask == "never" else set()
     before: dict[str, list[str]] = {}
     for row in former.to_pylist() if former is not None else ():
         before.setdefault(row["content_hash"], []).append(row["former_hash"])
@@ -126,7 +164,8 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
     some = take_rows(dataset, index, ["content_hash", "label"])
     keys = zip(some["content_hash"].to_pylist(), some["label"].to_pylist(), strict=True)
     decided[index] = [
-        any((one, label) in pairs for one in (content, *before.get(content, ()))) for content, label in keys
+        any((one, label) in pairs or one in contents for one in (content, *before.get(content, ())))
+        for content, label in keys
     ]
     return decided
 

@@ -1,6 +1,7 @@
 """The queue step: the flagged samples, worst first, each with a reason and evidence, for people to review."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from tasks.options import AuditOptions
 from tasks.queue.evidence import Likeliest, find_evidence
 from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
-from tasks.queue.since import to_show
+from tasks.queue.since import OPEN, SEEN, to_show
 from tasks.queue.spreadsheet import write_spreadsheet
-from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Scores
+from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Reask, Scores
 from tasks.runs.step import step
 from tasks.storage import write_table
 
@@ -34,6 +35,7 @@ def queue(
     previous: Path | None = None,
     *,
     anew: bool = False,
+    reask: Reask = "content",
 ) -> Queue:
     """Write the queue as Parquet and CSV, and the saliency of its top.
 
@@ -47,15 +49,44 @@ def queue(
         max_queue: Length of the queue at most; None for all that is flagged.
         previous: Folder of the last finished run of the same data set, whose queue need not be shown again.
         anew: Whether it is shown again but for what people have decided.
+        reask: What has to change of a row that people have decided on for it to be shown again.
 
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    order = worst_first(scores.path, to_show(scores, dataset, folder, previous, anew=anew), max_queue)
+    found = to_show(scores, dataset, folder, previous, anew=anew, reask=reask)
+    asked = worst_first(scores.path, found.shown, max_queue)
+    order = np.concatenate([asked, worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
-    answers = _answers(dataset, order)
-    reasons = [
+    reasons = _reasons(chosen, neighbours, _answers(dataset, order))
+    ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
+    ranked = ranked.append_column("seen", pa.array(np.array(SEEN, object)[found.seen[order]], pa.string()))
+    ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
+    ranked = ranked.append_column("evidence", pa.array(evidence, pa.string()))
+    payload = read_payload(dataset, order)
+    for name in payload.column_names:
+        ranked = ranked.append_column(payload.schema.field(name), payload[name])
+    if found.run is not None:
+        still_open = ranked.slice(len(asked)).append_column(
+            "run", found.run.take(pa.array(order[len(asked) :]))
+        )
+        write_table(still_open, folder / OPEN)
+    ranked = ranked.slice(0, len(asked))
+    path = write_table(ranked, folder / "queue.parquet")
+    sheet = write_spreadsheet(ranked, folder / "queue.csv")
+    from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
+
+    write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx")
+    return Queue(parquet=path, csv=sheet, rows=len(asked), flagged=scores.flagged)
+
+
+def _reasons(
+    chosen: pa.Table, neighbours: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return for each row of the queue why it is there."""
+    rows = (row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
+    return [
         reason(
             row["given_label"],
             row["suggested_label"],
@@ -65,20 +96,8 @@ def queue(
             conflict=row["conflict"],
             answers=answers[number],
         )
-        for number, row in enumerate(row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
+        for number, row in enumerate(rows)
     ]
-    ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
-    ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
-    ranked = ranked.append_column("evidence", pa.array(evidence, pa.string()))
-    payload = read_payload(dataset, order)
-    for name in payload.column_names:
-        ranked = ranked.append_column(payload.schema.field(name), payload[name])
-    path = write_table(ranked, folder / "queue.parquet")
-    sheet = write_spreadsheet(ranked, folder / "queue.csv")
-    from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
-
-    write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx")
-    return Queue(parquet=path, csv=sheet, rows=len(order), flagged=scores.flagged)
 
 
 def read_payload(dataset: Dataset, rows: Array) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.queue.since import OPEN
 from tasks.records import Dataset
 from tasks.review.ledger import Key
 from tasks.review.planted import Planted, plant_controls
@@ -24,7 +25,7 @@ Content = Literal["image", "text", "table"]
 # A single text column whose longest entry passes this is read as prose, not as a cell of a table: a terminal
 # line's width.
 _PROSE = 80
-_SHOWN = ("queue.parquet", "steps/ingest.json", "steps/validate.json", "validation/conflicts.parquet")
+_SHOWN = ("queue.parquet", OPEN, "steps/ingest.json", "steps/validate.json", "validation/conflicts.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Item:
     """One sample as the reviewer meets it.
 
     `position` is its place among the rows and controls; `borrows` names the row whose figures it shows, mostly
-    itself.
+    itself. `seen` is new, changed, or still open; empty where the run does not say.
     """
 
     position: int
@@ -48,6 +49,7 @@ class Item:
     reason: str
     evidence: Mapping[str, Any] = field(hash=False)
     borrows: str
+    seen: str = ""
 
     @property
     def given(self) -> str:
@@ -107,13 +109,14 @@ class ReviewQueue:
         return self.dataset.offered
 
 
-def load_queue(run: Path, *, control_share: float = 0.0) -> ReviewQueue:
+def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False) -> ReviewQueue:
     """Read the queue of a run and plant controls in it.
 
     Args:
         run: The run folder.
         control_share: Share of controls, as a part of the queue; the choice is seeded by the run's name, so
             it is the same after a restart.
+        with_open: Whether what earlier queues showed and nobody has decided on comes after it.
 
     Raises:
         InputError: A file that is shown is not what the run wrote.
@@ -123,7 +126,7 @@ def load_queue(run: Path, *, control_share: float = 0.0) -> ReviewQueue:
     columns = tuple(
         name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names
     )
-    queue = _queue_rows(run)
+    queue = _queue_rows(run / "queue.parquet") + (_queue_rows(run / OPEN) if with_open else [])
     planted = plant_controls(run, queue, control_share) if control_share > 0 else []
     items = _in_order(queue, planted)
     prose = _prose(run, dataset, columns)
@@ -132,10 +135,14 @@ def load_queue(run: Path, *, control_share: float = 0.0) -> ReviewQueue:
     return ReviewQueue(run, dataset, items, content, prose, rest, _conflicts(run), _copies(run, items))
 
 
-def _queue_rows(run: Path) -> list[dict[str, Any]]:
+def _queue_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a queue, worst first; none where there is no such file, or an older labelsweep kept ids alone."""
+    names = pq.read_schema(path).names if path.exists() else []
+    if "rank" not in names:
+        return []
     wanted = ["rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"]
     wanted += ["suggested_probability", "score", "influence", "relabel_gain", "reason", "evidence"]
-    table = read_parquet(run / "queue.parquet", columns=wanted)
+    table = read_parquet(path, columns=[*wanted, *(["seen"] if "seen" in names else [])])
     return sorted(table.to_pylist(), key=lambda row: row["rank"])
 
 
@@ -165,6 +172,7 @@ def _item(position: int, row: Mapping[str, Any]) -> Item:
         reason=str(row["reason"] or ""),
         evidence=json.loads(row["evidence"] or "{}"),
         borrows=str(row.get("borrows", row["sample_id"])),
+        seen=str(row.get("seen") or ""),
     )
 
 

@@ -8,17 +8,25 @@ import yaml
 from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
+from tasks.runs.data_sets import choose_run, newest_runs
 from tasks.storage import read_json
 
 
 def find_run(out: Path, run: str | Path | None = None) -> Path:
-    """Return the folder of a finished run: by name, by path, or the newest.
+    """Return the folder of a finished run: by its id, by its path, or the newest of a data set.
+
+    Args:
+        out: Folder of the results.
+        run: Id, path, or name of a data set; None is the only data set there is.
 
     Raises:
-        InputError: There is no such run, or it has no queue.
+        InputError: There is no such run, it has no queue, or several data sets could be meant.
     """
     named = out / "runs" / (str(run) if run else "latest")
     folder = Path(run) if run and not named.exists() and Path(run).is_dir() else named
+    if run is None or not folder.is_dir():
+        newest = choose_run(newest_runs(out), str(run) if run else None, str(out))
+        folder = out / "runs" / newest if newest else folder
     if not folder.is_dir():
         fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"
         raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)

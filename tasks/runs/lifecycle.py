@@ -13,6 +13,7 @@ from typing import Literal
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.json_objects import read_object
 from tasks.runs.checksums import check_complete
+from tasks.runs.data_sets import name_newest
 from tasks.runs.lock import hold, lock_folder
 from tasks.runs.request import REQUEST, Request
 from tasks.storage import finish_run, write_json, write_text
@@ -92,6 +93,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
             raise
         (folder / _FAILURE).unlink(missing_ok=True)
         finish_run(folder)
+        name_newest(folder, request.asked.data_set)
 
 
 def state_of(folder: Path) -> State:

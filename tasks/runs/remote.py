@@ -1,8 +1,9 @@
 """Whole folders on an object store: every file written, read back and compared, the manifest last; and the way back.
 
 Whoever finds `manifest.json` in a folder there finds everything that it lists, whole. `runs/latest` holds the id of the newest
-run, `datasets/<name>/latest` the newest version. What is there already and is right is not sent again, so a transfer that broke
-off is resumed where it stopped. A folder that is fetched appears here when all of it has come and is what its manifest says.
+run, `latest/<data set>` that of a data set, `datasets/<name>/latest` its newest version. What is there already and is right is
+not sent again, so a transfer that broke off is resumed where it stopped. A folder that is fetched appears here when all of it has
+come and is what its manifest says.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from typing import Any, TypeVar
 
 from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
+from tasks.runs.data_sets import LATEST
+from tasks.runs.request import data_set_of
 from tasks.storage import manifest_of, read_json, sha256_file, write_json
 
 T = TypeVar("T")
@@ -45,6 +48,7 @@ def publish_run(folder: Path, address: str) -> str:
     if not (marker.exists() and read_json(marker) == {"address": target}):
         _publish_folder(folder, target, (folder / MANIFEST).read_bytes())
         write_there(f"{address.rstrip('/')}/runs/latest", folder.name.encode())
+        write_there(f"{address.rstrip('/')}/{LATEST}/{data_set_of(folder)}", folder.name.encode())
         write_json({"address": target}, marker)
     return target
 

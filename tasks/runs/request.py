@@ -57,6 +57,12 @@ def read_asked(folder: Path) -> Asked | None:
     return parse_asked(path.read_bytes()) if path.is_file() else None
 
 
+def data_set_of(folder: Path) -> str:
+    """Return the key of the data set that the run in `folder` swept; the run's id where it does not say."""
+    asked = read_asked(folder)
+    return asked.data_set if asked else folder.name
+
+
 def parse_asked(content: bytes) -> Asked | None:
     """Return what the bytes of a `request.json` say, None where they do not say it."""
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def artifacts_of(state) -> dict:
             )
             return await client.read_artifacts(artifact_filter=wanted)
 
-    return {artifact.key: artifact for artifact in asyncio.run(read())}
+    # The key of the data set comes first.
+    return {re.sub("^(pets-[0-9a-f]{6}|run)-", "", one.key): one for one in asyncio.run(read())}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +53,11 @@ def swept(prefect_server, tmp_path_factory):
         )
 
 
-def test_flow_run_is_named_after_the_data_set_and_the_day(swept):
+def test_flow_run_is_named_after_the_data_set_and_the_time_and_tagged_with_the_data_set(swept):
     run = run_of(swept)
     assert swept.is_completed()
-    assert run.name.startswith("pets 20")
+    assert re.fullmatch(r"pets 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{4}", run.name)
+    assert [tag for tag in run.tags if re.fullmatch(r"dataset:pets-[0-9a-f]{6}", tag)]
 
 
 def test_results_are_never_pickled(swept):
@@ -67,21 +70,21 @@ def test_artifacts_show_the_queue_the_headline_and_the_report(swept):
     assert isinstance(cleaned, Cleaned)
     artifacts = artifacts_of(swept)
     assert artifacts.keys() >= {
-        *("clean-labels-queue", "clean-labels-summary", "clean-labels-report", "clean-labels-progress"),
-        "clean-labels-steps",
+        *("queue", "summary", "report", "progress"),
+        "steps",
     }
-    steps = json.loads(artifacts["clean-labels-steps"].data)
+    steps = json.loads(artifacts["steps"].data)
     assert [step["step"] for step in steps][:3] == ["ingest", "validate", "encode"]
     assert all(step["seconds"] >= 0 and step["peak memory (MB)"] > 0 for step in steps)
-    summary = artifacts["clean-labels-summary"].data
+    summary = artifacts["summary"].data
     assert summary.count("](data:image/png;base64,") == 2
     assert f"labelsweep review {cleaned.folder.name}" in summary
-    table = json.loads(artifacts["clean-labels-queue"].data)
+    table = json.loads(artifacts["queue"].data)
     assert len(table) == cleaned.queued
     assert table[0]["rank"] == 1
-    assert float(artifacts["clean-labels-progress"].data) == 100
-    assert cleaned.report.absolute().as_uri() in artifacts["clean-labels-report"].data
-    assert "60 samples" in artifacts["clean-labels-summary"].data
+    assert float(artifacts["progress"].data) == 100
+    assert cleaned.report.absolute().as_uri() in artifacts["report"].data
+    assert "60 samples" in artifacts["summary"].data
 
 
 def test_what_the_user_did_wrong_fails_the_run_with_one_line(prefect_server, tmp_path):

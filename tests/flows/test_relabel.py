@@ -126,7 +126,8 @@ def artifacts_of(state: State) -> dict[str, Any]:
             mine = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
             return await client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=mine))
 
-    return {artifact.key: artifact.data for artifact in asyncio.run(read())}
+    # The key of the data set comes first.
+    return {artifact.key.rpartition("-")[2]: artifact.data for artifact in asyncio.run(read())}
 
 
 def test_the_flow_applies_the_decisions_and_shows_what_it_did(run: Path):
@@ -137,8 +138,8 @@ def test_the_flow_applies_the_decisions_and_shows_what_it_did(run: Path):
     assert (done.is_new, done.run) == (True, run.name)
     assert state.message.startswith(f"{done.changes} changes in v0001, accuracy ")
     shown = artifacts_of(state)
-    assert "Refitted with and without the corrections" in shown["apply-review-summary"]
-    assert len(json.loads(shown["apply-review-changes"])) == done.changes > 0
+    assert "Refitted with and without the corrections" in shown["applied"]
+    assert len(json.loads(shown["changes"])) == done.changes > 0
     again = apply_review(ApplyParameters(run=run.name, out=run.parents[1]))
     assert (again.is_new, again.folder, again.gain) == (False, done.folder, done.gain)
 

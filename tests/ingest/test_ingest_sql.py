@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy
 
-from flows.config import CleanParameters, absolute
+from flows.config import CleanParameters
+from flows.named_source import absolute
 from tasks.errors import InputError, StoreError
 from tasks.ingest import fingerprint, ingest
 from tasks.ingest.formats.sql import query_part

@@ -33,8 +33,9 @@ def create_app(
     control_share: float = CONTROL_SHARE,
     guard: Guard | None = None,
     when_finished: Callable[[], None] | None = None,
+    with_open: bool = False,
 ) -> FastAPI:
-    """Make the review page of one run.
+    """Make the review page of one run, or of a data set up to its newest run.
 
     Args:
         run: The run folder.
@@ -44,12 +45,14 @@ def create_app(
         control_share: Share of planted controls; 0 plants none.
         guard: Who may reach the page; this machine alone if None.
         when_finished: Called when a decision leaves nothing open in the queue.
+        with_open: Whether what earlier queues showed and nobody has decided on is shown too.
 
     Raises:
         InputError: The folder is not that of a run, or the log cannot be used.
     """
     app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
-    site = Site(load_queue(run, control_share=control_share), out, options or ReviewOptions(), reviewer)
+    queue = load_queue(run, control_share=control_share, with_open=with_open)
+    site = Site(queue, out, options or ReviewOptions(), reviewer)
     site.review.when_finished = when_finished
     app.state.site = site
     app.add_middleware(Guarded, guard=guard or Guard())

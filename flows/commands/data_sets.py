@@ -1,0 +1,108 @@
+"""The commands about all data sets: `deploy` brings deployments up to date with the list, `datasets` shows how each stands."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.common import AsJson, note
+from tasks.errors import InputError
+from tasks.terminal import json_lines, one_line
+
+ListFile = Annotated[
+    Path, typer.Option("--file", "-f", metavar="FILE", help="list of the data sets", show_default=True)
+]
+FILE = Path("datasets.yaml")
+
+
+def deploy(
+    *,
+    file: ListFile = FILE,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="remove the deployments of data sets that are not listed any more")
+    ] = False,
+) -> None:
+    """Make or update a Prefect deployment, with its schedule and notifications, for each data set of datasets.yaml.
+
+    Says what changed; where nothing did, nothing is touched. An entry has schedule, timezone, pool, owner, gate, notify and
+    paused, and any option of `labelsweep clean`. {date} in a source stands for the newest date. Results go where LABELSWEEP_OUT
+    says on the worker.
+    """
+    from flows.data_sets import read_list  # noqa: PLC0415
+    from flows.platform.server import check_server, is_server_named, set_defaults  # noqa: PLC0415
+
+    listed = read_list(file)
+    set_defaults()
+    if not is_server_named():
+        fix = "set it to http://127.0.0.1:4200/api"
+        raise InputError("no Prefect server is named", where="PREFECT_API_URL", fix=fix)
+    check_server()
+    from flows.platform.deploy import deploy as bring_up_to_date  # noqa: PLC0415
+
+    for line in bring_up_to_date(listed, prune=prune):
+        sys.stdout.write(one_line(line) + "\n")
+
+
+def datasets(
+    *,
+    file: ListFile = FILE,
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="folder of the results, or an address such as s3://bucket/prefix",
+            envvar="LABELSWEEP_OUT",
+        ),
+    ] = "data",
+    json_: AsJson = False,
+) -> None:
+    """List the data sets: the last run of each, the noise that it found, what waits for people, and the trend."""
+    from flows.data_sets import read_list  # noqa: PLC0415
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.review.standing import sparkline  # noqa: PLC0415
+
+    listed = {one.name: one.operation for one in read_list(file)} if file != FILE or file.exists() else {}
+    standings = Results(out).standings()
+    rows: list[dict[str, Any]] = [
+        {
+            **one.model_dump(mode="json"),
+            "schedule": listed[one.name].schedule if one.name in listed else None,
+            "owner": listed[one.name].owner if one.name in listed else None,
+        }
+        for one in standings
+    ]
+    swept = {one.name for one in standings}
+    rows += [
+        {"name": name, "run_id": None, "schedule": operation.schedule, "owner": operation.owner}
+        for name, operation in listed.items()
+        if name not in swept
+    ]
+    if json_:
+        text = json_module.dumps(rows, indent=2, ensure_ascii=False)
+        sys.stdout.write(json_lines(text) + "\n")
+        return
+    lines = [("DATA SET", "LAST RUN (UTC)", "ROWS", "NOISE", "WAITING", "TREND", "SCHEDULE", "OWNER")]
+    names = [row["name"] for row in rows]
+    for row in rows:
+        is_only = names.count(row["name"]) == 1
+        run = row["run_id"] is not None
+        lines.append(
+            (
+                row["name"] if is_only else row["key"],
+                f"{row['date'][:10]} {row['date'][11:16]}" if run else "never",
+                f"{row['rows']:,}" if run and row["rows"] is not None else "-",
+                f"{row['noise']:.1%}" if run and row["noise"] is not None else "-",
+                f"{row['waiting']:,}" if run else "-",
+                sparkline(row["trend"]) if run else "-",
+                row["schedule"] or "-",
+                row["owner"] or "-",
+            )
+        )
+    if not rows:
+        note(f"no runs under {out.rstrip('/')}/runs, and no {FILE}")
+        return
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        sys.stdout.write(one_line("  ".join(map(str.ljust, line, widths)).rstrip()) + "\n")

@@ -1,0 +1,146 @@
+"""`datasets.yaml`: all data sets that are swept on a schedule, one entry each.
+
+    defaults:                       # for every entry that does not say otherwise
+      schedule: "0 2 * * *"
+      timezone: Europe/Berlin
+    datasets:
+      pets:
+        source: exports/pets-{date}.csv
+        label: species
+        id: pet_id
+        owner: ada@example.org
+        gate: 0.1                   # fail where more labels are wrong
+        notify: {block: slack-webhook/team, on: [flagged, failed]}
+
+Beside schedule, timezone, pool, owner, gate, notify and paused, an entry has the options of `labelsweep clean`.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from flows.commands.config_file import build
+from flows.config import CleanParameters
+from flows.named_source import absolute
+from tasks.errors import InputError
+from tasks.ingest.source import slug
+from tasks.records import Record
+from tasks.user_files import read_user_yaml
+
+FILE = "datasets.yaml"
+_FIX = (
+    "write `datasets:` with one entry a data set, such as `pets: {source: exports/pets.csv, label: species}`"
+)
+# Deployments that `prefect.yaml` makes.
+_TAKEN = ("nightly", "on-demand")
+
+
+class Notify(Record):
+    """Whom a data set tells of what, by a notification block of Prefect.
+
+    Attributes:
+        block: Type and name of the block, such as `slack-webhook/team`: the address in it is a secret, and stays on the server.
+        on: What is told.
+    """
+
+    block: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
+    on: tuple[Literal["flagged", "failed", "crashed"], ...] = ("failed", "crashed")
+
+
+class Operation(Record):
+    """How a data set is run, apart from what a sweep of it finds.
+
+    Attributes:
+        schedule: Cron expression; None is swept when somebody asks for it.
+        timezone: Time zone of the schedule.
+        pool: Work pool of the sweep.
+        owner: Who answers for the data set.
+        gate: Largest share of wrong labels that passes.
+        notify: Whom it tells of what.
+        paused: Whether the schedule rests.
+    """
+
+    schedule: str | None = None
+    timezone: str = "UTC"
+    pool: str = "cpu"
+    owner: str = ""
+    gate: float | None = Field(None, ge=0, le=1)
+    notify: Notify | None = None
+    paused: bool = False
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _accept_a_block(cls, value: object) -> object:
+        return {"block": value} if isinstance(value, str) else value
+
+
+class DataSet(Record):
+    """One entry of the list: its name, how it is run, and the options of its sweeps as the user wrote them."""
+
+    name: str
+    operation: Operation
+    options: dict[str, Any]
+
+    def parameters(self) -> CleanParameters:
+        """Return what its sweeps are asked for."""
+        return CleanParameters.model_validate(self.options)
+
+
+def read_list(path: Path) -> list[DataSet]:
+    """Read the list of data sets.
+
+    Raises:
+        InputError: The file cannot be read, or an entry is wrong; says which, and what to do.
+    """
+    content = read_user_yaml(path, _FIX)
+    entries = content.get("datasets") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(entries, dict):
+        raise InputError("lists no data sets", where=str(path), fix=_FIX)
+    for key in content.keys() - {"datasets", "defaults"}:
+        raise InputError(f"unknown key '{key}'", where=str(path), fix="choose datasets or defaults")
+    defaults = content.get("defaults") or {}
+    for name, entry in (*entries.items(), ("defaults", defaults)):
+        if not isinstance(entry, dict):
+            raise InputError("is not a mapping of options", where=f"{path}: {name}", fix=_FIX)
+    return [_read_entry(str(name), {**defaults, **entry}, path) for name, entry in entries.items()]
+
+
+def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
+    where = f"{path}: {name}"
+    if name != slug("", name) or name in _TAKEN:
+        fix = f"call it '{slug('', name)}'" if name not in _TAKEN else "that is a deployment of prefect.yaml"
+        raise InputError(f"'{name}' cannot be the name of a data set", where=where, fix=fix)
+    values = {str(key).replace("-", "_"): value for key, value in entry.items()}
+    for key in values:
+        if key not in (known := [*Operation.model_fields, *CleanParameters.model_fields]):
+            close = difflib.get_close_matches(key, known, n=1)
+            fix = f"did you mean {close[0]}?" if close else f"choose among: {', '.join(sorted(known))}"
+            raise InputError(f"unknown option '{key}'", where=where, fix=fix)
+    try:
+        operation = Operation.model_validate(
+            {key: value for key, value in values.items() if key in Operation.model_fields}
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
+        raise InputError(what, where=f"{where}: {place}") from error
+    options = {key: value for key, value in values.items() if key not in Operation.model_fields}
+    if "source" not in options:
+        raise InputError("no source", where=where, fix="add a line such as source: exports/pets.csv")
+    options = {"name": name, **options, "source": _beside(path, str(options["source"]))}
+    if options.get("expectations"):
+        options["expectations"] = _beside(path, str(options["expectations"]))
+    if operation.gate is not None:
+        options["max_noise"] = operation.gate
+    build(options, lambda option: f"{where}: {option}")
+    return DataSet(name=name, operation=operation, options=options)
+
+
+def _beside(path: Path, source: str) -> str:
+    """Return a source or file as it is named from anywhere: a relative path starts at the folder of the list."""
+    is_path = "://" not in source and not source.startswith("sample:")
+    return absolute(str(path.absolute().parent / source) if is_path else source)

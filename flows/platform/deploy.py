@@ -1,0 +1,218 @@
+"""The deployments of `datasets.yaml`, made and brought up to date through Prefect's own API."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+
+from flows.clean import clean_labels
+from flows.data_sets import DataSet
+from flows.platform.events import DATA_SET_LABEL, FLAGGED
+from tasks.errors import InputError
+
+# The tag by which a deployment is known as one of the list.
+LISTED = "labelsweep-list"
+# A run by hand may be at work on the same data set: the scheduled one queues behind it.
+_WAIT_SECONDS = 3600.0
+_AUTOMATION = "labelsweep {} tells"
+_SAYS = {
+    "flagged": "{{ event.payload.flagged }} labels of {{ event.payload.rows }} are likely wrong; "
+    "labelsweep review {{ event.payload.run_id }} --out {{ event.payload.out }}",
+    "failed": "{{ flow_run.name }}: {{ flow_run.state.name }}: {{ flow_run.state.message }}",
+}
+
+
+def deploy(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[str]:
+    """Make the deployments what the list says; yield a line for each data set.
+
+    Args:
+        data_sets: All of the list.
+        prune: Whether deployments of data sets that are not listed any more are removed.
+
+    Raises:
+        InputError: A schedule, a pool or a notification block is not there, or not valid.
+    """
+    with get_client(sync_client=True) as client:
+        made = {one.name: _deployment(one, client) for one in data_sets}
+        blocks = {one.name: _block(one, client) for one in data_sets}
+        for one in data_sets:
+            yield f"{one.name}: {_bring_up_to_date(made[one.name], client)}"
+            if said := _notify(one, blocks[one.name], client):
+                yield f"{one.name}: {said}"
+        for gone in client.read_deployments():
+            if LISTED in gone.tags and gone.name not in made:
+                if prune:
+                    client.delete_deployment(gone.id)
+                    _remove_automations(gone.name, client)
+                yield f"{gone.name}: " + (
+                    "removed" if prune else "is not listed any more; --prune removes it"
+                )
+
+
+def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
+    """Return the deployment that an entry asks for."""
+    operation = one.operation
+    where = f"data set {one.name}"
+    try:
+        client.read_work_pool(operation.pool)
+    except ObjectNotFound as error:
+        fix = f"make it with `prefect work-pool create {operation.pool} --type process`"
+        raise InputError(f"there is no work pool '{operation.pool}'", where=where, fix=fix) from error
+    try:
+        schedule = (
+            CronSchedule(cron=operation.schedule, timezone=operation.timezone) if operation.schedule else None
+        )
+    except ValueError as error:
+        what = f"no schedule: '{operation.schedule}' in time zone '{operation.timezone}'"
+        fix = 'write minute, hour, day, month and weekday, such as schedule: "0 2 * * *"'
+        raise InputError(what, where=where, fix=fix) from error
+    owner = [f"owner:{operation.owner}"] if operation.owner else []
+    deployment = clean_labels.to_deployment(
+        one.name,
+        schedules=[schedule] if schedule else [],
+        paused=operation.paused,
+        parameters={"parameters": {"wait": _WAIT_SECONDS, **one.options}},
+        tags=[LISTED, f"dataset:{one.name}", *owner],
+        description=f"Sweeps data set {one.name}" + (f"; {operation.owner} answers for it" if owner else ""),
+        concurrency_limit=1,
+        work_pool_name=operation.pool,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    if not isinstance(deployment, RunnerDeployment):
+        raise TypeError(f"not a deployment: {deployment}")
+    return deployment
+
+
+def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> str:
+    """Make or change one deployment; say what that changed."""
+    try:
+        found = client.read_deployment_by_name(wanted.full_name)
+    except ObjectNotFound:
+        wanted.apply()
+        return f"made as {wanted.full_name}, {_when(_wanted_state(wanted))}"
+    was, is_now = _state(found), _wanted_state(wanted)
+    changed = [name for name in is_now if was.get(name) != is_now[name]] + sorted(was.keys() - is_now.keys())
+    if not changed:
+        return f"unchanged, {_when(is_now)}"
+    if "schedule" in changed:
+        for schedule in found.schedules:
+            client.delete_deployment_schedule(found.id, schedule.id)
+    else:
+        wanted.schedules = None  # what somebody paused in the UI stays paused
+    wanted.apply()
+    return "; ".join(f"{name} {_shown(was.get(name))} → {_shown(is_now.get(name))}" for name in changed)
+
+
+def _wanted_state(wanted: RunnerDeployment) -> dict[str, Any]:
+    """Return what is compared of the deployment that an entry asks for."""
+    options = wanted.model_dump(mode="json", include={"parameters"})["parameters"]["parameters"]
+    crons = [one.schedule for one in wanted.schedules or []]
+    return options | {
+        "schedule": [(one.cron, one.timezone) for one in crons],
+        "pool": wanted.work_pool_name,
+        "tags": sorted(wanted.tags),
+        "paused": bool(wanted.paused),
+    }
+
+
+def _state(found: DeploymentResponse) -> dict[str, Any]:
+    """Return the same of a deployment on the server."""
+    crons = [one.schedule for one in found.schedules]
+    return dict(found.parameters.get("parameters") or {}) | {
+        "schedule": [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in crons],
+        "pool": found.work_pool_name,
+        "tags": sorted(found.tags),
+        "paused": found.paused,
+    }
+
+
+def _when(state: dict[str, Any]) -> str:
+    times = [f'"{cron}" {zone}' for cron, zone in state["schedule"]]
+    return ("paused, " if state["paused"] else "") + (" and ".join(times) or "without a schedule")
+
+
+def _shown(value: object) -> str:
+    return "none" if value in (None, [], "") else str(value)
+
+
+def _block(one: DataSet, client: SyncPrefectClient) -> UUID | None:
+    """Return the id of the notification block that an entry names.
+
+    Raises:
+        InputError: There is none.
+    """
+    if one.operation.notify is None:
+        return None
+    kind, _, name = one.operation.notify.block.partition("/")
+    try:
+        return client.read_block_document_by_name(name, kind).id
+    except ObjectNotFound as error:
+        what = f"there is no notification block '{one.operation.notify.block}' on the Prefect server"
+        fix = "make it in the UI (Blocks), or with its Python class and `.save(name)`"
+        raise InputError(what, where=f"data set {one.name}: notify", fix=fix) from error
+
+
+def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
+    """Make the automation that tells of a data set, or remove it; say what that changed."""
+    if block is None or one.operation.notify is None:
+        return "tells nobody any more" if _remove_automations(one.name, client) else ""
+    told = []
+    for kind in one.operation.notify.on:
+        automation = _automation(one.name, kind, block)
+        found = client.read_automations_by_name(automation.name)
+        if not found:
+            client.create_automation(automation)
+            told.append(kind)
+        elif _core(found[0]) != _core(automation):
+            client.update_automation(found[0].id, automation)
+            told.append(kind)
+    rest = {_AUTOMATION.format(one.name) + f" {kind}" for kind in one.operation.notify.on}
+    dropped = _remove_automations(one.name, client, but=rest)
+    if not told and not dropped:
+        return ""
+    return f"tells {one.operation.notify.block} of: {', '.join(one.operation.notify.on)}"
+
+
+def _automation(name: str, kind: str, block: UUID) -> AutomationCore:
+    """Return the automation that tells a block of one kind of event of a data set."""
+    if kind == "flagged":
+        match: dict[str, Any] = {"prefect.resource.id": "labelsweep.run.*", DATA_SET_LABEL: name}
+        trigger = EventTrigger(match=match, expect={FLAGGED}, posture=Posture.Reactive, threshold=1)
+    else:
+        related = {"prefect.resource.id": f"prefect.tag.dataset:{name}"}
+        expect = {"prefect.flow-run.Failed" if kind == "failed" else "prefect.flow-run.Crashed"}
+        trigger = EventTrigger(match_related=related, expect=expect, posture=Posture.Reactive, threshold=1)
+    says = _SAYS["flagged" if kind == "flagged" else "failed"]
+    action = SendNotification(block_document_id=block, subject=f"labelsweep {name}: {kind}", body=says)
+    return AutomationCore(name=f"{_AUTOMATION.format(name)} {kind}", trigger=trigger, actions=[action])
+
+
+def _core(automation: AutomationCore) -> dict[str, Any]:
+    """Return what two automations are compared by."""
+    return automation.model_dump(
+        mode="json",
+        include={
+            "trigger": {"match", "match_related", "expect"},
+            "actions": {"__all__": {"block_document_id", "subject", "body"}},
+        },
+    )
+
+
+def _remove_automations(name: str, client: SyncPrefectClient, but: set[str] | None = None) -> list[str]:
+    """Remove the automations that tell of a data set, but for some; return their names."""
+    prefix = _AUTOMATION.format(name) + " "
+    gone = [
+        one
+        for one in client.read_automations()
+        if one.name.startswith(prefix) and one.name not in (but or ())
+    ]
+    for one in gone:
+        client.delete_automation(one.id)
+    return [one.name for one in gone]

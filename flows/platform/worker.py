@@ -1,0 +1,43 @@
+"""Where the results of a flow run on a worker go: never into the temporary folder in which a worker runs flows."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect.runtime import deployment
+
+from tasks.errors import InputError
+
+OUT_VARIABLE = "LABELSWEEP_OUT"
+
+
+def stays(out: str) -> bool:
+    """Return whether results that are called so lie at the same place whatever folder a process works in."""
+    return "://" in out or Path(out).is_absolute()
+
+
+def results_on_worker(out: str, say: Callable[[str], None]) -> str:
+    """Return where the results of this flow run go.
+
+    A worker starts each flow run in a temporary folder and removes it afterwards. There a relative folder stands for the
+    worker's own setting. A flow that a person calls has the folder that they named.
+
+    Args:
+        out: What the run was asked for; it may be empty.
+        say: Told where the worker's setting decides.
+
+    Raises:
+        InputError: The worker has no setting.
+    """
+    if stays(out) or deployment.id is None:
+        return out
+    setting = os.environ.get(OUT_VARIABLE, "")
+    if not stays(setting):
+        raise InputError(
+            f"'{out or '.'}' would lie in the worker's temporary folder, and be removed with it",
+            where="out",
+            fix=f"set {OUT_VARIABLE} to a folder (/srv/labelsweep) or an address (s3://bucket/prefix) where the worker "
+            "starts, or give such an out with the run's parameters",
+        )
+    say(f"results go to {setting}, which {OUT_VARIABLE} names on this worker")
+    return setting

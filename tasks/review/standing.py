@@ -1,0 +1,95 @@
+"""How each data set stands: its last run, how much noise was found night after night, and what waits for people."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from tasks.json_objects import read_object
+from tasks.queue.since import OPEN, SINCE
+from tasks.review.ledger import Ledger
+from tasks.review.log import read_log
+from tasks.runs.data_sets import newest_runs, short_name_of
+from tasks.runs.history import past_run
+from tasks.runs.request import REQUEST
+from tasks.storage import read_parquet
+
+# The files of a run that a line is read from where the queue itself is not at hand.
+DESCRIBING = ("config.yaml", "summary.json", "before.json", "steps/ingest.json", SINCE, REQUEST)
+# Nights that a trend shows, as the report's table does.
+TREND = 14
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+class Standing(BaseModel):
+    """One data set.
+
+    Attributes:
+        name: Short name.
+        key: What tells it from another one of this name.
+        run_id: Its newest finished run.
+        date: When that began.
+        rows: Samples audited.
+        noise: Estimated share of wrong labels; None where nothing can be said.
+        waiting: Samples that wait for a decision.
+        trend: The noise of the last runs, oldest first.
+    """
+
+    name: str
+    key: str
+    run_id: str
+    date: datetime
+    rows: int | None
+    noise: float | None
+    waiting: int
+    trend: list[float | None]
+
+
+def read_standings(out: Path) -> list[Standing]:
+    """Return how each data set under `out` stands, by name."""
+    settled = Ledger(read_log(out)).settled()
+    found = [_standing(out / "runs" / run, key, settled) for key, run in newest_runs(out).items()]
+    return sorted(found, key=lambda one: (one.name, one.key))
+
+
+def _standing(folder: Path, key: str, settled: set[tuple[str, str]]) -> Standing:
+    summary, run = read_object(folder / "summary.json"), past_run(folder)
+    noise = summary.get("queue", {}).get("estimated_noise_rate")
+    earlier = [line.get("noise_rate") for line in read_object(folder / "before.json").get("trend", [])]
+    return Standing(
+        name=short_name_of(folder.name),
+        key=key,
+        run_id=folder.name,
+        date=run.date,
+        rows=summary.get("data", {}).get("rows"),
+        noise=noise,
+        waiting=_count_waiting(folder, settled, summary.get("queue", {}).get("queued") or 0),
+        trend=[*earlier, noise][-TREND:],
+    )
+
+
+def _count_waiting(folder: Path, settled: set[tuple[str, str]], queued: int) -> int:
+    """Return how many samples wait: of the queue and of earlier ones, without what people have decided since."""
+    files = [path for name in ("queue.parquet", OPEN) if (path := folder / name).exists()]
+    if not files:
+        return queued + int(read_object(folder / SINCE).get("open", 0))
+    waiting = 0
+    for path in files:
+        label = "given_label" if "given_label" in pq.read_schema(path).names else "label"
+        table = read_parquet(path, columns=["content_hash", label])
+        pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        waiting += sum(pair not in settled for pair in pairs)
+    return waiting
+
+
+def sparkline(values: list[float | None]) -> str:
+    """Return a line of bars, the largest value the highest; a dot where there is none.
+
+    >>> sparkline([0.0, 0.05, None, 0.1])
+    '▁▅·█'
+    """
+    most = max((value for value in values if value), default=0.0) or 1.0
+    return "".join(
+        "·" if value is None else _BARS[round(value / most * (len(_BARS) - 1))] for value in values
+    )
