@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from flows.named_source import absolute, find_dated, version_at
 from tasks.addresses import check_no_secret, work_folder
 from tasks.hub import find_on_hub, is_hub_name
-from tasks.options import AuditOptions
+from tasks.options import AuditOptions, parse_drift
 from tasks.records import Reask, Source
 
 # Which column means what in the bundled data: its card is data/README.md.
@@ -122,7 +122,22 @@ class CleanParameters(AuditOptions):
         None, description="name of the data set in run ids and lists (default: from the source)"
     )
     expectations: File = Field(
-        None, description="YAML or JSON file of your own Great Expectations expectations"
+        None,
+        description="YAML or JSON file of your own Great Expectations expectations, or a suite that Great Expectations 1.x "
+        "wrote, with the names of your columns; critical ones set rows aside, warning and info only tell",
+    )
+    drift: str = Field(
+        "warn",
+        description="what follows where columns, types, classes, shares, missing, ranges or rows are not what they were in "
+        "the last run: off, warn, aside (the rows) or stop, for all or as KIND=EFFECT, such as stop,ranges=warn",
+        json_schema_extra={"metavar": "EFFECT"},
+    )
+    drift_tolerance: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="how far rows and ranges may change until the next run, as a share; shares of classes and of missing "
+        "values by half of it",
     )
     tolerance: float = Field(
         0.2, ge=0, le=1, description="largest share of rows that validation may set aside"
@@ -181,6 +196,13 @@ class CleanParameters(AuditOptions):
     @classmethod
     def _keep_secrets_out(cls, value: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
         check_no_secret(str(value))
+        return value
+
+    @field_validator("drift")
+    @classmethod
+    def _know_the_effects(cls, value: str) -> str:
+        """Check that each word is an effect, or one of a kind of drift."""
+        parse_drift(value)
         return value
 
     @field_validator("encoding")

@@ -38,7 +38,9 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         if previous and not anew and (earlier := same_content(request, folder)):
             raise Unchanged(earlier)
         note_version(dataset, folder, previous)
-        validation = _validated(dataset, folder, parameters)
+        validation = _validated(dataset, folder, parameters, previous)
+        for line in validation.drift:
+            say(f"since the last run: {line}")
         dataset = validation.dataset
         fitted = _fitted(dataset, folder, parameters, None if anew else previous)
         scores = step(flag, dataset, fitted.scores, folder, options)
@@ -99,7 +101,9 @@ def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previou
     return fitted
 
 
-def _validated(dataset: Dataset, folder: Path, parameters: CleanParameters) -> Validation:
+def _validated(
+    dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None
+) -> Validation:
     """Validate the data; where they fail, write the report that says why before giving up."""
     try:
         return step(
@@ -110,6 +114,9 @@ def _validated(dataset: Dataset, folder: Path, parameters: CleanParameters) -> V
             tolerance=parameters.tolerance,
             expectations=parameters.expectations,
             data_docs=parameters.data_docs,
+            previous=previous,
+            drift=parameters.drift,
+            drift_tolerance=parameters.drift_tolerance,
         )
     except ValidationFailed as error:
         page = step(report, folder)

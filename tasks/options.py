@@ -18,7 +18,30 @@ else:  # one file for each: the names are the choices on the command line and in
     SolverName = Literal["auto", *names_in(Path(__file__).parent / "heads" / "solvers")]
 MODELS = names_in(Path(__file__).parent / "models")
 KINDS = names_in(Path(__file__).parent / "opinions")
+# What may drift from the last run, and what follows (`tasks.validate.drift`).
+DRIFT_KINDS = ("columns", "types", "classes", "shares", "missing", "ranges", "rows")
+DRIFT_EFFECTS = ("off", "warn", "aside", "stop")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def parse_drift(text: str) -> dict[str, str]:
+    """Return what follows where each kind of thing drifts from the last run.
+
+    Raises:
+        ValueError: A word is no effect and no KIND=EFFECT.
+
+    >>> parse_drift("stop,ranges=warn")["rows"], parse_drift("stop,ranges=warn")["ranges"]
+    ('stop', 'warn')
+    """
+    found = dict.fromkeys(DRIFT_KINDS, "warn")
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        kind, given, effect = word.rpartition("=")
+        if effect not in DRIFT_EFFECTS or (given and kind not in DRIFT_KINDS):
+            raise ValueError(
+                f"must be {', '.join(DRIFT_EFFECTS)}, or KIND=EFFECT for one of {', '.join(DRIFT_KINDS)}"
+            )
+        found |= {kind: effect} if given else dict.fromkeys(DRIFT_KINDS, effect)
+    return found
 
 
 class AuditOptions(Record):

@@ -128,6 +128,8 @@ class Dataset(Record):
     `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
     `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
     `given_probabilities` are the classes of the features, where these are the user's own probabilities.
+    `typos` are labels of too few samples for a class whose names are nearly those of classes: the models take them for these.
+    `own_names` are the user's names of columns that have other names here, each with that name.
     """
 
     path: Path
@@ -154,7 +156,15 @@ class Dataset(Record):
     synthetic: Synthetic | None = None
     label_column: str = ""
     given_probabilities: tuple[str, ...] = ()
+    typos: dict[str, str] = {}
+    own_names: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The user's columns by the user's own names, each with the name that it has here."""
+        shown = {name: name for name in self.display_columns if name not in self.own_names.values()}
+        return {**shown, **self.own_names}
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -168,7 +178,7 @@ class Dataset(Record):
 
 
 class Validation(Record):
-    """What validation kept and what it set aside."""
+    """What validation kept and what it set aside; `drift` is how the data differ from those of the last run, a line each."""
 
     dataset: Dataset
     rows_in: int
@@ -179,6 +189,7 @@ class Validation(Record):
     conflicting: int
     duplicates: int
     data_docs: Path | None = None
+    drift: tuple[str, ...] = ()
 
 
 class Groups(Record):

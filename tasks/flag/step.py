@@ -1,5 +1,6 @@
 """The flag step: the last round's scores, and conflicting labels on identical content, become `scores.parquet`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +16,14 @@ from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, read_parquet,
 
 @step()
 def flag(
-    dataset: Dataset,  # noqa: ARG001 (the scores were made from it)
+    dataset: Dataset,
     scores: Scores,
     folder: Path,
     options: AuditOptions,  # noqa: ARG001 (and under these)
 ) -> Scores:
     """Decide what is flagged; write the scores, the baselines on the same folds, and the evidence of convergence.
+
+    Labels that are nearly the name of a class come before all others, with that class as the suggestion.
 
     Args:
         dataset: The validated data.
@@ -40,7 +43,7 @@ def flag(
     )
     _write_baselines(folder)
     path = folder / "scores.parquet"
-    flagged = _write_scores(scores.path, folder, path)
+    flagged = _write_scores(dataset, scores.path, folder, path)
     return scores.model_copy(update={"path": path, "flagged": flagged})
 
 
@@ -82,10 +85,14 @@ def outvoted(content: Array, labels: Array) -> Array:
     return lost
 
 
-def _write_scores(scored: Path, folder: Path, final: Path) -> int:
+def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> int:
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
     conflicting, lost = _read_conflicts(folder)
-    count = 0
+    count = start = 0
+    labels, before_all = None, 0.0
+    if dataset.typos:
+        labels = read_parquet(dataset.path, columns=["label"])["label"]
+        before_all = pc.min(read_parquet(scored, columns=["score"])["score"]).as_py() - 1.0
     with open_parquet(scored) as file:
         fields = [
             pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
@@ -97,11 +104,27 @@ def _write_scores(scored: Path, folder: Path, final: Path) -> int:
                 ids = columns["sample_id"]
                 columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=lost))
                 columns["conflict"] = pc.is_in(ids, value_set=conflicting)
+                if labels is not None:
+                    given = labels.slice(start, len(batch)).combine_chunks()
+                    columns |= _with_typos(columns, given, dataset.typos, before_all)
+                start += len(batch)
                 count += columns["flagged"].true_count
                 writer.write_batch(
                     pa.RecordBatch.from_arrays([columns[n] for n in SCORE_COLUMNS], schema=pa.schema(fields))
                 )
     return count
+
+
+def _with_typos(
+    columns: Mapping[str, pa.Array], given: pa.Array, typos: Mapping[str, str], before_all: float
+) -> dict[str, pa.Array]:
+    """Return the columns that change where the given label is nearly the name of a class; the models took it for that class."""
+    meant = pa.array([typos.get(label) for label in given.to_pylist()], pa.string())
+    is_typo = meant.is_valid()
+    changed = {"given_label": given, "suggested_label": meant, "score": before_all, "flagged": True}
+    # No model knows such a class.
+    changed |= {"given_probability": 0.0, "relabel_gain": 0.0}
+    return {name: pc.if_else(is_typo, value, columns[name]) for name, value in changed.items()}
 
 
 def _write_baselines(folder: Path) -> None:

@@ -119,17 +119,20 @@ def read_order(dataset: Dataset) -> Array:
 
 
 def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
-    """Return the class of each sample, (n,) int64, and which are verified, (n,) bool or None where nobody said."""
+    """Return the class of each sample, (n,) int64, and which are verified, (n,) bool or None where nobody said.
+
+    A label that is a typo of a class counts as that class.
+    """
     labels = np.empty(dataset.rows, dtype=np.int64)
     trusted = np.zeros(dataset.rows, dtype=bool) if dataset.trusted else None
-    classes = pa.array(dataset.classes, pa.string())
+    names = pa.array([*dataset.classes, *dataset.typos], pa.string())
+    meant = np.array([*range(len(dataset.classes)), *map(dataset.classes.index, dataset.typos.values())])
     start = 0
     with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(columns=["label", *(["trusted"] if dataset.trusted else [])]):
             rows = slice(start, start + len(batch))
-            labels[rows] = pc.index_in(batch.column("label"), value_set=classes).to_numpy(
-                zero_copy_only=False
-            )
+            places = pc.index_in(batch.column("label"), value_set=names).to_numpy(zero_copy_only=False)
+            labels[rows] = meant[places]
             if trusted is not None:
                 trusted[rows] = pc.fill_null(batch.column("trusted"), fill_value=False).to_numpy(
                     zero_copy_only=False

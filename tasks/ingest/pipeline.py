@@ -220,7 +220,17 @@ def _columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]
         "raters": tuple(roles.kept[name] for name in source.raters or ()),
         "group": roles.kept[roles.group] if roles.group else None,
         "label_column": roles.label,
+        "own_names": _own_names(roles),
     }
+
+
+def _own_names(roles: Roles) -> dict[str, str]:
+    """Return the columns that have another name in the data set than in the source, with that name."""
+    ours = {"label": roles.label, "sample_id": roles.id, "trusted": roles.trusted}
+    if roles.payload == "text":
+        ours["text"] = roles.content[0]
+    renamed = {name: stored for name, stored in roles.kept.items() if name != stored}
+    return {name: stored for stored, name in ours.items() if name} | renamed
 
 
 def _synthetic(table: SourceTable, content: Content) -> Synthetic | None:

@@ -13,6 +13,7 @@ def reason(
     *,
     conflict: bool,
     answers: Sequence[str] = (),
+    typo: bool = False,
 ) -> str:
     """Return why a sample is in the queue, what a person can see for themselves first.
 
@@ -24,6 +25,7 @@ def reason(
         neighbours: Labels of the nearest neighbours.
         conflict: Whether identical content carries another label.
         answers: What each rater said, where there are several.
+        typo: Whether the given label is nearly the name of the suggested class, and few samples have it.
 
     >>> reason("3", "8", 0.02, 0.97, ["8", "8", "8", "3", "8"], conflict=False)
     'Looks like 8 (97 %). 4 of its 5 most similar samples are 8.'
@@ -37,7 +39,9 @@ def reason(
     if answers:
         said = ", ".join(f"{named(answer)} ({count})" for answer, count in Counter(answers).most_common())
         sentences.append(f"Raters said {said}.")
-    if suggested == given:
+    if typo:
+        sentences.append(f"Few samples are called {named(given)}: did somebody mean {named(suggested)}?")
+    elif suggested == given:
         sentences.append(f"Looks like {named(given)} {sure}, but with this label it harms other predictions.")
     elif suggested_probability <= given_probability:
         often = f"here, what is {named(suggested)} is often labeled {named(given)}"

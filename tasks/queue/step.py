@@ -1,7 +1,7 @@
 """The queue step: the flagged samples, worst first, each with a reason and evidence, for people to review."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ def queue(
     order = np.concatenate([asked, worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
     evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
-    reasons = _reasons(chosen, neighbours, _answers(dataset, order))
+    reasons = _reasons(chosen, neighbours, _answers(dataset, order), dataset.typos)
     ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
     ranked = ranked.append_column("seen", pa.array(np.array(SEEN, object)[found.seen[order]], pa.string()))
     ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
@@ -82,7 +82,10 @@ def queue(
 
 
 def _reasons(
-    chosen: pa.Table, neighbours: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]
+    chosen: pa.Table,
+    neighbours: Sequence[Sequence[str]],
+    answers: Sequence[Sequence[str]],
+    typos: Collection[str],
 ) -> list[str]:
     """Return for each row of the queue why it is there."""
     rows = (row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
@@ -95,6 +98,7 @@ def _reasons(
             neighbours[number],
             conflict=row["conflict"],
             answers=answers[number],
+            typo=row["given_label"] in typos,
         )
         for number, row in enumerate(rows)
     ]

@@ -39,6 +39,8 @@ class Check:
         severity: Rows that fail are set aside where it is critical; others are findings only.
         meta: What else the user wrote.
         entry: Where the user wrote it; empty for the contract.
+        drift: What of the last run it holds the data to; empty for other checks.
+        stops: Whether the run ends where it fails.
         expectation: The Great Expectations object.
     """
 
@@ -54,6 +56,8 @@ class Check:
     severity: str = "critical"
     meta: Mapping[str, Any] = field(default_factory=dict)
     entry: str = ""
+    drift: str = ""
+    stops: bool = False
     expectation: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +72,7 @@ class Check:
     @property
     def quarantines(self) -> bool:
         """Whether rows that fail are set aside."""
-        return self.severity == "critical"
+        return self.severity == "critical" and not self.stops
 
     def reasons(self, rows: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
         """Return why each of some failing rows fails."""

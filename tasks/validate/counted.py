@@ -3,7 +3,7 @@
 Each is written as an expectation all the same, on a column of what was counted, so that the suite and the Data Docs show it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from tasks.records import Dataset
 from tasks.validate.checks import Check
 from tasks.validate.facts import Facts
 from tasks.validate.findings import Finding
-from tasks.validate.words import rare_class_words, shown
+from tasks.validate.words import alike, rare_class_words, shown
 
 Rows = NDArray[np.int64]
 
@@ -58,7 +58,17 @@ def find_unusable_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
     return [*findings, _finding(finite, (says, fails), (rows, dataset.rows), explain)]
 
 
-def find_small_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> list[Finding]:
+def find_typos(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> dict[str, str]:
+    """Return the labels that too few kept rows have, and that are nearly the name of a class, with that class."""
+    counts = np.bincount(facts.labels[kept], minlength=len(dataset.classes))
+    large = [name for name, count in zip(dataset.classes, counts, strict=True) if count >= folds]
+    small = [name for name, count in zip(dataset.classes, counts, strict=True) if 0 < count < folds]
+    return {name: twin for name in small if (twin := alike(name, large)) is not None}
+
+
+def find_small_classes(
+    dataset: Dataset, facts: Facts, kept: Rows, folds: int, typos: Collection[str] = ()
+) -> list[Finding]:
     """Return which kept rows are of a class with too few samples, or of one that lies in one group.
 
     Args:
@@ -66,10 +76,12 @@ def find_small_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -
         facts: The facts about all rows.
         kept: Numbers of the rows that are left  # (kept,)
         folds: Each class needs a sample in each fold.
+        typos: Labels that are no class of their own: their rows stay, and are asked about.
     """
     labels, names = facts.labels[kept], dataset.classes
     counts = np.bincount(labels, minlength=len(names))
     large = [name for name, count in zip(names, counts, strict=True) if count >= folds]
+    is_typo = np.isin(labels, [names.index(name) for name in typos])
 
     def rare(rows: Rows) -> list[str]:
         return [rare_class_words(names[i], int(counts[i]), folds, large) for i in facts.labels[rows]]
@@ -83,11 +95,18 @@ def find_small_classes(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -
         "the class has fewer samples than folds",
     )
     samples = ("samples of each class", "samples_of_label", {"min_value": folds})
-    findings = [_finding(samples, words, (kept[counts[labels] < folds], len(kept)), rare)]
+    findings = [_finding(samples, words, (kept[(counts[labels] < folds) & ~is_typo], len(kept)), rare)]
+    if len(typos):
+        spelled = ("names of classes", "class_named_nearly_the_same", {"value_set": [0]})
+        said = (
+            "no label that few samples have is nearly the name of a class",
+            "the label is nearly the name of a class",
+        )
+        findings.append(_finding(spelled, said, (kept[is_typo], len(kept)), rare, severity="warning"))
     if facts.groups is not None:
         # One group lies in one fold, and is judged by the others.
         pairs = pd.DataFrame({"label": labels, "group": facts.groups[kept]})
-        few = kept[pairs.groupby("label")["group"].transform("nunique") < 2]
+        few = kept[(pairs.groupby("label")["group"].transform("nunique") < 2) & ~is_typo]
         groups = ("groups of each class", "groups_of_label", {"min_value": 2})
         words = (
             f"each class is in two groups or more of column '{dataset.group}'",

@@ -12,7 +12,7 @@ A suite that Great Expectations wrote itself is accepted too: its `expectations`
 import ast
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ _WHOLE_COLUMN = (
     "expect_compound_columns_to_be_unique",
 )
 _BY_ROW = ("expect_column_value", "expect_column_pair_values", "expect_multicolumn", "expect_select")
+# Row conditions as Great Expectations 1.x exports what was built of its `Column`.
+_CONDITIONS = ("comparison", "nullity", "and", "or", "pass_through")
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 
@@ -101,8 +103,7 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
     named = _named_columns(kind, kwargs, columns, where)
     conditions: tuple[str, ...] = ()
     if kwargs.get("row_condition") is not None:
-        conditions = _condition_columns(kwargs["row_condition"], columns, where)
-        kwargs = kwargs | {"condition_parser": "pandas"}
+        kwargs, conditions = _with_condition(kwargs, columns, where)
     severity, meta = str(entry.get("severity") or "critical").lower(), entry.get("meta") or {}
     if severity not in _SEVERITIES:
         fix = f"choose one of: {', '.join(_SEVERITIES)}"
@@ -172,6 +173,39 @@ def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], wh
             what = f"there is no column '{name}' to check"
             raise InputError(what, where=where, fix=did_you_mean(str(name), columns))
     return tuple(named)
+
+
+def _with_condition(
+    kwargs: dict[str, Any], columns: Sequence[str], where: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments with their row condition as it is run, and the columns that it names."""
+    condition = kwargs["row_condition"]
+    if isinstance(condition, dict) and condition.get("type") == "pass_through":
+        condition = condition.get("pass_through_filter")
+    if not isinstance(condition, dict):
+        named = _condition_columns(condition, columns, where)
+        return kwargs | {"row_condition": condition, "condition_parser": "pandas"}, named
+    # It names columns and values, and calls nothing.
+    if condition.get("type") not in _CONDITIONS:
+        fix = f"write a comparison, or one of type {', '.join(_CONDITIONS)}"
+        raise InputError("row_condition is not text, and no exported condition", where=where, fix=fix)
+    named = tuple(dict.fromkeys(_names_in(condition)))
+    for name in named:
+        if name not in columns:
+            what = f"there is no column '{name}' for its row_condition"
+            raise InputError(what, where=where, fix=_nearest(name, columns))
+    return {name: value for name, value in kwargs.items() if name != "condition_parser"}, named
+
+
+def _names_in(condition: object) -> Iterator[str]:
+    """Yield the columns that an exported condition names."""
+    if isinstance(condition, list):
+        for part in condition:
+            yield from _names_in(part)
+    elif isinstance(condition, dict):
+        if isinstance(column := condition.get("column"), dict):
+            yield str(column.get("name"))
+        yield from _names_in(condition.get("conditions", []))
 
 
 def _condition_columns(condition: object, columns: Sequence[str], where: str) -> tuple[str, ...]:

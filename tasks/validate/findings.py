@@ -7,7 +7,7 @@ reads (2 s per million rows, where the expectations themselves take 20 ms each).
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,40 +137,46 @@ def new_context() -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
     return context
 
 
-def judge_rows(dataset: Dataset, checks: Sequence[Check], columns: Sequence[str]) -> list[Finding]:
+def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, str]) -> list[Finding]:
     """Run the checks; the second half of the progress in rows.
 
     Args:
         dataset: The data set as ingest wrote it.
         checks: All checks.
-        columns: The columns that can be checked.
+        names: The columns that can be checked, by the names that the checks have for them, with those of the file.
 
     Raises:
         InputError: A user's expectation itself broke.
     """
+    if not checks:
+        return []
     context, findings = new_context(), {check.key: Finding(check) for check in checks}
 
     def run(frame: pd.DataFrame, scope: str, start: int = 0) -> None:
         for result in _results(context, frame, [check for check in checks if check.scope == scope]):
             findings[result.expectation_config.meta[MARK]].add(result, frame, start)
 
-    def needed(scope: str) -> list[str]:
+    def needed(scope: str) -> dict[str, str]:
         some = [check for check in checks if check.scope == scope]
         wanted = {column for check in some for column in (*check.columns, *check.also_reads)}
-        return [column for column in columns if column in wanted]
+        return {name: stored for name, stored in names.items() if name in wanted}
 
-    for _, batch in parts(dataset.path, columns, rows=_HEAD_ROWS):
-        frame = _frame(batch)
-        frame[[name for name in pq.read_schema(dataset.path).names if name not in frame]] = None
+    def frames(columns: Mapping[str, str], rows: int | None = None) -> Iterator[tuple[int, pd.DataFrame]]:
+        for start, batch in parts(dataset.path, list(columns.values()), rows=rows):
+            yield start, _frame(batch).set_axis(list(columns), axis=1)
+
+    for _, frame in frames(names, _HEAD_ROWS):
+        others = set(pq.read_schema(dataset.path).names) - {*names, *names.values()}
+        frame[sorted(others)] = None
         run(frame, "columns")
         break
     # What the user asks to compare across rows has to be there at once.
     named = needed("table")
-    whole = [_frame(batch) for _, batch in parts(dataset.path, named)] if named else []
+    whole = [frame for _, frame in frames(named)] if named else []
     run(pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(index=range(dataset.rows)), "table")
-    for start, batch in parts(dataset.path, needed("rows")):
-        run(_frame(batch), "rows", start)
-        tick("rows", dataset.rows + start + batch.num_rows, 2 * dataset.rows)
+    for start, frame in frames(needed("rows")):
+        run(frame, "rows", start)
+        tick("rows", dataset.rows + start + len(frame), 2 * dataset.rows)
     return list(findings.values())
 
 

@@ -41,7 +41,7 @@ def _describe(finding: Finding, named: Mapping[int, Mapping[str, Any]]) -> dict[
     entry: dict[str, Any] = {
         "check": check.key,
         "says": check.says,
-        "source": "user" if check.entry else "contract",
+        "source": "user" if check.entry else "last run" if check.drift else "contract",
         "severity": check.severity,
         "success": finding.success,
         "rows": finding.elements - finding.missing,

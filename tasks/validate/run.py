@@ -17,8 +17,9 @@ from tasks.errors import InputError, ValidationFailed
 from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
-from tasks.validate.checks import contract
+from tasks.validate.checks import contract as contract_checks
 from tasks.validate.counted import find_unusable_rows
+from tasks.validate.drift import CONTRACT, Contract, drift_lines, write_contract
 from tasks.validate.expectations import user_checks
 from tasks.validate.facts import gather
 from tasks.validate.findings import judge_rows, quiet
@@ -37,6 +38,7 @@ def validate(
     tolerance: float = 0.2,
     expectations: Path | None = None,
     data_docs: bool = False,
+    contract: Contract | None = None,
 ) -> Validation:
     """Check a data set and set aside the rows that fail.
 
@@ -47,6 +49,7 @@ def validate(
         tolerance: Share of rows that may fail before the run stops; 0.2 leaves four rows for each that is set aside.
         expectations: The user's own expectations, a YAML or JSON file.
         data_docs: Also write Great Expectations' own pages to `folder/validation/docs`.
+        contract: What the last run of the data set was like.
 
     Returns:
         The record of what was kept. `conflicting` counts the kept samples whose content carries another label too,
@@ -71,19 +74,24 @@ def validate(
         raise InputError(f"{folds} folds", where="--folds", fix="choose 2 or more")
     if not 0 <= tolerance <= 1:
         raise InputError(f"a tolerance of {tolerance}", where="--tolerance", fix="choose a share from 0 to 1")
-    key = _key(dataset, folds, tolerance, expectations)
+    key = _key(dataset, folds, tolerance, expectations, contract.key if contract else "")
     if (earlier := _find_earlier(dataset, folder, key)) is not None:
         return earlier
     columns = require_layout(dataset)
     docs = folder / "validation" / "docs"
     shutil.rmtree(docs, ignore_errors=True)
     with quiet():
-        own = user_checks(expectations, columns) if expectations is not None else []
+        names = {name: name for name in columns} | dataset.own_names
+        own = user_checks(expectations, list(names)) if expectations is not None else []
         facts = gather(dataset)
         require_usable(dataset, facts, folds, tolerance)
-        checks = contract(dataset, required_columns(dataset))
-        findings = judge_rows(dataset, [*checks, *own], columns)
-        findings[len(checks) : len(checks)] = find_unusable_rows(dataset, facts)
+        findings = judge_rows(
+            dataset, contract_checks(dataset, required_columns(dataset)), {name: name for name in columns}
+        )
+        findings += find_unusable_rows(dataset, facts)
+        held = contract.checks(dataset.named) if contract else []
+        findings += judge_rows(dataset, [*own, *held], names)
+        findings += contract.findings(dataset, facts.labels, dataset.named) if contract else []
         verdict = decide(dataset, facts, findings, folds=folds, tolerance=tolerance)
         if data_docs:
             _log.info("Data Docs: %s", write_data_docs(verdict.findings, docs))
@@ -113,6 +121,8 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
         "classes": {
             name: int(count) for name, count in zip(dataset.classes, verdict.counts, strict=True) if count
         },
+        "typos": verdict.typos,
+        "drift": drift_lines(verdict.findings),
         **options,
         "checks": describe(verdict.findings, dataset.path),
     }
@@ -135,10 +145,21 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
 def _record(dataset: Dataset, folder: Path, result: dict[str, Any]) -> Validation:
     """Return the record of what `result.json` holds."""
     index = folder / "validation" / "docs" / "index.html"
+    write_contract(
+        dataset.model_copy(update={"path": folder / "dataset.parquet"}),
+        result["classes"],
+        dataset.named,
+        folder / "validation" / CONTRACT,
+    )
     kept = {
         "path": folder / "dataset.parquet",
         "rows": result["rows"],
-        "classes": tuple(name for name in dataset.classes if name in result["classes"]),
+        "classes": tuple(
+            name
+            for name in dataset.classes
+            if name in result["classes"] and name not in result.get("typos", {})
+        ),
+        "typos": result.get("typos", {}),
         "digest": result["digest"],
     }
     return Validation(
@@ -151,6 +172,7 @@ def _record(dataset: Dataset, folder: Path, result: dict[str, Any]) -> Validatio
         conflicting=result["conflicting"],
         duplicates=result["duplicates"],
         data_docs=index if index.exists() else None,
+        drift=tuple(result.get("drift", ())),
     )
 
 
@@ -173,7 +195,7 @@ def _find_earlier(dataset: Dataset, folder: Path, key: str) -> Validation | None
     return _record(dataset, folder, before)
 
 
-def _key(dataset: Dataset, folds: int, tolerance: float, expectations: Path | None) -> str:
+def _key(dataset: Dataset, folds: int, tolerance: float, expectations: Path | None, contract: str) -> str:
     """Return a digest of everything that decides which rows are kept."""
     try:
         own = sha256_file(expectations) if expectations is not None else ""
@@ -183,5 +205,5 @@ def _key(dataset: Dataset, folds: int, tolerance: float, expectations: Path | No
             where=str(expectations),
             fix="name a YAML or JSON file",
         ) from error
-    text = "\n".join((dataset.digest, str(dataset.rows), str(folds), repr(float(tolerance)), own))
+    text = "\n".join((dataset.digest, str(dataset.rows), str(folds), repr(float(tolerance)), own, contract))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -6,6 +6,7 @@ from tasks.records import Dataset, Validation
 from tasks.runs.step import Arguments, step
 from tasks.storage import read_json
 from tasks.validate import validate as validate_dataset
+from tasks.validate.drift import Contract
 
 
 def _ingested_from(given: Arguments) -> dict[str, str]:
@@ -23,6 +24,9 @@ def validate(
     tolerance: float = 0.2,
     expectations: Path | None = None,
     data_docs: bool = False,
+    previous: Path | None = None,
+    drift: str = "warn",
+    drift_tolerance: float = 0.2,
 ) -> Validation:
     """Set aside the rows that fail, or return what an earlier try found in the same data under the same options.
 
@@ -33,6 +37,9 @@ def validate(
         tolerance: Share of rows that may fail.
         expectations: The user's own expectations, a YAML or JSON file.
         data_docs: Also write Great Expectations' own pages.
+        previous: Folder of the last finished run of the same data set.
+        drift: What follows where the data are not what they were then.
+        drift_tolerance: How much may change until then.
 
     Raises:
         InputError: The data cannot be audited, or the file of expectations is wrong.
@@ -45,4 +52,5 @@ def validate(
         tolerance=tolerance,
         expectations=expectations,
         data_docs=data_docs,
+        contract=Contract(previous, drift, drift_tolerance),
     )

@@ -12,6 +12,7 @@ from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate import counted
 from tasks.validate.checks import TEXTS
+from tasks.validate.drift import drift_lines
 from tasks.validate.facts import Facts, compare_labels
 from tasks.validate.findings import Finding
 from tasks.validate.parts import source_row
@@ -30,6 +31,7 @@ class Verdict:
         conflicting: Numbers of the kept rows whose content carries another label too  # (conflicting,)
         duplicates: Kept rows that repeat the content and label of an earlier one.
         problem: Why the run cannot go on; empty when it can.
+        typos: Labels that few samples have and that are nearly the name of a class, with that class.
     """
 
     findings: list[Finding]
@@ -39,6 +41,7 @@ class Verdict:
     conflicting: NDArray[np.int64]
     duplicates: int
     problem: str
+    typos: dict[str, str]
 
 
 def required_columns(dataset: Dataset) -> list[str]:
@@ -120,7 +123,8 @@ def decide(
     kept = np.flatnonzero(~aside)
     if not _problem(dataset, findings, aside, tolerance):
         _require_classes(dataset, _class_counts(dataset, facts.labels[kept]), before, folds)
-    findings = [*findings, *counted.find_small_classes(dataset, facts, kept, folds)]
+    typos = counted.find_typos(dataset, facts, kept, folds)
+    findings = [*findings, *counted.find_small_classes(dataset, facts, kept, folds, typos)]
     aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
     counts = _class_counts(dataset, facts.labels[kept])
@@ -136,6 +140,7 @@ def decide(
         conflicting=kept[others > 0],
         duplicates=duplicates,
         problem=problem,
+        typos=typos,
     )
 
 
@@ -221,6 +226,8 @@ def _problem(
             f"in {len(rows):,} rows, first in source row {first}"
         )
     for finding in findings:
+        if finding.check.stops and not finding.success:
+            return f"{'; '.join(drift_lines([finding]))}, unlike the last run (--drift stops at this; --drift warn accepts it)"
         if finding.check.quarantines and not finding.holds:
             return f"this does not hold: {finding.check.says} (found {finding.observed})"
     return ""

@@ -15,6 +15,7 @@ from flows.cli import run
 from flows.config import CleanParameters
 from flows.relabel import ApplyParameters, apply_review
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.review.queue import find_run, load_queue
 
 CLASSES = ("cat", "dog")
 OPTIONS = {"rounds": 1, "controls": 0.0, "feature_map": "raw", "folds": 3, "id": "id"}
@@ -145,6 +146,12 @@ class LivingData:
             new = set(labels) - before
             assert (counts["new"], counts["removed"]) == (len(new), len(before - set(labels))), event
             assert counts["changed"] == len(self.touched & set(labels) - new), event
+        items = {item.sample_id: item.seen for item in load_queue(folder, with_open=True).items}
+        assert items.keys() == shown | still_open.keys(), event
+        seen = dict.fromkeys(still_open, "still open")
+        seen |= {name: "changed" if name in self.touched & before else "new" for name in shown}
+        assert items == seen, event
+        assert find_run(self.out) == folder
         self.asked = still_open | dict.fromkeys(shown, folder.name)
         self.versions.append(_json(folder / "version.json")["version"])
         assert self.versions == list(range(1, len(self.runs) + 1)), event

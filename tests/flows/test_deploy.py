@@ -93,7 +93,9 @@ def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_i
     for asked in ("data", ""):
         done = on_a_worker(LABELSWEEP_OUT=str(out), asked_out=asked)
         assert done.state.is_completed(), done.state.message
-    assert list(newest_runs(out)) == ["pets"]  # the newest of the dated files, and nothing changed the second time
+    assert list(newest_runs(out)) == [
+        "pets"
+    ]  # the newest of the dated files, and nothing changed the second time
     assert len(list((out / "runs").glob("pets-*"))) == 1
     capsys.readouterr()
     assert run(["datasets", "--out", str(out)]) == 0

@@ -10,7 +10,7 @@ from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.review.queue import load_queue
+from tasks.review.queue import find_run, load_queue
 from tasks.review.state import Review
 
 
@@ -103,6 +103,50 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     assert not {row["sample_id"] for row in queue()} & {kept["sample_id"], changed["sample_id"]}
     assert run(["apply", first, "--yes", "--no-gain", "--out", str(out)]) == 0
     assert "Left out" not in capsys.readouterr().out
+
+
+def test_typos_of_a_class_do_not_stop_the_night_but_come_first_with_the_class_that_was_meant(
+    prefect_server, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    data = by_command(tmp_path / "pets.csv", str(out), out)
+    data.begin()
+    data.frame["label"] = data.frame["label"].replace({"cat": "north", "dog": "south"})
+    data.frame.loc[[30, 41], "label"] = ["norht", "souht"]
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    folder = find_run(out)
+    rows = pq.read_table(folder / "queue.parquet").to_pylist()
+    assert {(row["sample_id"], row["given_label"], row["suggested_label"]) for row in rows[:2]} == {
+        ("row-30", "norht", "north"),
+        ("row-41", "souht", "south"),
+    }
+    assert "did somebody mean" in rows[0]["reason"]
+    assert len(pq.read_table(folder / "dataset.parquet")) == 84
+    log = DecisionLog(log_path(out))
+    keys = {key: rows[0][key] for key in ("sample_id", "content_hash", "given_label")}
+    log.append([Decision(decision="relabel", new_label=rows[0]["suggested_label"], reviewer="Ada", **keys)])
+    log.close()
+    data.apply()
+    corrected = pq.read_table(next((out / "datasets" / "pets").glob("v0001")) / "dataset.parquet").to_pylist()
+    labels = {row["sample_id"]: row["label"] for row in corrected}
+    assert labels[rows[0]["sample_id"]] == rows[0]["suggested_label"]
+    assert labels[rows[1]["sample_id"]] == rows[1]["given_label"]
+
+
+def test_review_means_a_data_set_and_asks_which_where_there_are_several(prefect_server, tmp_path, capsys):
+    out = tmp_path / "out"
+    for name in ("pets", "cars"):
+        data = by_command(tmp_path / f"{name}.csv", str(out), out)
+        data.begin()
+        data.frame.to_csv(data.source, index=False)
+        data.sweep()
+    assert run(["apply", "--out", str(out)]) == 2
+    assert "there are several data sets: 'cars', 'pets'; name one of them" in capsys.readouterr().err
+    assert run(["apply", "pets", "--out", str(out)]) == 0
+    assert "newest run: pets-" in capsys.readouterr().err
+    (link,) = (out / "latest").glob("pets-*")
+    assert link.resolve() == find_run(out, "pets")
 
 
 def _queue_rows(out: Path) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from validate_data import columns, files, write
 
 from tasks.errors import InputError, ValidationFailed
 from tasks.validate import parts, validate
+from tasks.validate.drift import Contract
 
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
@@ -317,3 +318,74 @@ def test_a_file_that_is_no_list_of_expectations_is_named(tmp_path, name, text, m
         validate(dataset, tmp_path / "run", folds=5, expectations=path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
+
+
+def test_suite_of_great_expectations_is_read_with_its_row_conditions_and_the_users_names(tmp_path):
+    import great_expectations as gx
+    from great_expectations.expectations.row_conditions import Column
+
+    data = columns()
+    data["age"][9], data["age"][10] = -4, -4
+    kinds = gx.expectations
+    bonn = Column("city") == data["city"][9]
+    suite = gx.ExpectationSuite(
+        name="mine",
+        expectations=[
+            kinds.ExpectColumnValuesToBeBetween(column="age", min_value=0, row_condition=bonn),
+            kinds.ExpectColumnValuesToBeInSet(column="species", value_set=["c0", "c1"], severity="warning"),
+            kinds.ExpectColumnValuesToMatchRegex(
+                column="pid", regex="^s", row_condition="age > 3", condition_parser="pandas"
+            ),
+        ],
+    )
+    path = tmp_path / "suite.json"
+    path.write_text(json.dumps(suite.to_json_dict()))
+    names = {"species": "label", "pid": "sample_id"}
+    dataset = write(tmp_path / "dataset.parquet", data, own_names=names)
+    validation = validate(dataset, tmp_path, folds=2, expectations=path)
+    assert pq.read_table(validation.quarantine)["sample_id"].to_pylist() == ["s9"]
+    found = checks(tmp_path)
+    assert (found["expectation 2"]["says"], found["expectation 2"]["unexpected"]) == (
+        "species is one of ['c0', 'c1']",
+        20,
+    )
+    assert found["expectation 3"]["success"]
+
+
+def _night(folder: Path, data: dict, last: Path | None = None, drift: str = "warn"):
+    dataset = write(folder / "dataset.parquet", data, own_names={"species": "label", "pid": "sample_id"})
+    return validate(dataset, folder, folds=2, contract=Contract(last, drift, 0.2))
+
+
+def test_what_drifts_from_the_last_run_is_told_set_aside_or_stops_the_run(tmp_path):
+    first, second = columns(), columns()
+    assert _night(tmp_path / "0", first).drift == ()
+    assert _night(tmp_path / "1", first, tmp_path / "0").drift == ()
+    second["extra"] = second.pop("city")
+    second["age"] = [str(age) for age in second["age"]]
+    second["weight"] = [1.0] * 60
+    third = {name: values[:40] for name, values in columns().items()}
+    third["age"][3] = 900
+    third["label"] = ["c0"] * 30 + ["c1"] * 9 + ["c2"]
+    third["city"] = [None if row % 2 else "Ulm" for row in range(40)]
+    told = "\n".join(_night(tmp_path / "2", second, tmp_path / "0").drift)
+    assert "columns: 'extra' is new (text), 'weight' is new (number), 'city' is gone" in told
+    assert "types: 'age' was number, is text" in told
+    told = "\n".join(_night(tmp_path / "3", third, tmp_path / "0").drift)
+    assert "rows: 60 rows have become 40" in told
+    assert "shares: class 'c0' 33.3% → 75.0%" in told
+    assert "missing: city is missing more often than in the last run (20 rows)" in told
+    assert "ranges: age is far from where it was in the last run (20 to 69) (1 rows)" in told
+    aside = _night(tmp_path / "4", third, tmp_path / "0", "warn,ranges=aside")
+    assert pq.read_table(aside.quarantine)["sample_id"].to_pylist() == ["s3", "s39"]  # c2 has one sample
+    with pytest.raises(ValidationFailed, match=r"rows: 60 rows have become 40.*--drift warn accepts it"):
+        _night(tmp_path / "5", third, tmp_path / "0", "stop")
+    assert _night(tmp_path / "6", third, tmp_path / "0", "off").drift == ()
+
+
+def test_new_class_is_told_with_its_name(tmp_path):
+    assert _night(tmp_path / "0", columns(classes=2)).drift == ()
+    (line,) = _night(
+        tmp_path / "1", {**columns(classes=2), "label": ["c0", "c1"] * 28 + ["c2"] * 4}, tmp_path / "0"
+    ).drift
+    assert line == "classes: the class was not there in the last run: 'c2' (4 rows)"

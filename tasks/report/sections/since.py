@@ -32,7 +32,9 @@ def build(view: RunView, summary: Summary) -> Section | None:
         f"(open.parquet names the run of each), and {counted(since['decided'], 'flagged sample')} are not asked again because "
         "people have decided on them."
     )
-    parts: list[Part] = [Text(text), Facts(facts), _trend([*trend[-TREND:], _this(view, summary)])]
+    drift = view.validation.drift if view.validation else ()
+    told = [Text("What the data are like has changed: " + plain("; ".join(drift)) + ".")] if drift else []
+    parts: list[Part] = [Text(text), *told, Facts(facts), _trend([*trend[-TREND:], _this(view, summary)])]
     return Section("since", "Since the last run", parts, "Since last run")
 
 

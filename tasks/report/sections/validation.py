@@ -14,6 +14,8 @@ EXAMPLES = 6
 COLUMNS = 5
 REASON = 120
 
+_ASKED_BY = {"user": "you", "last run": "the\u00a0last\u00a0run"}
+
 # Of the canonical columns, what a person recognises a row by; the rest of the table is the user's own.
 _INTERNAL = frozenset({"features", "content_hash", "image", "reason", "trusted"})
 
@@ -83,7 +85,7 @@ def _check(entry: Mapping[str, Any]) -> list[Cell]:
     passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
         Cell(plain(entry.get("says") or entry.get("check"), SENTENCE)),
-        Cell("you" if entry.get("source") == "user" else "the\u00a0contract"),
+        Cell(_ASKED_BY.get(str(entry.get("source")), "the\u00a0contract")),
         Cell("✓\u00a0yes" if passed else "✗\u00a0no", strong=not passed),
         Cell("–" if failed is None else f"{int(failed):,}"),
     ]
