@@ -161,12 +161,6 @@ class Dataset(Record):
     notes: tuple[str, ...] = ()
 
     @property
-    def named(self) -> dict[str, str]:
-        """The user's columns by the user's own names, each with the name that it has here."""
-        shown = {name: name for name in self.display_columns if name not in self.own_names.values()}
-        return {**shown, **self.own_names}
-
-    @property
     def unseen(self) -> tuple[str, ...]:
         """The classes that no row is labeled with and that the user's own probabilities speak of."""
         return tuple(name for name in self.given_probabilities if name not in self.classes)

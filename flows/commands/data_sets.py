@@ -9,7 +9,7 @@ import typer
 
 from flows.commands.common import AsJson, note
 from tasks.errors import InputError
-from tasks.terminal import json_lines, one_line
+from tasks.terminal import json_lines, lines, one_line
 
 ListFile = Annotated[
     Path, typer.Option("--file", "-f", metavar="FILE", help="list of the data sets", show_default=True)
@@ -61,7 +61,6 @@ def datasets(
     """List the data sets: the last run of each, the noise that it found, what waits for people, and the trend."""
     from flows.data_sets import read_list  # noqa: PLC0415
     from flows.results import Results  # noqa: PLC0415
-    from tasks.review.standing import sparkline  # noqa: PLC0415
 
     listed = {one.name: one.operation for one in read_list(file)} if file != FILE or file.exists() else {}
     standings = Results(out).standings()
@@ -83,12 +82,22 @@ def datasets(
         text = json_module.dumps(rows, indent=2, ensure_ascii=False)
         sys.stdout.write(json_lines(text) + "\n")
         return
-    lines = [("DATA SET", "LAST RUN (UTC)", "ROWS", "NOISE", "WAITING", "TREND", "SCHEDULE", "OWNER")]
+    if not rows:
+        note(f"no runs under {out.rstrip('/')}/runs, and no {FILE}")
+        return
+    sys.stdout.write(lines(_table(rows)))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Return the data sets as aligned text."""
+    from tasks.review.standing import sparkline  # noqa: PLC0415
+
+    cells = [("DATA SET", "LAST RUN (UTC)", "ROWS", "NOISE", "WAITING", "TREND", "SCHEDULE", "OWNER")]
     names = [row["name"] for row in rows]
     for row in rows:
         is_only = names.count(row["name"]) == 1
         run = row["run_id"] is not None
-        lines.append(
+        cells.append(
             (
                 row["name"] if is_only else row["key"],
                 f"{row['date'][:10]} {row['date'][11:16]}" if run else "never",
@@ -100,9 +109,5 @@ def datasets(
                 row["owner"] or "-",
             )
         )
-    if not rows:
-        note(f"no runs under {out.rstrip('/')}/runs, and no {FILE}")
-        return
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        sys.stdout.write(one_line("  ".join(map(str.ljust, line, widths)).rstrip()) + "\n")
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in cells)

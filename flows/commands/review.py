@@ -15,6 +15,7 @@ from tasks.errors import LabelsweepError
 
 if TYPE_CHECKING:
     from flows.results import Results
+    from tasks.review.queue import ReviewQueue
 
 TOKEN_VARIABLE = "LABELSWEEP_REVIEW_TOKEN"  # noqa: S105 (the name of a variable)
 
@@ -66,7 +67,6 @@ def review(
     has decided on. With the id of a run it shows the queue of that run.
     """
     from flows.results import Results  # noqa: PLC0415
-    from tasks.queue.since import SEEN  # noqa: PLC0415
     from tasks.review.page.web import create_app, guard_for, is_local, listen, serve  # noqa: PLC0415
     from tasks.review.state import ReviewOptions  # noqa: PLC0415
     from tasks.user_files import read_user_text  # noqa: PLC0415
@@ -98,16 +98,19 @@ def review(
     def started() -> None:
         sys.stdout.write(address + "\n")
         sys.stdout.flush()
-        seen = Counter(item.seen for item in app.state.site.queue.items if item.seen and not item.is_control)
-        counts = ", ".join(f"{seen[name]:,} {name}" for name in SEEN if seen[name])
-        note(
-            f"reviewing {folder.name}{f': {counts}' if counts else ''}; Ctrl-C ends it, every decision is saved"
-        )
+        what = f"{folder.name}{_count(app.state.site.queue)}"
+        note(f"reviewing {what}; Ctrl-C ends it, every decision is saved")
         if open_browser:
             typer.launch(address)
 
     with results.publishing(note):
         serve(app, opened, started)
+
+
+def _count(queue: "ReviewQueue") -> str:
+    """Say how many samples are new, changed or still open; nothing where the run does not say."""
+    seen = Counter(item.seen for item in queue.items if item.seen and not item.is_control)
+    return f" ({', '.join(f'{count:,} {name}' for name, count in sorted(seen.items()))})" if seen else ""
 
 
 def _finish(folder: Path, results: "Results") -> None:

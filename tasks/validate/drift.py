@@ -51,25 +51,35 @@ _OF_ROWS = ("classes", "missing", "ranges")
 Entry = dict[str, Any]
 
 
-def write_contract(
-    dataset: Dataset, classes: Mapping[str, int], names: Mapping[str, str], final: Path
-) -> Path:
+def columns_of(dataset: Dataset) -> dict[str, str]:
+    """Return the user's columns by the user's own names, each with the name that it has in the data set."""
+    renamed = dataset.own_names
+    return {name: name for name in dataset.display_columns if name not in renamed.values()} | renamed
+
+
+def families_of(dataset: Dataset) -> dict[str, str]:
+    """Return what each of the user's columns holds."""
+    schema = pq.read_schema(dataset.path)
+    return {name: family(schema.field(stored).type) for name, stored in columns_of(dataset).items()}
+
+
+def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
     """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance.
 
     Args:
         dataset: The rows that were kept.
         classes: Kept samples of each class.
-        names: The columns by the user's names, with the names that they have in the file.
         final: The file.
     """
-    entries = list(_entries(dataset, classes, names))
+    entries = list(_entries(dataset, classes))
     suite = {"name": f"{dataset.name} so far", "id": None, "expectations": entries, "meta": {}, "notes": None}
     return write_json(suite, final)
 
 
-def _entries(dataset: Dataset, classes: Mapping[str, int], names: Mapping[str, str]) -> Iterable[Entry]:
+def _entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entry]:
+    names, kinds = columns_of(dataset), families_of(dataset)
     file = pq.ParquetFile(dataset.path)
-    schema, total = file.schema_arrow, file.metadata.num_rows
+    total = file.metadata.num_rows
     label = next((name for name, stored in names.items() if stored == "label"), "label")
     yield _entry("columns", column_set=sorted(names), exact_match=True)
     yield _entry("rows", min_value=total, max_value=total)
@@ -78,12 +88,11 @@ def _entries(dataset: Dataset, classes: Mapping[str, int], names: Mapping[str, s
     yield _entry("shares", column=label, partition_object=shares, threshold=0.0)
     statistics = _statistics(file)
     for name, stored in sorted(names.items()):
-        kind = family(schema.field(stored).type)
-        yield _entry("types", column=name, type_=kind)
+        yield _entry("types", column=name, type_=kinds[name])
         missing, low, high = statistics.get(stored, (None, None, None))
         if missing is not None:
             yield _entry("missing", column=name, mostly=1 - missing / max(total, 1))
-        if kind == "number" and low is not None and math.isfinite(low) and math.isfinite(high):
+        if kinds[name] == "number" and low is not None and math.isfinite(low) and math.isfinite(high):
             yield _entry("ranges", column=name, min_value=float(low), max_value=float(high))
 
 
@@ -148,8 +157,9 @@ class Contract:
         """What decides the findings, as text."""
         return json.dumps([self._effects, self._tolerance, self._entries], sort_keys=True)
 
-    def checks(self, names: Mapping[str, str]) -> list[Check]:
-        """Return what Great Expectations checks of each row; columns that are gone are no matter of theirs."""
+    def checks(self, dataset: Dataset) -> list[Check]:
+        """Return what Great Expectations checks of each row; columns that are gone, or of another type, are no matter of it."""
+        now = families_of(dataset)
         slack = self._tolerance / 2
         new = "the class was not there in the last run"
         found = [self._check("classes", kwargs, fails=new) for kwargs in self._entries["classes"]]
@@ -158,26 +168,22 @@ class Contract:
             fails = f"{kwargs['column']} is missing more often than in the last run"
             if mostly > 0:
                 found.append(self._check("missing", {**kwargs, "mostly": mostly}, fails=fails))
-        for kwargs in self._entries["ranges"]:
+        for kwargs in (one for one in self._entries["ranges"] if now.get(one["column"]) == "number"):
             low, high = kwargs["min_value"], kwargs["max_value"]
             wider = self._tolerance * (high - low)
             bounds = {"min_value": low - wider, "max_value": high + wider}
             fails = f"{kwargs['column']} is far from where it was in the last run ({low:g} to {high:g})"
             found.append(self._check("ranges", {**kwargs, **bounds}, fails=fails))
-        return [check for check in found if check.columns[0] in names]
+        return [check for check in found if check.columns[0] in now]
 
-    def findings(
-        self, dataset: Dataset, labels: NDArray[np.int32], names: Mapping[str, str]
-    ) -> list[Finding]:
+    def findings(self, dataset: Dataset, labels: NDArray[np.int32]) -> list[Finding]:
         """Return how the table as a whole differs from the last one.
 
         Args:
             dataset: What was read.
             labels: Class of each row, negative where it has none  # (rows,)
-            names: The columns by the user's names.
         """
-        schema = pq.read_schema(dataset.path)
-        now = {name: family(schema.field(stored).type) for name, stored in names.items()}
+        now = families_of(dataset)
         found = []
         for kwargs in self._entries["columns"]:
             before = set(kwargs["column_set"])

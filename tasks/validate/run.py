@@ -8,6 +8,7 @@ it `result.json` says what the cleaned file was made from, and a second run reco
 import hashlib
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from tasks.errors import InputError, ValidationFailed
 from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
+from tasks.validate.checks import Check
 from tasks.validate.checks import contract as contract_checks
 from tasks.validate.counted import find_unusable_rows
 from tasks.validate.drift import CONTRACT, Contract, drift_lines, write_contract
 from tasks.validate.expectations import user_checks
-from tasks.validate.facts import gather
-from tasks.validate.findings import judge_rows, quiet
+from tasks.validate.facts import Facts, gather
+from tasks.validate.findings import Finding, judge_rows, quiet
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
 from tasks.validate.result import describe, write_data_docs, write_suite
 from tasks.validate.verdict import Verdict, decide, require_layout, require_usable, required_columns
@@ -70,10 +72,7 @@ def validate(
     >>> validation.rows_in, validation.dataset.rows, validation.reasons
     (21, 20, {'a feature is not finite': 1})
     """
-    if folds < 2:
-        raise InputError(f"{folds} folds", where="--folds", fix="choose 2 or more")
-    if not 0 <= tolerance <= 1:
-        raise InputError(f"a tolerance of {tolerance}", where="--tolerance", fix="choose a share from 0 to 1")
+    _check_options(folds, tolerance)
     key = _key(dataset, folds, tolerance, expectations, contract.key if contract else "")
     if (earlier := _find_earlier(dataset, folder, key)) is not None:
         return earlier
@@ -81,22 +80,37 @@ def validate(
     docs = folder / "validation" / "docs"
     shutil.rmtree(docs, ignore_errors=True)
     with quiet():
-        names = {name: name for name in columns} | dataset.own_names
-        own = user_checks(expectations, list(names)) if expectations is not None else []
+        theirs = {name: name for name in columns} | dataset.own_names
+        own = user_checks(expectations, list(theirs)) if expectations is not None else []
         facts = gather(dataset)
         require_usable(dataset, facts, folds, tolerance)
-        findings = judge_rows(
-            dataset, contract_checks(dataset, required_columns(dataset)), {name: name for name in columns}
-        )
-        findings += find_unusable_rows(dataset, facts)
-        held = contract.checks(dataset.named) if contract else []
-        findings += judge_rows(dataset, [*own, *held], names)
-        findings += contract.findings(dataset, facts.labels, dataset.named) if contract else []
+        findings = _judge(dataset, facts, columns, own, contract or Contract(None, "off", 0))
         verdict = decide(dataset, facts, findings, folds=folds, tolerance=tolerance)
         if data_docs:
             _log.info("Data Docs: %s", write_data_docs(verdict.findings, docs))
         write_suite(verdict.findings, folder / "validation" / "suite.json")
     return _publish(dataset, folder, verdict, {"tolerance": tolerance, "inputs": key})
+
+
+def _judge(
+    dataset: Dataset, facts: Facts, columns: Sequence[str], own: list[Check], last: Contract
+) -> list[Finding]:
+    """Return what is found of the contract, of the user's own checks, and against the last run."""
+    names = {name: name for name in columns}
+    return [
+        *judge_rows(dataset, contract_checks(dataset, required_columns(dataset)), names),
+        *find_unusable_rows(dataset, facts),
+        *judge_rows(dataset, [*own, *last.checks(dataset)], names | dataset.own_names),
+        *last.findings(dataset, facts.labels),
+    ]
+
+
+def _check_options(folds: int, tolerance: float) -> None:
+    """Raise InputError where an option is out of its range."""
+    if folds < 2:
+        raise InputError(f"{folds} folds", where="--folds", fix="choose 2 or more")
+    if not 0 <= tolerance <= 1:
+        raise InputError(f"a tolerance of {tolerance}", where="--tolerance", fix="choose a share from 0 to 1")
 
 
 def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str, Any]) -> Validation:
@@ -148,7 +162,6 @@ def _record(dataset: Dataset, folder: Path, result: dict[str, Any]) -> Validatio
     write_contract(
         dataset.model_copy(update={"path": folder / "dataset.parquet"}),
         result["classes"],
-        dataset.named,
         folder / "validation" / CONTRACT,
     )
     kept = {
