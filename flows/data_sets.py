@@ -60,7 +60,7 @@ class Operation(Record):
         owner: Who answers for the data set.
         gate: Largest share of wrong labels that passes.
         notify: Whom it tells of what.
-        paused: Whether the schedule rests.
+        paused: Whether the schedule rests; None leaves that to the switch in Prefect's UI.
     """
 
     schedule: str | None = None
@@ -69,7 +69,7 @@ class Operation(Record):
     owner: str = ""
     gate: float | None = Field(None, ge=0, le=1)
     notify: Notify | None = None
-    paused: bool = False
+    paused: bool | None = None
 
     @field_validator("notify", mode="before")
     @classmethod

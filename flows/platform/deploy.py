@@ -1,10 +1,12 @@
 """The deployments of `datasets.yaml`, made and brought up to date through Prefect's own API."""
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
@@ -82,6 +84,7 @@ def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
         tags=[LISTED, f"dataset:{one.name}", *owner],
         description=f"Sweeps data set {one.name}" + (f"; {operation.owner} answers for it" if owner else ""),
         concurrency_limit=1,
+        version=version("labelsweep"),
         work_pool_name=operation.pool,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -98,28 +101,44 @@ def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> st
         wanted.apply()
         return f"made as {wanted.full_name}, {_when(_wanted_state(wanted))}"
     was, is_now = _state(found), _wanted_state(wanted)
-    changed = [name for name in is_now if was.get(name) != is_now[name]] + sorted(was.keys() - is_now.keys())
+    gone = sorted(was.keys() - is_now.keys() - {"paused"})
+    changed = [name for name in is_now if was.get(name) != is_now[name]] + gone
     if not changed:
         return f"unchanged, {_when(is_now)}"
+    # Only what changed is sent: a schedule that is sent again would be active again, whoever paused it.
+    fields: dict[str, Any] = {
+        "tags": wanted.tags,
+        "work_pool_name": wanted.work_pool_name,
+        "description": wanted.description,
+        "version": wanted.version,
+        "parameter_openapi_schema": wanted._parameter_openapi_schema,
+    }
+    if "paused" in changed:
+        fields["paused"] = is_now["paused"]
+    parameters = {"parameters": _options(wanted)}
+    client.update_deployment(found.id, DeploymentUpdate(parameters=parameters, **fields))
     if "schedule" in changed:
         for schedule in found.schedules:
             client.delete_deployment_schedule(found.id, schedule.id)
-    else:
-        wanted.schedules = None  # what somebody paused in the UI stays paused
-    wanted.apply()
+        client.create_deployment_schedules(found.id, [(one.schedule, True) for one in wanted.schedules or []])
     return "; ".join(f"{name} {_shown(was.get(name))} → {_shown(is_now.get(name))}" for name in changed)
 
 
 def _wanted_state(wanted: RunnerDeployment) -> dict[str, Any]:
     """Return what is compared of the deployment that an entry asks for."""
-    options = wanted.model_dump(mode="json", include={"parameters"})["parameters"]["parameters"]
     crons = [one.schedule for one in wanted.schedules or []]
-    return options | {
-        "schedule": [(one.cron, one.timezone) for one in crons],
+    state = {
+        "schedule": [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in crons],
+        "version": wanted.version,
         "pool": wanted.work_pool_name,
         "tags": sorted(wanted.tags),
-        "paused": bool(wanted.paused),
     }
+    return _options(wanted) | state | ({} if wanted.paused is None else {"paused": wanted.paused})
+
+
+def _options(wanted: RunnerDeployment) -> dict[str, Any]:
+    """Return the options of the sweeps, as JSON has them."""
+    return dict(wanted.model_dump(mode="json", include={"parameters"})["parameters"]["parameters"])
 
 
 def _state(found: DeploymentResponse) -> dict[str, Any]:
@@ -127,6 +146,7 @@ def _state(found: DeploymentResponse) -> dict[str, Any]:
     crons = [one.schedule for one in found.schedules]
     return dict(found.parameters.get("parameters") or {}) | {
         "schedule": [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in crons],
+        "version": found.version,
         "pool": found.work_pool_name,
         "tags": sorted(found.tags),
         "paused": found.paused,
@@ -135,7 +155,7 @@ def _state(found: DeploymentResponse) -> dict[str, Any]:
 
 def _when(state: dict[str, Any]) -> str:
     times = [f'"{cron}" {zone}' for cron, zone in state["schedule"]]
-    return ("paused, " if state["paused"] else "") + (" and ".join(times) or "without a schedule")
+    return ("paused, " if state.get("paused") else "") + (" and ".join(times) or "without a schedule")
 
 
 def _shown(value: object) -> str:

@@ -225,9 +225,9 @@ def _problem(
             f"{left} (tolerance {tolerance:.0%}); most common reason: {reason}, "
             f"in {len(rows):,} rows, first in source row {first}"
         )
+    if drifted := drift_lines([one for one in findings if one.check.stops]):
+        return f"unlike the last run, {'; '.join(drifted)} (--drift stops at this; --drift warn accepts it)"
     for finding in findings:
-        if finding.check.stops and not finding.success:
-            return f"{'; '.join(drift_lines([finding]))}, unlike the last run (--drift stops at this; --drift warn accepts it)"
         if finding.check.quarantines and not finding.holds:
             return f"this does not hold: {finding.check.says} (found {finding.observed})"
     return ""
