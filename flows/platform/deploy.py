@@ -7,6 +7,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
@@ -15,7 +16,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectNotFound
 
 from flows.clean import clean_labels
-from flows.data_sets import DataSet
+from flows.data_sets import DataSet, Operation
 from flows.platform.events import DATA_SET_LABEL, FLAGGED
 from tasks.errors import InputError
 
@@ -23,7 +24,9 @@ from tasks.errors import InputError
 LISTED = "labelsweep-list"
 # A run by hand may be at work on the same data set: the scheduled one queues behind it.
 _WAIT_SECONDS = 3600.0
-_AUTOMATION = "labelsweep {} tells"
+# Prefect's server returns no more at once.
+_PAGE = 200
+KINDS = ("flagged", "failed", "crashed")
 _SAYS = {
     "flagged": "{{ event.payload.flagged }} labels of {{ event.payload.rows }} are likely wrong; "
     "labelsweep review {{ event.payload.run_id }} --out {{ event.payload.out }}",
@@ -48,14 +51,20 @@ def deploy(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[str]:
             yield f"{one.name}: {_bring_up_to_date(made[one.name], client)}"
             if said := _notify(one, blocks[one.name], client):
                 yield f"{one.name}: {said}"
-        for gone in client.read_deployments():
-            if LISTED in gone.tags and gone.name not in made:
-                if prune:
-                    client.delete_deployment(gone.id)
-                    _remove_automations(gone.name, client)
-                yield f"{gone.name}: " + (
-                    "removed" if prune else "is not listed any more; --prune removes it"
-                )
+        for gone in [one for one in _listed(client) if one.name not in made]:
+            if prune:
+                client.delete_deployment(gone.id)
+                _notify(DataSet(name=gone.name, operation=Operation(), options={}), None, client)
+            yield f"{gone.name}: " + ("removed" if prune else "is not listed any more; --prune removes it")
+
+
+def _listed(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    """Return the deployments on the server that a list made, however many there are."""
+    wanted = DeploymentFilter(tags=DeploymentFilterTags(all_=[LISTED]))
+    found: list[DeploymentResponse] = []
+    while page := client.read_deployments(deployment_filter=wanted, limit=_PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
@@ -180,38 +189,43 @@ def _block(one: DataSet, client: SyncPrefectClient) -> UUID | None:
 
 
 def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
-    """Make the automation that tells of a data set, or remove it; say what that changed."""
-    if block is None or one.operation.notify is None:
-        return "tells nobody any more" if _remove_automations(one.name, client) else ""
-    told = []
-    for kind in one.operation.notify.on:
-        automation = _automation(one.name, kind, block)
-        found = client.read_automations_by_name(automation.name)
-        if not found:
-            client.create_automation(automation)
-            told.append(kind)
-        elif _core(found[0]) != _core(automation):
-            client.update_automation(found[0].id, automation)
-            told.append(kind)
-    rest = {_AUTOMATION.format(one.name) + f" {kind}" for kind in one.operation.notify.on}
-    dropped = _remove_automations(one.name, client, but=rest)
-    if not told and not dropped:
+    """Make the automations that tell of a data set, and remove those that do not any more; say what that changed."""
+    wanted = one.operation.notify.on if one.operation.notify else ()
+    changed = False
+    for kind in KINDS:
+        name = f"labelsweep {one.name}: {kind}"
+        found = client.read_automations_by_name(name)
+        if block is None or kind not in wanted:
+            for automation in found:
+                client.delete_automation(automation.id)
+            changed |= bool(found)
+        elif not found:
+            client.create_automation(_automation(name, one.name, kind, block))
+            changed = True
+        elif _core(found[0]) != _core(made := _automation(name, one.name, kind, block)):
+            client.update_automation(found[0].id, made)
+            changed = True
+    if not changed:
         return ""
-    return f"tells {one.operation.notify.block} of: {', '.join(one.operation.notify.on)}"
+    return (
+        f"tells {one.operation.notify.block} of: {', '.join(wanted)}"
+        if one.operation.notify
+        else "tells nobody any more"
+    )
 
 
-def _automation(name: str, kind: str, block: UUID) -> AutomationCore:
+def _automation(name: str, data_set: str, kind: str, block: UUID) -> AutomationCore:
     """Return the automation that tells a block of one kind of event of a data set."""
     if kind == "flagged":
-        match: dict[str, Any] = {"prefect.resource.id": "labelsweep.run.*", DATA_SET_LABEL: name}
+        match: dict[str, Any] = {"prefect.resource.id": "labelsweep.run.*", DATA_SET_LABEL: data_set}
         trigger = EventTrigger(match=match, expect={FLAGGED}, posture=Posture.Reactive, threshold=1)
     else:
-        related = {"prefect.resource.id": f"prefect.tag.dataset:{name}"}
+        related = {"prefect.resource.id": f"prefect.tag.dataset:{data_set}"}
         expect = {"prefect.flow-run.Failed" if kind == "failed" else "prefect.flow-run.Crashed"}
         trigger = EventTrigger(match_related=related, expect=expect, posture=Posture.Reactive, threshold=1)
     says = _SAYS["flagged" if kind == "flagged" else "failed"]
-    action = SendNotification(block_document_id=block, subject=f"labelsweep {name}: {kind}", body=says)
-    return AutomationCore(name=f"{_AUTOMATION.format(name)} {kind}", trigger=trigger, actions=[action])
+    action = SendNotification(block_document_id=block, subject=f"labelsweep {data_set}: {kind}", body=says)
+    return AutomationCore(name=name, trigger=trigger, actions=[action])
 
 
 def _core(automation: AutomationCore) -> dict[str, Any]:
@@ -223,16 +237,3 @@ def _core(automation: AutomationCore) -> dict[str, Any]:
             "actions": {"__all__": {"block_document_id", "subject", "body"}},
         },
     )
-
-
-def _remove_automations(name: str, client: SyncPrefectClient, but: set[str] | None = None) -> list[str]:
-    """Remove the automations that tell of a data set, but for some; return their names."""
-    prefix = _AUTOMATION.format(name) + " "
-    gone = [
-        one
-        for one in client.read_automations()
-        if one.name.startswith(prefix) and one.name not in (but or ())
-    ]
-    for one in gone:
-        client.delete_automation(one.id)
-    return [one.name for one in gone]
