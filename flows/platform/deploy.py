@@ -120,7 +120,7 @@ def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> st
         "work_pool_name": wanted.work_pool_name,
         "description": wanted.description,
         "version": wanted.version,
-        "parameter_openapi_schema": wanted._parameter_openapi_schema,
+        "parameter_openapi_schema": wanted._parameter_openapi_schema.model_dump(exclude_unset=True),
     }
     if "paused" in changed:
         fields["paused"] = is_now["paused"]

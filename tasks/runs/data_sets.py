@@ -59,7 +59,7 @@ def choose_run(newest: Mapping[str, str], name: str | None, where: str) -> str |
     Traceback (most recent call last):
     tasks.errors.InputError: data: there are several data sets: 'cats', 'pets'; name one of them, or a run of `labelsweep runs`
     """
-    if name in newest:
+    if name is not None and name in newest:
         return newest[name]
     named = {key: run for key, run in newest.items() if name in (None, short_name_of(run))}
     if len(names := sorted({short_name_of(run) for run in named.values()})) > 1:

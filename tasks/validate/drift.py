@@ -72,7 +72,13 @@ def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) ->
         final: The file.
     """
     entries = list(_entries(dataset, classes))
-    suite = {"name": f"{dataset.name} so far", "id": None, "expectations": entries, "meta": {}, "notes": None}
+    suite: Entry = {
+        "name": f"{dataset.name} so far",
+        "id": None,
+        "expectations": entries,
+        "meta": {},
+        "notes": None,
+    }
     return write_json(suite, final)
 
 
