@@ -15,7 +15,6 @@
 Beside schedule, timezone, pool, owner, gate, notify and paused, an entry has the options of `labelsweep clean`.
 """
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from pydantic import Field, ValidationError, field_validator
 from flows.commands.config_file import build
 from flows.config import CleanParameters
 from flows.named_source import absolute
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.ingest.source import slug
 from tasks.records import Record
 from tasks.user_files import read_user_yaml
@@ -116,9 +115,7 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
     values = {str(key).replace("-", "_"): value for key, value in entry.items()}
     for key in values:
         if key not in (known := [*Operation.model_fields, *CleanParameters.model_fields]):
-            close = difflib.get_close_matches(key, known, n=1)
-            fix = f"did you mean {close[0]}?" if close else f"choose among: {', '.join(sorted(known))}"
-            raise InputError(f"unknown option '{key}'", where=where, fix=fix)
+            raise InputError(f"unknown option '{key}'", where=where, fix=did_you_mean(key, known))
     try:
         operation = Operation.model_validate(
             {key: value for key, value in values.items() if key in Operation.model_fields}

@@ -1,6 +1,6 @@
 """The deployments of `datasets.yaml`, made and brought up to date through Prefect's own API."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,11 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
+from prefect.flows import EntrypointType
 
 from flows.clean import clean_labels
 from flows.data_sets import DataSet, Operation
@@ -135,9 +136,8 @@ def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> st
 
 def _wanted_state(wanted: RunnerDeployment) -> dict[str, Any]:
     """Return what is compared of the deployment that an entry asks for."""
-    crons = [one.schedule for one in wanted.schedules or []]
-    state = {
-        "schedule": [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in crons],
+    state: dict[str, Any] = {
+        "schedule": _times(one.schedule for one in wanted.schedules or []),
         "version": wanted.version,
         "pool": wanted.work_pool_name,
         "tags": sorted(wanted.tags),
@@ -152,14 +152,18 @@ def _options(wanted: RunnerDeployment) -> dict[str, Any]:
 
 def _state(found: DeploymentResponse) -> dict[str, Any]:
     """Return the same of a deployment on the server."""
-    crons = [one.schedule for one in found.schedules]
     return dict(found.parameters.get("parameters") or {}) | {
-        "schedule": [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in crons],
+        "schedule": _times(one.schedule for one in found.schedules),
         "version": found.version,
         "pool": found.work_pool_name,
         "tags": sorted(found.tags),
         "paused": found.paused,
     }
+
+
+def _times(schedules: Iterable[object]) -> list[tuple[Any, Any]]:
+    """Return expression and time zone of each schedule; none where it is of another kind than ours."""
+    return [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in schedules]
 
 
 def _when(state: dict[str, Any]) -> str:

@@ -193,7 +193,7 @@ def _with_condition(
     for name in named:
         if name not in columns:
             what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=_nearest(name, columns))
+            raise InputError(what, where=where, fix=did_you_mean(name, columns))
     return {name: value for name, value in kwargs.items() if name != "condition_parser"}, named
 
 

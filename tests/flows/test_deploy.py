@@ -79,7 +79,7 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
     assert "pets" not in names
     file.write_text("datasets: {pets: {source: a.csv, lable: species}}")
     assert run(["deploy"]) == 2
-    assert "datasets.yaml: pets: unknown option 'lable'; did you mean label?" in capsys.readouterr().err
+    assert "datasets.yaml: pets: unknown option 'lable'; did you mean 'label'?" in capsys.readouterr().err
 
 
 def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_is_refused(
