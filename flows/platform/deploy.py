@@ -130,7 +130,9 @@ def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> st
     if "schedule" in changed:
         for schedule in found.schedules:
             client.delete_deployment_schedule(found.id, schedule.id)
-        client.create_deployment_schedules(found.id, [(one.schedule, True) for one in wanted.schedules or []])
+        client.create_deployment_schedules(
+            found.id, [(one.schedule, True) for one in wanted.schedules or [] if one.schedule]
+        )
     return "; ".join(f"{name} {_shown(was.get(name))} → {_shown(is_now.get(name))}" for name in changed)
 
 
