@@ -119,6 +119,16 @@ def read_parquet(path: Path | BinaryIO, columns: Sequence[str] | None = None) ->
         return file.read(columns)
 
 
+def row_groups(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield some columns of a Parquet file, one row group in memory at a time, each with the number of its first row."""
+    start = 0
+    with open_parquet(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=list(columns), use_threads=False)
+            yield start, table
+            start += len(table)
+
+
 @contextmanager
 def table_writer(final: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Yield a streaming Parquet writer whose file appears under `final` when the block succeeds."""

@@ -42,7 +42,7 @@ FUNCTIONS = {
     "review kills": "review.server.run_kills",
     "review label-studio": "review.label_studio.run_label_studio",
     "review load": "review.server.run_load",
-    "review page": "review.server.run_page",
+    "review page": "review.page.run_page",
     "scale": "scale.command.run_scale",
     "scale stack": "scale.stack.run_stack",
     "speed": "speed.command.run_speed",

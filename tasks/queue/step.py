@@ -16,6 +16,7 @@ from tasks.options import AuditOptions
 from tasks.queue.evidence import Likeliest, find_evidence
 from tasks.queue.reason import reason
 from tasks.queue.rows import take_rows, worst_first
+from tasks.queue.shelf import Shelf, write_queue
 from tasks.queue.since import OPEN, SEEN, to_show
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Reask, Scores
@@ -67,17 +68,18 @@ def queue(
     payload = read_payload(dataset, order)
     for name in payload.column_names:
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
+    pictures = Shelf(dataset.path, "image", order) if dataset.payload == "image" else None
     if found.run is not None:
         still_open = ranked.slice(len(asked)).append_column(
             "run", found.run.take(pa.array(order[len(asked) :]))
         )
-        write_table(still_open, folder / OPEN)
+        write_queue(still_open, folder / OPEN, pictures, len(asked))
     ranked = ranked.slice(0, len(asked))
-    path = write_table(ranked, folder / "queue.parquet")
+    path = write_queue(ranked, folder / "queue.parquet", pictures)
     sheet = write_spreadsheet(ranked, folder / "queue.csv")
     from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
 
-    write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx")
+    write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx", pictures)
     return Queue(parquet=path, csv=sheet, rows=len(asked), flagged=scores.flagged)
 
 
@@ -105,8 +107,8 @@ def _reasons(
 
 
 def read_payload(dataset: Dataset, rows: Array) -> pa.Table:
-    """Return content hash and what a reviewer is shown of some rows, in their order."""
-    own = [name for name in ("image", "text") if name == dataset.payload]
+    """Return content hash and what a reviewer reads of some rows, in their order."""
+    own = ["text"] if dataset.payload == "text" else []
     return take_rows(dataset.path, rows, ["content_hash", *own, *dataset.display_columns])
 
 

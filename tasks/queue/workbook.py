@@ -46,21 +46,27 @@ _WIDTHS = {
 }
 
 
-def write_workbook(queue: pa.Table, classes: Sequence[str], verdicts: Sequence[str], final: Path) -> Path:
+def write_workbook(
+    queue: pa.Table,
+    classes: Sequence[str],
+    verdicts: Sequence[str],
+    final: Path,
+    pictures: Sequence[bytes] | None = None,
+) -> Path:
     """Write the worst `MOST_ROWS` rows of the queue as an Excel workbook.
 
     Args:
-        queue: The queue, worst first; a binary column `image` is shown as pictures.
+        queue: The queue, worst first.
         classes: What `new_label` may be: the choices of a drop-down list.
         verdicts: What `decision` may be, the same.
         final: The file.
+        pictures: The picture of each row, where the samples are pictures.
     """
     columns, names = sheet_columns(queue.schema)
     book = Workbook(write_only=True)
     sheet = book.create_sheet("queue")
     sheet.freeze_panes = "C2"
-    pictured = "image" in queue.schema.names
-    shown = ["picture", *names] if pictured else names
+    shown = names if pictures is None else ["picture", *names]
     for place, name in enumerate(shown, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
     _add_choices(book, sheet, shown, classes, verdicts)
@@ -68,9 +74,9 @@ def write_workbook(queue: pa.Table, classes: Sequence[str], verdicts: Sequence[s
     for number, row in enumerate(sheet_rows(queue.slice(0, MOST_ROWS), columns)):
         cells = [_cell(sheet, value) for value in row]
         place = number + 2  # below the header
-        if pictured:
+        if pictures is not None:
             cells.insert(0, None)
-        if pictured and number < MOST_PICTURES and (picture := _thumbnail(queue["image"][number].as_py())):
+        if pictures is not None and number < MOST_PICTURES and (picture := _thumbnail(pictures[number])):
             picture.anchor = f"A{place}"
             sheet.add_image(picture)
             sheet.row_dimensions[place].height = 0.75 * picture.height + 2  # points

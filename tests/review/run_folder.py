@@ -36,7 +36,7 @@ def digits_run(
     labels = np.concatenate([labels, labels[:copies], wrong])
     frame = pd.DataFrame({"image": [_png(row) for row in images]})
     names = tuple(f"pixel_{r}_{c}" for r in range(8) for c in range(8))
-    return _write(out, run_id, "digits", "image", frame, images, labels, truth, names, (8, 8))
+    return write_run(out, run_id, "digits", "image", frame, images, labels, truth, names, (8, 8))
 
 
 def wine_run(out: Path, *, run_id: str = "wine-run") -> Path:
@@ -45,7 +45,7 @@ def wine_run(out: Path, *, run_id: str = "wine-run") -> Path:
     truth = np.array(["Barolo", "<b>Grignolino</b>", "Barbera & co"])[data.target]
     labels = plant(truth, 0.12, list(np.unique(truth)))
     frame = data.data.rename(columns={"hue": "hue <script>alert(1)</script>"})
-    return _write(
+    return write_run(
         out,
         run_id,
         "wine",
@@ -90,7 +90,7 @@ def notes_run(out: Path, *, run_id: str = "notes-run", n: int = 240) -> Path:
     counts = np.array([[text.split().count(word) for word in vocabulary] for text in texts], dtype=float)
     frame = pd.DataFrame({"text": texts, "shop": [f"shop {i % 7}" for i in range(n)]})
     names = tuple(f"word {word}" for word in vocabulary)
-    return _write(
+    return write_run(
         out,
         run_id,
         "notes",
@@ -113,7 +113,7 @@ def plant(truth: np.ndarray, share: float, classes: list[str], seed: int = 0) ->
     return labels
 
 
-def _write(
+def write_run(
     out: Path,
     run_id: str,
     name: str,

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.storage import open_parquet
+from tasks.storage import row_groups
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
@@ -85,10 +85,10 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
     if not wanted:
         return
     ids = pa.array(wanted, pa.string())
-    for batch in open_parquet(source).iter_batches(batch_size=256, columns=["sample_id", *columns]):
-        chosen = batch.filter(pc.is_in(batch.column("sample_id").cast(pa.string()), value_set=ids))
-        if chosen.num_rows:
-            yield chosen.to_pylist()
+    for _, group in row_groups(source, ["sample_id", *columns]):
+        chosen = group.filter(pc.is_in(group["sample_id"].cast(pa.string()), value_set=ids))
+        for batch in chosen.to_batches(256):
+            yield batch.to_pylist()
 
 
 def _packed(row: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,174 @@
+"""The review page in a real browser: how long from a decision to the next sample, and what pictures cost."""
+
+import io
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from tasks.bench.command import Page, count_of
+from tasks.bench.helpers import from_tests
+from tasks.bench.tables import made_with, markdown, publish
+
+QUEUE = 10_000
+# What a reviewer needs at the very least to see what is shown; then none at all, a finger that stays on the key.
+GLANCES_MS = (300, 60, 0)
+GLANCE_MS = 300
+WORDS = 5_000
+# Photographs that are looked at one after the other, as soon as each is there.
+LOOKED_AT = 4
+PHOTOGRAPH = (4_000, 3_000)
+
+# The sample and its neighbours are on the page, decoded; folded evidence is not asked for.
+COMPLETE = """() => [...document.querySelectorAll('#stage img')].filter((e) => e.checkVisibility())
+    .every((e) => e.complete && e.naturalWidth)"""
+BYTES = "() => performance.getEntriesByType('resource').reduce((sum, e) => sum + e.transferSize, 0)"
+
+
+def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Page = None) -> None:
+    """How long a reviewer waits from the key to the next sample, and for pictures, in a real browser.
+
+    A decision is on the server's disk before the next sample shows, so both are in each time.
+    """
+    runs = from_tests("review", "run_folder")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="labelsweep-page-") as folder:
+        out = Path(folder)
+        digits = runs.digits_run(out)
+        runs.stretched(digits, QUEUE)
+        for name, run, glances in (
+            (f"digits, {QUEUE:,} queued", digits, GLANCES_MS),
+            ("60 columns", _table(out), (GLANCE_MS,)),
+            (f"texts of {WORDS:,} words", _texts(out), (GLANCE_MS,)),
+        ):
+            rows += _decisions(out, run, name, decisions, glances)
+        seconds, size = _photographs(out, _photos(out))
+    heads = ["key to next sample", "samples", "median, ms", "95 %, ms", "longest, ms"]
+    text = (
+        f"{markdown(heads, rows)}\n{LOOKED_AT} photographs of 12 megapixels with their neighbours, one after the other without a "
+        f"pause: {seconds:.1f} s, {size / 1e6:.1f} MB.\n\n{made_with()}\n"
+    )
+    publish(text, page)
+
+
+@contextmanager
+def _open_page(out: Path, run: Path) -> Iterator[Any]:
+    """Yield the review page of a run in a browser, ready."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (belongs to the dev extra)
+
+    servers = from_tests("review", "review_server")
+    server = servers.Process(out, run.name, "--reviewer", "Ada", "--port", "0")
+    try:
+        with sync_playwright() as driver:
+            arguments = ["--no-sandbox", "--disable-gpu"]
+            browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+            tab = browser.new_page(viewport={"width": 1360, "height": 860})
+            tab.goto(server.address)
+            tab.wait_for_selector("body[data-ready]")
+            yield tab
+            browser.close()
+    finally:
+        server.kill()
+
+
+def _decisions(
+    out: Path, run: Path, name: str, decisions: int, glances: tuple[int, ...]
+) -> Iterator[list[object]]:
+    """Decide one sample after the other; yield a row for each glance."""
+    with _open_page(out, run) as tab:
+        tab.evaluate(from_tests("review", "stopwatch").STOPWATCH)
+        tab.wait_for_load_state("networkidle")
+        for glance in glances:
+            tab.evaluate("() => { window.times.length = 0; }")
+            for number in range(decisions):
+                before = tab.get_attribute(".sample", "data-position")
+                tab.keyboard.press("s" if number % 3 else "k")
+                tab.wait_for_selector(f'.sample:not([data-position="{before}"])')
+                tab.wait_for_timeout(glance)
+            times = tab.evaluate("() => window.times")
+            figures = (np.median(times), np.quantile(times, 0.95), max(times))
+            yield [f"{name}, a glance of {glance} ms", len(times), *(f"{value:.0f}" for value in figures)]
+
+
+def _photographs(out: Path, run: Path) -> tuple[float, float]:
+    """Look at some photographs; return the seconds until all of them were complete, and what came over the network."""
+    with _open_page(out, run) as tab:
+        waited = 0.0
+        for number in range(LOOKED_AT):
+            started = time.perf_counter()
+            if number:
+                tab.keyboard.press("k")
+                tab.wait_for_selector(f'.sample[data-position="{number}"]')
+            tab.wait_for_function(COMPLETE, polling=10)
+            waited += time.perf_counter() - started
+        size: float = tab.evaluate(BYTES)
+    return waited, size
+
+
+def _table(out: Path) -> Path:
+    """Return a run on rows of 60 columns with long names."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=900)
+    values = rng.normal(size=(4, 60))[truth] * 0.4 + rng.normal(size=(900, 60))
+    frame = pd.DataFrame(values, columns=[f"measurement_of_sensor_{n}_over_the_last_day" for n in range(60)])
+    return _run(out, "columns", "tabular", frame, values, truth)
+
+
+def _texts(out: Path) -> Path:
+    """Return a run on long texts, each of words of which some tell its class."""
+    rng = np.random.default_rng(0)
+    words = np.array(["".join(rng.choice(list("aeioudklmnrst"), rng.integers(2, 9))) for _ in range(3_000)])
+    truth = rng.integers(4, size=600)
+    texts = []
+    for label in truth:
+        drawn = rng.integers(len(words), size=WORDS)
+        telling = rng.random(WORDS) < 0.02
+        drawn[telling] = label * 20 + rng.integers(20, size=telling.sum())
+        texts.append(" ".join(words[drawn]))
+    told = np.array(
+        [[sum(text.count(word) for word in words[c * 20 : c * 20 + 20]) for c in range(4)] for text in texts]
+    )
+    return _run(out, "texts", "text", pd.DataFrame({"text": texts}), told, truth)
+
+
+def _photos(out: Path) -> Path:
+    """Return a run on photographs: grain over a bright or a dark ground, which no camera writes in less than megabytes."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=48)
+    grain = rng.integers(-16, 16, (PHOTOGRAPH[1], PHOTOGRAPH[0], 3), dtype=np.int16)
+    pictures, features = [], []
+    for label in truth:
+        ground = Image.fromarray(np.uint8(rng.integers(30, 120, (12, 16, 3)) + 90 * label))
+        pixels = np.asarray(ground.resize(PHOTOGRAPH, Image.Resampling.BICUBIC), np.int16)
+        held = io.BytesIO()
+        Image.fromarray(np.uint8(np.clip(pixels + grain, 0, 255))).save(held, "JPEG", quality=92)
+        pictures.append(held.getvalue())
+        features.append(np.asarray(ground.convert("L"), float).ravel())
+    return _run(out, "photos", "image", pd.DataFrame({"image": pictures}), np.array(features), truth)
+
+
+def _run(out: Path, name: str, payload: str, frame: pd.DataFrame, features: Any, truth: Any) -> Path:  # noqa: ANN401
+    """Return a run with planted errors."""
+    runs = from_tests("review", "run_folder")
+    classes = [f"class {number}" for number in range(truth.max() + 1)]
+    names = tuple(f"feature {number}" for number in range(features.shape[1]))
+    labels = np.array(classes)[truth]
+    run: Path = runs.write_run(
+        out,
+        f"{name}-run",
+        name,
+        payload,
+        frame,
+        features,
+        runs.plant(labels, 0.15, classes),
+        labels,
+        names,
+        (),
+    )
+    return run
