@@ -37,7 +37,7 @@ def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Pa
     A decision is on the server's disk before the next sample shows, so both are in each time.
     """
     runs = from_tests("review", "run_folder")
-    rows = []
+    rows: list[list[object]] = []
     with tempfile.TemporaryDirectory(prefix="labelsweep-page-") as folder:
         out = Path(folder)
         digits = runs.digits_run(out)
