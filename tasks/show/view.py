@@ -21,6 +21,7 @@ from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
 from tasks.runs.finished import read_config
 from tasks.show.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json, read_parquet
+from tasks.terms import Terms, read_terms
 
 # What speaks about a sample of the queue: the samples that it harms, and its nearest neighbours.
 EVIDENCE = ("harms", "neighbours")
@@ -152,6 +153,11 @@ class RunView:
         table = read_parquet(path, columns=["sample_id", "saliency"])
         rows = zip(table["sample_id"].to_pylist(), table["saliency"].to_pylist(), strict=True)
         return {name: np.asarray(values, dtype=np.float64) for name, values in rows if values}
+
+    @cached_property
+    def terms(self) -> Terms | None:
+        """What the run learned of words; None where it learned from none."""
+        return read_terms(self.folder)
 
     @cached_property
     def neighbour_images(self) -> dict[str, bytes]:

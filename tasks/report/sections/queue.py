@@ -1,5 +1,6 @@
 """The top of the queue, as cards: what the reviewer will be asked, and the evidence."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.report.summary import Summary
+from tasks.show.features import SHOWN, effects
 from tasks.show.features import bars as bars_of
-from tasks.show.features import effects
 from tasks.show.images import SMALL_SIDE, overlay, thumbnail
-from tasks.show.parts import Card, Cards, Part, Section, Text, Witness
+from tasks.show.parts import Bar, Bars, Card, Cards, Part, Section, Text, Witness
 from tasks.show.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
 from tasks.show.view import NOT_SHOWN, Row, RunView
+from tasks.terms import words_of
 
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 8
@@ -24,6 +26,7 @@ _READING = (
     "helpful, lower = more likely mislabeled."
 )
 _EFFECT = "Change of its influence when a feature rises by one standard deviation"
+_WORDS = "Words that speak for its given label, to the right, and for the suggested one, to the left"
 _OVERLAY = (
     "Beside each picture: what makes its label harmful. Orange: a brighter pixel there makes the label more harmful; blue: "
     "more helpful."
@@ -59,6 +62,8 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
     if image and saliency is not None:
         alt = f"Which pixels of {name} make its label harmful"
         tint = overlay(row["image"], effects(view, saliency), shape, alt)
+    elif view.dataset and view.dataset.payload == "text":
+        bars = _words(view, row)
     elif saliency is not None:
         bars = bars_of(view, effects(view, saliency), _EFFECT)
     return Card(
@@ -81,6 +86,22 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
         harms=_witnesses(view, row["evidence"]["harms"], "influence", row),
         neighbours=_witnesses(view, row["evidence"]["neighbours"], "distance", row),
     )
+
+
+def _words(view: RunView, row: Row) -> Bars | None:
+    """Return the words of a text that speak most for one of its two labels."""
+    if view.terms is None:
+        return None
+    text, weights = str(row["text"]), Counter[str]()
+    for word in words_of(text, row["given_label"], row["suggested_label"], view.terms):
+        sign = 1 if word.label == row["given_label"] else -1
+        weights[text[word.start : word.end].lower()] += sign * word.weight
+    top = sorted(weights.items(), key=lambda item: -abs(item[1]))[:SHOWN]
+    if not top:
+        return None
+    largest = abs(top[0][1])
+    for_whom = {True: plain(row["given_label"]), False: plain(row["suggested_label"])}
+    return Bars(_WORDS, [Bar(plain(word), for_whom[w > 0], w / largest) for word, w in top])
 
 
 def _unit(value: float | None) -> float:

@@ -19,6 +19,8 @@ def build(view: RunView, _: Summary) -> Section | None:
     rows = [values for values in top if np.isfinite(values).all()]
     if not rows or view.dataset is None or len({len(values) for values in rows}) > 1:
         return None
+    if view.dataset.payload == "text":  # mixtures of thousands of words have no name; the cards show words
+        return None
     what = Text(
         "Saliency is the derivative of a sample's influence with respect to its own input, each feature counted by how much "
         "it varies in the data: where a small change would make its label less harmful, or more. Here is its mean "

@@ -17,6 +17,7 @@ from tasks.show.features import effects
 from tasks.show.images import saliency_png
 from tasks.show.usual import Usual, usual_columns
 from tasks.show.view import EVIDENCE, RunView
+from tasks.terms import words_of
 
 # Rows of a table that a screen shows beside the buttons; the others are a request away.
 ROWS: Final = 10
@@ -112,10 +113,12 @@ class Cards:
         """
         return self._marked(sample_id, item.given, "" if blind else item.suggested, limit)
 
-    def _mark(self, sample_id: str, given: str, suggested: str, limit: int | None) -> Markup:  # noqa: ARG002
+    def _mark(self, sample_id: str, given: str, suggested: str, limit: int | None) -> Markup:
         prose, _ = self.row(sample_id)
         shown = prose if limit is None else cut(prose, limit)
-        return marked(shown, [], given)
+        terms = self._view.terms
+        words = words_of(prose, given, suggested, terms) if terms and suggested else []
+        return marked(shown, [word for word in words if word.end <= len(shown)], given)
 
     def columns(self, item: Item, *, blind: bool) -> list[Column]:
         """Return the columns of a row, those first that speak most for one of the two labels."""

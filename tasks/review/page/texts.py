@@ -1,19 +1,10 @@
 """Running text as a card shows it: cut where it is long, its telling words marked."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-
-class Word(NamedTuple):
-    """A part of a text that speaks for a label, and how strongly."""
-
-    start: int
-    end: int
-    label: str
-    weight: float
-
+from tasks.terms import Word
 
 # Characters of the sample's own text that come with its card: more than a tall screen holds. The whole is a request away.
 CARD = 5_000
