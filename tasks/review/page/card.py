@@ -15,7 +15,8 @@ from tasks.review.page.texts import CARD, LISTED, cut, marked
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
 from tasks.show.images import saliency_png
-from tasks.show.usual import Usual, usual_columns
+from tasks.show.text import number
+from tasks.show.usual import Usual, as_number, usual_columns
 from tasks.show.view import EVIDENCE, RunView
 from tasks.terms import words_of
 
@@ -149,16 +150,25 @@ class Cards:
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
 
 
-def shortened(name: str, most: int = 30) -> str:
+def shortened(name: str, most: int = 26) -> str:
     """Return a long name without its middle: what tells such names apart stands at their ends.
 
     >>> shortened("measurement_of_pressure_over_59_days")
-    'measurement_of_pr…over_59_days'
+    'measurement_of…ver_59_days'
     """
     if len(name) <= most:
         return name
     tail = (most - 1) * 2 // 5 + 1
     return f"{name[: most - 1 - tail]}…{name[-tail:]}"
+
+
+def brief(value: str) -> str:
+    """Return a cell to compare with: a number of many digits with four of them.
+
+    >>> brief("-289.456"), brief("1200034"), brief("green"), brief("")
+    ('−289.5', '1200034', 'green', '')
+    """
+    return number(float(value)) if "." in value and as_number(value) is not None else value
 
 
 def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
