@@ -88,6 +88,10 @@ class Usual:
         return "higher" if there > here else "lower"
 
 
+# Of a column of names or times there is nothing to say.
+NOTHING_USUAL = Usual(np.empty((0, 0)), spread=np.inf)
+
+
 def as_number(text: str) -> float | None:
     """Return the number that a cell shows, None where it shows none."""
     try:

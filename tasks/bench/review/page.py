@@ -1,6 +1,7 @@
-"""The review page in a real browser: how long from a decision to the next sample, and what pictures cost."""
+"""What a person waits for: from a decision to the next sample in a real browser, for pictures, and for a sweep."""
 
 import io
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from tasks.bench.command import Page, count_of
-from tasks.bench.helpers import from_tests
+from tasks.bench.helpers import ROOT, from_tests, run_command
 from tasks.bench.tables import made_with, markdown, publish
 
 QUEUE = 10_000
@@ -32,7 +33,7 @@ BYTES = "() => performance.getEntriesByType('resource').reduce((sum, e) => sum +
 
 
 def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Page = None) -> None:
-    """How long a reviewer waits from the key to the next sample, and for pictures, in a real browser.
+    """How long a person waits: from the key to the next sample and for pictures, in a real browser, and for a sweep.
 
     A decision is on the server's disk before the next sample shows, so both are in each time.
     """
@@ -49,12 +50,31 @@ def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Pa
         ):
             rows += _decisions(out, run, name, decisions, glances)
         seconds, size = _photographs(out, _photos(out))
+        sweeps = list(_sweeps(out))
     heads = ["key to next sample", "samples", "median, ms", "95 %, ms", "longest, ms"]
     text = (
-        f"{markdown(heads, rows)}\n{LOOKED_AT} photographs of 12 megapixels with their neighbours, one after the other without a "
-        f"pause: {seconds:.1f} s, {size / 1e6:.1f} MB.\n\n{made_with()}\n"
+        f"{markdown(heads, rows)}\n{markdown(['sweep', 'wall, s', 'processor, s'], sweeps)}\n"
+        f"{LOOKED_AT} photographs of 12 megapixels with their neighbours, one after the other without a pause: "
+        f"{seconds:.1f} s, {size / 1e6:.1f} MB.\n\n"
+        f"{made_with()}, load average {os.getloadavg()[0]:.0f} at the end.\n"
     )
     publish(text, page)
+
+
+def _sweeps(out: Path) -> Iterator[list[object]]:
+    """Sweep a small table and a sample, twice; yield a row for each."""
+    penguins = [str(ROOT / "data" / "penguins.csv"), "--label", "species"]
+    for name, source in (
+        ("344 rows", penguins),
+        ("344 rows, unchanged", penguins),
+        ("sample:digits", ["sample:digits"]),
+        ("sample:digits, unchanged", ["sample:digits"]),
+    ):
+        before, started = os.times(), time.perf_counter()
+        run_command(out, "clean", *source, "--quiet", "--out", str(out / "swept"), patience=900)
+        wall, after = time.perf_counter() - started, os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        yield [name, f"{wall:.1f}", f"{used:.1f}"]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The top of the queue, as cards: what the reviewer will be asked, and the evidence."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +92,7 @@ def _words(view: RunView, row: Row) -> Bars | None:
     """Return the words of a text that speak most for one of its two labels."""
     if view.terms is None:
         return None
-    text, weights = str(row["text"]), Counter[str]()
+    text, weights = str(row["text"]), defaultdict[str, float](float)
     for word in words_of(text, row["given_label"], row["suggested_label"], view.terms):
         sign = 1 if word.label == row["given_label"] else -1
         weights[text[word.start : word.end].lower()] += sign * word.weight

@@ -14,9 +14,9 @@ from tasks.review.page.pictures import Size
 from tasks.review.page.texts import CARD, LISTED, cut, marked
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
-from tasks.show.images import saliency_png
+from tasks.show.images import plane, saliency_png
 from tasks.show.text import number
-from tasks.show.usual import Usual, as_number, usual_columns
+from tasks.show.usual import NOTHING_USUAL, Usual, as_number, usual_columns
 from tasks.show.view import EVIDENCE, RunView
 from tasks.terms import words_of
 
@@ -40,7 +40,6 @@ class Column:
 
     name: str
     value: str
-    speaks: float
     side: str
     drawing: Markup
     others: Sequence[tuple[str, str]]
@@ -77,15 +76,16 @@ class Cards:
         """Return what a card shows; a blind one says nothing that gives the suggestion away."""
         queue = self._queue
         prose, row = self.row(item.sample_id)
-        columns = self.columns(item, blind=blind) if queue.content == "table" else []
+        is_table = queue.content == "table"
         return {
             "row": row,
             "image": self.address(item.sample_id, "page"),
             "text": self.text(item, item.sample_id, blind=blind, limit=CARD) if prose else "",
             "length": len(prose) if len(prose) > CARD else 0,
-            "columns": columns,
+            "columns": self.columns(item, slice(ROWS), blind=blind) if is_table else [],
+            "more": max(0, len(row) - ROWS) if is_table else 0,
             **{kind: self._near(item, kind, blind=blind) for kind in EVIDENCE},
-            "overlay": queue.content == "image" and item.borrows in self._view.saliency and not blind,
+            "overlay": not blind and self._has_overlay(item),
         }
 
     def _near(self, item: Item, kind: str, *, blind: bool) -> list[dict[str, Any]]:
@@ -121,22 +121,24 @@ class Cards:
         words = words_of(prose, given, suggested, terms) if terms and suggested else []
         return marked(shown, [word for word in words if word.end <= len(shown)], given)
 
-    def columns(self, item: Item, *, blind: bool) -> list[Column]:
-        """Return the columns of a row, those first that speak most for one of the two labels."""
+    def columns(self, item: Item, part: slice, *, blind: bool) -> list[Column]:
+        """Return a part of the columns of a row, in the order in which they speak for one of the two labels."""
         _, row = self.row(item.sample_id)
         others = [self.row(near["sample_id"])[1] for near in item.evidence.get("neighbours", ())]
-        given, suggested = (self._queue.classes.index(label) for label in (item.given, item.suggested))
+        classes = [self._queue.classes.index(label) for label in (item.given, item.suggested)]
+        speaks = dict.fromkeys(row, 0.0)
+        if not blind:
+            speaks |= {
+                name: usual.speaks(row[name], *classes) for name, usual in self._usual.items() if name in row
+            }
         found = []
-        for name, value in row.items():
-            usual = self._usual.get(name)
-            speaks = usual.speaks(value, given, suggested) if usual and not blind else 0.0
-            side = "" if abs(speaks) < TELLING else "suggested" if speaks > 0 else "given"
-            drawing = _drawn(usual, value, (given,) if blind else (given, suggested)) if usual else Markup("")
-            cells = [
-                (o.get(name, ""), usual.differs(value, o.get(name, "")) if usual else "") for o in others
-            ]
-            found.append(Column(name, value, speaks, side, drawing, cells))
-        return sorted(found, key=lambda column: -abs(column.speaks))
+        for name in sorted(row, key=lambda name: -abs(speaks[name]))[part]:
+            value, usual = row[name], self._usual.get(name, NOTHING_USUAL)
+            side = "" if abs(speaks[name]) < TELLING else "suggested" if speaks[name] > 0 else "given"
+            cells = [(brief(o.get(name, "")), usual.differs(value, o.get(name, ""))) for o in others]
+            drawing = _drawn(usual, value, classes[:1] if blind else classes)
+            found.append(Column(name, value, side, drawing, cells))
+        return found
 
     def overlay(self, item: Item, size: tuple[int, int]) -> bytes | None:
         """Return the drawing of which pixels move the sample's influence, to lie over a picture of a size."""
@@ -144,6 +146,11 @@ class Cards:
         if values is None:
             return None
         return saliency_png(effects(self._view, values), self._queue.dataset.feature_shape, size)
+
+    def _has_overlay(self, item: Item) -> bool:
+        """Whether the influence depends on the pixels themselves: an encoder's features lie nowhere in the picture."""
+        values = self._view.saliency.get(item.borrows) if self._queue.content == "image" else None
+        return values is not None and plane(values, self._queue.dataset.feature_shape) is not None
 
     def address(self, sample_id: str, size: Size) -> str:
         """Return where a sample's picture is; an identifier may hold anything, so not in the path."""
@@ -173,6 +180,8 @@ def brief(value: str) -> str:
 
 def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
     """Return a drawing of how often values occur, the given class upwards, the suggested one downwards, and where this one is."""
+    if not usual.counts.size:
+        return Markup("")
     shares = usual.counts[list(classes)] / np.maximum(usual.counts[list(classes)].sum(1, keepdims=True), 1)
     place = usual.place(value)
     if usual.values:  # of texts only this one: the others have no order

@@ -186,8 +186,8 @@ def columns(request: Request, site: Here, position: int) -> HTMLResponse:
     shown, name = site.item(position), site.who(request)
     if not name:
         raise HTTPException(404, "no such sample in this queue")
-    found = site.cards.columns(shown, blind=site.is_blind(shown, name))
-    return HTMLResponse(site.render("columns.html", request, columns=found[ROWS:], item=shown))
+    rest = site.cards.columns(shown, slice(ROWS, None), blind=site.is_blind(shown, name))
+    return HTMLResponse(site.render("columns.html", request, columns=rest, item=shown))
 
 
 def _page(here: str, request: Request, **values: object) -> HTMLResponse:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
-from tasks.review.page.card import ROWS, Cards, shortened
+from tasks.review.page.card import Cards, shortened
 from tasks.review.page.guard import cookie_name
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
@@ -63,9 +63,7 @@ class Site:
         self.pages.filters.update(
             percent=percent, number=number, seconds=lambda s: f"{s:.1f} s", shortened=shortened
         )
-        self.pages.globals.update(
-            choices=choices_of(queue), queue=queue, options=options, rows=ROWS, searched=SEARCHED
-        )
+        self.pages.globals.update(choices=choices_of(queue), queue=queue, options=options, searched=SEARCHED)
 
     def _fill(self) -> None:
         queue = self.queue

@@ -124,8 +124,9 @@ function look() {
     const drawn = Math.min(width / image.naturalWidth, height / image.naturalHeight) * scale;
     const original = image.src.replace('size=page', 'size=original');
     const reduced = original !== image.src && Math.max(image.naturalWidth, image.naturalHeight) >= 1000;
-    if (reduced && drawn * devicePixelRatio > 1.01) image.src = original;
-    says.push(reduced ? '' : `${image.naturalWidth} × ${image.naturalHeight} pixels`);
+    const close = reduced && drawn * devicePixelRatio > 1.01;
+    if (close) image.src = original;
+    says.push(close ? 'the original is on its way' : reduced ? '' : `${image.naturalWidth} × ${image.naturalHeight} pixels`);
   }
   $('output', dialog).textContent = `${Math.round(100 * scale)} %${says[0] ? `, ${says[0]}` : ''}`;
 }
