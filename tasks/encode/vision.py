@@ -19,8 +19,6 @@ from typing import Any
 
 from tasks.errors import InputError
 
-WEIGHTS = (".pth", ".pt", ".safetensors")
-
 # Pixels a side that EfficientNet-Lite0 sees: a third of the time of the 224 it was trained on.
 LITE0_SIDE = 128
 
