@@ -44,4 +44,4 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
         return wait_for_review(
             cleaned.folder, parameters.results, cleaned.queued, parameters.review_timeout, cleaned
         )
-    return cleaned
+    return Completed(message=cleaned.counts(), data=cleaned)

@@ -15,6 +15,7 @@ from flows.commands.data_sets import datasets, deploy
 from flows.commands.exchange import export, import_
 from flows.commands.review import review
 from flows.commands.runs import runs
+from flows.commands.status import status
 from flows.commands.versions import apply, diff, restore
 from flows.signals import Interrupted, Terminated, noting_signals
 from tasks.errors import LabelsweepError
@@ -100,7 +101,7 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     program.command()(datasets)
     program.command()(deploy)
     program.command(context_settings=passed_on)(bench)
-    for command in (review, apply, export, import_, diff, restore):
+    for command in (review, status, apply, export, import_, diff, restore):
         program.command(command.__name__.rstrip("_"))(command)
     return program
 

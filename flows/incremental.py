@@ -17,6 +17,7 @@ from tasks.queue.since import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
+from tasks.review.tally import tally_of_run
 from tasks.runs.checksums import are_intact, is_run_intact, read_entry, read_records, with_check
 from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.runs.request import REQUEST, Request, parse_asked, read_asked
@@ -164,7 +165,8 @@ def _undamaged(request: Request, runs: list[Path]) -> list[Path]:
 def _earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
     """Return the lines of runs that are not here, as the first run that is here has them."""
     kept = read_entry(runs[0] / _BEFORE) if runs else None
-    return [{**line, **_judged(line["run_id"], decisions)} for line in (kept or {}).get("trend", ())]
+    lines = (kept or {}).get("trend", ())
+    return [{**line, **_judged(runs[0].parent / line["run_id"], decisions)} for line in lines]
 
 
 def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
@@ -175,16 +177,14 @@ def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
         "rows": summary["data"]["rows"],
         "flagged": summary["queue"]["flagged"],
         "noise_rate": summary["queue"]["estimated_noise_rate"],
-        **_judged(run.name, decisions),
+        **_judged(run, decisions),
     }
 
 
-def _judged(run_id: str, decisions: Ledger) -> dict[str, Any]:
+def _judged(run: Path, decisions: Ledger) -> dict[str, Any]:
     """Return how many samples of a run people have judged, and the share of them whose label was wrong."""
-    answers = [row.decision for row in decisions.rows() if row.run == run_id and not row.control]
-    wrong = sum(answer in ("relabel", "drop") for answer in answers)
-    judged = wrong + answers.count("keep")
-    return {"reviewed": judged, "precision": wrong / judged if judged else None}
+    tally = tally_of_run(run, decisions)
+    return {"reviewed": tally.judged, "precision": tally.wrong / tally.judged if tally.judged else None}
 
 
 def note_version(dataset: Dataset, folder: Path, previous: Path | None) -> None:

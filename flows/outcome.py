@@ -1,5 +1,6 @@
 """What a finished sweep returns, and the gate on the noise that it estimates."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,26 +31,35 @@ class Cleaned(Record):
     def headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
         summary = read_json(self.summary)
-        share = self.flagged / max(self.samples, 1)
-        counts = (
-            f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued, "
-            f"{self.quarantined:,} in quarantine"
-        )
         trust = summary["queue"].get("trust")
         lines = [
             *([trust_line(trust)] if trust else []),
-            counts,
+            self.counts(),
             *_quality(summary.get("quality")),
             f"queue:  {self.queue}",
             f"report: {self.report}",
+            *([f"review: {self.review_command()}"] if self.queued else []),
         ]
         if why := summary["queue"].get("untrusted"):
-            lines.insert(-2, f"no estimate can be trusted: {why}")
+            lines.insert(lines.index(f"queue:  {self.queue}"), f"no estimate can be trusted: {why}")
         if self.published:
             lines.append(f"published: {self.published}")
         if self.unchanged:
             lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
         return "\n".join(lines) + "\n"
+
+    def counts(self) -> str:
+        """Return the counts in one line."""
+        share = self.flagged / max(self.samples, 1)
+        return (
+            f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued, "
+            f"{self.quarantined:,} in quarantine"
+        )
+
+    def review_command(self) -> str:
+        """Return what to type to review the queue, from any folder."""
+        out = self.published.rpartition("/runs/")[0] if self.published else str(self.folder.parents[1])
+        return f"labelsweep review {self.folder.name} --out {shlex.quote(out)}"
 
 
 def _quality(quality: Mapping[str, Any] | None) -> list[str]:

@@ -31,6 +31,9 @@ def clean(
         bool, typer.Option("--json", help="print summary.json and nothing else on standard output")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress on standard error")] = False,
+    open_report: Annotated[
+        bool, typer.Option("--open", help="open the report in a browser at the end")
+    ] = False,
 ) -> None:
     """Run the whole pipeline here and now: from labeled data to a queue and a report."""
     from flows.commands.config_file import from_command_line  # noqa: PLC0415
@@ -45,6 +48,8 @@ def clean(
         raise Interrupted("; ".join(["interrupted", *getattr(error, "__notes__", [])])) from error
     summary = cleaned.summary.read_text(encoding="utf-8") if json else ""
     sys.stdout.write(json_lines(summary) if json else lines(cleaned.headline()))
+    if open_report:
+        typer.launch(str(cleaned.report))
 
 
 def run_clean(parameters: "CleanParameters") -> "Cleaned":

@@ -75,8 +75,8 @@ def export(
     run_id = results.run().name if run else None
     results.fetch_decisions()
     with writable(target, "choose another file with --file"):
-        rows = export_decisions(results.out, target, run_id=run_id)
-    sys.stdout.write(f"{one_line(target)}: {rows:,} rows\n")
+        exported = export_decisions(results.out, target, run_id=run_id)
+    sys.stdout.write(f"{one_line(target)}: {exported}\n")
 
 
 def import_(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tasks.review.ledger import Key, Ledger, Resolution, Rule
 from tasks.review.log import Decision
+from tasks.review.tally import count_known
 
 KEY_COLUMNS: Final = ("sample_id", "content_hash", "label")
 
@@ -57,6 +58,8 @@ class Plan:
         outcomes: Number of decided contents by outcome: keep, relabel, drop, unsure.
         before: Samples of each class.
         rule: How differing answers were resolved.
+        disputed: Decided contents on which reviewers differ and nobody has settled it, but the rule does.
+        known: Contents with known answers that were answered in this run; they change nothing.
     """
 
     changes: tuple[Change, ...]
@@ -65,6 +68,8 @@ class Plan:
     before: dict[str, int]
     rule: Rule
     by_sample: dict[str, Change] = field(default_factory=dict, repr=False)
+    disputed: int = 0
+    known: int = 0
 
     @property
     def after(self) -> dict[str, int]:
@@ -127,6 +132,8 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         before,
         rule,
         {change.sample_id: change for change in changes},
+        sum(ledger.disagrees(key) and resolved[key].outcome is not None for key in present),
+        count_known(ledger, run_id),
     )
 
 

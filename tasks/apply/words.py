@@ -22,7 +22,16 @@ def plan_text(plan: Plan) -> str:
         plan: The plan.
     """
     outcomes = ", ".join(f"{count:,} {name}" for name, count in plan.outcomes.items()) or "none"
-    lines = [f"Decisions: {outcomes}", f"Changes:   {counted(len(plan.changes), 'sample')}", ""]
+    lines = [f"Decisions: {outcomes}"]
+    if plan.disputed:
+        lines.append(
+            f"           {plan.disputed:,} of them where reviewers disagree, resolved by the rule below"
+        )
+    if plan.known:
+        lines.append(
+            f"           and {counted(plan.known, 'sample')} with known answers, which change nothing"
+        )
+    lines += [f"Changes:   {counted(len(plan.changes), 'sample')}", ""]
     if plan.confusion:
         pairs = [(f"{old} → {new}", f"{count:,}") for (old, new), count in plan.confusion.items()]
         lines += ["Relabeled (given → new)", *_columns(pairs), ""]
@@ -87,6 +96,8 @@ def gain_text(gain: Gain) -> str:
         for one in gain.classes
     ]
     lines = [
+        worth(gain),
+        "",
         f"Refitted with and without the corrections, {gain.folds} folds, seed {gain.seed}.",
         f"Judged out of fold on {gain.samples:,} {gain.basis}.",
         "",
@@ -107,14 +118,34 @@ def gain_text(gain: Gain) -> str:
             f"{predicted};",
             f"{told.came_true:.4f} came true{share}, 95 % interval {told.low:.4f} to {told.high:.4f}.",
         ]
-    if gain.wrong_before is not None:
-        lines += [
-            "",
-            f"Against the truth: {gain.wrong_before:,} wrong labels before, {gain.wrong_after:,} after.",
-        ]
     if not gain.converged:
         lines += ["", "Not every fit converged: take these figures with care."]
     return "\n".join(lines) + "\n"
+
+
+def worth(gain: Gain) -> str:
+    """Say in one line what the corrections were worth, and whether that is more than chance.
+
+    >>> accuracy = Measure(before=0.934, after=0.932, gain=-0.002, low=-0.006, high=0.002)
+    >>> gain = Gain(basis="samples that nobody changed", samples=1653, folds=5, seed=0, converged=True, accuracy=accuracy,
+    ...             log_loss=None, classes=(), predicted=None, wrong_before=144, wrong_after=95)
+    >>> worth(gain)
+    '144 wrong labels before, 95 after; accuracy on untouched samples 93.4 → 93.2 %, within noise.'
+    """
+    parts = []
+    if gain.wrong_before is not None:
+        parts.append(f"{counted(gain.wrong_before, 'wrong label')} before, {gain.wrong_after:,} after")
+    if gain.accuracy:
+        found, on = gain.accuracy, "verified" if gain.basis == "trusted labels" else "untouched"
+        is_noise = found.low <= 0 <= found.high
+        told = (
+            "within noise" if is_noise else "better" if found.gain > 0 else "worse: look at the changes again"
+        )
+        parts.append(f"accuracy on {on} samples {100 * found.before:.1f} → {100 * found.after:.1f} %, {told}")
+    return (
+        "; ".join(parts or ["what the corrections are worth cannot be told: nobody left a sample as it was"])
+        + "."
+    )
 
 
 def _percent(measure: Measure) -> str:

@@ -1,6 +1,7 @@
 """A matrix of counts between labels as a table: the most confused labels first to be shown, shaded, every number written."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,19 @@ def most_confused(matrix: Ints, most: int = MOST) -> Ints:
     return np.sort(np.argsort(-weight, kind="stable")[:most])
 
 
-def table(matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str, str]) -> Table:
+def to_pair(given: str, suggested: str = "") -> str:
+    """Return where the review page shows the samples of a given and a suggested label.
+
+    >>> to_pair("a b", "c")
+    '/grid?state=all&given=a+b&suggested=c'
+    """
+    wanted = {"state": "all", "given": given, "suggested": suggested}
+    return "/grid?" + urlencode({name: value for name, value in wanted.items() if value})
+
+
+def table(
+    matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str, str], *, linked: bool = False
+) -> Table:
     """Return the matrix as a table, shaded off the diagonal by its own largest count.
 
     Args:
@@ -51,6 +64,7 @@ def table(matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str,
         names: Names of the labels.
         caption: What the table shows.
         corner: What the rows and the columns are.
+        linked: Whether a cell leads to its samples on the review page.
     """
     shown = most_confused(matrix)
     part = matrix[np.ix_(shown, shown)]
@@ -60,7 +74,12 @@ def table(matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str,
         [
             Cell(plain(names[label], LABEL)),
             *(
-                Cell(f"{count:,}", 0.0 if i == j else float(count / largest), strong=i == j)
+                Cell(
+                    f"{count:,}",
+                    0.0 if i == j else float(count / largest),
+                    strong=i == j,
+                    to=to_pair(names[label], names[shown[j]]) if linked and count else "",
+                )
                 for j, count in enumerate(part[i].tolist())
             ),
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,63 +20,53 @@ from tasks.review.estimate import (
     reviewer_accuracy,
     running_precision,
 )
-from tasks.review.ledger import Key, Ledger, Resolution
+from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
 from tasks.review.queue import Item
-
-# What an item can be: to do, settled in an earlier run, or what its reviewers say.
-STATES: Final = ("todo", "settled", "keep", "relabel", "drop", "unsure", "disagree")
-TODO, SETTLED, KEEP, RELABEL, DROP, UNSURE, DISAGREE = range(len(STATES))
-
-
-def outcome_of(key: Key, resolved: Resolution) -> int:
-    """Return what the reviewers of a key say together, as an index into `STATES`; TODO where nobody answered."""
-    if not resolved.votes:
-        return TODO
-    if resolved.label is not None:
-        return KEEP if resolved.label == key.given_label else RELABEL
-    return STATES.index(resolved.outcome or "disagree")
+from tasks.review.tally import DROP, KEEP, RELABEL, TODO, Tally, tally_of
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the review stands; planted controls do not count.
+    """Where the review stands; planted controls are counted in `known` alone.
 
     Attributes:
         overall: Precision of everything that was decided.
         running: Precision of the last decisions.
         left: Errors that are likely left among the undecided samples.
         outlook: Whether the next samples are likely to pay.
-        outcomes: Number of samples by outcome: keep, relabel, drop, unsure, disagree.
+        tally: The samples of the queue by state.
+        known: The planted controls by state.
     """
 
     overall: Rate | None
     running: Rate | None
     left: Left | None
     outlook: Outlook | None
-    outcomes: dict[str, int]
+    tally: Tally
+    known: Tally
 
 
-def standing_of(outcome: Array, when: Array, counts: Array, worth: float = WORTH) -> Standing:
+def standing_of(state: Array, when: Array, counts: Array, worth: float = WORTH) -> Standing:
     """Compute where a review stands.
 
     Args:
-        outcome: (n,) what the reviewers of each item say together, as indices into `STATES`.
+        state: (n,) what each item is, as indices into `STATES`.
         when: (n,) the row of the log that decided.
         counts: (n,) bool, False for planted controls.
         worth: Share of wrong labels from which looking pays.
     """
-    decided = np.flatnonzero(np.isin(outcome, (KEEP, RELABEL, DROP)) & counts)
+    decided = np.flatnonzero(np.isin(state, (KEEP, RELABEL, DROP)) & counts)
     decided = decided[np.lexsort((decided, when[decided]))]  # in the order of the decisions
-    wrong = (outcome[decided] != KEEP).tolist()
-    undecided = np.flatnonzero((outcome == TODO) & counts)
-    numbers = np.bincount(outcome[counts], minlength=len(STATES)).tolist()
+    wrong = (state[decided] != KEEP).tolist()
+    undecided = np.flatnonzero((state == TODO) & counts)
     return Standing(
         rate(wrong),
         running_precision(wrong),
         errors_left(decided.tolist(), wrong, undecided.tolist()),
         outlook(wrong, len(undecided), worth),
-        dict(zip(STATES[KEEP:], numbers[KEEP:], strict=True)),
+        tally_of(state[counts].tolist()),
+        tally_of(state[~counts].tolist()),
     )
 
 

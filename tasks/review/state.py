@@ -23,10 +23,11 @@ from tasks.errors import InputError, listed
 from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS, Record
 from tasks.review.estimate import WORTH
-from tasks.review.insights import DISAGREE, SETTLED, STATES, TODO, Standing, outcome_of, standing_of
+from tasks.review.insights import Standing, standing_of
 from tasks.review.ledger import Key, Ledger, key_of
 from tasks.review.log import Decision, DecisionLog
 from tasks.review.queue import Item, ReviewQueue
+from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, is_settled, state_of
 
 State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
 Sort = Literal["rank", "influence", "gain", "class"]
@@ -119,7 +120,6 @@ class Review:
             size, np.int8
         )  # the state of each item before anybody answers: to do, or settled
         self._state = np.zeros(size, np.int8)  # what everybody may know of it
-        self._outcome = np.zeros(size, np.int8)  # what its reviewers say together, differences resolved
         self._when = np.zeros(size, np.int64)  # the row that decided; 0 while it is open
         self._first: dict[
             int, str
@@ -131,13 +131,7 @@ class Review:
             self._look(key)
         settled, others = self.ledger.settled(), hashes_among(self.queue.run.parent)
         for item in self.queue.items:
-            content, given, control = item.key
-            hashes = (content, *others.get(content, ()))
-            if (
-                self._state[item.position] == TODO
-                and not control
-                and any((h, given) in settled for h in hashes)
-            ):
+            if self._state[item.position] == TODO and is_settled(item.key, settled, others):
                 self._unanswered[item.position] = self._state[item.position] = SETTLED
 
     def refresh(self) -> None:
@@ -158,17 +152,13 @@ class Review:
         if key not in self._places:
             return
         opinions, settled = self.ledger.opinions(key), self.ledger.adjudication(key)
-        resolved = self.ledger.resolve(key)
-        outcome = state = outcome_of(key, resolved)
-        if self.ledger.disagrees(key):
-            state = DISAGREE
+        state, votes = state_of(self.ledger, key), self.ledger.resolve(key).votes
         waits = (
             len(opinions) == 1 and settled is None and wants_second_opinion(key, self.options.second_opinion)
         )
         for place in self._places[key]:
             self._state[place] = state or self._unanswered[place]
-            self._outcome[place] = outcome
-            self._when[place] = resolved.votes[-1].seq if resolved.votes else 0
+            self._when[place] = votes[-1].seq if votes else 0
             if waits:
                 self._first[place] = next(iter(opinions))
             else:
@@ -191,6 +181,16 @@ class Review:
     def disagreements(self) -> int:
         """How many items the reviewers disagree about."""
         return int((self._state == DISAGREE).sum())
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a second opinion."""
+        return len(self._first)
+
+    @property
+    def known(self) -> int:
+        """How many items are planted controls."""
+        return int((~self._counts).sum())
 
     def is_finished(self) -> bool:
         """Whether nothing waits for anybody: no sample, no second opinion, no disagreement."""
@@ -298,7 +298,7 @@ class Review:
         since = time.monotonic() - _LEASE_S
         return {at for name, (at, when) in list(self._open.items()) if name != reviewer and when > since}
 
-    def standing(self) -> Standing:
+    def paced(self) -> Standing:
         """Return the figures of the review, brought up to date every `STEP` rows of the log."""
         with self.lock:
             if self._standing is None or self.ledger.seq // STEP != self._counted:
@@ -308,7 +308,7 @@ class Review:
 
     def count(self) -> Standing:
         """Return the figures of the review as they are now."""
-        return standing_of(self._outcome, self._when, self._counts, self.options.worth)
+        return standing_of(self._state, self._when, self._counts, self.options.worth)
 
 
 def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:

@@ -53,11 +53,12 @@ class Facts(Part):
 
 @dataclass(frozen=True)
 class Figure(Part):
-    """A drawing with a caption; `alt` says in words what is to be seen."""
+    """A drawing with a caption; `alt` says in words what is to be seen, `legend` which look means what."""
 
     svg: Markup
     alt: str
     caption: str
+    legend: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,16 @@ class Picture(Part):
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell; `weight` in 0..1 shades it, `strong` marks it as the one to see."""
+    """A table cell; `weight` in 0..1 shades it, `strong` marks it as the one to see.
+
+    `to` is a place on the review page, which the cell leads to where the page serves the report.
+    """
 
     text: str
     weight: float = 0.0
     strong: bool = False
     image: Image | None = None
+    to: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ class Witness:
 
 @dataclass(frozen=True)
 class Card:
-    """One sample of the queue, as a reviewer meets it."""
+    """One sample of the queue, as a reviewer meets it; `to` is its place on the review page."""
 
     rank: int
     sample_id: str
@@ -149,13 +154,42 @@ class Card:
     bars: Bars | None = None
     harms: Sequence[Witness] = ()
     neighbours: Sequence[Witness] = ()
+    to: str = ""
 
 
 @dataclass(frozen=True)
 class Cards(Part):
-    """The top of the queue."""
+    """The top of the queue: the first `first` in view, the rest on a click."""
 
     cards: Sequence[Card]
+    first: int = 6
+
+
+@dataclass(frozen=True)
+class Member:
+    """A sample of a group; `differs` where its label is not that of the others."""
+
+    sample_id: str
+    label: str
+    differs: bool
+    text: str = ""
+    image: Image | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples that belong together; `more` of them are not shown."""
+
+    members: Sequence[Member]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Groups(Part):
+    """Groups of samples with their contents and labels."""
+
+    caption: str
+    groups: Sequence[Group]
 
 
 @dataclass(frozen=True)
@@ -167,9 +201,13 @@ class Columns(Part):
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: an anchor, a heading, its parts, and the word for it in the navigation."""
+    """A section of the page: an anchor, a heading, its parts, and the word for it in the navigation.
+
+    A folded section is for whoever wants to know how the result came about; it opens on a click.
+    """
 
     anchor: str
     title: str
     parts: Sequence[Part]
     short: str
+    folded: bool = False

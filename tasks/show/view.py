@@ -178,7 +178,7 @@ class RunView:
         """
         found: dict[str, Any] = {}
         value_set = pa.array(sorted(wanted), pa.string())
-        for file, group in self._row_groups(column):
+        for file, group in self.row_groups(column):
             ids = file.read_row_group(group, columns=["sample_id"])["sample_id"]
             places = pc.indices_nonzero(pc.is_in(ids, value_set=value_set))
             if len(places):
@@ -211,7 +211,7 @@ class RunView:
             most: Number of samples; each part that is drawn from is rounded up to a whole one.
             seed: Seed of the choice.
         """
-        groups = self._row_groups(columns[-1], at_most=SPREAD)
+        groups = self.row_groups(columns[-1], at_most=SPREAD)
         rows = sum(file.metadata.row_group(group).num_rows for file, group in groups)
         generator = np.random.default_rng(seed)
         parts = []
@@ -241,8 +241,8 @@ class RunView:
         """Name of each feature that the models saw."""
         return () if self.dataset is None else read_names(self.folder, self.dataset)
 
-    def _row_groups(self, column: str, at_most: int | None = None) -> list[tuple[pq.ParquetFile, int]]:
-        """Return the row groups of the data set that have the column and rows, all or some evenly spread.
+    def row_groups(self, column: str, at_most: int | None = None) -> list[tuple[pq.ParquetFile, int]]:
+        """Return the row groups of the data set that have the column and rows, in order, all or some evenly spread.
 
         The data set is one file or a folder of parts.
         """

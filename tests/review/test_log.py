@@ -153,7 +153,7 @@ def test_the_export_holds_every_row_and_says_which_stand(
     log.append([replace(CAT, decision="relabel", new_label="=1+1", comment='a "quoted", line')])
     log.undo("Ada", "r")
     file = tmp_path / f"decisions.{ending}"
-    assert export_decisions(tmp_path, file) == 3
+    assert export_decisions(tmp_path, file).rows == 3
     frame = pq.read_table(file).to_pandas() if ending == "parquet" else pd.read_csv(file)
     assert list(frame["decision"]) == ["keep", "relabel", "undo"]
     assert list(frame["standing"]) == [True, False, False]

@@ -92,7 +92,7 @@ def _calls(review: Review, place: int) -> int:
         review.decide([review.queue.items[place]], Answer("suggestion"), "Bo")
         review.changed(review.ledger.seq - 1, "Bo")
         review.todo("Bo")
-        review.standing()
+        review.paced()
     finally:
         sys.setprofile(None)
     return count

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.report.matrix import MOST, Ints, counts, table
+from tasks.report.matrix import MOST, Ints, counts, table, to_pair
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Part, Section, Table
 from tasks.show.scores import ScoreColumns
@@ -22,7 +22,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     if len(scores.classes) > MOST:
         caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
     parts: list[Part] = [
-        table(matrix, scores.classes, caption, ("given", "suggested")),
+        table(matrix, scores.classes, caption, ("given", "suggested"), linked=True),
         Columns([_pairs(matrix, scores.classes), _by_label(scores)]),
     ]
     return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
@@ -34,7 +34,11 @@ def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
     pairs = zip(*np.unravel_index(order, off.shape), strict=True)
     rows = [
-        [Cell(plain(names[i])), Cell(plain(names[j])), Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()))]
+        [
+            Cell(plain(names[i])),
+            Cell(plain(names[j])),
+            Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()), to=to_pair(names[i], names[j])),
+        ]
         for i, j in pairs
         if off[i, j]
     ]
@@ -52,7 +56,7 @@ def _by_label(scores: ScoreColumns) -> Table:
     rows = [
         [
             Cell(plain(scores.classes[i])),
-            Cell(f"{flagged[i]:,} of {every[i]:,}"),
+            Cell(f"{flagged[i]:,} of {every[i]:,}", to=to_pair(scores.classes[i])),
             Cell(percent(share[i], 1), float(share[i]) / most),
         ]
         for i in order

@@ -7,6 +7,9 @@ from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
 from tasks.show.text import counted, percent, plain
 from tasks.show.view import RunView
 
+# An interval wider than this says nothing of a share.
+TOLD = 0.9
+
 
 def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (one signature for all sections)
     """Return the estimates and the table by depth."""
@@ -19,8 +22,8 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     if why := summary["queue"].get("untrusted"):
         told = f"{found['found']:,} of {planted} that were flipped on purpose were flagged. That says nothing of your own errors"
         warning = Text(f"{told}: {plain(why, 2_000)}.", "warning")
-        return Section("controls", "How good this queue is", [warning], "Controls")
-    noise = f"of all labels; {_range(found['noise_rate'], 1)}"
+        return Section("controls", "How good this queue is", [warning], "Controls", folded=True)
+    noise = f"of all labels; {interval_of(found['noise_rate'], 1)}"
     parts: list[Part] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "
@@ -43,15 +46,23 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         header = ["Reviewed, from the top", "Wrong labels met", "Wrong among them"]
         caption = "What a reviewer who stops there has seen, estimated; the last row is the end of the queue"
         parts.append(Table(caption, header, rows, numeric=frozenset({1, 2})))
-    return Section("controls", "How good this queue is, by planted controls", parts, "Controls")
+    return Section("controls", "How good this queue is, by planted controls", parts, "Controls", folded=True)
+
+
+def is_told(share: dict[str, Any] | None) -> bool:
+    """Whether an estimate says anything: there is one, and its interval leaves something out."""
+    return share is not None and share["high"] - share["low"] < TOLD
 
 
 def _share(title: str, share: dict[str, Any] | None, remark: str) -> tuple[str, str, str]:
-    """Return a share with its interval, which nobody can say where nothing is flagged."""
+    """Return a share with its interval, which nobody can say where nothing is flagged, or nothing is there to find."""
     if share is None:
         return title, "–", "nothing is flagged"
-    return title, percent(share["estimate"]), f"{remark}; {_range(share)}"
+    if not is_told(share):
+        return title, "–", "cannot be told: the 95 % interval holds nearly every value"
+    return title, percent(share["estimate"]), f"{remark}; {interval_of(share)}"
 
 
-def _range(share: dict[str, Any], decimals: int = 0) -> str:
+def interval_of(share: dict[str, Any], decimals: int = 0) -> str:
+    """Return the interval of an estimate in words."""
     return f"95 % interval {percent(share['low'], decimals)} to {percent(share['high'], decimals)}"

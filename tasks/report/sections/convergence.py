@@ -46,7 +46,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     tables = [_table(entries[kind], *kinds) for kind, *kinds in _KINDS if entries.get(kind)]
     loud = warning(view, summary)
     verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
-    return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence")
+    return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence", folded=True)
 
 
 def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from tasks.records import Model
-from tasks.report.figures import HELPFUL, QUIET, drawing, inline
+from tasks.report.figures import Axis, Chart
 from tasks.report.matrix import MOST, counts, table
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table, Text
@@ -58,7 +57,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         if len(scores.classes) > MOST:
             caption += f" The {MOST} labels that are confused most, of {len(scores.classes):,}."
         parts.append(table(matrix, scores.classes, caption, ("given", "predicted")))
-    return Section("fit", "The fit", parts, "Fit") if parts else None
+    return Section("fit", "The fit", parts, "Fit", folded=True) if parts else None
 
 
 def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool) -> Table:
@@ -115,34 +114,36 @@ def _curves(view: RunView) -> list[Figure]:
         ends = np.array([values[group == g][-1] for g in np.unique(group)])
         worst = number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
         alt = f"{what}, for {folds}; the last values lie at {worst} or below."
+        chart = _lines(iteration, values, group, rounds, _reach(name, values, column))
         caption = f"{what}, one line for each of {folds}. {colours}".strip()
-        found.append(Figure(_lines(iteration, values, group, rounds, column, name, alt), alt, caption))
+        found.append(Figure(chart.svg(alt), alt, caption))
     return found
 
 
-def _lines(
-    iteration: Floats, values: Floats, group: Ints, rounds: Ints, column: str, name: str, alt: str
-) -> Markup:
+def _reach(name: str, values: Floats, column: str) -> Axis:
+    """Return the axis of some values: logarithmic where they span more than an eye can compare."""
+    usable = values[np.isfinite(values) & (values > 0)]
+    low, high = float(usable.min(initial=np.inf)), float(usable.max(initial=0.0))
+    if not len(usable):
+        return Axis(name, 0, 1)
+    if column == "gradient_norm" or high > 30 * low:
+        return Axis(name, low / 1.2, high * 1.2, log=True)
+    return Axis(name, 0, high * 1.05)
+
+
+def _lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axis) -> Chart:
     """Draw one line for each group of points."""
     stride = max(1, len(values) // POINTS)
-    with drawing(5.6, 3.2) as figure:
-        axes = figure.subplots()
-        for g in np.unique(group)[-CURVES:]:
-            mine = np.flatnonzero(group == g)
-            mine = np.unique(np.append(mine[::stride], mine[-1]))
-            mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
-            last = rounds[mine[:1]].tolist() == [rounds.max()]
-            colour, style = (HELPFUL, "-") if last else (QUIET, "--")
-            (line,) = axes.plot(iteration[mine], values[mine], style, color=colour, alpha=0.75, linewidth=1.3)
-            if len(mine) < 2:
-                line.set_marker("o")
-        if (values > 0).any() and (column == "gradient_norm" or values.max() > 30 * values[values > 0].min()):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(lambda value, _: number(float(value)))
-            axes.yaxis.set_minor_formatter("")
-        axes.set_xlabel("iteration")
-        axes.set_ylabel(name)
-        return inline(figure, f"fit-{column}", alt)
+    chart = Chart(Axis("iteration", 0, float(iteration.max(initial=1))), up)
+    for g in np.unique(group)[-CURVES:]:
+        mine = np.flatnonzero(group == g)
+        mine = np.unique(np.append(mine[::stride], mine[-1]))
+        mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
+        if len(mine):
+            last = rounds[mine[0]] == rounds.max()
+            tip = f"fit {g + 1}, round {rounds[mine[0]]}: {number(float(values[mine[-1]]))} in the end"
+            chart.line(iteration[mine], values[mine], "helpful" if last else "quiet dashed", tip)
+    return chart
 
 
 def _network_curves(view: RunView) -> list[Figure]:
@@ -169,17 +170,19 @@ def _network_curves(view: RunView) -> list[Figure]:
         f"{worst} Training ends where the held-out loss stops falling, before wrong labels are learned by heart."
     )
     alt = f"{what}. {worst}"
-    return [Figure(_draw_networks([line[:3] for line in lines], alt), alt, caption)]
+    return [Figure(_draw_networks([line[:3] for line in lines]).svg(alt), alt, caption)]
 
 
-def _draw_networks(lines: list[tuple[Floats, Floats, Floats]], alt: str) -> Markup:
-    with drawing(5.6, 3.2) as figure:
-        axes = figure.subplots()
-        for epoch, loss, held_out in lines:
-            marker = "o" if len(epoch) < 2 else None
-            axes.plot(epoch, loss, color=QUIET, linewidth=1.3, marker=marker)
-            axes.plot(epoch, held_out, color=HELPFUL, linestyle="--", linewidth=1.3, marker=marker)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("loss, nats")
-        axes.set_ylim(bottom=0)
-        return inline(figure, "network-loss", alt)
+def _draw_networks(lines: list[tuple[Floats, Floats, Floats]]) -> Chart:
+    epochs, losses = (
+        np.concatenate([part for line in lines for part in line[some]]) for some in (slice(0, 1), slice(1, 3))
+    )
+    highest = float(losses[np.isfinite(losses)].max(initial=1e-9))
+    chart = Chart(Axis("epoch", float(epochs.min()), float(epochs.max())), Axis("loss, nats", 0, highest))
+    for fold, (epoch, loss, held_out) in enumerate(lines, start=1):
+        for values, look, name in ((loss, "quiet", "trained on"), (held_out, "helpful dashed", "held out")):
+            usable = np.isfinite(values)
+            if usable.any():
+                tip = f"fold {fold}, {name}: {number(float(values[usable][-1]))} in the end"
+                chart.line(epoch[usable], values[usable], look, tip)
+    return chart

@@ -6,10 +6,11 @@ from typing import Any
 
 from tasks.addresses import work_folder
 from tasks.ingest.leaks.search import leak_lines
+from tasks.report.sections.controls import interval_of, is_told
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.show.parts import Command, Facts, Part, Section, Text
-from tasks.show.text import NAME, counted, decimal, listed, percent, plain, seconds, trust_line
+from tasks.show.text import NAME, counted, listed, percent, plain, trust_line
 from tasks.show.view import RunView
 
 # Six columns with the longest reason and their names.
@@ -85,12 +86,27 @@ def _lead(view: RunView, summary: Summary) -> str:
     copies = (data or {}).get("groups")
     if copies and copies["column"] is None:
         sentence += f" {counted(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
-    flagged = summary.get("queue", {}).get("flagged", 0)
-    if view.queued < flagged:
-        sentence += f" The queue holds the worst {view.queued:,} of the {flagged:,} flagged samples."
-    elif not flagged and view.scores is not None:
-        sentence += " There is nothing to review."
-    return sentence
+    return f"{sentence}{_queue(view, summary.get('queue', {}).get('flagged', 0))}"
+
+
+def _queue(view: RunView, flagged: int) -> str:
+    """Return which of the flagged samples the queue asks, where it is not all of them."""
+    if not flagged:
+        return " There is nothing to review." if view.scores is not None else ""
+    since = view.json("since.json") or {}
+    reasons = [
+        (since.get("decided", 0), "people have decided on"),
+        (since.get("open", 0), "earlier queues show and nobody has answered"),
+    ]
+    asked = flagged - sum(count for count, _ in reasons)
+    found = f" Of the {flagged:,} flagged samples, " if asked < flagged else ""
+    found += listed(f"{count:,} {why}" for count, why in reasons if count) + "." if found else ""
+    if view.queued < asked:
+        rest = "other " if found else "flagged "
+        found += f" The queue holds the worst {view.queued:,} of the {asked:,} {rest}samples."
+    elif found:
+        found += f" The queue asks the other {asked:,}." if asked else " The queue is empty."
+    return found
 
 
 def _how(view: RunView, audit: Mapping[str, Any]) -> str:
@@ -118,22 +134,37 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
         if queue.get("untrusted"):
             facts.append(("Wrong labels, estimated", "–", "something learned from gives the label away"))
         elif interval:
-            remark = f"95 % interval {percent(interval.get('low'), 1)} to {percent(interval.get('high'), 1)}"
-            facts.append(("Wrong labels, estimated", percent(interval.get("estimate"), 1), remark))
+            facts.append(
+                ("Wrong labels, estimated", percent(interval.get("estimate"), 1), interval_of(interval, 1))
+            )
         else:
             why = "no label could be planted as a control: too few are neither flagged nor verified"
             if view.config.get("controls") == 0:
                 why = "no controls were asked for (--controls 0)"
             facts.append(("Wrong labels, estimated", "–", why))
-    quality = summary.get("quality")
-    if quality:
-        why = quality["undefined"].get("average_precision", "against the known truth")
-        facts.append(("Average precision", decimal(quality["average_precision"], 3), why))
+    facts += _found(summary)
     if view.validation:
         remark = f"of {counted(view.validation.rows_in, 'row')}, by validation"
         facts.append(("Set aside", f"{view.validation.quarantined:,}", remark))
-    if view.steps:
-        spent = sum(step["seconds"] for step in view.steps)
-        peak = max(step["peak_memory_mb"] for step in view.steps)
-        facts.append(("Time", seconds(spent), f"{peak:,.0f} MB of memory at most"))
     return facts
+
+
+def _found(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return how much of what is wrong the queue holds, and how pure it is: known or estimated; nothing where neither is."""
+    quality, controls = summary.get("quality"), summary.get("queue", {}).get("controls", {})
+    if quality and quality["average_precision"] is not None:
+        said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
+        return [
+            (name.capitalize(), percent(quality[name]), f"{what}, by the known truth")
+            for name, what in said.items()
+        ]
+    said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
+    return [
+        (
+            f"{name.capitalize()}, estimated",
+            percent(controls[name]["estimate"]),
+            f"{what}; {interval_of(controls[name])}",
+        )
+        for name, what in said.items()
+        if is_told(controls.get(name))
+    ]

@@ -1,13 +1,14 @@
-"""The distribution of influence, with the threshold at 0."""
+"""The distribution of influence, with the threshold where it is one."""
+
+from collections.abc import Mapping
 
 import numpy as np
-from markupsafe import Markup
 
-from tasks.report.figures import HARMFUL, INK, MUTED, QUIET, drawing, inline
+from tasks.report.figures import Axis, Chart
 from tasks.report.summary import Summary
 from tasks.show.parts import Figure, Part, Section, Text
 from tasks.show.scores import Floats, ScoreColumns
-from tasks.show.text import counted
+from tasks.show.text import counted, number
 from tasks.show.view import RunView
 
 BINS = 48
@@ -32,7 +33,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if scores is None or not np.isfinite(scores.influence).any():
         return None
     parts: list[Part] = [Text(_MEANING), _histogram(scores, summary)]
-    return Section("influence", "Influence of the given labels", parts, "Influence")
+    return Section("influence", "Influence of the given labels", parts, "Influence", folded=True)
 
 
 def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
@@ -40,53 +41,46 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     influence, flagged = scores.influence[finite], scores.flagged[finite]
     edges = _edges(influence)
     inside = np.clip(influence, edges[0], edges[-1])
-    below = int((influence < 0).sum())
+    below, is_threshold = int((influence < 0).sum()), summary.get("audit", {}).get("score") == "influence"
     alt = (
-        f"Histogram of relative influence: {counted(below, 'sample')} below the threshold 0, {len(influence) - below:,} at or "
-        f"above it; {int(flagged.sum()):,} flagged."
+        f"Histogram of relative influence: {counted(below, 'sample')} below 0, {len(influence) - below:,} at or above it; "
+        f"{int(flagged.sum()):,} flagged."
     )
-    wrong = None if scores.truth is None else inside[scores.wrong[finite]]
-    svg = _draw(edges, inside[~flagged], inside[flagged], wrong, alt)
+    parts = {"quiet": inside[~flagged], "harmful": inside[flagged]}
+    legend = [("quiet", "not flagged"), ("harmful", "flagged")]
+    if scores.truth is not None:
+        parts["truth"] = inside[scores.wrong[finite]]
+        legend.append(("truth", "known to be wrong"))
+    counts = {look: np.histogram(values, edges)[0] for look, values in parts.items()}
+    most = max(int(count.max()) for count in counts.values())
+    chart = Chart(
+        Axis("relative influence", float(edges[0]), float(edges[-1])),
+        Axis("samples", FLOOR, 1.2 * most, log=True),
+    )
+    for look, count in counts.items():
+        chart.bars(edges, count, look)
+    if is_threshold:
+        chart.rule(0, "threshold 0")
+    chart.ends("← harmful", "helpful →")
+    chart.hover(edges, [_tip(edges, counts, place) for place in range(len(edges) - 1)])
     rule = (
-        "The score adds the log-odds of the given label to the influence; flagged are the lowest by score, as many as promise "
-        "the best F1."
-        if summary.get("audit", {}).get("score") in ("consensus", "confidence")
-        else "Flagged is what lies below 0."
+        "Flagged is what lies below 0."
+        if is_threshold
+        else "The score adds the log-odds of the given label to the influence; flagged are the lowest by score, as many as "
+        "promise the best F1, so no value of the influence is a threshold."
     )
     caption = (
         "Samples by relative influence (positive = helpful, lower = more likely mislabeled), on a logarithmic scale. "
         f"{rule} The outermost bars hold everything beyond them."
     )
-    return Figure(svg, alt, caption)
+    return Figure(chart.svg(alt), alt, caption, legend)
 
 
-def _draw(edges: Floats, kept: Floats, flagged: Floats, wrong: Floats | None, alt: str) -> Markup:
-    """Draw the kept and the flagged samples, and where it is known which are wrong, those in outline."""
-    with drawing(5.6, 3.2) as figure:
-        axes = figure.subplots()
-        axes.set_yscale("log")
-        for values, colour, hatch, name in (
-            (kept, QUIET, None, "not flagged"),
-            (flagged, HARMFUL, "////", "flagged"),
-        ):
-            counts = np.histogram(values, edges)[0]
-            axes.stairs(counts, edges, baseline=FLOOR, fill=True, color=colour, alpha=0.35)
-            axes.stairs(counts, edges, baseline=FLOOR, color=colour, hatch=hatch, linewidth=1.2, label=name)
-        if wrong is not None:
-            counts, name = np.histogram(wrong, edges)[0], "known to be wrong"
-            axes.stairs(counts, edges, baseline=FLOOR, color=INK, linestyle=":", linewidth=1.4, label=name)
-        axes.axvline(0, color=INK, linewidth=1.2)
-        across = axes.get_xaxis_transform()
-        axes.text(0, 1.01, "threshold 0", transform=across, color=INK, ha="center", va="bottom")
-        for place, side, name in ((0, "left", "← harmful"), (1, "right", "helpful →")):
-            axes.text(place, -0.14, name, transform=axes.transAxes, color=MUTED, ha=side, va="top")
-        axes.set_ylim(bottom=FLOOR)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
-        axes.set_xlabel("relative influence")
-        axes.set_ylabel("samples", color=MUTED)
-        axes.grid(visible=False, axis="x")
-        figure.legend(loc="outside upper left", ncols=3)
-        return inline(figure, "influence", alt)
+def _tip(edges: Floats, counts: Mapping[str, Floats], place: int) -> str:
+    """Return what a bin says under the mouse."""
+    names = {"quiet": "not flagged", "harmful": "flagged", "truth": "known to be wrong"}
+    found = ", ".join(f"{int(count[place]):,} {names[look]}" for look, count in counts.items())
+    return f"{number(float(edges[place]))} to {number(float(edges[place + 1]))}: {found}"
 
 
 def _edges(influence: Floats) -> Floats:

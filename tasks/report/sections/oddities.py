@@ -1,17 +1,23 @@
 """What stands out beside the queue, each kind in a section of its own; nothing here changes the ranking of the queue."""
 
+from collections import Counter
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.report.summary import Summary
 from tasks.show.images import SMALL_SIDE, thumbnail
-from tasks.show.parts import Cell, Part, Section, Table, Text
+from tasks.show.parts import Cell, Group, Groups, Member, Part, Section, Table, Text
 from tasks.show.text import NAME, counted, decimal, percent, plain
 from tasks.show.view import Row, RunView
+from tasks.storage import read_parquet
 
 # What a person looks through before deciding whether to look further; the files have the rest.
-GROUPS, MEMBERS, OUTLIERS, FEATURES = 8, 6, 12, 20
+GROUPS, MEMBERS, OUTLIERS, FEATURES = 6, 6, 12, 20
+# Of a table's columns, and of a text, what tells two samples apart at a glance.
+COLUMNS, LONG = 4, 240
 _READ = 4_096
 
 
@@ -28,8 +34,8 @@ def conflicts(view: RunView, _: Summary) -> Section | None:
         f"{count} with identical content carry different labels: at least one of each group is wrong. They are flagged "
         "whatever the models say."
     )
-    table = _table(view, f"Identical content under different labels ({name})", list(groups.values()))
-    return Section("conflicts", "Same content, different labels", [Text(text), table], "Conflicts")
+    shown = _groups(view, f"Identical content under different labels ({name})", list(groups.values()))
+    return Section("conflicts", "Same content, different labels", [Text(text), shown], "Conflicts")
 
 
 def duplicates(view: RunView, _: Summary) -> Section | None:
@@ -37,9 +43,6 @@ def duplicates(view: RunView, _: Summary) -> Section | None:
     found = view.json("oddities.json")
     if not found or not found["near_duplicates"]:
         return None
-    groups: dict[int, list[Row]] = {}
-    for row in view.first_rows("duplicates.parquet", _READ):
-        groups.setdefault(row["group"], []).append(row)
     differing = found["near_duplicate_groups_with_different_labels"]
     labels = (
         f"In {counted(differing, 'group')} the labels differ."
@@ -51,9 +54,20 @@ def duplicates(view: RunView, _: Summary) -> Section | None:
         "same as another one, without being identical: nearer than 13 % of the usual distance to a neighbour. "
         f"{labels} Copies in both training and test data make a model look better than it is."
     )
-    ordered = sorted(groups.values(), key=lambda group: len({row["given_label"] for row in group}) == 1)
-    table = _table(view, "Nearly the same, groups with different labels first (duplicates.parquet)", ordered)
-    return Section("duplicates", "Near-duplicates", [Text(text), *_extent(found), table], "Near-duplicates")
+    shown = _groups(
+        view, "Nearly the same, groups with different labels first (duplicates.parquet)", _nearly_same(view)
+    )
+    return Section("duplicates", "Near-duplicates", [Text(text), *_extent(found), shown], "Near-duplicates")
+
+
+def _nearly_same(view: RunView) -> list[list[Row]]:
+    """Return the groups to show: those whose labels differ first, then the closest."""
+    table = read_parquet(view.folder / "duplicates.parquet", columns=["group", "sample_id", "given_label"])
+    labels = table.group_by("group").aggregate([("given_label", "count_distinct")])
+    order = labels.sort_by([("given_label_count_distinct", "descending"), ("group", "ascending")])
+    wanted = order["group"].slice(0, GROUPS).to_pylist()
+    rows = table.filter(pc.is_in(table["group"], value_set=pa.array(wanted, pa.int64()))).to_pylist()
+    return [[row for row in rows if row["group"] == group] for group in wanted]
 
 
 def outliers(view: RunView, _: Summary) -> Section | None:
@@ -77,7 +91,7 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     ]
     caption = "Far from everything, farthest first (outliers.parquet)"
     table = Table(caption, ["Sample", "Given label", "Usual distance"], cells, numeric=frozenset({2}))
-    return Section("outliers", "Outliers", [Text(text), *_extent(found), table], "Outliers")
+    return Section("outliers", "Outliers", [Text(text), *_extent(found), table], "Outliers", folded=True)
 
 
 def leaks(view: RunView, _: Summary) -> Section | None:
@@ -116,20 +130,43 @@ def _extent(found: dict[str, Any]) -> list[Part]:
     return [Text(text, "quiet")]
 
 
-def _table(view: RunView, caption: str, groups: list[list[Row]]) -> Table:
-    """Return groups of samples, a row each, the first of a group with its number."""
+def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
+    """Return groups of samples with what they show; a label that is not the most frequent one of its group is marked."""
     shown = [group[:MEMBERS] for group in groups[:GROUPS]]
-    images = view.payload({row["sample_id"] for group in shown for row in group}, "image")
-    cells = []
-    for number, group in enumerate(shown, start=1):
-        more = len(groups[number - 1]) - len(group)
-        for place, row in enumerate(group):
-            last = f" and {more:,} more" if more and place == len(group) - 1 else ""
-            name = f"{plain(row['sample_id'])}{last}"
-            cells.append(
-                [Cell(str(number)), Cell(name, image=_image(images, row)), Cell(plain(row["given_label"]))]
+    wanted = {row["sample_id"] for group in shown for row in group}
+    images, texts = view.payload(wanted, "image"), _texts(view, wanted)
+    found = []
+    for group, every in zip(shown, groups, strict=False):
+        labels = Counter(row["given_label"] for row in every).most_common()
+        usual = labels[0][0] if len(labels) == 1 or labels[0][1] > labels[1][1] else None
+        members = [
+            Member(
+                sample_id=plain(row["sample_id"]),
+                label=plain(row["given_label"]),
+                differs=row["given_label"] != usual,
+                text=plain(texts.get(row["sample_id"], ""), LONG),
+                image=_image(images, row),
             )
-    return Table(caption, ["Group", "Sample", "Given label"], cells)
+            for row in group
+        ]
+        found.append(Group(members, len(every) - len(group)))
+    return Groups(caption, found)
+
+
+def _texts(view: RunView, wanted: set[str]) -> dict[str, str]:
+    """Return what a person recognises each sample by: its text, or its first columns."""
+    data = view.dataset
+    if data is None or data.payload in ("image", "embedding"):
+        return {}
+    if data.payload == "text":
+        return view.payload(wanted, "text")
+    columns = {name: view.payload(wanted, name) for name in data.display_columns[:COLUMNS]}
+    return {
+        sample: ", ".join(
+            f"{name} {plain(values[sample])}" for name, values in columns.items() if sample in values
+        )
+        for sample in wanted
+    }
 
 
 def _image(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)

@@ -1,32 +1,36 @@
 """Two-dimensional data: the points coloured by influence, with the optimal boundary where it is known."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from markupsafe import Markup
 
 from tasks.records import Synthetic
-from tasks.report.figures import INK, THIRD, drawing, inline
+from tasks.report.figures import Axis, Chart
 from tasks.report.summary import Summary
 from tasks.show.features import feature_name
 from tasks.show.images import HARMFUL, HELPFUL
 from tasks.show.parts import Figure, Section
 from tasks.show.scores import Bools, Floats, Ints
-from tasks.show.text import counted, listed, plain
+from tasks.show.text import counted, decimal, listed, plain
 from tasks.show.view import RunView
 from tasks.synthesize import decision_boundary
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 # More points hide one another at this size of drawing.
-POINTS = 4_000
-RINGS = 300
+POINTS = 2_500
 
-# Colour tells influence, so the label is told by shape; a seventh label starts again.
-MARKERS = ("o", "^", "s", "D", "v", "P")
+# Colour tells influence, so the label is told by shape, as a path around the point; a seventh label starts again.
+MARKERS = (
+    "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",
+    "M0-3.6L3.4 2.6H-3.4z",
+    "M-2.8-2.8H2.8V2.8H-2.8z",
+    "M0-3.8L3.8 0L0 3.8L-3.8 0z",
+    "M0 3.6L3.4-2.6H-3.4z",
+    "M-1-3.4H1V-1H3.4V1H1V3.4H-1V1H-3.4V-1H-1z",
+)
 MARKER_NAMES = ("circle", "triangle", "square", "diamond", "inverted triangle", "plus")
 
 # The colours saturate at this quantile of the magnitudes, or a few extreme samples would leave all others gray.
@@ -88,82 +92,61 @@ def _figure(view: RunView, points: Points) -> Figure:
     alt = (
         f"Scatter plot of {counted(len(points.at), 'sample')} coloured by influence; "
         f"{int(points.flagged.sum()):,} flagged samples are ringed"
-        + (f", {int(points.wrong.sum()):,} known errors are in squares" if known else "")
+        + (f", {int(points.wrong.sum()):,} known errors have a second ring" if known else "")
         + (", and a dashed line is the optimal boundary." if synthetic else ".")
     )
-    with drawing(5.6, 4.9) as figure:
-        axes = figure.subplots()
-        colours = _scatter(axes, points)
-        _rings(axes, points, known=known)
-        _boundary(axes, points, synthetic)
-        if synthetic:
-            axes.set_aspect("equal")
-        bar = figure.colorbar(colours, ax=axes, fraction=0.04, pad=0.02)
-        if bar.solids is not None:
-            bar.solids.set_rasterized(True)
-        bar.outline.set_visible(False)
-        bar.set_label("harmful ←  relative influence  → helpful")
-        handles, names = axes.get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, names, loc="outside lower center", ncols=len(handles))
-        svg = inline(figure, "plane", alt)
-    return Figure(svg, alt, _caption(view, points))
+    low, high = (np.asarray(end(points.at, axis=0), dtype=np.float64) for end in (np.min, np.max))
+    margin = 0.04 * np.where(high > low, high - low, 1.0)
+    names = (feature_name(view, place) for place in (0, 1))
+    across, up = (Axis(*ends) for ends in zip(names, low - margin, high + margin, strict=True))
+    chart = Chart(across, up, height=460)
+    chart.points(points.at[:, 0], points.at[:, 1], _marks(points))
+    legend = [("ink ring", "flagged")]
+    if known:
+        legend.append(("third ring", "known to be wrong"))
+    if line := _boundary(low - margin, high + margin, synthetic):
+        chart.line(*line, "ink dashed", "optimal boundary")
+        legend.append(("ink dashed", "optimal boundary"))
+    return Figure(chart.svg(alt), alt, _caption(view, points), legend)
 
 
-def _scatter(axes: "Axes", points: Points) -> Any:  # noqa: ANN401 (a matplotlib collection, imported only here)
-    """Draw the points, the most harmful on top, as one small picture inside the drawing."""
-    from matplotlib.colors import LinearSegmentedColormap, Normalize  # noqa: PLC0415
-
-    palette = LinearSegmentedColormap.from_list(
-        "influence", [tuple(c / 255) for c in (HARMFUL, _MIDDLE, HELPFUL)]
-    )
+def _marks(points: Points) -> Callable[[float, float, int], str]:
+    """Return what draws a point: shape by label, colour by influence, rings around flagged and wrong ones."""
     largest = float(np.quantile(np.abs(points.influence), SATURATION)) or 1.0
-    drawn = None
-    for label in range(len(points.classes)):
-        mine = np.flatnonzero(points.given == label)
-        mine = mine[np.argsort(-points.influence[mine], kind="stable")]
-        if len(mine):
-            colours: dict[str, Any] = {
-                "c": points.influence[mine],
-                "cmap": palette,
-                "norm": Normalize(-largest, largest),
-            }
-            marker = MARKERS[label % len(MARKERS)]
-            drawn = axes.scatter(
-                points.at[mine, 0],
-                points.at[mine, 1],
-                marker=marker,
-                s=20,
-                linewidths=0,
-                rasterized=True,
-                **colours,
+    share = np.clip(points.influence / largest, -1, 1)[:, None]
+    colours = _MIDDLE + np.where(share < 0, -share * (HARMFUL - _MIDDLE), share * (HELPFUL - _MIDDLE))
+    codes = ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in colours]
+
+    def draw(x: float, y: float, place: int) -> str:
+        given = int(points.given[place])
+        tip = f"{plain(points.classes[given])}, influence {decimal(float(points.influence[place]), 2)}"
+        rings = [look for look, one in (("ink", points.flagged), ("third", points.wrong)) if one[place]]
+        drawn = Markup('<path data-tip="{}" fill="{}" transform="translate({:.1f} {:.1f})" d="{}"/>').format(
+            tip, codes[place], x, y, MARKERS[given % len(MARKERS)]
+        )
+        return drawn + Markup("").join(
+            Markup('<circle class="ring {}" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(
+                look, x, y, 6 + 3 * (look == "third")
             )
-    return drawn
-
-
-def _rings(axes: "Axes", points: Points, *, known: bool) -> None:
-    look: dict[str, Any] = {"facecolors": "none", "linewidths": 1.2}
-    ring = points.at[points.flagged][:RINGS]
-    if len(ring):
-        axes.scatter(ring[:, 0], ring[:, 1], s=80, edgecolors=INK, label="flagged", **look)
-    square = points.at[points.wrong][:RINGS]
-    if known and len(square):
-        axes.scatter(
-            square[:, 0], square[:, 1], s=150, marker="s", edgecolors=THIRD, label="known to be wrong", **look
+            for look in rings
         )
 
+    return draw
 
-def _boundary(axes: "Axes", points: Points, synthetic: Synthetic | None) -> None:
-    """Draw the points that are equally far from both means."""
+
+def _boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[Floats, Floats] | None:
+    """Return the two ends, inside the drawing, of the line of points that are equally far from both means."""
     if synthetic is None or len(synthetic.mean_0) != 2 or synthetic.mean_0 == synthetic.mean_1:
-        return
+        return None
     normal, offset = decision_boundary(synthetic.mean_0, synthetic.mean_1)
-    low, high = points.at.min(axis=0), points.at.max(axis=0)
-    axes.set_xlim(low[0] - 0.1, high[0] + 0.1)
-    axes.set_ylim(low[1] - 0.1, high[1] + 0.1)
-    foot = normal * offset
-    start, end = (foot[0], foot[1]), (foot[0] - normal[1], foot[1] + normal[0])
-    axes.axline(start, end, color=INK, linestyle=(0, (5, 4)), linewidth=1.2, label="optimal boundary")
+    foot, along = normal * offset, np.array([-normal[1], normal[0]])
+    with np.errstate(divide="ignore"):
+        ends = np.stack(
+            [(low - foot) / along, (high - foot) / along]
+        )  # (side, axis), where the line leaves the drawing
+    start, end = ends.min(axis=0).max(), ends.max(axis=0).min()
+    at = foot + np.array([[start], [end]]) * along
+    return (at[:, 0], at[:, 1]) if start < end else None
 
 
 def _caption(view: RunView, points: Points) -> str:

@@ -1,10 +1,8 @@
 """How good the queue is, where the truth is known, beside the baselines on the same samples."""
 
-from typing import Any
-
 import numpy as np
 
-from tasks.report.figures import HARMFUL, HELPFUL, INK, QUIET, THIRD, drawing, inline
+from tasks.report.figures import Axis, Chart
 from tasks.report.quality import RANKED, Ranking, ranking
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
@@ -18,11 +16,11 @@ NAMES = {
     "self_confidence": "self-confidence",
     "normalized_margin": "normalized margin",
 }
-_LINES = {
-    "score": (HELPFUL, "-", 2.4),
-    "training_loss": (HARMFUL, (0, (1, 1.2)), 1.5),
-    "self_confidence": (THIRD, (0, (5, 2)), 1.5),
-    "normalized_margin": (QUIET, (0, (6, 2, 1, 2)), 1.5),
+_LOOKS = {
+    "score": "helpful thick",
+    "training_loss": "harmful dotted",
+    "self_confidence": "third dashed",
+    "normalized_margin": "quiet dashed",
 }
 
 # A curve of this many points is smooth at the size of the drawing.
@@ -47,7 +45,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         parts.append(Columns([_curves(ranked, summary), _table(summary)]))
     else:
         parts.append(Text(f"No precision-recall curve: {found['undefined']['average_precision']}.", "quiet"))
-    return Section("quality", "How good this queue is", parts, "Quality")
+    return Section("quality", "Against the known truth", parts, "Quality", folded=True)
 
 
 def _fact(title: str, found: Summary, name: str, remark: str) -> tuple[str, str, str]:
@@ -63,33 +61,20 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
 
     found = summary["quality"]
     alt = f"Precision-recall curves; average precision of the queue {number(found['average_precision'])}"
-    with drawing(5.6, 4.2) as figure:
-        axes = figure.subplots()
-        for name, score in reversed(list(ranked.scores.items())):
-            precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
-            # The last point is a convention, not a measurement; the rest comes in ascending recall.
-            recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
-            colour, style, width = _LINES[name]
-            look: dict[str, Any] = {
-                "color": colour,
-                "linestyle": style,
-                "linewidth": width,
-                "label": NAMES[name],
-            }
-            axes.plot(recall, precision, drawstyle="steps-pre", **look)
-        if found["precision"] is not None and found["recall"] is not None:
-            where = found["recall"], found["precision"]
-            axes.plot(*where, "o", color=INK, markersize=7, label="what is flagged")
-        axes.set_xlim(0, 1.02)
-        axes.set_ylim(0, 1.04)
-        axes.set_xlabel("recall: share of the wrong labels found")
-        axes.set_ylabel("precision")
-        lines = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        names = [name for name in (*NAMES.values(), "what is flagged") if name in lines]
-        axes.legend([lines[name] for name in names], names, loc="lower left")
-        svg = inline(figure, "quality", alt)
+    chart = Chart(Axis("recall: share of the wrong labels found", 0, 1), Axis("precision", 0, 1), height=380)
+    for name, score in reversed(list(ranked.scores.items())):
+        precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
+        # The last point is a convention, not a measurement; the rest comes in ascending recall.
+        recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
+        chart.line(recall, precision, _LOOKS[name], NAMES[name])
+    legend = [(_LOOKS[name], NAMES[name]) for name in NAMES if name in ranked.scores]
+    if found["precision"] is not None and found["recall"] is not None:
+        where = np.array([found["recall"]]), np.array([found["precision"]])
+        tip = f"what is flagged: recall {percent(found['recall'])}, precision {percent(found['precision'])}"
+        chart.line(*where, "ink", tip)
+        legend.append(("ink dot", "what is flagged"))
     caption = "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up)."
-    return Figure(svg, alt, caption)
+    return Figure(chart.svg(alt), alt, caption, legend)
 
 
 def _thinned(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:

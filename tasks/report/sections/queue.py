@@ -17,7 +17,7 @@ from tasks.show.view import NOT_SHOWN, Row, RunView
 from tasks.terms import words_of
 
 # What fits a card without crowding it; everything is in the queue's files.
-COLUMNS_SHOWN = 8
+COLUMNS_SHOWN = 6
 WITNESSES = 5
 LONG_TEXT = 240
 
@@ -68,6 +68,7 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
         bars = bars_of(view, effects(view, saliency), _EFFECT)
     return Card(
         rank=int(row["rank"]),
+        to=f"/review?state=all&rank={int(row['rank'])}",
         sample_id=name,
         given=given,
         suggested=suggested,

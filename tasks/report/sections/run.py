@@ -29,7 +29,7 @@ def timing(_: RunView, summary: Summary) -> Section | None:
     header = ["Step", "Time", "Peak memory", "Rows"]
     caption = "Time and peak resident memory of the process, step by step; the report itself is not counted"
     table = Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
-    return Section("timing", "Time and memory", [table], "Cost")
+    return Section("timing", "Time and memory", [table], "Cost", folded=True)
 
 
 def _name(step: str) -> str:
@@ -53,7 +53,7 @@ def settings(view: RunView, summary: Summary) -> Section:
     if view.path("config.yaml"):
         replay = f"labelsweep clean --config {view.folder / 'config.yaml'}"
         parts.insert(0, Command("Replay this run", replay))
-    return Section("settings", "How this run was made", parts, "Settings")
+    return Section("settings", "How this run was made", parts, "Settings", folded=True)
 
 
 def _table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:

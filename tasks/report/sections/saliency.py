@@ -31,7 +31,11 @@ def build(view: RunView, _: Summary) -> Section | None:
     caption = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
     caption += "Mean magnitude of the change of influence when a feature rises by one standard deviation"
     part = _picture(effect, view.dataset.feature_shape) if image else bars(view, effect, caption, FEATURES)
-    return None if part is None else Section("saliency", "What makes them harmful", [what, part], "Saliency")
+    return (
+        None
+        if part is None
+        else Section("saliency", "What makes them harmful", [what, part], "Saliency", folded=True)
+    )
 
 
 def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:

@@ -20,7 +20,7 @@ def reading(view: RunView, _: Summary) -> Section | None:
         return None
     rows = [[Cell(plain(note, _LONGEST))] for note in data.notes]
     table = Table("Decided without being asked", ["What was decided"], rows)
-    return Section("reading", "How the source was read", [table], "Reading")
+    return Section("reading", "How the source was read", [table], "Reading", folded=True)
 
 
 def columns(view: RunView, _: Summary) -> Section | None:
@@ -39,7 +39,7 @@ def columns(view: RunView, _: Summary) -> Section | None:
         left = list(data.left_out.items())[:SHOWN]
         rows = [[Cell(plain(name, NAME)), Cell(plain(why))] for name, why in left]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
-    return Section("columns", "What the columns are", [what, Columns(tables)], "Columns")
+    return Section("columns", "What the columns are", [what, Columns(tables)], "Columns", folded=True)
 
 
 def _kind(column: Column) -> str:

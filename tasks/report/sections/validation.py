@@ -34,7 +34,7 @@ def build(view: RunView, _: Summary) -> Section | None:
         ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
     parts.extend(part for part in (_quarantine(view), _checks(view)) if part is not None)
-    return Section("validation", "Validation", parts, "Validation")
+    return Section("validation", "Validation", parts, "Validation", folded=True)
 
 
 def _verdict(found: Validation) -> str:

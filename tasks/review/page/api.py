@@ -147,7 +147,7 @@ def _saved(rows: list[Decision]) -> dict[str, Any]:
 def _news(review: Review, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
     with review.lock:
-        standing = review.standing()
+        standing = review.paced()
         return {
             "seq": review.ledger.seq,
             "total": len(review.queue.items),

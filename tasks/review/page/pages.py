@@ -134,7 +134,8 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
         return _page(
             "insights",
             request,
-            standing=now.standing(),
+            standing=now.count(),
+            waiting=now.waiting,
             reviewers=reviewers_of(items, now.ledger),
             agreements=agreement(now.ledger, [item.key for item in items]),
             enough=ENOUGH,
@@ -195,8 +196,9 @@ def _page(here: str, request: Request, **values: object) -> HTMLResponse:
     site = site_of(request)
     now, total = site.review, len(site.queue.items)
     todo = now.todo(site.who(request))
-    frame = {"here": here, "todo": todo, "done": total - todo, "total": total, "seq": now.ledger.seq}
-    html = site.render(f"{here}.html", request, disagreements=now.disagreements, **frame, **values)
+    counts = {"todo": todo, "done": total - todo, "total": total, "known": now.known}
+    frame = {"here": here, "seq": now.ledger.seq, "disagreements": now.disagreements, **counts}
+    html = site.render(f"{here}.html", request, **frame, **values)
     return HTMLResponse(html)
 
 

@@ -1,0 +1,90 @@
+"""Where the review of a run stands, for whoever asks without opening the page."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from tasks.queue.former import hashes_among
+from tasks.records import Record
+from tasks.review.estimate import rate
+from tasks.review.ledger import Ledger
+from tasks.review.log import read_log
+from tasks.review.tally import Tally, count_known, keys_of_run, tally_of_run
+from tasks.show.text import counted, percent
+from tasks.storage import read_parquet
+
+
+class Status(Record):
+    """Counts of a review; all of them are of this moment.
+
+    Attributes:
+        run: The run.
+        flagged: Samples that the run flagged.
+        queue: Those that its queue asks, by state.
+        known: Samples with known answers that were answered, which count nowhere else.
+        reviewers: Samples of the queue that each reviewer answered.
+    """
+
+    run: str
+    flagged: int
+    queue: Tally
+    known: int
+    reviewers: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same for programs, with the sums."""
+        sums = {name: getattr(self.queue, name) for name in ("total", "answered", "judged", "wrong")}
+        return {**self.model_dump(), "queue": self.queue.model_dump() | sums}
+
+    def in_words(self, out: str) -> str:
+        """Say it in a few lines, the last of which is what to do next.
+
+        Args:
+            out: What a person calls the results.
+        """
+        queue, next_step = self.queue, "apply"
+        rest = f" of {self.flagged:,} flagged" if self.flagged != queue.total else ""
+        lines = [
+            f"queue:     {counted(queue.total, 'sample')}{rest}; {queue.todo:,} open, {queue.answered:,} answered"
+        ]
+        if queue.answered:
+            lines.append(f"answers:   {queue.in_words()}")
+        if queue.judged:
+            found = rate([True] * queue.wrong + [False] * queue.keep)
+            span = f"{percent(found.low)} to {percent(found.high)}" if found else ""
+            share = percent(queue.wrong / queue.judged)
+            lines.append(
+                f"precision: {share} of the {queue.judged:,} judged labels were wrong (95 % interval {span})"
+            )
+        if self.reviewers:
+            names = ", ".join(f"{name} {count:,}" for name, count in self.reviewers.items())
+            lines.append(f"reviewers: {names}")
+        if self.known:
+            lines.append(
+                f"checks:    {counted(self.known, 'sample')} with known answers answered, not counted above"
+            )
+        if queue.todo or queue.disagree:
+            next_step = "review"
+        lines.append(f"next:      labelsweep {next_step} {self.run} --out {out}")
+        return "\n".join(lines) + "\n"
+
+
+def status_of(run: Path, out: Path) -> Status:
+    """Count the review of a run as the decisions stand now.
+
+    Args:
+        run: The run folder.
+        out: The output folder, where the log lies.
+    """
+    ledger = Ledger(read_log(out))
+    names = Counter(name for key in keys_of_run(run, ledger) for name in ledger.standing(key))
+    flagged = read_parquet(run / "scores.parquet", columns=["flagged"])["flagged"]
+    return Status(
+        run=run.name,
+        flagged=pc.sum(flagged).as_py() or 0,
+        queue=tally_of_run(run, ledger, hashes_among(run.parent)),
+        known=count_known(ledger, run.name),
+        reviewers=dict(names.most_common()),
+    )
