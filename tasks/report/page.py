@@ -1,7 +1,5 @@
 """The page that people open, and the summary that programs read: both from the run folder alone."""
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,18 +8,12 @@ from typing import Any
 from tasks.records import Report
 from tasks.report.summary import Summary, summary_of
 from tasks.runs.progress import tick
+from tasks.show.policy import POLICY, SCRIPT
 from tasks.show.text import plain
 from tasks.show.view import RunView
 from tasks.storage import write_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-def policy_of(script: str) -> str:
-    """Return what the page may do: show its own pictures and styles, and run this one script; nothing is loaded or sent."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    own = f"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
 def make_report(folder: Path) -> Report:
@@ -65,11 +57,10 @@ def render(view: RunView, summary: Summary) -> str:
         built.append(build(view, summary))
         tick("sections", done, len(SECTIONS))
     head, *sections = [section for section in built if section is not None]
-    css, script = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return environment.get_template("report.html.j2").render(
-        policy=policy_of(script),
-        css=Markup(css),  # noqa: S704 (a file of this package)
-        script=Markup(script),  # noqa: S704 (a file of this package)
+        policy=POLICY,
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)
+        script=Markup(SCRIPT),  # noqa: S704 (a file of this package)
         name=plain(view.name),
         run_id=plain(view.run_id),
         head=head,

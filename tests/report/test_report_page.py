@@ -17,9 +17,9 @@ from PIL import Image
 
 from tasks.addresses import work_folder
 from tasks.report import make_report, summarise
-from tasks.report.page import TEMPLATES, policy_of
 from tasks.report.sections import headline
 from tasks.show.parts import Command
+from tasks.show.policy import POLICY
 from tasks.show.view import RunView
 from tasks.storage import read_json, write_json, write_table, write_text
 
@@ -75,7 +75,7 @@ def pages(
 def test_page_loads_nothing_and_runs_its_own_script_alone(pages: dict[str, Page], name: str) -> None:
     page = pages[name]
     policies = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
-    assert policies == [policy_of((TEMPLATES / "report.js").read_text(encoding="utf-8"))]
+    assert policies == [POLICY]
     assert [a for a in page.all("script") if a] == []
     assert len(page.all("script")) == 1
     tags = {tag for tag, _ in page.tags}

@@ -65,8 +65,8 @@ def build(view: RunView, _: Summary) -> Section | None:
     overall = float(scores.flagged.mean())
     rest = f" {counted(len(found) - SHOWN, 'other value')} stand out too." if len(found) > SHOWN else ""
     text = Text(
-        f"{percent(overall, 1)} of all samples are flagged; of these, far more. One cause may be behind each: a person, a device, "
-        f"a day.{rest}"
+        f"{percent(overall, 1)} of all samples are flagged; of these, far more. One cause may be behind each: a person, a "
+        f"device, a day.{rest}"
     )
     largest = max(one.flagged / one.rows for one in found)
     rows = [

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks.show.policy import SERVED_POLICY
+
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_BODY: Final = 1_000_000
 HEADERS: Final = {
@@ -92,6 +94,10 @@ class Guarded:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                if (
+                    request.url.path == "/report"
+                ):  # a page with its own styles, and the one script that is ours
+                    headers["Content-Security-Policy"] = SERVED_POLICY
                 if request.url.path.startswith(("/static/", "/image", "/saliency")):
                     headers.setdefault("Cache-Control", "private, max-age=3600")
                 else:

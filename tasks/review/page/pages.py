@@ -66,10 +66,15 @@ Named = Annotated[str, Depends(named)]
 
 
 @router.get("/review")
-def review(request: Request, site: Here, name: Named, wanted: Wanted, at: int | None = None) -> HTMLResponse:
-    """Show one sample at a time."""
+def review(
+    request: Request, site: Here, name: Named, wanted: Wanted, at: int | None = None, rank: int | None = None
+) -> HTMLResponse:
+    """Show one sample at a time; `rank` names one as the report does."""
     now = site.review
     now.refresh()
+    if rank is not None:
+        ranked = (item.position for item in site.queue.items if item.rank == rank and not item.is_control)
+        at = next(ranked, None)
     found = [item.position for item in now.select(wanted, name)]
     if at is None or not 0 <= at < len(site.queue.items):
         busy = now.busy(name)
@@ -149,6 +154,15 @@ def _trust(run: Path) -> str:
     summary = run / "summary.json"
     trust = read_json(summary).get("queue", {}).get("trust") if summary.exists() else None
     return trust_line(trust) if trust else ""
+
+
+@router.get("/report")
+def report(site: Here) -> Response:
+    """Return the report of the run, whose cards and counts lead back here."""
+    path = site.queue.run / "report.html"
+    if not path.is_file():
+        raise HTTPException(404, "this run has no report")
+    return HTMLResponse(path.read_bytes())
 
 
 @router.get("/image")
