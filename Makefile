@@ -27,6 +27,8 @@ demo: install ## install, then sweep the bundled digits; prints where the queue 
 # server keep its database in Postgres, LABELSWEEP_OUT is the folder of the results.
 serve nightly: export PREFECT_API_URL ?= http://127.0.0.1:$(or $(LABELSWEEP_PORT),4200)/api
 serve: export LABELSWEEP_OUT ?= $(CURDIR)/data
+# Reports open from the UI: served here, and linked to by the flows.
+serve: export LABELSWEEP_REPORTS ?= http://127.0.0.1:$(or $(LABELSWEEP_REPORTS_PORT),4280)/
 serve: export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 serve: export DO_NOT_TRACK ?= 1
 serve: export GX_ANALYTICS_ENABLED ?= false
@@ -40,6 +42,7 @@ serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu w
 
 nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
 	$(BIN)/prefect deployment run clean-labels/nightly --watch
+	$(BIN)/labelsweep status --out $(or $(LABELSWEEP_OUT),data)
 
 # Two processes, each of which takes whole files: half the time on two cores, and 2 GB of memory whatever the machine. The files of
 # tests/stack share one server, which the last of them stops: they run one after the other.

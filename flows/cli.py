@@ -13,6 +13,7 @@ from flows.commands.bench import bench, synthesize
 from flows.commands.clean import clean
 from flows.commands.data_sets import datasets, deploy
 from flows.commands.exchange import export, import_
+from flows.commands.reports import serve_reports
 from flows.commands.review import review
 from flows.commands.runs import runs
 from flows.commands.status import status
@@ -100,6 +101,7 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     program.command()(runs)
     program.command()(datasets)
     program.command()(deploy)
+    program.command("serve-reports")(serve_reports)
     program.command(context_settings=passed_on)(bench)
     for command in (review, status, apply, export, import_, diff, restore):
         program.command(command.__name__.rstrip("_"))(command)

@@ -66,7 +66,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             probabilities=parameters.pred_probs is not None,
         )
         step(draw_map, dataset, fitted.encoding, scores, folder, options)
-        page = step(report, folder)
+        page = step(report, folder, queued)
     _say_doubt(dataset, page)
     return Cleaned(
         folder=folder,

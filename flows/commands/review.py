@@ -93,7 +93,7 @@ def review(
         when_finished=partial(_finish, folder, results),
         with_open=results.is_of_data_set(folder),
     )
-    address = _address(host, opened.getsockname()[1], token)
+    address = address_of(host, opened.getsockname()[1], token)
 
     def started() -> None:
         sys.stdout.write(address + "\n")
@@ -123,10 +123,10 @@ def _finish(folder: Path, results: "Results") -> None:
     announce_reviewed(folder, results.name)
 
 
-def _address(host: str, port: int, token: str | None) -> str:
+def address_of(host: str, port: int, token: str | None) -> str:
     """Return what a browser on this machine opens.
 
-    >>> _address("0.0.0.0", 8765, "secret"), _address("::1", 80, None)
+    >>> address_of("0.0.0.0", 8765, "secret"), address_of("::1", 80, None)
     ('http://127.0.0.1:8765/?token=secret', 'http://[::1]:80/')
     """
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 (compared)

@@ -1,10 +1,12 @@
 """What a finished run shows in the Prefect UI: the top of the queue, a summary, and the way to the report."""
 
 import base64
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -41,12 +43,37 @@ def publish(folder: Path, headline: str, out: str) -> None:
         description=f"Time, memory and rows of each step of run {escape(name)}",
     )
     create_markdown_artifact(markdown=summary_page(folder, summary, headline, out), key=f"{data_set}-summary")
-    create_link_artifact(
-        link=(folder / "report.html").absolute().as_uri(),
-        link_text=f"Report of {name}",
-        key=f"{data_set}-report",
-        description=f"To review its queue: {code(f'labelsweep review {name} --out {out}')}",
-    )
+    ways = f"To review its queue: {code(f'labelsweep review {name} --out {out}')}"
+    if link := report_link(name):
+        create_link_artifact(
+            link=link, link_text=f"Report of {name}", key=f"{data_set}-report", description=ways
+        )
+    else:
+        create_markdown_artifact(markdown=f"{_report(folder)}\n\n{ways}\n", key=f"{data_set}-report")
+
+
+def report_link(run: str) -> str | None:
+    """Return where `labelsweep serve-reports` serves the report of a run; None where nobody said that it does.
+
+    >>> import os
+    >>> os.environ["LABELSWEEP_REPORTS"] = "http://127.0.0.1:4280/?token=secret"
+    >>> report_link("cats-1")
+    'http://127.0.0.1:4280/runs/cats-1?token=secret'
+    >>> del os.environ["LABELSWEEP_REPORTS"]
+    """
+    address = os.environ.get("LABELSWEEP_REPORTS", "")
+    if not address:
+        return None
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/runs/{quote(run)}"))
+
+
+def _report(folder: Path) -> str:
+    """Say where the report is; a browser opens no file of its machine from a page of the UI, so that is no link."""
+    if link := report_link(folder.name):
+        return f"[Report]({link})"
+    path = code(str((folder / "report.html").absolute()))
+    return f"Report: {path} (`labelsweep serve-reports` and `LABELSWEEP_REPORTS` make it a link)"
 
 
 def steps_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -69,8 +96,7 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: s
         f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
         for alt, png in plots_of(folder, summary)
     )
-    report = (folder / "report.html").absolute().as_uri()
-    ways = f"[Report]({report}) · review the queue: {code(f'labelsweep review {folder.name} --out {out}')}"
+    ways = f"{_report(folder)} · review the queue: {code(f'labelsweep review {folder.name} --out {out}')}"
     return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
 
 

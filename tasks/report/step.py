@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.records import Report
+from tasks.records import Queue, Report
 from tasks.report.page import make_report
 from tasks.runs.step import Arguments, step
 from tasks.storage import sha256_file
@@ -15,6 +15,11 @@ def _records(given: Arguments) -> dict[str, str]:
 
 
 @step(reads=_records)
-def report(folder: Path) -> Report:
-    """Write the summary and the page of the run in `folder`."""
+def report(folder: Path, queue: Queue | None = None) -> Report:  # noqa: ARG001 (shown as what the report follows)
+    """Write the summary and the page of the run in `folder`.
+
+    Args:
+        folder: The run folder.
+        queue: What the queue step returned, where the run came that far: Prefect draws the arrow between the two from it.
+    """
     return make_report(folder)

@@ -23,6 +23,9 @@ from tasks.show.view import RunView
 
 Summary = dict[str, Any]
 
+# That of docs/summary.schema.json: it changes where a field goes away or means something else.
+SCHEMA_VERSION = 1
+
 # The distributions that decide the numbers.
 _DISTRIBUTIONS = (
     *("labelsweep", "torch", "pydvl", "prefect", "great_expectations"),
@@ -40,7 +43,7 @@ def summarise(folder: Path) -> Summary:
 
     >>> import tempfile
     >>> sorted(summarise(Path(tempfile.mkdtemp())))
-    ['quality', 'run_id', 'steps', 'versions']
+    ['quality', 'run_id', 'schema_version', 'steps', 'versions']
     """
     return summary_of(RunView(folder))
 
@@ -48,6 +51,7 @@ def summarise(folder: Path) -> Summary:
 def summary_of(view: RunView) -> Summary:
     """Return the summary of a run that is already open."""
     parts: dict[str, object] = {
+        "schema_version": SCHEMA_VERSION,
         "run_id": view.run_id,
         "source": view.dataset.uri if view.dataset else None,
         "data": _data(view),

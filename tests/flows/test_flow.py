@@ -83,7 +83,9 @@ def test_artifacts_show_the_queue_the_headline_and_the_report(swept):
     assert len(table) == cleaned.queued
     assert table[0]["rank"] == 1
     assert float(artifacts["progress"].data) == 100
-    assert cleaned.report.absolute().as_uri() in artifacts["report"].data
+    assert str(cleaned.report.absolute()) in artifacts["report"].data
+    assert "file://" not in artifacts["report"].data + summary
+    assert f"{cleaned.samples} samples, {cleaned.flagged} flagged" in swept.message
     assert "60 samples" in artifacts["summary"].data
 
 

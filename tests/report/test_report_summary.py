@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ def test_summary_has_every_part_of_a_whole_run(digits_run: Path) -> None:
     summary = summarise(digits_run)
     assert set(summary) == {
         *(
+            "schema_version",
             "run_id",
             "source",
             "data",
@@ -73,6 +75,16 @@ def test_summary_has_every_part_of_a_whole_run(digits_run: Path) -> None:
     assert {"labelsweep", "python", "torch", "pydvl", "prefect", "great_expectations", "numpy"} <= set(
         summary["versions"]
     )
+
+
+@pytest.mark.parametrize("name", ["digits_run", "plane_run", "hostile_run"])
+def test_summary_is_as_its_documented_schema_says(
+    name: str, copied: Copied, request: pytest.FixtureRequest
+) -> None:
+    schema = read_json(Path(__file__).parents[2] / "docs" / "summary.schema.json")
+    written = read_json(make_report(copied(request.getfixturevalue(name))).summary)
+    jsonschema.Draft202012Validator(schema).validate(written)
+    assert schema["properties"].keys() >= written.keys()
 
 
 def test_counts_agree_with_the_files(digits_run: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -38,26 +39,56 @@ def conflicts(view: RunView, _: Summary) -> Section | None:
     return Section("conflicts", "Same content, different labels", [Text(text), shown], "Conflicts")
 
 
-def duplicates(view: RunView, _: Summary) -> Section | None:
-    """Return samples that are nearly the same."""
-    found = view.json("oddities.json")
-    if not found or not found["near_duplicates"]:
+def duplicates(view: RunView, summary: Summary) -> Section | None:
+    """Return samples that are nearly the same, as the search beside the queue or the making of the folds found them."""
+    found, copies = view.json("oddities.json"), summary.get("data", {}).get("groups")
+    if found and found["near_duplicates"]:
+        groups, differing = _nearly_same(view), found["near_duplicate_groups_with_different_labels"]
+        count, of = found["near_duplicates"], found["near_duplicate_groups"]
+        near, extent = (
+            ", without being identical: nearer than 13 % of the usual distance to a neighbour",
+            _extent(found),
+        )
+    elif copies and copies["column"] is None and (made := _copies(view)):
+        groups, differing, of = made
+        count, near, extent = copies["shared"], " and lie in one fold with it", []
+    else:
         return None
-    differing = found["near_duplicate_groups_with_different_labels"]
     labels = (
         f"In {counted(differing, 'group')} the labels differ."
         if differing
         else "All of a group have one label."
     )
     text = (
-        f"{counted(found['near_duplicates'], 'sample')} in {counted(found['near_duplicate_groups'], 'group')} are nearly the "
-        "same as another one, without being identical: nearer than 13 % of the usual distance to a neighbour. "
-        f"{labels} Copies in both training and test data make a model look better than it is."
+        f"{counted(count, 'sample')} in {counted(of, 'group')} are nearly the same as another one{near}. {labels} Copies in both "
+        "training and test data make a model look better than it is."
     )
-    shown = _groups(
-        view, "Nearly the same, groups with different labels first (duplicates.parquet)", _nearly_same(view)
-    )
-    return Section("duplicates", "Near-duplicates", [Text(text), *_extent(found), shown], "Near-duplicates")
+    shown = _groups(view, "Nearly the same, groups with different labels first", groups)
+    return Section("duplicates", "Near-duplicates", [Text(text), *extent, shown], "Near-duplicates")
+
+
+def _copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
+    """Return the groups to show of samples that lie in one fold as copies, in how many labels differ, and how many there are."""
+    path, scores = view.path("model/groups.npy"), view.scores
+    codes = np.load(path) if path else np.empty(0, np.int64)
+    if scores is None or len(codes) != len(scores):
+        return None
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
+    given = scores.given[order]
+    differs = np.minimum.reduceat(given, starts) != np.maximum.reduceat(given, starts)
+    chosen = np.flatnonzero(sizes > 1)
+    chosen = chosen[np.argsort(~differs[chosen], kind="stable")]
+    ids, found = scores.ids, []
+    for group in chosen[:GROUPS].tolist():
+        places = order[starts[group] : starts[group] + sizes[group]]
+        names = ids.take(pa.array(places)).to_pylist()
+        labels = [scores.classes[code] for code in scores.given[places]]
+        found.append(
+            [{"sample_id": one, "given_label": label} for one, label in zip(names, labels, strict=True)]
+        )
+    return found, int(differs[chosen].sum()), len(chosen)
 
 
 def _nearly_same(view: RunView) -> list[list[Row]]:

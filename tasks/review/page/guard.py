@@ -94,9 +94,8 @@ class Guarded:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if (
-                    request.url.path == "/report"
-                ):  # a page with its own styles, and the one script that is ours
+                # A report has styles of its own, and the one script that is ours.
+                if request.url.path.startswith(("/report", "/runs/")):
                     headers["Content-Security-Policy"] = SERVED_POLICY
                 if request.url.path.startswith(("/static/", "/image", "/saliency")):
                     headers.setdefault("Cache-Control", "private, max-age=3600")

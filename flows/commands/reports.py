@@ -1,0 +1,41 @@
+"""The command `serve-reports`: the reports of past runs as web pages, for links in Prefect's UI."""
+
+import secrets
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import note
+from flows.commands.review import Host, Port, Token, address_of
+
+# Where the command serves, in the environment of whoever runs flows: their artifacts then link to the reports.
+ADDRESS_VARIABLE = "LABELSWEEP_REPORTS"
+
+
+def serve_reports(
+    *,
+    out: Annotated[str, typer.Option(metavar="DIR", help="folder of the results")] = "data",
+    host: Host = "127.0.0.1",
+    port: Port = None,
+    token: Token = None,
+) -> None:
+    """Serve the reports of past runs, on this machine alone unless told otherwise; Prefect's UI links to them."""
+    from flows.results import Results  # noqa: PLC0415
+    from tasks.review.page.reports import create_reports  # noqa: PLC0415
+    from tasks.review.page.web import guard_for, is_local, listen, serve  # noqa: PLC0415
+
+    if not is_local(host):
+        token = token or secrets.token_urlsafe(18)
+    opened = listen(host, port)
+    address = address_of(host, opened.getsockname()[1], token)
+    app = create_reports(Results(out).out.absolute(), guard_for(host, token))
+
+    def started() -> None:
+        sys.stdout.write(address + "\n")
+        sys.stdout.flush()
+        note(
+            f"serving reports; set {ADDRESS_VARIABLE} to this address where flows run, and Prefect's UI links to them"
+        )
+
+    serve(app, opened, started)
