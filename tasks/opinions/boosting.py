@@ -10,7 +10,7 @@ CONTENT = "numbers"
 
 def rows_of(width: int, classes: int) -> int:
     """Return the most training samples of a fold; none for more than two classes, or many features."""
-    # 1,120 samples x 50 features: 0.15 s with two classes, 1.1 s with ten, where the audit takes 2 s in all.
+    # 1,120 samples x 50 features of two classes take 0.3 s of the processor, 16,000 0.75 s, once a fold.
     return 16_000 if classes == 2 and width <= 500 else 0
 
 

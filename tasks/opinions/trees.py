@@ -10,7 +10,7 @@ CONTENT = "numbers"
 
 def rows_of(width: int, classes: int) -> int:  # noqa: ARG001 (one signature for all kinds)
     """Return the most training samples of a fold."""
-    # 50 trees on 1,120 samples x 50 features take 0.15 s, on 8,000 twelve times that; an audit of 10,000 takes 5 s.
+    # 50 trees on 1,120 samples x 50 features of ten classes take 0.3 s of the processor, on 8,000 1.6 s, once a fold.
     # Each leaf holds a value for each class.
     return 8_000 if classes <= 200 else 0
 
