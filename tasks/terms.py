@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +30,10 @@ from tasks.storage import read_json, read_parquet, write_table
 # Chinese and Japanese are written without blanks: there each character is a word, and a pair of them most often what a reader
 # calls one (bigrams of characters, as search engines index these languages).
 _CHARACTERS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Vowels and tones of Hindi, Thai and others are marks on a letter, which regular expressions do not take for part of a word.
+_MARKS = "".join(chr(c) for c in range(0x300, 0x10000) if category(chr(c)) in ("Mn", "Mc"))
 # Words, and what is written between them: an emoticon or three exclamation marks say as much as a word.
-WORDS = rf"(?u)[{_CHARACTERS}]|[^\W{_CHARACTERS}]+|[^\w\s]+"
+WORDS = rf"(?u)[{_CHARACTERS}]|[^\W{_CHARACTERS}](?:[^\W{_CHARACTERS}]|[{_MARKS}])*|[^\w\s]+"
 _WORDS = re.compile(WORDS)
 # Characters of one text that are read: 20,000 are ten pages, and what a label is about stands in them.
 READ = 20_000

@@ -1,5 +1,6 @@
 """Models of other kinds: out of fold, the same ones each time, chosen by name, in the score beside the heads."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from tasks.heads.model import Store
 from tasks.opinions import ask_kinds, kind_named, why_none
 from tasks.options import KINDS
 from tasks.storage import write_json
-from tasks.terms import TERMS, read_terms, words_of
+from tasks.terms import TERMS, WORDS, read_terms, words_of
 
 NUMBERS = ("boosting", "lda", "neighbours", "trees")
 
@@ -204,3 +205,9 @@ def test_words_speak_for_the_class_that_has_them_in_other_texts(tmp_path):
     assert spoken["Bright"] == "good"
     assert "zyzzyva" not in spoken
     assert read_terms(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize("text", ["हिन्दी भाषा", "ไม่ รู้", "naïve e\u0301te\u0301", "can't 好"])
+def test_a_word_keeps_the_marks_on_its_letters(text):
+    pieces = [piece for word in text.split() for piece in (["can", "'", "t"] if "'" in word else [word])]
+    assert re.findall(WORDS, text) == pieces
