@@ -2,20 +2,22 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The tested versions: from Python 3.13 on those with numpy 2.
+CONSTRAINTS = $(shell $(BIN)/python -c 'import sys; print("constraints-3.13.txt" if sys.version_info >= (3, 13) else "constraints.txt")')
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 # The first Python on the path that the project runs on; `make PYTHON=/path/to/python` names another.
-SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
-PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	if $$python -c '$(SUITABLE)' 2>/dev/null; then command -v $$python; break; fi; done)
 
 # Idle threads of the matrix library wait instead of spinning, which takes half the time where cores are few.
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve nightly test coverage lint types format docs bench-quality audit licences clean system
+.PHONY: help install demo serve nightly test test-3.13 coverage lint types format docs bench-quality audit licences clean system
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z0-9.-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 install: $(VENV)/.installed ## make .venv with the labelsweep command in it
@@ -49,6 +51,9 @@ nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow i
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
 	$(BIN)/python -m pytest tests flows tasks -n 2 --dist loadfile --ignore=tests/stack
 	$(BIN)/python -m pytest tests/stack
+
+test-3.13: ## the same on Python 3.13 with numpy 2, in an environment of its own, .venv-3.13
+	$(MAKE) VENV=.venv-3.13 PYTHON=python3.13 test
 
 lint: $(VENV)/.installed-dev ## check style, format, and which way imports point
 	$(BIN)/ruff check .
@@ -87,10 +92,11 @@ clean: ## remove caches and build output; runs and the environment stay
 	find flows tasks tests data -name __pycache__ -prune -exec rm -rf {} +
 
 # Each stamp is newer than what it was made from, so a second `make` installs nothing.
-$(VENV)/.installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "labelsweep needs Python 3.11 or 3.12: install one, or name it with make PYTHON=…" >&2; exit 1; }
+$(VENV)/.installed: pyproject.toml constraints.txt constraints-3.13.txt
+	@test -n "$(PYTHON)" || { echo "labelsweep needs Python 3.11, 3.12 or 3.13: install one, or name it with make PYTHON=…" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
+	$(PIP) --no-deps pydvl  # there already, but where numpy is 2
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -56,6 +56,10 @@ def explain(error: BaseException) -> str | None:
         return f"the connection broke ({_reason(error)}); when it is back, run the same command again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"a name is too long for a file: '{str(error.filename)[:100]}'; choose a shorter one"
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "pydvl":
+        return (
+            "pyDVL is not installed; from Python 3.13 on it takes: pip install --no-deps 'pydvl>=0.10,<0.11'"
+        )
     return None
 
 

@@ -21,6 +21,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_UI_URL, get_current_settings
 
 from flows.platform.record import record_runs
+from tasks.addresses import work_folder
 from tasks.errors import LabelsweepError
 
 POOLS = {
@@ -33,7 +34,16 @@ DEPLOYMENTS = ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu", "app
 HEALTHY_SECONDS = 120.0
 READY_SECONDS = 300.0
 
-ROOT = Path(__file__).parents[2]
+
+def configuration(name: str) -> Path:
+    """Return `prefect.yaml` or `automations.yaml`: of the installed package, or of the checkout around this code.
+
+    >>> configuration("prefect.yaml").name
+    'prefect.yaml'
+    """
+    here = Path(__file__)
+    places = (here.with_name(name), here.parents[2] / name, here.parents[2] / "deploy" / name)
+    return next(place for place in places if place.is_file())
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +53,8 @@ def main(arguments: list[str]) -> int:
         if "--wait" in arguments:
             wait_until_ready(READY_SECONDS)
             return 0
-        set_up(ROOT, Path(os.environ.get("LABELSWEEP_OUT") or ROOT / "data").absolute())
+        out = os.environ.get("LABELSWEEP_OUT") or "data"
+        set_up(out if "://" in out else str(Path(out).absolute()))
     except LabelsweepError as error:
         sys.stderr.write(f"labelsweep: error: {error}\n")
         return error.exit_code
@@ -106,12 +117,11 @@ def _missing(client: SyncPrefectClient) -> list[str]:
     return [name for name in (*POOLS, *DEPLOYMENTS) if name not in pools | deployments]
 
 
-def set_up(root: Path, out: Path) -> None:
+def set_up(out: str) -> None:
     """Make pools, deployments and automations, and record the runs that were made without a server.
 
     Args:
-        root: Folder of `prefect.yaml` and `deploy/automations.yaml`.
-        out: Folder of the results.
+        out: Folder of the results, or their address.
 
     Raises:
         LabelsweepError: A deployment was refused.
@@ -120,10 +130,10 @@ def set_up(root: Path, out: Path) -> None:
         known = {pool.name for pool in client.read_work_pools()}
         for name in POOLS.keys() - known:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
-        for values in yaml.safe_load((root / "deploy" / "automations.yaml").read_text())["automations"]:
+        for values in yaml.safe_load(configuration("automations.yaml").read_text())["automations"]:
             _install(client, values)
-    _deploy(root, out)
-    record_runs(out, str(out))
+    _deploy(out)
+    record_runs(work_folder(out) if "://" in out else Path(out), out)
 
 
 def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
@@ -139,12 +149,13 @@ def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
         client.create_automation(automation)
 
 
-def _deploy(root: Path, out: Path) -> None:
-    file = root / "prefect.yaml"
+def _deploy(out: str) -> None:
+    file = configuration("prefect.yaml")
+    # Set but empty, the cpu worker fits: that is for a stack without a gpu worker.
+    fit_by = os.environ.get("LABELSWEEP_GPU_DEPLOYMENT", "fit/gpu")
     done = subprocess.run(  # noqa: S603 (Prefect's own command, by this interpreter)
         [sys.executable, *["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"], str(file)],
-        cwd=root,
-        env={**os.environ, "LABELSWEEP_OUT": str(out)},
+        env={**os.environ, "LABELSWEEP_OUT": out, "LABELSWEEP_GPU_DEPLOYMENT": fit_by},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
