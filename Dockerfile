@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip sh install.sh "$VARIANT" "$EXTRAS
 FROM environment AS wheel
 COPY README.md LICENSE prefect.yaml ./
 COPY data/digits.parquet data/
-COPY deploy/automations.yaml deploy/
+COPY deploy/automations.yaml deploy/notifications.yaml deploy/
 COPY flows flows
 COPY tasks tasks
 RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheel .

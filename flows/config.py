@@ -160,6 +160,10 @@ class CleanParameters(AuditOptions):
         description="address that each finished run is copied to, such as s3://bucket/prefix (the same as --out with "
         "such an address, which works in a local folder)",
     )
+    track: Column = Field(
+        None, description="experiment tracker to tell of each finished run: mlflow or wandb"
+    )
+    metrics: File = Field(None, description="file for the figures of the last sweep, as OpenMetrics")
     wait: float = Field(
         0,
         ge=0,

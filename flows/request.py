@@ -17,6 +17,8 @@ _NOT_ASKED_FOR = frozenset(
         "publish",
         "force",
         "max_noise",
+        "track",
+        "metrics",
         "wait",
         "wait_for_review",
         "review_timeout",

@@ -14,6 +14,7 @@ from flows.outcome import RESULT, Cleaned, read_again
 from flows.progress import prepare, say
 from flows.request import make_request
 from flows.signals import signals_win_over_errors, was_terminated
+from flows.tracking import check_tracker, track
 from tasks.errors import StoreError
 from tasks.ingest.source import held_sources, locate
 from tasks.review.exchange.machines import fetch_decisions
@@ -35,6 +36,8 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
         LabelsweepError: What went wrong, in one line.
     """
     prepare("looking for changes")
+    if parameters.track:
+        check_tracker(parameters.track)
     with claim_data_set(parameters.out, parameters.data_set, parameters.wait, say), held_sources():
         request = make_request(parameters)
         # What the user can mend is said at once; after a fault of the store the ingest step tries again.
@@ -47,6 +50,12 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
         if parameters.publish:
             published = publish_run(cleaned.folder, parameters.publish)
             cleaned = cleaned.model_copy(update={"published": published})
+        if parameters.track and not cleaned.unchanged:
+            track(parameters.track, cleaned.folder)
+        if parameters.metrics:
+            from flows.metrics import write_metrics  # noqa: PLC0415 (only where somebody scrapes them)
+
+            write_metrics(cleaned, parameters.data_set, parameters.metrics)
     return cleaned
 
 

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed, Failed
 
 from flows.progress import Watcher, in_words
-from tasks.errors import LabelsweepError
+from tasks.errors import LabelsweepError, TooMuchNoise
 from tasks.records import Record, Validation
 from tasks.storage import write_json
 
@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 
 # The ids of the flow runs that worked in a run folder.
 FLOW_RUNS = "flow_runs.json"
+GATE = "Gate"
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -30,7 +31,10 @@ def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
     try:
         return work()
     except LabelsweepError as error:
-        return Failed(message=str(error), data=error)
+        # The name makes the event: `prefect.flow-run.Gate` is told apart from a failure.
+        return Failed(
+            name=GATE if isinstance(error, TooMuchNoise) else "Failed", message=str(error), data=error
+        )
 
 
 def take_over(folder: Path) -> None:

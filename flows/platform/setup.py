@@ -20,6 +20,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_UI_URL, get_current_settings
 
+from flows.platform.notifications import notifications
 from flows.platform.record import record_runs
 from tasks.addresses import work_folder
 from tasks.errors import LabelsweepError
@@ -28,7 +29,13 @@ POOLS = {
     "cpu": "Cleaning runs: ingest, validation, queue, report",
     "gpu": "Training and attribution: one run per GPU",
 }
-DEPLOYMENTS = ("clean-labels/nightly", "clean-labels/on-demand", "fit/gpu", "apply-review/on-demand")
+DEPLOYMENTS = (
+    "clean-labels/nightly",
+    "clean-labels/on-demand",
+    "fit/gpu",
+    "apply-review/on-demand",
+    "digest/weekly",
+)
 
 # A new database is migrated first, which takes 9 s on two idle cores and several times that beside other work.
 HEALTHY_SECONDS = 120.0
@@ -36,7 +43,7 @@ READY_SECONDS = 300.0
 
 
 def configuration(name: str) -> Path:
-    """Return `prefect.yaml` or `automations.yaml`: of the installed package, or of the checkout around this code.
+    """Return `prefect.yaml` or a file of automations: of the installed package, or of the checkout around this code.
 
     >>> configuration("prefect.yaml").name
     'prefect.yaml'
@@ -130,8 +137,13 @@ def set_up(out: str) -> None:
         known = {pool.name for pool in client.read_work_pools()}
         for name in POOLS.keys() - known:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
-        for values in yaml.safe_load(configuration("automations.yaml").read_text())["automations"]:
+        told, silent = notifications(configuration("notifications.yaml"))
+        ours = yaml.safe_load(configuration("automations.yaml").read_text())["automations"]
+        for values in (*ours, *told):
             _install(client, values)
+        for name in silent:
+            for found in client.read_automations_by_name(name):
+                client.delete_automation(found.id)
     _deploy(out)
     record_runs(work_folder(out) if "://" in out else Path(out), out)
 

@@ -1,0 +1,53 @@
+"""The week's digest: what each data set's sweeps found, what people decided of it, and how its noise develops.
+
+Requires: the results folder; of results on a store, the machine that sweeps. It runs on a worker (`digest/weekly`) and ends in an
+artifact and in the event `labels.digest`, which the notifications send on.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+from pydantic import BaseModel, Field
+
+from flows.platform.artifacts import escape
+from flows.results import Results
+from tasks.review.digest import Week, as_text, digest_of
+
+
+class DigestParameters(BaseModel):
+    """Which results, and how many days of them."""
+
+    out: str = Field(
+        min_length=1, description="folder of the results, or an address such as s3://bucket/prefix"
+    )
+    days: Annotated[int, Field(ge=1, description="days that the digest looks back")] = 7
+
+
+@flow(
+    name="digest",
+    flow_run_name="digest of {parameters.days} days",
+    persist_result=False,
+    result_serializer="json",
+)
+def digest(parameters: DigestParameters) -> list[Week]:
+    """Tell what the sweeps of the last days found and what people decided."""
+    results = Results(parameters.out)
+    results.fetch_decisions()
+    since = datetime.now(UTC) - timedelta(days=parameters.days)
+    weeks = digest_of(results.out, since)
+    text = as_text(weeks)
+    lines = "\n".join(f"- {escape(line)}" for line in text.splitlines())
+    create_markdown_artifact(markdown=f"# Since {since:%Y-%m-%d}\n\n{lines}\n", key="labelsweep-digest")
+    found = sum(week.flagged for week in weeks)
+    emit_event(
+        "labels.digest",
+        resource={"prefect.resource.id": "labelsweep.digest"},
+        payload={
+            "subject": f"{len(weeks)} data sets, {found:,} new flags since {since:%Y-%m-%d}",
+            "text": text,
+        },
+    )
+    return weeks

@@ -1,0 +1,97 @@
+"""What happened to each data set since a day: new flags, decisions, noise, reviewers."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tasks.records import Record
+from tasks.review.log import UNDO, Decision, read_log
+from tasks.runs.history import PastRun, past_runs
+from tasks.storage import read_json
+from tasks.terminal import one_line
+
+
+class Week(Record):
+    """One data set since a day.
+
+    Args:
+        source: What was swept.
+        nights: Finished sweeps that found something changed.
+        flagged: Samples that their queues show for the first time.
+        decided: Samples that people decided, undone decisions and planted controls not counted.
+        reviewers: How many each of them decided.
+        noise: Estimated share of wrong labels after each of the nights, oldest first; None where nobody can tell.
+    """
+
+    source: str
+    nights: int
+    flagged: int
+    decided: int
+    reviewers: dict[str, int]
+    noise: list[float | None]
+
+
+def digest_of(out: Path, since: datetime) -> list[Week]:
+    """Return what happened to each data set of a results folder, by name.
+
+    Args:
+        out: Folder of the results.
+        since: From when on, in UTC.
+    """
+    runs = [run for run in past_runs(out) if run.state == "finished"]
+    counted = _counted(read_log(out), since)
+    found = []
+    for source in sorted({run.source for run in runs}):
+        own = [run for run in runs if run.source == source]
+        reviewers = Counter(row.reviewer for row in counted if row.run in {run.run_id for run in own})
+        nights = [_figures(out, run) for run in reversed(own) if run.date >= since]
+        if nights or reviewers:
+            found.append(
+                Week(
+                    source=source,
+                    nights=len(nights),
+                    flagged=sum(queued for queued, _ in nights),
+                    decided=reviewers.total(),
+                    reviewers=dict(reviewers.most_common()),
+                    noise=[rate for _, rate in nights],
+                )
+            )
+    return found
+
+
+def _counted(log: Sequence[Decision], since: datetime) -> list[Decision]:
+    undone = {row.undoes for row in log}
+    return [
+        row
+        for row in log
+        if row.decision != UNDO
+        and row.seq not in undone
+        and not row.control
+        and datetime.fromisoformat(row.time) >= since
+    ]
+
+
+def _figures(out: Path, run: PastRun) -> tuple[int, float | None]:
+    queue = read_json(out / "runs" / run.run_id / "summary.json")["queue"]
+    return queue["queued"], queue["estimated_noise_rate"]
+
+
+def as_text(weeks: Sequence[Week]) -> str:
+    """Return a digest as plain lines.
+
+    >>> as_text([Week(source="pets.csv", nights=2, flagged=9, decided=5, reviewers={"Ada": 5}, noise=[0.08, 0.061])])
+    'pets.csv: 9 new flags in 2 sweeps, 5 decided (Ada 5), noise 8.0% → 6.1%'
+    """
+    return "\n".join(map(_line, weeks)) or "no sweep and no decision"
+
+
+def _line(week: Week) -> str:
+    who = ", ".join(f"{one_line(name)} {count:,}" for name, count in week.reviewers.items())
+    known = [f"{rate:.1%}" for rate in week.noise if rate is not None]
+    trend = " → ".join(dict.fromkeys([known[0], known[-1]])) if known else "unknown"
+    return (
+        f"{re.sub(r'^.*/', '', one_line(week.source))}: {week.flagged:,} new flags in {week.nights:,} sweeps, "
+        f"{week.decided:,} decided{f' ({who})' if who else ''}, noise {trend}"
+    )
