@@ -7,12 +7,14 @@ artifact and in the event `labels.digest`, which the notifications send on.
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from prefect import flow
+from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 from pydantic import BaseModel, Field
 
 from flows.platform.artifacts import escape
+from flows.platform.flow_run import run_or_fail
+from flows.platform.worker import results_on_worker
 from flows.results import Results
 from tasks.review.digest import Week, as_text, digest_of
 
@@ -20,9 +22,7 @@ from tasks.review.digest import Week, as_text, digest_of
 class DigestParameters(BaseModel):
     """Which results, and how many days of them."""
 
-    out: str = Field(
-        min_length=1, description="folder of the results, or an address such as s3://bucket/prefix"
-    )
+    out: str = Field("data", description="folder of the results, or an address such as s3://bucket/prefix")
     days: Annotated[int, Field(ge=1, description="days that the digest looks back")] = 7
 
 
@@ -32,9 +32,13 @@ class DigestParameters(BaseModel):
     persist_result=False,
     result_serializer="json",
 )
-def digest(parameters: DigestParameters) -> list[Week]:
+def digest(parameters: DigestParameters) -> list[Week] | State[object]:
     """Tell what the sweeps of the last days found and what people decided."""
-    results = Results(parameters.out)
+    return run_or_fail(lambda: _digest(parameters))
+
+
+def _digest(parameters: DigestParameters) -> list[Week]:
+    results = Results(results_on_worker(parameters.out, get_run_logger().info))
     results.fetch_decisions()
     since = datetime.now(UTC) - timedelta(days=parameters.days)
     weeks = digest_of(results.out, since)
