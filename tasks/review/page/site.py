@@ -16,7 +16,7 @@ from tasks.review.page.card import Cards, shortened
 from tasks.review.page.guard import cookie_name
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
-from tasks.review.page.texts import SEARCHED
+from tasks.review.page.texts import SEARCHED, isolated
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
 from tasks.show.text import percent
@@ -61,7 +61,11 @@ class Site:
             lstrip_blocks=True,
         )
         self.pages.filters.update(
-            percent=percent, number=number, seconds=lambda s: f"{s:.1f} s", shortened=shortened
+            percent=percent,
+            number=number,
+            seconds=lambda s: f"{s:.1f} s",
+            shortened=shortened,
+            isolated=isolated,
         )
         self.pages.globals.update(choices=choices_of(queue), queue=queue, options=options, searched=SEARCHED)
 
