@@ -147,6 +147,11 @@ class CleanParameters(AuditOptions):
     max_queue: int | None = Field(
         None, ge=1, description="longest queue, worst samples first (default: everything flagged)"
     )
+    min_queue: int = Field(
+        0,
+        ge=0,
+        description="shortest queue: where less is flagged, it holds the most doubtful others too, marked as not flagged",
+    )
     reask: Reask = Field(
         "content",
         description="what has to change of a row that people have decided on for it to be asked again: its label or its "
@@ -219,6 +224,13 @@ class CleanParameters(AuditOptions):
         except LookupError as error:
             raise ValueError("names no encoding of text; try utf-8, cp1252 or utf-16") from error
         return value
+
+    @model_validator(mode="after")
+    def _check_queue(self) -> "CleanParameters":
+        """Check that the shortest queue is no longer than the longest one."""
+        if self.max_queue is not None and self.min_queue > self.max_queue:
+            raise ValueError(f"--min-queue {self.min_queue} is more than --max-queue {self.max_queue}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -25,6 +25,7 @@ class Cleaned(Record):
     quarantined: int
     flagged: int
     queued: int
+    unflagged: int = 0
     unchanged: bool = False
     published: str | None = None
 
@@ -51,8 +52,11 @@ class Cleaned(Record):
     def counts(self) -> str:
         """Return the counts in one line."""
         share = self.flagged / max(self.samples, 1)
+        others = (
+            f" ({self.unflagged:,} of them not flagged, only the most doubtful)" if self.unflagged else ""
+        )
         return (
-            f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued, "
+            f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued{others}, "
             f"{self.quarantined:,} in quarantine"
         )
 

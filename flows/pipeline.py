@@ -53,6 +53,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             folder,
             options,
             max_queue=parameters.max_queue,
+            min_queue=parameters.min_queue,
             previous=previous,
             anew=anew,
             reask=parameters.reask,
@@ -77,6 +78,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         quarantined=validation.quarantined,
         flagged=queued.flagged,
         queued=queued.rows,
+        unflagged=queued.unflagged,
     )
 
 

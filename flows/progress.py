@@ -155,6 +155,8 @@ def describe(record: Record) -> str:
     >>> from pathlib import Path
     >>> describe(Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=100, flagged=143))
     '100 of 143 flagged samples queued'
+    >>> describe(Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=20, flagged=3, unflagged=17))
+    '3 of 3 flagged samples queued, and the 17 most doubtful others'
     """
     match record:
         case Dataset():
@@ -182,7 +184,8 @@ def describe(record: Record) -> str:
         case Controls():
             text = f"{record.found:,} of {record.planted:,} planted errors found"
         case Queue():
-            text = f"{record.rows:,} of {record.flagged:,} flagged samples queued"
+            text = f"{record.rows - record.unflagged:,} of {record.flagged:,} flagged samples queued"
+            text += f", and the {record.unflagged:,} most doubtful others" if record.unflagged else ""
         case Report():
             text = record.html.name
         case _:

@@ -123,11 +123,11 @@ class Dataset(Record):
     `group` is the one of them whose values say which samples belong together. `probabilities` says that the features are a
     model's predictions.
     A text has no `features` but a column `text`. `texts` are those of the user's own columns that a table is learned from as
-    texts. A table has `columns`, one for each of its features, where a missing value
-    is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of them that give the label away;
-    `suspects` may give it away and are learned from all the same. `unreadable` says of rows that cannot be read why.
-    `label_column` is the column of the label in the source. `notes` say what was decided without being asked, a line each.
-    `given_probabilities` are the classes of the features, where these are the user's own probabilities.
+    texts. `beside` are those that are learned from beside an image or an embedding. A table has `columns`, one for each of its
+    features, where a missing value is NaN and no error; `left_out` says why a column is not among them. `leaks` are those of
+    them that give the label away; `suspects` may give it away and are learned from all the same. `unreadable` says of rows that
+    cannot be read why. `label_column` is the column of the label in the source. `notes` say what was decided without being
+    asked, a line each. `given_probabilities` are the classes of the features, where these are the user's own probabilities.
     `typos` are labels of too few samples for a class whose names are nearly those of classes: the models take them for these.
     `own_names` are the user's names of columns that have other names here, each with that name.
     """
@@ -142,6 +142,7 @@ class Dataset(Record):
     feature_shape: tuple[int, ...]
     display_columns: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    beside: tuple[Column, ...] = ()
     left_out: dict[str, str] = {}
     leaks: dict[str, str] = {}
     suspects: dict[str, str] = {}
@@ -207,9 +208,9 @@ class Groups(Record):
 class FeatureFile(Record):
     """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
 
-    What the audit reads instead of the columns of the data set, whatever these are. `groups` says which samples belong
-    together; None where each stands alone. The last `embedded` features are an embedding beside the others; `encoder` says
-    whose, or why there is none. The last `shared` of the others are directions of texts, which have one unit.
+    What the audit reads, whatever the samples are. `groups` says which belong together; None where each stands alone. The last
+    `embedded` features stand beside the others: an embedding, or columns, as `second` says. `encoder` says whose the embedding
+    is, or why there is none. The last `shared` of the others are directions of texts, which have one unit.
     """
 
     path: Path
@@ -217,6 +218,7 @@ class FeatureFile(Record):
     width: int
     shared: int = 0
     embedded: int = 0
+    second: str = "embedding"
     encoder: str = ""
     groups: Groups | None = None
 
@@ -316,12 +318,13 @@ class Controls(Record):
 
 
 class Queue(Record):
-    """The flagged samples, worst first."""
+    """The flagged samples, worst first; `unflagged` of the rows are only the most doubtful others."""
 
     parquet: Path
     csv: Path
     rows: int
     flagged: int
+    unflagged: int = 0
 
 
 class Oddities(Record):

@@ -52,6 +52,7 @@ class SampleScores:
         flagged: The lowest by consensus, as many as are expected to be wrong.
         training_loss: Mean loss of the folds fitted on the sample, in nats.
         n_folds: Folds that scored the sample.
+        knows: How certainly the models know more than the shares of the classes, 0 to 1.
         probabilities: (n, C) out of fold, None where they were not kept.
     """
 
@@ -70,6 +71,7 @@ class SampleScores:
     flagged: Array
     training_loss: Array
     n_folds: Array
+    knows: float
     probabilities: Array | None = None
 
 
@@ -106,8 +108,7 @@ def combine(
         log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
         p, (evidence, doubts) = heard.mean(0), noise.says(heard, said, labels[rows])
         wrong[:, rows] = doubts.cpu().numpy()
-        found = _columns_of(blocks, labels[rows], p, log_r) | {"evidence": evidence}
-        for name, values in found.items():
+        for name, values in (_columns_of(blocks, labels[rows], p, log_r) | {"evidence": evidence}).items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
@@ -131,6 +132,7 @@ def combine(
         flagged=flagged,
         training_loss=columns["loss"],
         n_folds=columns["n_folds"],
+        knows=noise.knows,
         probabilities=probabilities,
     )
 
@@ -235,4 +237,6 @@ def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
         (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
     """
     score, flagged = score_named(kind)(scores)
+    # Models that know nothing flag nothing: half of all labels differ from what they guess.
+    flagged = flagged & lowest(score, round(scores.knows * int(flagged.sum())))
     return score, spare_small_classes(flagged, score, scores.given)

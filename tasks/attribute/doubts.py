@@ -26,8 +26,9 @@ class Doubts:
         kind: What errors depend on: `class`, `sample`, or `raters` where these say it.
         samples: How many there are.
         flagged: How many of them are flagged.
-        gain: Of a noise matrix over none, in nats a sample; None with raters, as are the next two.
+        gain: Of a noise matrix over none, in nats a sample; None with raters, as are the next three.
         certainty: The gain in standard errors.
+        knowledge: Gain of the models over the shares of the classes, in standard errors.
         skill: How much less the given labels are doubted than guessing would doubt them, from 0 to 1.
         ways: By the names of `tasks.attribute.noise.WAYS`.
     """
@@ -37,6 +38,7 @@ class Doubts:
     flagged: int
     gain: float | None
     certainty: float | None
+    knowledge: float | None
     skill: float | None
     ways: dict[str, Way]
 
@@ -64,6 +66,7 @@ def doubts_of(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
         flagged=int(flagged.sum()),
         gain=known.gain if known else None,
         certainty=known.certainty if known else None,
+        knowledge=known.knowledge if known else None,
         skill=known.skill if known else None,
         ways=ways,
     )
@@ -73,7 +76,7 @@ def read_doubts(found: dict[str, object]) -> Doubts:
     """Return what was written as JSON.
 
     >>> from dataclasses import asdict
-    >>> known = Doubts("class", 9, 1, 0.1, 3.0, 0.9, {"doubted": Way(2.0, 1.0, 0.5)})
+    >>> known = Doubts("class", 9, 1, 0.1, 3.0, 9.0, 0.9, {"doubted": Way(2.0, 1.0, 0.5)})
     >>> read_doubts(asdict(known)) == known
     True
     """

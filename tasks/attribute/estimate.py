@@ -6,13 +6,12 @@ from torch import Tensor
 
 from tasks.attribute.noise import beliefs, estimate
 from tasks.attribute.votes import AnyNoise, estimate_raters
-from tasks.heads.ensemble import Ensemble, fold_probabilities
+from tasks.heads.ensemble import CHUNK_ROWS, Ensemble, fold_probabilities
 
 # Samples that the matrix is estimated from: a rate of 1 % is then known within 0.07 percentage points.
 MATRIX_ROWS = 20_000
 # Bound on samples x classes, 32 MiB of float64, with at least 2,000 samples.
 MATRIX_VALUES, LEAST_ROWS = 2**22, 2_000
-CHUNK_ROWS = 2_048
 
 
 def estimate_noise(ensemble: Ensemble, seed: int) -> AnyNoise:

@@ -157,6 +157,7 @@ class RaterNoise:
     count: Answers
     kind: ClassVar[str] = "raters"
     heads_weight: ClassVar[float] = 1.0
+    knows: ClassVar[float] = 1.0  # what raters said is known
 
     @property
     def weight(self) -> float:

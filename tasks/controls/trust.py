@@ -4,22 +4,23 @@ The bounds were set on 8 sets with real errors and 58 with planted ones: of the 
 strong, .65 where it is fair, .43 where it is weak and .28 where nobody can tell.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.attribute.doubts import Doubts
-from tasks.attribute.noise import ORDERING
+from tasks.attribute.noise import INFORMED, ORDERING
 from tasks.controls.spans import CERTAIN
 
 Verdict = Literal["strong", "fair", "weak", "cannot tell"]
 
-# Less skill than this and the labels are as good as random to the models.
-NO_SKILL = 0.05
 # Estimated share of the flagged that is wrong, and skill, from which a queue is strong or fair; and fair where errors depend on
-# the sample.
-STRONG, FAIR, WEAKER = (0.6, 0.1), (0.35, 0.0), (0.4, 0.25)
+# the sample: on texts of one rater the estimate is .42 and .43 where .35 and .23 are wrong, on fair code modules .53 and above.
+STRONG, FAIR, WEAKER, ABLE = (0.6, 0.1), (0.35, 0.0), (0.5, 0.25), (0.35, 0.5)
 # An interval of the share of wrong labels that is wider than this says nothing.
 WIDE = 0.5
+# Shares above this are said with a decimal: 99 % against 99 % compares nothing.
+MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -37,42 +38,47 @@ class Trust:
     helps: str
 
 
-def trust_of(doubts: Doubts, spread: float = 0.0, payload: str = "") -> Trust | None:
+def trust_of(
+    doubts: Doubts, largest: float, controls: Mapping[str, Any] | None = None, payload: str = ""
+) -> Trust | None:
     """Return how far the queue of an audit can be trusted; None with raters, who say it themselves.
 
     Args:
         doubts: What is known of the errors.
-        spread: Width of the interval of the share of wrong labels.
+        largest: Share of the labels that name the largest class.
+        controls: What planted labels say, as `summary.json` has it; None without.
         payload: Kind of content, for what would help.
     """
-    if doubts.skill is None or doubts.certainty is None:
+    if doubts.skill is None or doubts.certainty is None or doubts.knowledge is None:
         return None
-    verdict = _verdict(doubts, doubts.skill, doubts.certainty)
-    if spread > WIDE and verdict in ("strong", "fair"):
+    share = (controls or {}).get("noise_rate")
+    verdict: Verdict = "cannot tell"
+    if doubts.knowledge >= INFORMED:
+        verdict = _verdict(doubts, doubts.skill, doubts.certainty)
+    if share and share["high"] - share["low"] > WIDE and verdict in ("strong", "fair"):
         verdict = "weak"
-    skill = (
-        "the models predict the given labels no better than guessing"
-        if doubts.skill < NO_SKILL
-        else f"the models doubt the given labels {doubts.skill:.0%} less than guessing would"
+    right = 1 - doubts.ways["differs"].total / doubts.samples
+    digits = 1 if min(right, largest) > MOSTLY else 0
+    why = (
+        f"of the labels that they have not seen, the models predict {right:.{digits}%}; "
+        f"naming the largest class every time is right for {largest:.{digits}%}"
     )
-    if verdict == "cannot tell":
-        why = skill
-    elif doubts.kind == "class":
-        why = f"{skill}, and the errors follow the classes"
-    else:
-        why = f"{skill}, and the errors depend on the sample, so that hard samples look wrong too"
+    if controls and controls["planted"]:
+        why += (
+            f"; of {controls['planted']:,} labels made wrong on purpose, {controls['found']:,} were flagged"
+        )
+    if doubts.kind == "sample" and verdict in ("fair", "weak"):
+        why += "; the errors follow no pattern, so right labels of hard samples are flagged too"
     return Trust(verdict, why, "" if verdict == "strong" else _help(payload))
 
 
 def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
-    if skill < NO_SKILL:
-        return "cannot tell"
     if not doubts.flagged:
         return "strong" if skill >= WIDE else "fair" if skill >= WEAKER[1] else "weak"
     purity = doubts.ways[f"sharpness {ORDERING:g}"].flagged / doubts.flagged
     bounds: list[tuple[Verdict, tuple[float, float]]] = [("strong", STRONG), ("fair", FAIR)]
     if certainty <= CERTAIN:
-        bounds = [("fair", WEAKER)]
+        bounds = [("fair", WEAKER), ("fair", ABLE)]
     return next((word for word, (pure, able) in bounds if purity >= pure and skill >= able), "weak")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ from tasks.encode.pretrained import ImageModel, TextModel, check_folder
 from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
 from tasks.errors import InputError
+from tasks.ingest.content import Tabular
 from tasks.options import AuditOptions
-from tasks.records import Dataset
+from tasks.records import Column, Dataset
 from tasks.storage import open_parquet
 
 # Bytes of one batch as float32: the memory of this step, about three times over.
@@ -35,7 +37,8 @@ class Encoded:
         names: Name of each feature.
         batches: Starts over the features in the order of the data set, (b, d) float32 each.
         shared: How many of the last features, embeddings apart, are directions of texts, each as long as what it explains.
-        embedded: How many of the last features are an embedding beside the others.
+        embedded: How many of the last features stand beside the others: an embedding, or columns beside an image.
+        second: What these are.
         encoder: Which encoder made the embedding, or why there is none.
     """
 
@@ -43,6 +46,7 @@ class Encoded:
     batches: Callable[[], Iterator[Array]]
     shared: int = 0
     embedded: int = 0
+    second: str = "embedding"
     encoder: str = ""
 
 
@@ -58,11 +62,18 @@ def encoded(dataset: Dataset, options: AuditOptions, cache: Path | None = None) 
         InputError: No column of a table tells two rows apart, or the user's encoder cannot be read.
     """
     cache = cache or dataset.path.parent
-    if options.own_encoder is not None:
-        return _pretrained(dataset, Path(options.own_encoder), options.device, cache)
+    if dataset.beside and options.model not in ("auto", "linear"):
+        where, fix = f"--model {options.model}", "name one content, or --model linear"
+        raise InputError("a network sees one content, and columns stand beside it", where=where, fix=fix)
+    own = options.own_encoder and _pretrained(dataset, Path(options.own_encoder), options.device, cache)
+    found = own if own and dataset.payload != "tabular" else _plain(dataset, options)
+    if dataset.beside:
+        columns = _columns(dataset, options, dataset.beside, partial(_read_beside, dataset))
+        found = _joined(found, replace(columns, second="columns"))
+    if own and found is not own and dataset.payload == "tabular":
+        return _joined(found, own)
     packaged = None if options.encoder else find_packaged(dataset, options)
-    plain = _plain(dataset, options)
-    return plain if packaged is None else _beside(plain, packaged, dataset, options, cache)
+    return found if packaged is None else _with_packaged(found, packaged, dataset, options, cache)
 
 
 def _plain(dataset: Dataset, options: AuditOptions) -> Encoded:
@@ -71,8 +82,15 @@ def _plain(dataset: Dataset, options: AuditOptions) -> Encoded:
         return _texts(dataset, "text", options)
     if not dataset.columns:
         return Encoded(dataset.feature_names, lambda: stored_batches(dataset))
-    table = fit_table(dataset.columns, lambda: stored_batches(dataset))
-    numbers = Encoded(table.names, lambda: (table(batch) for batch in stored_batches(dataset)))
+    return _columns(dataset, options, dataset.columns, lambda: stored_batches(dataset))
+
+
+def _columns(
+    dataset: Dataset, options: AuditOptions, columns: tuple[Column, ...], raw: Callable[[], Iterator[Array]]
+) -> Encoded:
+    """Return columns of a table: numbers first, then the directions of each text."""
+    table = fit_table(columns, raw)
+    numbers = Encoded(table.names, lambda: (table(batch) for batch in raw()))
     texts = [_texts(dataset, column, options, f"{column}: ") for column in dataset.texts]
     if not table.names and not texts:
         raise InputError(
@@ -95,6 +113,13 @@ def _side_by_side(parts: Sequence[Encoded]) -> Encoded:
         lambda: map(np.hstack, zip(*(_even(part.batches()) for part in parts), strict=True)),
         sum(part.shared for part in parts),
     )
+
+
+def _joined(first: Encoded, second: Encoded) -> Encoded:
+    """Return features with others behind them, each of which is a candidate by itself."""
+    both, width = _side_by_side([first, second]), len(second.names)
+    named = f"{first.second} and {second.second}" if first.embedded else second.second
+    return replace(both, shared=first.shared, embedded=first.embedded + width, second=named)
 
 
 def _even(batches: Iterator[Array]) -> Iterator[Array]:
@@ -126,9 +151,24 @@ def text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[str]]:
             yield [text or "" for text in batch.column(0).to_pylist()]
 
 
+def _read_beside(dataset: Dataset) -> Iterator[Array]:
+    """Yield the columns beside an image or an embedding as numbers, (b, columns) each."""
+    read = Tabular(dataset.beside)
+    with open_parquet(dataset.path) as file:
+        for batch in file.iter_batches(TEXTS, columns=list(read.names)):
+            yield np.asarray(read.encode(batch, 0).matrix)
+
+
+def joined_texts(dataset: Dataset) -> Iterator[list[str]]:
+    """Yield all that there is to read of each sample, a batch at a time: the texts of a table one below the other."""
+    columns = (text_batches(dataset, name) for name in dataset.texts or ("text",))
+    for batches in zip(*columns, strict=True):
+        yield ["\n".join(texts) for texts in zip(*batches, strict=True)]
+
+
 def read_texts(dataset: Dataset) -> list[str]:
-    """Return all texts of a data set of texts."""
-    return [text for batch in text_batches(dataset) for text in batch]
+    """Return all texts of a data set of texts, or of a table that has some."""
+    return [text for batch in joined_texts(dataset) for text in batch]
 
 
 def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
@@ -141,11 +181,11 @@ def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
 def _pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> Encoded:
     """Return the embeddings that the user's own model gives, each content embedded once for all runs."""
     where = f"--encoder {folder}"
-    if dataset.payload not in ("text", "image"):
+    if dataset.payload not in ("text", "image") and not dataset.texts:
         raise InputError("it reads texts or images", where=where, fix="name a column with --text or --image")
     check_folder(folder)
     store = cache / f"{folder.name}-{fingerprint(folder)}.sqlite"
-    model = (TextModel if dataset.payload == "text" else ImageModel)(folder, device)
+    model = (ImageModel if dataset.payload == "image" else TextModel)(folder, device)
     return _embeddings(dataset, store, model)
 
 
@@ -153,8 +193,8 @@ def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], 
     """Return the embeddings of texts or images, each content embedded once for all runs."""
 
     def batches() -> Iterator[Array]:
-        if dataset.payload == "text":
-            for some in text_batches(dataset):
+        if dataset.payload != "image":
+            for some in joined_texts(dataset):
                 yield embedded(store, [text.encode() for text in some], _asked(model, some))
         else:
             for files in image_batches(dataset):
@@ -164,7 +204,7 @@ def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], 
     return Encoded(tuple(f"embedding[{place}]" for place in range(width)), batches)
 
 
-def _beside(
+def _with_packaged(
     plain: Encoded, packaged: Packaged, dataset: Dataset, options: AuditOptions, cache: Path
 ) -> Encoded:
     """Return features with the embedding of a packaged encoder behind them, where it is installed and fast enough."""
@@ -178,8 +218,7 @@ def _beside(
             pass
     except TooSlow as slow:
         return replace(plain, encoder=str(slow))
-    both = _side_by_side([plain, embedding])
-    return replace(both, shared=plain.shared, embedded=len(embedding.names), encoder=model.words)
+    return replace(_joined(plain, embedding), encoder=model.words)
 
 
 def _asked(model: Callable[[Sequence[T]], Array], contents: Sequence[T]) -> Callable[[Sequence[int]], Array]:

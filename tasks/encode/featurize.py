@@ -42,5 +42,6 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
         width=len(features.names),
         shared=features.shared,
         embedded=features.embedded,
+        second=features.second,
         encoder=features.encoder,
     )

@@ -51,7 +51,7 @@ def find_groups(
         return None
     content = read_contents(dataset)
     sets = identical_sets(content)
-    if sets and dataset.columns and are_coincidences(_some_rows(dataset)):
+    if sets and has_coincidences(dataset):
         sets = []
     if dataset.rows <= MOST_ROWS:
         raw = FileFeatures(features, torch.empty(0))
@@ -77,10 +77,12 @@ def read_contents(dataset: Dataset) -> Array:
     return np.concatenate(keys)
 
 
-def _some_rows(dataset: Dataset) -> Array:
-    """Return some rows of a table as they are stored."""
+def has_coincidences(dataset: Dataset) -> bool:
+    """Return whether rows of a table are identical because its columns have few values: then they are no copies."""
+    if not dataset.columns:
+        return False
     rows = draw_rows(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
-    return np.concatenate(list(pick_rows(stored_batches(dataset), rows)))
+    return are_coincidences(np.concatenate(list(pick_rows(stored_batches(dataset), rows))))
 
 
 def _united(sets: list[Array], n: int) -> Array:

@@ -118,10 +118,12 @@ def find_packaged(dataset: Dataset, options: AuditOptions) -> Packaged | None:
         options: `model` and `device` say whether networks are trained.
     """
     is_image = dataset.payload == "image"
-    choice = choose_model(options, image=is_image, samples=dataset.rows, device=pick_device(options.device))
+    alone = is_image and not dataset.beside
+    choice = choose_model(options, image=alone, samples=dataset.rows, device=pick_device(options.device))
     is_off = is_switched_off() or choice.model != "linear"
     is_gray = is_image and len(dataset.feature_shape) < 3
-    return None if is_off or is_gray else PACKAGED.get(dataset.payload)
+    kind = "text" if dataset.payload == "tabular" and dataset.texts else dataset.payload
+    return None if is_off or is_gray else PACKAGED.get(kind)
 
 
 class TooSlow(Exception):  # noqa: N818 (no error: the encoder is left out)

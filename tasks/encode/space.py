@@ -38,9 +38,9 @@ def search(features: FileFeatures, rows: Ints, kind: str, count: int) -> Neighbo
 
 def kind_of(dataset: Dataset, options: AuditOptions) -> str:
     """Return how distances between samples of a data set are taken."""
-    if options.own_encoder is not None or dataset.payload in ("text", "embedding"):
-        return "angle"
-    return "plain" if dataset.payload == "image" else "scaled"
+    if dataset.payload == "tabular":
+        return "scaled"
+    return "plain" if dataset.payload == "image" and options.own_encoder is None else "angle"
 
 
 def draw_rows(n: int, most: int, seed: int = 0) -> Ints:
@@ -99,7 +99,7 @@ def _placed(block: Floats, kind: str, scale: Floats | None, sketch: Floats | Non
 
 def _scale(features: FileFeatures, rows: Ints) -> Floats:
     """Return the spread of each feature; 1 where it is constant, or 0 or 1: two categories differ by one, rare or not."""
-    sample = np.concatenate(list(pick_rows(blocks_of(features), rows)))
+    sample = np.concatenate(list(pick_rows(blocks_of(features), rows)))[:, : features.plain]
     spread = sample.std(axis=0)
     either = np.isin(sample, (0, 1)).all(axis=0)
     return np.where(either | (spread == 0), np.float32(1), spread).astype(np.float32)

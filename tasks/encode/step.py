@@ -46,7 +46,7 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     _check_differences(samples.features, dataset)
     write_json(list(dataset.classes), folder / "model" / "labels.json")
     device = samples.labels.device
-    choice = choose_model(options, image=bool(samples.image), samples=dataset.rows, device=device)
+    choice = choose_model(options, image=samples.is_image_alone, samples=dataset.rows, device=device)
     settled = options.model_copy(update={"model": choice.model})
     model = make_model(samples, samples.design(options), settled)  # what cannot be fitted is refused here
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
@@ -57,7 +57,7 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     if members:
         write_json({"options": options.model_dump(mode="json"), "rows": chosen_on}, path / WARM)
         save_members(members, path)
-    texts = None if dataset.payload != "text" else partial(read_texts, dataset)
+    texts = partial(read_texts, dataset) if dataset.payload == "text" or dataset.texts else None
     opinions, alone = (
         ([], OWN) if dataset.given_probabilities else model.ask(texts, Store(path / OPINIONS, step_key()))
     )

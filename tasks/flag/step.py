@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.arrays import Array
+from tasks.encode.groups import has_coincidences
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step
@@ -47,10 +48,13 @@ def flag(
     return scores.model_copy(update={"path": path, "flagged": flagged})
 
 
-def _read_conflicts(folder: Path) -> tuple[pa.Array, pa.Array]:
-    """Return the ids of the samples whose content has another label too, and of those that are not in the majority."""
+def _read_conflicts(dataset: Dataset, folder: Path) -> tuple[pa.Array, pa.Array]:
+    """Return the ids of the samples whose content has another label too, and of those that are not in the majority.
+
+    Rows that are alike because their columns have few values may well have different labels.
+    """
     path = folder / "validation" / "conflicts.parquet"
-    if not path.exists():
+    if not path.exists() or has_coincidences(dataset):
         return pa.array([], pa.string()), pa.array([], pa.string())
     found = read_parquet(path)
     losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
@@ -87,7 +91,7 @@ def outvoted(content: Array, labels: Array) -> Array:
 
 def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> int:
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
-    conflicting, lost = _read_conflicts(folder)
+    conflicting, lost = _read_conflicts(dataset, folder)
     count = start = 0
     labels, before_all = None, 0.0
     if dataset.typos:

@@ -22,6 +22,9 @@ from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.whole import Whole
 from tasks.options import AuditOptions
 
+# Samples whose probabilities under every fold are held at once.
+CHUNK_ROWS = 2_048
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -158,6 +161,29 @@ def fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Ten
         for stack, folds in zip(stacks, folds_of(stacks), strict=True)
     ]
     return torch.log_softmax(torch.cat(logits), dim=1)
+
+
+def unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
+    """Return the class that each model finds most probable out of fold, (models, m): the heads, then the opinions.
+
+    Args:
+        ensemble: Fitted.
+        index: (m,) samples.
+    """
+    own = ensemble.design.out_of_fold(index)
+    found = []
+    for head in ensemble.heads:
+        parts = [
+            fold_probabilities(head.stacks, head.fit.theta, part)
+            .gather(0, fold[None, None].expand(1, ensemble.samples.n_classes, -1))
+            .argmax(1)
+            for part, fold in zip(torch.split(index, CHUNK_ROWS), torch.split(own, CHUNK_ROWS), strict=True)
+        ]
+        found.append(torch.cat(parts, dim=1)[0])
+    if ensemble.beside is not None:
+        found += list(ensemble.beside[:, index].argmax(-1))
+    classes: Array = torch.stack(found).cpu().numpy()
+    return classes
 
 
 def unseen_probabilities(ensemble: Ensemble, index: Tensor | None = None) -> Array:

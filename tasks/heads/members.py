@@ -105,6 +105,7 @@ def choose_members(
     *,
     shared: int = 0,
     embedded: int = 0,
+    second: str = "embedding",
 ) -> list[Member]:
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
@@ -118,7 +119,9 @@ def choose_members(
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: they share one
             scale. Beside other features they are candidates by themselves, and so are these.
-        embedded: How many of the last features are an embedding beside the others: each of the two is a candidate by itself.
+        embedded: How many of the last features stand beside the others: each of the two is a candidate by itself, and where
+            columns stand beside an image, both together are one.
+        second: What these are, `embedding` or `columns`.
 
     Returns:
         The members, best first; at least one.
@@ -126,7 +129,7 @@ def choose_members(
     chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
-    standards = _standards(features, options, image, shared, embedded)
+    standards = _standards(features, options, image, shared, embedded, second)
     several = len(standards) > 1
     products = features.n * LANDMARKS * design.folds * n_classes
     # Of pixels and edges, the narrower kernel was never the best of its kind.
@@ -151,9 +154,9 @@ def choose_members(
 
 
 def _standards(
-    features: Features, options: AuditOptions, image: tuple[int, ...], shared: int, embedded: int
+    features: Features, options: AuditOptions, image: tuple[int, ...], shared: int, embedded: int, second: str
 ) -> list[FeatureMap]:
-    """Return the standardising maps: of all features, of numbers and texts each by themselves, of edges, of an embedding."""
+    """Return the standardising maps: of all features, of numbers and texts each by themselves, edges, what stands beside."""
     plain = features.width - embedded
     mean, deviation = moments(features)
     columns = (0, plain) if embedded else ()
@@ -166,7 +169,9 @@ def _standards(
         standards.append(replace(raw_map(*edges, image), columns=columns))
     if embedded:
         embedding = raw_map(mean[plain:], deviation[plain:])
-        standards.append(replace(embedding, name="embedding", columns=(plain, features.width)))
+        standards.append(replace(embedding, name=second, columns=(plain, features.width)))
+        if second != "embedding":
+            standards.append(replace(raw_map(mean, deviation), name="together"))
     return standards
 
 

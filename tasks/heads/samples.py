@@ -35,7 +35,8 @@ class Samples:
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
         groups: (n,) int32, samples of one number belong together; None where each stands alone.
         shared: How many of the last features, embeddings apart, are directions of texts, which have one unit.
-        embedded: How many of the last features are an embedding beside the others.
+        embedded: How many of the last features stand beside the others: an embedding, or columns beside an image.
+        second: What these are.
         shape: Shape of one sample, of an image where the features are its pixels; None where they are plain features.
         opinions: (m, n, C) logarithms of out-of-fold probabilities of models of other kinds; None without.
     """
@@ -51,11 +52,17 @@ class Samples:
     shape: tuple[int, ...] | None = None
     embedded: int = 0
     opinions: Tensor | None = None
+    second: str = "embedding"
 
     @property
     def image(self) -> tuple[int, ...]:
         """Shape of an image where the features are its pixels, else empty."""
         return self.shape if self.shape is not None and len(self.shape) in (2, 3) else ()
+
+    @property
+    def is_image_alone(self) -> bool:
+        """Whether the features are the pixels of an image and nothing else."""
+        return bool(self.image) and not self.embedded
 
     def beside(self, opinions: Sequence[Tensor]) -> "Samples":
         """Return the samples with opinions, (n, C) each."""
@@ -95,6 +102,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         features.shared,
         image_shape(dataset, features.plain),
         features.embedded,
+        second=features.second,
     )
 
 

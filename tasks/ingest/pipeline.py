@@ -212,11 +212,16 @@ def _columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]
         "payload": roles.payload,
         "display_columns": tuple(roles.kept[name] for name in cells),
         "columns": roles.columns,
+        "beside": tuple(
+            column.model_copy(update={"name": roles.kept[column.name]}) for column in roles.beside
+        ),
         "left_out": roles.left_out,
         "leaks": roles.leaks,
         "suspects": roles.suspects,
         "trusted": roles.trusted is not None,
-        "texts": tuple(roles.kept[column.name] for column in roles.columns if column.kind == "text"),
+        "texts": tuple(
+            roles.kept[column.name] for column in (*roles.columns, *roles.beside) if column.kind == "text"
+        ),
         "raters": tuple(roles.kept[name] for name in source.raters or ()),
         "group": roles.kept[roles.group] if roles.group else None,
         "label_column": roles.label,

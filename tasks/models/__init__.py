@@ -33,7 +33,7 @@ def make_model(samples: Samples, design: Design, options: AuditOptions) -> Audit
         InputError: There is no such function, or the model does not fit the samples or the options.
     """
     device, n = samples.labels.device, samples.features.n
-    name = choose_model(options, image=bool(samples.image), samples=n, device=device).model
+    name = choose_model(options, image=samples.is_image_alone, samples=n, device=device).model
     kind = NetworkModel if ":" in name else import_module(f"{__name__}.{name}").Model
     model: AuditModel = kind(samples, design, options.model_copy(update={"model": name}))
     return model

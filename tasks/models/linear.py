@@ -34,6 +34,7 @@ class Model(AuditModel):
             samples.image,
             shared=samples.shared,
             embedded=samples.embedded,
+            second=samples.second,
         )
 
     def ask(

@@ -87,19 +87,23 @@ def ask_kinds(
         texts: Reads the texts; None where the samples are no texts.
         store: Where each opinion is kept as soon as it is there; None for memory only.
     """
-    content, width = ("numbers", samples.features.width) if texts is None else ("text", 0)
-    named = options.kinds()
-    kinds = {name: kind_named(name) for name in named}
-    rows = {name: kind.rows_of(width, samples.n_classes) for name, kind in kinds.items()}
-    chosen = [name for name, kind in kinds.items() if content == kind.CONTENT and rows[name]]
-    read = _numbers(samples) if texts is None else partial(_cut, texts)
+    contents: dict[str, tuple[int, Callable[[], Any]]] = (
+        {} if texts is None else {"text": (0, partial(_cut, texts))}
+    )
+    beside = 0 < samples.shared < samples.features.width - samples.embedded or samples.second != "embedding"
+    if texts is None or beside:  # there is more than texts
+        contents["numbers"] = samples.features.width, _numbers(samples)
+    kinds = {name: kind_named(name) for name in options.kinds()}
+    kinds = {name: kind for name, kind in kinds.items() if kind.CONTENT in contents}
+    rows = {name: kind.rows_of(contents[kind.CONTENT][0], samples.n_classes) for name, kind in kinds.items()}
+    chosen = [name for name in kinds if rows[name]]
     # One matrix is held at a time, and kinds that see the same one are asked in turn.
-    chosen.sort(key=lambda name: kinds[name].represent.__module__)
-    represent = lru_cache(1)(lambda how: how(read()))
+    chosen.sort(key=lambda name: (kinds[name].CONTENT, kinds[name].represent.__module__))
+    represent = lru_cache(1)(lambda how, content: how(contents[content][1]()))
     opinions = []
     for number, name in enumerate(chosen):
         terms = None if store is None or name != WORDS else store.folder / TERMS.name
-        seen = partial(represent, kinds[name].represent)
+        seen = partial(represent, kinds[name].represent, kinds[name].CONTENT)
         work = partial(_out_of_fold, kinds[name], seen, rows[name], samples, design, options.seed, terms)
         log_p = work() if store is None else _kept(store.folder / f"{name}.safetensors", store.key, work)
         own = log_p.gather(1, samples.labels.cpu()[:, None])

@@ -14,6 +14,8 @@ def reason(
     conflict: bool,
     answers: Sequence[str] = (),
     typo: bool = False,
+    agree: tuple[int, int] = (0, 1),
+    flagged: bool = True,
 ) -> str:
     """Return why a sample is in the queue, what a person can see for themselves first.
 
@@ -26,33 +28,49 @@ def reason(
         conflict: Whether identical content carries another label.
         answers: What each rater said, where there are several.
         typo: Whether the given label is nearly the name of the suggested class, and few samples have it.
+        agree: How many models that never saw the label predict the suggested one, and how many models there are.
+        flagged: Whether the sample is flagged; otherwise it only is among the most doubtful.
 
     >>> reason("3", "8", 0.02, 0.97, ["8", "8", "8", "3", "8"], conflict=False)
     'Looks like 8 (97 %). 4 of its 5 most similar samples are 8.'
+    >>> reason("3", "8", 0.02, 0.97, [], conflict=False, agree=(5, 6))
+    'Looks like 8 (97 %) to 5 of 6 models.'
+    >>> reason("3", "3", 0.6, 0.6, [], conflict=False, flagged=False)
+    'Not flagged, only among the most doubtful. Looks like 3 (60 %), as labeled.'
     >>> reason("3", "8", 0.5, 0.4, [], conflict=False, answers=["3", "8", "3"])
     'Raters said 3 (2), 8 (1). Could be 8 (40 %): here, what is 8 is often labeled 3.'
     >>> reason("not spam", "spam", 0.001, 0.999, ["not spam"] * 3, conflict=True)
     'Looks like spam (99 %). The same content also has another label. But all 3 most similar samples are “not spam”.'
     """
     sure = f"({min(99, max(1, round(100 * suggested_probability)))} %)"
-    sentences = []
+    to = _to_models(*agree)
+    sentences = [] if flagged else ["Not flagged, only among the most doubtful."]
     if answers:
         said = ", ".join(f"{named(answer)} ({count})" for answer, count in Counter(answers).most_common())
         sentences.append(f"Raters said {said}.")
     if typo:
         sentences.append(f"Few samples are called {named(given)}: did somebody mean {named(suggested)}?")
+    elif suggested == given and not flagged:
+        sentences.append(f"Looks like {named(given)} {sure}{to}, as labeled.")
     elif suggested == given:
         sentences.append(f"Looks like {named(given)} {sure}, but with this label it harms other predictions.")
     elif suggested_probability <= given_probability:
         often = f"here, what is {named(suggested)} is often labeled {named(given)}"
         sentences.append(f"Could be {named(suggested)} {sure}: {often}.")
     else:
-        sentences.append(f"Looks like {named(suggested)} {sure}.")
+        sentences.append(f"Looks like {named(suggested)} {sure}{to}.")
     if conflict:
         sentences.append("The same content also has another label.")
     if neighbours:
         sentences.append(_similar(neighbours, given if suggested != given else ""))
     return " ".join(sentences)
+
+
+def _to_models(count: int, models: int) -> str:
+    """Return to how many models a sample looks so; empty where that says nothing."""
+    if not count or models == 1:
+        return ""
+    return f" to all {models} models" if count == models else f" to {count} of {models} models"
 
 
 def _similar(neighbours: Sequence[str], doubted: str) -> str:

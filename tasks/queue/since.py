@@ -2,14 +2,15 @@
 
 A row is *new* if its id was not there before, *changed* if its content or given label was another one, and *the same* otherwise.
 A column more or less changes no row: then the columns that both runs have tell the content (`tasks.queue.former`).
-Flagged rows that are new, changed or were not flagged before are shown. The others were shown by an earlier queue and are still
-open: `open.parquet` lists them with the run that showed them first and the evidence of this one, so that none is lost.
+Flagged rows that are new, changed or were not flagged before are shown, and where few are flagged the most doubtful others. The
+rest were shown by an earlier queue and are still open: `open.parquet` lists them with the run that showed them first and the
+evidence of this one, so that none is lost.
 
 What people have decided is asked again where the label or the content changed (`--reask content`, the default), only where the
 label changed (`label`), or not at all (`never`). The last two follow a row by the user's id; without ids the content is the row.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from tasks.queue.former import (
     shared_values,
     write_former,
 )
-from tasks.queue.rows import take_rows
+from tasks.queue.rows import take_rows, worst_first
 from tasks.records import Dataset, Reask, Scores
 from tasks.storage import read_parquet, write_json
 
@@ -57,11 +58,41 @@ class ToShow:
     run: pa.ChunkedArray | None = None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a queue would show to people who have decided nothing.
+
+    Attributes:
+        flagged: (n,) bool.
+        doubtful: Other samples, most doubtful first.
+        least: Samples that are shown at least, where fewer are flagged.
+    """
+
+    flagged: Array
+    doubtful: Array
+    least: int
+
+    @property
+    def asked(self) -> Array:
+        """(n,) bool, of which samples it matters whether people have decided."""
+        asked = self.flagged.copy()
+        asked[self.doubtful] = True
+        return asked
+
+    def without(self, decided: Array) -> Array:
+        """Return what is left to look at, (n,) bool."""
+        left: Array = self.flagged & ~decided
+        doubtful = self.doubtful[~decided[self.doubtful]]
+        left[doubtful[: max(0, self.least - int(left.sum()))]] = True
+        return left
+
+
 def to_show(
     scores: Scores,
     dataset: Dataset,
     folder: Path,
     previous: Path | None,
+    least: int = 0,
     *,
     anew: bool = False,
     reask: Reask = "content",
@@ -73,15 +104,15 @@ def to_show(
         dataset: The audited data.
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
+        least: Samples that are open at least: where fewer flagged ones are, the most doubtful others are shown too.
         anew: Whether all that is flagged and not decided is shown, as if there were no run before.
         reask: What has to change of a row that people have decided on for it to be shown again.
     """
     flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
-    if previous is None and not (folder / DECIDED).exists():
-        return _first_shown(flagged)
+    wanted = Wanted(flagged, _doubtful(scores, flagged, folder, least), least)
     if previous is None:
-        decided = _is_decided(dataset.path, flagged, folder / DECIDED, None, reask)
-        return _shown_anew(_first_shown(flagged), decided, folder)
+        decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
+        return _shown_anew(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
     rows = read_parquet(dataset.path, columns=KEYS)
     matched = match_rows(
         rows,
@@ -91,14 +122,14 @@ def to_show(
     carries = matched.same_content if reask == "content" else matched.place >= 0
     former = former_hashes(matched, carries, rows, _known_hashes(previous, folder), read_former(previous))
     write_former(former, folder)
-    decided = _is_decided(dataset.path, flagged, folder / DECIDED, former, reask)
+    decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, former, reask)
     compared = compare(matched)
     asked, run = _asked(matched, compared == SAME, previous)
     seen = np.where(asked, SAME, np.where(compared == CHANGED, CHANGED, NEW)).astype(np.int8)
     if anew:
-        return _shown_anew(ToShow(flagged, np.zeros_like(flagged), seen), decided, folder)
-    still_open = flagged & ~decided & asked
-    shown = flagged & ~decided & ~asked
+        return _shown_anew(wanted, seen, decided, folder)
+    undecided = wanted.without(decided)
+    still_open, shown = undecided & asked, undecided & ~asked
     numbers = np.bincount(compared, minlength=3).tolist()
     counts = {"new": numbers[NEW], "changed": numbers[CHANGED], "same": numbers[SAME]}
     before = pq.read_metadata(previous / "dataset.parquet").num_rows
@@ -110,24 +141,28 @@ def to_show(
             "flagged": {"now": int(flagged.sum()), "newly": int((flagged & ~flagged_before).sum())},
             "no_longer_flagged": int((flagged_before & ~flagged).sum()),
             "shown": int(shown.sum()),
-            "open": int(still_open.sum()),
-            "decided": int(decided.sum()),
+            "open": int((flagged & still_open).sum()),
+            "decided": int((flagged & decided).sum()),
         },
         folder / SINCE,
     )
     return ToShow(shown, still_open, seen, run)
 
 
-def _first_shown(flagged: Array) -> ToShow:
-    """Return what the queue of a first run shows: all that is flagged."""
-    return ToShow(flagged, np.zeros_like(flagged), np.full(len(flagged), NEW, np.int8))
-
-
-def _shown_anew(all_shown: ToShow, decided: Array, folder: Path) -> ToShow:
+def _shown_anew(wanted: Wanted, seen: Array, decided: Array, folder: Path) -> ToShow:
     """Return what a queue shows that looks at no queue before it: all but what was decided; write how much that was."""
-    if decided.any():
-        write_json({"previous": None, "decided": int(decided.sum())}, folder / SINCE)
-    return replace(all_shown, shown=all_shown.shown & ~decided)
+    if (count := int((wanted.flagged & decided).sum())) > 0:
+        write_json({"previous": None, "decided": count}, folder / SINCE)
+    shown = wanted.without(decided)
+    return ToShow(shown, np.zeros_like(shown), seen)
+
+
+def _doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array:
+    """Return enough of the most doubtful samples that are not flagged, worst first, whatever of them people have decided."""
+    if not least:
+        return np.empty(0, np.int64)
+    known = pq.read_metadata(folder / DECIDED).num_rows if (folder / DECIDED).exists() else 0
+    return worst_first(scores.path, ~flagged, least + known)
 
 
 def compare(matched: Matched) -> Array:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from tasks.arrays import Array
+from tasks.heads.ensemble import unseen_classes
 from tasks.heads.store import load_parameters
 from tasks.ingest.columns.values import as_text
 from tasks.models import open_model
@@ -33,6 +35,7 @@ def queue(
     folder: Path,
     options: AuditOptions,
     max_queue: int | None = None,
+    min_queue: int = 0,
     previous: Path | None = None,
     *,
     anew: bool = False,
@@ -48,6 +51,7 @@ def queue(
         folder: The run folder.
         options: Options of the audit.
         max_queue: Length of the queue at most; None for all that is flagged.
+        min_queue: Length of the queue at least: where less is flagged, it holds the most doubtful other samples too.
         previous: Folder of the last finished run of the same data set, whose queue need not be shown again.
         anew: Whether it is shown again but for what people have decided.
         reask: What has to change of a row that people have decided on for it to be shown again.
@@ -55,12 +59,12 @@ def queue(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    found = to_show(scores, dataset, folder, previous, anew=anew, reask=reask)
+    found = to_show(scores, dataset, folder, previous, min_queue, anew=anew, reask=reask)
     asked = worst_first(scores.path, found.shown, max_queue)
     order = np.concatenate([asked, worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
-    evidence, neighbours = _evidence(dataset, encoding, model, folder, options, order, scores)
-    reasons = _reasons(chosen, neighbours, _answers(dataset, order), dataset.typos)
+    evidence, neighbours, agree = _evidence(dataset, encoding, model, folder, options, order, scores)
+    reasons = _reasons(chosen, neighbours, _answers(dataset, order), agree, dataset.typos)
     ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
     ranked = ranked.append_column("seen", pa.array(np.array(SEEN, object)[found.seen[order]], pa.string()))
     ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
@@ -80,13 +84,15 @@ def queue(
     from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
 
     write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx", pictures)
-    return Queue(parquet=path, csv=sheet, rows=len(asked), flagged=scores.flagged)
+    unflagged = pc.sum(pc.invert(ranked["flagged"])).as_py() or 0
+    return Queue(parquet=path, csv=sheet, rows=len(asked), flagged=scores.flagged, unflagged=unflagged)
 
 
 def _reasons(
     chosen: pa.Table,
     neighbours: Sequence[Sequence[str]],
     answers: Sequence[Sequence[str]],
+    agree: Sequence[tuple[int, int]],
     typos: Collection[str],
 ) -> list[str]:
     """Return for each row of the queue why it is there."""
@@ -101,6 +107,8 @@ def _reasons(
             conflict=row["conflict"],
             answers=answers[number],
             typo=row["given_label"] in typos,
+            agree=agree[number],
+            flagged=row["flagged"],
         )
         for number, row in enumerate(rows)
     ]
@@ -144,8 +152,11 @@ def _evidence(
     options: AuditOptions,
     order: Array,
     scores: Scores,
-) -> tuple[list[str], list[list[str]]]:
-    """Return for each queued sample its evidence as JSON, and its neighbours' labels; write the saliency of the top."""
+) -> tuple[list[str], list[list[str]], list[tuple[int, int]]]:
+    """Return for each queued sample its evidence as JSON, its neighbours' labels, and how many of how many models agree.
+
+    The saliency of the top is written.
+    """
     ensemble = open_model(dataset, encoding, options).load(encoding, model)
     # A copy: Arrow gives memory that must not be written to.
     index = torch.from_numpy(order.copy()).to(ensemble.samples.labels.device)
@@ -164,12 +175,21 @@ def _evidence(
     rest: list[list[int]] = [[] for _ in order[len(near) :]]
     near, distances, evidence = near + rest, distances + rest, []
     likely = _likely(found.likely, dataset.classes)
-    for sample, others, distance, classes in zip(order.tolist(), near, distances, likely, strict=True):
+    suggested = take_rows(scores.path, order, ["suggested_label"])["suggested_label"]
+    agree = _agree(unseen_classes(ensemble, index), suggested, dataset.classes)
+    rows = zip(order.tolist(), near, distances, likely, agree, strict=True)
+    for sample, others, distance, classes, models in rows:
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]
         neighbours = [
             known[j] | {"distance": float(f"{d:.4g}")} for j, d in zip(others, distance, strict=True)
         ]
-        evidence.append(
-            json.dumps({"harms": harms, "neighbours": neighbours, "likely": classes}, ensure_ascii=False)
-        )
-    return evidence, [[known[j]["label"] for j in others] for others in near]
+        found_of = {"harms": harms, "neighbours": neighbours, "likely": classes, "models": models}
+        evidence.append(json.dumps(found_of, ensure_ascii=False))
+    return evidence, [[known[j]["label"] for j in others] for others in near], agree
+
+
+def _agree(predicted: Array, suggested: pa.ChunkedArray, classes: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return for each sample how many models, (models, q) classes, predict what is suggested, and how many there are."""
+    places = pc.index_in(suggested, value_set=pa.array(classes, pa.string()))
+    counts = (predicted == pc.fill_null(places, -1).to_numpy()).sum(0)
+    return [(int(count), len(predicted)) for count in counts]

@@ -121,8 +121,13 @@ def _queue(view: RunView) -> Summary | None:
     if view.scores is None:
         return None
     flagged = int(view.scores.flagged.sum())
-    found: Summary = {"flagged": flagged, "queued": view.queued}
-    if view.record(Queue) or view.queued:
+    queued = view.record(Queue)
+    found: Summary = {
+        "flagged": flagged,
+        "queued": view.queued,
+        "queued_unflagged": queued.unflagged if queued else 0,
+    }
+    if queued or view.queued:
         found |= {"parquet": str(view.folder / "queue.parquet"), "csv": str(view.folder / "queue.csv")}
     controls = view.json("controls.json")
     if isinstance(controls, dict):
@@ -131,20 +136,20 @@ def _queue(view: RunView) -> Summary | None:
         if "controls" in found:  # how many were planted and found, without what follows from it
             found["controls"] = {name: value for name, value in controls.items() if isinstance(value, int)}
         return found | {"untrusted": why, "estimated_noise_rate": None}
-    interval = (controls or {}).get("noise_rate") or {"low": 0.0, "high": 0.0}
-    found |= _noise(view, interval["high"] - interval["low"])
+    found |= _noise(view, view.scores, controls)
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
     return found | {"estimated_noise_rate": share if estimate is None else estimate}
 
 
-def _noise(view: RunView, spread: float) -> Summary:
-    """Return what errors depend on, and how far the queue can be trusted; `spread` is the width of the share's interval."""
+def _noise(view: RunView, scores: ScoreColumns, controls: Summary | None) -> Summary:
+    """Return what errors depend on, and how far the queue can be trusted."""
     model = view.record(Model)
     known = view.json(f"model/round-{model.round}/{NOISE}") if model else None
     if known is None:
         return {}
-    trust = trust_of(read_doubts(known), spread, view.dataset.payload if view.dataset else "")
+    largest = float(np.bincount(scores.given[scores.given >= 0]).max() / len(scores))
+    trust = trust_of(read_doubts(known), largest, controls, view.dataset.payload if view.dataset else "")
     noise = {"noise": {name: value for name, value in known.items() if name != "ways"}}
     return noise | ({"trust": asdict(trust)} if trust else {})
 

@@ -127,6 +127,8 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
         before["suggested_probability"],
         [near["label"] for near in neighbours],
         conflict=False,
+        agree=tuple(like.get("models", (0, 1))),
+        flagged=before["flagged"],
     )
     evidence = {"harms": harms, "neighbours": neighbours}
     if "likely" in like:

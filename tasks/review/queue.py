@@ -141,7 +141,7 @@ def _queue_rows(path: Path) -> list[dict[str, Any]]:
     if "rank" not in names:
         return []
     wanted = ["rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"]
-    wanted += ["suggested_probability", "score", "influence", "relabel_gain", "reason", "evidence"]
+    wanted += ["suggested_probability", "score", "influence", "relabel_gain", "flagged", "reason", "evidence"]
     table = read_parquet(path, columns=[*wanted, *(["seen"] if "seen" in names else [])])
     return sorted(table.to_pylist(), key=lambda row: row["rank"])
 

@@ -129,10 +129,13 @@ def listed(names: Iterable[str]) -> str:
 def trust_line(trust: Mapping[str, str]) -> str:
     """Return a verdict as `summary.json` has it in one or two sentences.
 
-    >>> trust_line({"verdict": "weak", "why": "the models guess", "helps": "more raters"})
-    'This queue is weak: the models guess. What would help: more raters.'
+    >>> trust_line({"verdict": "fair", "why": "the models predict 80 %", "helps": "more raters"})
+    'This queue is fair: the models predict 80 %. What would help: more raters.'
     """
-    heads = {"cannot tell": "Nobody can tell how good this queue is"}
+    heads = {
+        "weak": "This queue is weak, and many of its labels may be right",
+        "cannot tell": "The models cannot tell right labels from wrong ones here",
+    }
     head = heads.get(trust["verdict"], f"This queue is {trust['verdict']}")
     tail = f" What would help: {trust['helps']}." if trust["helps"] else ""
     return f"{head}: {trust['why']}.{tail}"

@@ -12,6 +12,7 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit, estimate
 from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.noise import beliefs, noise_matrix, posterior, worthwhile
+from tasks.controls.trust import trust_of
 
 
 def confused(n: int = 900, share: float = 0.3, seed: int = 1) -> tuple[Array, Array, Array]:
@@ -84,6 +85,17 @@ def test_nothing_is_flagged_where_every_label_fits() -> None:
     features, _, truth = blobs(n=300, flips=0.0)
     separate = features + 20 * np.eye(3)[truth]
     assert not audit(separate, truth).flagged.any()
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(60, 2), (200, 5), (600, 10)])
+def test_models_that_know_nothing_flag_nothing(rows: int, classes: int) -> None:
+    generator = np.random.default_rng(classes)
+    categories = np.eye(8)[generator.integers(8, size=rows)]
+    found = audit(categories, generator.permutation(np.arange(rows) % classes))
+    trust = trust_of(found.doubts, 1 / classes)
+    assert not found.flagged.any()
+    assert trust is not None
+    assert trust.verdict == "cannot tell"
 
 
 def test_a_sample_of_the_data_gives_nearly_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:

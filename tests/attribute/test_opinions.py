@@ -146,7 +146,14 @@ def doubts(skill, certainty, purity, flagged=100):
     }
     ways |= {"differs": Way(200.0, 200.0, flagged), "doubted": Way(200.0, 80.0, purity * flagged / 2)}
     return Doubts(
-        "class" if certainty > 0 else "sample", 1_000, flagged, certainty / 100, certainty, skill, ways
+        "class" if certainty > 0 else "sample",
+        1_000,
+        flagged,
+        certainty / 100,
+        certainty,
+        100 * skill,
+        skill,
+        ways,
     )
 
 
@@ -162,14 +169,16 @@ def doubts(skill, certainty, purity, flagged=100):
     ],
 )
 def test_a_verdict_comes_before_the_figures_and_says_what_helps(known, verdict):
-    trust = trust_of(known, payload="text")
+    trust = trust_of(known, 0.6, {"planted": 50, "found": 40}, payload="text")
     assert trust.verdict == verdict
+    assert "80%; naming the largest class every time is right for 60%; of 50 labels" in trust.why
     assert bool(trust.helps) == (verdict != "strong")
     assert "--encoder" in trust.helps or verdict == "strong"
 
 
 def test_a_share_that_nobody_knows_makes_no_strong_queue():
-    assert trust_of(doubts(0.9, 9.0, 0.9), spread=0.75).verdict == "weak"
+    controls = {"planted": 9, "found": 9, "noise_rate": {"estimate": 0.2, "low": 0.02, "high": 0.77}}
+    assert trust_of(doubts(0.9, 9.0, 0.9), 0.5, controls).verdict == "weak"
 
 
 def test_intervals_span_every_way_to_tell_the_errors():
@@ -182,7 +191,7 @@ def test_intervals_span_every_way_to_tell_the_errors():
     assert doubtful.recall.low < certain.recall.low
     assert doubtful.noise_rate.low <= 0.4 * 0.15 < 0.2 <= doubtful.noise_rate.high
     assert doubtful.precision.low < 0.4 < 0.8 < doubtful.precision.high
-    by_raters = Doubts("raters", 1_000, 100, None, None, None, {"sharpness 3": Way(1.0, 1.0, 1.0)})
+    by_raters = Doubts("raters", 1_000, 100, None, None, None, None, {"sharpness 3": Way(1.0, 1.0, 1.0)})
     assert spanned(narrow, by_raters) == narrow
 
 

@@ -290,12 +290,49 @@ def test_every_changed_night_is_swept_and_says_what_is_open(prefect_server, tmp_
     assert {f"row-{n}" for n in range(PLANTED)} <= shown[0]
 
 
-def test_truth_without_an_error_is_said_with_its_reason(prefect_server, tmp_path, capsys):
-    rows = table(ROWS, 0)
+@pytest.mark.parametrize(
+    ("planted", "truth", "why"),
+    [
+        (0, lambda label: label, "no given label is wrong"),
+        (12, lambda label: label, "no given label is wrong"),
+        (12, lambda label: ["dog" if one == "cat" else "cat" for one in label], ""),
+        (12, lambda label: [*label[:-1], "cat"], "no wrong label is flagged"),
+    ],
+)
+def test_figures_that_are_undefined_are_said_with_their_reason(planted, truth, why, tmp_path, capsys):
+    rows = table(ROWS, planted)
     source: Path = tmp_path / "pets.parquet"
-    pq.write_table(rows.append_column("truth", rows["label"]), source)
+    pq.write_table(rows.append_column("truth", pa.array(truth(rows["label"].to_pylist()))), source)
     command = ["clean", str(source), "--id", "id", "--rounds", "1", "--feature-map", "raw", "--controls", "0"]
     assert run([*command, "--truth", "truth", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     told = capsys.readouterr().out
-    assert "average precision – (no given label is wrong)" in told
-    assert "suggested label right for – (no given label is wrong)" in told
+    assert (
+        f"suggested label right for – ({why})" in told if why else "suggested label right for 100.0%" in told
+    )
+    summary = (tmp_path / "out" / "runs" / "latest" / "summary.json").read_text()
+    assert json.loads(summary, parse_constant=pytest.fail)["quality"]["suggested_right"] in (None, 1.0)
+
+
+def test_a_short_queue_holds_the_most_doubtful_and_says_that_they_are_not_flagged(tmp_path, capsys):
+    source: Path = tmp_path / "pets.parquet"
+    command = ["clean", str(source), "--id", "id", "--rounds", "1", "--feature-map", "raw", "--controls", "0"]
+    command += ["--out", str(tmp_path / "out"), "--quiet", "--min-queue", "8"]
+    pq.write_table(table(ROWS, 3), source)
+    assert run(command) == 0
+    last = (tmp_path / "out" / "runs" / "latest").resolve()
+    queue, summary = pq.read_table(last / "queue.parquet").to_pylist(), read_json(last / "summary.json")
+    unflagged = [row for row in queue if not row["flagged"]]
+    assert len(queue) == 8
+    assert summary["queue"]["queued_unflagged"] == len(unflagged) == 8 - summary["queue"]["flagged"] > 0
+    assert all(row["reason"].startswith("Not flagged, only among the most doubtful.") for row in unflagged)
+    assert f"({len(unflagged)} of them not flagged, only the most doubtful)" in capsys.readouterr().out
+    assert "that are not flagged, only the most doubtful of the others" in (last / "report.html").read_text()
+    pq.write_table(table(ROWS + 1, 3), source)  # what was asked is not asked again
+    assert run(command) == 0
+    again = (tmp_path / "out" / "runs" / "latest").resolve()
+    shown = set(pq.read_table(again / "queue.parquet")["sample_id"].to_pylist())
+    still_open = set(pq.read_table(again / "open.parquet")["sample_id"].to_pylist())
+    assert not shown & {row["sample_id"] for row in queue}
+    assert len(shown | still_open) == 8
+    assert run([*command, "--max-queue", "2"]) == 2
+    assert "--min-queue 8 is more than --max-queue 2" in capsys.readouterr().err

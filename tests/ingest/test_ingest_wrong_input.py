@@ -316,7 +316,7 @@ def test_an_unknown_feature_suggests_the_close_match(tmp_path, run):
         ({"truth": "label"}, "column 'label' is named as"),
         ({"features": ("x", "label")}, "column 'label' is the label, id, trusted or truth column"),
         ({"features": ()}, "--features names no column"),
-        ({"features": ("x",), "embedding": "y"}, "--features and --embedding exclude each other"),
+        ({"features": ("x",), "pred_probs": ("x",)}, "--features and --pred-probs exclude each other"),
         ({"embedding": "x"}, "not lists of numbers"),
         ({"image": "x"}, "no such image file '1', and no other image in column 'x' can be read"),
     ],

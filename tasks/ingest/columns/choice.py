@@ -24,6 +24,10 @@ TRUTH_NAME = "true_label"
 _IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+)", re.IGNORECASE)
 # Columns of text that a table is learned from unasked. Each adds up to 200 directions; a title, a text and an answer are three.
 MOST_TEXTS = 3
+# What may be named beside an image, an embedding, or each other.
+BESIDE = ("--features", "--text")
+# Columns that a hint spells out.
+MOST_NAMED = 3
 # Columns that our own ingest made of the content.
 _DERIVED = ("content_hash",)
 
@@ -36,6 +40,7 @@ class Choice:
         payload: What a sample is.
         content: The columns that the model sees.
         columns: What each column of a table is, in the order of `content`.
+        beside: What each column is that is learned from beside an image or an embedding.
         left_out: Why a column of a table is not learned from, by its name.
         leaks: Of these, the columns that give the label away.
         suspects: Columns that are learned from though they may give the label away, each with the reason.
@@ -45,6 +50,7 @@ class Choice:
     payload: Payload
     content: tuple[str, ...]
     columns: tuple[Column, ...] = ()
+    beside: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
@@ -72,10 +78,32 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
     chosen = content_options(source)
     if not chosen:
         return _default(table, taken)
-    if len(chosen) > 1:
+    named = {
+        option: (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+        for option, names in chosen.items()
+    }
+    for option, names in named.items():
+        _check_named(option, names, source, table, taken)
+    beside = {option: named.pop(option) for option in BESIDE if option in named}
+    if len(named) > 1 or ("--pred-probs" in named and beside):
         raise table.problem(f"{' and '.join(chosen)} exclude each other", fix="name one of them")
-    ((option, named),) = chosen.items()
-    names = (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))
+    if not named and "--features" not in beside:
+        return Choice("text", beside["--text"])
+    survey = _survey_beside(table, beside)
+    if not named:
+        return Choice(
+            "tabular", tuple(column.name for column in survey.used), survey.used, notes=survey.notes
+        )
+    ((option, names),) = named.items()
+    return Choice(
+        "image" if option == "--image" else "embedding", names, beside=survey.used, notes=survey.notes
+    )
+
+
+def _check_named(
+    option: str, names: tuple[str, ...], source: Source, table: SourceTable, taken: set[str]
+) -> None:
+    """Raise InputError where a column does not exist, means something else, or cannot be what it was named as."""
     for name in names:
         check_exists(option.removeprefix("--"), name, table, taken)
         if name in taken:
@@ -83,13 +111,9 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
             raise table.problem(
                 f"column '{name}' is the {role} column and cannot be {option} too", fix="leave it out"
             )
-    if option == "--features":
-        return _named_features(table, names)
-    groups = source.models if option == "--pred-probs" else (names,)
+    groups = source.models if option == "--pred-probs" else (names,) if option != "--features" else ()
     if problem := next(filter(None, (_type_problem(option, group, table) for group in groups)), None):
         raise table.problem(problem[0], fix=problem[1])
-    payloads: dict[str, Payload] = {"--image": "image", "--text": "text"}
-    return Choice(payloads.get(option, "embedding"), names)
 
 
 def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] = ()) -> None:
@@ -111,7 +135,15 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     raise table.problem(f"{what}; it has {listed(names)}", fix=fix)
 
 
-def _named_features(table: SourceTable, features: tuple[str, ...]) -> Choice:
+def _survey_beside(table: SourceTable, named: dict[str, tuple[str, ...]]) -> TableColumns:
+    """Return what the columns of --features are, then the text of --text."""
+    survey = _survey_features(table, named["--features"]) if "--features" in named else TableColumns((), {})
+    texts = tuple(Column(name=name, kind="text") for name in named.get("--text", ()))
+    numbers = tuple(column for column in survey.used if column.name not in named.get("--text", ()))
+    return replace(survey, used=(*numbers, *texts))
+
+
+def _survey_features(table: SourceTable, features: tuple[str, ...]) -> TableColumns:
     if not features:
         raise table.problem("--features names no column", fix="name one or more, separated by commas")
     for name in features:
@@ -121,8 +153,7 @@ def _named_features(table: SourceTable, features: tuple[str, ...]) -> Choice:
         if not is_numeric(kind) and not pa.types.is_string(kind) and not is_date(kind):
             hint = "--embedding" if is_embedding(kind) else "--image" if is_image(kind) else "other columns"
             raise table.problem(f"column '{name}' holds {kind}, not numbers", fix=f"use {hint}")
-    survey = survey_named(table, features)
-    return Choice("tabular", features, survey.used, notes=survey.notes)
+    return survey_named(table, features)
 
 
 def _default(table: SourceTable, taken: set[str]) -> Choice:
@@ -163,7 +194,8 @@ def _default_of(table: SourceTable, taken: set[str]) -> Choice:
     learned = {column.name: column for column in survey.used} | texts
     used = tuple(learned[name] for name in names if name in learned)
     left_out = {name: why for name, why in left_out.items() if name not in texts}
-    return Choice("tabular", tuple(column.name for column in used), used, left_out, notes=survey.notes)
+    content = tuple(column.name for column in used)
+    return Choice("tabular", content, used, left_out=left_out, notes=survey.notes)
 
 
 def _one_content(table: SourceTable, found: list[str], images: list[str], numbers: list[str]) -> Choice:
@@ -180,7 +212,8 @@ def _one_content(table: SourceTable, found: list[str], images: list[str], number
     what = "images" if images else "vectors"
     note = (
         f"only the {what} in '{found[0]}' are learned from, not the numbers beside them "
-        f"({listed(numbers)}); --features names those"
+        f"({listed(numbers)}); --{'image' if images else 'embedding'} {found[0]} --features "
+        f"{','.join(numbers[:MOST_NAMED])} learns from both"
     )
     return Choice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 

@@ -82,7 +82,8 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     if is_ours(source, schema):  # what an earlier ingest added is made anew, not kept beside
         taken |= {*_MADE, "features"}
     free = [field.name for field in schema if field.name not in taken and fits_parquet(field.type)]
-    choice = replace(choice, columns=with_centres(table, choice.columns))
+    columns, beside = (with_centres(table, some) for some in (choice.columns, choice.beside))
+    choice = replace(choice, columns=columns, beside=beside)
     return Roles(**vars(choice), **named, kept=names_to_keep(free, choice.payload))
 
 

@@ -90,15 +90,15 @@ def clear_of_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
 
 
 def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
-    texts = [column.name for column in roles.columns if column.kind == "text"]
+    texts = [column.name for column in (*roles.columns, *roles.beside) if column.kind == "text"]
     if roles.payload == "text":
         texts = list(roles.content)
     words: dict[str, str] = {}
     for name in texts:
         words |= telling_words(table, source.label, name, LEAST_ROWS, REPEATS)
-    if roles.payload != "tabular":
+    told = [column for column in (*roles.columns, *roles.beside) if column.kind != "text"]
+    if not told:
         return replace(roles, suspects=words)
-    told = [column for column in roles.columns if column.kind != "text"]
     labels, classes, columns = read_columns(table, source.label, told)
     ids = {
         column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)

@@ -63,6 +63,8 @@ def title(view: RunView, summary: Summary) -> str:
         return f"{flagged:,} of {counted(rows, 'sample')} {'is' if flagged == 1 else 'are'} doubtful: a weak queue"
     if not flagged:
         return f"None of {counted(rows, 'sample')} looks mislabeled"
+    if verdict == "fair":
+        return f"{flagged:,} of {counted(rows, 'sample')} may be mislabeled"
     return f"{flagged:,} of {counted(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"
 
 
@@ -86,13 +88,18 @@ def _lead(view: RunView, summary: Summary) -> str:
     copies = (data or {}).get("groups")
     if copies and copies["column"] is None:
         sentence += f" {counted(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
-    return f"{sentence}{_queue(view, summary.get('queue', {}).get('flagged', 0))}"
+    unflagged = summary.get("queue", {}).get("queued_unflagged", 0)
+    sentence += _queue(view, summary.get("queue", {}).get("flagged", 0), unflagged)
+    if unflagged:
+        sentence += f" The queue holds {counted(unflagged, 'sample')} that are not flagged, only the most doubtful of the others."
+    return sentence
 
 
-def _queue(view: RunView, flagged: int) -> str:
+def _queue(view: RunView, flagged: int, unflagged: int) -> str:
     """Return which of the flagged samples the queue asks, where it is not all of them."""
     if not flagged:
-        return " There is nothing to review." if view.scores is not None else ""
+        hint = " There is nothing to review. The option --min-queue 20 queues the 20 most doubtful samples all the same."
+        return hint if view.scores is not None and not unflagged else ""
     since = view.json("since.json") or {}
     reasons = [
         (since.get("decided", 0), "people have decided on"),
@@ -101,9 +108,9 @@ def _queue(view: RunView, flagged: int) -> str:
     asked = flagged - sum(count for count, _ in reasons)
     found = f" Of the {flagged:,} flagged samples, " if asked < flagged else ""
     found += listed(f"{count:,} {why}" for count, why in reasons if count) + "." if found else ""
-    if view.queued < asked:
+    if view.queued - unflagged < asked:
         rest = "other " if found else "flagged "
-        found += f" The queue holds the worst {view.queued:,} of the {asked:,} {rest}samples."
+        found += f" The queue holds the worst {view.queued - unflagged:,} of the {asked:,} {rest}samples."
     elif found:
         found += f" The queue asks the other {asked:,}." if asked else " The queue is empty."
     return found
@@ -134,9 +141,11 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
         if queue.get("untrusted"):
             facts.append(("Wrong labels, estimated", "–", "something learned from gives the label away"))
         elif interval:
-            facts.append(
-                ("Wrong labels, estimated", percent(interval.get("estimate"), 1), interval_of(interval, 1))
-            )
+            estimate, remark = percent(interval["estimate"], 1), interval_of(interval, 1)
+            if queue.get("trust", {}).get("verdict") in ("weak", "cannot tell"):
+                estimate = f"{percent(interval['low'], 1)} to {percent(interval['high'], 1)}"
+                remark = "95 % interval: a closer estimate could not be trusted"
+            facts.append(("Wrong labels, estimated", estimate, remark))
         else:
             why = "no label could be planted as a control: too few are neither flagged nor verified"
             if view.config.get("controls") == 0:
