@@ -1,12 +1,13 @@
 """The command `review`: the page on which people decide."""
 
 import secrets
+import socket
 import sys
 from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,6 +47,23 @@ Guideline = Annotated[
 ]
 
 
+Assign = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="deal the queue to Ada,Bo,… or as a YAML file says, also by class"),
+]
+OwnKeys = Annotated[
+    Path | None, typer.Option("--keys", metavar="FILE", help="YAML file with keys of your own")
+]
+
+Audio = Annotated[
+    str | None, typer.Option(metavar="COL", help="column that names sound files, which the page plays")
+]
+AudioFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="folder that their paths start from (default: that of the source)"),
+]
+
+
 def review(
     run: Run = None,
     *,
@@ -59,6 +77,10 @@ def review(
     controls: Controls = 0.05,
     worth: Worth = 0.05,
     guideline: Guideline = None,
+    assign: Assign = None,
+    keys: OwnKeys = None,
+    audio: Audio = None,
+    audio_folder: AudioFolder = None,
     open_browser: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
 ) -> None:
     """Serve the review page, on this machine alone unless told otherwise.
@@ -81,6 +103,7 @@ def review(
         hide_suggestion=hide_suggestion,
         worth=worth,
         guideline=read_user_text(guideline, "name a text file").strip() if guideline else "",
+        **_of_data_set(folder, assign, keys, audio, audio_folder),
     )
     opened = listen(host, port)
     app = create_app(
@@ -95,16 +118,40 @@ def review(
     )
     address = address_of(host, opened.getsockname()[1], token)
 
-    def started() -> None:
-        sys.stdout.write(address + "\n")
-        sys.stdout.flush()
-        what = f"{folder.name}{_count(app.state.site.queue)}"
-        note(f"reviewing {what}; Ctrl-C ends it, every decision is saved")
-        if open_browser:
-            typer.launch(address)
-
+    seen = f"{folder.name}{_count(app.state.site.queue)}"
+    started = partial(_say_started, address, seen, open_browser=open_browser)
     with results.publishing(note):
         serve(app, opened, started)
+
+
+def _say_started(address: str, what: str, *, open_browser: bool) -> None:
+    """Print the address, now that it can be opened."""
+    sys.stdout.write(address + "\n")
+    sys.stdout.flush()
+    note(f"reviewing {what}; Ctrl-C ends it, every decision is saved")
+    if open_browser:
+        typer.launch(address)
+
+
+def _of_data_set(
+    folder: Path, assign: str | None, keys: Path | None, audio: str | None, audio_folder: Path | None
+) -> dict[str, Any]:
+    """Return the options that speak of the classes and columns of the data set."""
+    from tasks.review.assign import read_shares  # noqa: PLC0415
+    from tasks.review.page.keys import read_keys  # noqa: PLC0415
+    from tasks.review.page.sound import sound_folder  # noqa: PLC0415
+    from tasks.runs.finished import read_dataset  # noqa: PLC0415
+
+    dataset = read_dataset(folder)
+    found: dict[str, Any] = {}
+    if assign:
+        found["shares"] = dict(read_shares(assign, dataset.offered))
+    if keys:
+        found["keys"], found["class_keys"] = read_keys(keys, dataset.offered)
+    if audio:
+        found["audio"] = audio
+        found["audio_folder"] = sound_folder(audio, dataset.display_columns, dataset.uri, audio_folder)
+    return found
 
 
 def _count(queue: "ReviewQueue") -> str:
@@ -124,10 +171,24 @@ def _finish(folder: Path, results: "Results") -> None:
 
 
 def address_of(host: str, port: int, token: str | None) -> str:
-    """Return what a browser on this machine opens.
+    """Return what a browser opens: of a page that listens everywhere, an address that other machines reach too.
 
-    >>> address_of("0.0.0.0", 8765, "secret"), address_of("::1", 80, None)
+    >>> address_of("127.0.0.1", 8765, "secret"), address_of("::1", 80, None)
     ('http://127.0.0.1:8765/?token=secret', 'http://[::1]:80/')
+    >>> "0.0.0.0" in address_of("0.0.0.0", 8765, None)
+    False
     """
-    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 (compared)
+    shown = _own_address() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 (compared)
+    shown = f"[{shown}]" if ":" in shown else shown
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+
+
+def _own_address() -> str:
+    """Return the address by which other machines reach this one, or its name where no network is there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: nothing is sent
+        except OSError:
+            return socket.gethostname()
+        address = str(probe.getsockname()[0])
+    return socket.gethostname() if address.startswith("127.") else address

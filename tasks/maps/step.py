@@ -12,7 +12,7 @@ import torch
 from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS, draw_rows, kind_of, points
 from tasks.heads.features import FileFeatures
 from tasks.heads.samples import read_labels
-from tasks.maps.place import place_samples
+from tasks.maps.place import Ints, Places, place_samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Map, Scores
 from tasks.runs.step import step
@@ -40,9 +40,14 @@ def draw_map(
         read_labels(dataset)[0][rows],
         options.seed,
     )
+    return Map(path=write_places(rows, found, folder / "map.parquet"), rows=len(rows))
+
+
+def write_places(rows: Ints, found: Places, path: Path) -> Path:
+    """Write where some rows of the data set lie, one row each."""
     columns = {"row": pa.array(rows, pa.int64())}
     for name, values in (("", found.plane), ("class_", found.classes)):
         columns |= {f"{name}{axis}": pa.array(values[:, place]) for place, axis in enumerate("xy")}
     width = found.directions.shape[1]
     columns["directions"] = pa.FixedSizeListArray.from_arrays(pa.array(found.directions.ravel()), width)
-    return Map(path=write_table(pa.table(columns), folder / "map.parquet"), rows=len(rows))
+    return write_table(pa.table(columns), path)

@@ -14,23 +14,24 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from pydantic import Field
 
+from tasks.arrays import Array
 from tasks.errors import InputError, listed
 from tasks.queue.former import hashes_among
 from tasks.records import VERDICTS, Record
+from tasks.review.assign import deal
 from tasks.review.estimate import WORTH
+from tasks.review.filter import EVERYBODY, Filter
 from tasks.review.insights import Standing, standing_of
 from tasks.review.ledger import Key, Ledger, key_of
 from tasks.review.log import Decision, DecisionLog
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, is_settled, state_of
-
-State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
-Sort = Literal["rank", "influence", "gain", "class"]
 
 # A sample that somebody has had open this long is offered to others again: several times what a decision
 # takes.
@@ -38,28 +39,6 @@ _LEASE_S: Final = 120.0
 # The figures move in steps of this many rows of the log: a counter that stood still for one answer would give a
 # control away.
 STEP: Final = 10
-
-
-class Filter(Record):
-    """Which part of the queue, in which order."""
-
-    state: State = "todo"
-    given: str = ""
-    suggested: str = ""
-    low: float | None = None
-    high: float | None = None
-    sort: Sort = "rank"
-
-    def finds(self, item: Item, status: str) -> bool:
-        """Whether an item with this status is in the part."""
-        wanted = status != "todo" if self.state == "done" else self.state in ("all", status)
-        return (
-            wanted
-            and self.given in ("", item.given)
-            and self.suggested in ("", item.suggested)
-            and not (self.low is not None and item.score < self.low)
-            and not (self.high is not None and item.score > self.high)
-        )
 
 
 class ReviewOptions(Record):
@@ -77,6 +56,13 @@ class ReviewOptions(Record):
     )
     worth: float = Field(WORTH, gt=0, lt=1, description="share of wrong labels from which looking pays")
     guideline: str = Field("", description="labelling guideline, shown on the page")
+    keys: dict[str, str] = Field({}, description="keys of the user's, by action")
+    class_keys: dict[str, str] = Field({}, description="keys of the user's, by class")
+    audio: str = Field("", description="column that names sounds")
+    audio_folder: Path | None = Field(None, description="folder that their paths start from")
+    shares: dict[str, tuple[str, ...]] = Field(
+        {}, description="who reviews: names, with the classes that are theirs alone"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +94,9 @@ class Review:
         self._places: dict[Key, list[int]] = defaultdict(list)
         for item in queue.items:
             self._places[item.key].append(item.position)
+        self._beyond: dict[Key, Item] = {}  # samples beyond the queue that somebody decided on
         self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
+        self._dealt = deal(queue.items, self.options.shares, self._is_double)
         self._read_log()
 
     def _read_log(self) -> None:
@@ -153,9 +141,7 @@ class Review:
             return
         opinions, settled = self.ledger.opinions(key), self.ledger.adjudication(key)
         state, votes = state_of(self.ledger, key), self.ledger.resolve(key).votes
-        waits = (
-            len(opinions) == 1 and settled is None and wants_second_opinion(key, self.options.second_opinion)
-        )
+        waits = len(opinions) == 1 and settled is None and self._is_double(key)
         for place in self._places[key]:
             self._state[place] = state or self._unanswered[place]
             self._when[place] = votes[-1].seq if votes else 0
@@ -164,18 +150,34 @@ class Review:
             else:
                 self._first.pop(place, None)
 
+    def _is_double(self, key: Key) -> bool:
+        return wants_second_opinion(key, self.options.second_opinion)
+
     def is_blind(self, item: Item, reviewer: str) -> bool:
         """Whether this reviewer is asked for a second opinion, and must not know the first."""
         return self._first.get(item.position, reviewer) != reviewer
 
     def status(self, item: Item, reviewer: str) -> str:
         """Return what the item is to this reviewer: todo, settled (earlier), disagree, or a verdict."""
+        if item.position >= len(self._state):
+            return STATES[state_of(self.ledger, item.key)]
         return STATES[TODO if self.is_blind(item, reviewer) else self._state[item.position]]
+
+    def share(self, reviewer: str) -> Array:
+        """Return which items are dealt to a reviewer or to nobody, (items,) bool; all of them for whom nothing is dealt to."""
+        if reviewer not in self.options.shares:
+            return np.ones(len(self._dealt), bool)
+        return np.array([not people or reviewer in people for people in self._dealt], bool)
 
     def todo(self, reviewer: str) -> int:
         """Return how many items wait for this reviewer."""
-        blind = len(self._first) - list(self._first.values()).count(reviewer)
-        return int((self._state == TODO).sum()) + blind
+        mine = self.share(reviewer)
+        blind = sum(bool(mine[at]) and name != reviewer for at, name in self._first.items())
+        return int(((self._state == TODO) & mine).sum()) + blind
+
+    def total(self, reviewer: str) -> int:
+        """Return how many items are this reviewer's."""
+        return int(self.share(reviewer).sum())
 
     @property
     def disagreements(self) -> int:
@@ -206,22 +208,34 @@ class Review:
     def _items_of(self, rows: Iterable[Decision]) -> list[Item]:
         """Return the items that some rows speak of, in order."""
         keys = {key_of(row) for row in rows}
-        return [self.queue.items[at] for at in sorted(at for key in keys for at in self._places.get(key, ()))]
+        queued = sorted(at for key in keys for at in self._places.get(key, ()))
+        beyond = [self._beyond[key] for key in keys if key in self._beyond]
+        return [*(self.queue.items[at] for at in queued), *beyond]
 
     def others(self, item: Item, reviewer: str) -> list[Decision]:
         """Return the answers of other people that this reviewer may see."""
         if self.is_blind(item, reviewer):
             return []
         mine = self.ledger.opinions(item.key).get(reviewer)
-        blind_pair = mine is not None and wants_second_opinion(item.key, self.options.second_opinion)
+        blind_pair = mine is not None and self._is_double(item.key)
         if blind_pair and not self.ledger.disagrees(item.key):
             return []
         return [row for name, row in sorted(self.ledger.standing(item.key).items()) if name != reviewer]
 
-    def select(self, wanted: Filter, reviewer: str) -> list[Item]:
-        """Return the items that match, in order."""
+    def select(self, wanted: Filter, reviewer: str, among: Sequence[Item] | None = None) -> list[Item]:
+        """Return the items that match, in order.
+
+        Args:
+            wanted: The filter.
+            reviewer: Who asks.
+            among: What is looked through; None for what is theirs of the queue.
+        """
+        if among is None:
+            mine = self.share(wanted.whose or reviewer)
+            every = self.queue.items
+            among = every if wanted.whose == EVERYBODY else [item for item in every if mine[item.position]]
         with self.lock:
-            items = [item for item in self.queue.items if wanted.finds(item, self.status(item, reviewer))]
+            items = [item for item in among if wanted.finds(item, self.status(item, reviewer))]
         if wanted.sort == "influence":
             items.sort(key=lambda item: item.influence)
         elif wanted.sort == "gain":
@@ -254,6 +268,7 @@ class Review:
             self.refresh()
             before = self.is_finished()
             drafts = [self._draft(item, answer, reviewer) for item in items]
+            self._beyond |= {item.key: item for item in items if item.position >= len(self._state)}
             rows = self.log.append(drafts, action=answer.action)
             self.refresh()
             done = self.is_finished() and not before
@@ -295,8 +310,12 @@ class Review:
 
     def busy(self, reviewer: str) -> set[int]:
         """Return the positions that others have before them just now."""
+        return {at for name, at in self.present().items() if name != reviewer}
+
+    def present(self) -> dict[str, int]:
+        """Return who has a sample open, and which."""
         since = time.monotonic() - _LEASE_S
-        return {at for name, (at, when) in list(self._open.items()) if name != reviewer and when > since}
+        return {name: at for name, (at, when) in list(self._open.items()) if when > since}
 
     def paced(self) -> Standing:
         """Return the figures of the review, brought up to date every `STEP` rows of the log."""

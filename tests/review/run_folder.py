@@ -17,6 +17,8 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.attribute import audit
+from tasks.maps.place import place_samples
+from tasks.maps.step import write_places
 from tasks.options import AuditOptions
 from tasks.queue.reason import reason
 from tasks.records import Dataset
@@ -164,6 +166,8 @@ def write_run(
         pa.Table.from_pandas(twins[contested], preserve_index=False), run / "validation" / "conflicts.parquet"
     )
     _write_queue(run, scores, content, frame, features)
+    found = place_samples(features.astype(np.float32), given.astype(np.int64))
+    write_places(np.arange(len(labels)), found, run / "map.parquet")
 
     dataset = Dataset(
         path=run / "dataset.parquet",

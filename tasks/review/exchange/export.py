@@ -1,4 +1,4 @@
-"""The decision log as Parquet and CSV, one row a decision."""
+"""The decision log as Parquet and CSV, one row a decision, with what was known of the sample."""
 
 import csv
 from collections.abc import Sequence
@@ -7,15 +7,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tasks.queue.spreadsheet import neutralise
-from tasks.review.ledger import Ledger
+from tasks.review.ledger import Key, Ledger
 from tasks.review.log import COLUMNS, Decision, read_log
 from tasks.show.text import counted
-from tasks.storage import atomic_path, write_table
+from tasks.storage import atomic_path, read_parquet, write_table
 
 _ORDER = ("seq", *(name for name in COLUMNS if name != "seq"), "standing")
 _TYPES = {"seq": pa.int64(), "undoes": pa.int64(), "seconds": pa.float64(), "standing": pa.bool_()}
+_FIGURES = (
+    "score",
+    "influence",
+    "relabel_gain",
+    "given_probability",
+    "suggested_probability",
+    "flagged",
+)
+# What is said already, or means nothing outside a run.
+_OURS = frozenset({"sample_id", "label", "content_hash", "source_row", "trusted"})
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ORDER])
 
 
@@ -44,22 +56,68 @@ def decision_rows(rows: Sequence[Decision]) -> list[dict[str, Any]]:
 def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exported:
     """Write the log of an output folder to `file`, as CSV or Parquet by its ending; return how many rows of which kind.
 
+    Each row has what its run says of the sample too, where the run is still there: the scores, the rank and the reason in the
+    queue, the sample's own columns as `data.NAME`, and in `together` what its reviewers say together.
+
     Args:
         out: The output folder.
         file: Where to; an existing file is replaced in one piece.
         run_id: Only the decisions made in this run.
     """
     rows = [row for row in decision_rows(read_log(out)) if run_id is None or row["run"] == run_id]
+    table = _with_samples(_with_outcomes(rows, out), out / "runs")
     if file.suffix == ".csv":
-        _write_csv(rows, file)
+        _write_csv(table, file)
     else:
-        write_table(pa.Table.from_pylist(rows, schema=SCHEMA), file)
+        write_table(table, file)
     standing = [row for row in rows if row["standing"]]
     return Exported(len(rows), len(standing), sum(bool(row["control"]) for row in standing))
 
 
-def _write_csv(rows: Sequence[dict[str, Any]], file: Path) -> None:
+def _with_outcomes(rows: Sequence[dict[str, Any]], out: Path) -> pa.Table:
+    """Return the rows as a table, with what the reviewers of each sample say together; null where they disagree."""
+    ledger = Ledger(read_log(out))
+    keys = [Key(row["content_hash"], row["given_label"], row["control"]) for row in rows]
+    together = pa.array([ledger.resolve(key).outcome for key in keys], pa.string())
+    return pa.Table.from_pylist(rows, schema=SCHEMA).append_column("together", together)
+
+
+def _with_samples(table: pa.Table, runs: Path) -> pa.Table:
+    """Return the decisions with what their runs say of the samples."""
+    parts = []
+    for run in pc.unique(table["run"]).to_pylist():
+        part = table.filter(pc.equal(table["run"], run))
+        if run and (runs / run / "scores.parquet").exists():
+            part = _joined(part, runs / run)
+        parts.append(part)
+    if not parts:
+        return table
+    return pa.concat_tables(parts, promote_options="permissive").sort_by("seq")
+
+
+def _joined(part: pa.Table, run: Path) -> pa.Table:
+    schema = pq.read_schema(run / "dataset.parquet")
+    own = [field.name for field in schema if field.name not in _OURS and not _is_large(field.type)]
+    files = {"scores.parquet": list(_FIGURES), "queue.parquet": ["rank", "reason"], "dataset.parquet": own}
+    ids = pa.chunked_array([pc.unique(part["sample_id"])])
+    for name, columns in files.items():
+        found = read_parquet(run / name, columns=["sample_id", *columns])
+        found = found.set_column(0, "sample_id", found["sample_id"].cast(pa.string()))
+        found = found.filter(pc.is_in(found["sample_id"], value_set=ids.combine_chunks()))
+        prefix = "data." if columns is own else ""
+        found = found.rename_columns(["sample_id", *(f"{prefix}{column}" for column in columns)])
+        part = part.join(found, "sample_id", join_type="left outer", use_threads=False)
+    return part
+
+
+def _is_large(kind: pa.DataType) -> bool:
+    """Whether a column holds what no spreadsheet can: lists, or files."""
+    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _write_csv(table: pa.Table, file: Path) -> None:
     with atomic_path(file) as path, path.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
-        writer.writerow(_ORDER)
-        writer.writerows([neutralise(row[name]) for name in _ORDER] for row in rows)
+        writer.writerow(table.column_names)
+        for row in table.to_pylist():
+            writer.writerow([neutralise(value) for value in row.values()])

@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET  # only for writing
 
 from tasks.errors import InputError
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.review.page.chooser import choices_of
 from tasks.review.page.payload import as_text
-from tasks.review.page.site import choices_of
 from tasks.review.queue import Item, ReviewQueue, load_queue
 from tasks.runs.finished import read_dataset
 from tasks.show.images import safe_png

@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.review.filter import Filter
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.page.site import Site
-from tasks.review.state import Answer, Filter, Review
+from tasks.review.state import Answer, Review
+from tasks.review.team import Member, team_of
 
 router = APIRouter(prefix="/api")
 
@@ -91,7 +93,7 @@ def order(site: Here, name: Name, wanted: Wanted) -> dict[str, Any]:
     """Return the positions that a filter finds, in order, and which of them others have open."""
     review = site.review
     review.refresh()
-    found = [item.position for item in review.select(wanted, name)]
+    found = [item.position for item in site.finder.find(wanted, name)]
     return {"order": found, **_news(review, name, review.ledger.seq)}
 
 
@@ -118,9 +120,12 @@ def decide_many(site: Here, name: Name, sent: ManyDecisions) -> dict[str, Any]:
     review = site.review
     review.refresh()
     if sent.filter is not None:
-        items = review.select(sent.filter, name)
+        items = site.finder.find(sent.filter, name)
     else:
-        items = [site.item(position) for position in dict.fromkeys(sent.positions or [])]
+        positions = list(dict.fromkeys(sent.positions or []))
+        if not all(map(site.finder.atlas.has, positions)):
+            raise HTTPException(404, "no such sample in this run")
+        items = site.finder.atlas.items(positions)
     if not review.log.rows_of(sent.action):  # else this answer was written before, and is only sent again
         if len(items) != sent.expected:
             raise HTTPException(
@@ -140,6 +145,13 @@ def undo(site: Here, name: Name, sent: Undo) -> dict[str, Any]:
     return {**_saved(rows), "positions": positions, **_news(site.review, name, sent.since)}
 
 
+@router.get("/team")
+def team(site: Here, name: Name) -> list[Member]:  # noqa: ARG001 (must have one)
+    """Return how far each reviewer is."""
+    site.review.refresh()
+    return team_of(site.review)
+
+
 def _saved(rows: list[Decision]) -> dict[str, Any]:
     return {"rows": len(rows), "row": rows[-1].seq if rows else None, "time": rows[-1].time if rows else None}
 
@@ -150,7 +162,7 @@ def _news(review: Review, name: str, since: int) -> dict[str, Any]:
         standing = review.paced()
         return {
             "seq": review.ledger.seq,
-            "total": len(review.queue.items),
+            "total": review.total(name),
             "todo": review.todo(name),
             "busy": sorted(review.busy(name)),
             "changed": review.changed(since, name),

@@ -1,21 +1,26 @@
 """The pages that a reviewer opens, rendered on the server."""
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, quote, urlencode
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from tasks.review.estimate import ENOUGH, WINDOW
+from tasks.review.exchange.export import export_decisions
+from tasks.review.filter import Filter
 from tasks.review.insights import agreement, reviewers_of
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
 from tasks.review.page.card import ROWS
 from tasks.review.page.guard import csrf_matches, set_cookie
 from tasks.review.page.pictures import CACHING, Size
-from tasks.review.state import Filter
+from tasks.review.page.sound import TYPES, find_sound
+from tasks.review.team import team_of
 from tasks.show.images import size_of
 from tasks.show.text import trust_line
 from tasks.show.view import EVIDENCE
@@ -34,13 +39,13 @@ def home() -> RedirectResponse:
 
 
 @router.get("/name")
-def ask_name(request: Request, site: Here) -> HTMLResponse:
+def ask_name(request: Request) -> HTMLResponse:
     """Ask who is reviewing."""
-    return HTMLResponse(site.render("name.html", request, error="", longest=MAX_REVIEWER))
+    return _page("name", request, error="", longest=MAX_REVIEWER)
 
 
 @router.post("/name")
-async def take_name(request: Request, site: Here) -> Response:
+async def take_name(request: Request) -> Response:
     """Keep the reviewer's name in this browser."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     if not csrf_matches(request, form.get("csrf", [""])[0]):
@@ -48,7 +53,9 @@ async def take_name(request: Request, site: Here) -> Response:
     name = " ".join(form.get("name", [""])[0].split())
     if not name or len(name) > MAX_REVIEWER or not name.isprintable():
         error = f"Please give a name of 1 to {MAX_REVIEWER} characters."
-        return HTMLResponse(site.render("name.html", request, error=error, longest=MAX_REVIEWER), 400)
+        again = _page("name", request, error=error, longest=MAX_REVIEWER)
+        again.status_code = 400
+        return again
     response = RedirectResponse("/review", 303)
     set_cookie(request, response, "reviewer", quote(name))
     return response
@@ -75,11 +82,11 @@ def review(
     if rank is not None:
         ranked = (item.position for item in site.queue.items if item.rank == rank and not item.is_control)
         at = next(ranked, None)
-    found = [item.position for item in now.select(wanted, name)]
-    if at is None or not 0 <= at < len(site.queue.items):
+    if at is None or not site.finder.atlas.has(at):
+        found = [item.position for item in site.finder.find(wanted, name)]
         busy = now.busy(name)
         at = next((position for position in found if position not in busy), found[0] if found else None)
-    shown = None if at is None else site.queue.items[at]
+    shown = None if at is None else site.item(at)
     if shown is not None:
         now.open(shown, name)
     view = None if shown is None else site.view(shown, name)
@@ -101,8 +108,8 @@ def item(request: Request, site: Here, position: int, *, ahead: bool = False) ->
 def opened(request: Request, site: Here, position: int) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
     name = site.who(request)
-    if name and 0 <= position < len(site.queue.items):
-        site.review.open(site.queue.items[position], name)
+    if name and site.finder.atlas.has(position):
+        site.review.open(site.item(position), name)
     return Response(status_code=204)
 
 
@@ -112,10 +119,12 @@ def grid(
 ) -> HTMLResponse:
     """Show many samples at once, grouped by given and suggested label."""
     site.review.refresh()
-    found = site.review.select(wanted, name)
-    everything = site.review.select(wanted.model_copy(update={"given": "", "suggested": ""}), name)
+    everything = site.finder.find(wanted.model_copy(update={"given": "", "suggested": ""}), name)
+    found = site.finder.find(wanted, name)
     pages = max(1, -(-len(found) // PAGE_SIZE))
     page = min(page, pages)
+    shown = found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    site.finder.load(shown)
     return _page(
         "grid",
         request,
@@ -126,8 +135,63 @@ def grid(
         pages=pages,
         pairs=Counter((i.given, i.suggested) for i in everything).most_common(),
         link=lambda **changes: "/grid?" + query_of(wanted.model_copy(update=changes)),
-        views=[site.tile(shown, name) for shown in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
+        views=[site.tile(item, name) for item in shown],
+        like=None if wanted.like is None else site.item(wanted.like),
     )
+
+
+@router.get("/tile/{position}")
+def tile(request: Request, site: Here, position: int) -> HTMLResponse:
+    """Return one sample as the grid shows it, for the map."""
+    item, name = site.item(position), site.who(request)
+    if not name:
+        raise HTTPException(404, "no such sample in this run")
+    return HTMLResponse(site.render("tile.html", request, view=site.tile(item, name)))
+
+
+@router.get("/map")
+def show_map(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
+    """Show where all samples lie."""
+    atlas = site.finder.atlas
+    return _page("map", request, points=len(atlas.rows) if atlas.exists else 0)
+
+
+@router.get("/map/points")
+def map_points(request: Request, site: Here) -> Response:
+    """Return the dots of the map, a column after the other: position, two views of two numbers each, class, state."""
+    name, atlas, review = site.who(request), site.finder.atlas, site.review
+    if not name or not atlas.exists:
+        raise HTTPException(404, "no map of this run")
+    review.refresh()
+    statuses = [review.status(item, name) for item in site.queue.items]
+    known = np.array([1 if status == "todo" else 2 for status in statuses] + [0], np.uint8)
+    columns = (
+        atlas.positions.astype("<u4"),
+        atlas.view("plane").astype("<f4"),
+        atlas.view("classes").astype("<f4"),
+        atlas.labels.astype("<u2"),
+        known[np.minimum(atlas.positions, len(statuses))],
+    )
+    content = b"".join(column.tobytes() for column in columns)
+    return Response(content, media_type="application/octet-stream")
+
+
+@router.get("/decisions.csv")
+def decisions(site: Here, name: Named) -> Response:  # noqa: ARG001 (must have one)
+    """Return the decisions of this run with everything that was known of the samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "decisions.csv"
+        export_decisions(site.review.log.path.parent, file, run_id=site.queue.run_id)
+        content = file.read_bytes()
+    named = {"content-disposition": 'attachment; filename="decisions.csv"'}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=named)
+
+
+@router.get("/team")
+def team(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
+    """Show how far each reviewer is."""
+    site.review.refresh()
+    return _page("team", request, team=team_of(site.review), queued=len(site.queue.items))
 
 
 @router.get("/insights")
@@ -185,6 +249,17 @@ def saliency(site: Here, position: int) -> Response:
     return Response(overlay, media_type="image/png")
 
 
+@router.get("/audio")
+def audio(site: Here, name: Named, id: str) -> FileResponse:  # noqa: A002, ARG001 (the name in the address; must have one)
+    """Return a sample's sound, or the part of it that a browser asks for."""
+    options = site.review.options
+    named = site.rows.row(id).get(options.audio, "") if options.audio_folder else ""
+    file = find_sound(options.audio_folder, named) if options.audio_folder and named else None
+    if file is None:
+        raise HTTPException(404, "no sound that can be played")
+    return FileResponse(file, media_type=TYPES[file.suffix.lower()])
+
+
 @router.get("/text/{position}")
 def text(request: Request, site: Here, position: int, id: str) -> HTMLResponse:  # noqa: A002
     """Return the whole text of a sample, or of one of its neighbours, as a fragment of the page."""
@@ -208,8 +283,8 @@ def columns(request: Request, site: Here, position: int) -> HTMLResponse:
 def _page(here: str, request: Request, **values: object) -> HTMLResponse:
     """Return a page, with what each page shows around its own content."""
     site = site_of(request)
-    now, total = site.review, len(site.queue.items)
-    todo = now.todo(site.who(request))
+    now, name = site.review, site.who(request)
+    todo, total = now.todo(name), now.total(name)
     counts = {"todo": todo, "done": total - todo, "total": total, "known": now.known}
     frame = {"here": here, "seq": now.ledger.seq, "disagreements": now.disagreements, **counts}
     html = site.render(f"{here}.html", request, **frame, **values)

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.queue.rows import take_rows
 from tasks.storage import row_groups
 
 # Longest time that a request waits for a row the background thread has not reached yet.
@@ -66,6 +68,19 @@ class PayloadStore:
         left = {sample_id for sample_id in wanted if columns and sample_id not in self}
         for batch in _batches(source, columns, left):
             for row in batch:
+                self.put(str(row.pop("sample_id")), _packed(row))
+
+    def take(self, source: Path, columns: Sequence[str], rows: Mapping[str, int]) -> None:
+        """Copy a few rows that are known by their numbers, where they are not here yet.
+
+        Args:
+            source: The file, with `sample_id` and the columns.
+            columns: What is kept of a row; nothing is copied without any.
+            rows: Number of the row of each sample id.
+        """
+        wanted = [row for sample_id, row in rows.items() if columns and sample_id not in self]
+        if wanted:
+            for row in take_rows(source, np.array(wanted), ["sample_id", *columns]).to_pylist():
                 self.put(str(row.pop("sample_id")), _packed(row))
 
     def fill_later(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:

@@ -1,8 +1,6 @@
 """Everything that the routes of the review page share, and how an item looks to one reviewer."""
 
 import threading
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -13,7 +11,10 @@ from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.page.card import Cards, shortened
+from tasks.review.page.chooser import Chooser
+from tasks.review.page.finder import Finder
 from tasks.review.page.guard import cookie_name
+from tasks.review.page.keys import KEYS, key_name, translation
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
 from tasks.review.page.texts import SEARCHED, isolated
@@ -22,18 +23,8 @@ from tasks.review.state import Review, ReviewOptions
 from tasks.show.text import percent
 from tasks.show.view import EVIDENCE, RunView
 
-# Beyond nine classes a digit names only some of them; the search box names all.
-MAX_KEYS: Final = 9
 # The first page comes first: imports would compete with it for the interpreter.
 _WARM_UP_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A class and the key that chooses it, if it has one."""
-
-    label: str
-    key: str
 
 
 class Site:
@@ -47,6 +38,7 @@ class Site:
         self.reviewer = reviewer
         self.pictures = PayloadStore()
         self.rows = PayloadStore()
+        self.finder = Finder(self.review, self.pictures, self.rows)
         self._fill()
         warm_up = threading.Timer(_WARM_UP_S, _warm_up)
         warm_up.daemon = True
@@ -66,8 +58,16 @@ class Site:
             seconds=lambda s: f"{s:.1f} s",
             shortened=shortened,
             isolated=isolated,
+            key_name=key_name,
         )
-        self.pages.globals.update(choices=choices_of(queue), queue=queue, options=options, searched=SEARCHED)
+        self.pages.globals.update(
+            chooser=Chooser(queue, options.class_keys),
+            keys=KEYS | options.keys,
+            translation=translation(options.keys),
+            queue=queue,
+            options=options,
+            searched=SEARCHED,
+        )
 
     def _fill(self) -> None:
         queue = self.queue
@@ -89,9 +89,11 @@ class Site:
         Raises:
             HTTPException: There is none.
         """
-        if not 0 <= position < len(self.queue.items):
-            raise HTTPException(404, "no such sample in this queue")
-        return self.queue.items[position]
+        if not self.finder.atlas.has(position):
+            raise HTTPException(404, "no such sample in this run")
+        items = self.finder.atlas.items([position])
+        self.finder.load(items)
+        return items[0]
 
     def who(self, request: Request) -> str:
         """Return the reviewer's name; empty until they gave one."""
@@ -139,21 +141,6 @@ def _warm_up() -> None:
     """Import what the figures need before the first decision asks for it: a second that nobody should wait."""
     import scipy.stats  # noqa: F401, PLC0415
     import sklearn.isotonic  # noqa: F401, PLC0415
-
-
-def choices_of(queue: ReviewQueue) -> tuple[Choice, ...]:
-    """Return the classes with their keys.
-
-    A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine,
-    the nine that the queue suggests most often.
-    """
-    classes = queue.classes
-    if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
-        return tuple(Choice(label, label) for label in classes)
-    frequent = Counter(item.suggested for item in queue.items)
-    keyed = sorted(sorted(classes, key=lambda label: -frequent[label])[:MAX_KEYS], key=classes.index)
-    keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
-    return tuple(Choice(label, keys.get(label, "")) for label in classes)
 
 
 def number(value: float) -> str:

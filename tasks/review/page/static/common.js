@@ -97,25 +97,40 @@ export function figures(news) {
   );
 }
 
+const own = JSON.parse($('meta[name="keys"]').content); // the user's key: the key that the page knows it by
+const moved = new Set(Object.values(own));
+const meaning = (key) => own[key] ?? (moved.has(key) ? '' : key);
+const acts = [];
+
 /** Call `act(key, event)` for keys that are meant for the page and not for a text box, a menu or the browser. */
 export function onKey(act) {
-  document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const box = event.target.closest('input, textarea, select, [contenteditable]');
-    if (box) {
-      if (event.key === 'Escape') box.blur();
-      return;
-    }
-    if (event.key === '?') {
-      event.preventDefault();
-      const help = $('#help');
-      if (help.open) help.close();
-      else help.showModal();
-      return;
-    }
-    if ($('dialog[open]')) return;
-    if (act(event.key, event)) event.preventDefault();
-  });
+  acts.push(act);
+}
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const box = event.target.closest('input, textarea, select, [contenteditable]');
+  if (box) {
+    if (event.key === 'Escape') box.blur();
+    return;
+  }
+  const key = meaning(event.key);
+  if (key === '?') {
+    event.preventDefault();
+    const help = $('#help');
+    if (help.open) help.close();
+    else help.showModal();
+    return;
+  }
+  if ($('dialog[open]')) return;
+  for (const act of acts) if (act(key, event)) event.preventDefault();
+});
+
+// A box that somebody closed stays closed on the next page.
+for (const box of $$('details[data-remember]')) {
+  const kept = localStorage.getItem(`labelsweep-${box.dataset.remember}`);
+  if (kept !== null) box.open = kept === '1';
+  box.addEventListener('toggle', () => localStorage.setItem(`labelsweep-${box.dataset.remember}`, box.open ? '1' : '0'));
 }
 
 // A picture of few pixels is enlarged pixel by pixel; a blurred one shows what is not there.

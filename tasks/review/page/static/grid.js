@@ -1,6 +1,7 @@
 // Many samples, one key. How many is said before it is applied; more than what is on the page asks once more.
 
-import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, saved, toast } from './common.js';
+import { matches } from './chooser.js';
+import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, saved } from './common.js';
 
 const tiles = $('#tiles');
 const all = tiles ? $$('li', tiles) : [];
@@ -140,16 +141,43 @@ function leave(message) {
 }
 
 all.forEach((tile) => {
-  tile.addEventListener('click', (event) => { tile.focus(); toggle(tile, event.shiftKey); });
+  tile.addEventListener('click', (event) => {
+    if (event.target.closest('[data-open]')) { open(tile); return; }
+    tile.focus();
+    toggle(tile, event.shiftKey);
+  });
+  tile.addEventListener('dblclick', () => open(tile));
 });
 for (const button of $$('#bulk [data-decision]')) {
   button.addEventListener('click', () => apply(button.dataset.decision));
 }
-$('#bulk-class').addEventListener('change', (event) => {
-  const label = event.target.value;
-  event.target.value = '';
-  if (label) apply('relabel', label);
-});
+const classes = [...$('#classes').options].map((option) => option.value);
+const box = $('#bulk-class');
+function relabel() {
+  const label = classes.includes(box.value) ? box.value : matches(classes, box.value)[0];
+  if (!label) { saved('failed', `No class “${box.value}”`); return; }
+  box.value = '';
+  box.blur();
+  apply('relabel', label);
+}
+box.addEventListener('keydown', (event) => { if (event.key === 'Enter') relabel(); });
+// A click on an offered name is one event that holds all of it.
+box.addEventListener('input', (event) => { if (event.inputType === 'insertReplacementText' || !event.inputType) relabel(); });
+
+/** Leave for one sample; the queue there is what this page shows. */
+function open(tile) {
+  if (!tile) return false;
+  const address = new URLSearchParams(query);
+  address.set('at', tile.dataset.position);
+  location.assign(`/review?${address}`);
+  return true;
+}
+
+function similar(tile) {
+  if (!tile) return false;
+  location.assign(`/grid?like=${tile.dataset.position}&state=all`);
+  return true;
+}
 $('#select-page').addEventListener('click', selectPage);
 $('#select-all')?.addEventListener('click', selectAll);
 $('#undo').addEventListener('click', undo);
@@ -165,6 +193,9 @@ onKey((key, event) => {
     case 'a': selectPage(); return true;
     case 'Escape': clear(); return true;
     case ' ': if (tile) toggle(tile, event.shiftKey); return Boolean(tile);
+    case '/': box.focus(); return true;
+    case 'o': case 'Enter': return open(tile);
+    case 'f': return similar(tile);
     case 'ArrowRight': move(1); return true;
     case 'ArrowLeft': move(-1); return true;
     case 'ArrowDown': move(columns()); return true;
@@ -177,7 +208,6 @@ const message = sessionStorage.getItem('labelsweep-message');
 if (message) {
   sessionStorage.removeItem('labelsweep-message');
   saved('saved', message);
-  toast(message);
 }
 get(`/api/progress?since=${seq}`).then((news) => { seq = news.seq; figures(news); }, () => {});
 changed();

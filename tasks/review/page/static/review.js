@@ -1,6 +1,7 @@
 // One sample, one key. The next samples are fetched while the reviewer looks at this one; a decision is on the server's disk
 // before the next sample shows.
 
+import { used, wireChooser } from './chooser.js';
 import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, post, saved, toast } from './common.js';
 import { cardActions, forgetComment, wireCard } from './card.js';
 
@@ -134,6 +135,8 @@ async function decide(decision, label = null) {
     }, () => saved('waiting', 'Not saved yet: the server does not answer. Trying again…'));
     saved('saved', `Saved ${clock(news.time)}, row ${news.row}`);
     decided.add(position);
+    const chosen = decision === 'suggestion' ? shown.dataset.suggested : label;
+    if (chosen) used(chosen);
     fragments.delete(position);
     forgetComment(shown.dataset.check);
     learn(news);
@@ -163,7 +166,7 @@ async function undo() {
         decided.delete(position);
         if (!order.includes(position)) order.push(position);
       }
-      await show(news.positions[0], { fresh: true });
+      if (news.positions.length) await show(news.positions[0], { fresh: true });
     }
     learn(news);
   } catch (error) {
@@ -196,8 +199,7 @@ function learn(news) {
 
 function wire() {
   wireCard(stage);
-  const search = $('#class-search', stage);
-  if (search) wireSearch(search);
+  wireChooser(stage, classes, (label) => decide('relabel', label));
   for (const button of $$('[data-decision]', stage)) {
     button.addEventListener('click', () => decide(button.dataset.decision, button.dataset.label ?? null));
   }
@@ -205,47 +207,15 @@ function wire() {
 
 const classes = JSON.parse(stage.dataset.classes);
 
-function wireSearch(box) {
-  const list = $('#class-list', stage);
-  let chosen = 0;
-  const matches = () => {
-    const text = box.value.trim().toLowerCase();
-    if (!text) return [];
-    const found = classes.filter((label) => label.toLowerCase().includes(text));
-    return found.sort((a, b) => b.toLowerCase().startsWith(text) - a.toLowerCase().startsWith(text)).slice(0, 8);
-  };
-  const draw = () => {
-    const found = matches();
-    chosen = Math.min(chosen, Math.max(found.length - 1, 0));
-    list.replaceChildren(...found.map((label, number) => {
-      const option = Object.assign(document.createElement('li'), { textContent: label, id: `class-${number}` });
-      option.setAttribute('role', 'option');
-      option.setAttribute('aria-selected', String(number === chosen));
-      option.addEventListener('mousedown', (event) => { event.preventDefault(); decide('relabel', label); });
-      return option;
-    }));
-    list.hidden = !found.length;
-    box.setAttribute('aria-expanded', String(found.length > 0));
-    if (found.length) box.setAttribute('aria-activedescendant', `class-${chosen}`);
-    else box.removeAttribute('aria-activedescendant');
-  };
-  box.addEventListener('input', () => { chosen = 0; draw(); });
-  box.addEventListener('blur', () => { list.hidden = true; });
-  box.addEventListener('keydown', (event) => {
-    const found = matches();
-    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      chosen = (chosen + (event.key === 'ArrowDown' ? 1 : -1) + found.length) % Math.max(found.length, 1);
-      draw();
-      event.preventDefault();
-    } else if (event.key === 'Enter' && found.length) {
-      event.preventDefault();
-      box.blur();
-      decide('relabel', found[chosen]);
-    }
-  });
-}
-
 // --- keys ---
+
+function play() {
+  const sound = $('audio', stage);
+  if (!sound) return false;
+  if (sound.paused) sound.play().catch(() => toast('The sound cannot be played.'));
+  else sound.pause();
+  return true;
+}
 
 function press(selector) {
   const button = $(selector, stage);
@@ -254,7 +224,7 @@ function press(selector) {
   return true;
 }
 
-onKey((key) => {
+onKey((key, event) => {
   switch (key) {
     case 'k': return press('[data-decision="keep"]');
     case 's': return press('[data-decision="suggestion"]');
@@ -269,7 +239,9 @@ onKey((key) => {
     case 'w': return cardActions.why(stage);
     case 'v': return cardActions.view(stage);
     case 't': return cardActions.find(stage);
-    default: return /^[0-9]$/.test(key) && press(`.classes [aria-keyshortcuts="${key}"]`);
+    case 'p': return play();
+    case 'f': $('[data-similar]', stage)?.click(); return true;
+    default: return event.key.length === 1 && press(`.classes [aria-keyshortcuts="${CSS.escape(event.key)}"]`);
   }
 });
 

@@ -1,0 +1,59 @@
+"""Who reviews, how far each of them is, and what each of them looks at just now."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tasks.review.ledger import key_of
+from tasks.review.state import Review
+
+# How far back the present pace is counted, long enough for a slow reviewer to show one.
+RECENT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One reviewer.
+
+    Attributes:
+        name: Who.
+        classes: Given labels that are theirs alone.
+        share: Samples that are dealt to them; None for whom nothing is dealt to.
+        left: How many wait for them.
+        decided: How many they have decided on in this run, controls and samples beyond the queue too.
+        recent: Decisions of the last ten minutes.
+        last: When they decided last, in ISO 8601; empty for who has not.
+        is_here: Whether they have a sample open.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    share: int | None
+    left: int
+    decided: int
+    recent: int
+    last: str
+    is_here: bool
+
+
+def team_of(review: Review) -> list[Member]:
+    """Return everybody who has a share, a decision or a sample open, by name."""
+    with review.lock:
+        rows = [row for row in review.ledger.rows() if row.run == review.queue.run_id]
+        here = review.present()
+        since = (datetime.now(UTC) - RECENT).isoformat(timespec="milliseconds")
+        found = []
+        for name in sorted({*review.options.shares, *(row.reviewer for row in rows), *here}):
+            own = [row for row in rows if row.reviewer == name]
+            found.append(
+                Member(
+                    name=name,
+                    classes=review.options.shares.get(name, ()),
+                    share=review.total(name) if name in review.options.shares else None,
+                    left=review.todo(name),
+                    decided=len({key_of(row) for row in own}),
+                    recent=sum(row.time >= since for row in own),
+                    last=own[-1].time if own else "",
+                    is_here=name in here,
+                )
+            )
+        return found
