@@ -93,7 +93,7 @@ def read_again(folder: Path) -> Cleaned:
 def check_noise(cleaned: Cleaned, most: float | None) -> None:
     """Let a run pass unless more than `most` of its labels are wrong; None lets every run pass.
 
-    Their share is taken as the lower end of its interval; without controls, as what is flagged.
+    Their share is taken as the lower end of its interval; without controls, as the estimate.
 
     Raises:
         TooMuchNoise: It is larger, or there is none that can be trusted.

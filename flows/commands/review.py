@@ -36,7 +36,12 @@ HideSuggestion = Annotated[
 ]
 Controls = Annotated[
     float,
-    typer.Option(metavar="SHARE", min=0, max=0.5, help="share of planted controls that check the reviewer"),
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        max=0.5,
+        help="share of reviewer checks: samples with known answers among the others",
+    ),
 ]
 Worth = Annotated[
     float,
