@@ -87,6 +87,14 @@ def _automation(values: Mapping[str, Any], channels: list[Callable[[Mapping[str,
     return {
         "name": values["name"],
         "description": values["description"],
-        "trigger": {"type": "event", "posture": "Reactive", "threshold": 1, "within": 0, **trigger},
+        # Prefect 3.8.8 delivered one event of a flow run four times (seen on SQLite): once a minute is enough for a run.
+        "trigger": {
+            "type": "event",
+            "posture": "Reactive",
+            "threshold": 1,
+            "within": 60,
+            "for_each": ["prefect.resource.id"],
+            **trigger,
+        },
         "actions": [channel(values) for channel in channels],
     }
