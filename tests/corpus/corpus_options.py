@@ -47,9 +47,7 @@ def _texts() -> Iterator[Nasty]:
     yield _table("text: NUL", None, role, t=["a\0b"] * ROWS)
     yield _table("text: no such column", ("'t'",), role)
     yield _table("text: the label itself", ("label",), {"text": "label"})
-    yield _table(
-        "text: and image at once", ("--text", "--image"), {"text": "t", "image": "p"}, t=words, p=words
-    )
+    yield _table("text: beside images that are none", ("'p'",), {"text": "t", "image": "p"}, t=words, p=words)
 
 
 def _probabilities() -> Iterator[Nasty]:
