@@ -25,8 +25,9 @@ install: $(VENV)/.installed ## make .venv with the labelsweep command in it
 demo: install ## install, then sweep the bundled digits; prints where the queue and the report are
 	$(BIN)/labelsweep clean sample:digits
 
-# The stack of one machine. Every setting can be given in the environment: PREFECT_SERVER_DATABASE_CONNECTION_URL makes the
-# server keep its database in Postgres, LABELSWEEP_OUT is the folder of the results.
+# The stack of one machine. Every setting can be given in the environment: LABELSWEEP_OUT is the folder of the results,
+# LABELSWEEP_POSTGRES=1 keeps the server's database in a Postgres of its own (PREFECT_SERVER_DATABASE_CONNECTION_URL: in another),
+# LABELSWEEP_HOST is where the server listens (flows/platform/stack.py).
 serve nightly: export PREFECT_API_URL ?= http://127.0.0.1:$(or $(LABELSWEEP_PORT),4200)/api
 serve: export LABELSWEEP_OUT ?= $(CURDIR)/data
 # Reports open from the UI: served here, and linked to by the flows.
@@ -40,7 +41,7 @@ serve: export PREFECT_WORKER_QUERY_SECONDS ?= 1
 serve: export PREFECT_FLOWS_HEARTBEAT_FREQUENCY ?= 30
 
 serve: $(VENV)/.installed-serve ## server, pools, deployments, a cpu and a gpu worker; Ctrl-C stops everything
-	@PATH="$(abspath $(BIN)):$$PATH" exec $(BIN)/honcho start --no-colour
+	@PATH="$(abspath $(BIN)):$$PATH" exec $(BIN)/python -P -m flows.platform.stack
 
 nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow it to its end (beside `make serve`)
 	$(BIN)/prefect deployment run clean-labels/nightly --watch

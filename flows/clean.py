@@ -3,14 +3,24 @@
 Requires: nothing but the data; it runs on any worker that sees the data and the results.
 """
 
+from pathlib import Path
+
 from prefect import State, flow, get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.config import CleanParameters
-from flows.outcome import Cleaned, check_noise
+from flows.outcome import RESULT, Cleaned, check_noise, read_again
 from flows.platform.artifacts import publish
 from flows.platform.events import announce_flagged
-from flows.platform.flow_run import FlowRunWatcher, run_or_fail, tag_flow_run, take_over
+from flows.platform.flow_run import (
+    FlowRunWatcher,
+    flow_runs_in,
+    insist,
+    run_or_fail,
+    tag_flow_run,
+    take_over,
+)
 from flows.platform.worker import results_on_worker
 from flows.progress import watched_by
 from flows.sweep import sweep
@@ -29,19 +39,31 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     parameters = parameters.with_results(
         results_on_worker(parameters.results_as_named, get_run_logger().info)
     )
-    tag_flow_run(f"dataset:{parameters.data_set}")
+    if parameters.wait_for_review and (cleaned := _finished_before(parameters.out)):
+        return _reviewed(parameters, cleaned)
+    insist(lambda: tag_flow_run(f"dataset:{parameters.data_set}"))
     with watched_by(FlowRunWatcher(parameters.data_set)):
         cleaned = sweep(parameters, take_over)
-    publish(cleaned.folder, cleaned.headline(), parameters.results)
+    insist(lambda: publish(cleaned.folder, cleaned.headline(), parameters.results))
     if not cleaned.unchanged:
         announce_flagged(cleaned.folder, parameters.results)
     check_noise(cleaned, parameters.max_noise)
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
     if parameters.wait_for_review and cleaned.queued:
-        from flows.relabel import wait_for_review  # noqa: PLC0415 (only where somebody is asked)
-
-        return wait_for_review(
-            cleaned.folder, parameters.results, cleaned.queued, parameters.review_timeout, cleaned
-        )
+        return _reviewed(parameters, cleaned)
     return Completed(message=cleaned.counts(), data=cleaned)
+
+
+def _finished_before(out: Path) -> Cleaned | None:
+    """Return what this flow run found before it was suspended for the review, None where it has just begun."""
+    folders = (path.parent for path in (out / "runs").glob(f"*/{RESULT}") if not path.parent.is_symlink())
+    found = next((folder for folder in folders if str(flow_run.id) in flow_runs_in(folder)), None)
+    return read_again(found).model_copy(update={"unchanged": False}) if found else None
+
+
+def _reviewed(parameters: CleanParameters, cleaned: Cleaned) -> State[object]:
+    from flows.relabel import wait_for_review  # noqa: PLC0415 (only where somebody is asked)
+
+    seconds = parameters.review_timeout
+    return wait_for_review(cleaned.folder, parameters.results, cleaned.queued, seconds, cleaned)

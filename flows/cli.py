@@ -13,6 +13,7 @@ from flows.commands.bench import bench, synthesize
 from flows.commands.clean import clean
 from flows.commands.data_sets import datasets, deploy
 from flows.commands.exchange import export, import_
+from flows.commands.prune import prune
 from flows.commands.reports import serve_reports
 from flows.commands.review import review
 from flows.commands.runs import runs
@@ -103,7 +104,7 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     program.command()(deploy)
     program.command("serve-reports")(serve_reports)
     program.command(context_settings=passed_on)(bench)
-    for command in (review, status, apply, export, import_, diff, restore):
+    for command in (review, status, apply, export, import_, diff, restore, prune):
         program.command(command.__name__.rstrip("_"))(command)
     return program
 

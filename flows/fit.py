@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from prefect import flow
+from prefect import State, flow
 
-from flows.platform.flow_run import FlowRunWatcher
+from flows.platform.flow_run import FlowRunWatcher, run_or_fail
 from flows.progress import progress, watched_by
 from flows.rounds import FITTED, Fitted, fit_and_attribute, steps_of
 from tasks.options import AuditOptions
@@ -17,7 +17,7 @@ from tasks.storage import write_json
 @flow(name="fit", flow_run_name="fit {dataset.name}", persist_result=False, result_serializer="json")
 def fit_on_worker(
     dataset: Dataset, folder: Path, options: AuditOptions, previous: Path | None = None
-) -> Fitted:
+) -> Fitted | State[object]:
     """Train the models of an audit and attribute their losses to the labels, on the worker that picks this up.
 
     Sent by `clean-labels` where its `gpu_deployment` names this deployment; not meant to be started by hand.
@@ -28,11 +28,15 @@ def fit_on_worker(
         options: What decides the scores.
         previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
-    with (
-        hold(folder / ".fit.lock", "another worker fits this run"),
-        watched_by(FlowRunWatcher(data_set_of(folder))),
-        progress(steps_of(options)),
-    ):
-        fitted = fit_and_attribute(dataset, folder, options, previous)
-        write_json(fitted.model_dump(mode="json"), folder / FITTED)
-        return fitted
+
+    def fit() -> Fitted:
+        with (
+            hold(folder / ".fit.lock", "another worker fits this run"),
+            watched_by(FlowRunWatcher(data_set_of(folder))),
+            progress(steps_of(options)),
+        ):
+            fitted = fit_and_attribute(dataset, folder, options, previous)
+            write_json(fitted.model_dump(mode="json"), folder / FITTED)
+            return fitted
+
+    return run_or_fail(fit)

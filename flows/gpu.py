@@ -6,10 +6,12 @@ child is cancelled, and the parent ends with what to do about it.
 """
 
 import time
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, State
@@ -17,6 +19,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
+from flows.platform.flow_run import insist
 from flows.rounds import FITTED, Fitted
 from tasks.errors import InputError, LabelsweepError
 from tasks.options import AuditOptions
@@ -25,6 +28,8 @@ from tasks.storage import read_json
 
 # A worker polls every second in our stack (15 s by default): asking more often tells nothing new.
 POLL_SECONDS = 1.0
+# While nobody picks the fit up, the log says what is waited for this often.
+SAY_SECONDS = 60.0
 
 
 def fit_by(
@@ -59,7 +64,7 @@ def fit_by(
         "previous": str(previous) if previous else None,
     }
     with get_client(sync_client=True) as client:
-        pool = _pool_of(client, deployment)
+        pool, is_again = _pool_of(client, deployment), False
         for attempt in count(1):
             key = f"{folder.name}-fit-{attempt}"
             earlier = _find(client, key)
@@ -69,7 +74,10 @@ def fit_by(
             state = _follow(client, child, pool, pickup_seconds)
             if state.is_completed():
                 return Fitted.model_validate(read_json(folder / FITTED))
-            if earlier is None:
+            if earlier is None and state.is_crashed() and not is_again:
+                get_run_logger().warning("the fit crashed (%s), and is sent once more", state.message)
+                is_again = True
+            elif earlier is None:
                 raise LabelsweepError(
                     f"the fit ended as {state.name} on pool '{pool}' ({state.message or 'no message'})",
                     where=deployment,
@@ -102,24 +110,32 @@ def _failed(state: State[Any] | None) -> bool:
 
 
 def _start(deployment: str, parameters: dict[str, Any], key: str) -> FlowRun:
-    return cast(
-        "FlowRun",
-        run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key, tags=["gpu"]),
+    tags = ["labelsweep", "gpu"]
+    child = insist(
+        lambda: run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key, tags=tags)
     )
+    return cast("FlowRun", child)
 
 
 def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds: float) -> State[Any]:
     """Wait for the child's end; cancel it when nobody picks it up, and when this process is told to stop."""
-    deadline = time.monotonic() + pickup_seconds
+    began = said = time.monotonic()
     has_ended = False
+    get_run_logger().info("the fit waits for a worker of pool '%s' (%s)", pool, _workers(client, pool))
     try:
         while True:
             state = client.read_flow_run(child.id).state
             if state is not None and state.is_final():
                 has_ended = True
                 return state
-            if (state is None or state.is_scheduled()) and time.monotonic() > deadline:
-                _give_up(client, pool, pickup_seconds)
+            now = time.monotonic()
+            if state is None or state.is_scheduled():
+                if now > began + pickup_seconds:
+                    _give_up(client, pool, pickup_seconds)
+                if now > said + SAY_SECONDS:
+                    waits = "still no worker of pool '%s' has picked up the fit, after %d s (%s)"
+                    get_run_logger().info(waits, pool, now - began, _workers(client, pool))
+                    said = now
             time.sleep(POLL_SECONDS)
     finally:
         if not has_ended:
@@ -135,9 +151,18 @@ def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:
 
 
 def _workers(client: SyncPrefectClient, pool: str) -> str:
-    """Say how many workers of a pool the server hears from."""
+    """Say which workers of a pool the server has heard from, and when: one that died is online for a while yet."""
     answer = client.request(
         "POST", "/work_pools/{work_pool_name}/workers/filter", path_params={"work_pool_name": pool}, json={}
     )
-    online = sum(worker.get("status") == "ONLINE" for worker in answer.json())
-    return "none is online" if not online else f"{online} online, busy"
+    heard = {str(one["name"]): one.get("last_heartbeat_time") for one in answer.json()}
+    ages = {name: _seconds_since(time) for name, time in heard.items() if time}
+    if not ages:
+        return "none has ever been heard of"
+    name = min(ages, key=lambda one: ages[one])
+    others = f", and {len(ages) - 1} more before" if len(ages) > 1 else ""
+    return f"'{name}' was heard of {ages[name]:,.0f} s ago{others}"
+
+
+def _seconds_since(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -13,17 +13,19 @@ from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import pause_flow_run
+from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.platform.artifacts import MAX_ROWS, cell, escape
-from flows.platform.flow_run import run_or_fail
+from flows.platform.flow_run import insist, run_or_fail
 from flows.platform.worker import results_on_worker, stays
 from flows.results import Results
+from tasks.addresses import no_secret_pattern
 from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
 from tasks.apply.gain import Gain
@@ -34,7 +36,7 @@ from tasks.review.ledger import Rule
 from tasks.runs.request import data_set_of
 from tasks.terminal import one_line
 
-# A person answers when they have time, and the flow only sleeps meanwhile: it asks this often whether they have.
+# A person answers when they have time, and a flow without a worker only sleeps meanwhile: it asks this often whether they have.
 _ASK_EVERY_S = 5
 
 
@@ -49,7 +51,9 @@ class ApplyParameters(BaseModel):
         None, description="id of a run in the results folder (default: the newest finished one)"
     )
     out: Annotated[str, BeforeValidator(str)] = Field(
-        "data", description="folder of the results, or an address such as s3://bucket/prefix"
+        "data",
+        description="folder of the results, or an address such as s3://bucket/prefix",
+        json_schema_extra={"pattern": no_secret_pattern()},
     )
     conflicts: Rule = Field(
         "majority", description="what counts where reviewers differ; the rest is left out"
@@ -109,7 +113,7 @@ def _apply(parameters: ApplyParameters) -> State[object]:
     )
     if applied.folder:
         results.publish_versions(applied.folder)
-    _publish(folder, plan, applied, gain)
+    insist(lambda: _publish(folder, plan, applied, gain))
     done = Relabeled(
         run=folder.name,
         folder=applied.folder,
@@ -187,8 +191,24 @@ def _go_on() -> None:
         client.set_flow_run_state(UUID(str(flow_run.id)), Running(), force=True)
 
 
+def _suspend(form: type[ReviewAnswer], seconds: float) -> ReviewAnswer:
+    """Suspend the running flow, or return the answer where it goes on with one."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None:
+        raise RuntimeError("only a flow run can be suspended")
+    # Prefect's heartbeats end with the final state of a run. One after the news that it is suspended would be taken for the last
+    # sign of a run that was lost.
+    before, run.state = run.state, Completed()
+    answer = suspend_flow_run(wait_for_input=form, timeout=int(seconds), key="review")
+    run.state = before
+    return answer
+
+
 def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: object) -> State[object]:
     """Pause the running flow until somebody answers the form; act on the answer.
+
+    On a worker the run is suspended: its process ends, others have the slot, and the answer starts it again from the top.
 
     Args:
         run: The finished run folder.
@@ -204,7 +224,10 @@ def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: ob
         description=_INVITATION.format(queued=queued, run=run.name, out=one_line(out))
     )
     try:
-        answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)
+        if deployment.id:
+            answer = _suspend(form, seconds)
+        else:
+            answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)
     except FlowPauseTimeout:
         _go_on()
         message = f"nobody answered; labelsweep apply {run.name} applies the decisions"

@@ -19,10 +19,21 @@ _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": 
 # What follows `user:` up to the `@`; a port and a path, which may hold an `@` as well, are none.
 _PASSWORD = re.compile(r"(?<=://)([^/:@\s]*):(?!\d{1,5}/)([^@\s]+)@")
 # Names of query fields whose values let whoever has the address in: signed links of the stores, tokens of others.
-_SECRET_FIELD = re.compile(
-    r"([?&][\w.-]*(?:signature|token|secret|passw|credential|api-?_?key|access-?_?key|sig|auth)[\w.-]*=)([^&\s]+)",
-    re.IGNORECASE,
-)
+_FIELD_NAMES = "signature|token|secret|passw|credential|api-?_?key|access-?_?key|sig|auth"
+_SECRET_FIELD = re.compile(rf"([?&][\w.-]*(?:{_FIELD_NAMES})[\w.-]*=)([^&\s]+)", re.IGNORECASE)
+
+
+def no_secret_pattern() -> str:
+    """Return a pattern for a JSON schema that text matches which holds no secret; browsers read it too.
+
+    >>> found = re.compile(no_secret_pattern())
+    >>> [bool(found.search(text)) for text in ("s3://bucket/x.csv", "s3://me:word@bucket/x.csv", "https://s/x?SIG=f00")]
+    [True, False, False]
+    """
+    # Browsers know no flag for letters of either case within a pattern, nor a look behind of their own kind.
+    field = re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", _FIELD_NAMES)
+    password, value = r"://[^/:@\s]*:(?!\d{1,5}/)[^@\s]+@", r"[\w.\-]*=[^&\s]"
+    return rf"^(?![\s\S]*{password})(?![\s\S]*[?&][\w.\-]*(?:{field}){value})"
 
 
 def redacted(text: str) -> str:

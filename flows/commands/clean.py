@@ -70,10 +70,13 @@ def run_clean(parameters: "CleanParameters") -> "Cleaned":
     if not is_server_named():
         return _sweep_alone(parameters)
     check_server()
+    from prefect import tags  # noqa: PLC0415
+
     from flows.clean import clean_labels  # noqa: PLC0415
     from flows.outcome import Cleaned  # noqa: PLC0415
 
-    cleaned = clean_labels(parameters)
+    with tags("labelsweep"):
+        cleaned = clean_labels(parameters)
     if not isinstance(cleaned, Cleaned):
         raise TypeError(f"the flow ended without a result: {cleaned}")
     return cleaned

@@ -91,7 +91,7 @@ def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
         schedules=[schedule] if schedule else [],
         paused=operation.paused,
         parameters={"parameters": {"wait": _WAIT_SECONDS, **one.options}},
-        tags=[LISTED, f"dataset:{one.name}", *owner],
+        tags=[LISTED, "labelsweep", f"dataset:{one.name}", *owner],
         description=f"Sweeps data set {one.name}" + (f"; {operation.owner} answers for it" if owner else ""),
         concurrency_limit=1,
         version=version("labelsweep"),

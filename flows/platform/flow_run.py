@@ -1,11 +1,16 @@
 """What Prefect is told while a flow run works: its progress, and the one line of an error that fails it."""
 
+import logging
 import re
+import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+import httpx
 from prefect import State, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import get_client
@@ -23,13 +28,19 @@ Result = TypeVar("Result")
 # The ids of the flow runs that worked in a run folder.
 FLOW_RUNS = "flow_runs.json"
 GATE = "Gate"
+# A server that starts again, with a database to migrate, is back within a minute on a busy machine.
+_AWAY_SECONDS, _ASK_AGAIN_SECONDS = 120.0, 2.0
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
     """Return what the work of a flow returns; a failed state with one line where the user can mend the error."""
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_in_one_line)
     try:
-        return work()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
+            return work()
     except LabelsweepError as error:
         # The name makes the event: `prefect.flow-run.Gate` is told apart from a failure.
         return Failed(
@@ -37,20 +48,52 @@ def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
         )
 
 
-def take_over(folder: Path) -> None:
-    """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Log an error that the user can mend without Prefect's traceback of where it was raised."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, LabelsweepError):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return True
+
+
+def insist(work: Callable[[], Result]) -> Result:
+    """Return what the work returns that asks the server, which may be away for a while.
+
+    Raises:
+        httpx.TransportError: It does not answer for two minutes.
+    """
+    deadline = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return work()
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_ASK_AGAIN_SECONDS)
+
+
+def flow_runs_in(folder: Path) -> list[str]:
+    """Return the ids of the flow runs that worked in a run folder, oldest first."""
     path = folder / FLOW_RUNS
     # The file may be damaged: what looks like an id is one, and the server knows its own.
-    earlier = _ID.findall(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    return _ID.findall(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+
+
+def take_over(folder: Path) -> None:
+    """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
     current = str(flow_run.id)
-    others = [run for run in earlier if run != current]
+    others = [run for run in flow_runs_in(folder) if run != current]
+    insist(lambda: _give_up(others, current))
+    write_json([*others, current], folder / FLOW_RUNS)
+
+
+def _give_up(others: list[str], current: str) -> None:
     with get_client(sync_client=True) as client:
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in others]))
         for run in client.read_flow_runs(flow_run_filter=wanted) if others else []:
             if run.state is not None and not run.state.is_final():
                 message = f"It lost its process; flow run {current} goes on with it."
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-    write_json([*others, current], path)
 
 
 def tag_flow_run(tag: str) -> None:
@@ -60,7 +103,7 @@ def tag_flow_run(tag: str) -> None:
 
 
 class FlowRunWatcher(Watcher):
-    """Tells Prefect how far the current flow run is.
+    """Tells Prefect how far the current flow run is; while the server does not answer, nobody is told.
 
     Args:
         data_set: Key of the data set, with which the keys of the progress artifacts begin: lower case, digits and dashes.
@@ -98,9 +141,10 @@ class FlowRunWatcher(Watcher):
 
     def _show(self, step: str, percent: float, text: str | None = None) -> None:
         """Create or update the progress artifact of a step, or of the whole run where no step is named."""
-        if step in self._artifacts:
-            update_progress_artifact(artifact_id=self._artifacts[step], progress=percent, description=text)
-        else:
-            key = "-".join(part for part in (self._data_set, step, "progress") if part)
-            made = create_progress_artifact(progress=percent, key=key, description=text)
-            self._artifacts[step] = UUID(str(made))
+        with suppress(httpx.TransportError):
+            if step in self._artifacts:
+                update_progress_artifact(self._artifacts[step], progress=percent, description=text)
+            else:
+                key = "-".join(part for part in (self._data_set, step, "progress") if part)
+                made = create_progress_artifact(progress=percent, key=key, description=text)
+                self._artifacts[step] = UUID(str(made))

@@ -41,6 +41,12 @@ DEPLOYMENTS = (
 HEALTHY_SECONDS = 120.0
 READY_SECONDS = 300.0
 
+# Where the environment says how long an automation waits.
+_SECONDS = {
+    "labelsweep-lost-runs": "LABELSWEEP_LOST_AFTER",
+    "labelsweep-retry-crashed": "LABELSWEEP_RETRY_AFTER",
+}
+
 
 def configuration(name: str) -> Path:
     """Return `prefect.yaml` or a file of automations: of the installed package, or of the checkout around this code.
@@ -150,10 +156,10 @@ def set_up(out: str) -> None:
 
 def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
     """Make an automation, or make the one of its name what it should be."""
-    lost_after = os.environ.get("LABELSWEEP_LOST_AFTER")
     automation = AutomationCore.model_validate(values)
-    if lost_after and hasattr(automation.trigger, "within"):
-        automation.trigger.within = timedelta(seconds=float(lost_after))
+    seconds = os.environ.get(_SECONDS.get(automation.name, ""))
+    if seconds and hasattr(automation.trigger, "within"):
+        automation.trigger.within = timedelta(seconds=float(seconds))
     found = client.read_automations_by_name(automation.name)
     if found:
         client.update_automation(found[0].id, automation)

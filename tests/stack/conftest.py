@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from local_stack import SMALL, Stack, runs_in
 from postgres_server import binaries, free_port, postgres
+from prefect import flow
+from prefect.states import Running
 
 from tasks.synthesize import synthesize
 
@@ -20,7 +23,7 @@ from tasks.synthesize import synthesize
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     programs = binaries()
     # Runs give a sign of life every 30 s; the shipped 90 s of silence would only make the tests wait.
-    variables = {"LABELSWEEP_LOST_AFTER": "40"}
+    variables = {"LABELSWEEP_LOST_AFTER": "40", "LABELSWEEP_RETRY_AFTER": "10"}
     with ExitStack() as exits:
         if programs:
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = exits.enter_context(postgres(programs))
@@ -41,8 +44,8 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float]:
-    """Kill a run together with everything that would say so; return its id and when."""
+def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float, UUID]:
+    """Kill a run together with everything that would say so; return its id, when, and a silent run of somebody else."""
     out = tmp_path_factory.mktemp("lost")
     command = [sys.executable, "-m", "flows.cli", "clean", str(blobs), "--out", str(out), "--quiet"]
     process = subprocess.Popen(command, env=stack.environment(), start_new_session=True)
@@ -52,7 +55,9 @@ def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float]:
     _, found = stack.post("/flow_runs/filter", {"flows": {"name": {"any_": ["clean-labels"]}}})
     (run,) = [one["id"] for one in found if one["deployment_id"] is None]
     assert stack.state(run) == "RUNNING"
-    return run, time.monotonic()
+    with stack.client() as client:
+        stranger = client.create_flow_run(flow(lambda: None, name="clean-labels"), state=Running())
+    return run, time.monotonic(), stranger.id
 
 
 @pytest.fixture(scope="session")

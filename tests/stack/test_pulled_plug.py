@@ -1,6 +1,6 @@
 """A worker killed without a word, alone or with its run: the next run goes on, to the same bytes.
 
-`make serve` ends when one of its processes does, so the worker that is killed is another one, with a pool of its own.
+The worker that is killed is another one than those of `make serve`, which are started again: it has a pool of its own.
 """
 
 import os

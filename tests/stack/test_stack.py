@@ -4,13 +4,11 @@ The tests go in their order: the first loses a run on purpose, which the last bu
 Ctrl-C.
 """
 
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
-from local_stack import SMALL, Stack, runs_in
+from local_stack import Stack
 from prefect.states import Cancelling
 
 
@@ -35,7 +33,7 @@ def test_deployments_are_on_their_pools_with_schedule_and_limit(stack: Stack):
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 2 * * *", "Europe/Berlin")
     assert nightly.global_concurrency_limit.limit == 1
     assert nightly.concurrency_options.collision_strategy == "ENQUEUE"
-    assert found["fit/gpu"].tags == ["gpu"]
+    assert found["fit/gpu"].tags == ["labelsweep", "gpu"]
     assert not nightly.pull_steps
     assert "out" not in nightly.parameters["parameters"]  # the worker says it
 
@@ -78,24 +76,6 @@ def test_fit_ran_on_the_gpu_worker_and_the_rest_on_the_cpu_worker(stack: Stack, 
     assert (folder / "manifest.json").exists()
 
 
-def test_killed_run_is_crashed_and_the_next_one_goes_on_to_the_same_bytes(
-    stack: Stack, blobs: Path, sent, tmp_path
-):
-    parameters = {"source": str(blobs), "out": str(tmp_path), **SMALL}
-    run = stack.submit("clean-labels/on-demand", **parameters, gpu_deployment=None)
-    stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
-    os.kill(stack.process_of(run.id), signal.SIGKILL)
-    assert stack.ended(run.id, 30).state.is_crashed()
-    (folder,) = runs_in(tmp_path)
-    record = (folder / "steps" / "ingest.json").read_bytes()
-    again = stack.submit("clean-labels/on-demand", **parameters, gpu_deployment=None)
-    assert stack.ended(again.id).state.is_completed()
-    assert runs_in(tmp_path) == [folder]
-    assert (folder / "steps" / "ingest.json").read_bytes() == record
-    for name in ("scores.parquet", "queue.parquet"):
-        assert (folder / name).read_bytes() == (sent[2] / name).read_bytes()
-
-
 def test_cancelling_the_parent_cancels_the_child(stack: Stack, tmp_path):
     slow = {"folds": 50, "rounds": 5, "out": str(tmp_path), "gpu_deployment": "fit/gpu", "gpu_timeout": 120}
     run = stack.submit("clean-labels/on-demand", source="sample:digits", **slow)
@@ -109,11 +89,12 @@ def test_cancelling_the_parent_cancels_the_child(stack: Stack, tmp_path):
     stack.wait(lambda: process not in stack.processes(), 30)
 
 
-def test_run_that_lost_its_process_is_marked_as_crashed(stack: Stack, lost):
-    run, killed = lost
+def test_run_that_lost_its_process_is_marked_as_crashed_and_no_other(stack: Stack, lost):
+    run, killed, stranger = lost
     ended = stack.ended(run, max(1.0, killed + 100 - time.monotonic()))
     assert ended.state.is_crashed()
     assert "not been heard of" in ended.state.message
+    assert stack.state(stranger) == "RUNNING"
 
 
 def test_ctrl_c_stops_everything_and_leaves_no_process(stack: Stack, blobs: Path, tmp_path):

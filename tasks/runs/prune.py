@@ -1,0 +1,44 @@
+"""Old runs are removed: whole run folders, and nothing else. Decisions and versions of data sets lie beside them and stay."""
+
+import re
+import shutil
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tasks.runs.history import PastRun, past_runs
+from tasks.runs.lock import lock_folder
+from tasks.storage import published_files
+
+
+def old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
+    """Return the runs that are not needed, oldest first: beyond the newest finished ones of their data set, and too old.
+
+    Args:
+        out: Folder of the results.
+        keep: How many finished runs of each data set stay, at least one: the next sweep goes on from the newest.
+        older: Runs that are younger stay, too.
+    """
+    before, seen, found = datetime.now(UTC) - older, Counter[str](), []
+    for run in past_runs(out):  # newest first
+        name = re.sub(r"-\d{8}-\d{6}-[0-9a-f]{4}$", "", run.run_id)
+        is_kept = seen[name] < max(keep, 1)
+        seen[name] += run.state == "finished"
+        if not is_kept and run.state != "running" and run.date < before:
+            found.append(run)
+    return found[::-1]
+
+
+def size_of(out: Path, run: PastRun) -> int:
+    """Return the bytes of a run's files."""
+    return sum(path.stat().st_size for path in published_files(out / "runs" / run.run_id))
+
+
+def remove_run(out: Path, run: PastRun) -> bool:
+    """Remove the folder of a run; return whether that was done: not while somebody works in it."""
+    folder = out / "runs" / run.run_id
+    with lock_folder(folder, 0) as is_ours:
+        if is_ours:
+            # Whoever is interrupted here leaves no half of a run under its name.
+            shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}.removed")))
+    return is_ours

@@ -1,0 +1,96 @@
+"""What dies is started again, what is away for a while costs nothing, and who waits for people holds nobody up.
+
+These tests use the stack of the others, before the last of `test_stack.py` stops it.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from local_stack import SMALL, Stack, runs_in
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+ON_DEMAND = "clean-labels/on-demand"
+
+
+def process_with(stack: Stack, words: str) -> int | None:
+    """Return the stack's process whose command line ends with the words, without the shell that keeps it."""
+    found = [pid for pid, line in stack.processes().items() if words in line and "keep.sh" not in line]
+    return min(found, default=None)
+
+
+def test_worker_that_died_is_started_again(stack: Stack):
+    died = process_with(stack, "worker start --pool cpu")
+    os.kill(died, signal.SIGKILL)
+    again = stack.wait(lambda: process_with(stack, "worker start --pool cpu"), 60)
+    assert again != died
+    assert "'prefect worker start' ended with code 137; it is started again" in stack.log
+
+
+def test_run_that_crashed_is_started_once_more_and_goes_on_to_the_same_bytes(
+    stack: Stack, blobs: Path, sent, tmp_path
+):
+    parameters = {"source": str(blobs), "out": str(tmp_path), **SMALL}
+    run = stack.submit(ON_DEMAND, **parameters, gpu_deployment=None)
+    stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
+    os.kill(stack.process_of(run.id), signal.SIGKILL)
+    stack.wait(lambda: stack.state(run.id) == "CRASHED", 30)
+    (folder,) = runs_in(tmp_path)
+    record = (folder / "steps" / "ingest.json").read_bytes()
+    stack.wait(lambda: stack.state(run.id) == "COMPLETED", 120)
+    assert runs_in(tmp_path) == [folder]
+    assert (folder / "steps" / "ingest.json").read_bytes() == record
+    for name in ("scores.parquet", "queue.parquet"):
+        assert (folder / name).read_bytes() == (sent[2] / name).read_bytes()
+
+
+def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: Stack, blobs: Path, tmp_path):
+    run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None)
+    stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
+    os.kill(process_with(stack, "server start"), signal.SIGKILL)
+    stack.wait(lambda: list(tmp_path.glob("runs/*/manifest.json")), 240)
+    stack.wait(lambda: stack.workers("cpu"), 120)
+    assert stack.ended(run.id).state.is_completed()
+
+
+def test_run_that_waits_for_a_review_has_no_process_and_goes_on_with_the_answer(
+    stack: Stack, blobs: Path, tmp_path
+):
+    parameters = {"source": str(blobs), "out": str(tmp_path), "wait_for_review": True, **SMALL}
+    run = stack.submit(ON_DEMAND, **parameters, gpu_deployment=None)
+    stack.wait(lambda: stack.run(run.id).state.name == "Suspended", 120)
+    stack.wait(lambda: stack.process_of(run.id) is None, 30)
+    with stack.client() as client:
+        client.resume_flow_run(run.id, run_input={"action": "apply later", "comment": "on Monday"})
+    ended = stack.ended(run.id)
+    (folder,) = runs_in(tmp_path)
+    assert ended.state.name == "ApplyLater"
+    assert ended.state.message == f"labelsweep apply {folder.name} applies the decisions (on Monday)"
+
+
+def test_wrong_input_is_one_line_in_the_log(stack: Stack, tmp_path):
+    run = stack.submit(
+        ON_DEMAND, source=str(tmp_path / "nothing.csv"), out=str(tmp_path), gpu_deployment=None
+    )
+    assert stack.ended(run.id).state.name == "Failed"
+    with stack.client() as client:
+        wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+        logs = stack.wait(lambda: client.read_logs(wanted), 30)
+    errors = [log.message for log in logs if log.level >= 40]
+    assert len(errors) == 1, errors
+    assert "nothing.csv" in errors[0]
+    assert "Traceback" not in "".join(log.message for log in logs)
+    said = [line for line in stack.log.splitlines() if "Traceback" in line]
+    assert said == []
+
+
+@pytest.mark.parametrize("field", ["source", "publish"])
+def test_server_refuses_a_secret_before_it_is_stored(stack: Stack, field):
+    with stack.client() as client:
+        deployment = client.read_deployment_by_name(ON_DEMAND)
+    values = {"source": "sample:digits", field: "s3://me:pa55word@bucket/x.csv"}
+    status, _ = stack.post(
+        f"/deployments/{deployment.id}/create_flow_run", {"parameters": {"parameters": values}}
+    )
+    assert status == 409
