@@ -337,7 +337,7 @@ def test_an_id_that_two_samples_may_have_had_is_not_guessed(
 def test_a_workbook_offers_the_classes_shows_pictures_and_comes_back(digits: Path, out: Path, tmp_path: Path):
     queue, file = pq.read_table(digits / "queue.parquet"), tmp_path / "queue.xlsx"
     classes = [str(number) for number in range(10)]
-    write_workbook(queue, classes, VERDICTS, file)
+    write_workbook(queue, classes, VERDICTS, file, queue["image"].to_pylist())
     book = load_workbook(file)
     sheet = book["queue"]
     names = [cell.value for cell in sheet[1]]

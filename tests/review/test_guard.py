@@ -33,7 +33,7 @@ def ended(process: Process) -> tuple[str, str]:
 
 
 def test_the_page_listens_on_this_machine_alone_unless_told_otherwise(out: Path) -> None:
-    server = Process(out, "--port", "0")
+    server = Process(out, "digits-run", "--port", "0")
     try:
         assert listening(server) == {"0100007F"}  # 127.0.0.1
         assert "token" not in server.address
@@ -42,7 +42,7 @@ def test_the_page_listens_on_this_machine_alone_unless_told_otherwise(out: Path)
 
 
 def test_for_other_machines_a_token_is_made_and_said_once_and_no_secret_is_logged(out: Path) -> None:
-    server = Process(out, "--host", "0.0.0.0", "--port", "0", "--reviewer", "Ada")  # noqa: S104
+    server = Process(out, "digits-run", "--host", "0.0.0.0", "--port", "0", "--reviewer", "Ada")  # noqa: S104
     try:
         assert listening(server) == {"00000000"}
         address, _, token = server.address.partition("/?token=")
@@ -67,7 +67,7 @@ def test_for_other_machines_a_token_is_made_and_said_once_and_no_secret_is_logge
 
 
 def test_a_token_of_the_environment_is_asked_for(out: Path) -> None:
-    server = Process(out, "--port", "0", "--reviewer", "Ada", LABELSWEEP_REVIEW_TOKEN="grüße aus Köln")  # noqa: S106
+    server = Process(out, "digits-run", "--port", "0", "--reviewer", "Ada", LABELSWEEP_REVIEW_TOKEN="grüße aus Köln")  # noqa: S106
     try:
         client = Client(server.address.split("?")[0])
         assert client.request("GET", "/review")[0] == 403

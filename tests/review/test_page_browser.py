@@ -198,7 +198,7 @@ def test_two_browsers_work_on_one_queue_without_meeting(digits: Path, out: Path,
 
 
 def test_a_decision_that_the_server_did_not_take_is_not_called_saved(out: Path, tab: Page) -> None:
-    server = Process(out, "--reviewer", "Ada", "--port", str(free_port()))
+    server = Process(out, "digits-run", "--reviewer", "Ada", "--port", str(free_port()))
     port = server.address.rstrip("/").rpartition(":")[2]
     try:
         opened(tab, server.address)
@@ -208,7 +208,7 @@ def test_a_decision_that_the_server_did_not_take_is_not_called_saved(out: Path, 
         tab.wait_for_selector("#saved[data-state=waiting]")
         assert at(tab) == 1
         assert len(read_log(out)) == 1
-        server = Process(out, "--reviewer", "Ada", "--port", port)
+        server = Process(out, "digits-run", "--reviewer", "Ada", "--port", port)
         tab.wait_for_selector("#saved[data-state=saved]")
         tab.wait_for_selector('.sample[data-position="2"]')
         assert [row.decision for row in read_log(out)] == ["keep", "relabel"]

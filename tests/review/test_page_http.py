@@ -253,7 +253,7 @@ def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out
 
 
 def test_the_command_serves_the_page_and_says_where(out: Path) -> None:
-    server = Process(out, "--reviewer", "Ada", "--port", "0")
+    server = Process(out, "digits-run", "--reviewer", "Ada", "--port", "0")
     try:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", server.address)
         assert Client(server.address).request("GET", "/review")[0] == 200
@@ -265,4 +265,4 @@ def test_the_command_serves_the_page_and_says_where(out: Path) -> None:
 def test_a_port_that_is_taken_is_one_clear_line(page: Served, out: Path) -> None:
     port = page.address.rpartition(":")[2]
     with pytest.raises(AssertionError, match=rf"error: 127.0.0.1:{port}: cannot listen there .*--port"):
-        Process(out, "--port", port)
+        Process(out, "digits-run", "--port", port)
