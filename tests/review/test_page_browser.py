@@ -235,10 +235,10 @@ def test_more_than_nine_classes_are_found_by_name(wine: Path, out: Path, tab: Pa
     path = wine / "steps" / "ingest.json"
     entry = read_json(path)
     grapes = [
-        "Riesling",
-        "Rieslaner",
         "Silvaner",
         "Merlot",
+        "Riesling",
+        "Rieslaner",
         "Malbec",
         "Syrah",
         "Cinsault",
