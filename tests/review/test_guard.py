@@ -67,7 +67,8 @@ def test_for_other_machines_a_token_is_made_and_said_once_and_no_secret_is_logge
 
 
 def test_a_token_of_the_environment_is_asked_for(out: Path) -> None:
-    server = Process(out, "digits-run", "--port", "0", "--reviewer", "Ada", LABELSWEEP_REVIEW_TOKEN="grüße aus Köln")  # noqa: S106
+    arguments = ("digits-run", "--port", "0", "--reviewer", "Ada")
+    server = Process(out, *arguments, LABELSWEEP_REVIEW_TOKEN="grüße aus Köln")  # noqa: S106
     try:
         client = Client(server.address.split("?")[0])
         assert client.request("GET", "/review")[0] == 403
