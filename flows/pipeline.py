@@ -11,7 +11,7 @@ from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.leaks.search import leak_lines
 from tasks.ingest.step import ingest
-from tasks.maps.step import draw_map
+from tasks.maps.step import map as draw_map
 from tasks.oddities.step import oddities
 from tasks.queue.step import queue
 from tasks.records import Dataset, Report, Validation

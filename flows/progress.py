@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import ParamSpec, Self, TypeVar
 
 from flows.signals import stop_if_asked
-from tasks.records import Controls, Dataset, Encoding, Model, Queue, Record, Report, Scores, Validation
+from tasks.records import Controls, Dataset, Encoding, Map, Model, Queue, Record, Report, Scores, Validation
 from tasks.runs.progress import watched
 
 P = ParamSpec("P")
@@ -186,6 +186,8 @@ def describe(record: Record) -> str:
         case Queue():
             text = f"{record.rows - record.unflagged:,} of {record.flagged:,} flagged samples queued"
             text += f", and the {record.unflagged:,} most doubtful others" if record.unflagged else ""
+        case Map():
+            text = f"{record.rows:,} samples placed"
         case Report():
             text = record.html.name
         case _:

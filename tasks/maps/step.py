@@ -20,7 +20,7 @@ from tasks.storage import read_parquet, write_table
 
 
 @step()
-def draw_map(
+def map(  # noqa: A001 (steps are named by plain nouns, and people read them)
     dataset: Dataset, encoding: Encoding, scores: Scores, folder: Path, options: AuditOptions
 ) -> Map:
     """Place the samples on the map: all of them, or what is flagged and a random part of the others.

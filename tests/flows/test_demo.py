@@ -26,7 +26,7 @@ def test_demo_tells_each_step_in_one_plain_line(demo):
     steps = [line.split(": ")[1] for line in demo.stderr.splitlines()]
     assert steps == [
         *("ingest", "validate", "encode", "fit", "attribute", "fit, round 2", "attribute, round 2"),
-        *("controls", "flag", "queue", "oddities", "draw_map", "report"),
+        *("controls", "flag", "queue", "oddities", "map", "report"),
     ]
 
 

@@ -23,7 +23,7 @@ from tasks.queue.evidence import EVIDENCE_ROWS, NEIGHBOUR_PAIRS
 READING = ("ingest", "validate", "encode")
 MATHS = ("fit", "attribute")
 # Of all rows they only read; the rest of their work has a bound.
-BOUNDED = ("queue", "oddities", "draw_map")
+BOUNDED = ("queue", "oddities", "map")
 # Samples whose neighbours are looked for; the pairs that are compared for it have a bound.
 QUEUED = 10_000
 
@@ -66,7 +66,7 @@ def terms(step: str, size: Size) -> dict[str, float]:
     if step.startswith("fit"):
         some = min(START_SHARE * size.rows, START_NUMBERS / size.features)
         found["multiply-add at the start"] = some * size.features * size.classes
-    if step in ("oddities", "draw_map"):
+    if step in ("oddities", "map"):
         found["row looked at"] = float(min(size.rows, MOST_ROWS))
         found["number looked at"] = found["row looked at"] * min(size.features, FEWER_DIMENSIONS)
     if step == "queue":
