@@ -107,6 +107,7 @@ def test_config_replays_the_run_to_the_same_bytes(demo, prefect_server, tmp_path
     assert lines[3:] == [
         f"queue:  {tmp_path / 'runs' / again.name / 'queue.csv'}",
         f"report: {tmp_path / 'runs' / again.name / 'report.html'}",
+        f"review: labelsweep review {again.name} --out {tmp_path}",
     ]
 
 
