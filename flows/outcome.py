@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.errors import TooMuchNoise
 from tasks.records import Record
+from tasks.runs.data_sets import short_name_of
 from tasks.show.text import trust_line
 from tasks.storage import read_json
 
@@ -26,20 +27,21 @@ class Cleaned(Record):
     flagged: int
     queued: int
     unflagged: int = 0
+    still_open: int = 0
     unchanged: bool = False
     published: str | None = None
 
     def headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
         summary = read_json(self.summary)
-        trust = summary["queue"].get("trust")
+        trust = trust_line(summary["queue"])
         lines = [
-            *([trust_line(trust)] if trust else []),
+            *([trust] if trust else []),
             self.counts(),
             *_quality(summary.get("quality")),
             f"queue:  {self.queue}",
             f"report: {self.report}",
-            *([f"review: {self.review_command()}"] if self.queued else []),
+            *([f"review: {self.review_command()}"] if self.queued or self.still_open else []),
         ]
         if why := summary["queue"].get("untrusted"):
             lines.insert(lines.index(f"queue:  {self.queue}"), f"no estimate can be trusted: {why}")
@@ -55,15 +57,17 @@ class Cleaned(Record):
         others = (
             f" ({self.unflagged:,} of them not flagged, only the most doubtful)" if self.unflagged else ""
         )
+        still_open = f"{self.still_open:,} still open from earlier queues, " if self.still_open else ""
         return (
             f"{self.samples:,} samples, {self.flagged:,} flagged ({share:.1%}), {self.queued:,} queued{others}, "
-            f"{self.quarantined:,} in quarantine"
+            f"{still_open}{self.quarantined:,} in quarantine"
         )
 
     def review_command(self) -> str:
-        """Return what to type to review the queue, from any folder."""
+        """Return what to type to review the queue, and what earlier queues left open, from any folder."""
+        name = short_name_of(self.folder.name) if self.still_open else self.folder.name
         out = self.published.rpartition("/runs/")[0] if self.published else str(self.folder.parents[1])
-        return f"labelsweep review {self.folder.name} --out {shlex.quote(out)}"
+        return f"labelsweep review {name} --out {shlex.quote(out)}"
 
 
 def _quality(quality: Mapping[str, Any] | None) -> list[str]:

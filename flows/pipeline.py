@@ -79,6 +79,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         flagged=queued.flagged,
         queued=queued.rows,
         unflagged=queued.unflagged,
+        still_open=queued.still_open,
     )
 
 

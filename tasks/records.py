@@ -318,13 +318,17 @@ class Controls(Record):
 
 
 class Queue(Record):
-    """The flagged samples, worst first; `unflagged` of the rows are only the most doubtful others."""
+    """The flagged samples, worst first; `unflagged` of the rows are only the most doubtful others.
+
+    `still_open` more were shown by earlier queues, and nobody has decided on them.
+    """
 
     parquet: Path
     csv: Path
     rows: int
     flagged: int
     unflagged: int = 0
+    still_open: int = 0
 
 
 class Oddities(Record):

@@ -71,9 +71,8 @@ def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParame
         return CleanParameters.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise InputError(
-            _complaint(first), where=where(str(first["loc"][0]) if first["loc"] else "source")
-        ) from error
+        place = where(str(first["loc"][0])) if first["loc"] else None
+        raise InputError(_complaint(first), where=place) from error
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
@@ -95,4 +94,6 @@ def _complaint(error: Mapping[str, Any]) -> str:
         "tuple": "must be a list of names",
     }
     line = wanted.get(kind) or wanted.get(kind.split("_")[0]) or error["msg"].removeprefix("Value error, ")
-    return line if kind in ("missing", "string_too_short") else f"{line}, not {value!r}"
+    # What is wrong with several values together names them itself.
+    is_whole = kind in ("missing", "string_too_short") or not error["loc"]
+    return line if is_whole else f"{line}, not {value!r}"

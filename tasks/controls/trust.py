@@ -19,8 +19,11 @@ Verdict = Literal["strong", "fair", "weak", "cannot tell"]
 STRONG, FAIR, WEAKER, ABLE = (0.6, 0.1), (0.35, 0.0), (0.5, 0.25), (0.35, 0.5)
 # An interval of the share of wrong labels that is wider than this says nothing.
 WIDE = 0.5
-# Shares above this are said with a decimal: 99 % against 99 % compares nothing.
-MOSTLY = 0.9
+# Shares above this are said with a decimal: 99 % against 99 % compares nothing, and 100 % need not be all.
+MOSTLY, NEARLY_ALL = 0.9, 0.99
+# Skill and share of labels predicted right above which models know the classes: they doubt a tenth of what guessing doubts. Where
+# most planted labels are found too, a queue of a few hard samples is not weak.
+CLEAR = 0.9
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,25 @@ def trust_of(
     if doubts.skill is None or doubts.certainty is None or doubts.knowledge is None:
         return None
     share = (controls or {}).get("noise_rate")
+    right = 1 - doubts.ways["differs"].total / doubts.samples
+    is_clear = min(doubts.skill, right) > CLEAR
     verdict: Verdict = "cannot tell"
     if doubts.knowledge >= INFORMED:
         verdict = _verdict(doubts, doubts.skill, doubts.certainty)
+    if verdict == "weak" and is_clear and controls and 2 * controls["found"] > controls["planted"]:
+        verdict = "fair"
     if share and share["high"] - share["low"] > WIDE and verdict in ("strong", "fair"):
         verdict = "weak"
-    right = 1 - doubts.ways["differs"].total / doubts.samples
-    digits = 1 if min(right, largest) > MOSTLY else 0
+    digits = 1 if right > NEARLY_ALL or min(right, largest) > MOSTLY else 0
     why = (
-        f"of the labels that they have not seen, the models predict {right:.{digits}%}; "
+        f"models that have not seen a sample's label predict it for {right:.{digits}%} of the samples; "
         f"naming the largest class every time is right for {largest:.{digits}%}"
     )
     if controls and controls["planted"]:
-        why += (
-            f"; of {controls['planted']:,} labels made wrong on purpose, {controls['found']:,} were flagged"
-        )
+        why += f"; {controls['found']:,} of {controls['planted']:,} labels made wrong on purpose were flagged"
     if doubts.kind == "sample" and verdict in ("fair", "weak"):
         why += "; the errors follow no pattern, so right labels of hard samples are flagged too"
-    return Trust(verdict, why, "" if verdict == "strong" else _help(payload))
+    return Trust(verdict, why, "" if verdict == "strong" else _help(payload, is_clear=is_clear))
 
 
 def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
@@ -82,8 +86,10 @@ def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
     return next((word for word, (pure, able) in bounds if purity >= pure and skill >= able), "weak")
 
 
-def _help(payload: str) -> str:
-    """Return what would help, of what this program can use."""
+def _help(payload: str, *, is_clear: bool) -> str:
+    """Return what would help, of what this program can use; no better features where the models know the classes."""
+    if is_clear:
+        return "verified labels (--trusted) or several raters (--raters)"
     better = {
         "text": "an encoder of texts (--encoder)",
         "image": "an encoder of images (--encoder), or --model cnn",

@@ -85,7 +85,14 @@ def queue(
 
     write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx", pictures)
     unflagged = pc.sum(pc.invert(ranked["flagged"])).as_py() or 0
-    return Queue(parquet=path, csv=sheet, rows=len(asked), flagged=scores.flagged, unflagged=unflagged)
+    return Queue(
+        parquet=path,
+        csv=sheet,
+        rows=len(asked),
+        flagged=scores.flagged,
+        unflagged=unflagged,
+        still_open=len(order) - len(asked),
+    )
 
 
 def _reasons(

@@ -126,6 +126,7 @@ def _queue(view: RunView) -> Summary | None:
         "flagged": flagged,
         "queued": view.queued,
         "queued_unflagged": queued.unflagged if queued else 0,
+        "still_open": queued.still_open if queued else 0,
     }
     if queued or view.queued:
         found |= {"parquet": str(view.folder / "queue.parquet"), "csv": str(view.folder / "queue.csv")}

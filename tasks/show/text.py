@@ -7,6 +7,7 @@ around it.
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 # A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
 CELL = 60
@@ -126,16 +127,28 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def trust_line(trust: Mapping[str, str]) -> str:
-    """Return a verdict as `summary.json` has it in one or two sentences.
+def trust_line(queue: Mapping[str, Any]) -> str:
+    """Return the verdict on a queue, as `summary.json` has it, in one or two sentences; empty where there is none.
 
-    >>> trust_line({"verdict": "fair", "why": "the models predict 80 %", "helps": "more raters"})
-    'This queue is fair: the models predict 80 %. What would help: more raters.'
+    >>> trust = {"verdict": "fair", "why": "models predict 80 %", "helps": "more raters"}
+    >>> trust_line({"flagged": 7, "trust": trust})
+    'This queue is fair, and some of its labels may be right: models predict 80 %. What would help: more raters.'
+    >>> trust_line({"flagged": 0, "trust": trust | {"helps": ""}})
+    'No label looks wrong, but some that are may be missed: models predict 80 %.'
     """
+    if not (trust := queue.get("trust")):
+        return ""
     heads = {
+        "strong": "This queue is strong",
+        "fair": "This queue is fair, and some of its labels may be right",
         "weak": "This queue is weak, and many of its labels may be right",
-        "cannot tell": "The models cannot tell right labels from wrong ones here",
     }
-    head = heads.get(trust["verdict"], f"This queue is {trust['verdict']}")
+    if not queue["flagged"]:
+        heads = {
+            "strong": "No label looks wrong, and most that are would be found",
+            "fair": "No label looks wrong, but some that are may be missed",
+            "weak": "No label looks wrong, but many that are may be missed",
+        }
+    head = heads.get(trust["verdict"], "The models cannot tell right labels from wrong ones here")
     tail = f" What would help: {trust['helps']}." if trust["helps"] else ""
     return f"{head}: {trust['why']}.{tail}"

@@ -171,9 +171,23 @@ def doubts(skill, certainty, purity, flagged=100):
 def test_a_verdict_comes_before_the_figures_and_says_what_helps(known, verdict):
     trust = trust_of(known, 0.6, {"planted": 50, "found": 40}, payload="text")
     assert trust.verdict == verdict
-    assert "80%; naming the largest class every time is right for 60%; of 50 labels" in trust.why
+    assert (
+        "80% of the samples; naming the largest class every time is right for 60%; 40 of 50 labels"
+        in trust.why
+    )
     assert bool(trust.helps) == (verdict != "strong")
     assert "--encoder" in trust.helps or verdict == "strong"
+
+
+def test_a_few_hard_samples_of_clear_classes_make_no_weak_queue():
+    known = replace(
+        doubts(0.98, -1.0, 0.02, flagged=2), samples=30_000
+    )  # of which 200 differ from what is predicted
+    found = trust_of(known, 0.4, {"planted": 17, "found": 16})
+    assert found.verdict == "fair"
+    assert "99.3% of the samples" in found.why
+    assert "columns" not in found.helps
+    assert trust_of(known, 0.4, {"planted": 17, "found": 5}).verdict == "weak"
 
 
 def test_a_share_that_nobody_knows_makes_no_strong_queue():

@@ -334,5 +334,13 @@ def test_a_short_queue_holds_the_most_doubtful_and_says_that_they_are_not_flagge
     still_open = set(pq.read_table(again / "open.parquet")["sample_id"].to_pylist())
     assert not shown & {row["sample_id"] for row in queue}
     assert len(shown | still_open) == 8
+    told, page = capsys.readouterr().out, (again / "report.html").read_text()
+    assert f"{len(still_open)} still open from earlier queues" in told
+    assert (
+        "review: labelsweep review pets --out" in told
+    )  # of the data set: of a run, it shows the run's own queue
+    assert "There is nothing to review" not in page
+    assert f"Earlier queues show {len(still_open) - 3} samples of that kind" in page
     assert run([*command, "--max-queue", "2"]) == 2
-    assert "--min-queue 8 is more than --max-queue 2" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("error: --min-queue 8 is more than --max-queue 2")

@@ -9,10 +9,13 @@ from tasks.ingest.leaks.search import leak_lines
 from tasks.report.sections.controls import interval_of, is_told
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
+from tasks.runs.data_sets import short_name_of
 from tasks.show.parts import Command, Facts, Part, Section, Text
 from tasks.show.text import NAME, counted, listed, percent, plain, trust_line
 from tasks.show.view import RunView
 
+# Columns beside an image or an embedding that the lead names; of more it says how many.
+NAMED = 6
 # Six columns with the longest reason and their names.
 LINE = 2_000
 
@@ -26,16 +29,21 @@ def build(view: RunView, summary: Summary) -> Section:
         parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))
     elif trust := summary.get("queue", {}).get("trust"):
         parts.append(
-            Text(trust_line(trust), "warning" if trust["verdict"] in ("weak", "cannot tell") else "plain")
+            Text(
+                trust_line(summary["queue"]),
+                "warning" if trust["verdict"] in ("weak", "cannot tell") else "plain",
+            )
         )
     parts.append(Text(_lead(view, summary)))
     if view.dataset and view.dataset.leaks:
         lines = leak_lines(view.dataset.leaks, {})
         parts += [Text(plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
-    if view.queued:
+    still_open = summary.get("queue", {}).get("still_open", 0)
+    if view.queued or still_open:
+        named = short_name_of(view.run_id) if still_open else view.run_id
         parts += [
-            Command("Review them, one key a sample", _typed("review", view)),
-            Command("Correct the data, measure the gain", _typed("apply", view)),
+            Command("Review them, one key a sample", _typed("review", named, view)),
+            Command("Correct the data, measure the gain", _typed("apply", view.run_id, view)),
         ]
     facts = _facts(view, summary)
     if facts:
@@ -43,12 +51,12 @@ def build(view: RunView, summary: Summary) -> Section:
     return Section("headline", title(view, summary), parts, "Top")
 
 
-def _typed(command: str, view: RunView) -> str:
+def _typed(command: str, named: str, view: RunView) -> str:
     """Return what to type, from any folder: the results lie where the run was told to put them."""
     out, address = str(view.config.get("out") or ""), str(view.config.get("publish") or "")
     if address and out == str(work_folder(address).absolute()):
         out = address
-    return f"labelsweep {command} {view.run_id}" + (f" --out {plain(shlex.quote(out), NAME)}" if out else "")
+    return f"labelsweep {command} {named}" + (f" --out {plain(shlex.quote(out), NAME)}" if out else "")
 
 
 def title(view: RunView, summary: Summary) -> str:
@@ -80,6 +88,8 @@ def _lead(view: RunView, summary: Summary) -> str:
             "text": "texts",
         }
         content = contents.get(data["payload"], counted(data["features"], "feature"))
+        if beside := [plain(column.name) for column in view.dataset.beside]:
+            content += f" beside {listed(beside) if len(beside) <= NAMED else counted(len(beside), 'column')}"
         groups = data.get("groups")
         grouped = f" in {counted(groups['count'], 'group')}" if groups else ""
         size = f"{counted(data['rows'], 'sample')}{grouped} of {counted(len(data['classes']), 'class', 'classes')}"
@@ -88,22 +98,29 @@ def _lead(view: RunView, summary: Summary) -> str:
     copies = (data or {}).get("groups")
     if copies and copies["column"] is None:
         sentence += f" {counted(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
-    unflagged = summary.get("queue", {}).get("queued_unflagged", 0)
-    sentence += _queue(view, summary.get("queue", {}).get("flagged", 0), unflagged)
+    if view.scores is None:
+        return sentence
+    queue, since = summary["queue"], view.json("since.json") or {}
+    unflagged = queue["queued_unflagged"]
+    sentence += _queue(view, queue["flagged"], unflagged, since) if queue["flagged"] else ""
     if unflagged:
         sentence += f" The queue holds {counted(unflagged, 'sample')} that are not flagged, only the most doubtful of the others."
+    if others := since.get("open", 0) - since.get("open_flagged", 0):
+        sentence += (
+            f" Earlier queues show {counted(others, 'sample')} of that kind, and nobody has answered yet."
+        )
+    if not (queue["flagged"] or unflagged or others):
+        sentence += " There is nothing to review."
+        if not view.config.get("min_queue"):
+            sentence += " The option --min-queue 20 queues the 20 most doubtful samples all the same."
     return sentence
 
 
-def _queue(view: RunView, flagged: int, unflagged: int) -> str:
+def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]) -> str:
     """Return which of the flagged samples the queue asks, where it is not all of them."""
-    if not flagged:
-        hint = " There is nothing to review. The option --min-queue 20 queues the 20 most doubtful samples all the same."
-        return hint if view.scores is not None and not unflagged else ""
-    since = view.json("since.json") or {}
     reasons = [
         (since.get("decided", 0), "people have decided on"),
-        (since.get("open", 0), "earlier queues show and nobody has answered"),
+        (since.get("open_flagged", 0), "earlier queues show and nobody has answered"),
     ]
     asked = flagged - sum(count for count, _ in reasons)
     found = f" Of the {flagged:,} flagged samples, " if asked < flagged else ""

@@ -26,9 +26,11 @@ def build(view: RunView, summary: Summary) -> Section | None:
         ("Newly flagged", f"{flagged['newly']:,}", f"of {flagged['now']:,} flagged"),
         ("No longer flagged", f"{since['no_longer_flagged']:,}", ""),
     ]
+    unflagged = summary["queue"].get("queued_unflagged", 0)
+    others = f", and the {counted(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
     text = (
-        f"Compared with {plain(since['previous'])}. This queue shows the {counted(since['shown'], 'sample')} that are new, "
-        f"changed or newly flagged; {counted(since['open'], 'flagged sample')} that earlier queues show are still open "
+        f"Compared with {plain(since['previous'])}. This queue shows the {counted(since['shown'] - unflagged, 'sample')} that "
+        f"are new, changed or newly flagged{others}; {counted(since['open'], 'sample')} that earlier queues show are still open "
         f"(open.parquet names the run of each), and {counted(since['decided'], 'flagged sample')} are not asked again because "
         "people have decided on them."
     )

@@ -216,8 +216,7 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
 def _trust(run: Path) -> str:
     """Return how far the queue of a run can be trusted, in a sentence; empty where that is not known."""
     summary = run / "summary.json"
-    trust = read_json(summary).get("queue", {}).get("trust") if summary.exists() else None
-    return trust_line(trust) if trust else ""
+    return trust_line(read_json(summary).get("queue", {})) if summary.exists() else ""
 
 
 @router.get("/report")
