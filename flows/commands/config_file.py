@@ -71,7 +71,7 @@ def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParame
         return CleanParameters.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = where(str(first["loc"][0])) if first["loc"] else None
+        place = where(str(first["loc"][0])) if first["loc"] else ""
         raise InputError(_complaint(first), where=place) from error
 
 
