@@ -1,7 +1,6 @@
 """The records that pass between steps: paths, counts and digests, never a frame or a tensor.
 
-Every record is a small frozen model, so that each arrow between two steps is a file that can be looked at,
-resumed from, or sent to another machine.
+Every record is a small frozen model, so that each arrow between two steps is a file: to look at, to resume from, to send.
 """
 
 from pathlib import Path
@@ -318,10 +317,7 @@ class Controls(Record):
 
 
 class Queue(Record):
-    """The flagged samples, worst first; `unflagged` of the rows are only the most doubtful others.
-
-    `still_open` more were shown by earlier queues, and nobody has decided on them.
-    """
+    """The flagged samples, worst first; `unflagged` rows are doubtful others, `still_open` more are of earlier queues."""
 
     parquet: Path
     csv: Path

@@ -130,8 +130,7 @@ def to_show(
         return _shown_anew(wanted, seen, decided, folder)
     undecided = wanted.without(decided)
     still_open, shown = undecided & asked, undecided & ~asked
-    numbers = np.bincount(compared, minlength=3).tolist()
-    counts = {"new": numbers[NEW], "changed": numbers[CHANGED], "same": numbers[SAME]}
+    counts = dict(zip(("new", "changed", "same"), np.bincount(compared, minlength=3).tolist(), strict=True))
     before = pq.read_metadata(previous / "dataset.parquet").num_rows
     flagged_before = _flagged_before(matched, previous)
     write_json(

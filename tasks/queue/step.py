@@ -84,15 +84,9 @@ def queue(
     from tasks.queue.workbook import write_workbook  # noqa: PLC0415 (a third of a second to import)
 
     write_workbook(ranked, dataset.offered, VERDICTS, folder / "queue.xlsx", pictures)
-    unflagged = pc.sum(pc.invert(ranked["flagged"])).as_py() or 0
-    return Queue(
-        parquet=path,
-        csv=sheet,
-        rows=len(asked),
-        flagged=scores.flagged,
-        unflagged=unflagged,
-        still_open=len(order) - len(asked),
-    )
+    counts = {"rows": len(asked), "flagged": scores.flagged, "still_open": len(order) - len(asked)}
+    counts["unflagged"] = pc.sum(pc.invert(ranked["flagged"])).as_py() or 0
+    return Queue(parquet=path, csv=sheet, **counts)
 
 
 def _reasons(
