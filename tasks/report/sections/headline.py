@@ -128,8 +128,10 @@ def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]
     if view.queued - unflagged < asked:
         rest = "other " if found else "flagged "
         found += f" The queue holds the worst {view.queued - unflagged:,} of the {asked:,} {rest}samples."
-    elif found:
-        found += f" The queue asks the other {asked:,}." if asked else " The queue is empty."
+    elif found and asked:
+        found += f" The queue asks the other {asked:,}."
+    elif found and not unflagged:
+        found += " The queue is empty."
     return found
 
 
