@@ -8,6 +8,22 @@ import yaml
 from tasks.errors import InputError
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose keys stand once each, and are words: `on` is no boolean there, as YAML 1.2 has it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key.value}' stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def read_user_text(path: Path, fix: str) -> str:
     """Read a text file.
 
@@ -37,7 +53,7 @@ def read_user_yaml(path: Path, fix: str) -> Any:  # noqa: ANN401 (whatever the f
     """
     text = read_user_text(path, fix)
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)  # noqa: S506 (it is a SafeLoader)
     # PyYAML raises ValueError for a date such as 2024-13-45.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

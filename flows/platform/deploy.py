@@ -49,7 +49,7 @@ def deploy(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[str]:
         made = {one.name: _deployment(one, client) for one in data_sets}
         blocks = {one.name: _block(one, client) for one in data_sets}
         for one in data_sets:
-            yield f"{one.name}: {_bring_up_to_date(made[one.name], client)}"
+            yield f"{one.name}: {_bring_up_to_date(made[one.name], one.operation, client)}"
             if said := _notify(one, blocks[one.name], client):
                 yield f"{one.name}: {said}"
         for gone in [one for one in _listed(client) if one.name not in made]:
@@ -103,18 +103,20 @@ def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
     return deployment
 
 
-def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> str:
-    """Make or change one deployment; say what that changed."""
+def _bring_up_to_date(wanted: RunnerDeployment, operation: Operation, client: SyncPrefectClient) -> str:
+    """Make or change one deployment; say what that changed. Without `paused` the switch in the UI stays as it is."""
     try:
         found = client.read_deployment_by_name(wanted.full_name)
     except ObjectNotFound:
         wanted.apply()
-        return f"made as {wanted.full_name}, {_when(_wanted_state(wanted))}"
-    was, is_now = _state(found), _wanted_state(wanted)
+        return f"made as {wanted.full_name}, {_when(_wanted_state(wanted, operation))}"
+    was, is_now = _state(found), _wanted_state(wanted, operation)
+    if operation.paused is None and was["paused"] and was["schedule"] != is_now["schedule"]:
+        is_now["paused"] = False
     gone = sorted(was.keys() - is_now.keys() - {"paused"})
     changed = [name for name in is_now if was.get(name) != is_now[name]] + gone
     if not changed:
-        return f"unchanged, {_when(is_now)}"
+        return f"unchanged, {_when({**is_now, 'paused': _rests(found)})}"
     # Only what changed is sent: a schedule that is sent again would be active again, whoever paused it.
     fields: dict[str, Any] = {
         "tags": wanted.tags,
@@ -136,7 +138,12 @@ def _bring_up_to_date(wanted: RunnerDeployment, client: SyncPrefectClient) -> st
     return "; ".join(f"{name} {_shown(was.get(name))} → {_shown(is_now.get(name))}" for name in changed)
 
 
-def _wanted_state(wanted: RunnerDeployment) -> dict[str, Any]:
+def _rests(found: DeploymentResponse) -> bool:
+    """Return whether somebody has switched off the deployment, or all schedules that it has."""
+    return found.paused or (bool(found.schedules) and not any(one.active for one in found.schedules))
+
+
+def _wanted_state(wanted: RunnerDeployment, operation: Operation) -> dict[str, Any]:
     """Return what is compared of the deployment that an entry asks for."""
     state: dict[str, Any] = {
         "schedule": _times(one.schedule for one in wanted.schedules or []),
@@ -144,7 +151,7 @@ def _wanted_state(wanted: RunnerDeployment) -> dict[str, Any]:
         "pool": wanted.work_pool_name,
         "tags": sorted(wanted.tags),
     }
-    return _options(wanted) | state | ({} if wanted.paused is None else {"paused": wanted.paused})
+    return _options(wanted) | state | ({} if operation.paused is None else {"paused": operation.paused})
 
 
 def _options(wanted: RunnerDeployment) -> dict[str, Any]:
@@ -163,18 +170,21 @@ def _state(found: DeploymentResponse) -> dict[str, Any]:
     }
 
 
-def _times(schedules: Iterable[object]) -> list[tuple[Any, Any]]:
-    """Return expression and time zone of each schedule; none where it is of another kind than ours."""
-    return [(getattr(one, "cron", None), getattr(one, "timezone", None)) for one in schedules]
+def _times(schedules: Iterable[object]) -> list[str]:
+    """Return expression and time zone of each schedule, in words; an interval made in the UI has no expression."""
+    return [f'"{getattr(one, "cron", None)}" {getattr(one, "timezone", None)}' for one in schedules]
 
 
 def _when(state: dict[str, Any]) -> str:
-    times = [f'"{cron}" {zone}' for cron, zone in state["schedule"]]
-    return ("paused, " if state.get("paused") else "") + (" and ".join(times) or "without a schedule")
+    return ("paused, " if state.get("paused") else "") + (
+        " and ".join(state["schedule"]) or "without a schedule"
+    )
 
 
 def _shown(value: object) -> str:
-    return "none" if value in (None, [], "") else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _block(one: DataSet, client: SyncPrefectClient) -> UUID | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flow_inputs import parquet
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
@@ -64,11 +65,21 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
     assert run(["deploy"]) == 0
     said = capsys.readouterr().out
     assert "max_noise 0.9 → 0.8" in said
-    assert "schedule [('0 2 * * *', 'Europe/Berlin')] → [('0 4 * * *', 'Europe/Berlin')]" in said
+    assert 'schedule "0 2 * * *" Europe/Berlin → "0 4 * * *" Europe/Berlin' in said
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name("clean-labels/pets")
         assert [one.schedule.cron for one in found.schedules] == ["0 4 * * *"]
         assert {"dataset:pets", "owner:ada"} <= set(found.tags)
+        client.pause_deployment(found.id)
+        file.write_text(file.read_text().replace("0.8", "0.7"))
+        assert run(["deploy"]) == 0
+        assert capsys.readouterr().out == "pets: max_noise 0.8 → 0.7\n"
+        assert client.read_deployment(found.id).paused
+        file.write_text(file.read_text() + "    notify: {block: slack-webhook/team, on: [flagged, failed]}\n")
+        SlackWebhook(url="http://127.0.0.1:9/").save("team", overwrite=True)
+        assert run(["deploy"]) == 0
+        assert "pets: tells slack-webhook/team of: flagged, failed" in capsys.readouterr().out
+        assert client.read_automations_by_name("labelsweep pets: flagged")
     file.write_text(file.read_text().replace("  pets:", "  cats:"))
     assert run(["deploy"]) == 0
     assert "pets: is not listed any more; --prune removes it" in capsys.readouterr().out
@@ -81,6 +92,9 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
     file.write_text("datasets: {pets: {source: a.csv, lable: species}}")
     assert run(["deploy"]) == 2
     assert "datasets.yaml: pets: unknown option 'lable'; did you mean 'label'?" in capsys.readouterr().err
+    file.write_text("datasets:\n  pets: {source: a.csv}\n  pets: {source: b.csv}\n")
+    assert run(["deploy"]) == 2
+    assert "line 3 is not YAML ('pets' stands there twice)" in capsys.readouterr().err
 
 
 def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_is_refused(
