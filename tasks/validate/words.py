@@ -123,18 +123,23 @@ def rare_class_words(label: str, count: int, folds: int, classes: Sequence[str])
 def alike(label: str, classes: Sequence[str]) -> str | None:
     """Return the other class whose name is nearly the same, None where there is none.
 
-    >>> alike("Yes ", ["no", "yes", "Yes "]), alike("class 7", ["class 6", "class 7"])
-    ('yes', None)
+    >>> alike("Yes ", ["no", "yes", "Yes "]), alike("brid", ["cat", "bird"]), alike("class 7", ["class 6", "class 7"])
+    ('yes', 'bird', None)
     """
     plain = {" ".join(other.split()).casefold(): other for other in classes if other != label}
     name = " ".join(label.split()).casefold()
     if name in plain:
         return plain[name]
     # Numbers tell classes apart: "class 6" is no typo of "class 7".
-    close = difflib.get_close_matches(
-        name, [other for other in plain if _digits(other) == _digits(name)], 1, _ALIKE
-    )
+    others = [other for other in plain if _digits(other) == _digits(name)]
+    swapped = [other for other in others if len(name) > 3 and name in _swaps(other)]
+    close = swapped or difflib.get_close_matches(name, others, 1, _ALIKE)
     return plain[close[0]] if close and len(name) > 2 else None
+
+
+def _swaps(name: str) -> set[str]:
+    """Return the names that differ by two neighbouring letters: the commonest slip at a keyboard, whatever the length."""
+    return {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
 
 
 def _digits(name: str) -> str:

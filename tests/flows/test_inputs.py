@@ -213,7 +213,7 @@ def test_raters_and_probabilities_are_swept_and_shown(prefect_server, tmp_path, 
     queue = pq.read_table(folder / "queue.parquet").to_pylist()
     assert read_json(folder / "summary.json")["quality"]["average_precision"] > 0.9
     assert {"ann", "bob", "eve", "raters_agree"} <= queue[0].keys()
-    assert queue[0]["reason"].startswith(f"Raters said '{queue[0]['given_label']}' (2), '")
+    assert queue[0]["reason"].startswith(f"Raters said {queue[0]['given_label']} (2), ")
     # Two thirds of the wrong majorities are two votes against one; the votes are in the score, and none is flagged but these.
     assert read_json(folder / "summary.json")["quality"]["f1"] > 0.9
     assert "raters_agree" in (folder / "report.html").read_text()
