@@ -8,7 +8,7 @@ import yaml
 from tasks.errors import InputError
 
 
-class _Loader(yaml.SafeLoader):
+class _SafeLoader(yaml.SafeLoader):
     """YAML whose keys stand once each, and are words: `on` is no boolean there, as YAML 1.2 has it."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
@@ -53,7 +53,7 @@ def read_user_yaml(path: Path, fix: str) -> Any:  # noqa: ANN401 (whatever the f
     """
     text = read_user_text(path, fix)
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 (it is a SafeLoader)
+        return yaml.load(text, Loader=_SafeLoader)  # noqa: S506 (it is a SafeLoader)
     # PyYAML raises ValueError for a date such as 2024-13-45.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
 from prefect.client.orchestration import get_client
@@ -29,6 +30,7 @@ from tasks.queue.spreadsheet import FORMULA_STARTS
 from tasks.review.log import log_path
 from tasks.show.images import safe_png
 from tasks.terminal import one_line
+from tasks.user_files import _SafeLoader
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "review"))
@@ -381,8 +383,8 @@ def _is_safe(call: ast.Call) -> bool:
     """Whether a call reads no pickle and runs no text."""
     name = ast.unparse(call.func)
     options = {word.arg: ast.unparse(word.value) for word in call.keywords}
-    if name == "yaml.load":  # a name of ours for the two safe ones
-        return options.get("Loader") == "loader"
+    if name == "yaml.load":  # a loader of ours that is a SafeLoader
+        return options.get("Loader") == "_SafeLoader" and issubclass(_SafeLoader, yaml.SafeLoader)
     if name.rpartition(".")[2] in ("read_pickle", "to_pickle") or name in ("eval", "exec"):
         return False
     if name == "torch.load":
