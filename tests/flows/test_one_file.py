@@ -199,7 +199,7 @@ def test_a_newcomer_adds_a_score_a_solver_an_opinion_a_format_and_a_section_by_o
     assert [one["name"] for one in read_json(folder / "summary.json")["audit"]["opinions"]] == ["gaussian"]
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "from one file" in page
-    assert page.index('id="validation"') < page.index('id="mine"') < page.index('id="timing"')
+    assert page.index('id="queue"') < page.index('id="mine"') < page.index('id="timing"')
 
 
 def test_a_newcomer_adds_a_model_that_learns_features_by_one_file(newcomer):
