@@ -15,7 +15,6 @@ from aiosmtpd.handlers import Message
 from local_stack import ROOT, SMALL, Stack
 from postgres_server import free_port
 
-
 if not os.environ.get("LABELSWEEP_STACK_FAULTS"):
     pytest.skip("takes minutes: LABELSWEEP_STACK_FAULTS=1 runs it", allow_module_level=True)
 
