@@ -2,9 +2,10 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The tested versions: from Python 3.13 on those with numpy 2.
-CONSTRAINTS = $(shell $(BIN)/python -c 'import sys; print("constraints-3.13.txt" if sys.version_info >= (3, 13) else "constraints.txt")')
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
+# The tested versions: from Python 3.13 on those with numpy 2. The shell asks, once the line runs: when make reads a recipe, its first
+# line has not made the environment yet.
+CONSTRAINTS := import sys; print("constraints-3.13.txt" if sys.version_info >= (3, 13) else "constraints.txt")
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint "$$($(BIN)/python -c '$(CONSTRAINTS)')"
 # The first Python on the path that the project runs on; `make PYTHON=/path/to/python` names another.
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
