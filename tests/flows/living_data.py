@@ -15,7 +15,8 @@ from flows.cli import run
 from flows.config import CleanParameters
 from flows.relabel import ApplyParameters, apply_review
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.review.queue import find_run, load_queue
+from tasks.review.queue import load_queue
+from tasks.runs.finished import find_run
 
 CLASSES = ("cat", "dog")
 OPTIONS = {"rounds": 1, "controls": 0.0, "feature_map": "raw", "folds": 3, "id": "id"}

@@ -10,8 +10,9 @@ from living_data import NIGHTS, by_command, by_flow
 
 from flows.cli import run
 from tasks.review.log import Decision, DecisionLog, log_path
-from tasks.review.queue import find_run, load_queue
+from tasks.review.queue import load_queue
 from tasks.review.state import Review
+from tasks.runs.finished import find_run
 
 
 @pytest.mark.parametrize("made", [by_command, by_flow])
