@@ -11,18 +11,18 @@ from prefect.states import Completed
 
 from flows.config import CleanParameters
 from flows.outcome import RESULT, Cleaned, check_noise, read_again
-from flows.platform.artifacts import publish
+from flows.platform.artifacts import publish_artifacts
 from flows.platform.events import announce_flagged
 from flows.platform.flow_run import (
     FlowRunWatcher,
+    ask_server,
+    claim_folder,
     flow_runs_in,
-    insist,
     run_or_fail,
     tag_flow_run,
-    take_over,
 )
 from flows.platform.worker import results_on_worker
-from flows.progress import watched_by
+from flows.progress import add_watcher
 from flows.sweep import sweep
 
 
@@ -41,10 +41,10 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     )
     if parameters.wait_for_review and (cleaned := _finished_before(parameters.out)):
         return _reviewed(parameters, cleaned)
-    insist(lambda: tag_flow_run(f"dataset:{parameters.data_set}"))
-    with watched_by(FlowRunWatcher(parameters.data_set)):
-        cleaned = sweep(parameters, take_over)
-    insist(lambda: publish(cleaned.folder, cleaned.headline(), parameters.results))
+    ask_server(lambda: tag_flow_run(f"dataset:{parameters.data_set}"))
+    with add_watcher(FlowRunWatcher(parameters.data_set)):
+        cleaned = sweep(parameters, claim_folder)
+    ask_server(lambda: publish_artifacts(cleaned.folder, cleaned.headline(), parameters.results))
     if not cleaned.unchanged:
         announce_flagged(cleaned.folder, parameters.results)
     check_noise(cleaned, parameters.max_noise)

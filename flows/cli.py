@@ -19,7 +19,7 @@ from flows.commands.review import review
 from flows.commands.runs import runs
 from flows.commands.status import status
 from flows.commands.versions import apply, diff, restore
-from flows.signals import Interrupted, Terminated, noting_signals
+from flows.signals import Interrupted, Terminated, note_signals
 from tasks.errors import LabelsweepError
 from tasks.terminal import one_line
 
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     noted: list[int] = []
     try:
-        with noting_signals() as noted:
+        with note_signals() as noted:
             code = make_program(arguments)(
                 args=list(arguments), prog_name="labelsweep", standalone_mode=False
             )
@@ -73,9 +73,9 @@ def _explain(error: BaseException, noted: Sequence[int]) -> tuple[str, int]:
         return "terminated; the same command resumes it", TERMINATED
     if noted:
         return "interrupted", INTERRUPTED
-    from tasks.unexpected import explain, in_one_line  # noqa: PLC0415
+    from tasks.error_lines import describe_error, explain  # noqa: PLC0415
 
-    return in_one_line(error), 2 if explain(error) else 1
+    return describe_error(error), 2 if explain(error) else 1
 
 
 def make_program(arguments: Sequence[str]) -> typer.Typer:
@@ -92,9 +92,9 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     asked = os.environ.get("COMP_WORDS", "") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
     words = [*arguments, *asked.split()[1:]]
     if next((word for word in words if not word.startswith("-")), None) == "clean":
-        from flows.commands.options import with_parameters  # noqa: PLC0415
+        from flows.commands.options import add_parameter_options  # noqa: PLC0415
 
-        program.command("clean")(with_parameters(clean))
+        program.command("clean")(add_parameter_options(clean))
     else:
         program.command("clean", help=clean.__doc__)(lambda: None)
     passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

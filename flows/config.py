@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from flows.named_source import absolute, find_dated, version_at
+from flows.source_names import find_dated, make_absolute, read_version_parameters
 from tasks.addresses import check_no_secret, no_secret_pattern, work_folder
-from tasks.encode.identity import WEIGHTS
+from tasks.encode.encoder_digest import WEIGHTS
 from tasks.hub import find_on_hub, is_hub_name
 from tasks.options import AuditOptions, parse_drift
 from tasks.records import Reask, Source
@@ -255,7 +255,7 @@ class CleanParameters(AuditOptions):
             return {**dated, **given, "source": dated["source"]}
         if source in SAMPLES:
             return {**SAMPLES[source], **values}
-        if version := version_at(source):
+        if version := read_version_parameters(source):
             return {**version, **values, "source": version["source"]}
         return values
 
@@ -290,7 +290,7 @@ class CleanParameters(AuditOptions):
     def records_source(self) -> Source:
         """Return what the ingest step reads, with the path of a local file made absolute."""
         columns = {name: getattr(self, name) for name in Source.model_fields if name != "uri"}
-        return Source(uri=absolute(self.source), **columns)
+        return Source(uri=make_absolute(self.source), **columns)
 
     def audit_options(self) -> AuditOptions:
         """Return what the encode, fit, attribute and flag steps read."""
@@ -315,7 +315,7 @@ class CleanParameters(AuditOptions):
     def replayable(self) -> str:
         """Return the parameters as YAML that replays the run from any working directory."""
         values = self.model_dump(mode="json", exclude={"resume"})
-        values = {"source": absolute(values.pop("source"))} | values | {"out": str(self.out.absolute())}
+        values = {"source": make_absolute(values.pop("source"))} | values | {"out": str(self.out.absolute())}
         if self.expectations is not None:
             values["expectations"] = str(self.expectations.absolute())
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
@@ -329,7 +329,7 @@ class CleanParameters(AuditOptions):
         """
         from tasks.ingest.source import slug  # noqa: PLC0415 (only a run needs it)
 
-        return slug(absolute(self.source), self.name)
+        return slug(make_absolute(self.source), self.name)
 
     @property
     def data_set(self) -> str:
@@ -338,7 +338,7 @@ class CleanParameters(AuditOptions):
         >>> CleanParameters(source="a.csv", name="pets").data_set, CleanParameters(source="sample:digits").data_set
         ('pets', 'digits-1e9935')
         """
-        address = hashlib.sha256(absolute(self.source).encode()).hexdigest()[:6]
+        address = hashlib.sha256(make_absolute(self.source).encode()).hexdigest()[:6]
         return self.short_name if self.name else f"{self.short_name}-{address}"
 
     @property

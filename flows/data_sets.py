@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from flows.commands.config_file import build
+from flows.commands.config_file import build_parameters
 from flows.config import CleanParameters
-from flows.named_source import absolute
-from tasks.errors import InputError, did_you_mean
+from flows.source_names import make_absolute
+from tasks.errors import InputError, suggest_name
 from tasks.ingest.source import slug
 from tasks.records import Record
 from tasks.user_files import read_user_yaml
@@ -115,7 +115,7 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
     values = {str(key).replace("-", "_"): value for key, value in entry.items()}
     for key in values:
         if key not in (known := [*Operation.model_fields, *CleanParameters.model_fields]):
-            raise InputError(f"unknown option '{key}'", where=where, fix=did_you_mean(key, known))
+            raise InputError(f"unknown option '{key}'", where=where, fix=suggest_name(key, known))
     try:
         operation = Operation.model_validate(
             {key: value for key, value in values.items() if key in Operation.model_fields}
@@ -133,11 +133,11 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
         options["expectations"] = _beside(path, str(options["expectations"]))
     if operation.gate is not None:
         options["max_noise"] = operation.gate
-    build(options, lambda option: f"{where}: {option}")
+    build_parameters(options, lambda option: f"{where}: {option}")
     return DataSet(name=name, operation=operation, options=options)
 
 
 def _beside(path: Path, source: str) -> str:
     """Return a source or file as it is named from anywhere: a relative path starts at the folder of the list."""
     is_path = "://" not in source and not source.startswith("sample:")
-    return absolute(str(path.absolute().parent / source) if is_path else source)
+    return make_absolute(str(path.absolute().parent / source) if is_path else source)

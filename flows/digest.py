@@ -16,7 +16,7 @@ from flows.platform.artifacts import escape
 from flows.platform.flow_run import run_or_fail
 from flows.platform.worker import results_on_worker
 from flows.results import Results
-from tasks.review.digest import Week, as_text, digest_of
+from tasks.review.digest import Week, format_digest, make_digest
 
 
 class DigestParameters(BaseModel):
@@ -41,8 +41,8 @@ def _digest(parameters: DigestParameters) -> list[Week]:
     results = Results(results_on_worker(parameters.out, get_run_logger().info))
     results.fetch_decisions()
     since = datetime.now(UTC) - timedelta(days=parameters.days)
-    weeks = digest_of(results.out, since)
-    text = as_text(weeks)
+    weeks = make_digest(results.out, since)
+    text = format_digest(weeks)
     lines = "\n".join(f"- {escape(line)}" for line in text.splitlines())
     create_markdown_artifact(markdown=f"# Since {since:%Y-%m-%d}\n\n{lines}\n", key="labelsweep-digest")
     found = sum(week.flagged for week in weeks)

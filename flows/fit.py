@@ -4,13 +4,13 @@ from pathlib import Path
 
 from prefect import State, flow
 
+from flows.fit_rounds import FITTED, Fitted, count_steps, fit_and_attribute
 from flows.platform.flow_run import FlowRunWatcher, run_or_fail
-from flows.progress import progress, watched_by
-from flows.rounds import FITTED, Fitted, fit_and_attribute, steps_of
+from flows.progress import add_watcher, progress
 from tasks.options import AuditOptions
 from tasks.records import Dataset
-from tasks.runs.lock import hold
-from tasks.runs.request import data_set_of
+from tasks.runs.lock import hold_lock
+from tasks.runs.request import read_data_set_key
 from tasks.storage import write_json
 
 
@@ -31,9 +31,9 @@ def fit_on_worker(
 
     def fit() -> Fitted:
         with (
-            hold(folder / ".fit.lock", "another worker fits this run"),
-            watched_by(FlowRunWatcher(data_set_of(folder))),
-            progress(steps_of(options)),
+            hold_lock(folder / ".fit.lock", "another worker fits this run"),
+            add_watcher(FlowRunWatcher(read_data_set_key(folder))),
+            progress(count_steps(options)),
         ):
             fitted = fit_and_attribute(dataset, folder, options, previous)
             write_json(fitted.model_dump(mode="json"), folder / FITTED)

@@ -19,8 +19,8 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
-from flows.platform.flow_run import insist
-from flows.rounds import FITTED, Fitted
+from flows.fit_rounds import FITTED, Fitted
+from flows.platform.flow_run import ask_server
 from tasks.errors import InputError, LabelsweepError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
@@ -111,7 +111,7 @@ def _failed(state: State[Any] | None) -> bool:
 
 def _start(deployment: str, parameters: dict[str, Any], key: str) -> FlowRun:
     tags = ["labelsweep", "gpu"]
-    child = insist(
+    child = ask_server(
         lambda: run_deployment(deployment, parameters=parameters, timeout=0, idempotency_key=key, tags=tags)
     )
     return cast("FlowRun", child)

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from tasks.errors import StoreError
 from tasks.ingest.source import locate
-from tasks.queue.former import FORMER, hashes_among
-from tasks.queue.since import DECIDED
+from tasks.queue.earlier_hashes import FORMER, find_equal_hashes
+from tasks.queue.open_samples import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.tally import tally_of_run
-from tasks.runs.checksums import are_intact, is_run_intact, read_entry, read_records, with_check
+from tasks.runs.checksums import add_check, are_intact, is_run_intact, read_entry, read_records
 from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.runs.request import REQUEST, Request, parse_asked, read_asked
 from tasks.storage import read_json, sha256_file, write_json, write_table
@@ -67,7 +67,7 @@ def fetch_last_run(request: Request, address: str) -> None:
             path.write_bytes(content)
 
 
-def finished_runs(request: Request) -> list[Path]:
+def list_finished_runs(request: Request) -> list[Path]:
     """Return the finished runs of the data set, oldest first."""
     found = [path.parent for path in (request.out / "runs").glob(f"{request.name}-*/manifest.json")]
     return [
@@ -79,13 +79,13 @@ def finished_runs(request: Request) -> list[Path]:
     ]
 
 
-def unchanged_since(request: Request) -> Path | None:
+def find_unchanged_run(request: Request) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of the same files."""
-    last = next(reversed(finished_runs(request)), None)
+    last = next(reversed(list_finished_runs(request)), None)
     return last if last and request.is_of(last) and is_run_intact(last) else None
 
 
-def same_content(request: Request, folder: Path) -> Path | None:
+def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of files that say the same.
 
     Whatever of a row changed is a change: its id, whether its label is verified, what a reviewer is shown, its true label.
@@ -94,7 +94,7 @@ def same_content(request: Request, folder: Path) -> Path | None:
         request: What is asked for.
         folder: The run folder, in which lies what the files say now.
     """
-    last = next(reversed(finished_runs(request)), None)
+    last = next(reversed(list_finished_runs(request)), None)
     asked = read_asked(last) if last else None
     if last is None or asked is None or not is_run_intact(last):
         return None
@@ -109,7 +109,7 @@ def _ingested(folder: Path) -> dict[str, str]:
     return dict(entry["files"]) if entry else {}
 
 
-def look_back(request: Request, folder: Path) -> tuple[Path | None, bool]:
+def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, bool]:
     """Write what went before into the run folder.
 
     Args:
@@ -124,7 +124,7 @@ def look_back(request: Request, folder: Path) -> tuple[Path | None, bool]:
     kept = read_entry(path)
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(request.out))
-        runs = _undamaged(request, finished_runs(request))
+        runs = _undamaged(request, list_finished_runs(request))
         pairs = decisions.settled() if runs else _everywhere(decisions.settled(), request.out)
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
@@ -133,7 +133,7 @@ def look_back(request: Request, folder: Path) -> tuple[Path | None, bool]:
         trend = [*_earlier_lines(runs, decisions), *(_line(run, decisions) for run in runs)]
         previous = str(runs[-1]) if runs else None
         kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
-        write_json(with_check(kept), path)
+        write_json(add_check(kept), path)
     previous = kept["previous"]
     return Path(previous) if previous and Path(previous).is_dir() else None, kept.get("anew", False)
 
@@ -143,7 +143,7 @@ def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
 
     The first sweep of a corrected version has no run before it, but its rows may have been decided on under other columns.
     """
-    others = hashes_among(out / "runs")
+    others = find_equal_hashes(out / "runs")
     return pairs | {(other, label) for content, label in pairs for other in others.get(content, ())}
 
 

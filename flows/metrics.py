@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from flows.outcome import Cleaned
-from tasks.runs.history import past_run
+from tasks.runs.history import read_past_run
 from tasks.storage import read_json, write_text
 
 
@@ -35,7 +35,11 @@ def write_metrics(cleaned: Cleaned, data_set: str, file: Path) -> None:
     gauge("noise_ratio", "Estimated share of wrong labels.", queue.get("estimated_noise_rate"))
     gauge("noise_low_ratio", "Lower end of the interval of their share.", rate.get("low"))
     gauge("noise_high_ratio", "Upper end of the interval of their share.", rate.get("high"))
-    gauge("swept_timestamp_seconds", "When the last sweep began.", past_run(cleaned.folder).date.timestamp())
+    gauge(
+        "swept_timestamp_seconds",
+        "When the last sweep began.",
+        read_past_run(cleaned.folder).date.timestamp(),
+    )
     seconds = Gauge("labelsweep_step_seconds", "Time of each step.", ["data_set", "step"], registry=registry)
     for step in summary["steps"]:
         seconds.labels(data_set, step["step"]).set(step["seconds"])

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from flows.config import CleanParameters
-from flows.incremental import look_back, note_version, same_content
+from flows.fit_rounds import Fitted, count_steps, fit_and_attribute
+from flows.incremental import find_run_of_same_content, note_version, take_over_last_run
 from flows.outcome import Cleaned
-from flows.progress import progress, say, step, steps_done
-from flows.rounds import Fitted, fit_and_attribute, steps_of
+from flows.progress import count_steps_done, progress, say, step
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.leaks.search import leak_lines
@@ -30,12 +30,12 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         ValidationFailed: The data failed validation; the report says why.
     """
     options = parameters.audit_options()
-    previous, anew = look_back(request, folder)
-    with progress(7 + steps_of(options)):
+    previous, anew = take_over_last_run(request, folder)
+    with progress(7 + count_steps(options)):
         dataset = step(ingest, parameters.records_source(), folder)
         for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
             say(note)
-        if previous and not anew and (earlier := same_content(request, folder)):
+        if previous and not anew and (earlier := find_run_of_same_content(request, folder)):
             raise Unchanged(earlier)
         note_version(dataset, folder, previous)
         validation = _validated(dataset, folder, parameters, previous)
@@ -100,7 +100,7 @@ def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previou
     fitted = fit_by(
         parameters.gpu_deployment, dataset, folder, options, previous, pickup_seconds=parameters.gpu_timeout
     )
-    steps_done(steps_of(options), "fit and attribute", fitted.scores)
+    count_steps_done(count_steps(options), "fit and attribute", fitted.scores)
     return fitted
 
 

@@ -8,8 +8,19 @@ from contextvars import ContextVar
 from typing import ParamSpec, Self, TypeVar
 
 from flows.signals import stop_if_asked
-from tasks.records import Controls, Dataset, Encoding, Map, Model, Queue, Record, Report, Scores, Validation
-from tasks.runs.progress import watched
+from tasks.records import (
+    Controls,
+    Dataset,
+    Encoding,
+    FittedRound,
+    Map,
+    Queue,
+    Record,
+    Report,
+    Scores,
+    Validation,
+)
+from tasks.runs.progress import call_on_tick
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
@@ -62,7 +73,7 @@ class _Progress:
 
 
 @contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
+def add_watcher(watcher: Watcher) -> Iterator[None]:
     """Tell `watcher` too of the steps in the enclosed block."""
     token = _watchers.set((*_watchers.get(), watcher))
     try:
@@ -90,14 +101,14 @@ def step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     for watcher in _watchers.get():
         watcher.started(label, state.done, state.total)
     began = time.perf_counter()
-    with watched(Within(label)):
+    with call_on_tick(Within(label)):
         record: R = task(*args, **kwargs)
     state.done += 1
     _finished(label, record, time.perf_counter() - began)
     return record
 
 
-def steps_done(count: int, label: str, record: Record) -> None:
+def count_steps_done(count: int, label: str, record: Record) -> None:
     """Count steps that were done elsewhere, and say what they made."""
     _current.get().done += count
     _finished(label, record, None)
@@ -109,7 +120,7 @@ def _finished(label: str, record: Record, seconds: float | None) -> None:
         watcher.finished(label, record, seconds, state.done, state.total)
 
 
-def prepare(what: str) -> None:
+def announce_preparation(what: str) -> None:
     """Tell everyone who watches what is done before the first step."""
     for watcher in _watchers.get():
         watcher.prepares(what)
@@ -144,7 +155,7 @@ class Within:
             watcher.moved(self._label, text, 100.0 * done / total)
 
 
-def in_words(record: Record, seconds: float | None) -> str:
+def describe_step(record: Record, seconds: float | None) -> str:
     """Say what a step made, and how long it took."""
     return describe(record) + (f" ({seconds:.1f} s)" if seconds is not None else "")
 
@@ -177,7 +188,7 @@ def describe(record: Record) -> str:
             text = ", ".join(maps or [f"a network for each fold: {record.choice.model}"])
             text += f"; model {record.choice.model}, since {record.choice.why}" if record.choice.why else ""
             text += f"; {record.encoder}" if record.encoder else ""
-        case Model():
+        case FittedRound():
             text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
         case Scores():
             text = f"{record.flagged:,} of {record.rows:,} samples flagged, {_converged(record.converged)}"

@@ -21,19 +21,19 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flows.platform.artifacts import MAX_ROWS, cell, escape
-from flows.platform.flow_run import insist, run_or_fail
-from flows.platform.worker import results_on_worker, stays
+from flows.platform.artifacts import MAX_ROWS, escape, format_cell
+from flows.platform.flow_run import ask_server, run_or_fail
+from flows.platform.worker import is_fixed_place, results_on_worker
 from flows.results import Results
 from tasks.addresses import no_secret_pattern
-from tasks.apply.carry import carry_out
 from tasks.apply.correct import Applied, plan_for
 from tasks.apply.gain import Gain
+from tasks.apply.messages import describe_gain, plan_text
 from tasks.apply.plan import Plan
-from tasks.apply.words import gain_text, plan_text
+from tasks.apply.write_and_measure import write_and_measure_plan
 from tasks.records import Record
 from tasks.review.ledger import Rule
-from tasks.runs.request import data_set_of
+from tasks.runs.request import read_data_set_key
 from tasks.terminal import one_line
 
 # A person answers when they have time, and a flow without a worker only sleeps meanwhile: it asks this often whether they have.
@@ -101,7 +101,7 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
 def _apply(parameters: ApplyParameters) -> State[object]:
     # Results that nobody named are no conflict with those that the run lies in.
     named = parameters.out if "out" in parameters.model_fields_set else None
-    if not stays(parameters.run or "") and not stays(named or ""):
+    if not is_fixed_place(parameters.run or "") and not is_fixed_place(named or ""):
         named = results_on_worker(named or "", get_run_logger().info)
     results = Results(named or None, parameters.run)
     folder = results.run()
@@ -113,7 +113,7 @@ def _apply(parameters: ApplyParameters) -> State[object]:
     )
     if applied.folder:
         results.publish_versions(applied.folder)
-    insist(lambda: _publish(folder, plan, applied, gain))
+    ask_server(lambda: _publish(folder, plan, applied, gain))
     done = Relabeled(
         run=folder.name,
         folder=applied.folder,
@@ -136,22 +136,22 @@ def write_and_measure(
     run: Path, out: Path, plan: Plan, *, measure: bool, copy_images: bool = False
 ) -> tuple[Applied, Gain | None]:
     """Write the corrected version and measure what it is worth."""
-    return carry_out(run, out, plan, measure=measure, copy_images=copy_images)
+    return write_and_measure_plan(run, out, plan, measure=measure, copy_images=copy_images)
 
 
 def _publish(folder: Path, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     """Show in the Prefect UI what was applied."""
-    run, data_set = folder.name, data_set_of(folder)
-    parts = [plan_text(plan), applied.sentence().strip(), gain_text(gain) if gain else ""]
+    run, data_set = folder.name, read_data_set_key(folder)
+    parts = [plan_text(plan), applied.sentence().strip(), describe_gain(gain) if gain else ""]
     blocks = "\n\n".join(f"~~~text\n{part.replace('~~~', '~ ~')}\n~~~" for part in parts if part)
     create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key=f"{data_set}-applied")
     changes = [
         {
-            "sample_id": cell(one.sample_id),
+            "sample_id": format_cell(one.sample_id),
             "change": one.kind,
-            "old_label": cell(one.old_label or ""),
-            "new_label": cell(one.new_label or ""),
-            "reviewers": cell(", ".join(one.reviewers)),
+            "old_label": format_cell(one.old_label or ""),
+            "new_label": format_cell(one.new_label or ""),
+            "reviewers": format_cell(", ".join(one.reviewers)),
         }
         for one in plan.changes[:MAX_ROWS]
     ]

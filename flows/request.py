@@ -4,11 +4,11 @@ import hashlib
 from importlib.metadata import version
 
 from flows.config import CleanParameters
-from tasks.encode.identity import encoders_at_hand
+from tasks.encode.encoder_digest import describe_encoders
 from tasks.errors import LabelsweepError
 from tasks.ingest.source import fingerprint
 from tasks.options import AuditOptions
-from tasks.runs.request import Asked, Request
+from tasks.runs.request import AskedFor, Request
 
 # Parameters that decide where, when or whether a run works, and not what it finds.
 _NOT_ASKED_FOR = frozenset(
@@ -40,12 +40,12 @@ def make_request(parameters: CleanParameters) -> Request:
         unasked |= {"source"}
     text = parameters.model_copy(update={"source": source}).model_dump_json(exclude=set(unasked))
     # An extra that was installed since, or a new version of its weights, is a new model.
-    text += encoders_at_hand(parameters.encoder)
+    text += describe_encoders(parameters.encoder)
     try:
         files = fingerprint(source)
     except (LabelsweepError, OSError):
         files = ""  # the ingest step says what is wrong, or tries again where that can help
-    asked = Asked(
+    asked = AskedFor(
         data_set=parameters.data_set,
         parameters=hashlib.sha256(text.encode()).hexdigest(),
         source=files,

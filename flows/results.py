@@ -1,7 +1,7 @@
 """Where results are: a folder, or an object store that a local folder stands for.
 
 On a store, runs and versions are fetched when they are asked for, and versions and decisions are published when they are made.
-The decision log itself is a database and stays in the local folder (`tasks.review.exchange.machines`).
+The decision log itself is a database and stays in the local folder (`tasks.review.exchange.shared_store`).
 """
 
 import re
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from tasks.addresses import check_no_secret, work_folder
 from tasks.errors import InputError, LabelsweepError
-from tasks.review import standing
-from tasks.review.exchange.machines import fetch_decisions, publish_decisions
+from tasks.review import data_set_status
+from tasks.review.data_set_status import DataSetStatus, read_standings
+from tasks.review.exchange.shared_store import fetch_decisions, publish_decisions
 from tasks.review.log import log_path
-from tasks.review.standing import Standing, read_standings
 from tasks.runs.data_sets import LATEST, choose_run
 from tasks.runs.finished import find_run
-from tasks.runs.history import DESCRIBING, PastRun, past_runs
+from tasks.runs.history import DESCRIBING, PastRun, list_past_runs
 from tasks.runs.remote import MANIFEST, fetch_folder, list_there, publish_version, read_there
 
 # How long a decision may stay on the machine of a review server that then burns down.
@@ -118,18 +118,18 @@ class Results:
     def past_runs(self) -> list[PastRun]:
         """Return the runs, newest first: on a store those that are published, with what their files say."""
         if self.address is None:
-            return past_runs(self.out)
+            return list_past_runs(self.out)
         runs = (found.split("/")[0] for found in list_there(f"{self.address}/runs", f"*/{MANIFEST}"))
         with tempfile.TemporaryDirectory() as name:
             self._fetch_files(runs, DESCRIBING, Path(name))
-            return past_runs(Path(name))
+            return list_past_runs(Path(name))
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[DataSetStatus]:
         """Return how each data set stands, by name."""
         if self.address is None:
             return read_standings(self.out)
         with tempfile.TemporaryDirectory() as name:
-            self._fetch_files(self._newest_there().values(), standing.DESCRIBING, Path(name))
+            self._fetch_files(self._newest_there().values(), data_set_status.DESCRIBING, Path(name))
             return read_standings(Path(name))
 
     def _fetch_files(self, runs: Iterable[str], files: Iterable[str], here: Path) -> None:

@@ -32,7 +32,7 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def noting_signals() -> Iterator[list[int]]:
+def note_signals() -> Iterator[list[int]]:
     """Note each Ctrl-C of the enclosed block in the list that is yielded; it is raised as always, too.
 
     A SIGTERM that somebody has a handler for is in the list once the block has ended. Only the main thread can note signals.
@@ -72,7 +72,7 @@ def noting_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def raising_on_sigterm() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Raise Terminated in the enclosed block when SIGTERM comes, so that files are closed and the user gets a line."""
     if _pipe.get() is None:  # not the main thread
         yield
@@ -117,7 +117,7 @@ def stop_if_asked() -> None:
 
 
 @contextmanager
-def signals_win_over_errors() -> Iterator[None]:
+def raise_signals_first() -> Iterator[None]:
     """Raise KeyboardInterrupt or Terminated in place of whatever error a library made of it in the enclosed block.
 
     Raises:

@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from flows.config import CleanParameters
-from flows.incremental import LOOKED_BACK, fetch_last_run, unchanged_since
+from flows.incremental import LOOKED_BACK, fetch_last_run, find_unchanged_run
 from flows.outcome import RESULT, Cleaned, read_again
-from flows.progress import prepare, say
+from flows.progress import announce_preparation, say
 from flows.request import make_request
-from flows.signals import signals_win_over_errors, was_terminated
+from flows.signals import raise_signals_first, was_terminated
 from flows.tracking import check_tracker, track
 from tasks.errors import StoreError
-from tasks.ingest.source import held_sources, locate
-from tasks.review.exchange.machines import fetch_decisions
+from tasks.ingest.source import locate, remember_sources
+from tasks.review.exchange.shared_store import fetch_decisions
 from tasks.runs.checksums import check_complete
 from tasks.runs.lifecycle import Unchanged, claim_data_set, run_folder
 from tasks.runs.remote import publish_run
@@ -35,10 +35,10 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
     Raises:
         LabelsweepError: What went wrong, in one line.
     """
-    prepare("looking for changes")
+    announce_preparation("looking for changes")
     if parameters.track:
         check_tracker(parameters.track)
-    with claim_data_set(parameters.out, parameters.data_set, parameters.wait, say), held_sources():
+    with claim_data_set(parameters.out, parameters.data_set, parameters.wait, say), remember_sources():
         request = make_request(parameters)
         # What the user can mend is said at once; after a fault of the store the ingest step tries again.
         with suppress(StoreError, OSError):
@@ -61,16 +61,16 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
 
 def _swept(parameters: CleanParameters, request: Request, opened: Callable[[Path], None]) -> Cleaned:
     is_new = request.force or request.resume
-    if not is_new and (earlier := unchanged_since(request)):
+    if not is_new and (earlier := find_unchanged_run(request)):
         return read_again(earlier)
-    prepare("loading torch and what else a sweep needs")
+    announce_preparation("loading torch and what else a sweep needs")
     gc.disable()  # collecting while some thousand modules come in takes half a second and frees nothing
     from flows.pipeline import run_steps  # noqa: PLC0415 (torch and all that a sweep needs: seconds)
 
     gc.freeze()
     gc.enable()
     try:
-        with run_folder(request, was_terminated) as folder, signals_win_over_errors():
+        with run_folder(request, was_terminated) as folder, raise_signals_first():
             opened(folder)
             cleaned = run_steps(parameters, request, folder)
             check_complete(folder, *LOOKED_BACK)

@@ -41,15 +41,15 @@ def track(name: str, folder: Path) -> None:
     """
     parameters = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     given = {key: value for key, value in parameters.items() if value is not None}
-    measured = dict(figures(read_json(folder / "summary.json")))
+    measured = dict(list_figures(read_json(folder / "summary.json")))
     files = [folder / file for file in FILES if (folder / file).is_file()]
     (_to_mlflow if name == "mlflow" else _to_wandb)(folder.name, given, measured, files)
 
 
-def figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def list_figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the figures of `summary.json` by their path, and the seconds and memory of each step by its name.
 
-    >>> dict(figures({"queue": {"flagged": 3, "trust": "fair"}, "steps": [{"step": "fit", "seconds": 2, "peak_memory_mb": 9}]}))
+    >>> dict(list_figures({"queue": {"flagged": 3}, "steps": [{"step": "fit", "seconds": 2, "peak_memory_mb": 9}]}))
     {'queue.flagged': 3.0, 'steps.fit.seconds': 2.0, 'steps.fit.peak_memory_mb': 9.0}
     """
     for key in ("data", "validation", "queue", "quality", "oddities", "convergence"):

@@ -36,12 +36,12 @@ def no_secret_pattern() -> str:
     return rf"^(?![\s\S]*{password})(?![\s\S]*[?&][\w.\-]*(?:{field}){value})"
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Return text with the secrets of the addresses in it blotted out.
 
-    >>> redacted("s3://AKIA:wJal/rXUt@bucket/x.csv"), redacted("http://host:8080/a@b.csv?page=2")
+    >>> redact("s3://AKIA:wJal/rXUt@bucket/x.csv"), redact("http://host:8080/a@b.csv?page=2")
     ('s3://AKIA:***@bucket/x.csv', 'http://host:8080/a@b.csv?page=2')
-    >>> redacted("https://store/x.csv?X-Amz-Signature=f00&sig=b4r")
+    >>> redact("https://store/x.csv?X-Amz-Signature=f00&sig=b4r")
     'https://store/x.csv?X-Amz-Signature=***&sig=***'
     """
     return _SECRET_FIELD.sub(
@@ -55,10 +55,10 @@ def check_no_secret(address: str) -> None:
     Raises:
         InputError: There is one.
     """
-    if "://" in address and redacted(address) != address:
+    if "://" in address and redact(address) != address:
         raise InputError(
             "holds a password or signature, which would stand in the report and in the run's records",
-            where=redacted(address),
+            where=redact(address),
             fix="name it without, and give the secret in the environment (AWS_ACCESS_KEY_ID and the like, or fsspec's "
             "FSSPEC_HTTPS, PGPASSWORD or ~/.pgpass); what a signed link leads to, download first",
         )

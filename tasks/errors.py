@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from tasks.terminal import blanked
+from tasks.terminal import blank_controls
 
 
 class LabelsweepError(Exception):
@@ -25,7 +25,7 @@ class LabelsweepError(Exception):
         self.where = where
         self.fix = fix
         line = (f"{where}: " if where else "") + what + (f"; {fix}" if fix else "")
-        super().__init__(blanked(line))
+        super().__init__(blank_controls(line))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the three parts when the error crosses a process boundary."""
@@ -65,23 +65,23 @@ def first_line(error: BaseException, most: int) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:most]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, known: Iterable[str]) -> str:
     """Return which of some names was probably meant, or else which there are.
 
-    >>> did_you_mean("lable", ["id", "label"]), did_you_mean("x", ["id", "label"])
+    >>> suggest_name("lable", ["id", "label"]), suggest_name("x", ["id", "label"])
     ("did you mean 'label'?", "choose from: 'id', 'label'")
     """
     names = {other.lower().strip(): other for other in known}
     close = difflib.get_close_matches(name.lower().strip(), names, n=1)
-    return f"did you mean '{names[close[0]]}'?" if close else f"choose from: {listed([*names.values()])}"
+    return f"did you mean '{names[close[0]]}'?" if close else f"choose from: {list_names([*names.values()])}"
 
 
-def listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """Name some columns or classes: a person needs a few to recognise the data, not a thousand."""
     shown = ", ".join(f"'{name}'" for name in names[:12])
     return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
 
 
-def first_of(names: Sequence[str]) -> str:
+def name_first_three(names: Sequence[str]) -> str:
     """Name the first three: enough to know what kind of names they are."""
-    return listed(names[:3]) + (", …" if len(names) > 3 else "")
+    return list_names(names[:3]) + (", …" if len(names) > 3 else "")

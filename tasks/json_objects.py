@@ -12,15 +12,15 @@ def read_object(path: Path) -> dict[str, Any]:
     {}
     """
     try:
-        return as_object(path.read_text(encoding="utf-8"))
+        return parse_object(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return {}
 
 
-def as_object(text: str) -> dict[str, Any]:
+def parse_object(text: str) -> dict[str, Any]:
     """Parse a JSON object; return an empty one where the text is anything else.
 
-    >>> as_object('{"rows": 10}'), as_object("[1, 2]"), as_object("{")
+    >>> parse_object('{"rows": 10}'), parse_object("[1, 2]"), parse_object("{")
     ({'rows': 10}, {}, {})
     """
     try:

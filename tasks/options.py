@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from tasks.found import names_in
 from tasks.memory import MemorySize
+from tasks.plugins import list_modules
 from tasks.records import Record
 
 if TYPE_CHECKING:
     ScoreName: TypeAlias = str
     SolverName: TypeAlias = str
 else:  # one file for each: the names are the choices on the command line and in the form of the Prefect UI
-    ScoreName = Literal[names_in(Path(__file__).parent / "attribute" / "scores")]
-    SolverName = Literal["auto", *names_in(Path(__file__).parent / "heads" / "solvers")]
-MODELS = names_in(Path(__file__).parent / "models")
-KINDS = names_in(Path(__file__).parent / "opinions")
+    ScoreName = Literal[list_modules(Path(__file__).parent / "attribute" / "scores")]
+    SolverName = Literal["auto", *list_modules(Path(__file__).parent / "heads" / "solvers")]
+MODELS = list_modules(Path(__file__).parent / "models")
+KINDS = list_modules(Path(__file__).parent / "opinions")
 # What may drift from the last run, and what follows (`tasks.validate.drift`).
 DRIFT_KINDS = ("columns", "types", "classes", "shares", "missing", "ranges", "rows")
 DRIFT_EFFECTS = ("off", "warn", "aside", "stop")

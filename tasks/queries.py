@@ -75,10 +75,10 @@ def parse_query(address: str) -> Query | None:
     return Query(scheme[1].lower(), database, sql.strip().rstrip(";").strip())
 
 
-def absolute_query(address: str) -> str:
+def make_query_absolute(address: str) -> str:
     """Return the address with the path of a local database made absolute.
 
-    >>> absolute_query("sqlite:////data/pets.db?query=SELECT 1")
+    >>> make_query_absolute("sqlite:////data/pets.db?query=SELECT 1")
     'sqlite:////data/pets.db?query=SELECT 1'
     """
     query = parse_query(address)

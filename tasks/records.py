@@ -186,7 +186,7 @@ class Validation(Record):
     drift: tuple[str, ...] = ()
 
 
-class Groups(Record):
+class SampleGroups(Record):
     """Samples that belong together and lie in one fold: an array file of (rows,) int32, one number a group.
 
     Attributes:
@@ -219,7 +219,7 @@ class FeatureFile(Record):
     embedded: int = 0
     second: str = "embedding"
     encoder: str = ""
-    groups: Groups | None = None
+    groups: SampleGroups | None = None
 
     @property
     def plain(self) -> int:
@@ -272,7 +272,7 @@ class Encoding(Record):
     alone: str = ""
 
 
-class Model(Record):
+class FittedRound(Record):
     """The fitted folds of one round: a folder with one safetensors file for each member of the ensemble.
 
     `gradient_norm` is the largest over members and folds, relative to the one at zero weights. `left_out`

@@ -55,7 +55,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writable(place: Path, fix: str) -> Iterator[None]:
+def explain_write_errors(place: Path, fix: str) -> Iterator[None]:
     """Turn what only the user can put right about a place to write into InputError.
 
     Args:
@@ -65,7 +65,7 @@ def writable(place: Path, fix: str) -> Iterator[None]:
     Raises:
         InputError: It may not be written, or a file is in the way of a folder, or a folder in that of a file.
 
-    >>> with writable(Path("a.txt"), "choose another file"):
+    >>> with explain_write_errors(Path("a.txt"), "choose another file"):
     ...     raise PermissionError(13, "Permission denied")
     Traceback (most recent call last):
     tasks.errors.InputError: a.txt: cannot write there (Permission denied); choose another file
@@ -153,7 +153,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 (JSON has no narrower type)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def as_metadata(said: Mapping[str, object]) -> dict[str, str]:
+def make_metadata(said: Mapping[str, object]) -> dict[str, str]:
     """Return what is said of tensors as the one entry of metadata of their safetensors file.
 
     The library keeps several entries in no fixed order, and the same tensors should be the same bytes.
@@ -161,10 +161,10 @@ def as_metadata(said: Mapping[str, object]) -> dict[str, str]:
     return {_ABOUT: json.dumps(said)}
 
 
-def said_in(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return what `as_metadata` made one entry of; the entries as they are in a file that another program wrote.
+def parse_metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what `make_metadata` made one entry of; the entries as they are in a file that another program wrote.
 
-    >>> said_in(as_metadata({"key": "k", "l2": 0.5})), said_in({"key": "k"}), said_in(None)
+    >>> parse_metadata(make_metadata({"key": "k", "l2": 0.5})), parse_metadata({"key": "k"}), parse_metadata(None)
     ({'key': 'k', 'l2': 0.5}, {'key': 'k'}, {})
     """
     found = dict(metadata or {})

@@ -40,10 +40,10 @@ def json_lines(text: str) -> str:
     return _TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def blanked(text: str) -> str:
+def blank_controls(text: str) -> str:
     r"""Return text on one line, with a blank for each stretch of such characters: for sentences of which no letter counts.
 
-    >>> blanked("cannot be read:\n\tcut\x1b[31m")
+    >>> blank_controls("cannot be read:\n\tcut\x1b[31m")
     'cannot be read: cut [31m'
     """
     return _STRETCH.sub(" ", text).strip()

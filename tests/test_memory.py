@@ -12,7 +12,7 @@ import pytest
 from tasks.memory import machine_memory, memory_budget, parse_size
 from tasks.options import AuditOptions
 from tasks.records import Scores
-from tasks.runs.step import run_once
+from tasks.runs.step import run_or_reuse
 from tasks.storage import open_parquet, write_table
 
 
@@ -43,7 +43,7 @@ def test_another_budget_does_not_make_a_step_run_again(tmp_path: Path) -> None:
         return scores
 
     for options in (AuditOptions(), AuditOptions(memory="1GB"), AuditOptions(seed=1)):
-        run_once("attribute", tmp_path, Scores, {"options": options}, work)
+        run_or_reuse("attribute", tmp_path, Scores, {"options": options}, work)
     assert len(runs) == 2  # the seed counts, the memory does not
 
 

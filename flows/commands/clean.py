@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.signals import Interrupted, raising_on_sigterm
+from flows.signals import Interrupted, raise_on_sigterm
 from tasks.errors import InputError
 from tasks.queries import parse_query
 from tasks.terminal import json_lines, lines
@@ -36,13 +36,13 @@ def clean(
     ] = False,
 ) -> None:
     """Run the whole pipeline here and now: from labeled data to a queue and a report."""
-    from flows.commands.config_file import from_command_line  # noqa: PLC0415
+    from flows.commands.config_file import merge_options  # noqa: PLC0415
     from flows.commands.console import choose_watcher  # noqa: PLC0415
-    from flows.progress import watched_by  # noqa: PLC0415
+    from flows.progress import add_watcher  # noqa: PLC0415
 
-    parameters = from_command_line(values, config)
+    parameters = merge_options(values, config)
     try:
-        with watched_by(choose_watcher(quiet=quiet)), raising_on_sigterm():
+        with add_watcher(choose_watcher(quiet=quiet)), raise_on_sigterm():
             cleaned = run_clean(parameters)
     except KeyboardInterrupt as error:
         raise Interrupted("; ".join(["interrupted", *getattr(error, "__notes__", [])])) from error

@@ -39,11 +39,11 @@ def note(line: str) -> None:
     sys.stderr.flush()
 
 
-def find_run(results: "Results", run: str | None) -> Path:
+def find_run_or_name_it(results: "Results", run: str | None) -> Path:
     """Return the folder of the run that is meant; where the user named a data set or nothing, say which it is."""
     folder = results.run()
     if run is None or results.is_of_data_set(folder):
-        from tasks.runs.history import in_words  # noqa: PLC0415
+        from tasks.runs.history import describe_run  # noqa: PLC0415
 
-        note(f"newest run: {in_words(folder)}")
+        note(f"newest run: {describe_run(folder)}")
     return folder

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.config import CleanParameters
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, suggest_name
 from tasks.user_files import read_user_yaml
 
 _FIX = "name a YAML file with one `option: value` a line"
@@ -25,7 +25,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in values.items()}
 
 
-def from_command_line(options: Mapping[str, Any], config: Path | None) -> CleanParameters:
+def merge_options(options: Mapping[str, Any], config: Path | None) -> CleanParameters:
     """Return the parameters of options given on the command line over those of a configuration file.
 
     The `config.yaml` in the folder of an unfinished run goes on with that run; that of a finished run starts
@@ -40,7 +40,7 @@ def from_command_line(options: Mapping[str, Any], config: Path | None) -> CleanP
     folder = config.absolute().parent if config else None
     if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
         values |= {"resume": folder.name, "out": str(folder.parents[1])}
-    return build(
+    return build_parameters(
         {**values, **options}, lambda name: _option(name) if name in options else f"{config}: {name}"
     )
 
@@ -49,7 +49,7 @@ def _option(name: str) -> str:
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
 
 
-def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParameters:
+def build_parameters(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParameters:
     """Make the parameters of `values`, with every complaint in one line.
 
     Args:
@@ -59,14 +59,14 @@ def build(values: Mapping[str, Any], where: Callable[[str], str]) -> CleanParame
     Raises:
         InputError: A value is not allowed, or a name is unknown.
 
-    >>> build({"source": "cats.csv", "folds": "1"}, lambda name: f"--{name}")
+    >>> build_parameters({"source": "cats.csv", "folds": "1"}, lambda name: f"--{name}")
     Traceback (most recent call last):
     tasks.errors.InputError: --folds: must be at least 2, not '1'
     """
     known = sorted(CleanParameters.model_fields)
     for name in values:
         if name not in known:
-            raise InputError(f"unknown option '{name}'", where=where(name), fix=did_you_mean(name, known))
+            raise InputError(f"unknown option '{name}'", where=where(name), fix=suggest_name(name, known))
     try:
         return CleanParameters.model_validate(dict(values))
     except ValidationError as error:

@@ -7,24 +7,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.commands.common import note
-from flows.progress import Watcher, in_words
+from flows.progress import Watcher, describe_step
 from tasks.records import Record
 from tasks.terminal import one_line
 
 
-class Lines(Watcher):
+class ProgressLines(Watcher):
     """One plain line a finished step on standard error."""
 
     def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
         """Write what the step made."""
-        note(f"{step}: {in_words(record, seconds)}")
+        note(f"{step}: {describe_step(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line."""
         note(line)
 
 
-class Bar(Watcher):
+class ProgressBar(Watcher):
     """A progress bar on standard error, with the finished steps above it."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Bar(Watcher):
 
     def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
         """Write what the step made above the bar."""
-        self.say(f"{step}: {in_words(record, seconds)}")
+        self.say(f"{step}: {describe_step(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
@@ -67,4 +67,4 @@ def choose_watcher(*, quiet: bool) -> Watcher:
     """Return the display that suits where standard error goes."""
     if quiet:
         return Watcher()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return ProgressBar() if sys.stderr.isatty() else ProgressLines()

@@ -39,7 +39,7 @@ def deploy(
         fix = "set it to http://127.0.0.1:4200/api"
         raise InputError("no Prefect server is named", where="PREFECT_API_URL", fix=fix)
     check_server()
-    from flows.platform.deploy import deploy as bring_up_to_date  # noqa: PLC0415
+    from flows.platform.deploy import deploy_data_sets as bring_up_to_date  # noqa: PLC0415
 
     for line in bring_up_to_date(listed, prune=prune):
         sys.stdout.write(one_line(line) + "\n")
@@ -90,7 +90,7 @@ def datasets(
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """Return the data sets as aligned text."""
-    from tasks.review.standing import sparkline  # noqa: PLC0415
+    from tasks.review.data_set_status import sparkline  # noqa: PLC0415
 
     cells = [("DATA SET", "LAST RUN (UTC)", "ROWS", "NOISE", "WAITING", "TREND", "SCHEDULE", "OWNER")]
     names = [row["name"] for row in rows]

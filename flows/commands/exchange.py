@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import Out, Run, find_run
+from flows.commands.common import Out, Run, find_run_or_name_it
 from tasks.errors import InputError
 from tasks.terminal import lines, one_line
 
@@ -51,7 +51,7 @@ def export(
 ) -> None:
     """Export the queue to Label Studio, or the decisions as CSV or Parquet."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.storage import writable  # noqa: PLC0415
+    from tasks.storage import explain_write_errors  # noqa: PLC0415
 
     results = Results(out, run)
     # What is made of results on a store lies here: nobody looks into the folder that stands for it.
@@ -59,9 +59,9 @@ def export(
     if to is ExportFormat.label_studio:
         from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415
 
-        folder = find_run(results, run)
+        folder = find_run_or_name_it(results, run)
         place = file or beside / "label-studio" / folder.name
-        with writable(place, "choose another folder with --file"):
+        with explain_write_errors(place, "choose another folder with --file"):
             config, tasks = export_tasks(folder, place, image_root=image_root)
         sys.stdout.write(lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
         return
@@ -74,7 +74,7 @@ def export(
         )
     run_id = results.run().name if run else None
     results.fetch_decisions()
-    with writable(target, "choose another file with --file"):
+    with explain_write_errors(target, "choose another file with --file"):
         exported = export_decisions(results.out, target, run_id=run_id)
     sys.stdout.write(f"{one_line(target)}: {exported}\n")
 
@@ -104,7 +104,7 @@ def import_(
 
     form = source or _format_of(file)
     results = Results(out, run)
-    folder = find_run(results, run)
+    folder = find_run_or_name_it(results, run)
     if form is not ImportFormat.label_studio:
         from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ _REPEATED = CleanParameters.model_fields["pred_probs"].annotation
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 
 
-def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
+def add_parameter_options(run: Callable[..., None]) -> Callable[..., None]:
     """Return `run(values, **rest)` as a function whose signature has an option for each parameter field.
 
     The fields that were given arrive in `values`, as text: the parameter model reads and bounds them, the same

@@ -26,17 +26,17 @@ def prune(
 ) -> None:
     """Remove old runs, with their queues and reports; decisions and versions of data sets always stay."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.runs.prune import old_runs, remove_run, size_of  # noqa: PLC0415
+    from tasks.runs.prune import list_old_runs, measure_folder, remove_run  # noqa: PLC0415
 
     results = Results(out)
     if results.address:
         fix = "set a rule of the store for what lies under runs/"
         raise InputError("what is published on a store is not removed", where=results.address, fix=fix)
-    runs = old_runs(results.out, keep, _age(older))
+    runs = list_old_runs(results.out, keep, _age(older))
     if not runs:
         note(f"no run under {results.out} is older than {older} and beyond the newest {keep} of its data set")
         return
-    sizes = {run.run_id: size_of(results.out, run) for run in runs}
+    sizes = {run.run_id: measure_folder(results.out, run) for run in runs}
     for run in runs:
         sys.stdout.write(f"{run.run_id}  {run.date:%Y-%m-%d}  {sizes[run.run_id] / 1e6:,.1f} MB\n")
     total = f"{len(runs):,} runs, {sum(sizes.values()) / 1e6:,.1f} MB"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.common import note
-from flows.commands.review import Host, Port, Token, address_of
+from flows.commands.review import Host, Port, Token, format_address
 
 # Where the command serves, in the environment of whoever runs flows: their artifacts then link to the reports.
 ADDRESS_VARIABLE = "LABELSWEEP_REPORTS"
@@ -28,7 +28,7 @@ def serve_reports(
     if not is_local(host):
         token = token or secrets.token_urlsafe(18)
     opened = listen(host, port)
-    address = address_of(host, opened.getsockname()[1], token)
+    address = format_address(host, opened.getsockname()[1], token)
     app = create_reports(Results(out).out.absolute(), guard_for(host, token))
 
     def started() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.common import Out, Run, find_run, note
+from flows.commands.common import Out, Run, find_run_or_name_it, note
 from tasks.errors import LabelsweepError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def review(
     from tasks.user_files import read_user_text  # noqa: PLC0415
 
     results = Results(out, run)
-    folder = find_run(results, run)
+    folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
     if not is_local(host):
         token = token or secrets.token_urlsafe(18)
@@ -121,7 +121,7 @@ def review(
         when_finished=partial(_finish, folder, results),
         with_open=results.is_of_data_set(folder),
     )
-    address = address_of(host, opened.getsockname()[1], token)
+    address = format_address(host, opened.getsockname()[1], token)
 
     seen = f"{folder.name}{_count(app.state.site.queue)}"
     started = partial(_say_started, address, seen, open_browser=open_browser)
@@ -175,12 +175,12 @@ def _finish(folder: Path, results: "Results") -> None:
     announce_reviewed(folder, results.name)
 
 
-def address_of(host: str, port: int, token: str | None) -> str:
+def format_address(host: str, port: int, token: str | None) -> str:
     """Return what a browser opens: of a page that listens everywhere, an address that other machines reach too.
 
-    >>> address_of("127.0.0.1", 8765, "secret"), address_of("::1", 80, None)
+    >>> format_address("127.0.0.1", 8765, "secret"), format_address("::1", 80, None)
     ('http://127.0.0.1:8765/?token=secret', 'http://[::1]:80/')
-    >>> "0.0.0.0" in address_of("0.0.0.0", 8765, None)
+    >>> "0.0.0.0" in format_address("0.0.0.0", 8765, None)
     False
     """
     shown = _own_address() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 (compared)

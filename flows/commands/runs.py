@@ -24,11 +24,11 @@ def runs(
 ) -> None:
     """List past runs, newest first."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.runs.history import as_json, as_table  # noqa: PLC0415
+    from tasks.runs.history import format_as_json, format_as_table  # noqa: PLC0415
 
     results = Results(out)
     found = results.past_runs()
-    sys.stdout.write(json_lines(as_json(found)) if json else as_table(found))
+    sys.stdout.write(json_lines(format_as_json(found)) if json else format_as_table(found))
     if not found:
         note(f"no runs under {out.rstrip('/')}/runs")
     if record:

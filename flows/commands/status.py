@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 
-from flows.commands.common import AsJson, Out, Run, find_run
+from flows.commands.common import AsJson, Out, Run, find_run_or_name_it
 from tasks.terminal import json_lines, lines
 
 
@@ -14,7 +14,7 @@ def status(run: Run = None, *, out: Out = None, json_: AsJson = False) -> None:
     from tasks.review.status import status_of  # noqa: PLC0415
 
     results = Results(out, run)
-    folder = find_run(results, run)
+    folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
     found = status_of(folder, results.out)
     if json_:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import AsJson, Name, Out, Run, find_run
+from flows.commands.common import AsJson, Name, Out, Run, find_run_or_name_it
 from tasks.terminal import json_lines, lines, one_line
 
 
@@ -40,12 +40,12 @@ def apply(
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
     warnings.simplefilter("ignore")  # those of the libraries that the refit imports
     from flows.results import Results  # noqa: PLC0415
-    from tasks.apply.carry import carry_out  # noqa: PLC0415
     from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
-    from tasks.apply.words import gain_text, outcome, plan_text  # noqa: PLC0415
+    from tasks.apply.messages import describe_gain, plan_text, summarise_outcome  # noqa: PLC0415
+    from tasks.apply.write_and_measure import write_and_measure_plan  # noqa: PLC0415
 
     results = Results(out, run)
-    folder = find_run(results, run)
+    folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
     results.fetch_versions()
     plan = plan_for(folder, results.out, conflicts.value)
@@ -54,16 +54,18 @@ def apply(
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
     else:
-        applied, measured = carry_out(folder, results.out, plan, measure=gain, copy_images=copy_images)
+        applied, measured = write_and_measure_plan(
+            folder, results.out, plan, measure=gain, copy_images=copy_images
+        )
         if not json_:
             sys.stdout.write(lines(applied.sentence()))
-            sys.stdout.write("\n" + lines(gain_text(measured)) if measured else "")
+            sys.stdout.write("\n" + lines(describe_gain(measured)) if measured else "")
     results.publish_decisions()
     published = results.publish_versions(applied.folder) if applied.folder else None
     if published:
         (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
     if json_:
-        result = outcome(plan, applied, measured)
+        result = summarise_outcome(plan, applied, measured)
         sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -83,7 +85,7 @@ def diff(
 ) -> None:
     """List what differs between two versions of a data set."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.apply.correct import diff as difference  # noqa: PLC0415
+    from tasks.apply.correct import compare_versions as difference  # noqa: PLC0415
     from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
 
     results = Results(out)
@@ -110,7 +112,7 @@ def restore(
 ) -> None:
     """Make an older version of a data set the newest one again, as a new version."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.apply.correct import restore as bring_back  # noqa: PLC0415
+    from tasks.apply.correct import restore_version as bring_back  # noqa: PLC0415
     from tasks.apply.version import find_version  # noqa: PLC0415
 
     results = Results(out)

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from flows.platform.plots import plots_of
-from tasks.runs.request import data_set_of
+from flows.platform.plots import draw_plots
+from tasks.runs.request import read_data_set_key
 from tasks.storage import open_parquet, read_json
 from tasks.terminal import one_line
 
@@ -22,7 +22,7 @@ MAX_CELL = 120
 COLUMNS = ("rank", "sample_id", "given_label", "suggested_label", "score", "influence", "reason")
 
 
-def publish(folder: Path, headline: str, out: str) -> None:
+def publish_artifacts(folder: Path, headline: str, out: str) -> None:
     """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report.
 
     Args:
@@ -30,7 +30,7 @@ def publish(folder: Path, headline: str, out: str) -> None:
         headline: What a person wants to know first.
         out: Folder or address of the results that it belongs to.
     """
-    name, data_set = folder.name, data_set_of(folder)
+    name, data_set = folder.name, read_data_set_key(folder)
     summary = read_json(folder / "summary.json")
     create_table_artifact(
         table=top_of_queue(folder / "queue.parquet"),
@@ -38,12 +38,12 @@ def publish(folder: Path, headline: str, out: str) -> None:
         description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
     )
     create_table_artifact(
-        table=steps_of(summary),
+        table=list_step_costs(summary),
         key=f"{data_set}-steps",
         description=f"Time, memory and rows of each step of run {escape(name)}",
     )
     create_markdown_artifact(markdown=summary_page(folder, summary, headline, out), key=f"{data_set}-summary")
-    ways = f"To review its queue: {code(f'labelsweep review {name} --out {out}')}"
+    ways = f"To review its queue: {format_code(f'labelsweep review {name} --out {out}')}"
     if link := report_link(name):
         create_link_artifact(
             link=link, link_text=f"Report of {name}", key=f"{data_set}-report", description=ways
@@ -72,11 +72,11 @@ def _report(folder: Path) -> str:
     """Say where the report is; a browser opens no file of its machine from a page of the UI, so that is no link."""
     if link := report_link(folder.name):
         return f"[Report]({link})"
-    path = code(str((folder / "report.html").absolute()))
+    path = format_code(str((folder / "report.html").absolute()))
     return f"Report: {path} (`labelsweep serve-reports` and `LABELSWEEP_REPORTS` make it a link)"
 
 
-def steps_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_step_costs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what each step cost, as rows of a table."""
     return [
         {
@@ -94,9 +94,11 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: s
     lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines() if line)
     plots = "\n\n".join(
         f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
-        for alt, png in plots_of(folder, summary)
+        for alt, png in draw_plots(folder, summary)
     )
-    ways = f"{_report(folder)} · review the queue: {code(f'labelsweep review {folder.name} --out {out}')}"
+    ways = (
+        f"{_report(folder)} · review the queue: {format_code(f'labelsweep review {folder.name} --out {out}')}"
+    )
     return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
 
 
@@ -112,22 +114,22 @@ def top_of_queue(path: Path) -> list[dict[str, Any]]:
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
-    return cell(value) if isinstance(value, str) else value
+    return format_cell(value) if isinstance(value, str) else value
 
 
-def cell(text: str) -> str:
+def format_cell(text: str) -> str:
     r"""Return text for a cell of a table, cut to a length that the UI can bear: the UI reads each cell as Markdown.
 
-    >>> print(cell("![x](http://a.b)"))
+    >>> print(format_cell("![x](http://a.b)"))
     \!\[x\]\(http\://a\.b\)
     """
     return escape(text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…")
 
 
-def code(text: str) -> str:
+def format_code(text: str) -> str:
     """Return text as a span of code in Markdown, whatever it holds.
 
-    >>> code("clean a`b.csv")
+    >>> format_code("clean a`b.csv")
     '`` clean a`b.csv ``'
     """
     longest = max(map(len, re.findall("`+", text)), default=0)

@@ -35,7 +35,7 @@ _SAYS = {
 }
 
 
-def deploy(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[str]:
+def deploy_data_sets(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[str]:
     """Make the deployments what the list says; yield a line for each data set.
 
     Args:

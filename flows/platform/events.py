@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.runs.request import data_set_of
+from tasks.runs.request import read_data_set_key
 from tasks.storage import read_json
 
 FLAGGED, REVIEWED = "labels.flagged", "labels.reviewed"
@@ -43,6 +43,6 @@ def _emit(event: str, folder: Path, out: str, **counts: Any) -> None:  # noqa: A
     resource = {
         "prefect.resource.id": f"labelsweep.run.{folder.name}",
         "prefect.resource.name": folder.name,
-        DATA_SET_LABEL: data_set_of(folder),
+        DATA_SET_LABEL: read_data_set_key(folder),
     }
     emit_event(event, resource=resource, payload={"run_id": folder.name, "out": out, **counts})

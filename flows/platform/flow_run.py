@@ -18,7 +18,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
 from prefect.states import Crashed, Failed
 
-from flows.progress import Watcher, in_words
+from flows.progress import Watcher, describe_step
 from tasks.errors import LabelsweepError, TooMuchNoise
 from tasks.records import Record, Validation
 from tasks.storage import write_json
@@ -56,7 +56,7 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def insist(work: Callable[[], Result]) -> Result:
+def ask_server(work: Callable[[], Result]) -> Result:
     """Return what the work returns that asks the server, which may be away for a while.
 
     Raises:
@@ -79,11 +79,11 @@ def flow_runs_in(folder: Path) -> list[str]:
     return _ID.findall(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
 
 
-def take_over(folder: Path) -> None:
+def claim_folder(folder: Path) -> None:
     """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
     current = str(flow_run.id)
     others = [run for run in flow_runs_in(folder) if run != current]
-    insist(lambda: _give_up(others, current))
+    ask_server(lambda: _give_up(others, current))
     write_json([*others, current], folder / FLOW_RUNS)
 
 
@@ -125,7 +125,7 @@ class FlowRunWatcher(Watcher):
     def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
         """Write what the step made to the log; complete its artifact, if it has one, and move the run's."""
         logger, name = get_run_logger(), step.partition(",")[0]
-        logger.info("%s: %s", step, in_words(record, seconds))
+        logger.info("%s: %s", step, describe_step(record, seconds))
         if isinstance(record, Validation):
             for reason, rows in record.reasons.items():
                 logger.info("set aside: %s (%d rows)", reason, rows)

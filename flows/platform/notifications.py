@@ -19,7 +19,7 @@ _JSON = {"Content-Type": "application/json"}
 Action = dict[str, Any]
 
 
-def notifications(file: Path) -> tuple[list[Action], list[str]]:
+def make_notifications(file: Path) -> tuple[list[Action], list[str]]:
     """Save a block for each channel; return the automations to install, and the names of those to remove.
 
     Args:

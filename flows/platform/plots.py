@@ -18,7 +18,7 @@ WIDTH, HEIGHT, DPI = 6.4, 2.8, 110
 BINS = 60
 
 
-def plots_of(folder: Path, summary: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+def draw_plots(folder: Path, summary: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     """Return the plots of a finished run, each as what is to be seen and a PNG of some ten kilobytes."""
     return [
         ("Influence of all samples, those flagged in red", _png(_influences(folder / "scores.parquet"))),

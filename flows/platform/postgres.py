@@ -23,10 +23,10 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def postgres(folder: Path, *, port: int | None = None, durable: bool = True) -> Iterator[str]:
+def run_postgres(folder: Path, *, port: int | None = None, durable: bool = True) -> Iterator[str]:
     """Run a server on a folder, which is made on first use; yield its address as SQLAlchemy writes it.
 
-    It listens on a socket that its owner alone may use, and asks no password. For root it runs as the user `postgres`.
+    It listens on a socket that its owner alone may use, and asks no password. For root it runs as the user `run_postgres`.
 
     Args:
         folder: Where it lies.

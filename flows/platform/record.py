@@ -7,8 +7,8 @@ from prefect import State, flow, get_run_logger
 from prefect.states import Completed
 
 from flows.outcome import RESULT, read_again
-from flows.platform.artifacts import publish
-from flows.platform.flow_run import FLOW_RUNS, take_over
+from flows.platform.artifacts import publish_artifacts
+from flows.platform.flow_run import FLOW_RUNS, claim_folder
 from tasks.runs.checksums import is_run_intact
 from tasks.storage import read_json
 
@@ -40,8 +40,8 @@ def _record(folder: Path, results: str, title: str) -> State[object]:  # noqa: A
     logger = get_run_logger()
     for step in read_json(cleaned.summary)["steps"]:
         logger.info("%s (%.1f s)", step["step"], step["seconds"])
-    publish(folder, cleaned.headline(), results)
-    take_over(folder)
+    publish_artifacts(folder, cleaned.headline(), results)
+    claim_folder(folder)
     return Completed(
         name="Recorded", message=f"recorded after run {folder.name} had finished without a server"
     )

@@ -20,7 +20,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_UI_URL, get_current_settings
 
-from flows.platform.notifications import notifications
+from flows.platform.notifications import make_notifications
 from flows.platform.record import record_runs
 from tasks.addresses import work_folder
 from tasks.errors import LabelsweepError
@@ -48,10 +48,10 @@ _SECONDS = {
 }
 
 
-def configuration(name: str) -> Path:
+def find_configuration(name: str) -> Path:
     """Return `prefect.yaml` or a file of automations: of the installed package, or of the checkout around this code.
 
-    >>> configuration("prefect.yaml").name
+    >>> find_configuration("prefect.yaml").name
     'prefect.yaml'
     """
     here = Path(__file__)
@@ -143,8 +143,8 @@ def set_up(out: str) -> None:
         known = {pool.name for pool in client.read_work_pools()}
         for name in POOLS.keys() - known:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", description=POOLS[name]))
-        told, silent = notifications(configuration("notifications.yaml"))
-        ours = yaml.safe_load(configuration("automations.yaml").read_text())["automations"]
+        told, silent = make_notifications(find_configuration("notifications.yaml"))
+        ours = yaml.safe_load(find_configuration("automations.yaml").read_text())["automations"]
         for values in (*ours, *told):
             _install(client, values)
         for name in silent:
@@ -168,7 +168,7 @@ def _install(client: SyncPrefectClient, values: dict[str, Any]) -> None:
 
 
 def _deploy(out: str) -> None:
-    file = configuration("prefect.yaml")
+    file = find_configuration("prefect.yaml")
     # Set but empty, the cpu worker fits: that is for a stack without a gpu worker.
     fit_by = os.environ.get("LABELSWEEP_GPU_DEPLOYMENT", "fit/gpu")
     done = subprocess.run(  # noqa: S603 (Prefect's own command, by this interpreter)

@@ -17,7 +17,7 @@ from collections.abc import MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from flows.platform.postgres import postgres
+from flows.platform.postgres import run_postgres
 from tasks.errors import LabelsweepError
 
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -41,7 +41,7 @@ def main() -> int:
             notes = secure(settings)
             if settings.get("LABELSWEEP_POSTGRES", "0") not in ("", "0"):
                 folder = postgres_folder(settings)
-                settings.setdefault(_DATABASE, exits.enter_context(postgres(folder)))
+                settings.setdefault(_DATABASE, exits.enter_context(run_postgres(folder)))
                 notes.append(f"the database is Postgres, in {folder}")
         except LabelsweepError as error:
             sys.stderr.write(f"labelsweep: error: {error}\n")

@@ -11,7 +11,7 @@ from tasks.errors import InputError
 OUT_VARIABLE = "LABELSWEEP_OUT"
 
 
-def stays(out: str) -> bool:
+def is_fixed_place(out: str) -> bool:
     """Return whether results that are called so lie at the same place whatever folder a process works in."""
     return "://" in out or Path(out).is_absolute()
 
@@ -29,10 +29,10 @@ def results_on_worker(out: str, say: Callable[[str], None]) -> str:
     Raises:
         InputError: The worker has no setting.
     """
-    if stays(out) or deployment.id is None:
+    if is_fixed_place(out) or deployment.id is None:
         return out
     setting = os.environ.get(OUT_VARIABLE, "")
-    if not stays(setting):
+    if not is_fixed_place(setting):
         raise InputError(
             f"'{out or '.'}' would lie in the worker's temporary folder, and be removed with it",
             where="out",

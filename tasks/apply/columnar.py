@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
+from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.errors import InputError
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import ArrowReader
 from tasks.ingest.formats.parquet import ParquetReader
 from tasks.ingest.labels.survey import class_names, name_classes
@@ -23,7 +23,7 @@ _ROWS = 100
 
 
 def write_columnar(
-    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+    parts: Sequence[Part], label: str, corrected: SourceChanges, targets: Sequence[Path]
 ) -> list[int]:
     """Write corrected Parquet or Arrow files, as `tasks.apply.layout.Write` says."""
     readers = [open_part(part, frozenset()) for part in parts]
@@ -43,7 +43,7 @@ def write_columnar(
     return written
 
 
-def _values(readers: Sequence[Reader], label: str, corrected: Corrected) -> dict[str, Any]:
+def _values(readers: Sequence[Reader], label: str, corrected: SourceChanges) -> dict[str, Any]:
     """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
     values: dict[str, Any] = {}
     labels = WrittenLabels(corrected)
@@ -58,7 +58,7 @@ def _values(readers: Sequence[Reader], label: str, corrected: Corrected) -> dict
                 labels.see(word or "")
             if not names:
                 seen = column.unique()
-                values = dict(zip(as_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
+                values = dict(zip(convert_to_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
     labels.finish()
     return values
 
@@ -69,7 +69,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     """Return labels of plain type as the audit reads them."""
-    return name_classes(column, names) if names else as_text(column)
+    return name_classes(column, names) if names else convert_to_text(column)
 
 
 def _changed(

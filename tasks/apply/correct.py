@@ -7,27 +7,27 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.apply.beside import catch_up, copy_beside, write_beside
-from tasks.apply.layout import read_label_options, written_in
-from tasks.apply.moves import MOVES
-from tasks.apply.plan import KEY_COLUMNS, Plan, carried, make_plan
+from tasks.apply.layout import find_written, read_label_options
+from tasks.apply.moved_images import MOVES
+from tasks.apply.plan import KEY_COLUMNS, Plan, carry_decisions, make_plan
+from tasks.apply.source_files import copy_beside, write_beside, write_missing
 from tasks.apply.version import (
     CHANGES,
     Version,
     changes_table,
-    columns_of,
     corrected_rows,
+    digest_state,
     folder_of,
     key_tables,
+    list_versions,
+    make_timestamp,
+    name_columns,
     name_of,
     next_number,
-    now,
     share_file,
-    state_of,
-    versions,
     write_version,
 )
-from tasks.queue.former import hashes_among
+from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import Dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
@@ -51,7 +51,7 @@ class Applied:
     @property
     def layout(self) -> Path | None:
         """Where the version lies in the layout of its source, where that is one of the datasets library's."""
-        return written_in(self.folder) if self.folder else None
+        return find_written(self.folder) if self.folder else None
 
     @property
     def files(self) -> list[tuple[Path, str]]:
@@ -91,7 +91,7 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """
     check_run(run)
     columns = read_parquet(run / "dataset.parquet", columns=list(KEY_COLUMNS))
-    return make_plan(columns, carried(read_log(out), hashes_among(run.parent)), run.name, rule)
+    return make_plan(columns, carry_decisions(read_log(out), find_equal_hashes(run.parent)), run.name, rule)
 
 
 def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -> Applied:
@@ -107,11 +107,13 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     """
     dataset, source = read_dataset(run), run / "dataset.parquet"
     name = name_of(out, dataset)
-    found = versions(out, name)
-    state, rows = state_of(corrected_rows(source, plan))
+    found = list_versions(out, name)
+    state, rows = digest_state(corrected_rows(source, plan))
     if found and found[-1].state == state:
         folder = folder_of(out, found[-1])
-        note = catch_up(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
+        note = (
+            write_missing(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
+        )
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
@@ -119,10 +121,10 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     label, encoding = read_label_options(run, dataset)
     version = Version(
         name=name,
-        number=next_number(versions(out, name)),
+        number=next_number(list_versions(out, name)),
         kind="corrected",
         parent=parent.number,
-        created=now(),
+        created=make_timestamp(),
         state=state,
         rows=rows,
         classes=tuple(sorted(label for label, count in plan.after.items() if count > 0)),
@@ -133,7 +135,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         decisions=tuple(sorted({seq for change in plan.changes for seq in change.decisions})),
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
-        columns=columns_of(dataset),
+        columns=name_columns(dataset),
         source_label=label,
         source_encoding=encoding,
     )
@@ -154,7 +156,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
 
 def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
-    state, rows = state_of(key_tables(source))
+    state, rows = digest_state(key_tables(source))
     same = [version for version in found if version.state == state]
     if same:
         return same[-1]
@@ -163,19 +165,19 @@ def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found:
         number=next_number(found),
         kind="source",
         parent=found[-1].number if found else None,
-        created=now(),
+        created=make_timestamp(),
         state=state,
         rows=rows,
         classes=dataset.classes,
         source_uri=found[0].source_uri if found else dataset.uri,
         source_digest=dataset.digest,
-        columns=columns_of(dataset),
+        columns=name_columns(dataset),
     )
     write_version(out, version, share_file(source), changes_table())
     return version
 
 
-def diff(old: Path, new: Path) -> pa.Table:
+def compare_versions(old: Path, new: Path) -> pa.Table:
     """Return what differs between two versions, by sample.
 
     Args:
@@ -213,9 +215,9 @@ def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def restore(out: Path, version: Version) -> Applied:
+def restore_version(out: Path, version: Version) -> Applied:
     """Make an older version the newest again: as a new version, so that the way there stays on record."""
-    found = versions(out, version.name)
+    found = list_versions(out, version.name)
     newest = found[-1]
     if newest.state == version.state:
         return Applied(newest, folder_of(out, newest), is_new=False)
@@ -224,11 +226,11 @@ def restore(out: Path, version: Version) -> Applied:
             "number": next_number(found),
             "kind": "restored",
             "parent": newest.number,
-            "created": now(),
+            "created": make_timestamp(),
             "restored_from": version.number,
         }
     )
-    rows = diff(folder_of(out, newest), folder_of(out, version)).to_pylist()
+    rows = compare_versions(folder_of(out, newest), folder_of(out, version)).to_pylist()
     changes = [row | {"reviewers": [], "decisions": []} for row in rows]
     source = folder_of(out, version) / "dataset.parquet"
     beside = partial(copy_beside, source.parent)

@@ -21,7 +21,7 @@ _ROWS = 2**16
 
 
 @dataclass(frozen=True)
-class Corrected:
+class SourceChanges:
     """Rows of the source, counted from 0 over all its parts.
 
     A row that was not swept, because validation set it aside, stays as it is: only a reviewer drops rows.
@@ -74,9 +74,9 @@ def source_changed(uri: str) -> InputError:
     )
 
 
-def corrected(
+def find_source_changes(
     uri: str, dataset: Path, plan: Plan, places: NDArray[np.int64] | None = None, total: int | None = None
-) -> Corrected:
+) -> SourceChanges:
     """Return what a plan changes in the source of a data set.
 
     Args:
@@ -98,7 +98,7 @@ def corrected(
             for index in np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy(zero_copy_only=False)):
                 changes[int(here[index])] = plan.by_sample[ids[int(index)].as_py()].new_label
     kind = pa.dictionary(pa.int32(), pa.string())
-    return Corrected(uri, np.concatenate(rows), pa.chunked_array(labels, kind), changes, total)
+    return SourceChanges(uri, np.concatenate(rows), pa.chunked_array(labels, kind), changes, total)
 
 
 def read_places(version: Path) -> NDArray[np.int64] | None:
@@ -110,7 +110,7 @@ def read_places(version: Path) -> NDArray[np.int64] | None:
         return np.asarray(file.read(["row"])["row"].to_numpy())
 
 
-def write_places(found: Corrected, version: Path) -> None:
+def write_places(found: SourceChanges, version: Path) -> None:
     """Write the same for the version that the changes make, unless every row keeps its number."""
     dropped = found.dropped
     kept = found.rows[~np.isin(found.rows, dropped)]
@@ -129,7 +129,7 @@ class WrittenLabels:
         forms: How each class is written where it occurs first.
     """
 
-    def __init__(self, corrected: Corrected) -> None:
+    def __init__(self, corrected: SourceChanges) -> None:
         self.forms: dict[str, str] = {}
         self._corrected = corrected
         self._given = corrected.given_labels()

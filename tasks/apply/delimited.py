@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
+from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.apply.text_files import LineWriter, write_texts
 from tasks.errors import InputError
 from tasks.ingest.formats.csv import DelimitedReader
@@ -37,7 +37,7 @@ _WITHIN = re.compile(r'[^"]*+(?:""[^"]*+)*+')
 
 
 def write_delimited(
-    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+    parts: Sequence[Part], label: str, corrected: SourceChanges, targets: Sequence[Path]
 ) -> list[int]:
     """Write corrected CSV files, as `tasks.apply.layout.Write` says."""
     files = []

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
+from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
-from tasks.ingest.converted import ConvertedReader
 from tasks.ingest.formats.json import table_key
 from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
+from tasks.ingest.temporary_files import ConvertedReader
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import DECODER, read_values
 from tasks.ingest.text.lines import open_text
@@ -27,7 +27,7 @@ _BEFORE = "\ufeff \t\r\n"
 
 
 def write_json_files(
-    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+    parts: Sequence[Part], label: str, corrected: SourceChanges, targets: Sequence[Path]
 ) -> list[int]:
     """Write corrected JSON and JSON Lines files, as `tasks.apply.layout.Write` says."""
     named_lines = all(part.kind == "jsonl" for part in parts)

@@ -14,18 +14,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.apply.columnar import write_columnar
-from tasks.apply.corrected import Corrected, source_changed
+from tasks.apply.corrected import SourceChanges, source_changed
+from tasks.apply.dataset_cards import STATE, read_file_beside, write_cards
 from tasks.apply.delimited import write_delimited
 from tasks.apply.json_documents import write_json_files
-from tasks.apply.layout_notes import STATE, beside, describe
-from tasks.apply.lineage import lineage, origin, version_swept
-from tasks.apply.moves import MOVES
+from tasks.apply.lineage import find_origin, find_swept_version, read_lineage
+from tasks.apply.moved_images import MOVES
 from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
-from tasks.ingest.source import Part, access, locate, split_sheet
+from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
 from tasks.records import Dataset
@@ -38,7 +38,7 @@ HUGGING_FACE, SOURCE = "huggingface", "source"
 # Writes the files of a format: given those of the source, their column of the label, what changes, and where each one goes, it
 # returns how many rows each one has. It raises InputError where the source is not what was swept, a label cannot be a value of
 # the column, or a file has another form.
-Write = Callable[[Sequence[Part], str, Corrected, Sequence[Path]], list[int]]
+Write = Callable[[Sequence[Part], str, SourceChanges, Sequence[Path]], list[int]]
 WRITERS: dict[str, Write] = {
     "arrow": write_columnar,
     "csv": write_delimited,
@@ -50,7 +50,7 @@ WRITERS: dict[str, Write] = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class SourceLayout:
     """The files that a data set came in.
 
     Attributes:
@@ -88,7 +88,7 @@ class Layout:
         return Part(part.filesystem, part.path.removesuffix(self.relative(part)) + "any", self.uri)
 
 
-def layout_of(run: Path, dataset: Dataset) -> Layout | None:
+def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
     """Return the layout that a run's data came in, None where nothing but canonical data can be written.
 
     Args:
@@ -107,13 +107,13 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
             where=uri,
             fix="take the labels from dataset.parquet, or what differs from changes.parquet",
         )
-    version = version_swept(run, uri)
+    version = find_swept_version(run, uri)
     if version:
-        written = written_in(version)
+        written = find_written(version)
         if written is None:
             return None
         packed = next(written.glob("*.zip"), None)
-        first = origin(run, version)
+        first = find_origin(run, version)
         uri = first if (written / MOVES).is_file() else str(packed or written)
         if sheet := split_sheet(first)[1]:
             uri = f"{next(written.iterdir())}#{sheet}"
@@ -138,7 +138,7 @@ def layout_of(run: Path, dataset: Dataset) -> Layout | None:
         )
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
     total = None if version else _rows(run)
-    return Layout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
+    return SourceLayout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
 
 
 def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
@@ -152,15 +152,15 @@ def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | N
         The column that holds the given label, None where it is the majority of several; and the encoding that the user named,
         None where it is found out.
     """
-    if version := version_swept(run, dataset.uri):
-        said = lineage(version)
+    if version := find_swept_version(run, dataset.uri):
+        said = read_lineage(version)
         return said.get("source_label") or None, said.get("source_encoding") or None
     config = read_config(run)
     label = None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
     return label, config.get("encoding") or None
 
 
-def written_in(version: Path) -> Path | None:
+def find_written(version: Path) -> Path | None:
     """Return the folder with a version's files in the layout of their source, None where there is none."""
     return next((version / name for name in (HUGGING_FACE, SOURCE) if (version / name).is_dir()), None)
 
@@ -183,13 +183,13 @@ def _is_hugging_face(part: Part) -> bool:
     schema = open_part(part, frozenset()).schema
     if b"huggingface" in (schema.metadata or {}):
         return True
-    if part.kind == "arrow" and beside(part, STATE) is not None:
+    if part.kind == "arrow" and read_file_beside(part, STATE) is not None:
         return True
     structs = [field.type for field in schema if pa.types.is_struct(field.type)]
     return any({"bytes", "path"} == {kind.field(i).name for i in range(kind.num_fields)} for kind in structs)
 
 
-def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path) -> None:
+def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, folder: Path) -> None:
     """Write the corrected data as the source has them.
 
     Args:
@@ -201,7 +201,7 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
     Raises:
         InputError: The source is gone, or is not what was swept any more.
     """
-    with access(layout.uri):
+    with explain_access_errors(layout.uri):
         folders = folder_values(layout.relative(layout.parts[0]))
         if layout.label in folders:
             raise InputError(
@@ -221,17 +221,17 @@ def write_layout(layout: Layout, corrected: Corrected, state: str, folder: Path)
             pack_again(archive, written, folder / archive.path.rsplit("/", 1)[-1])
 
 
-def _write_parts(layout: Layout, corrected: Corrected, state: str, folder: Path) -> None:
+def _write_parts(layout: SourceLayout, corrected: SourceChanges, state: str, folder: Path) -> None:
     names = [layout.relative(part) for part in layout.parts]
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     write = WRITERS[layout.parts[0].kind or ""]
     rows = write(layout.parts, layout.label, corrected, [folder / name for name in names])
     if layout.is_folder:
-        describe(layout, dict(zip(names, rows, strict=True)), state, folder)
+        write_cards(layout, dict(zip(names, rows, strict=True)), state, folder)
 
 
-def check_digests(layout: Layout, parts: Iterable[Part]) -> None:
+def check_digests(layout: SourceLayout, parts: Iterable[Part]) -> None:
     """Raise InputError where files of the source are not what was swept."""
     for part in parts:
         known = layout.digests.get(part.shown)

@@ -9,7 +9,7 @@ from tasks.storage import read_json
 _VERSION_FILE = re.compile(r".*/datasets/([^/]+)/(v\d{4,})/dataset\.parquet")
 
 
-def version_swept(run: Path, uri: str) -> Path | None:
+def find_swept_version(run: Path, uri: str) -> Path | None:
     """Return the folder of the version that a run swept; None where it swept no version.
 
     Args:
@@ -25,18 +25,18 @@ def version_swept(run: Path, uri: str) -> Path | None:
     return folder if (folder / "version.json").is_file() and (folder / "dataset.parquet").is_file() else None
 
 
-def lineage(version: Path) -> dict[str, Any]:
+def read_lineage(version: Path) -> dict[str, Any]:
     """Return what a version says of itself."""
     return dict(read_json(version / "version.json"))
 
 
-def origin(run: Path, version: Path) -> str:
+def find_origin(run: Path, version: Path) -> str:
     """Return the source that was swept first, on the way to a version.
 
     Args:
         run: A run folder of these results.
         version: The version's folder.
     """
-    uri = str(lineage(version)["source_uri"])
-    before = version_swept(run, uri)
-    return origin(run, before) if before else uri
+    uri = str(read_lineage(version)["source_uri"])
+    before = find_swept_version(run, uri)
+    return find_origin(run, before) if before else uri

@@ -137,7 +137,7 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
     )
 
 
-def carried(rows: Sequence[Decision], others: Mapping[str, Collection[str]]) -> Sequence[Decision]:
+def carry_decisions(rows: Sequence[Decision], others: Mapping[str, Collection[str]]) -> Sequence[Decision]:
     """Return the decisions that stand, each also on the contents that its own became when the columns of the data set changed.
 
     Args:
@@ -145,7 +145,7 @@ def carried(rows: Sequence[Decision], others: Mapping[str, Collection[str]]) -> 
         others: Hashes of the same content in other runs, by hash.
 
     >>> row = Decision(seq=1, sample_id="a", content_hash="old", given_label="cat", decision="keep", reviewer="Ada")
-    >>> [each.content_hash for each in carried([row], {"old": {"new"}})]
+    >>> [each.content_hash for each in carry_decisions([row], {"old": {"new"}})]
     ['old', 'new']
     """
     if not others:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.encode.encoded import encoded
+from tasks.encode.encoded import read_features
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.ensemble import unseen_probabilities
 from tasks.heads.features import MemoryFeatures
@@ -16,7 +16,7 @@ from tasks.heads.model import HEADS, AuditModel
 from tasks.heads.samples import Samples, image_shape, read_labels, read_order, read_samples
 from tasks.heads.store import load_members
 from tasks.ingest.groups import named_groups
-from tasks.models import make_model, settled
+from tasks.models import fill_in_model, make_model
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
 from tasks.storage import read_json
@@ -55,7 +55,7 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     samples = _samples_of(dataset, encoding, options)
     options = options.model_copy(update={"dask": None})
     design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
-    model = make_model(samples, design, settled(options, encoding) if encoding else options)
+    model = make_model(samples, design, fill_in_model(options, encoding) if encoding else options)
     heads = run / "model" / "round-1" / HEADS
     if encoding is None or encoding.members:
         members = model.choose() if encoding is None else model.read_members(encoding, None)
@@ -83,7 +83,7 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     if encoding is not None and encoding.features.path.exists():
         return read_samples(dataset, encoding.features, options.device)
     where = pick_device(options.device)
-    encoder = encoded(dataset, options)
+    encoder = read_features(dataset, options)
     raw = torch.from_numpy(np.concatenate(list(encoder.batches())))
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))

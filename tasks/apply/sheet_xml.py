@@ -186,7 +186,7 @@ def has_formulas(xml: bytes) -> bool:
     return bool(_FORMULA.search(xml))
 
 
-def recalculated(book: bytes) -> bytes:
+def request_recalculation(book: bytes) -> bytes:
     """Return a workbook's XML that has its formulas calculated when it is opened: their values know the old labels."""
     text = book.decode("utf-8")
     found = re.search(r"<((?:\w+:)?)calcPr\b([^>]*?)/?>", text)
@@ -198,7 +198,7 @@ def recalculated(book: bytes) -> bytes:
     return f'{text[: after.end()]}<{after[1]}calcPr fullCalcOnLoad="1"/>{text[after.end() :]}'.encode()
 
 
-def without_chain(archive: zipfile.ZipFile) -> dict[str, bytes]:
+def drop_calculation_chain(archive: zipfile.ZipFile) -> dict[str, bytes]:
     """Return the files of a workbook that name its calculation chain, without it."""
     found = {}
     for name in ("[Content_Types].xml", "xl/_rels/workbook.xml.rels"):

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
-from tasks.apply.corrected import Corrected, WrittenLabels
+from tasks.apply.corrected import SourceChanges, WrittenLabels
 from tasks.ingest.compression import split_compression
 
 _ENDS = "\r\n"
@@ -45,7 +45,7 @@ class TextFile(Protocol):
         """Return what writes a new file of the format."""
 
 
-def write_texts(files: Sequence[TextFile], corrected: Corrected, targets: Sequence[Path]) -> list[int]:
+def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Sequence[Path]) -> list[int]:
     """Write corrected files of text; return how many rows each has.
 
     Raises:

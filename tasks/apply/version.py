@@ -90,7 +90,7 @@ class Version(Record):
         return f"v{self.number:04d}"
 
 
-def columns_of(dataset: Dataset) -> Columns:
+def name_columns(dataset: Dataset) -> Columns:
     """Return which column of canonical data means what, by the names of the options of `labelsweep clean`.
 
     Args:
@@ -108,7 +108,7 @@ def columns_of(dataset: Dataset) -> Columns:
     return found | {dataset.payload: "features" if dataset.payload == "embedding" else dataset.payload}
 
 
-def versions(out: Path, name: str) -> list[Version]:
+def list_versions(out: Path, name: str) -> list[Version]:
     """Return the versions of a data set, oldest first."""
     found = [
         Version.model_validate(read_json(path))
@@ -145,9 +145,9 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
         fix = f"write {names[0]}/{wanted}" if names else "labelsweep apply makes one"
         raise InputError(what, where=str(root), fix=fix)
     digits = wanted.removeprefix("v")
-    found = [v for v in versions(out, names[0]) if digits.isdecimal() and v.number == int(digits)]
+    found = [v for v in list_versions(out, names[0]) if digits.isdecimal() and v.number == int(digits)]
     if not found:
-        known = ", ".join(v.label for v in versions(out, names[0])) or "none"
+        known = ", ".join(v.label for v in list_versions(out, names[0])) or "none"
         raise InputError(f"no version {wanted!r}", where=str(root / names[0]), fix=f"there are: {known}")
     return found[0]
 
@@ -172,7 +172,7 @@ def name_of(out: Path, dataset: Dataset) -> str:
     parts = Path(dataset.uri).parts
     if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
         return parts[-3]
-    first = {name: next(iter(versions(out, name)), None) for name in (dataset.name, slug(dataset.uri))}
+    first = {name: next(iter(list_versions(out, name)), None) for name in (dataset.name, slug(dataset.uri))}
     # Releases up to 0.1 named versions by the source alone: they are continued under that name.
     for name, version in first.items():
         if version is not None and version.source_uri == dataset.uri:
@@ -206,7 +206,7 @@ def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
             yield table
 
 
-def state_of(tables: Iterator[pa.Table]) -> tuple[str, int]:
+def digest_state(tables: Iterator[pa.Table]) -> tuple[str, int]:
     """Return the digest of a data set's samples, contents and labels, and how many samples there are."""
     digest, rows = hashlib.sha256(), 0
     for table in tables:
@@ -245,7 +245,7 @@ def write_version(
     """
     final = folder_of(out, version)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with alone(final.parent), _temporary(final) as folder:
+    with lock_versions(final.parent), _temporary(final) as folder:
         write_data(folder / "dataset.parquet")
         write_table(changes, folder / "changes.parquet")
         if write_beside:
@@ -262,7 +262,7 @@ def write_version(
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def lock_versions(root: Path) -> Iterator[None]:
     """Let one process at a time write versions of a data set; what a killed one left half written is removed.
 
     The lock ends with the process that holds it, however that ends.
@@ -301,7 +301,7 @@ def changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CHANGES)
 
 
-def now() -> str:
+def make_timestamp() -> str:
     """Return the time as versions record it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -13,9 +13,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.apply.corrected import Corrected, WrittenLabels, source_changed
+from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.apply.packing import pack_again
-from tasks.apply.sheet_xml import SheetXml, has_formulas, recalculated, without_chain
+from tasks.apply.sheet_xml import SheetXml, drop_calculation_chain, has_formulas, request_recalculation
 from tasks.errors import InputError
 from tasks.ingest.formats.excel import Sheet, read_sheet, sheet_file
 from tasks.ingest.source import Part
@@ -25,7 +25,7 @@ _CHAIN, _BOOK = "xl/calcChain.xml", "xl/workbook.xml"
 
 
 def write_workbooks(
-    parts: Sequence[Part], label: str, corrected: Corrected, targets: Sequence[Path]
+    parts: Sequence[Part], label: str, corrected: SourceChanges, targets: Sequence[Path]
 ) -> list[int]:
     """Write corrected workbooks, as `tasks.apply.layout.Write` says."""
     sheets = [_sheet_of(part, label, corrected) for part in parts]
@@ -45,7 +45,7 @@ def write_workbooks(
     return written
 
 
-def _sheet_of(part: Part, label: str, corrected: Corrected) -> tuple[Sheet, int]:
+def _sheet_of(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet, int]:
     """Return the sheet and which of its columns is the label."""
     if not part.plain_name.endswith(_WRITTEN):
         raise InputError(
@@ -88,8 +88,8 @@ def _write(
         changed: dict[str, Path | bytes | None] = {}
         if xml.drop(numbers, can_move=not formulas) and _CHAIN in archive.namelist():
             # It lists the cells with formulas; programs make it anew.
-            changed |= {_CHAIN: None, **without_chain(archive)}
+            changed |= {_CHAIN: None, **drop_calculation_chain(archive)}
         if formulas and (new or dropped):
-            changed[_BOOK] = recalculated(archive.read(_BOOK))
+            changed[_BOOK] = request_recalculation(archive.read(_BOOK))
         changed[path] = xml.text().encode("utf-8")
     pack_again(part, changed, target)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.combine import SampleScores, judge
-from tasks.attribute.doubts import Doubts, doubts_of
+from tasks.attribute.combine import SampleScores, judge_samples
+from tasks.attribute.doubts import Doubts, sum_doubts
 from tasks.attribute.rounds import Rounds, audit_in_memory
 from tasks.errors import InputError
 from tasks.heads.device import pick_device, pick_dtype
@@ -22,10 +22,10 @@ from tasks.heads.ensemble import Opinion
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
-from tasks.heads.order import order_of_rows
+from tasks.heads.sample_order import order_of_rows
 from tasks.heads.samples import Samples
 from tasks.heads.solve import Solution
-from tasks.ingest.columns.centres import centred
+from tasks.ingest.columns.centres import subtract_centres
 from tasks.ingest.groups import codes_of
 from tasks.models import make_model
 from tasks.options import AuditOptions
@@ -150,8 +150,8 @@ def audit(
 
 
 def _audited(rounds: Rounds, opinions: list[Opinion], kind: str) -> Audit:
-    score, flagged = judge(rounds.scores, kind)
-    doubts = doubts_of(rounds.noise, rounds.scores.wrong, flagged)
+    score, flagged = judge_samples(rounds.scores, kind)
+    doubts = sum_doubts(rounds.noise, rounds.scores.wrong, flagged)
     matrix = rounds.noise.matrix.cpu().numpy()
     scored = (rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
     return Audit(score, flagged, *scored, opinions, doubts)
@@ -208,7 +208,7 @@ def _check_arrays(features: Array, labels: Array, options: AuditOptions) -> tupl
             f"class {small[0]} has {counts[small[0]]} samples, fewer than {options.folds} folds",
             fix="use fewer folds",
         )
-    device, features = pick_device(options.device), centred(features)
+    device, features = pick_device(options.device), subtract_centres(features)
     x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
 

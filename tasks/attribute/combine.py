@@ -114,7 +114,7 @@ def combine(
             probabilities[rows] = p.cpu().numpy()
     influence = _mean_in_units(relative, given := labels.cpu().numpy())
     consensus = noise.weight * influence + noise.heads_weight * columns["odds"] + columns["evidence"]
-    flagged = lowest(consensus, noise.flags(wrong))
+    flagged = find_lowest(consensus, noise.flags(wrong))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
     return SampleScores(
         given=given,
@@ -195,10 +195,10 @@ def _mean_in_units(relative: Array, labels: Array) -> Array:
     return total
 
 
-def lowest(score: Array, count: int) -> Array:
+def find_lowest(score: Array, count: int) -> Array:
     """Return which samples are the `count` lowest by score, (n,) bool; of equal ones the earlier.
 
-    >>> lowest(np.array([0.3, -1.0, 0.3, 0.5]), 2).tolist()
+    >>> find_lowest(np.array([0.3, -1.0, 0.3, 0.5]), 2).tolist()
     [True, True, False, False]
     """
     chosen = np.zeros(len(score), dtype=bool)
@@ -226,7 +226,7 @@ def spare_small_classes(flagged: Array, score: Array, labels: Array) -> Array:
     return kept
 
 
-def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
+def judge_samples(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     """Return what orders the samples, and what is flagged: the next round is fitted without it.
 
     Args:
@@ -238,5 +238,5 @@ def judge(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     """
     score, flagged = score_named(kind)(scores)
     # Models that know nothing flag nothing: half of all labels differ from what they guess.
-    flagged = flagged & lowest(score, round(scores.knows * int(flagged.sum())))
+    flagged = flagged & find_lowest(score, round(scores.knows * int(flagged.sum())))
     return score, spare_small_classes(flagged, score, scores.given)

@@ -1,4 +1,4 @@
-"""How many labels are wrong, by each way to tell it: sums over the samples, of which `tasks.controls.spans` makes intervals."""
+"""How many labels are wrong, by each way to tell it: sums over the samples, made into intervals by `tasks.controls.intervals`."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Doubts:
     ways: dict[str, Way]
 
 
-def doubts_of(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
+def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
     """Sum up.
 
     Args:

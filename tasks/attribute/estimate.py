@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.attribute.noise import beliefs, estimate
+from tasks.attribute.noise import estimate, estimate_beliefs
 from tasks.attribute.votes import AnyNoise, estimate_raters
 from tasks.heads.ensemble import CHUNK_ROWS, Ensemble, fold_probabilities
 
@@ -40,7 +40,7 @@ def _heard(ensemble: Ensemble, index: Tensor) -> tuple[Tensor, Tensor]:
     """Return the heads' mean belief, (b, C), and out-of-fold probabilities: the heads' mean, then each opinion, (1 + m, b, C)."""
     rows = index.to(ensemble.samples.labels.device)
     found = [
-        beliefs(ensemble.design, rows, fold_probabilities(head.stacks, head.fit.theta, index))
+        estimate_beliefs(ensemble.design, rows, fold_probabilities(head.stacks, head.fit.theta, index))
         for head in ensemble.heads
     ]
     said = torch.stack([own.exp() for own, _ in found]).mean(0)[None]

@@ -11,13 +11,18 @@ from torch import Tensor
 
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
-from tasks.attribute.noise import beliefs
-from tasks.attribute.whole import evaluation_gradient, gauss_newton, score_whole, solve_whole
+from tasks.attribute.network_influence import (
+    gauss_newton,
+    network_evaluation_gradient,
+    score_network,
+    solve_network,
+)
+from tasks.attribute.noise import estimate_beliefs
 from tasks.heads.design import Design
-from tasks.heads.ensemble import Head, folds_of
+from tasks.heads.ensemble import Head, slice_folds
+from tasks.heads.flat_network import FlatNetwork
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import Solution
-from tasks.heads.whole import Whole
 
 
 def solve_head(head: Head, solver: str) -> Solution:
@@ -27,11 +32,11 @@ def solve_head(head: Head, solver: str) -> Solution:
         head: The head.
         solver: `auto`, or the name of a file in `tasks/heads/solvers`.
     """
-    wholes = wholes_of(head)
+    wholes = make_flat_networks(head)
     if not wholes:
         return solve_stacks(head.stacks, head.fit.theta, solver)
     solved = [
-        solve_whole(gauss_newton(whole, stack), evaluation_gradient(whole, stack), SOLVE_TOLERANCE)
+        solve_network(gauss_newton(whole, stack), network_evaluation_gradient(whole, stack), SOLVE_TOLERANCE)
         for whole, stack in zip(wholes, head.stacks, strict=True)
     ]
     vectors = torch.stack([one.vector for one in solved])
@@ -41,14 +46,16 @@ def solve_head(head: Head, solver: str) -> Solution:
 
 def score_head(head: Head, design: Design, solution: Solution) -> Iterator[BlockScores]:
     """Score every sample under every label, block by block, by what `solve_head` found."""
-    wholes, theta = wholes_of(head), head.fit.theta
+    wholes, theta = make_flat_networks(head), head.fit.theta
     if not wholes:
         return score_stacks(head.stacks, design, theta, solution.vector)
     parts = enumerate(zip(wholes, head.stacks, solution.vector, strict=True))
-    return merge_folds([score_whole(w, stack, theta[:, k : k + 1], v) for k, (w, stack, v) in parts], design)
+    return merge_folds(
+        [score_network(w, stack, theta[:, k : k + 1], v) for k, (w, stack, v) in parts], design
+    )
 
 
-def wholes_of(head: Head) -> list[Whole]:
+def make_flat_networks(head: Head) -> list[FlatNetwork]:
     """Return the model of each fold as a function of every parameter; empty where influences are on the head."""
     return [
         problem.whole(head.fit.theta[:, folds.start])
@@ -70,7 +77,7 @@ def solve_stacks(stacks: Sequence[SoftmaxStack], theta: Tensor, solver: str) -> 
     """
     parts = [
         solve_ihvp(stack, theta[:, folds], solver)
-        for stack, folds in zip(stacks, folds_of(stacks), strict=True)
+        for stack, folds in zip(stacks, slice_folds(stacks), strict=True)
     ]
     return Solution(
         torch.cat([part.vector for part in parts], dim=1),
@@ -92,7 +99,7 @@ def score_stacks(
     """
     blocks = [
         score_blocks(stack, theta[:, folds], ihvp[:, folds])
-        for stack, folds in zip(stacks, folds_of(stacks), strict=True)
+        for stack, folds in zip(stacks, slice_folds(stacks), strict=True)
     ]
     return blocks[0] if len(blocks) == 1 else merge_folds(blocks, design)
 
@@ -120,7 +127,7 @@ def merge_folds(folds: Sequence[Iterable[BlockScores]], design: Design) -> Itera
             influence_raw=(raw * scored[..., None]).sum(dim=1) / count[:, None],
             influence=(relative * scored).sum(dim=1) / count,
             probabilities=p[torch.arange(len(own), device=own.device), own],
-            belief=beliefs(design, rows, log_p)[1],
+            belief=estimate_beliefs(design, rows, log_p)[1],
             training_loss=torch.where(fitted, losses, 0.0).sum(1) / fitted.sum(1),
             n_folds=count.to(torch.int16),
         )

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tasks.attribute.noise import beliefs
-from tasks.heads.part import Block, Part, minus_one_at
+from tasks.attribute.noise import estimate_beliefs
+from tasks.heads.part import Block, StackPart, minus_one_at
 from tasks.heads.softmax import SoftmaxStack
 
 # Values (folds x classes x samples) that are scored at a time: 4 MiB of float64 stay in the processor's cache through the dozen
@@ -40,7 +40,7 @@ class BlockScores:
         influence: (b,) mean influence of the given label, relative to the norm of the sample's gradient.
         probabilities: (b, C) out of fold.
         belief: (b, C) logarithm of what the folds believe, those fitted on the sample included; see
-            `tasks.attribute.noise.beliefs`.
+            `tasks.attribute.noise.estimate_beliefs`.
         training_loss: (b,) mean loss over the folds that were fitted on the sample, nan where none was.
         n_folds: (b,) number of folds that score the sample.
     """
@@ -69,7 +69,7 @@ def evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
     return gradient / total.clamp_min(torch.finfo(total.dtype).tiny)[None, :, None]
 
 
-def _evaluation_gradient(part: Part, theta: Tensor) -> tuple[Tensor, Tensor]:
+def _evaluation_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Return a part's share of the weighted sum of evaluation gradients, (K, C, width), and of the weights, (K,)."""
     folds = part.design.folds
     gradient, total = part.zeros(folds, part.n_classes, part.rows.width), part.zeros(folds)
@@ -108,7 +108,7 @@ def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[B
         start += part.rows.n
 
 
-def score_part(part: Part, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:
+def score_part(part: StackPart, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]:
     """Score the samples of a part, a few thousand at a time; `rows` are places in the part."""
     some = max(LEAST_SCORED, SCORED_VALUES // (part.design.folds * part.n_classes))
     for block in part.blocks():
@@ -120,7 +120,7 @@ def score_part(part: Part, theta: Tensor, ihvp: Tensor) -> Iterator[BlockScores]
             yield _scores(part, rows, logits[..., here], derivative[..., here], norm[here])
 
 
-def _scores(part: Part, rows: slice, logits: Tensor, derivative: Tensor, norm: Tensor) -> BlockScores:
+def _scores(part: StackPart, rows: slice, logits: Tensor, derivative: Tensor, norm: Tensor) -> BlockScores:
     """Return the scores of some samples of a part from their logits and derivatives, (K, C, b), and |h|, (b,)."""
     # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
     u = derivative.double()
@@ -134,7 +134,7 @@ def _scores(part: Part, rows: slice, logits: Tensor, derivative: Tensor, norm: T
     relative = raw.gather(1, given).squeeze(1) / length
     scored = part.design.scored(rows).T.contiguous().to(p.dtype)
     count = scored.sum(dim=0)
-    unseen, belief = beliefs(part.design, rows, log_p)
+    unseen, belief = estimate_beliefs(part.design, rows, log_p)
     fitted = part.design.fitted(rows).T.contiguous().to(p.dtype)
     loss = -log_p.gather(1, given).squeeze(1)
     return BlockScores(

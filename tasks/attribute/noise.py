@@ -72,7 +72,7 @@ MAX_ITERATIONS = 60
 SETTLED = 1e-4
 
 
-class Said(NamedTuple):
+class LabelDoubts(NamedTuple):
     """What all models together say of some samples.
 
     Attributes:
@@ -134,9 +134,9 @@ class Noise:
 
     def posterior(self, belief: Tensor, labels: Tensor) -> Tensor:
         """Return the logarithm of the posterior of the true class under the heads' belief, (b, C)."""
-        return posterior(belief, labels, self.rank)
+        return compute_posterior(belief, labels, self.rank)
 
-    def says(self, said: Tensor, labels: Tensor, given: Tensor) -> Said:
+    def says(self, said: Tensor, labels: Tensor, given: Tensor) -> LabelDoubts:
         """Return what all models say of some samples.
 
         Args:
@@ -144,8 +144,11 @@ class Noise:
             labels: (b,) given classes, and again as `given`.
             given: Where there are votes, `labels` are these.
         """
-        w, m = (calibrated(pool, power).log() for pool, power in zip(pools(said), self.powers, strict=True))
-        log_r = {power: posterior(power * w, labels, matrix) for power, matrix in self.counts.items()}
+        w, m = (
+            calibrate(pool, power).log()
+            for pool, power in zip(pool_probabilities(said), self.powers, strict=True)
+        )
+        log_r = {power: compute_posterior(power * w, labels, matrix) for power, matrix in self.counts.items()}
         doubt = 1 - _of(m, given).exp()
         wrong = [1 - _of(log_r[power], given).exp() for power in POWERS]
         wrong += [(m.argmax(1) != given).to(doubt), doubt]
@@ -153,12 +156,12 @@ class Noise:
         by_class = _of(log_r[ORDERING], given) - rival
         by_sample = DOUBT_WEIGHT * (_of(m, given) - doubt.clamp_min(1e-9).log())
         evidence = self.class_share * by_class + (1 - self.class_share) * by_sample
-        return Said(evidence, torch.stack(wrong))
+        return LabelDoubts(evidence, torch.stack(wrong))
 
     def flags(self, wrong: Array) -> int:
         """Return how many samples to flag, given (ways, n) probabilities of being wrong."""
         differs, doubted = (float(wrong[WAYS.index(way)].sum(dtype=np.float64)) for way in WAYS[-2:])
-        by_class, by_sample = worthwhile(wrong[0]), np.sqrt(differs * doubted)
+        by_class, by_sample = count_worthwhile(wrong[0]), np.sqrt(differs * doubted)
         return int(self.class_share * by_class + (1 - self.class_share) * by_sample)
 
 
@@ -166,7 +169,7 @@ def _of(values: Tensor, given: Tensor) -> Tensor:
     return values.gather(1, given[:, None]).squeeze(1)
 
 
-def pools(said: Tensor) -> tuple[Tensor, Tensor]:
+def pool_probabilities(said: Tensor) -> tuple[Tensor, Tensor]:
     """Return the two pools of (1 + m, b, C) probabilities, heads first: one in which they count at least half, and the mean."""
     said = said.clamp_min(LEAST)
     said = said / said.sum(-1, keepdim=True)
@@ -174,16 +177,16 @@ def pools(said: Tensor) -> tuple[Tensor, Tensor]:
     return OWN_SHARE * said[0] + (1 - OWN_SHARE) * mean, mean
 
 
-def calibrated(p: Tensor, power: float) -> Tensor:
+def calibrate(p: Tensor, power: float) -> Tensor:
     """Return (b, C) probabilities to a power, normalised; none below `LEAST`."""
     p = torch.softmax(power * p.log(), dim=1).clamp_min(LEAST)
     return p / p.sum(1, keepdim=True)
 
 
-def calibration(p: Tensor, labels: Tensor) -> float:
+def estimate_calibration(p: Tensor, labels: Tensor) -> float:
     """Return the power of (n, C) probabilities whose log-loss on the given labels (n,) is lowest.
 
-    >>> calibration(torch.tensor([[0.6, 0.4]] * 10, dtype=torch.float64), torch.tensor([0] * 9 + [1])) > 3.9
+    >>> estimate_calibration(torch.tensor([[0.6, 0.4]] * 10, dtype=torch.float64), torch.tensor([0] * 9 + [1])) > 3.9
     True
     """
     log_p = p.log()
@@ -202,10 +205,10 @@ def estimate(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
         said: (1 + m, n, C) out-of-fold probabilities: the heads' mean, then each opinion.
         labels: (n,) given classes.
     """
-    n, pooled = len(labels), pools(said)
-    powers = [calibration(pool, labels) for pool in pooled]
-    w, m = (calibrated(pool, power).log() for pool, power in zip(pooled, powers, strict=True))
-    counts = {power: noise_matrix(power * w, labels) for power in POWERS}
+    n, pooled = len(labels), pool_probabilities(said)
+    powers = [estimate_calibration(pool, labels) for pool in pooled]
+    w, m = (calibrate(pool, power).log() for pool, power in zip(pooled, powers, strict=True))
+    counts = {power: estimate_noise_matrix(power * w, labels) for power in POWERS}
     gains = []
     for power, matrix in counts.items():
         joint = torch.log_softmax(power * w, dim=1) + matrix.T[labels]
@@ -215,7 +218,7 @@ def estimate(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
     told = _of(m, labels) - prior.log()[labels]
     doubt = float(1 - _of(m, labels).exp().mean())
     return Noise(
-        rank=noise_matrix(both, labels),
+        rank=estimate_noise_matrix(both, labels),
         counts=counts,
         powers=(powers[0], powers[1]),
         gain=float(gain.mean()),
@@ -230,7 +233,7 @@ def _in_errors(values: Tensor) -> float:
     return float(values.mean()) / max(float(values.std()) / float(np.sqrt(len(values))), 1e-12)
 
 
-def beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
+def estimate_beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
     """Return what the folds believe of some samples: out of fold, and the sum of that with the mean of the folds fitted on them.
 
     Out of fold the label cannot speak for itself, but the fit has a fifth less to learn from; in the fit it is
@@ -253,7 +256,7 @@ def beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tuple[Tensor
     return unseen.T, (unseen + torch.where(count > 0, seen, unseen)).T
 
 
-def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
+def estimate_noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     """Return the logarithm of the noise matrix, (C, C), by expectation maximisation.
 
     Args:
@@ -263,7 +266,7 @@ def noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     >>> belief = 9 * torch.eye(2, dtype=torch.float64).repeat_interleave(500, 0)
     >>> labels = torch.arange(1000) // 500
     >>> labels[:100] = 1  # a fifth of class 0
-    >>> noise_matrix(belief, labels).exp().round(decimals=2).tolist()
+    >>> estimate_noise_matrix(belief, labels).exp().round(decimals=2).tolist()
     [[0.8, 0.2], [0.0, 1.0]]
     """
     # Where there is a GPU, it adds up by index in any order: the sums here are taken on the CPU, the same bits each time.
@@ -293,7 +296,7 @@ def uniform_errors(share: float, eye: Tensor) -> Tensor:
     return (1 - share) * eye + share / max(len(eye) - 1, 1) * (1 - eye)
 
 
-def posterior(belief: Tensor, labels: Tensor, log_matrix: Tensor) -> Tensor:
+def compute_posterior(belief: Tensor, labels: Tensor, log_matrix: Tensor) -> Tensor:
     """Return the logarithm of the posterior of the true class, (b, C).
 
     Args:
@@ -304,7 +307,7 @@ def posterior(belief: Tensor, labels: Tensor, log_matrix: Tensor) -> Tensor:
     return torch.log_softmax(belief + log_matrix.T[labels], dim=1)
 
 
-def worthwhile(wrong: Array) -> int:
+def count_worthwhile(wrong: Array) -> int:
     """Return how many samples to flag for the best expected F1.
 
     Flagging the k most doubtful is expected to reach 2 sum of their probabilities / (k + sum of all); flagging none is right
@@ -314,7 +317,7 @@ def worthwhile(wrong: Array) -> int:
     Args:
         wrong: (n,) probability that each given label is wrong.
 
-    >>> worthwhile(np.array([0.9, 0.8, 0.1, 0.0])), worthwhile(np.array([0.01, 0.0]))
+    >>> count_worthwhile(np.array([0.9, 0.8, 0.1, 0.0])), count_worthwhile(np.array([0.01, 0.0]))
     (2, 0)
     """
     most_doubtful = np.sort(wrong)[::-1]

@@ -21,7 +21,7 @@ PAIRWISE_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class Harmed:
+class HarmedSamples:
     """The evaluation samples that each of r samples harms most, worst first.
 
     Attributes:
@@ -69,7 +69,9 @@ def _sample_gradients(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> Te
     return torch.einsum("rd,rc->rdc", features, residual)
 
 
-def most_harmed(stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: Tensor, count: int) -> Harmed:
+def find_most_harmed(
+    stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: Tensor, count: int
+) -> HarmedSamples:
     """Return the evaluation samples that each chosen sample harms most.
 
     Among the evaluation samples only those whose own label the model believes (probability above one half)
@@ -88,7 +90,7 @@ def most_harmed(stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: 
     norm = _sample_gradients(stack, theta, chosen).flatten(1).norm(dim=1)
     influence = pairwise_influence(stack, theta, chosen, believed) / norm[:, None]
     worst = influence.topk(min(count, len(believed)), dim=1, largest=False)
-    return Harmed(believed[worst.indices], worst.values)
+    return HarmedSamples(believed[worst.indices], worst.values)
 
 
 def saliency(

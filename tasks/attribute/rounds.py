@@ -6,19 +6,19 @@ from typing import TypeVar
 
 import torch
 
-from tasks.attribute.combine import SampleScores, combine, judge
+from tasks.attribute.combine import SampleScores, combine, judge_samples
 from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.heads import score_head, solve_head
 from tasks.attribute.influence import BlockScores
 from tasks.attribute.votes import AnyNoise
-from tasks.heads.design import kept_of
+from tasks.heads.design import choose_kept
 from tasks.heads.ensemble import Ensemble
 from tasks.heads.members import Member
 from tasks.heads.model import AuditModel
 from tasks.heads.newton import Fit
 from tasks.heads.solve import Solution
 from tasks.options import AuditOptions
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -87,7 +87,7 @@ def _counted(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
     """Say how far the pass over the data is."""
     for block in blocks:
         yield block
-        tick("rows", block.rows.stop, rows)
+        report_progress("rows", block.rows.stop, rows)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ def audit_in_memory(
         begun = members if before is None else before.members
         keep = torch.ones_like(model.samples.labels, dtype=torch.bool)
         if scored is not None:
-            keep = torch.from_numpy(kept_of(judge(scored.scores, options.score)[1])).to(keep.device)
+            keep = torch.from_numpy(choose_kept(judge_samples(scored.scores, options.score)[1])).to(
+                keep.device
+            )
         return model.fit(begun, keep, next(numbers))
 
     def attribute(ensemble: Ensemble) -> Scored:

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.attribute.combine import judge
-from tasks.attribute.doubts import doubts_of
+from tasks.attribute.combine import judge_samples
+from tasks.attribute.doubts import sum_doubts
 from tasks.attribute.rounds import score_round
 from tasks.attribute.table import write_scores
 from tasks.attribute.unseen import suggest_unseen
@@ -12,7 +12,7 @@ from tasks.heads.solve import Solution
 from tasks.heads.store import save_parameters
 from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding, Model, Scores
+from tasks.records import Dataset, Encoding, FittedRound, Scores
 from tasks.runs.step import step
 from tasks.storage import write_json
 
@@ -24,7 +24,7 @@ NOISE = "noise.json"
 def attribute(
     dataset: Dataset,
     encoding: Encoding,
-    model: Model,
+    model: FittedRound,
     folder: Path,  # noqa: ARG001 (the record is kept there)
     options: AuditOptions,
 ) -> Scores:
@@ -46,10 +46,10 @@ def attribute(
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
     is_last = model.round == options.rounds
-    score, flagged = judge(scores, options.score)
+    score, flagged = judge_samples(scores, options.score)
     if is_last:
         scores, score, flagged = suggest_unseen(dataset, scores, score, flagged)
-    doubts = doubts_of(scored.noise, scores.wrong, flagged)
+    doubts = sum_doubts(scored.noise, scores.wrong, flagged)
     write_json(asdict(doubts), model.path / NOISE)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.noise import SHARPNESS, SHRINKAGE, Noise, Said, uniform_errors, worthwhile
+from tasks.attribute.noise import SHARPNESS, SHRINKAGE, LabelDoubts, Noise, count_worthwhile, uniform_errors
 
 # Share of wrong answers that each kind of samples starts with: any shares that differ will do.
 STARTS = {1: (0.05,), 2: (0.03, 0.4)}
@@ -173,7 +173,7 @@ class RaterNoise:
         """Return the logarithm of the posterior of the true class under the belief that orders the samples, (b, C)."""
         return self.rank.posterior(belief / 2, votes)
 
-    def says(self, said: Tensor, votes: Tensor, given: Tensor) -> Said:
+    def says(self, said: Tensor, votes: Tensor, given: Tensor) -> LabelDoubts:
         """Return how probably each given label is wrong; the log-odds of the raters are in those of the heads.
 
         Args:
@@ -183,11 +183,11 @@ class RaterNoise:
         """
         log_r = self.count.posterior(said.mean(0).log().clamp_min(LEAST), votes)
         wrong = 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
-        return Said(torch.zeros_like(wrong), wrong[None])
+        return LabelDoubts(torch.zeros_like(wrong), wrong[None])
 
     def flags(self, wrong: Array) -> int:
         """Return how many samples to flag, given (1, n) probabilities of being wrong."""
-        return worthwhile(wrong[0])
+        return count_worthwhile(wrong[0])
 
 
 AnyNoise = Noise | RaterNoise

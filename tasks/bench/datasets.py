@@ -50,14 +50,14 @@ class LabeledData:
 
 
 @lru_cache(maxsize=8)
-def load(name: str) -> LabeledData:
+def load_data(name: str) -> LabeledData:
     """Return one data set by its name, one of `NAMES`.
 
     Raises:
         InputError: There is no such set.
         ModuleNotFoundError: The package it ships with is not installed.
 
-    >>> data = load("iris")
+    >>> data = load_data("iris")
     >>> data.features.shape, data.classes
     ((150, 4), 3)
     """
@@ -95,7 +95,7 @@ def load(name: str) -> LabeledData:
 def split_clean_test(labels: Ints, seed: int, share: float = TEST_SHARE) -> tuple[Ints, Ints]:
     """Return the rows to audit and the rows of a clean test set, stratified by true label.
 
-    >>> audited, test = split_clean_test(load("wine").labels, seed=0)
+    >>> audited, test = split_clean_test(load_data("wine").labels, seed=0)
     >>> len(audited), len(test)
     (133, 45)
     """

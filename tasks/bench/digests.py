@@ -53,17 +53,17 @@ def run_digests(
     names = choose_names(only, RUNS, "run", "--only")
     earlier = {} if against is None else read_digests(against, names)
     with tempfile.TemporaryDirectory(prefix="labelsweep-digests-") as folder:
-        found = {key: value for name in names for key, value in run_once(name, Path(folder)).items()}
+        found = {key: value for name in names for key, value in digest_run(name, Path(folder)).items()}
     if against is None:
         sys.stdout.write("".join(f"{digest}  {name}\n" for name, digest in found.items()))
         return
-    wrong = list(compare(earlier, found))
+    wrong = list(compare_digests(earlier, found))
     sys.stdout.write("\n".join(wrong or [f"{len(found)} files, all the same"]) + "\n")
     if wrong:
         sys.exit(1)
 
 
-def run_once(name: str, folder: Path) -> dict[str, str]:
+def digest_run(name: str, folder: Path) -> dict[str, str]:
     """Run the whole command on one of `RUNS`; return the digests of what it computed, by file."""
     drawn, (source, *options) = RUNS[name][0], RUNS[name][1].split()
     if drawn:
@@ -72,10 +72,10 @@ def run_once(name: str, folder: Path) -> dict[str, str]:
     run_command(folder, *clean, patience=PATIENCE, **ONE_THREAD)
     run = (folder / name / "runs" / "latest").resolve()
     files = {path for pattern in COMPARED for path in run.glob(pattern) if path.is_file()}
-    return {f"{name}/{path.relative_to(run)}": digest_of(path) for path in sorted(files)}
+    return {f"{name}/{path.relative_to(run)}": digest_file(path) for path in sorted(files)}
 
 
-def digest_of(path: Path) -> str:
+def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file, or of the names, shapes, types and bytes of its tensors."""
     if path.suffix != ".safetensors":
         return sha256_file(path)
@@ -100,10 +100,10 @@ def read_digests(path: Path, names: Iterable[str]) -> dict[str, str]:
         ) from error
 
 
-def compare(earlier: Mapping[str, str], found: Mapping[str, str]) -> Iterable[str]:
+def compare_digests(earlier: Mapping[str, str], found: Mapping[str, str]) -> Iterable[str]:
     """Yield one line for each file that changed, is missing or is new.
 
-    >>> list(compare({"a": "1", "b": "2"}, {"a": "3", "c": "4"}))
+    >>> list(compare_digests({"a": "1", "b": "2"}, {"a": "3", "c": "4"}))
     ['a: changed', 'b: missing', 'c: new']
     """
     for name in sorted({*earlier, *found}):

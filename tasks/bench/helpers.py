@@ -67,7 +67,7 @@ def run_command(folder: Path, *arguments: str, patience: float, **variables: str
     return done.stdout
 
 
-def from_tests(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)
+def import_test_module(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)
     """Return a module of a folder of the tests.
 
     Raises:

@@ -20,7 +20,7 @@ ERRORS = 0.08
 
 
 @dataclass(frozen=True)
-class Planted:
+class NoisyData:
     """Gaussian classes with uniform label errors.
 
     Attributes:
@@ -38,10 +38,10 @@ class Planted:
         return float(average_precision_score(self.given != self.truth, -score))
 
 
-def planted(n: int, d: int, classes: int, seed: int = 0) -> Planted:
+def draw_noisy_data(n: int, d: int, classes: int, seed: int = 0) -> NoisyData:
     """Draw a data set.
 
-    >>> drawn = planted(1_000, 4, 3)
+    >>> drawn = draw_noisy_data(1_000, 4, 3)
     >>> drawn.features.shape, round(float((drawn.given != drawn.truth).mean()), 2)
     ((1000, 4), 0.08)
     """
@@ -52,7 +52,7 @@ def planted(n: int, d: int, classes: int, seed: int = 0) -> Planted:
     given = truth.copy()
     wrong = generator.choice(n, round(ERRORS * n), replace=False)
     given[wrong] = (truth[wrong] + generator.integers(1, classes, size=len(wrong))) % classes
-    return Planted(features, given, truth)
+    return NoisyData(features, given, truth)
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,23 @@ class Time:
         return f"{self.wall:.2f} s ({self.cpu:.2f} s)"
 
 
-def timed(work: Callable[[], R], repeat: int = 1) -> tuple[R, Time]:
+def time_call(work: Callable[[], R], repeat: int = 1) -> tuple[R, Time]:
     """Return what the work returned the last time, and the shortest times of `repeat` runs.
 
     The clocks are read when a GPU, if the work used one, has done what it was told.
     """
     walls, cpus = [], []
     for _ in range(repeat):
-        settle()
+        wait_for_gpu()
         wall, cpu = time.perf_counter(), time.process_time()
         result = work()
-        settle()
+        wait_for_gpu()
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     return result, Time(min(walls), min(cpus))
 
 
-def settle() -> None:
+def wait_for_gpu() -> None:
     """Wait until a GPU has done everything that it was told; at once where none is in use."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()

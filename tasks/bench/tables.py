@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.storage import write_text
 
 
-def markdown(
+def format_table(
     heads: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", words: int = 1
 ) -> str:
     """Return a table with aligned columns.
@@ -21,7 +21,7 @@ def markdown(
         title: Heading above the table.
         words: So many columns from the left hold words, the others figures.
 
-    >>> print(markdown(["n", "s"], [[1000, "2.5"]]), end="")
+    >>> print(format_table(["n", "s"], [[1000, "2.5"]]), end="")
     | n     |   s |
     |-------|----:|
     | 1,000 | 2.5 |
@@ -39,17 +39,17 @@ def markdown(
     return (f"## {title}\n\n" if title else "") + text
 
 
-def publish(text: str, page: Path | None) -> None:
+def publish_tables(text: str, page: Path | None) -> None:
     """Print tables, and write them to a file where one is named."""
     sys.stdout.write(text)
     if page is not None:
         write_text(text, page)
 
 
-def made_with(*packages: str) -> str:
+def describe_setup(*packages: str) -> str:
     """Return the cores and versions behind a table.
 
-    >>> made_with().endswith(" cores")
+    >>> describe_setup().endswith(" cores")
     True
     """
     versions = "".join(f", {name} {version(name)}" for name in packages)

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 
-class Tally:
+class ResultFile:
     """Rows that are kept in a file, if one is named.
 
     Args:
@@ -52,9 +52,9 @@ class Tally:
                 path.write_text("".join(map(_line, [*self._head, *self.rows])), encoding="utf-8")
 
 
-def keep(path: Path | None, key: str, make: Callable[[], T]) -> T:
+def compute_once(path: Path | None, key: str, make: Callable[[], T]) -> T:
     """Return what a file keeps under a key; make it and keep it where it is missing."""
-    tally = Tally(path)
+    tally = ResultFile(path)
     known: dict[str, T] = {row["key"]: row["value"] for row in tally.rows}
     if key not in known:
         known[key] = make()

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.bench.command import Seed
-from tasks.bench.stopwatch import timed
-from tasks.bench.tables import markdown
+from tasks.bench.stopwatch import time_call
+from tasks.bench.tables import format_table
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
 from tasks.heads.newton import fit_newton
@@ -127,7 +127,7 @@ METHODS = {
 }
 
 
-def table_of(example: Example) -> str:
+def make_table(example: Example) -> str:
     """Return the methods side by side on one example, as a markdown table.
 
     The average precision is that of finding the ten flipped labels among the first 100 by lowest influence.
@@ -137,19 +137,19 @@ def table_of(example: Example) -> str:
     reference: Tensor | None = None
     for name, (method, solver) in METHODS.items():
         method(example, solver)  # what is loaded or compiled on first use is not what is compared
-        values, spent = timed(lambda m=method, s=solver: m(example, s))  # type: ignore[misc]
+        values, spent = time_call(lambda m=method, s=solver: m(example, s))  # type: ignore[misc]
         reference = values if reference is None else reference
         difference = float((values - reference).abs().max() / reference.abs().max())
         flipped, correct = float(values[example.flipped].mean()), float(values[~example.flipped].mean())
         precision = average_precision_score(example.flipped.numpy(), -values.numpy())
         figures = [f"{flipped:+.3f}", f"{correct:+.4f}", f"{precision:.3f}", f"{difference:.1e}"]
         rows.append([name, *figures, f"{spent.wall:.3f}"])
-    return markdown(["influence of the first 100 training samples", *heads], rows)
+    return format_table(["influence of the first 100 training samples", *heads], rows)
 
 
 def run_theory(*, seed: Seed = 0) -> None:
     """The theory's own example: two Gaussians, ten flipped labels, pyDVL's influences beside ours."""
     for optimizer in ("newton", "adamw"):
-        example, spent = timed(lambda name=optimizer: make_example(name, seed=seed))  # type: ignore[misc]
+        example, spent = time_call(lambda name=optimizer: make_example(name, seed=seed))  # type: ignore[misc]
         said = f"test accuracy {example.accuracy:.4f}, fit {spent.wall:.2f} s"
-        sys.stdout.write(f"## Fitted by {optimizer}: {said}\n\n{table_of(example)}\n")
+        sys.stdout.write(f"## Fitted by {optimizer}: {said}\n\n{make_table(example)}\n")

@@ -15,7 +15,7 @@ from tasks.heads.softmax import SoftmaxStack
 
 
 @contextmanager
-def fitted_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> Iterator[Any]:
+def fit_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> Iterator[Any]:
     """Yield kronfluence's analyzer of a softmax head, its factors (EK-FAC) fitted to the training samples.
 
     Args:
@@ -50,7 +50,7 @@ def fitted_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> 
     gc.unfreeze()
 
 
-def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
+def compute_aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
     """Return kronfluence's influence of the first n samples on the sum of the others' losses, (n,)."""
     from kronfluence.arguments import ScoreArguments  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -60,7 +60,7 @@ def aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Tensor:
     train, query = TensorDataset(features[:n], labels[:n]), TensorDataset(features[n:], labels[n:])
     head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
     head.weight.data = theta[:, 0].T.contiguous().float()
-    with fitted_analyzer(head, train, 1_024) as analyzer:
+    with fit_analyzer(head, train, 1_024) as analyzer:
         analyzer.compute_pairwise_scores(
             "scores",
             "factors",

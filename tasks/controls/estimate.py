@@ -17,7 +17,7 @@ intervals span those of both: the share of the expected errors that are flagged,
 recall and best bin make together. They are for the shares among this data set's own errors, which are few: beta-binomial.
 
 It assumes that this data set's errors are about as hard to find as the controls. Errors that look right to every model are
-in neither count. `tasks.controls.spans` widens the intervals by what the audit itself leaves open.
+in neither count. `tasks.controls.intervals` widens the intervals by what the audit itself leaves open.
 
 Where samples belong together, controls are planted in whole groups, and the samples of a group speak with one voice: the
 intervals are those of as many fewer samples as a planted group has on average.
@@ -88,7 +88,7 @@ class Quality:
     planted_groups: int | None = None
 
 
-def quality_of(
+def compare_with_shadow(
     score: Array,
     flagged: Array,
     wrong: Array,
@@ -122,12 +122,12 @@ def quality_of(
     errors = max(1, round(noise.estimate * len(score) / each))
     doubted = wrong[flagged & others]
     believed = float(doubted.sum(dtype=np.float64)) / max(float(wrong[others].sum(dtype=np.float64)), 1e-9)
-    recall = span(
+    recall = span_both(
         span_of_share(found / m, m / each, errors, confidence),
         span_of_share(believed, errors, errors, confidence),
     )
     purity = float(doubted.mean(dtype=np.float64)) if len(doubted) else 0.0
-    precision = span(
+    precision = span_both(
         span_of_share(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
@@ -141,10 +141,10 @@ def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Es
     # Which of the labels are wrong is not known, nor is the share that the data were drawn with.
     variance = float((wrong * (1 - wrong)).sum(dtype=np.float64)) / len(wrong) + mean * (1 - mean)
     reach = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance * each / len(wrong)))
-    return span(Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach)), best)
+    return span_both(Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach)), best)
 
 
-def span(first: Estimate, second: Estimate) -> Estimate:
+def span_both(first: Estimate, second: Estimate) -> Estimate:
     """Return the first estimate with an interval that spans those of both."""
     return Estimate(first.estimate, min(first.low, second.low), max(first.high, second.high))
 

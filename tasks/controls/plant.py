@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.heads.groups import members_of
+from tasks.heads.groups import list_members
 
 # Recall is a share of the controls: 2,000 of them give it a standard error of at most 0.011, and more would only
 # make the shadow audit noisier than the data are.
@@ -58,13 +58,13 @@ def choose_units(
     alone = choose_controls(candidates, len(labels), share, seed)
     if groups is None or not len(candidates):
         return alone, None
-    pairs = members_of(groups.astype(np.int64) * (int(labels.max()) + 1) + labels)
+    pairs = list_members(groups.astype(np.int64) * (int(labels.max()) + 1) + labels)
     believed = np.bincount(pairs.code[candidates], minlength=len(pairs.size)) == pairs.size
     wanted = min(round(share * len(labels)), MOST_CONTROLS)
     whole = candidates[believed[pairs.code[candidates]] & (pairs.size[pairs.code[candidates]] <= wanted)]
     if not len(whole):
         return alone, None
-    units = members_of(pairs.code[whole])
+    units = list_members(pairs.code[whole])
     rows = whole[np.argsort(units.code, kind="stable")]
     stop = units.size.cumsum()
     drawn = np.random.default_rng(seed).permutation(len(units.size))
@@ -100,7 +100,7 @@ def flip(given: Array, probabilities: Array, seed: int) -> Array:
     return flipped
 
 
-def dissent(votes: Tensor, given: Tensor, flipped: Tensor) -> Tensor:
+def draw_dissent(votes: Tensor, given: Tensor, flipped: Tensor) -> Tensor:
     """Return another class for each control, (m,): what a rater says who contradicts the given label, else as flipped.
 
     People who are wrong are wrong about what others see as well, so an error that a vote speaks for is the likelier one.
@@ -110,7 +110,7 @@ def dissent(votes: Tensor, given: Tensor, flipped: Tensor) -> Tensor:
         given: (m,) given classes.
         flipped: (m,) another class for each.
 
-    >>> dissent(torch.tensor([[0, 0, 2], [1, 1, 1]]), torch.tensor([0, 1]), torch.tensor([1, 0])).tolist()
+    >>> draw_dissent(torch.tensor([[0, 0, 2], [1, 1, 1]]), torch.tensor([0, 1]), torch.tensor([1, 0])).tolist()
     [2, 0]
     """
     against = (votes >= 0) & (votes != given[:, None])
@@ -118,17 +118,17 @@ def dissent(votes: Tensor, given: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(against.any(dim=1), votes.gather(1, first).squeeze(1).to(flipped), flipped)
 
 
-def swapped(votes: Tensor, given: Tensor, planted: Tensor) -> Tensor:
+def swap_votes(votes: Tensor, given: Tensor, planted: Tensor) -> Tensor:
     """Return the votes (m, raters) as they would be were the planted label (m,) the majority's: given and planted exchanged.
 
-    >>> swapped(torch.tensor([[0, 0, 2, -1]]), torch.tensor([0]), torch.tensor([2])).tolist()
+    >>> swap_votes(torch.tensor([[0, 0, 2, -1]]), torch.tensor([0]), torch.tensor([2])).tolist()
     [[2, 2, 0, -1]]
     """
     given, planted = given[:, None].to(votes), planted[:, None].to(votes)
     return torch.where(votes == given, planted, torch.where(votes == planted, given, votes))
 
 
-def shadow_of(
+def flip_labels(
     labels: Tensor,
     votes: Tensor | None,
     probabilities: Array,
@@ -150,10 +150,10 @@ def shadow_of(
     given, shadow = labels[index], labels.clone()
     flipped = torch.from_numpy(_flip_together(given.cpu().numpy(), probabilities, seed, unit)).to(given)
     if votes is not None:
-        flipped, votes = dissent(votes[index], given, flipped), votes.clone()
+        flipped, votes = draw_dissent(votes[index], given, flipped), votes.clone()
         if unit is not None:
             flipped = flipped[torch.from_numpy(np.searchsorted(unit, unit)).to(flipped.device)]
-        votes[index] = swapped(votes[index], given, flipped)
+        votes[index] = swap_votes(votes[index], given, flipped)
     shadow[index] = flipped
     return shadow, votes
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from tasks.arrays import Array
 from tasks.attribute.audit import Audit, check_samples
-from tasks.attribute.combine import judge
+from tasks.attribute.combine import judge_samples
 from tasks.attribute.doubts import Doubts
 from tasks.attribute.rounds import audit_in_memory
-from tasks.controls.estimate import CONFIDENCE, Quality, quality_of
-from tasks.controls.plant import choose_units, shadow_of
-from tasks.controls.spans import spanned
+from tasks.controls.estimate import CONFIDENCE, Quality, compare_with_shadow
+from tasks.controls.intervals import widen_quality
+from tasks.controls.plant import choose_units, flip_labels
 from tasks.errors import InputError
 from tasks.heads.design import Design
 from tasks.heads.members import Member
@@ -80,7 +80,7 @@ def estimate_quality(
 
 
 @dataclass(frozen=True)
-class Planted:
+class PlantedControls:
     """Samples whose labels are flipped on purpose.
 
     Attributes:
@@ -92,20 +92,22 @@ class Planted:
     unit: Array | None
 
 
-def choose_planted(samples: Samples, design: Design, flagged: Array, options: AuditOptions) -> Planted | None:
+def choose_planted(
+    samples: Samples, design: Design, flagged: Array, options: AuditOptions
+) -> PlantedControls | None:
     """Draw the samples whose labels are flipped, among those that are neither flagged nor verified; None: there are none."""
     believed = ~flagged if samples.trusted is None else ~flagged & ~samples.trusted
     labels = samples.labels.cpu().numpy()
     among, share = design.ordered(believed), options.controls
     chosen, unit = choose_units(among, labels, samples.groups, share, options.seed)
-    return Planted(chosen, unit) if len(chosen) else None
+    return PlantedControls(chosen, unit) if len(chosen) else None
 
 
 def audit_planted(
     model: AuditModel,
     members: list[Member],
     probabilities: Array,
-    planted: Planted,
+    planted: PlantedControls,
     doubts: Doubts,
     confidence: float = CONFIDENCE,
 ) -> Quality:
@@ -120,11 +122,13 @@ def audit_planted(
         confidence: Of the intervals.
     """
     samples, options, chosen = model.samples, model.options, planted.chosen
-    labels, votes = shadow_of(
+    labels, votes = flip_labels(
         samples.labels, samples.votes, probabilities, chosen, options.seed, planted.unit
     )
     shadow = make_model(replace(samples, labels=labels, votes=votes), model.design, options)
     scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
-    score, flagged = judge(scores, options.score)
-    told = quality_of(score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit)
-    return spanned(told, doubts, confidence)
+    score, flagged = judge_samples(scores, options.score)
+    told = compare_with_shadow(
+        score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit
+    )
+    return widen_quality(told, doubts, confidence)

@@ -11,7 +11,7 @@ from tasks.controls.shadow import audit_planted, choose_planted
 from tasks.heads.ensemble import unseen_probabilities
 from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.records import Controls, Dataset, Encoding, Model, Scores
+from tasks.records import Controls, Dataset, Encoding, FittedRound, Scores
 from tasks.runs.step import step
 from tasks.storage import read_json, read_parquet, write_json
 
@@ -20,7 +20,7 @@ from tasks.storage import read_json, read_parquet, write_json
 def controls(
     dataset: Dataset,
     encoding: Encoding,
-    model: Model,
+    model: FittedRound,
     scores: Scores,
     folder: Path,
     options: AuditOptions,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tasks.attribute.doubts import Doubts
 from tasks.attribute.noise import INFORMED, ORDERING
-from tasks.controls.spans import CERTAIN
+from tasks.controls.intervals import CERTAIN
 
 Verdict = Literal["strong", "fair", "weak", "cannot tell"]
 
@@ -41,7 +41,7 @@ class Trust:
     helps: str
 
 
-def trust_of(
+def judge_trust(
     doubts: Doubts, largest: float, controls: Mapping[str, Any] | None = None, payload: str = ""
 ) -> Trust | None:
     """Return how far the queue of an audit can be trusted; None with raters, who say it themselves.

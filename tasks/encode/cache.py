@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 _ASKED = 10_000
 
 
-def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[int]], Floats]) -> Floats:
+def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[int]], Floats]) -> Floats:
     """Return the embedding of each content, from the file or else from the model.
 
     Args:
@@ -37,9 +37,9 @@ def embedded(path: Path, contents: Sequence[bytes], model: Callable[[Sequence[in
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "m.sqlite"
     >>> length = lambda places: np.array([[float(place)] for place in places], np.float32)
-    >>> embedded(file, [b"a", b"b", b"a"], length).ravel().tolist()
+    >>> embed_contents(file, [b"a", b"b", b"a"], length).ravel().tolist()
     [0.0, 1.0, 0.0]
-    >>> embedded(file, [b"b"], length).ravel().tolist()
+    >>> embed_contents(file, [b"b"], length).ravel().tolist()
     [1.0]
     """
     keys = [hashlib.sha256(content).digest()[:16] for content in contents]

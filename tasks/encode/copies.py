@@ -33,10 +33,10 @@ def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
         found: Neighbours; a set has at most as many samples as each has neighbours.
         content: (n,) numbers, the same for samples of identical content.
 
-    >>> from tasks.heads.neighbours import neighbours
+    >>> from tasks.heads.neighbours import find_neighbours
     >>> points = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
     >>> points[:20] = points[20:40] + 0.01
-    >>> sets = copy_sets(neighbours(points), np.arange(200))
+    >>> sets = copy_sets(find_neighbours(points), np.arange(200))
     >>> len(sets), sets[0].tolist()
     (20, [0, 20])
     """
@@ -119,10 +119,10 @@ def _pairs(keys: Array) -> float:
     return float((counts * (counts - 1)).sum() / 2)
 
 
-def identical_sets(content: Array) -> list[Ints]:
+def find_identical(content: Array) -> list[Ints]:
     """Return the sets of samples of identical content.
 
-    >>> [rows.tolist() for rows in identical_sets(np.array([4, 7, 4, 9]))]
+    >>> [rows.tolist() for rows in find_identical(np.array([4, 7, 4, 9]))]
     [[0, 2]]
     """
     order = np.argsort(content, kind="stable").astype(np.int64)
@@ -132,7 +132,7 @@ def identical_sets(content: Array) -> list[Ints]:
     return [order[end - size : end] for end, size in zip(ends[many], sizes[many], strict=True)]
 
 
-def within_classes(sets: list[Ints], labels: Array, dealt: Array, folds: int) -> list[Ints]:
+def drop_whole_classes(sets: list[Ints], labels: Array, dealt: Array, folds: int) -> list[Ints]:
     """Return the sets of which none holds more of a class than its share of a fold.
 
     A class that lies in one fold cannot be learned without it: what looks like copies may be all that there is of it.

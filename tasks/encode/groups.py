@@ -7,16 +7,16 @@ import pandas as pd
 import torch
 
 from tasks.arrays import Array
-from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
+from tasks.encode.copies import are_coincidences, copy_sets, drop_whole_classes, find_identical
+from tasks.encode.distances import MOST_ROWS, choose_distance, draw_row_numbers, pick_rows, search
 from tasks.encode.encoded import stored_batches
-from tasks.encode.space import MOST_ROWS, draw_rows, kind_of, pick_rows, search
 from tasks.heads.features import FileFeatures
 from tasks.heads.groups import check_groups
 from tasks.heads.neighbours import NEIGHBOURS, Neighbours
 from tasks.heads.samples import read_labels
 from tasks.ingest.groups import named_groups
 from tasks.options import AuditOptions
-from tasks.records import Dataset, FeatureFile, Groups
+from tasks.records import Dataset, FeatureFile, SampleGroups
 from tasks.storage import atomic_path, open_parquet
 
 # Copies of one sample that are found, with the sample itself: augmentation makes 10 or 20 as a rule.
@@ -27,7 +27,7 @@ _ROWS, _VALUES = 20_000, 4_000_000
 
 def find_groups(
     dataset: Dataset, features: FeatureFile, folder: Path, options: AuditOptions
-) -> Groups | None:
+) -> SampleGroups | None:
     """Write `folder/groups.npy`, which says of each sample what group it is in; None where each stands alone.
 
     Without a column of the user's these are identical samples, and near-duplicates where there are at most `MOST_ROWS` samples.
@@ -50,19 +50,19 @@ def find_groups(
     if dataset.probabilities or dataset.rows < 3:
         return None
     content = read_contents(dataset)
-    sets = identical_sets(content)
+    sets = find_identical(content)
     if sets and has_coincidences(dataset):
         sets = []
     if dataset.rows <= MOST_ROWS:
         raw = FileFeatures(features, torch.empty(0))
-        found = search(raw, np.arange(dataset.rows), kind_of(dataset, options), MOST_COPIES)
+        found = search(raw, np.arange(dataset.rows), choose_distance(dataset, options), MOST_COPIES)
         save_neighbours(found, folder / "neighbours.npz")
         sets = copy_sets(found, content) + sets
     labels, trusted = read_labels(dataset)
     dealt = (
         ~trusted if trusted is not None and options.evaluation == "trusted" else np.ones_like(labels, bool)
     )
-    sets = within_classes(sets, labels, dealt, folds)
+    sets = drop_whole_classes(sets, labels, dealt, folds)
     return write_groups(_united(sets, dataset.rows), folder / "groups.npy", None)
 
 
@@ -81,7 +81,7 @@ def has_coincidences(dataset: Dataset) -> bool:
     """Return whether rows of a table are identical because its columns have few values: then they are no copies."""
     if not dataset.columns:
         return False
-    rows = draw_rows(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
+    rows = draw_row_numbers(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
     return are_coincidences(np.concatenate(list(pick_rows(stored_batches(dataset), rows))))
 
 
@@ -109,7 +109,7 @@ def load_neighbours(path: Path) -> Neighbours | None:
         return Neighbours(kept["distance"], kept["index"])
 
 
-def write_groups(groups: Array, final: Path, column: str | None) -> Groups | None:
+def write_groups(groups: Array, final: Path, column: str | None) -> SampleGroups | None:
     """Write the group of each sample; None where each stands alone."""
     size = np.bincount(groups)
     size = size[size > 0]
@@ -117,7 +117,7 @@ def write_groups(groups: Array, final: Path, column: str | None) -> Groups | Non
         return None
     with atomic_path(final) as path, path.open("wb") as file:
         np.save(file, groups.astype(np.int32))
-    return Groups(
+    return SampleGroups(
         path=final,
         count=len(size),
         largest=int(size.max()),

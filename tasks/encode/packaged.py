@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.encode.identity import PACKAGES, is_switched_off
+from tasks.encode.encoder_digest import PACKAGES, is_switched_off
 from tasks.encode.pretrained import ImageModel, TextModel
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
 from tasks.models import choose_model
 from tasks.options import AuditOptions
 from tasks.records import Dataset
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 
 Floats = npt.NDArray[np.float32]
 Contents = Sequence[Any]
@@ -173,7 +173,9 @@ class Paced:
                 f"{self._packaged.name} is left out: {self._total:,} {self._packaged.contents} at {speed:,.0f} a second "
                 f"take {needed:.2g} minutes, and --encoder-minutes is {self._minutes:g}"
             )
-        tick(f"{self._packaged.contents} embedded at {speed:,.0f} a second", self._done, self._total)
+        report_progress(
+            f"{self._packaged.contents} embedded at {speed:,.0f} a second", self._done, self._total
+        )
         return found
 
     @property

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tasks.encode.identity import WEIGHTS
+from tasks.encode.encoder_digest import WEIGHTS
 from tasks.encode.vision import Vision, hide_broken_torchvision, open_vision
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
@@ -59,7 +59,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def batch_of(device: torch.device) -> int:
+def choose_batch_size(device: torch.device) -> int:
     """Return how many samples go through a model at once."""
     if device.type != "cuda":
         return BATCH
@@ -72,7 +72,7 @@ class TextModel:
     def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
         self._folder = folder
         self._device = pick_device(device)
-        self._batch = batch or batch_of(self._device)
+        self._batch = batch or choose_batch_size(self._device)
 
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 (a class of an optional package)
@@ -107,7 +107,7 @@ class ImageModel:
     def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
         self._folder = folder
         self._device = pick_device(device)
-        self._batch = batch or batch_of(self._device)
+        self._batch = batch or choose_batch_size(self._device)
 
     @cached_property
     def _vision(self) -> Vision:
@@ -125,13 +125,15 @@ class ImageModel:
         found = []
         with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
             for start in range(0, len(files), self._batch):
-                seen = list(pool.map(partial(as_seen, how=vision.how), files[start : start + self._batch]))
+                seen = list(
+                    pool.map(partial(prepare_image, how=vision.how), files[start : start + self._batch])
+                )
                 pixels = torch.from_numpy(np.stack(seen)).to(self._device)
                 found.append(vision.model(pixels).flatten(1).float().cpu().numpy())
         return np.asarray(np.concatenate(found), np.float32)
 
 
-def as_seen(file: bytes, how: dict[str, Any]) -> Floats:
+def prepare_image(file: bytes, how: dict[str, Any]) -> Floats:
     """Return an image as a model was trained to see it: (3, height, width).
 
     Args:

@@ -6,13 +6,13 @@ from pathlib import Path
 from torch import Tensor
 
 from tasks.encode.encoded import read_texts
+from tasks.encode.feature_names import read_names
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
-from tasks.encode.names import read_names
-from tasks.encode.warm import WARM, warm_members
+from tasks.encode.warm_start import WARM, read_warm_members
 from tasks.errors import InputError
 from tasks.heads.features import Features
-from tasks.heads.model import OPINIONS, Store
+from tasks.heads.model import OPINIONS, RoundStore
 from tasks.heads.samples import read_samples
 from tasks.heads.store import describe_members, save_members
 from tasks.models import choose_model, make_model
@@ -51,7 +51,7 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     model = make_model(samples, samples.design(options), settled)  # what cannot be fitted is refused here
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
     same = previous and not features.shared and read_names(previous, dataset) == read_names(folder, dataset)
-    warm = warm_members(previous, dataset, options, samples.features.like, choice) if same else None
+    warm = read_warm_members(previous, dataset, options, samples.features.like, choice) if same else None
     members, chosen_on = warm or (model.choose(), dataset.rows)
     path = folder / "model" / "encoding"
     if members:
@@ -59,7 +59,9 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
         save_members(members, path)
     texts = partial(read_texts, dataset) if dataset.payload == "text" or dataset.texts else None
     opinions, alone = (
-        ([], OWN) if dataset.given_probabilities else model.ask(texts, Store(path / OPINIONS, step_key()))
+        ([], OWN)
+        if dataset.given_probabilities
+        else model.ask(texts, RoundStore(path / OPINIONS, step_key()))
     )
     return Encoding(
         path=path,

@@ -28,7 +28,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 
 
 @dataclass(frozen=True)
-class Part:
+class EncodedColumn:
     """One encoded column.
 
     Attributes:
@@ -55,7 +55,7 @@ class TableEncoder:
     [[40.0, 1.0, 0.0, 1.0, 0.0]]
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[EncodedColumn, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def fit_table(columns: tuple[Column, ...], batches: Callable[[], Iterable[Floats
     seen = _Seen(columns)
     for batch in batches():
         seen.see(batch)
-    parts: list[Part] = []
+    parts: list[EncodedColumn] = []
     for place, column in enumerate(columns):
         parts.extend(_MAKE.get(column.kind, _number)(column, place, seen))
     return TableEncoder(tuple(parts))
@@ -141,19 +141,21 @@ class _Seen:
         return bool(LEAST_ROWS <= self.missing[place] <= self.rows - LEAST_ROWS)
 
 
-def _number(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
+def _number(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     if seen.missing[place] < seen.rows:
         middle = np.float32(seen.median(place))
-        yield Part(column.name, place, lambda values: np.where(np.isnan(values), middle, values))
+        yield EncodedColumn(column.name, place, lambda values: np.where(np.isnan(values), middle, values))
     yield from _gaps(column, place, seen)
 
 
-def _gaps(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
+def _gaps(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     if seen.has_gaps(place):
-        yield Part(f"{column.name} is missing", place, lambda values: np.isnan(values).astype(np.float32))
+        yield EncodedColumn(
+            f"{column.name} is missing", place, lambda values: np.isnan(values).astype(np.float32)
+        )
 
 
-def _category(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
+def _category(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     counts = seen.levels[place]
     present = [level for level in range(len(counts)) if counts[level]]
     kept = [level for level in present if counts[level] >= LEAST_ROWS]
@@ -164,7 +166,7 @@ def _category(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
     for level in kept:
         other = level == len(column.categories)
         name = f"{column.name} is another value" if other else f"{column.name} = {column.categories[level]}"
-        yield Part(name, place, _equals(level))
+        yield EncodedColumn(name, place, _equals(level))
     yield from _gaps(column, place, seen)
 
 
@@ -172,7 +174,7 @@ def _equals(level: int) -> Callable[[Floats], Floats]:
     return lambda values: (values == level).astype(np.float32)
 
 
-def _date(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
+def _date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     """Yield days, and the calendar: the place in the year on a circle, the weekday, the hour on a circle."""
     if seen.varies(place):
         middle = np.float32(seen.median(place))
@@ -190,19 +192,19 @@ def _date(column: Column, place: int, seen: _Seen) -> Iterator[Part]:
             # 1970-01-01 was a Thursday.
             return lambda values: ((np.floor(days(values)) + 3) % 7 == day).astype(np.float32)
 
-        yield Part(column.name, place, filled)
-        yield Part(f"{column.name}: season (sine)", place, circle(_YEAR, np.sin))
-        yield Part(f"{column.name}: season (cosine)", place, circle(_YEAR, np.cos))
+        yield EncodedColumn(column.name, place, filled)
+        yield EncodedColumn(f"{column.name}: season (sine)", place, circle(_YEAR, np.sin))
+        yield EncodedColumn(f"{column.name}: season (cosine)", place, circle(_YEAR, np.cos))
         for day, name in enumerate(_WEEKDAYS):
-            yield Part(f"{column.name} is a {name}", place, weekday(day))
+            yield EncodedColumn(f"{column.name} is a {name}", place, weekday(day))
         if seen.has_hours(place):
-            yield Part(f"{column.name}: hour (sine)", place, circle(1.0, np.sin))
-            yield Part(f"{column.name}: hour (cosine)", place, circle(1.0, np.cos))
+            yield EncodedColumn(f"{column.name}: hour (sine)", place, circle(1.0, np.sin))
+            yield EncodedColumn(f"{column.name}: hour (cosine)", place, circle(1.0, np.cos))
     yield from _gaps(column, place, seen)
 
 
 # What the columns of a kind become; whatever is not here is a number. Of a text only its gaps: directions stand beside the table.
-_MAKE: dict[str, Callable[[Column, int, _Seen], Iterator[Part]]] = {
+_MAKE: dict[str, Callable[[Column, int, _Seen], Iterator[EncodedColumn]]] = {
     "category": _category,
     "date": _date,
     "text": _gaps,

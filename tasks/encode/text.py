@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.terms import READ, WORDS
+from tasks.word_weights import READ, WORDS
 
 Floats = npt.NDArray[np.float32]
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tasks.heads.model import Store
+from tasks.heads.model import RoundStore
 from tasks.heads.newton import Fit
-from tasks.heads.samples import kept_samples
+from tasks.heads.samples import read_kept
 from tasks.heads.store import describe_members, write_curve
 from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding, Model, Scores
+from tasks.records import Dataset, Encoding, FittedRound, Scores
 from tasks.runs.step import step, step_key
 from tasks.storage import write_json
 
@@ -16,7 +16,7 @@ from tasks.storage import write_json
 @step(round_of=lambda given: next_round(given["previous"]))
 def fit(
     dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None = None
-) -> Model:
+) -> FittedRound:
     """Fit all folds of every member of the ensemble to convergence.
 
     Args:
@@ -33,13 +33,13 @@ def fit(
     number = next_round(previous)
     left_out, target = None if previous is None else previous.path, round_folder(folder, number)
     members = model.read_members(encoding, None if previous is None else round_folder(folder, previous.round))
-    fitted = model.fit(members, kept_samples(model.samples, left_out), number, Store(target, step_key()))
+    fitted = model.fit(members, read_kept(model.samples, left_out), number, RoundStore(target, step_key()))
     fits = [head.fit for head in fitted.heads]
     _write_curve(fits, number, folder / "model" / "training_curve.parquet")
     write_json(fit_convergence(fits, number), target / "fit.json")
     # Where each round learns features of its own, the encoding names none, and one fold's stand for all.
     own = () if encoding.members else [head.problems[0].member for head in fitted.heads]
-    return Model(
+    return FittedRound(
         path=target,
         round=number,
         left_out=left_out,

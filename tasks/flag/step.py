@@ -57,12 +57,12 @@ def _read_conflicts(dataset: Dataset, folder: Path) -> tuple[pa.Array, pa.Array]
     if not path.exists() or has_coincidences(dataset):
         return pa.array([], pa.string()), pa.array([], pa.string())
     found = read_parquet(path)
-    losers = outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
+    losers = find_outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
     ids = found["sample_id"].combine_chunks()
     return ids, ids.filter(pa.array(losers))
 
 
-def outvoted(content: Array, labels: Array) -> Array:
+def find_outvoted(content: Array, labels: Array) -> Array:
     """Return which samples carry another label than the majority of the samples with the same content.
 
     At least one of different labels on the same content is wrong, whatever any model says.
@@ -77,7 +77,7 @@ def outvoted(content: Array, labels: Array) -> Array:
         (n,) bool.
 
     >>> import numpy as np
-    >>> outvoted(np.array(["a", "a", "a", "b", "b"]), np.array(["cat", "cat", "dog", "cat", "dog"])).tolist()
+    >>> find_outvoted(np.array(["a", "a", "a", "b", "b"]), np.array(["cat", "cat", "dog", "cat", "dog"])).tolist()
     [False, False, True, True, True]
     """
     frame = pd.DataFrame({"content": content, "label": labels})

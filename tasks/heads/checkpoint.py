@@ -14,7 +14,7 @@ from tasks.runs.parts import load_part, save_part
 NAME = "theta"
 
 
-def kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[], Fit]) -> Fit:
+def load_kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[], Fit]) -> Fit:
     """Return the fit of one member that lies in `folder`, if it was made from the same; otherwise make and keep it.
 
     Args:

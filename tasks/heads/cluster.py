@@ -15,9 +15,9 @@ import torch
 from distributed import Client, Future
 
 from tasks.errors import InputError
+from tasks.heads.executor import Executor, LocalExecutor
 from tasks.heads.features import MemoryFeatures
-from tasks.heads.part import Part
-from tasks.heads.places import Here, Place
+from tasks.heads.part import StackPart
 from tasks.heads.rows import EncodedRows, HeldRows, Rows
 
 R = TypeVar("R")
@@ -32,7 +32,7 @@ AHEAD = 3
 RETRIES = 5
 
 
-class Cluster:
+class DaskCluster:
     """The workers of a Dask scheduler.
 
     Args:
@@ -91,7 +91,7 @@ def _call(function: Callable[..., Any], part: Any, arguments: Sequence[Any], thr
     return list(result) if isinstance(result, Iterator) else result
 
 
-def compact(part: Part) -> Part:
+def compact(part: StackPart) -> StackPart:
     """Return the part without the rest of the tensors that its own are views of."""
     design = replace(part.design, group=part.design.group.clone())
     return replace(
@@ -108,13 +108,13 @@ def _compact_rows(rows: Rows) -> Rows:
     return rows
 
 
-def place_of(address: str | None) -> Place:
+def place_of(address: str | None) -> Executor:
     """Return where parts are computed: on the cluster whose scheduler has this address, or here if None.
 
     Raises:
         InputError: No scheduler answers, or it has no worker.
     """
-    return Here() if address is None else Cluster(_client(address))
+    return LocalExecutor() if address is None else DaskCluster(_client(address))
 
 
 @lru_cache(maxsize=1)

@@ -158,10 +158,10 @@ def make_design(
     return Design("trusted", torch.from_numpy(group), folds, order=order)
 
 
-def kept_of(flagged: Array) -> Array:
+def choose_kept(flagged: Array) -> Array:
     """Return (n,) bool: what the next round is fitted on, everything where more is flagged than can be wrong.
 
-    >>> kept_of(np.array([True, False, False])).tolist(), kept_of(np.array([True, True, False])).tolist()
+    >>> choose_kept(np.array([True, False, False])).tolist(), choose_kept(np.array([True, True, False])).tolist()
     ([False, True, True], [True, True, True])
     """
     hard = flagged.mean() > MOST_LEFT_OUT

@@ -31,7 +31,7 @@ def pick_device(device: str) -> torch.device:
 
 
 @contextmanager
-def same_bits_again(device: torch.device) -> Iterator[None]:
+def make_deterministic(device: torch.device) -> Iterator[None]:
     """Let torch take, on a GPU, the algorithms that give the same bits each time, where it has one.
 
     A layer of a user's network may have none: then the network is trained all the same, and a second run may differ. On the CPU

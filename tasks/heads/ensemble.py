@@ -15,11 +15,11 @@ from tasks.arrays import Array
 from tasks.heads.design import Design
 from tasks.heads.features import Features
 from tasks.heads.fit import fit_stack
+from tasks.heads.flat_network import FlatNetwork
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
 from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.whole import Whole
 from tasks.options import AuditOptions
 
 # Samples whose probabilities under every fold are held at once.
@@ -42,7 +42,7 @@ class Problem:
     member: Member
     features: Features
     encode: Callable[[Tensor], Tensor] | None
-    whole: Callable[[Tensor], Whole] | None = None
+    whole: Callable[[Tensor], FlatNetwork] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Head:
 
     def parts(self) -> Iterator[tuple[Problem, slice]]:
         """Yield each problem with the folds that it holds."""
-        return zip(self.problems, folds_of(self.stacks), strict=True)
+        return zip(self.problems, slice_folds(self.stacks), strict=True)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Opinion:
     log_loss: float
 
 
-def folds_of(stacks: Sequence[SoftmaxStack]) -> Iterator[slice]:
+def slice_folds(stacks: Sequence[SoftmaxStack]) -> Iterator[slice]:
     """Yield which of all folds each of some problems holds."""
     start = 0
     for stack in stacks:
@@ -134,10 +134,10 @@ def fit_problems(problems: Sequence[Problem], options: AuditOptions) -> Fit:
     """Fit one head to convergence, from where its members start, unless that was with other folds."""
     starts = [one.member.start if one.member.start.shape == one.stack.shape else None for one in problems]
     stacks = [one.stack for one in problems]
-    return side_by_side([fit_stack(s, start, options) for s, start in zip(stacks, starts, strict=True)])
+    return join_fits([fit_stack(s, start, options) for s, start in zip(stacks, starts, strict=True)])
 
 
-def side_by_side(fits: Sequence[Fit]) -> Fit:
+def join_fits(fits: Sequence[Fit]) -> Fit:
     """Return the fits of some problems as one fit of all folds; a curve that ended early keeps its last value."""
     length = max(len(fit.curve) for fit in fits)
     padded = [fit.curve + [fit.curve[-1]] * (length - len(fit.curve)) for fit in fits]
@@ -158,7 +158,7 @@ def fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Ten
     """Return the logarithms of what each fold of a head makes of some samples, (K, C, m) float64."""
     logits = [
         stack.logits(stack.rows.take(index), theta[:, folds]).double().permute(1, 2, 0)
-        for stack, folds in zip(stacks, folds_of(stacks), strict=True)
+        for stack, folds in zip(stacks, slice_folds(stacks), strict=True)
     ]
     return torch.log_softmax(torch.cat(logits), dim=1)
 

@@ -107,7 +107,7 @@ class FileFeatures:
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Read the file once from front to back, a block ahead of whoever computes."""
-        return ahead(self._read())
+        return prefetch(self._read())
 
     def _read(self) -> Generator[tuple[slice, Tensor], None, None]:
         with self.path.open("rb") as file:
@@ -138,10 +138,10 @@ class FileFeatures:
         return block.to(self.like)
 
 
-def ahead(items: Generator[T, None, None]) -> Iterator[T]:
+def prefetch(items: Generator[T, None, None]) -> Iterator[T]:
     """Yield the same items, the next one made in a thread while the last one is used.
 
-    >>> list(ahead(number for number in range(3)))
+    >>> list(prefetch(number for number in range(3)))
     [0, 1, 2]
     """
     try:
@@ -154,7 +154,9 @@ def ahead(items: Generator[T, None, None]) -> Iterator[T]:
         items.close()  # the pool has waited for its thread, whatever came between: a signal, or no thread at all
 
 
-def moments(features: Features, seen: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
+def compute_moments(
+    features: Features, seen: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each feature, (d,) each, of the features' dtype and device.
 
     Args:
@@ -163,7 +165,7 @@ def moments(features: Features, seen: Callable[[Tensor], Tensor] | None = None) 
 
     Blocks are joined by the update of Chan, Golub and LeVeque (1983) in float64, so that one pass is enough.
 
-    >>> mean, deviation = moments(MemoryFeatures(torch.tensor([[1.0], [2.0], [3.0]]), block_rows=2))
+    >>> mean, deviation = compute_moments(MemoryFeatures(torch.tensor([[1.0], [2.0], [3.0]]), block_rows=2))
     >>> mean.tolist(), deviation.square().tolist()
     ([2.0], [0.6666666865348816])
     """

@@ -28,10 +28,10 @@ class Members:
     size: Array
 
 
-def members_of(groups: Array) -> Members:
+def list_members(groups: Array) -> Members:
     """Return the groups of samples (m,), numbered by first appearance.
 
-    >>> members_of(np.array([7, 3, 7])).code.tolist()
+    >>> list_members(np.array([7, 3, 7])).code.tolist()
     [0, 1, 0]
     """
     code: Array = pd.factorize(groups)[0].astype(np.int32)
@@ -82,7 +82,7 @@ def deal_groups(
     (True, [3, 3])
     """
     shuffled = generator.permutation(dealt)
-    members = members_of(groups[shuffled])
+    members = list_members(groups[shuffled])
     fold = np.full(len(labels), -1, dtype=np.int8)
     classes = int(labels.max(initial=0)) + 1
     load = np.zeros((folds, classes), np.int64)
@@ -155,7 +155,7 @@ def deal_in_shares(
         generator: Shuffles the groups.
     """
     shuffled = generator.permutation(order)
-    members = members_of(groups[shuffled])
+    members = list_members(groups[shuffled])
     middle = (members.size.cumsum() - members.size / 2) / len(order)
     part = np.where(middle < train, 0, np.where(middle >= 1 - test, 2, 1))
     part[0], part[-1] = 0, 2

@@ -17,7 +17,8 @@ from torch import Tensor
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Problem
 from tasks.heads.feature_map import FeatureMap, raw_map
-from tasks.heads.features import Features, MemoryFeatures, moments
+from tasks.heads.features import Features, MemoryFeatures, compute_moments
+from tasks.heads.flat_network import FlatNetwork
 from tasks.heads.members import CHOICE_ROWS, CHOICE_TOLERANCE, Member, out_of_fold_log_loss
 from tasks.heads.model import HEADS, AuditModel
 from tasks.heads.newton import fit_newton
@@ -26,10 +27,9 @@ from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import newton_step
 from tasks.heads.stacks import make_stacks
 from tasks.heads.store import save_members
-from tasks.heads.whole import Whole
 from tasks.memory import memory_budget
 from tasks.options import AuditOptions
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 
 # Strength of the Gaussian prior on a head's weights, l2 x n, to choose from. A network's features part the classes that it was
 # trained on, so a weaker prior costs no log-loss and leaves influences without a scale: on the digits with 8 % wrong labels
@@ -49,7 +49,7 @@ class Learned:
 
     features: Features
     encode: Callable[[Tensor], Tensor] | None = None
-    whole: Callable[[FeatureMap, Tensor], Whole] | None = None
+    whole: Callable[[FeatureMap, Tensor], FlatNetwork] | None = None
 
 
 class LearnedFeatures(AuditModel):
@@ -76,7 +76,7 @@ class LearnedFeatures(AuditModel):
             index = torch.from_numpy(self.design.ordered(fitted.cpu().numpy())).to(fitted.device).long()
             seed = int(np.random.SeedSequence([self.options.seed, number, fold]).generate_state(1)[0])
             learned.append(self.learn_fold(index, seed, fold, folder))
-            tick("folds learned", fold + 1, self.design.folds)
+            report_progress("folds learned", fold + 1, self.design.folds)
         return learned
 
     def note(self, learned: Sequence[Learned], number: int, folder: Path) -> None:
@@ -125,7 +125,7 @@ def _through(learned: Learned, member: Member) -> Callable[[Tensor], Tensor] | N
     return None if encode is None else lambda raw: member.feature_map(encode(raw).to(raw))
 
 
-def _whole(learned: Learned, feature_map: FeatureMap) -> Callable[[Tensor], Whole] | None:
+def _whole(learned: Learned, feature_map: FeatureMap) -> Callable[[Tensor], FlatNetwork] | None:
     whole = learned.whole
     return None if whole is None else lambda theta: whole(feature_map, theta)
 
@@ -158,7 +158,7 @@ def choose_heads(
     part = design.some(chosen)
     drawn = [MemoryFeatures(one.take(chosen)) for one in features]
     some = replace(samples, labels=samples.labels[chosen])
-    maps = [replace(raw_map(*moments(one)).rotated(one.tensor), name=options.model) for one in drawn]
+    maps = [replace(raw_map(*compute_moments(one)).rotated(one.tensor), name=options.model) for one in drawn]
     best: list[Member] = []
     starts: list[Tensor | None] = [None] * design.folds
     least = math.inf

@@ -16,7 +16,7 @@ from torch import Tensor
 from tasks.heads.design import Design
 from tasks.heads.edges import histograms
 from tasks.heads.feature_map import ROTATED_WIDTH, FeatureMap, kernel_map, part_map, pca_map, raw_map
-from tasks.heads.features import Features, moments
+from tasks.heads.features import Features, compute_moments
 from tasks.heads.newton import fit_newton
 from tasks.heads.part import MANY_CLASSES
 from tasks.heads.rows import MemoryRows, with_intercept
@@ -158,14 +158,14 @@ def _standards(
 ) -> list[FeatureMap]:
     """Return the standardising maps: of all features, of numbers and texts each by themselves, edges, what stands beside."""
     plain = features.width - embedded
-    mean, deviation = moments(features)
+    mean, deviation = compute_moments(features)
     columns = (0, plain) if embedded else ()
     standards = [replace(raw_map(mean[:plain], deviation[:plain], shared=shared), columns=columns)]
     if 0 < shared < plain:
         standards.append(part_map(standards[0], "numbers", slice(-shared)))
         standards.append(part_map(standards[0], "texts", slice(-shared, None)))
     if image and options.feature_map != "raw":
-        edges = moments(features, lambda raw: histograms(raw[:, :plain], image))
+        edges = compute_moments(features, lambda raw: histograms(raw[:, :plain], image))
         standards.append(replace(raw_map(*edges, image), columns=columns))
     if embedded:
         embedding = raw_map(mean[plain:], deviation[plain:])

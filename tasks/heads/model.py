@@ -14,22 +14,22 @@ import torch
 from torch import Tensor
 
 from tasks import records
-from tasks.heads.checkpoint import kept_fit
+from tasks.heads.checkpoint import load_kept_fit
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head, Opinion, Problem, fit_problems
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
-from tasks.heads.samples import Samples, kept_samples
+from tasks.heads.samples import Samples, read_kept
 from tasks.heads.store import load_members, load_parameters, save_parameters
 from tasks.options import AuditOptions
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 
 # Where a round keeps the members that it alone has, and the opinions, in its folder.
 HEADS, OPINIONS = "heads", "opinions"
 
 
 @dataclass(frozen=True)
-class Store:
+class RoundStore:
     """Where a round is kept as it is fitted, and the digest of all that it depends on."""
 
     folder: Path
@@ -81,7 +81,7 @@ class AuditModel(ABC):
     def ask(
         self,
         texts: Callable[[], list[str]] | None = None,  # noqa: ARG002 (heads alone)
-        store: Store | None = None,  # noqa: ARG002
+        store: RoundStore | None = None,  # noqa: ARG002
     ) -> tuple[list[Opinion], str]:
         """Ask models of other kinds for opinions that all rounds share; return them, or why there are none.
 
@@ -101,7 +101,7 @@ class AuditModel(ABC):
         return None
 
     def fit(
-        self, members: Sequence[Member], keep: Tensor, number: int = 1, store: Store | None = None
+        self, members: Sequence[Member], keep: Tensor, number: int = 1, store: RoundStore | None = None
     ) -> Ensemble:
         """Fit a round.
 
@@ -116,9 +116,9 @@ class AuditModel(ABC):
         heads: list[Head] = []
         for place, problems in enumerate(learned):
             work = partial(fit_problems, problems, self.options)
-            fit = work() if store is None else kept_fit(store.folder, place, store.key, like, work)
+            fit = work() if store is None else load_kept_fit(store.folder, place, store.key, like, work)
             heads.append(Head(problems, fit))
-            tick("folds", len(heads) * self.design.folds, len(learned) * self.design.folds)
+            report_progress("folds", len(heads) * self.design.folds, len(learned) * self.design.folds)
         given = self.collect_opinions(keep, number)
         opinions = None if given is None else given.to(like)
         if store is not None:
@@ -126,10 +126,10 @@ class AuditModel(ABC):
             save_parameters([] if opinions is None else [opinions], store.folder, OPINIONS)
         return Ensemble(self.samples, self.design, heads, opinions)
 
-    def load(self, encoding: records.Encoding, round_: records.Model) -> Ensemble:
+    def load(self, encoding: records.Encoding, round_: records.FittedRound) -> Ensemble:
         """Read back a round that `fit` has kept."""
         like, folder = self.samples.features.like, round_.path
-        keep = kept_samples(self.samples, round_.left_out)
+        keep = read_kept(self.samples, round_.left_out)
         problems = self.recall(self.read_members(encoding, folder), keep, round_.round, folder)
         norm = torch.full((self.design.folds,), round_.gradient_norm)
         fits = [

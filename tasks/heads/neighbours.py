@@ -42,14 +42,14 @@ class Neighbours:
         return len(self.index) <= EXACT_ROWS
 
 
-def neighbours(points: Floats, count: int = NEIGHBOURS) -> Neighbours:
+def find_neighbours(points: Floats, count: int = NEIGHBOURS) -> Neighbours:
     """Return the nearest others of each sample.
 
     Args:
         points: (m, d) where the samples lie, m > 1.
         count: k, where there are as many others.
 
-    >>> found = neighbours(np.array([[0.0], [1.0], [5.0]], np.float32), 1)
+    >>> found = find_neighbours(np.array([[0.0], [1.0], [5.0]], np.float32), 1)
     >>> found.index.ravel().tolist(), found.distance.ravel().tolist()
     ([1, 0, 1], [1.0, 1.0, 4.0])
     """
@@ -91,7 +91,7 @@ def _without_itself(squared: Floats, found: Ints) -> Neighbours:
     )
 
 
-def nearest(
+def find_nearest(
     blocks: Iterable[tuple[slice, T]], points: T, own: Ints, count: int, search: "Search[T] | None" = None
 ) -> Neighbours:
     """Return the nearest neighbours of a few samples, of squared distances, in one pass.
@@ -101,13 +101,13 @@ def nearest(
         points: (q, d) where the few samples lie.
         own: (q,) the row of each, which is no neighbour of itself.
         count: k, fewer than n.
-        search: What looks through a block; `closest` for numpy's arrays.
+        search: What looks through a block; `find_closest` for numpy's arrays.
 
     >>> where = np.array([[0.0], [1.0], [5.0]])
-    >>> nearest([(slice(0, 3), where)], where[:1], np.array([0]), 1).index.tolist()
+    >>> find_nearest([(slice(0, 3), where)], where[:1], np.array([0]), 1).index.tolist()
     [[1]]
     """
-    look: Any = search or closest
+    look: Any = search or find_closest
     squared, index = np.empty((len(own), 0), np.float32), np.empty((len(own), 0), np.int64)
     for rows, block in blocks:
         found, which = look(points, block, own - rows.start, count)
@@ -117,7 +117,7 @@ def nearest(
     return Neighbours(squared, index)
 
 
-def closest(points: Array, block: Array, own: Ints, count: int) -> tuple[Array, Ints]:
+def find_closest(points: Array, block: Array, own: Ints, count: int) -> tuple[Array, Ints]:
     """Return squared distances and rows of a block that are nearest to each point, (q, min(k, b)), nearest first.
 
     Args:

@@ -54,7 +54,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Part:
+class StackPart:
     """Consecutive samples of a stack.
 
     Attributes:
@@ -104,7 +104,7 @@ def minus_one_at(labels: Tensor, p: Tensor) -> Tensor:
     return p.scatter_add_(1, labels, p.new_full((), -1.0).expand(labels.shape))
 
 
-def loss_and_gradient(part: Part, theta: Tensor) -> tuple[Tensor, Tensor]:
+def loss_and_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Return a part's share of the losses (K,) and of their gradients (K, C, width), without regularisation."""
     folds = part.design.folds
     loss, gradient = part.zeros(folds), part.zeros(folds, part.n_classes, part.rows.width)
@@ -116,16 +116,18 @@ def loss_and_gradient(part: Part, theta: Tensor) -> tuple[Tensor, Tensor]:
     return loss, gradient
 
 
-def weighted_probabilities(part: Part, theta: Tensor) -> list[Tensor]:
+def weighted_probabilities(part: StackPart, theta: Tensor) -> list[Tensor]:
     """Return the probabilities of each block, times the samples' training weights, (K, C, b) each."""
     return [_weighted_probabilities(part, block, theta) for block in part.blocks()]
 
 
-def _weighted_probabilities(part: Part, block: Block, theta: Tensor) -> Tensor:
+def _weighted_probabilities(part: StackPart, block: Block, theta: Tensor) -> Tensor:
     return torch.softmax(block.logits(theta), dim=1).mul_(part.weights(block.rows)[:, None])
 
 
-def hessian_product(part: Part, theta: Tensor, vectors: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+def hessian_product(
+    part: StackPart, theta: Tensor, vectors: Tensor, kept: list[Tensor] | None = None
+) -> Tensor:
     """Return a part's share of the products of the Hessians with r vectors (r, width, K, C), as (r, K, C, width).
 
     Args:
@@ -147,7 +149,7 @@ def hessian_product(part: Part, theta: Tensor, vectors: Tensor, kept: list[Tenso
     return result
 
 
-def hessian_diagonal(part: Part, theta: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+def hessian_diagonal(part: StackPart, theta: Tensor, kept: list[Tensor] | None = None) -> Tensor:
     """Return a part's share of the diagonals of the Hessians, (K, C, width): sum_i w_i h_i^2 p_i (1 - p_i).
 
     Args:
@@ -168,7 +170,7 @@ def hessian_diagonal(part: Part, theta: Tensor, kept: list[Tensor] | None = None
     return result
 
 
-def dense_hessian(part: Part, theta: Tensor) -> Tensor:
+def dense_hessian(part: StackPart, theta: Tensor) -> Tensor:
     """Return a part's share of the Hessians as matrices, (K, C, width, C, width)."""
     folds, classes, width = part.design.folds, part.n_classes, part.rows.width
     result = part.zeros(folds, classes, width, classes, width)

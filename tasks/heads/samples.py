@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.heads.design import Design, kept_of, make_design
+from tasks.heads.design import Design, choose_kept, make_design
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import Features, FileFeatures
-from tasks.heads.order import order_of_ids
-from tasks.ingest.columns.values import as_text
+from tasks.heads.sample_order import order_of_ids
+from tasks.ingest.columns.values import convert_to_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.storage import open_parquet, read_parquet
@@ -106,11 +106,13 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
     )
 
 
-def kept_samples(samples: Samples, left_out: Path | None) -> Tensor:
+def read_kept(samples: Samples, left_out: Path | None) -> Tensor:
     """Return (n,) bool: what the scores of the round before (`left_out`; None: there is none) leave to fit on."""
     keep = torch.ones(samples.features.n, dtype=torch.bool)
     if left_out is not None:
-        keep = torch.from_numpy(kept_of(read_parquet(left_out, columns=["flagged"])["flagged"].to_numpy()))
+        keep = torch.from_numpy(
+            choose_kept(read_parquet(left_out, columns=["flagged"])["flagged"].to_numpy())
+        )
     return keep.to(samples.labels.device)
 
 
@@ -168,7 +170,7 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
         for batch in file.iter_batches(columns=list(dataset.raters)):
             here = votes[start : start + len(batch)]
             for rater, name in enumerate(dataset.raters):
-                here[:, rater] = _places(as_text(batch.column(name)), classes)
+                here[:, rater] = _places(convert_to_text(batch.column(name)), classes)
             _overrule(here, labels[start : start + len(batch)])
             start += len(batch)
     return votes

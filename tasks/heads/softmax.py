@@ -20,8 +20,8 @@ from torch import Tensor
 
 from tasks.heads import part as sums
 from tasks.heads.design import Design
-from tasks.heads.part import PART_BLOCKS, Part
-from tasks.heads.places import Here, Place
+from tasks.heads.executor import Executor, LocalExecutor
+from tasks.heads.part import PART_BLOCKS, StackPart
 from tasks.heads.rows import HeldRows, Rows
 
 # What a stack that nobody gave a budget may keep.
@@ -52,7 +52,7 @@ class SoftmaxStack:
     l2: float
     keep: Tensor
     keep_bytes: int = KEEP_PROBABILITIES_BYTES
-    place: Place = field(default_factory=Here)
+    place: Executor = field(default_factory=LocalExecutor)
     sampled: tuple[Tensor, Tensor, Tensor] | None = field(default=None, repr=False)
 
     @cached_property
@@ -65,12 +65,12 @@ class SoftmaxStack:
         return totals.clamp_min(1)
 
     @cached_property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[StackPart]:
         """The parts whose sums make every sum over the samples, in order."""
         size = PART_BLOCKS * self.rows.block_rows
         ranges = [(start, min(start + size, self.rows.n)) for start in range(0, self.rows.n, size)]
         return [
-            Part(
+            StackPart(
                 self.rows.part(start, stop),
                 self.labels[start:stop],
                 self.design.some(slice(start, stop)),
@@ -139,7 +139,7 @@ class SoftmaxHessian:
         self.theta = theta
         wanted = stack.rows.n * stack.design.folds * stack.n_classes * theta.element_size()
         self._kept: list[list[Tensor]] | None = None
-        if wanted <= stack.keep_bytes and isinstance(stack.place, Here):
+        if wanted <= stack.keep_bytes and isinstance(stack.place, LocalExecutor):
             self._kept = list(stack.place.map(sums.weighted_probabilities, stack.parts, (theta,)))
 
     def product(self, vectors: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.heads.operator import block_cg
 from tasks.heads.softmax import SoftmaxHessian
-from tasks.heads.solvers import cg, solver_named
+from tasks.heads.solvers import cg, find_solver
 
 # Beyond this many parameters a dense factorisation (cubic) costs more than conjugate gradients on the closed
 # form: 0.3 s for 2,000 on two cores, and 32 MB for the matrix.
@@ -63,7 +63,7 @@ def solve(
         width, folds, classes = rhs.shape
         work = hessian.stack.rows.n * folds * (width * classes) ** 2
         solver = "direct" if rhs.numel() <= DIRECT_PARAMETERS and work <= DIRECT_WORK else "cg"
-    vector = solver_named(solver)(hessian, rhs, tolerance, max_iterations)
+    vector = find_solver(solver)(hessian, rhs, tolerance, max_iterations)
     difference = hessian.product(vector[None])[0] - rhs
     norm = rhs.square().sum(dim=(0, 2)).sqrt()
     residual = difference.square().sum(dim=(0, 2)).sqrt() / norm.clamp_min(torch.finfo(rhs.dtype).tiny)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from tasks.heads.design import Design
+from tasks.heads.executor import Executor, LocalExecutor
 from tasks.heads.features import Features
 from tasks.heads.members import Member
-from tasks.heads.places import Here, Place
 from tasks.heads.rows import encode_rows, encoded_bytes
 from tasks.heads.softmax import SoftmaxStack
 
@@ -44,7 +44,7 @@ def make_stacks(
         InputError: The cluster cannot be used.
     """
     place = _place_of(dask)
-    left = int(memory * FEATURES_SHARE) if isinstance(place, Here) else -1
+    left = int(memory * FEATURES_SHARE) if isinstance(place, LocalExecutor) else -1
     stacks = []
     for member in members:
         size = encoded_bytes(features, member.feature_map)
@@ -58,9 +58,9 @@ def make_stacks(
     return stacks
 
 
-def _place_of(dask: str | None) -> Place:
+def _place_of(dask: str | None) -> Executor:
     if dask is None:
-        return Here()
+        return LocalExecutor()
     from tasks.heads.cluster import place_of  # noqa: PLC0415 (a second, and only with a cluster)
 
     return place_of(dask)

@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.members import Member
 from tasks.records import EncodedMember
-from tasks.storage import as_metadata, atomic_path, read_parquet, said_in, write_table
+from tasks.storage import atomic_path, make_metadata, parse_metadata, read_parquet, write_table
 
 
 def save_members(members: Sequence[Member], folder: Path) -> None:
@@ -79,14 +79,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     """Write tensors by name, and what is said of them, as safetensors."""
     with atomic_path(path) as partial:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(whole, partial, None if about is None else as_metadata(about))
+        save_file(whole, partial, None if about is None else make_metadata(about))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, said_in(file.metadata())
+        return tensors, parse_metadata(file.metadata())
 
 
 def write_curve(rows: Sequence[dict[str, Any]], number: int, path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import InputError, first_of, listed
+from tasks.errors import InputError, list_names, name_first_three
 from tasks.ingest.labels.survey import LabelSurvey
 
 # A class in fewer rows than this cannot be in every fold of the default five: its rows are set aside, and it may be a typo.
@@ -17,7 +17,7 @@ _LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
-class Order:
+class ClassOrder:
     """The classes of the probabilities.
 
     Attributes:
@@ -34,7 +34,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenProbabilities:
     """The first rows of the user's probabilities.
 
     Attributes:
@@ -57,7 +57,7 @@ class Given:
         return int(self.values.shape[1])
 
 
-def order_of_columns(given: Given) -> Order:
+def order_of_columns(given: GivenProbabilities) -> ClassOrder:
     """Return the class of each column: that of its name, whatever stands before or behind it in all names.
 
     Raises:
@@ -73,17 +73,17 @@ def order_of_columns(given: Given) -> Order:
         )
         by = "the sorted order of the classes is" if told == order else "what fits the labels best is"
         note = f"--pred-probs columns are not named after the classes; {by} taken: {pairs}"
-        return Order(told, notes=(note + (", …" if given.width > 3 else ""),))
+        return ClassOrder(told, notes=(note + (", …" if given.width > 3 else ""),))
     extra = tuple(name for name in named if name not in classes)
     notes = []
     if extra:
-        notes.append(f"no row is labeled {first_of(extra)}, which --pred-probs has a column for")
+        notes.append(f"no row is labeled {name_first_three(extra)}, which --pred-probs has a column for")
     if without := [name for name in classes if name not in named]:
-        notes.append(f"--pred-probs has no column for {first_of(without)}")
-    return Order(named, extra, tuple(notes))
+        notes.append(f"--pred-probs has no column for {name_first_three(without)}")
+    return ClassOrder(named, extra, tuple(notes))
 
 
-def order_of_list(given: Given) -> Order:
+def order_of_list(given: GivenProbabilities) -> ClassOrder:
     """Return the class of each number in the lists of a column: the classes in their order, unless the labels say otherwise.
 
     Raises:
@@ -93,27 +93,31 @@ def order_of_list(given: Given) -> Order:
     places = tuple(str(place) for place in range(given.width))
     if set(classes) <= set(places):  # class numbers: each is its own place
         extra = tuple(name for name in places if name not in classes)
-        note = (f"no row is labeled {first_of(extra)}, which --pred-probs has a place for",) if extra else ()
-        return Order(places, extra, note)
+        note = (
+            (f"no row is labeled {name_first_three(extra)}, which --pred-probs has a place for",)
+            if extra
+            else ()
+        )
+        return ClassOrder(places, extra, note)
     lists = f"the lists in column '{given.columns[0]}'"
     order = _in_order(given, classes, f"{lists} have {given.width} numbers")
     told = _order_by_labels(order, given.values, given.texts)
-    said = f"{lists} fit the labels best in the order {first_of(told)}"
-    return Order(told, notes=() if told == order else (said,))
+    said = f"{lists} fit the labels best in the order {name_first_three(told)}"
+    return ClassOrder(told, notes=() if told == order else (said,))
 
 
-def require_two(given: Given) -> None:
+def require_two(given: GivenProbabilities) -> None:
     """Raise InputError where one number a row cannot be the probabilities of all classes."""
     classes = given.labels.classes()
     if len(classes) != 2:
         raise InputError(
             f"--pred-probs {given.columns[0]} has one number in each row, and there are {len(classes)} classes",
             where=given.uri,
-            fix=f"name one column for each class ({listed(classes)}), or a column of lists",
+            fix=f"name one column for each class ({list_names(classes)}), or a column of lists",
         )
 
 
-def order_of_binary(given: Given) -> Order:
+def order_of_binary(given: GivenProbabilities) -> ClassOrder:
     """Return which of two classes one column is the probability of: the one that it is named after, or is higher for."""
     classes = given.labels.classes()
     means = [
@@ -125,10 +129,10 @@ def order_of_binary(given: Given) -> Order:
     positive = after[0] if len(after) == 1 else int(means[1] >= means[0])
     why = f"it is {means[positive]:.2g} on average there, {means[1 - positive]:.2g} for '{classes[1 - positive]}'"
     note = f"--pred-probs {given.columns[0]} is read as the probability of '{classes[positive]}': {why}"
-    return Order(classes, notes=(note,), positive_last=positive == 1)
+    return ClassOrder(classes, notes=(note,), positive_last=positive == 1)
 
 
-def _in_order(given: Given, classes: tuple[str, ...], what: str) -> tuple[str, ...]:
+def _in_order(given: GivenProbabilities, classes: tuple[str, ...], what: str) -> tuple[str, ...]:
     """Return the classes in their order, without those of so few rows that they are set aside anyway."""
     common = tuple(name for name in classes if given.labels.counts[name] >= _LEAST_ROWS)
     for some in (classes, common):
@@ -137,7 +141,7 @@ def _in_order(given: Given, classes: tuple[str, ...], what: str) -> tuple[str, .
     raise InputError(
         f"{what}, and there are {len(classes)} classes",
         where=given.uri,
-        fix=f"give one probability for each class, in this order: {listed(classes)}; or name a column after each class",
+        fix=f"give one probability for each class, in this order: {list_names(classes)}; or name a column after each class",
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.ingest.columns.dates import as_days, wrong_dates
 from tasks.ingest.columns.numerals import Notation, as_numbers
-from tasks.ingest.columns.values import as_floats, as_text
+from tasks.ingest.columns.values import convert_to_floats, convert_to_text
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
@@ -25,7 +25,7 @@ _WORDS = ("category", "text")
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedBatch:
     """One batch of content.
 
     Attributes:
@@ -52,7 +52,7 @@ class Content(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of one row's features."""
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:
         """Return the features and hashes of a batch whose first row has this number."""
 
 
@@ -75,7 +75,7 @@ class Tabular:
         """One number a column."""
         return (len(self.columns),)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return the features and hashes; the hash does not depend on the order of the columns.
 
         Nor does it depend on which categories other rows have: it is that of the value, not of its place.
@@ -91,7 +91,7 @@ class Tabular:
         contents = vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
         words = [column.name for _, column in in_order if column.kind in _WORDS]
         if words:
-            texts = zip(*(as_text(batch.column(name)).to_pylist() for name in words), strict=True)
+            texts = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in words), strict=True)
             contents = [bytes(row) + repr(text).encode() for row, text in zip(contents, texts, strict=True)]
         # Of these float32 does not say all, and what is taken off may be another value tomorrow.
         far = [column for _, column in in_order if column.centre]
@@ -101,22 +101,22 @@ class Tabular:
             contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
         hashes = content_hashes("tabular", [*names, *words, *(column.name for column in far)], contents)
         problems = {**_too_large(batch, self.columns, matrix), **_bad_dates(batch, self.columns)}
-        return Encoded(matrix, hashes, problems=problems)
+        return EncodedBatch(matrix, hashes, problems=problems)
 
 
 @dataclass(frozen=True)
-class Text:
+class TextContent:
     """A column of text; what is blank is missing."""
 
     column: str
     names: tuple[str, ...] = ()  # an encoder makes features of all texts
     shape: tuple[int, ...] = (0,)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (no row can be wrong here)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (no row can be wrong here)
         """Return the texts and their hashes."""
-        text = as_text(batch.column(self.column))
+        text = convert_to_text(batch.column(self.column))
         hashes = content_hashes("text", (), [(value or "").encode() for value in text.to_pylist()])
-        return Encoded(None, hashes, text)
+        return EncodedBatch(None, hashes, text)
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ class Embedding:
         """One number an element of the vector."""
         return (self.width,)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return the features and hashes; a vector that is missing, or of another length, is all NaN."""
         vectors = read_vectors(batch.column(self.column), self.column)
         matrix, problems = vectors.of_width(self.width, self.column)
-        return Encoded(matrix, content_hashes("embedding", (), vector_rows(matrix)), problems=problems)
+        return EncodedBatch(matrix, content_hashes("embedding", (), vector_rows(matrix)), problems=problems)
 
 
 def open_embedding(table: SourceTable, column: str) -> Embedding:
@@ -157,7 +157,7 @@ def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
     if column.kind == "date":
         return as_days(values, column.pattern)
     numbers = as_numbers(values, Notation.of(column.pattern)) if column.pattern else values
-    return as_floats(numbers, pa.float64())
+    return convert_to_floats(numbers, pa.float64())
 
 
 def _too_large(
@@ -194,10 +194,10 @@ def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # what is too large is told of its row
             return (exact_values(values, column) - column.centre).astype(np.float32)
     if column.kind not in _WORDS:
-        return as_floats(values)
-    text = as_text(values)
+        return convert_to_floats(values)
+    text = convert_to_text(values)
     if column.kind == "text":
         return np.where(text.is_valid(), np.float32(0), np.float32("nan"))
     place = pc.index_in(text, value_set=pa.array(column.categories, pa.string()))
     place = pc.fill_null(place, len(column.categories)).cast(pa.float32())
-    return as_floats(pc.if_else(text.is_valid(), place, None))
+    return convert_to_floats(pc.if_else(text.is_valid(), place, None))

@@ -17,10 +17,10 @@ from tasks.ingest.compression import open_zip
 from tasks.ingest.formats import readable_suffixes
 from tasks.ingest.source import (
     Part,
-    access,
-    hold,
+    explain_access_errors,
+    format_of_name,
     is_image_file,
-    kind_of,
+    look_once,
     plain_path,
     split_sheet,
 )
@@ -79,7 +79,7 @@ class Folder:
     @property
     def passed_over(self) -> tuple[str, ...]:
         """JSON files beside tables of another format, which may hold rows: without those that tell of the tables."""
-        beside = [name for name in self.others if kind_of(name) == "json" and not _TELLS.search(name)]
+        beside = [name for name in self.others if format_of_name(name) == "json" and not _TELLS.search(name)]
         return tuple(beside) if self.data and not self.images else ()
 
     @property
@@ -101,11 +101,11 @@ def folder_at(uri: str) -> Folder | None:
     """
     if uri.startswith("sample:") or parse_query(uri):
         return None
-    return hold(("folder", uri), partial(_look_at, uri))
+    return look_once(("folder", uri), partial(_look_at, uri))
 
 
 def _look_at(uri: str) -> Folder | None:
-    with access(uri):
+    with explain_access_errors(uri):
         filesystem, path = open_address(split_sheet(uri)[0])
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
@@ -137,7 +137,7 @@ def _read_folder(
         # The datasets library leaves intermediate results beside a saved data set under this name.
         intermediate = steps[-1].startswith("cache-")
         part = Part(filesystem, file, f"{uri.rstrip('/')}/{relative}", archive)
-        if kind_of(file) and not intermediate and not any(map(_is_hidden, steps)):
+        if format_of_name(file) and not intermediate and not any(map(_is_hidden, steps)):
             data.append(part)
         elif aside or (local and not Path(file).exists()):
             hidden.append(relative)
@@ -175,7 +175,9 @@ def _files_below(folder: str, uri: str) -> list[str]:
     """
 
     def locked(error: OSError) -> None:
-        with access(f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")):
+        with explain_access_errors(
+            f"{uri.rstrip('/')}/{os.path.relpath(error.filename, folder)}".removesuffix("/.")
+        ):
             raise error
 
     found: list[str] = []

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 
 from tasks.arrays import Array
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.records import Dataset
 from tasks.storage import read_parquet
 
 
 def named_groups(dataset: Dataset, column: str) -> Array:
     """Return the group of each row by the values of a column, (n,) int32; a row without a value stands alone."""
-    values = as_text(read_parquet(dataset.path, columns=[column])[column].combine_chunks())
+    values = convert_to_text(read_parquet(dataset.path, columns=[column])[column].combine_chunks())
     return codes_of(values.to_numpy(zero_copy_only=False))
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.arrays import Array
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.survey import check_type
 from tasks.ingest.table import SourceTable
 
@@ -87,7 +87,7 @@ def identity_line(content_hash: str, label: str | None) -> bytes:
     return (f"{content_hash}\n" if label is None else f"{content_hash}\t{label}\n").encode()
 
 
-class Occurrences:
+class OccurrenceCounter:
     """Remembers 8 bytes a row, to number the rows whose content and label are the same."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class IdSurvey:
 
     def see(self, column: pa.Array) -> None:
         """Look at one batch."""
-        ids = as_text(column)
+        ids = convert_to_text(column)
         self._missing += (self._rows + np.flatnonzero(ids.is_null())).tolist()
         self._rows += len(ids)
         # Python's own hash of text: fast, and it only has to be the same within this process.
@@ -150,7 +150,7 @@ class IdSurvey:
     def _repeated(self, suspected: set[int]) -> dict[int, str]:
         """Compare the ids themselves where their hashes are equal; the first row of an id keeps it."""
         batches = self._table.scan([self._column])
-        values = (value for batch in batches for value in as_text(batch.column(0)).to_pylist())
+        values = (value for batch in batches for value in convert_to_text(batch.column(0)).to_pylist())
         first: dict[str, int] = {}
         found = {
             row: value

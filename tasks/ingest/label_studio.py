@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, list_names
 
 LABEL_NOTE, RATERS_NOTE = "labelsweep.label", "labelsweep.raters"
 _CLASSES = ("choices", "rating")
@@ -75,7 +75,7 @@ def read_export(items: Sequence[Any], where: str) -> Export:
                 f"task {place} is not as Label Studio writes it", where=where, fix='export as "JSON" again'
             ) from error
     if not answers:
-        found = f" but {listed(list(kinds))}" if kinds else ""
+        found = f" but {list_names(list(kinds))}" if kinds else ""
         raise InputError(
             f"a Label Studio export without choices{found}",
             where=where,

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.arrays import Array
-from tasks.errors import InputError, first_of
-from tasks.ingest.class_columns import Order
-from tasks.ingest.content import Content, Encoded
+from tasks.errors import InputError, name_first_three
+from tasks.ingest.class_columns import ClassOrder
+from tasks.ingest.content import Content, EncodedBatch
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.probabilities import Probabilities, clipped_logs, open_probabilities
@@ -34,7 +34,7 @@ class Opinions:
     weights: tuple[float, ...]
 
     @property
-    def order(self) -> Order:
+    def order(self) -> ClassOrder:
         """The class of each probability."""
         return self.models[0].order
 
@@ -61,14 +61,14 @@ class Opinions:
             f"--pred-probs is the mean of {len(self.models)} models, weighted by log-loss: {weights}",
         )
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return log-probabilities of the mean and hashes of all; a row that some model says nothing of is all NaN."""
         read = [model.read(batch) for model in self.models]
         values = [v[:, list(places)] for (v, _), places in zip(read, self.places, strict=True)]
         mean = np.tensordot(np.array(self.weights, np.float32), np.stack(values), axes=1)
         problems = {row: why for _, found in reversed(read) for row, why in found.items()}
         hashes = content_hashes("probabilities", (), vector_rows(np.concatenate(values, axis=1)))
-        return Encoded(clipped_logs(mean), hashes, problems=problems)
+        return EncodedBatch(clipped_logs(mean), hashes, problems=problems)
 
 
 def open_models(table: SourceTable, models: Sequence[tuple[str, ...]], labels: LabelSurvey) -> Content:
@@ -89,8 +89,8 @@ def open_models(table: SourceTable, models: Sequence[tuple[str, ...]], labels: L
     for model in opened[1:]:
         if unlike := set(model.order.classes) ^ set(first.order.classes):
             raise InputError(
-                f"--pred-probs {first_of(model.columns)} and {first_of(first.columns)} differ in classes: "
-                f"{first_of(sorted(unlike))}",
+                f"--pred-probs {name_first_three(model.columns)} and {name_first_three(first.columns)} differ in classes: "
+                f"{name_first_three(sorted(unlike))}",
                 where=table.uri,
                 fix="give every model one probability for each class",
             )

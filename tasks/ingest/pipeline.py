@@ -13,15 +13,15 @@ from tasks.ingest.columns.choice import content_options
 from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, raters_of_file
 from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, named_columns
 from tasks.ingest.columns.types import is_displayable
-from tasks.ingest.content import Content, Tabular, Text, open_embedding
+from tasks.ingest.content import Content, Tabular, TextContent, open_embedding
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.decode import Images, open_image_column
 from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check_raters, unwrap_labels
 from tasks.ingest.labels.survey import LabelSurvey, class_names
-from tasks.ingest.leaks.search import clear_of_leaks
+from tasks.ingest.leaks.search import drop_leaks
 from tasks.ingest.opinions import Opinions, open_models
 from tasks.ingest.probabilities import Probabilities
-from tasks.ingest.source import held_sources, slug
+from tasks.ingest.source import remember_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
@@ -35,7 +35,7 @@ _IMPORT_ID = '{"ImportId"'
 _ROWS = 2
 
 
-@held_sources()
+@remember_sources()
 def ingest(source: Source, folder: Path) -> Dataset:
     """Read labeled data and write them to `folder/dataset.parquet` in the canonical form.
 
@@ -61,7 +61,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     source, table, notes = _open(source)
     roles = assign_roles(source, table)
     survey = _survey(table, roles)
-    roles = clear_of_leaks(source, table, roles)
+    roles = drop_leaks(source, table, roles)
     content = _content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
     path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
@@ -199,7 +199,7 @@ def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurv
     if roles.payload == "tabular":
         return Tabular(roles.columns)
     if roles.payload == "text":
-        return Text(roles.content[0])
+        return TextContent(roles.content[0])
     if source.pred_probs is not None:
         return open_models(table, source.models, labels)
     return (open_embedding if roles.payload == "embedding" else open_image_column)(table, roles.content[0])

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.errors import InputError, first_of
+from tasks.errors import InputError, name_first_three
 from tasks.ingest.class_columns import (
-    Given,
-    Order,
+    ClassOrder,
+    GivenProbabilities,
     order_of_binary,
     order_of_columns,
     order_of_list,
     require_two,
 )
 from tasks.ingest.columns.types import is_numeric
-from tasks.ingest.columns.values import as_floats
-from tasks.ingest.content import Encoded
+from tasks.ingest.columns.values import convert_to_floats
+from tasks.ingest.content import EncodedBatch
 from tasks.ingest.identity import content_hashes, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable
@@ -57,7 +57,7 @@ class Probabilities:
 
     columns: tuple[str, ...]
     width: int
-    order: Order
+    order: ClassOrder
     scale: Scale = "probability"
 
     @property
@@ -77,11 +77,11 @@ class Probabilities:
         """What was decided without being asked."""
         return self.order.notes + _SCALES.get(self.scale, ())
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:  # noqa: ARG002 (a row that is wrong is told by its place)
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
         values, problems = self.read(batch)
         logs = clipped_logs(values)
-        return Encoded(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
+        return EncodedBatch(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
 
     def read(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
         """Return the probabilities of a batch, (rows, classes), and why a row has none: it is all NaN."""
@@ -109,8 +109,8 @@ class Probabilities:
     def _why_wrong(self, row: Matrix) -> str:
         outside = (row < -TOLERANCE) | (row > 1 + TOLERANCE)
         if self.scale == "probability" and outside.any():
-            return f"--pred-probs {first_of(self.columns)} holds {row[outside.argmax()]:g}, which is no probability"
-        return f"--pred-probs {first_of(self.columns)} sums to {row.sum():g}, not to 1"
+            return f"--pred-probs {name_first_three(self.columns)} holds {row[outside.argmax()]:g}, which is no probability"
+        return f"--pred-probs {name_first_three(self.columns)} sums to {row.sum():g}, not to 1"
 
 
 _SCALES: dict[str, tuple[str, ...]] = {
@@ -174,7 +174,7 @@ def read_numbers(
     first = batch.column(columns[0])
     if not is_numeric(first.type):
         return read_vectors(first, columns[0]).of_width(width, columns[0])
-    matrix = np.stack([as_floats(batch.column(name)) for name in columns], axis=1)
+    matrix = np.stack([convert_to_floats(batch.column(name)) for name in columns], axis=1)
     missing = np.isnan(matrix)
     return matrix, {
         row: f"column '{columns[int(missing[row].argmax())]}' has no number"
@@ -182,7 +182,9 @@ def read_numbers(
     }
 
 
-def _head(table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey) -> Given:
+def _head(
+    table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey
+) -> GivenProbabilities:
     """Return the first rows that have numbers, with their labels."""
     matrices: list[Matrix] = []
     texts: list[str | None] = []
@@ -194,7 +196,7 @@ def _head(table: SourceTable, columns: tuple[str, ...], width: int, labels: Labe
         texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
         if len(texts) >= LOOK:
             break
-    return Given(table.uri, columns, labels, np.concatenate(matrices), texts)
+    return GivenProbabilities(table.uri, columns, labels, np.concatenate(matrices), texts)
 
 
 def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -> Scale:

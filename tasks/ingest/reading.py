@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError, first_line
 from tasks.ingest.compression import COMPRESSIONS
-from tasks.ingest.source import Part, access
+from tasks.ingest.source import Part, explain_access_errors
 
 _KNOWN_BYTES = {
     b"PAR1": "Parquet",
@@ -48,10 +48,10 @@ class Reader(Protocol):
         """Return how a person finds a row, given from 0: 'row 1', or 'line 2' of a text file."""
 
 
-def looks_like(head: bytes) -> str | None:
+def describe_bytes(head: bytes) -> str | None:
     """Return what a file's first bytes say it is, for a message.
 
-    >>> looks_like(b"PAR1...")
+    >>> describe_bytes(b"PAR1...")
     'Parquet'
     """
     return next((name for magic, name in _KNOWN_BYTES.items() if head.startswith(magic)), None)
@@ -59,7 +59,7 @@ def looks_like(head: bytes) -> str | None:
 
 def wrong_format_error(part: Part, expected: str, head: bytes) -> InputError:
     """Return the error for a file whose bytes contradict its suffix."""
-    found = looks_like(head)
+    found = describe_bytes(head)
     tail = f"it looks like {found}" if found else "its first bytes say otherwise"
     return part.problem(f"not {expected} although it is named so: {tail}", fix="rename or convert it")
 
@@ -68,7 +68,7 @@ def wrong_format_error(part: Part, expected: str, head: bytes) -> InputError:
 def explain_damage(part: Part, expected: str) -> Iterator[None]:
     """Turn what a library says about damaged bytes into InputError; leave passing faults as they are."""
     try:
-        with access(part.shown):
+        with explain_access_errors(part.shown):
             yield
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile) as error:
         packed = (

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.addresses import check_no_secret, open_address
+from tasks.error_lines import is_lost_connection
 from tasks.errors import InputError, StoreError
 from tasks.ingest.compression import ARCHIVES, split_compression
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.queries import parse_query
 from tasks.storage import sha256_file
-from tasks.unexpected import lacks_connection
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _held: ContextVar[dict[object, Any] | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def held_sources() -> Iterator[None]:
+def remember_sources() -> Iterator[None]:
     """Look only once at what lies at a source, and ask a database only once, in the enclosed block.
 
     A run is of one state of its data, whatever changes meanwhile, and a store is listed once.
@@ -51,8 +51,8 @@ def held_sources() -> Iterator[None]:
         _held.reset(token)
 
 
-def hold(key: object, look: Callable[[], T]) -> T:
-    """Return what `look` returns; what it returned before for the same key within `held_sources`."""
+def look_once(key: object, look: Callable[[], T]) -> T:
+    """Return what `look` returns; what it returned before for the same key within `remember_sources`."""
     held = _held.get()
     if held is None:
         return look()
@@ -90,7 +90,7 @@ class Part:
     @property
     def kind(self) -> str | None:
         """Return the format that the file's suffix names, or None."""
-        return kind_of(self.path)
+        return format_of_name(self.path)
 
     @property
     def compression(self) -> str:
@@ -118,7 +118,7 @@ class Part:
     def read_beside(self, name: str) -> bytes:
         """Return the bytes of a file that is named relative to the folder of this one."""
         if "://" in name:
-            with access(name):
+            with explain_access_errors(name):
                 filesystem, path = open_address(name)
             return cast("bytes", filesystem.cat_file(path))
         base = self.path.rsplit("/", 1)[0]
@@ -147,10 +147,10 @@ class Part:
         return hashlib.sha256(json.dumps(self.fingerprint()).encode()).hexdigest()
 
 
-def kind_of(path: str) -> str | None:
+def format_of_name(path: str) -> str | None:
     """Return the format that a file name's suffix stands for.
 
-    >>> kind_of("cats.csv.gz"), kind_of("cats.parquet"), kind_of("cats.docx")
+    >>> format_of_name("cats.csv.gz"), format_of_name("cats.parquet"), format_of_name("cats.docx")
     ('csv', 'parquet', None)
     """
     name, compression = split_compression(plain_path(path).lower())
@@ -164,7 +164,7 @@ def split_sheet(uri: str) -> tuple[str, str]:
     (('pets.xlsx', 'Sheet 2'), ('a#b.csv', ''))
     """
     file, mark, sheet = uri.rpartition("#")
-    return (file, sheet) if mark and kind_of(file) == "excel" else (uri, "")
+    return (file, sheet) if mark and format_of_name(file) == "excel" else (uri, "")
 
 
 def is_image_file(path: str) -> bool:
@@ -199,9 +199,9 @@ def locate(uri: str) -> list[Part]:
     if folder := folder_at(uri):
         return folder.parts
     file, sheet = split_sheet(uri)
-    with access(uri):
+    with explain_access_errors(uri):
         filesystem, path = open_address(file)
-    if kind_of(path) is None:
+    if format_of_name(path) is None:
         raise _unknown_type(path, uri)
     return [Part(filesystem, path, uri, sheet=sheet)]
 
@@ -256,7 +256,7 @@ def _source_name(uri: str) -> str:
         uri = query.name
     file, sheet = split_sheet(uri)
     name = PurePosixPath(plain_path(file).removeprefix("sample:").rstrip("/")).name
-    if kind_of(name) or name.lower().endswith(".zip"):
+    if format_of_name(name) or name.lower().endswith(".zip"):
         name = split_compression(name.lower())[0].rsplit(".", 1)[0]
     return f"{name} {sheet}"
 
@@ -265,15 +265,15 @@ def fingerprint(uri: str) -> str:
     """Return a digest of the names, sizes and times of a source's files: it changes when a file does."""
 
     def look() -> str:
-        with access(uri):
+        with explain_access_errors(uri):
             stamps = [part.fingerprint() for part in locate(uri)]
         return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
-    return hold(("fingerprint", uri), look)
+    return look_once(("fingerprint", uri), look)
 
 
 @contextmanager
-def access(where: str) -> Iterator[None]:
+def explain_access_errors(where: str) -> Iterator[None]:
     """Turn what only the user can put right about reaching a file into InputError, a failing store into StoreError."""
     try:
         yield
@@ -291,7 +291,7 @@ def access(where: str) -> Iterator[None]:
                 "a symbolic link leads back to itself", where=where, fix="name the file itself"
             ) from error
         numbered = isinstance(error, OSError) and error.errno is not None
-        if "://" not in where or not (numbered or lacks_connection(error)):
+        if "://" not in where or not (numbered or is_lost_connection(error)):
             raise
         raise StoreError(
             f"cannot be reached ({type(error).__name__}: {error})"[:300],

@@ -17,7 +17,7 @@ from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.images.source import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
-from tasks.ingest.source import Part, access, locate
+from tasks.ingest.source import Part, explain_access_errors, locate
 
 # Rows that are looked at together, where nothing asks for fewer.
 LOOK = 2**16
@@ -188,7 +188,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     Raises:
         InputError: The file is empty, damaged, or not what its name says.
     """
-    with access(part.shown):
+    with explain_access_errors(part.shown):
         if part.size == 0:
             raise part.problem("the file is empty")
     return formats()[part.kind or ""].open_part(part, as_text)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.ingest.columns.types import is_embedding
-from tasks.ingest.columns.values import as_floats
+from tasks.ingest.columns.values import convert_to_floats
 from tasks.ingest.table import SourceTable
 
 # As many rows show what a column holds; more would be read twice for little.
@@ -67,7 +67,7 @@ class Vectors:
         problems = dict(self.problems)
         matrix = np.full((len(self.lists), width), np.nan, np.float32)
         mask = right.to_numpy(zero_copy_only=False)
-        matrix[mask] = as_floats(self.lists.filter(right).flatten()).reshape(-1, width)
+        matrix[mask] = convert_to_floats(self.lists.filter(right).flatten()).reshape(-1, width)
         for row in np.flatnonzero(~mask).tolist():
             length = lengths[row].as_py()
             what = (

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from tasks.ingest.columns.numerals import without_marks
 from tasks.ingest.columns.roles import Roles
 from tasks.ingest.columns.types import has_text
-from tasks.ingest.columns.values import as_text
-from tasks.ingest.content import Content, Encoded
-from tasks.ingest.identity import Occurrences, identity_line, sample_id
+from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.content import Content, EncodedBatch
+from tasks.ingest.identity import OccurrenceCounter, identity_line, sample_id
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable, regroup
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
@@ -83,7 +83,7 @@ class Canonical:
     def write(self, path: Path) -> str:
         """Write all rows and return the digest of contents and labels in their order."""
         digest = hashlib.sha256()
-        occurrences = None if self.roles.id else Occurrences()
+        occurrences = None if self.roles.id else OccurrenceCounter()
         with table_writer(path, self.schema) as writer:
             for batch in self._batches(digest, occurrences):
                 writer.write_batch(batch)
@@ -92,7 +92,9 @@ class Canonical:
             number_occurrences(path, numbers)
         return digest.hexdigest()
 
-    def _batches(self, digest: "hashlib._Hash", occurrences: Occurrences | None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, digest: "hashlib._Hash", occurrences: OccurrenceCounter | None
+    ) -> Iterator[pa.RecordBatch]:
         roles = self.roles
         named = [roles.label, roles.id, roles.trusted, *roles.content, *roles.kept]
         rows = min(ROWS_PER_GROUP, max(1, _GROUP_BYTES // (4 * max(1, self._width))))
@@ -105,7 +107,7 @@ class Canonical:
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(identity_line(row_hash, label))
             if roles.id:
-                ids = self._with_made_ids(as_text(batch.column(roles.id)), encoded, texts, row)
+                ids = self._with_made_ids(convert_to_text(batch.column(roles.id)), encoded, texts, row)
             else:
                 made = [sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
                 ids = pa.array(made, pa.string())
@@ -113,9 +115,11 @@ class Canonical:
                     occurrences.see(made)
             yield self._batch(batch, encoded, ids, labels, row)
             row += batch.num_rows
-            tick("rows", row, self.rows)
+            report_progress("rows", row, self.rows)
 
-    def _with_made_ids(self, ids: pa.Array, encoded: Encoded, labels: list[str | None], row: int) -> pa.Array:
+    def _with_made_ids(
+        self, ids: pa.Array, encoded: EncodedBatch, labels: list[str | None], row: int
+    ) -> pa.Array:
         """Return the ids, with one that is made where a row has none of its own; say so of the row."""
         numbers = range(len(ids)) if self.without_id else ()
         wrong = {at: self.without_id[row + at] for at in numbers if row + at in self.without_id}
@@ -128,7 +132,7 @@ class Canonical:
         return pa.array(values, pa.string())
 
     def _batch(
-        self, batch: pa.RecordBatch, encoded: Encoded, ids: pa.Array, labels: pa.Array, row: int
+        self, batch: pa.RecordBatch, encoded: EncodedBatch, ids: pa.Array, labels: pa.Array, row: int
     ) -> pa.RecordBatch:
         columns = [ids, labels]
         if encoded.matrix is not None:
@@ -156,7 +160,7 @@ def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: i
         raise table.problem(
             f"trusted column '{column}' holds {values.type}", fix="use true or false", row=first_row
         )
-    text = pc.utf8_lower(without_marks(as_text(values)))
+    text = pc.utf8_lower(without_marks(convert_to_text(values)))
     yes = pc.is_in(text, value_set=_TRUE)
     known = pc.or_(pc.or_(yes, pc.is_in(text, value_set=_FALSE)), text.is_null())
     if not pc.all(known).as_py():

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS, draw_rows, kind_of, points
+from tasks.encode.distances import FEWER_DIMENSIONS, MOST_ROWS, choose_distance, draw_row_numbers, place_rows
 from tasks.heads.features import FileFeatures
 from tasks.heads.samples import read_labels
-from tasks.maps.place import Ints, Places, place_samples
+from tasks.maps.placement import Ints, Places, place_samples
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding, Map, Scores
 from tasks.runs.step import step
@@ -34,9 +34,9 @@ def map(  # noqa: A001 (steps are named by plain nouns, and people read them)
     """
     features = FileFeatures(encoding.features, torch.empty(0))
     flagged = np.flatnonzero(read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy())
-    rows = np.union1d(draw_rows(features.n, MOST_ROWS), flagged[:MOST_ROWS])
+    rows = np.union1d(draw_row_numbers(features.n, MOST_ROWS), flagged[:MOST_ROWS])
     found = place_samples(
-        points(features, rows, kind_of(dataset, options), FEWER_DIMENSIONS),
+        place_rows(features, rows, choose_distance(dataset, options), FEWER_DIMENSIONS),
         read_labels(dataset)[0][rows],
         options.seed,
     )

@@ -41,7 +41,7 @@ def make_model(samples: Samples, design: Design, options: AuditOptions) -> Audit
 
 def open_model(dataset: Dataset, encoding: Encoding, options: AuditOptions) -> AuditModel:
     """Return the model of a run, on its samples, as the encode step chose it."""
-    options = settled(options, encoding)
+    options = fill_in_model(options, encoding)
     samples = read_samples(dataset, encoding.features, options.device)
     samples = samples.beside(read_opinions(encoding.path / OPINIONS, [one.name for one in encoding.opinions]))
     return make_model(samples, samples.design(options), options)
@@ -76,7 +76,7 @@ def choose_model(options: AuditOptions, *, image: bool, samples: int, device: to
     return ModelChoice(model="cnn", why=f"there are {samples:,} images and a GPU to train on")
 
 
-def settled(options: AuditOptions, encoding: Encoding) -> AuditOptions:
+def fill_in_model(options: AuditOptions, encoding: Encoding) -> AuditOptions:
     """Return the options with the model that the encode step chose, where the user named none."""
     if options.model != "auto":
         return options

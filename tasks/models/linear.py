@@ -8,12 +8,12 @@ from torch import Tensor
 
 from tasks.heads.ensemble import Opinion, Problem
 from tasks.heads.members import Member, choose_members
-from tasks.heads.model import AuditModel, Store
+from tasks.heads.model import AuditModel, RoundStore
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.stacks import make_stacks
 from tasks.memory import memory_budget
-from tasks.opinions import ask_kinds, why_none
-from tasks.runs.progress import tick
+from tasks.opinions import ask_kinds, explain_absence
+from tasks.runs.progress import report_progress
 
 
 class Model(AuditModel):
@@ -30,7 +30,7 @@ class Model(AuditModel):
             self.design,
             samples.n_classes,
             self.options,
-            partial(tick, "feature maps"),
+            partial(report_progress, "feature maps"),
             samples.image,
             shared=samples.shared,
             embedded=samples.embedded,
@@ -38,10 +38,10 @@ class Model(AuditModel):
         )
 
     def ask(
-        self, texts: Callable[[], list[str]] | None = None, store: Store | None = None
+        self, texts: Callable[[], list[str]] | None = None, store: RoundStore | None = None
     ) -> tuple[list[Opinion], str]:
         """Ask models of the kinds that `tasks/opinions` holds."""
-        if why := why_none(self.samples, self.options, texts):
+        if why := explain_absence(self.samples, self.options, texts):
             return [], why
         return ask_kinds(self.samples, self.design, self.options, texts, store), ""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tasks.networks.train import Task, Trained
+from tasks.networks.train import Trained, TrainingTask
 from tasks.runs.parts import load_part, save_part
 
 
-def training_key(task: Task, index: Tensor, seed: int) -> str:
+def training_key(task: TrainingTask, index: Tensor, seed: int) -> str:
     """Return a digest of everything that a training depends on beside the features of the run: whom, on what, how."""
     digest = hashlib.sha256()
     plain = [task.model, task.inputs.shape, task.n_classes, task.features.n, task.features.width, seed]
@@ -29,7 +29,7 @@ def save_network(trained: Trained, key: str, path: Path) -> None:
     save_part(path, key, trained.network.state_dict(), about)
 
 
-def load_network(task: Task, key: str, path: Path) -> Trained | None:
+def load_network(task: TrainingTask, key: str, path: Path) -> Trained | None:
     """Read a network back; None where there is none that was trained with this key, or it is not what was written.
 
     Args:

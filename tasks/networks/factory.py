@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tasks.errors import InputError
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import MemoryFeatures
-from tasks.heads.whole import make_whole
+from tasks.heads.flat_network import make_flat_network
 from tasks.networks.architecture import split_network
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
@@ -156,7 +156,7 @@ def check_derivatives(network: nn.Module, feature_shape: tuple[int, ...], model:
     width = split.head.in_features
     plain = FeatureMap("raw", torch.zeros(width), torch.ones(width))
     theta, raw = torch.zeros(width + 1, split.head.out_features), MemoryFeatures(probe.flatten(1))
-    whole = make_whole(split.body, plain, theta, raw, lambda inputs: inputs)
+    whole = make_flat_network(split.body, plain, theta, raw, lambda inputs: inputs)
     where, fix = f"--model {model} --params all", "use --params head"
     try:
         logits, _ = whole.derivative(probe, torch.ones_like(whole.parameters))

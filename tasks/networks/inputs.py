@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tasks.errors import InputError
 from tasks.heads.feature_map import raw_map
-from tasks.heads.features import Features, moments
+from tasks.heads.features import Features, compute_moments
 
 # Augmentation of images, all three well below what changes a class: an eighth of the side, ten degrees, a tenth in size. No
 # mirror images, which turn digits and letters into something else.
@@ -60,7 +60,7 @@ def input_map(features: Features, feature_shape: tuple[int, ...] | None) -> Inpu
     shape = feature_shape or (features.width,)
     if math.prod(shape) != features.width:
         raise InputError(f"a feature shape of {shape} for {features.width} features")
-    mean, deviation = (moment.float() for moment in moments(features))
+    mean, deviation = (moment.float() for moment in compute_moments(features))
     if len(shape) not in (2, 3):
         standard = raw_map(mean, deviation)
         return InputMap((features.width,), standard.mean, standard.scale)
@@ -78,7 +78,7 @@ def input_map(features: Features, feature_shape: tuple[int, ...] | None) -> Inpu
     )
 
 
-def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
+def augment_images(images: Tensor, generator: torch.Generator) -> Tensor:
     """Return images, each shifted, turned and zoomed a little at random.
 
     Args:

@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from tasks.errors import InputError
 from tasks.heads.design import Design
 from tasks.heads.features import STORED, Features, FileFeatures, MemoryFeatures
+from tasks.heads.flat_network import make_flat_network
 from tasks.heads.learned import Learned, LearnedFeatures
 from tasks.heads.samples import Samples
 from tasks.heads.store import write_curve
-from tasks.heads.whole import make_whole
 from tasks.memory import memory_budget
 from tasks.networks.architecture import split_network
 from tasks.networks.checkpoint import load_network, save_network, training_key
 from tasks.networks.factory import Factory, check_derivatives, check_factory, load_factory, make_network
 from tasks.networks.inputs import input_map
-from tasks.networks.train import EVALUATED, Task, Trained, train
+from tasks.networks.train import EVALUATED, Trained, TrainingTask, train
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
 from tasks.storage import atomic_path
@@ -55,7 +55,7 @@ class NetworkModel(LearnedFeatures):
         """Return what makes the networks."""
         return load_factory(self.options.model)
 
-    def _task(self) -> Task:
+    def _task(self) -> TrainingTask:
         """Return what all networks of the audit train on; refuse what cannot be trained before anything is."""
         samples, options, model = self.samples, self.options, self.options.model
         if options.params == "all" and options.solver not in ("auto", "cg"):
@@ -70,7 +70,7 @@ class NetworkModel(LearnedFeatures):
             with torch.random.fork_rng(devices=[]):
                 network = make_network(factory, model, inputs.shape, samples.n_classes).eval()
                 check_derivatives(network, inputs.shape, model)
-        return Task(
+        return TrainingTask(
             _in_memory(samples.features, options),
             samples.labels,
             samples.n_classes,
@@ -94,7 +94,7 @@ class NetworkModel(LearnedFeatures):
         return Penultimate(
             _features(task, body, fold, folder),
             lambda raw: body(inputs(raw)),
-            (lambda feature_map, theta: make_whole(body, feature_map, theta, task.features, inputs))
+            (lambda feature_map, theta: make_flat_network(body, feature_map, theta, task.features, inputs))
             if self.options.params == "all"
             else None,
             trained,
@@ -116,7 +116,7 @@ def _in_memory(features: Features, options: AuditOptions) -> Features:
     return MemoryFeatures(torch.cat([block for _, block in features.blocks()]), features.block_rows)
 
 
-def train_or_load(task: Task, index: Tensor, seed: int, fold: int, folder: Path | None) -> Trained:
+def train_or_load(task: TrainingTask, index: Tensor, seed: int, fold: int, folder: Path | None) -> Trained:
     """Train a network, or read the one that was trained with the same arguments."""
     if folder is None:
         return train(task, index, seed)
@@ -130,7 +130,7 @@ def train_or_load(task: Task, index: Tensor, seed: int, fold: int, folder: Path 
     return trained
 
 
-def body_of(task: Task, network: nn.Module) -> nn.Module:
+def body_of(task: TrainingTask, network: nn.Module) -> nn.Module:
     """Return a network without its last linear layer, in evaluation mode."""
     probe = task.inputs_of(torch.arange(min(2, task.features.n), device=task.labels.device))
     return split_network(network, probe).body.eval()
@@ -140,7 +140,7 @@ def _features_path(folder: Path, fold: int) -> Path:
     return folder / f"features-{fold}.f32"
 
 
-def _features(task: Task, body: nn.Module, fold: int, folder: Path | None) -> Features:
+def _features(task: TrainingTask, body: nn.Module, fold: int, folder: Path | None) -> Features:
     """Return the penultimate features of all samples; where there is a folder, from a file in it."""
     if folder is None:
         return MemoryFeatures(torch.cat(list(_blocks(task, body))))
@@ -153,7 +153,7 @@ def _features(task: Task, body: nn.Module, fold: int, folder: Path | None) -> Fe
     return FileFeatures(FeatureFile(path=path, rows=n, width=width), task.features.like)
 
 
-def _blocks(task: Task, body: nn.Module) -> Iterator[Tensor]:
+def _blocks(task: TrainingTask, body: nn.Module) -> Iterator[Tensor]:
     index = torch.arange(task.features.n, device=task.labels.device)
     with torch.no_grad():
         for part in torch.split(index, EVALUATED):

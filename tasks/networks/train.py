@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from tasks.arrays import Array
 from tasks.errors import InputError
-from tasks.heads.device import same_bits_again
+from tasks.heads.device import make_deterministic
 from tasks.heads.features import Features
-from tasks.heads.groups import members_of
+from tasks.heads.groups import list_members
 from tasks.networks.factory import Factory, make_network
-from tasks.networks.inputs import InputMap, augmented
+from tasks.networks.inputs import InputMap, augment_images
 
 # Wrong labels are hard targets that a network would have to grow its weights for; smoothed ones are not (Lukasik et al., "Does
 # label smoothing mitigate label noise?", 2020). On the digits with 5 % uniform and 20 % next-class errors it lowers the
@@ -45,7 +45,7 @@ CHUNK, EVALUATED = 32, 2_048
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What all folds of a round train on.
 
     Attributes:
@@ -104,7 +104,7 @@ class Trained:
     stopped: bool
 
 
-def train(task: Task, index: Tensor, seed: int) -> Trained:
+def train(task: TrainingTask, index: Tensor, seed: int) -> Trained:
     """Train a network on some samples.
 
     Args:
@@ -116,12 +116,12 @@ def train(task: Task, index: Tensor, seed: int) -> Trained:
         InputError: The loss is not finite from the start.
     """
     devices = [task.device] if task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), same_bits_again(task.device):
+    with torch.random.fork_rng(devices=devices), make_deterministic(task.device):
         torch.manual_seed(seed)
         return _train(task, index, torch.Generator().manual_seed(seed))
 
 
-def _train(task: Task, index: Tensor, generator: torch.Generator) -> Trained:
+def _train(task: TrainingTask, index: Tensor, generator: torch.Generator) -> Trained:
     network = task.network().to(task.device)
     inner, outer = _split(index, generator, task.groups)
     batch = BATCH if len(outer) < LARGE else LARGE_BATCH
@@ -156,7 +156,7 @@ def _split(index: Tensor, generator: torch.Generator, groups: Array | None) -> t
     order = index[torch.randperm(len(index), generator=generator).to(index.device)]
     inner = max(1, min(INNER_MOST, round(INNER_SHARE * len(index))))
     if groups is not None:
-        members = members_of(groups[order.cpu().numpy()])
+        members = list_members(groups[order.cpu().numpy()])
         order = order[torch.from_numpy(np.argsort(members.code, kind="stable")).to(order.device)]
         ends = members.size.cumsum()
         inner = int(ends[min(int(np.searchsorted(ends, inner)), len(ends) - 2)]) if len(ends) > 1 else inner
@@ -182,7 +182,7 @@ class _warm_cosine:  # noqa: N801 (a function of the step with one constant)
 
 
 def _epoch(
-    task: Task,
+    task: TrainingTask,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
@@ -205,7 +205,7 @@ def _epoch(
 
 
 def _batches(
-    task: Task, index: Tensor, size: int, generator: torch.Generator
+    task: TrainingTask, index: Tensor, size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one epoch of shuffled batches; a last one of a single sample joins none, as batch norms need two."""
     order = index[torch.randperm(len(index), generator=generator).to(index.device)]
@@ -213,10 +213,10 @@ def _batches(
         inputs, labels = task.inputs_of(chunk), task.labels[chunk]
         for own, given in zip(torch.split(inputs, size), torch.split(labels, size), strict=True):
             if len(own) > 1 or len(index) == 1:
-                yield (augmented(own, generator) if task.augments else own), given
+                yield (augment_images(own, generator) if task.augments else own), given
 
 
-def mean_loss(task: Task, network: nn.Module, index: Tensor) -> float:
+def mean_loss(task: TrainingTask, network: nn.Module, index: Tensor) -> float:
     """Return the mean loss of a network on some samples, in evaluation mode and without label smoothing."""
     network.eval()
     total = torch.zeros((), dtype=torch.float64, device=task.device)

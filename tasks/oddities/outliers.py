@@ -14,14 +14,14 @@ FAR = 2.7
 
 
 @dataclass(frozen=True)
-class Group:
+class NearDuplicates:
     """Samples that are nearly the same: which, and the smallest distance between two, in multiples of the usual one."""
 
     members: Ints
     distance: float
 
 
-def nearly_same(found: Neighbours, content: npt.NDArray[np.object_]) -> list[Group]:
+def find_near_duplicates(found: Neighbours, content: npt.NDArray[np.object_]) -> list[NearDuplicates]:
     """Return the groups of samples that are nearly the same, without being identical.
 
     Args:
@@ -51,7 +51,7 @@ def nearly_same(found: Neighbours, content: npt.NDArray[np.object_]) -> list[Gro
     np.minimum.at(nearest, group[place], distance)
     order = touched[np.argsort(group[touched], kind="stable")]
     members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    groups = [Group(rows, float(nearest[group[rows[0]]] / usual)) for rows in members]
+    groups = [NearDuplicates(rows, float(nearest[group[rows[0]]] / usual)) for rows in members]
     return sorted(groups, key=lambda one: (one.distance, int(one.members[0])))
 
 
@@ -62,12 +62,12 @@ def usual_distance(found: Neighbours) -> float:
     return float(np.median(apart)) if len(apart) else 0.0
 
 
-def far_from_everything(found: Neighbours) -> tuple[Ints, Floats]:
+def find_outliers(found: Neighbours) -> tuple[Ints, Floats]:
     """Return the outliers, farthest first, and how far they are: mean distances to neighbours in multiples of the median.
 
-    >>> from tasks.heads.neighbours import neighbours
+    >>> from tasks.heads.neighbours import find_neighbours
     >>> line = np.concatenate([np.linspace(0, 1, 40), [9]]).astype(np.float32)[:, None]
-    >>> far_from_everything(neighbours(line))[0].tolist()
+    >>> find_outliers(find_neighbours(line))[0].tolist()
     [40]
     """
     there = np.isfinite(found.distance)

@@ -13,15 +13,24 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from tasks.encode.distances import (
+    MOST_ROWS,
+    Floats,
+    Ints,
+    choose_distance,
+    draw_row_numbers,
+    pick_rows,
+    read_blocks,
+    search,
+)
 from tasks.encode.encoded import stored_batches
+from tasks.encode.feature_names import read_names
 from tasks.encode.groups import load_neighbours
-from tasks.encode.names import read_names
-from tasks.encode.space import MOST_ROWS, Floats, Ints, blocks_of, draw_rows, kind_of, pick_rows, search
 from tasks.heads.features import FileFeatures
 from tasks.heads.neighbours import EXACT_ROWS, NEIGHBOURS
 from tasks.heads.samples import read_labels
 from tasks.oddities.leaks import TELLS, label_share
-from tasks.oddities.outliers import Group, far_from_everything, nearly_same
+from tasks.oddities.outliers import NearDuplicates, find_near_duplicates, find_outliers
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
 from tasks.records import Dataset, Encoding, Oddities
@@ -49,16 +58,16 @@ def oddities(
     """
     features = FileFeatures(encoding.features, torch.empty(0))
     labels = read_labels(dataset)[0]
-    rows: Ints = draw_rows(features.n, 0 if probabilities else MOST_ROWS)
-    groups: list[Group] = []
+    rows: Ints = draw_row_numbers(features.n, 0 if probabilities else MOST_ROWS)
+    groups: list[NearDuplicates] = []
     far, times = np.empty(0, np.int64), np.empty(0, np.float32)
     if len(rows) > 1:
         found = load_neighbours(folder / "model" / "neighbours.npz")
         if found is None or len(found.index) != len(rows):
-            found = search(features, rows, kind_of(dataset, options), NEIGHBOURS)
+            found = search(features, rows, choose_distance(dataset, options), NEIGHBOURS)
         content = take_rows(dataset.path, rows, ["content_hash"])["content_hash"].to_numpy()
-        groups = nearly_same(found, content)
-        far, times = far_from_everything(found)
+        groups = find_near_duplicates(found, content)
+        far, times = find_outliers(found)
     members = _write_groups(dataset, rows, groups, folder / "duplicates.parquet")
     _write_outliers(dataset, rows[far], times, folder / "outliers.parquet")
     leaks, tried = ([], 0) if probabilities else _leaks(dataset, features, labels, folder)
@@ -79,7 +88,7 @@ def oddities(
     return Oddities(path=path, duplicates=members, outliers=len(far), leaks=len(leaks))
 
 
-def _write_groups(dataset: Dataset, rows: Ints, groups: list[Group], final: Path) -> int:
+def _write_groups(dataset: Dataset, rows: Ints, groups: list[NearDuplicates], final: Path) -> int:
     """Write the groups of nearly the same samples; return how many samples are in them."""
     nobody: Ints = np.empty(0, np.int64)
     members = np.concatenate([nobody, *(group.members for group in groups)])
@@ -118,8 +127,10 @@ def _leaks(
     names = dataset.feature_names if raw else read_names(folder, dataset)
     if len(names) > MOST_FEATURES:
         return [], 0
-    rows = draw_rows(features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names)))))
-    blocks = stored_batches(dataset) if raw else blocks_of(features)
+    rows = draw_row_numbers(
+        features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names))))
+    )
+    blocks = stored_batches(dataset) if raw else read_blocks(features)
     values = np.concatenate(list(pick_rows(blocks, rows)))
     share = label_share(values, labels[rows], len(dataset.classes))
     order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]

@@ -7,7 +7,7 @@ An opinion on a sample never saw its own label, and so it stays what it is where
 A file holds `CONTENT` ("numbers" or "text"), `rows_of(width, classes)`: the most training samples of a fold, 0 where the kind
 would cost too much; `represent(contents)`: a matrix, made once and without labels, and the terms that its columns stand for, none
 where they are no terms; and `make(seed, rows)`: a classifier for so many training samples with `fit`, `predict_proba` and
-`classes_`, as scikit-learn has them. What a linear one learned of terms is kept beside its opinion (`tasks/terms.py`).
+`classes_`, as scikit-learn has them. What a linear one learned of terms is kept beside its opinion (`tasks/word_weights.py`).
 """
 
 import warnings
@@ -26,13 +26,13 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Opinion
-from tasks.heads.model import Store
+from tasks.heads.model import RoundStore
 from tasks.heads.samples import Samples
 from tasks.heads.store import load_tensors
 from tasks.options import AuditOptions
 from tasks.runs.parts import load_part, save_part
-from tasks.runs.progress import tick
-from tasks.terms import TERMS, write_terms
+from tasks.runs.progress import report_progress
+from tasks.word_weights import TERMS, write_terms
 
 # By single fits on 50 features and ten classes, five folds of this many samples take 20 s of the processor: trees 9, neighbours
 # 10, discriminants 1; boosting of two classes 5. It was not measured whole, nor beyond.
@@ -49,7 +49,7 @@ WORDS = "words"
 Texts = Callable[[], list[str]]
 
 
-def why_none(samples: Samples, options: AuditOptions, texts: Texts | None = None) -> str:
+def explain_absence(samples: Samples, options: AuditOptions, texts: Texts | None = None) -> str:
     """Return why no model of another kind is asked; empty where some are.
 
     Args:
@@ -76,7 +76,7 @@ def ask_kinds(
     design: Design,
     options: AuditOptions,
     texts: Texts | None = None,
-    store: Store | None = None,
+    store: RoundStore | None = None,
 ) -> list[Opinion]:
     """Ask a model of each kind that fits the content, out of fold.
 
@@ -93,7 +93,7 @@ def ask_kinds(
     beside = 0 < samples.shared < samples.features.width - samples.embedded or samples.second != "embedding"
     if texts is None or beside:  # there is more than texts
         contents["numbers"] = samples.features.width, _numbers(samples)
-    kinds = {name: kind_named(name) for name in options.kinds()}
+    kinds = {name: find_kind(name) for name in options.kinds()}
     kinds = {name: kind for name, kind in kinds.items() if kind.CONTENT in contents}
     rows = {name: kind.rows_of(contents[kind.CONTENT][0], samples.n_classes) for name, kind in kinds.items()}
     chosen = [name for name in kinds if rows[name]]
@@ -108,11 +108,11 @@ def ask_kinds(
         log_p = work() if store is None else _kept(store.folder / f"{name}.safetensors", store.key, work)
         own = log_p.gather(1, samples.labels.cpu()[:, None])
         opinions.append(Opinion(name, log_p, -float(own.double().mean())))
-        tick("opinions", number + 1, len(chosen))
+        report_progress("opinions", number + 1, len(chosen))
     return sorted(opinions, key=lambda one: one.name)
 
 
-def kind_named(name: str) -> ModuleType:
+def find_kind(name: str) -> ModuleType:
     """Return the kind of a file in this folder."""
     return import_module(f"{__name__}.{name}")
 

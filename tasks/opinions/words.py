@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.terms import WORDS
+from tasks.word_weights import WORDS
 
 CONTENT = "text"
 # Terms, the most frequent of them: 50,000 texts have millions, and each has a weight for every class.

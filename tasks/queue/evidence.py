@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.heads import wholes_of
-from tasks.attribute.pairwise import most_harmed, saliency
-from tasks.attribute.whole import saliency_of_whole
+from tasks.attribute.heads import make_flat_networks
+from tasks.attribute.network_influence import network_saliency
+from tasks.attribute.pairwise import find_most_harmed, saliency
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head, unseen_probabilities
 from tasks.heads.feature_map import FeatureMap, squared_distances
 from tasks.heads.features import Features
-from tasks.heads.neighbours import Ints, Neighbours, nearest
+from tasks.heads.neighbours import Ints, Neighbours, find_nearest
 from tasks.heads.softmax import SoftmaxStack
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 
 HARMED, NEIGHBOURS = 5, 5
 # One more than the keys 1 to 5 of the review page: the given label has a key of its own.
@@ -41,7 +41,7 @@ EVIDENCE_ROWS = 65_536
 
 
 @dataclass(frozen=True)
-class Likeliest:
+class LikelyClasses:
     """The likeliest classes of q samples out of fold, likeliest first: (q, k) which, and (q, k) how likely."""
 
     classes: Array
@@ -61,11 +61,11 @@ class Evidence:
 
     close: Neighbours
     hurt: dict[int, list[tuple[int, float]]]
-    likely: Likeliest
+    likely: LikelyClasses
     saliency: Array
 
 
-def neighbours_of(
+def find_sample_neighbours(
     features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS
 ) -> Neighbours:
     """Return the nearest neighbours of some samples among all others, exactly, in one pass over the features.
@@ -80,15 +80,15 @@ def neighbours_of(
     def blocks() -> Iterator[tuple[slice, Tensor]]:
         for rows, raw in features.blocks():
             yield rows, standard.standardised(raw)
-            tick("rows compared", rows.stop, features.n)
+            report_progress("rows compared", rows.stop, features.n)
 
     own = standard.standardised(features.take(chosen))
-    found = nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _closest)
+    found = find_nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _closest)
     return Neighbours(np.sqrt(found.distance), found.index)
 
 
 def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Array, Ints]:
-    """Look through a block as `tasks.heads.neighbours.closest` does, on the device where it lies."""
+    """Look through a block as `tasks.heads.neighbours.find_closest` does, on the device where it lies."""
     left_out, found = torch.from_numpy(own).to(points.device), []
     places = torch.arange(len(points), device=points.device)
     for some in torch.split(places, max(1, _PAIRS // len(block))):
@@ -100,7 +100,7 @@ def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Arra
     return squared, which
 
 
-def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Neighbours:
+def find_unseen_neighbours(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Neighbours:
     """Return the nearest neighbours of some samples, each in the features of the fold that did not see it.
 
     Where each fold learned features of its own, the one that was trained on a wrong label may have moved the sample to where
@@ -118,12 +118,12 @@ def nearest_unseen(head: Head, design: Design, chosen: Tensor, count: int = NEIG
     for problem, folds in head.parts():
         mine = (own >= folds.start) & (own < folds.stop)
         if mine.any():
-            found = neighbours_of(problem.features, problem.member.feature_map, chosen[mine], count)
+            found = find_sample_neighbours(problem.features, problem.member.feature_map, chosen[mine], count)
             index[mine.cpu().numpy()], distance[mine.cpu().numpy()] = found.index, found.distance
     return Neighbours(distance, index)
 
 
-def likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -> Likeliest:
+def find_likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -> LikelyClasses:
     """Return the likeliest classes of some samples, as models see them that did not learn from them.
 
     Args:
@@ -138,16 +138,16 @@ def likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -> Lik
         found = unseen_probabilities(ensemble, chosen[rows])
         classes[rows] = np.argsort(-found, axis=1, kind="stable")[:, :kept]
         probability[rows] = np.take_along_axis(found, classes[rows], axis=1)
-    return Likeliest(classes, probability)
+    return LikelyClasses(classes, probability)
 
 
-def harmed_rows(stack: SoftmaxStack) -> int:
+def count_harmed_rows(stack: SoftmaxStack) -> int:
     """Return of how many samples it is worth telling whom they harm."""
     values = min(stack.rows.n, EVIDENCE_ROWS) * stack.n_classes
     return max(1, min(HARMED_ROWS, HARMED_VALUES // values))
 
 
-def harmed(
+def find_harmed(
     head: Head, design: Design, chosen: Tensor, count: int = HARMED
 ) -> dict[int, list[tuple[int, float]]]:
     """Return for each chosen sample the evaluation samples it harms most, with the influence.
@@ -177,11 +177,11 @@ def harmed(
             one = SoftmaxStack(stack.rows, stack.labels, stack.n_classes, alone, stack.l2, stack.keep)
             evaluation = torch.nonzero((alone.group == 2) & one.keep).squeeze(1)
             theta = head.fit.theta[:, fold : fold + 1]
-            found = most_harmed(one, theta, torch.searchsorted(place, mine), evaluation, count)
+            found = find_most_harmed(one, theta, torch.searchsorted(place, mine), evaluation, count)
             pairs = zip(mine.tolist(), place[found.index].tolist(), found.influence.tolist(), strict=True)
             for sample, others, values in pairs:
                 result[sample] = [pair for pair in zip(others, values, strict=True) if pair[1] < 0]
-            tick("folds", fold + 1, design.folds)
+            report_progress("folds", fold + 1, design.folds)
     return result
 
 
@@ -197,10 +197,10 @@ def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor)
     head, design, samples = ensemble.heads[number], ensemble.design, ensemble.samples
     labels, raw = samples.labels, samples.features.take(chosen)
     scored = design.scored(chosen).expand(-1, design.folds).to(raw)
-    wholes = wholes_of(head)
+    wholes = make_flat_networks(head)
     total = torch.zeros_like(raw)
     for fold, whole in enumerate(wholes):
-        total += saliency_of_whole(whole, labels, chosen, vector[fold]) * scored[:, fold, None]
+        total += network_saliency(whole, labels, chosen, vector[fold]) * scored[:, fold, None]
     for problem, folds in () if wholes else head.parts():
         if problem.encode is None:
             return np.empty((0, raw.shape[1]))
@@ -222,10 +222,10 @@ def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) 
     number = ensemble.narrowest
     head, design = ensemble.heads[number], ensemble.design
     compared = index[: max(1, NEIGHBOUR_PAIRS // ensemble.samples.features.n)]
-    top = index[: harmed_rows(head.stacks[0])]
+    top = index[: count_harmed_rows(head.stacks[0])]
     return Evidence(
-        close=nearest_unseen(head, design, compared),
-        hurt=harmed(head, design, top) if len(index) else {},
-        likely=likeliest(ensemble, index),
+        close=find_unseen_neighbours(head, design, compared),
+        hurt=find_harmed(head, design, top) if len(index) else {},
+        likely=find_likeliest(ensemble, index),
         saliency=saliency_of(ensemble, number, index[:SALIENCY_ROWS], vectors[number]),
     )

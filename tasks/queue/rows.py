@@ -15,7 +15,7 @@ MOST_BYTES = 2**31 - 1
 _WIDE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 
-def worst_first(scores: Path, shown: Array, most: int | None) -> Array:
+def order_worst_first(scores: Path, shown: Array, most: int | None) -> Array:
     """Return the rows of the samples to show by score, ties by sample id; at most `most` of them.
 
     Args:

@@ -12,16 +12,16 @@ import torch
 from tasks.arrays import Array
 from tasks.heads.ensemble import unseen_classes
 from tasks.heads.store import load_parameters
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.models import open_model
 from tasks.options import AuditOptions
-from tasks.queue.evidence import Likeliest, find_evidence
-from tasks.queue.reason import reason
-from tasks.queue.rows import take_rows, worst_first
-from tasks.queue.shelf import Shelf, write_queue
-from tasks.queue.since import OPEN, SEEN, to_show
+from tasks.queue.evidence import LikelyClasses, find_evidence
+from tasks.queue.open_samples import OPEN, SEEN, choose_shown
+from tasks.queue.picture_store import PictureStore, write_queue
+from tasks.queue.reason import write_reason
+from tasks.queue.rows import order_worst_first, take_rows
 from tasks.queue.spreadsheet import write_spreadsheet
-from tasks.records import VERDICTS, Dataset, Encoding, Model, Queue, Reask, Scores
+from tasks.records import VERDICTS, Dataset, Encoding, FittedRound, Queue, Reask, Scores
 from tasks.runs.step import step
 from tasks.storage import write_table
 
@@ -30,7 +30,7 @@ from tasks.storage import write_table
 def queue(
     dataset: Dataset,
     encoding: Encoding,
-    model: Model,
+    model: FittedRound,
     scores: Scores,
     folder: Path,
     options: AuditOptions,
@@ -59,9 +59,9 @@ def queue(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    found = to_show(scores, dataset, folder, previous, min_queue, anew=anew, reask=reask)
-    asked = worst_first(scores.path, found.shown, max_queue)
-    order = np.concatenate([asked, worst_first(scores.path, found.still_open, None)])
+    found = choose_shown(scores, dataset, folder, previous, min_queue, anew=anew, reask=reask)
+    asked = order_worst_first(scores.path, found.shown, max_queue)
+    order = np.concatenate([asked, order_worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
     evidence, neighbours, agree = _evidence(dataset, encoding, model, folder, options, order, scores)
     reasons = _reasons(chosen, neighbours, _answers(dataset, order), agree, dataset.typos)
@@ -72,7 +72,7 @@ def queue(
     payload = read_payload(dataset, order)
     for name in payload.column_names:
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
-    pictures = Shelf(dataset.path, "image", order) if dataset.payload == "image" else None
+    pictures = PictureStore(dataset.path, "image", order) if dataset.payload == "image" else None
     if found.run is not None:
         still_open = ranked.slice(len(asked)).append_column(
             "run", found.run.take(pa.array(order[len(asked) :]))
@@ -99,7 +99,7 @@ def _reasons(
     """Return for each row of the queue why it is there."""
     rows = (row for batch in chosen.to_batches(4_096) for row in batch.to_pylist())
     return [
-        reason(
+        write_reason(
             row["given_label"],
             row["suggested_label"],
             row["given_probability"],
@@ -126,7 +126,7 @@ def _answers(dataset: Dataset, rows: Array) -> list[list[str]]:
     if not dataset.raters:
         return [[]] * len(rows)
     table = take_rows(dataset.path, rows, dataset.raters)
-    columns = [as_text(column.combine_chunks()).to_pylist() for column in table.columns]
+    columns = [convert_to_text(column.combine_chunks()).to_pylist() for column in table.columns]
     return [[answer for answer in row if answer is not None] for row in zip(*columns, strict=True)]
 
 
@@ -137,7 +137,7 @@ def _of_pixels(saliency: Array, dataset: Dataset, encoding: Encoding) -> Array:
     return found.astype(np.float32)
 
 
-def _likely(found: Likeliest, classes: tuple[str, ...]) -> list[list[dict[str, object]]]:
+def _likely(found: LikelyClasses, classes: tuple[str, ...]) -> list[list[dict[str, object]]]:
     """Return the likeliest classes of each queued sample, likeliest first."""
     return [
         [{"label": classes[place], "probability": float(f"{p:.3g}")} for place, p in zip(*row, strict=True)]
@@ -148,7 +148,7 @@ def _likely(found: Likeliest, classes: tuple[str, ...]) -> list[list[dict[str, o
 def _evidence(
     dataset: Dataset,
     encoding: Encoding,
-    model: Model,
+    model: FittedRound,
     folder: Path,
     options: AuditOptions,
     order: Array,

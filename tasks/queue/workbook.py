@@ -19,7 +19,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 from PIL import Image
 
-from tasks.queue.shelf import Shelf
+from tasks.queue.picture_store import PictureStore
 from tasks.queue.spreadsheet import sheet_columns, sheet_rows
 from tasks.storage import atomic_path
 
@@ -52,7 +52,7 @@ def write_workbook(
     classes: Sequence[str],
     verdicts: Sequence[str],
     final: Path,
-    pictures: Shelf | None = None,
+    pictures: PictureStore | None = None,
 ) -> Path:
     """Write the worst `MOST_ROWS` rows of the queue as an Excel workbook.
 

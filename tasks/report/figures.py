@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tasks.arrays import Array
-from tasks.show.text import number
+from tasks.show.text import format_number
 
 # Units of the drawing: as wide as a phone, so that its type is readable there without zooming.
 WIDTH, HEIGHT = 560, 300
@@ -151,11 +151,11 @@ class Chart:
             place = float(self.y(tick))
             yield Markup('<path class="rule" d="M{} {:.1f}H{}"/>').format(_LEFT, place, right)
             yield Markup('<text class="end" x="{}" y="{:.1f}">{}</text>').format(
-                _LEFT - 6, place + 4, number(tick)
+                _LEFT - 6, place + 4, format_number(tick)
             )
         for tick in self._across.ticks():
             yield Markup('<text class="middle" x="{:.1f}" y="{}">{}</text>').format(
-                float(self.x(tick)), bottom + 16, number(tick)
+                float(self.x(tick)), bottom + 16, format_number(tick)
             )
         yield Markup('<path class="axis" d="M{} {}H{}"/>').format(_LEFT, bottom, right)
         yield Markup('<text class="middle" x="{}" y="{}">{}</text>').format(

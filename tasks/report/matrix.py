@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.show.parts import Cell, Table
-from tasks.show.text import plain
+from tasks.show.text import show_plain
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.integer[Any]]
@@ -17,7 +17,7 @@ MOST = 20
 LABEL = 18
 
 
-def counts(rows: Codes, columns: Codes, classes: int) -> Ints:
+def count_pairs(rows: Codes, columns: Codes, classes: int) -> Ints:
     """Return the matrix of counts, (classes, classes); pairs with a missing label are left out.
 
     Args:
@@ -25,7 +25,7 @@ def counts(rows: Codes, columns: Codes, classes: int) -> Ints:
         columns: (n,) another one: its column.
         classes: Number of labels.
 
-    >>> counts(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
+    >>> count_pairs(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
     [[0, 2], [0, 0]]
     """
     both = (rows >= 0) & (columns >= 0)
@@ -33,10 +33,10 @@ def counts(rows: Codes, columns: Codes, classes: int) -> Ints:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def most_confused(matrix: Ints, most: int = MOST) -> Ints:
+def find_most_confused(matrix: Ints, most: int = MOST) -> Ints:
     """Return the labels with the most confusions, in their own order.
 
-    >>> most_confused(np.array([[9, 0, 0], [0, 9, 4], [0, 1, 9]]), 2).tolist()
+    >>> find_most_confused(np.array([[9, 0, 0], [0, 9, 4], [0, 1, 9]]), 2).tolist()
     [1, 2]
     """
     off = matrix - np.diag(np.diag(matrix))
@@ -44,17 +44,17 @@ def most_confused(matrix: Ints, most: int = MOST) -> Ints:
     return np.sort(np.argsort(-weight, kind="stable")[:most])
 
 
-def to_pair(given: str, suggested: str = "") -> str:
+def link_pair(given: str, suggested: str = "") -> str:
     """Return where the review page shows the samples of a given and a suggested label.
 
-    >>> to_pair("a b", "c")
+    >>> link_pair("a b", "c")
     '/grid?state=all&given=a+b&suggested=c'
     """
     wanted = {"state": "all", "given": given, "suggested": suggested}
     return "/grid?" + urlencode({name: value for name, value in wanted.items() if value})
 
 
-def table(
+def make_matrix_table(
     matrix: Ints, names: tuple[str, ...], caption: str, corner: tuple[str, str], *, linked: bool = False
 ) -> Table:
     """Return the matrix as a table, shaded off the diagonal by its own largest count.
@@ -66,24 +66,24 @@ def table(
         corner: What the rows and the columns are.
         linked: Whether a cell leads to its samples on the review page.
     """
-    shown = most_confused(matrix)
+    shown = find_most_confused(matrix)
     part = matrix[np.ix_(shown, shown)]
     off = part - np.diag(np.diag(part))
     largest = max(int(off.max(initial=0)), 1)
     rows = [
         [
-            Cell(plain(names[label], LABEL)),
+            Cell(show_plain(names[label], LABEL)),
             *(
                 Cell(
                     f"{count:,}",
                     0.0 if i == j else float(count / largest),
                     strong=i == j,
-                    to=to_pair(names[label], names[shown[j]]) if linked and count else "",
+                    to=link_pair(names[label], names[shown[j]]) if linked and count else "",
                 )
                 for j, count in enumerate(part[i].tolist())
             ),
         ]
         for i, label in enumerate(shown)
     ]
-    header = [plain(names[label], LABEL) for label in shown]
+    header = [show_plain(names[label], LABEL) for label in shown]
     return Table(caption, header, rows, heat=True, corner=corner)

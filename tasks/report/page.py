@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.records import Report
-from tasks.report.summary import Summary, summary_of
-from tasks.runs.progress import tick
+from tasks.report.summary import Summary, summarise_run
+from tasks.runs.progress import report_progress
 from tasks.show.policy import POLICY, SCRIPT
-from tasks.show.text import plain
+from tasks.show.text import show_plain
 from tasks.show.view import RunView
 from tasks.storage import write_json, write_text
 
@@ -31,7 +31,7 @@ def make_report(folder: Path) -> Report:
     ('report.html', 'summary.json')
     """
     view = RunView(folder)
-    summary: Summary = finite(summary_of(view))
+    summary: Summary = replace_non_finite(summarise_run(view))
     html = render(view, summary)
     write_json(summary, folder / "summary.json")
     write_text(html, folder / "report.html")
@@ -55,14 +55,14 @@ def render(view: RunView, summary: Summary) -> str:
     built = []
     for done, build in enumerate(SECTIONS, start=1):
         built.append(build(view, summary))
-        tick("sections", done, len(SECTIONS))
+        report_progress("sections", done, len(SECTIONS))
     head, *sections = [section for section in built if section is not None]
     return environment.get_template("report.html.j2").render(
         policy=POLICY,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)
         script=Markup(SCRIPT),  # noqa: S704 (a file of this package)
-        name=plain(view.name),
-        run_id=plain(view.run_id),
+        name=show_plain(view.name),
+        run_id=show_plain(view.run_id),
         head=head,
         shown=[section for section in sections if not section.folded],
         folded=[section for section in sections if section.folded],
@@ -70,14 +70,14 @@ def render(view: RunView, summary: Summary) -> str:
     )
 
 
-def finite(value: Any) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+def replace_non_finite(value: Any) -> Any:  # noqa: ANN401 (JSON has no narrower type)
     """Return `value` with every number that JSON cannot write as None.
 
-    >>> finite({"a": [1.0, float("nan")]})
+    >>> replace_non_finite({"a": [1.0, float("nan")]})
     {'a': [1.0, None]}
     """
     if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
+        return {key: replace_non_finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
+        return [replace_non_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.show.scores import Bools, Floats, ScoreColumns, align
+from tasks.show.scores import Bools, Floats, ScoreColumns, align_column
 
 BASELINES = ("training_loss", "self_confidence", "normalized_margin")
 # What `measures` says of a ranking.
@@ -41,7 +41,7 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
     if baselines is not None:
         ids = scores.ids
         names = [name for name in BASELINES if name in pq.read_schema(baselines).names]
-        columns |= {name: align(ids, baselines, name).to_numpy()[known] for name in names}
+        columns |= {name: align_column(ids, baselines, name).to_numpy()[known] for name in names}
     finite = {name: values for name, values in columns.items() if np.isfinite(values).all()}
     return Ranking(scores.wrong[known], finite) if "score" in finite and known.any() else None
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from tasks.attribute.doubts import read_doubts
 from tasks.attribute.step import NOISE
-from tasks.controls.trust import trust_of
+from tasks.controls.trust import judge_trust
 from tasks.ingest.leaks.search import REPEATS, named_reasons
 from tasks.options import AuditOptions
-from tasks.records import Encoding, Model, Queue, Scores
+from tasks.records import Encoding, FittedRound, Queue, Scores
 from tasks.report.quality import quality
 from tasks.show.scores import ScoreColumns
 from tasks.show.view import RunView
@@ -45,10 +45,10 @@ def summarise(folder: Path) -> Summary:
     >>> sorted(summarise(Path(tempfile.mkdtemp())))
     ['quality', 'run_id', 'schema_version', 'steps', 'versions']
     """
-    return summary_of(RunView(folder))
+    return summarise_run(RunView(folder))
 
 
-def summary_of(view: RunView) -> Summary:
+def summarise_run(view: RunView) -> Summary:
     """Return the summary of a run that is already open."""
     parts: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
@@ -67,7 +67,7 @@ def summary_of(view: RunView) -> Summary:
     summary["steps"] = [
         {**{key: step[key] for key in keys}, "rows": _rows(step["record"])} for step in view.steps
     ]
-    summary["versions"] = versions()
+    summary["versions"] = read_package_versions()
     return summary
 
 
@@ -100,7 +100,7 @@ def _validation(view: RunView) -> Summary | None:
 def _audit(view: RunView) -> Summary | None:
     """Return the options, as far as they were written down, and what was chosen by itself."""
     chosen = {name: view.config[name] for name in AuditOptions.model_fields if name in view.config}
-    model, encoding = view.record(Model), view.record(Encoding)
+    model, encoding = view.record(FittedRound), view.record(Encoding)
     if model:
         chosen |= {"folds": model.folds, "rounds": model.round}
     if encoding:
@@ -133,7 +133,7 @@ def _queue(view: RunView) -> Summary | None:
     controls = view.json("controls.json")
     if isinstance(controls, dict):
         found |= {"controls": controls}
-    if why := untrusted(view):
+    if why := explain_distrust(view):
         if "controls" in found:  # how many were planted and found, without what follows from it
             found["controls"] = {name: value for name, value in controls.items() if isinstance(value, int)}
         return found | {"untrusted": why, "estimated_noise_rate": None}
@@ -145,17 +145,17 @@ def _queue(view: RunView) -> Summary | None:
 
 def _noise(view: RunView, scores: ScoreColumns, controls: Summary | None) -> Summary:
     """Return what errors depend on, and how far the queue can be trusted."""
-    model = view.record(Model)
+    model = view.record(FittedRound)
     known = view.json(f"model/round-{model.round}/{NOISE}") if model else None
     if known is None:
         return {}
     largest = float(np.bincount(scores.given[scores.given >= 0]).max() / len(scores))
-    trust = trust_of(read_doubts(known), largest, controls, view.dataset.payload if view.dataset else "")
+    trust = judge_trust(read_doubts(known), largest, controls, view.dataset.payload if view.dataset else "")
     noise = {"noise": {name: value for name, value in known.items() if name != "ways"}}
     return noise | ({"trust": asdict(trust)} if trust else {})
 
 
-def untrusted(view: RunView) -> str:
+def explain_distrust(view: RunView) -> str:
     """Return why no estimate of this run can be trusted: something that was learned from gives the label away."""
     if view.dataset is None:
         return ""
@@ -180,7 +180,7 @@ def _oddities(view: RunView) -> Summary | None:
 def _convergence(view: RunView) -> Summary | None:
     """Return the worst fit and the worst solve, and whether all of them reached their tolerance."""
     entries = view.json("model/convergence.json")
-    model, scores = view.record(Model), view.record(Scores)
+    model, scores = view.record(FittedRound), view.record(Scores)
     records = [record.converged for record in (model, scores) if record]
     if entries is None and not records:
         return None
@@ -200,12 +200,12 @@ def _worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
     return {
         "count": len(entries),
         "not_converged": sum(not entry.get("converged", False) for entry in entries),
-        measure: largest(entry.get(measure) for entry in entries),
-        "iterations": largest(entry.get("iterations") for entry in entries),
+        measure: find_largest(entry.get(measure) for entry in entries),
+        "iterations": find_largest(entry.get("iterations") for entry in entries),
     }
 
 
-def largest(values: Iterable[float | None]) -> float | None:
+def find_largest(values: Iterable[float | None]) -> float | None:
     """Return the largest value; what is not a number is worse than any number."""
     known = [value for value in values if value is not None]
     return max(known, key=lambda value: math.inf if math.isnan(value) else value, default=None)
@@ -218,10 +218,10 @@ def _rows(record: Mapping[str, Any]) -> int | None:
     return int(rows) if rows is not None else None
 
 
-def versions() -> dict[str, str]:
+def read_package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide the numbers.
 
-    >>> sorted(versions())[:3]
+    >>> sorted(read_package_versions())[:3]
     ['great_expectations', 'labelsweep', 'matplotlib']
     """
     found = {"python": platform.python_version()}

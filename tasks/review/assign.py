@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, list_names
 from tasks.review.ledger import Key
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.queue import Item
@@ -43,7 +43,9 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
     unknown = sorted({label for labels in found.values() for label in labels} - set(classes))
     if unknown:
         raise InputError(
-            f"no class {unknown[0]!r} in this data set", where=where, fix=f"its classes: {listed(classes)}"
+            f"no class {unknown[0]!r} in this data set",
+            where=where,
+            fix=f"its classes: {list_names(classes)}",
         )
     return found
 
@@ -58,7 +60,9 @@ def _from_yaml(text: str, where: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def deal(items: Sequence[Item], shares: Shares, is_double: Callable[[Key], bool]) -> list[frozenset[str]]:
+def deal_items(
+    items: Sequence[Item], shares: Shares, is_double: Callable[[Key], bool]
+) -> list[frozenset[str]]:
     """Return who reviews each item; nobody named means everybody.
 
     Args:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
-from tasks.queue.reason import reason
+from tasks.queue.reason import write_reason
 from tasks.queue.rows import take_rows
 from tasks.review.ledger import Key
 from tasks.review.queue import Item, ReviewQueue
@@ -144,7 +144,7 @@ class Atlas:
         if not self.exists:
             return []
         polygon = np.array([corner.split(",") for corner in corners], np.float64)
-        return sorted(map(int, self.positions[within(self.view(name), polygon)]))
+        return sorted(map(int, self.positions[find_within(self.view(name), polygon)]))
 
     def _nearest(self, places: Sequence[int] | Ints, count: int) -> Ints:
         """Return the nearest samples on the map of some of them, each itself first, (q, at most count) places."""
@@ -185,7 +185,7 @@ class Atlas:
             score=float(values["score"]),
             influence=float(values["influence"]),
             gain=float(values["relabel_gain"]),
-            reason=reason(
+            reason=write_reason(
                 given,
                 str(values["suggested_label"]),
                 values["given_probability"],
@@ -215,11 +215,11 @@ class Atlas:
         }
 
 
-def within(points: Floats, polygon: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def find_within(points: Floats, polygon: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Return which points, (m, 2), lie within a polygon, (k, 2), by how often a ray crosses its sides.
 
     >>> square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
-    >>> within(np.array([[0.5, 0.5], [1.5, 0.5]], np.float32), square).tolist()
+    >>> find_within(np.array([[0.5, 0.5], [1.5, 0.5]], np.float32), square).tolist()
     [True, False]
     """
     x, y = points[:, 0], points[:, 1]

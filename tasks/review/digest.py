@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.records import Record
 from tasks.review.log import UNDO, Decision, read_log
-from tasks.runs.history import PastRun, past_runs
+from tasks.runs.history import PastRun, list_past_runs
 from tasks.storage import read_json
 from tasks.terminal import one_line
 
@@ -33,14 +33,14 @@ class Week(Record):
     noise: list[float | None]
 
 
-def digest_of(out: Path, since: datetime) -> list[Week]:
+def make_digest(out: Path, since: datetime) -> list[Week]:
     """Return what happened to each data set of a results folder, by name.
 
     Args:
         out: Folder of the results.
         since: From when on, in UTC.
     """
-    runs = [run for run in past_runs(out) if run.state == "finished"]
+    runs = [run for run in list_past_runs(out) if run.state == "finished"]
     counted = _counted(read_log(out), since)
     found = []
     for source in sorted({run.source for run in runs}):
@@ -78,10 +78,10 @@ def _figures(out: Path, run: PastRun) -> tuple[int, float | None]:
     return queue["queued"], queue["estimated_noise_rate"]
 
 
-def as_text(weeks: Sequence[Week]) -> str:
+def format_digest(weeks: Sequence[Week]) -> str:
     """Return a digest as plain lines.
 
-    >>> as_text([Week(source="pets.csv", nights=2, flagged=9, decided=5, reviewers={"Ada": 5}, noise=[0.08, 0.061])])
+    >>> format_digest([Week(source="pets.csv", nights=2, flagged=9, decided=5, reviewers={"Ada": 5}, noise=[0.08, 0.061])])
     'pets.csv: 9 new flags in 2 sweeps, 5 decided (Ada 5), noise 8.0% → 6.1%'
     """
     return "\n".join(map(_line, weeks)) or "no sweep and no decision"

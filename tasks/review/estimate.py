@@ -48,7 +48,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ErrorsLeft:
     """Wrong labels among the undecided samples of the queue, with a 95 % interval."""
 
     errors: float
@@ -78,10 +78,10 @@ class Accuracy:
     precision: float | None
 
 
-def rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
+def estimate_rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
     """Return the share of True with its Jeffreys interval; None without outcomes.
 
-    >>> found = rate([True] * 40 + [False] * 10)
+    >>> found = estimate_rate([True] * 40 + [False] * 10)
     >>> [round(value, 2) for value in (found.value, found.low, found.high)]
     [0.8, 0.67, 0.89]
     """
@@ -98,10 +98,12 @@ def rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
 
 def running_precision(outcomes: Sequence[bool], window: int = WINDOW) -> Rate | None:
     """Return the precision of the last `window` outcomes, oldest first."""
-    return rate(outcomes[-window:])
+    return estimate_rate(outcomes[-window:])
 
 
-def errors_left(positions: Sequence[int], wrong: Sequence[bool], undecided: Sequence[int]) -> Left | None:
+def estimate_errors_left(
+    positions: Sequence[int], wrong: Sequence[bool], undecided: Sequence[int]
+) -> ErrorsLeft | None:
     """Estimate the wrong labels among the undecided samples.
 
     Args:
@@ -112,13 +114,13 @@ def errors_left(positions: Sequence[int], wrong: Sequence[bool], undecided: Sequ
     Returns:
         None with fewer than `ENOUGH` decisions.
 
-    >>> left = errors_left(range(40), [True] * 20 + [False] * 20, range(40, 140))
+    >>> left = estimate_errors_left(range(40), [True] * 20 + [False] * 20, range(40, 140))
     >>> round(left.errors), left.undecided
     (2, 100)
     """
     if len(positions) < ENOUGH:
         return None
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 (see `rate`)
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 (see `estimate_rate`)
 
     order = np.argsort(positions, kind="stable")
     at, outcome = np.asarray(positions)[order], np.asarray(wrong, dtype=float)[order]
@@ -133,7 +135,7 @@ def errors_left(positions: Sequence[int], wrong: Sequence[bool], undecided: Sequ
     expected = float(counts @ mean)
     # A sum of Beta-binomial counts, one for each step: uncertainty of the rate plus that of the draw.
     spread = 1.96 * float(np.sqrt(counts**2 @ variance + counts @ (mean * (1 - mean) - variance)))
-    return Left(
+    return ErrorsLeft(
         expected, max(0.0, expected - spread), min(float(len(undecided)), expected + spread), len(undecided)
     )
 
@@ -154,7 +156,7 @@ def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> O
     """
     if len(outcomes) < WINDOW or undecided == 0:
         return None
-    from scipy.stats import betabinom  # noqa: PLC0415 (see `rate`)
+    from scipy.stats import betabinom  # noqa: PLC0415 (see `estimate_rate`)
 
     ahead = min(NEXT, undecided)
     recent = outcomes[-WINDOW:]
@@ -171,7 +173,7 @@ def reviewer_accuracy(flips: Sequence[bool], clean: Sequence[bool], apparent: Ra
         clean: For each answered clean row, whether it was kept.
         apparent: The reviewer's precision on the queue.
 
-    >>> apparent = rate([True] * 60 + [False] * 40)
+    >>> apparent = estimate_rate([True] * 60 + [False] * 40)
     >>> round(reviewer_accuracy([True] * 9 + [False], [True] * 10, apparent).precision, 3)
     0.667
     """

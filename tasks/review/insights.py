@@ -11,12 +11,12 @@ from tasks.arrays import Array
 from tasks.review.estimate import (
     WORTH,
     Accuracy,
-    Left,
+    ErrorsLeft,
     Outlook,
     Rate,
-    errors_left,
+    estimate_errors_left,
+    estimate_rate,
     outlook,
-    rate,
     reviewer_accuracy,
     running_precision,
 )
@@ -27,7 +27,7 @@ from tasks.review.tally import DROP, KEEP, RELABEL, TODO, Tally, tally_of
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReviewStanding:
     """Where the review stands; planted controls are counted in `known` alone.
 
     Attributes:
@@ -41,13 +41,13 @@ class Standing:
 
     overall: Rate | None
     running: Rate | None
-    left: Left | None
+    left: ErrorsLeft | None
     outlook: Outlook | None
     tally: Tally
     known: Tally
 
 
-def standing_of(state: Array, when: Array, counts: Array, worth: float = WORTH) -> Standing:
+def measure_review(state: Array, when: Array, counts: Array, worth: float = WORTH) -> ReviewStanding:
     """Compute where a review stands.
 
     Args:
@@ -60,10 +60,10 @@ def standing_of(state: Array, when: Array, counts: Array, worth: float = WORTH) 
     decided = decided[np.lexsort((decided, when[decided]))]  # in the order of the decisions
     wrong = (state[decided] != KEEP).tolist()
     undecided = np.flatnonzero((state == TODO) & counts)
-    return Standing(
-        rate(wrong),
+    return ReviewStanding(
+        estimate_rate(wrong),
         running_precision(wrong),
-        errors_left(decided.tolist(), wrong, undecided.tolist()),
+        estimate_errors_left(decided.tolist(), wrong, undecided.tolist()),
         outlook(wrong, len(undecided), worth),
         tally_of(state[counts].tolist()),
         tally_of(state[~counts].tolist()),
@@ -92,7 +92,7 @@ def reviewers_of(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
 
 def _reviewer(name: str, rows: Sequence[tuple[Item, Decision]]) -> Reviewer:
     judged = [(item, row) for item, row in rows if row.decision != "unsure"]
-    overall = rate([row.label != item.given for item, row in judged if not item.is_control])
+    overall = estimate_rate([row.label != item.given for item, row in judged if not item.is_control])
     flips = [row.label == item.suggested for item, row in judged if item.key.control == "flip"]
     clean = [row.label == item.given for item, row in judged if item.key.control == "clean"]
     seconds = sorted(row.seconds for _, row in rows if row.seconds is not None)

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.queue.since import OPEN
+from tasks.queue.open_samples import OPEN
 from tasks.records import Dataset
 from tasks.review.ledger import Key
-from tasks.review.planted import Planted, plant_controls
+from tasks.review.reviewer_checks import ReviewerCheck, plant_controls
 from tasks.runs.checksums import check_run
 from tasks.runs.finished import read_dataset
 from tasks.storage import read_parquet
@@ -146,9 +146,9 @@ def _queue_rows(path: Path) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: row["rank"])
 
 
-def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[Planted]) -> tuple[Item, ...]:
+def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[ReviewerCheck]) -> tuple[Item, ...]:
     """Put each control after the row whose numbers it borrows, so that only its content tells it apart."""
-    after: dict[int, list[Planted]] = defaultdict(list)
+    after: dict[int, list[ReviewerCheck]] = defaultdict(list)
     for control in planted:
         after[control.after].append(control)
     rows: list[Mapping[str, Any]] = []

@@ -21,17 +21,17 @@ import numpy as np
 from pydantic import Field
 
 from tasks.arrays import Array
-from tasks.errors import InputError, listed
-from tasks.queue.former import hashes_among
+from tasks.errors import InputError, list_names
+from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import VERDICTS, Record
-from tasks.review.assign import deal
+from tasks.review.assign import deal_items
 from tasks.review.estimate import WORTH
 from tasks.review.filter import EVERYBODY, Filter
-from tasks.review.insights import Standing, standing_of
+from tasks.review.insights import ReviewStanding, measure_review
 from tasks.review.ledger import Key, Ledger, key_of
 from tasks.review.log import Decision, DecisionLog
 from tasks.review.queue import Item, ReviewQueue
-from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, is_settled, state_of
+from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, combine_answers, is_settled
 
 # A sample that somebody has had open this long is offered to others again: several times what a decision
 # takes.
@@ -96,7 +96,7 @@ class Review:
             self._places[item.key].append(item.position)
         self._beyond: dict[Key, Item] = {}  # samples beyond the queue that somebody decided on
         self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
-        self._dealt = deal(queue.items, self.options.shares, self._is_double)
+        self._dealt = deal_items(queue.items, self.options.shares, self._is_double)
         self._read_log()
 
     def _read_log(self) -> None:
@@ -112,12 +112,12 @@ class Review:
         self._first: dict[
             int, str
         ] = {}  # who gave the first of two blind opinions, where the second is waited for
-        self._standing: Standing | None = None
+        self._standing: ReviewStanding | None = None
         self._counted = -1
         self._torn = False
         for key in self._places:
             self._look(key)
-        settled, others = self.ledger.settled(), hashes_among(self.queue.run.parent)
+        settled, others = self.ledger.settled(), find_equal_hashes(self.queue.run.parent)
         for item in self.queue.items:
             if self._state[item.position] == TODO and is_settled(item.key, settled, others):
                 self._unanswered[item.position] = self._state[item.position] = SETTLED
@@ -140,7 +140,7 @@ class Review:
         if key not in self._places:
             return
         opinions, settled = self.ledger.opinions(key), self.ledger.adjudication(key)
-        state, votes = state_of(self.ledger, key), self.ledger.resolve(key).votes
+        state, votes = combine_answers(self.ledger, key), self.ledger.resolve(key).votes
         waits = len(opinions) == 1 and settled is None and self._is_double(key)
         for place in self._places[key]:
             self._state[place] = state or self._unanswered[place]
@@ -160,7 +160,7 @@ class Review:
     def status(self, item: Item, reviewer: str) -> str:
         """Return what the item is to this reviewer: todo, settled (earlier), disagree, or a verdict."""
         if item.position >= len(self._state):
-            return STATES[state_of(self.ledger, item.key)]
+            return STATES[combine_answers(self.ledger, item.key)]
         return STATES[TODO if self.is_blind(item, reviewer) else self._state[item.position]]
 
     def share(self, reviewer: str) -> Array:
@@ -262,7 +262,7 @@ class Review:
         if answer.verdict == "relabel" and answer.new_label not in self.queue.classes:
             raise InputError(
                 f"no class {answer.new_label!r} in this data set",
-                fix=f"choose one of its classes: {listed(self.queue.classes)}",
+                fix=f"choose one of its classes: {list_names(self.queue.classes)}",
             )
         with self.lock:
             self.refresh()
@@ -317,7 +317,7 @@ class Review:
         since = time.monotonic() - _LEASE_S
         return {name: at for name, (at, when) in list(self._open.items()) if when > since}
 
-    def paced(self) -> Standing:
+    def paced(self) -> ReviewStanding:
         """Return the figures of the review, brought up to date every `STEP` rows of the log."""
         with self.lock:
             if self._standing is None or self.ledger.seq // STEP != self._counted:
@@ -325,9 +325,9 @@ class Review:
                 self._counted = self.ledger.seq // STEP
             return self._standing
 
-    def count(self) -> Standing:
+    def count(self) -> ReviewStanding:
         """Return the figures of the review as they are now."""
-        return standing_of(self._state, self._when, self._counts, self.options.worth)
+        return measure_review(self._state, self._when, self._counts, self.options.worth)
 
 
 def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tasks.queue.former import hashes_among
+from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import Record
-from tasks.review.estimate import rate
+from tasks.review.estimate import estimate_rate
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.tally import Tally, count_known, keys_of_run, tally_of_run
-from tasks.show.text import counted, percent
+from tasks.show.text import format_share, pluralise
 from tasks.storage import read_parquet
 
 
@@ -47,14 +47,14 @@ class Status(Record):
         queue, next_step = self.queue, "apply"
         rest = f" of {self.flagged:,} flagged" if self.flagged != queue.total else ""
         lines = [
-            f"queue:     {counted(queue.total, 'sample')}{rest}; {queue.todo:,} open, {queue.answered:,} answered"
+            f"queue:     {pluralise(queue.total, 'sample')}{rest}; {queue.todo:,} open, {queue.answered:,} answered"
         ]
         if queue.answered:
             lines.append(f"answers:   {queue.in_words()}")
         if queue.judged:
-            found = rate([True] * queue.wrong + [False] * queue.keep)
-            span = f"{percent(found.low)} to {percent(found.high)}" if found else ""
-            share = percent(queue.wrong / queue.judged)
+            found = estimate_rate([True] * queue.wrong + [False] * queue.keep)
+            span = f"{format_share(found.low)} to {format_share(found.high)}" if found else ""
+            share = format_share(queue.wrong / queue.judged)
             lines.append(
                 f"precision: {share} of the {queue.judged:,} judged labels were wrong (95 % interval {span})"
             )
@@ -63,7 +63,7 @@ class Status(Record):
             lines.append(f"reviewers: {names}")
         if self.known:
             lines.append(
-                f"checks:    {counted(self.known, 'sample')} with known answers answered, not counted above"
+                f"checks:    {pluralise(self.known, 'sample')} with known answers answered, not counted above"
             )
         if queue.todo or queue.disagree:
             next_step = "review"
@@ -84,7 +84,7 @@ def status_of(run: Path, out: Path) -> Status:
     return Status(
         run=run.name,
         flagged=pc.sum(flagged).as_py() or 0,
-        queue=tally_of_run(run, ledger, hashes_among(run.parent)),
+        queue=tally_of_run(run, ledger, find_equal_hashes(run.parent)),
         known=count_known(ledger, run.name),
         reviewers=dict(names.most_common()),
     )

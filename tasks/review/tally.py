@@ -69,7 +69,7 @@ class Tally(Record):
         return ", ".join(f"{counts[name]:,} {word}" for name, word in _WORDS.items() if counts[name])
 
 
-def state_of(ledger: Ledger, key: Key) -> int:
+def combine_answers(ledger: Ledger, key: Key) -> int:
     """Return what the reviewers of a key say together, as an index into `STATES`; TODO where nobody answered.
 
     Reviewers disagree until somebody settles it, also where `apply` would follow the majority.
@@ -127,7 +127,7 @@ def tally_of_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]
     settled = ledger.settled() if others is not None else set()
     states = []
     for key in keys_of_run(run, ledger):
-        state = state_of(ledger, key)
+        state = combine_answers(ledger, key)
         states.append(SETTLED if state == TODO and is_settled(key, settled, others or {}) else state)
     return tally_of(states)
 

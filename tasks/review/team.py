@@ -11,7 +11,7 @@ RECENT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ReviewerProgress:
     """One reviewer.
 
     Attributes:
@@ -35,7 +35,7 @@ class Member:
     is_here: bool
 
 
-def team_of(review: Review) -> list[Member]:
+def team_of(review: Review) -> list[ReviewerProgress]:
     """Return everybody who has a share, a decision or a sample open, by name."""
     with review.lock:
         rows = [row for row in review.ledger.rows() if row.run == review.queue.run_id]
@@ -45,7 +45,7 @@ def team_of(review: Review) -> list[Member]:
         for name in sorted({*review.options.shares, *(row.reviewer for row in rows), *here}):
             own = [row for row in rows if row.reviewer == name]
             found.append(
-                Member(
+                ReviewerProgress(
                     name=name,
                     classes=review.options.shares.get(name, ()),
                     share=review.total(name) if name in review.options.shares else None,

@@ -25,7 +25,7 @@ _PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
 Stamp = tuple[int, int, int]
 
 
-def stamps(folder: Path) -> dict[str, Stamp]:
+def read_stamps(folder: Path) -> dict[str, Stamp]:
     """Return a stamp of each finished file under `folder`, the records of steps left out."""
     found = {}
     for path in published_files(folder):
@@ -35,23 +35,23 @@ def stamps(folder: Path) -> dict[str, Stamp]:
     return found
 
 
-def digests_since(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
+def digest_written(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
     """Return the SHA-256 of each file that was written since `before` was taken."""
-    now = stamps(folder)
+    now = read_stamps(folder)
     return {name: sha256_file(folder / name) for name in sorted(now) if now[name] != before.get(name)}
 
 
-def with_check(entry: Mapping[str, Any]) -> dict[str, Any]:
+def add_check(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry with a digest of itself beside it."""
     return {**entry, _CHECK: _digest(entry)}
 
 
 def read_entry(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object that `with_check` marked; None where it is missing or not what was written.
+    """Return a JSON object that `add_check` marked; None where it is missing or not what was written.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "entry.json"
-    >>> _ = path.write_text(json.dumps(with_check({"rows": 10})))
+    >>> _ = path.write_text(json.dumps(add_check({"rows": 10})))
     >>> read_entry(path)
     {'rows': 10}
     >>> _ = path.write_text(path.read_text().replace("10", "18"))

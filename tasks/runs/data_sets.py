@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.errors import InputError, listed
-from tasks.runs.request import data_set_of
+from tasks.errors import InputError, list_names
+from tasks.runs.request import read_data_set_key
 from tasks.storage import name_latest
 
 # Beside `runs`: for each data set what names its newest finished run.
@@ -28,7 +28,7 @@ def newest_runs(out: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for manifest in sorted((out / "runs").glob("*/manifest.json"), key=lambda path: path.parent.name):
         if not manifest.parent.is_symlink():
-            found[data_set_of(manifest.parent)] = manifest.parent.name
+            found[read_data_set_key(manifest.parent)] = manifest.parent.name
     return found
 
 
@@ -64,8 +64,8 @@ def choose_run(newest: Mapping[str, str], name: str | None, where: str) -> str |
     named = {key: run for key, run in newest.items() if name in (None, short_name_of(run))}
     if len(names := sorted({short_name_of(run) for run in named.values()})) > 1:
         fix = "name one of them, or a run of `labelsweep runs`"
-        raise InputError(f"there are several data sets: {listed(names)}", where=where, fix=fix)
+        raise InputError(f"there are several data sets: {list_names(names)}", where=where, fix=fix)
     if len(keys := sorted(key for key in named if key != name and key not in names)) > 1:
-        fix = f"name one of {listed(keys)}, and give each a name of its own with --name"
+        fix = f"name one of {list_names(keys)}, and give each a name of its own with --name"
         raise InputError(f"there are several data sets that are called '{names[0]}'", where=where, fix=fix)
     return max(named.values(), default=None)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from tasks.json_objects import read_object
-from tasks.runs.lifecycle import State, state_of
+from tasks.runs.lifecycle import State, read_state
 from tasks.terminal import one_line
 
 # The files of a run that a line of the list is read from.
@@ -29,17 +29,17 @@ class PastRun(BaseModel):
     state: State
 
 
-def past_runs(out: Path) -> list[PastRun]:
+def list_past_runs(out: Path) -> list[PastRun]:
     """Return the runs under `out`, newest first."""
     found = []
     for config in (out / "runs").glob("*/config.yaml"):
         with suppress(FileNotFoundError):  # a run that changed nothing is removed while it is looked at
             if not config.parent.is_symlink():
-                found.append(past_run(config.parent))
+                found.append(read_past_run(config.parent))
     return sorted(found, key=lambda run: run.date, reverse=True)
 
 
-def past_run(folder: Path) -> PastRun:
+def read_past_run(folder: Path) -> PastRun:
     """Return what the folder of a run says of it."""
     config = folder / "config.yaml"
     changed = datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0)
@@ -49,15 +49,15 @@ def past_run(folder: Path) -> PastRun:
         source=_source(config),
         rows=_record(folder, "ingest").get("rows"),
         flagged=_record(folder, "flag").get("flagged"),
-        state=state_of(folder),
+        state=read_state(folder),
     )
 
 
-def in_words(folder: Path) -> str:
+def describe_run(folder: Path) -> str:
     """Say which run a folder holds: its id, its data set and when it began."""
     if not (folder / "config.yaml").is_file():
         return folder.name
-    run = past_run(folder)
+    run = read_past_run(folder)
     return f"{run.run_id} (data set {run.source}, {run.date:%Y-%m-%d %H:%M} UTC)"
 
 
@@ -86,12 +86,12 @@ def _record(folder: Path, step: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def as_json(runs: list[PastRun]) -> str:
+def format_as_json(runs: list[PastRun]) -> str:
     """Return the runs as a JSON list."""
     return json.dumps([run.model_dump(mode="json") for run in runs], indent=2, ensure_ascii=False) + "\n"
 
 
-def as_table(runs: list[PastRun]) -> str:
+def format_as_table(runs: list[PastRun]) -> str:
     """Return the runs as aligned text."""
     if not runs:
         return ""

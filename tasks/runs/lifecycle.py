@@ -14,7 +14,7 @@ from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.json_objects import read_object
 from tasks.runs.checksums import check_complete
 from tasks.runs.data_sets import name_newest
-from tasks.runs.lock import hold, lock_folder
+from tasks.runs.lock import hold_lock, lock_folder
 from tasks.runs.request import REQUEST, Request
 from tasks.storage import finish_run, write_json, write_text
 
@@ -52,7 +52,7 @@ def claim_data_set(
     """
     lock, taken = open_run(out, "") / f".{key}.lock", f"another process is at work on data set '{key}'"
     try:
-        with hold(lock, taken, wait_seconds=wait_seconds, waiting=waiting):
+        with hold_lock(lock, taken, wait_seconds=wait_seconds, waiting=waiting):
             yield
     finally:
         discard_run(lock.with_name(".none"))  # removes folders that are empty
@@ -96,7 +96,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
         name_newest(folder, request.asked.data_set)
 
 
-def state_of(folder: Path) -> State:
+def read_state(folder: Path) -> State:
     """Say how a run stands: the manifest is written last, so a folder that has one is finished."""
     if (folder / "manifest.json").is_file():
         return "finished"
@@ -145,7 +145,7 @@ def _unfinished(request: Request) -> Path | None:
     folders = [path.parent for path in (request.out / "runs").glob(f"{request.name}-*/{REQUEST}")]
     for folder in sorted(folders, key=lambda folder: folder.name, reverse=True):
         if not (folder / "manifest.json").exists() and request.is_of(folder):
-            state = state_of(folder)
+            state = read_state(folder)
             if state == "unfinished" or (state == "failed" and _may_be_tried_again(folder)):
                 return folder
     return None
@@ -155,7 +155,7 @@ def _reopen(out: Path, run_id: str) -> Path:
     folder = out / "runs" / run_id
     if Path(run_id).name != run_id or not (folder / "config.yaml").is_file():
         raise InputError(f"no run '{run_id}'", where=str(out / "runs"), fix="`labelsweep runs` lists them")
-    if state_of(folder) == "finished":
+    if read_state(folder) == "finished":
         fix = f"replay it with --config {folder / 'config.yaml'}"
         raise InputError("is finished", where=str(folder), fix=fix)
     return open_run(out, run_id)

@@ -19,7 +19,7 @@ _FILE_POLL_SECONDS, _FOLDER_POLL_SECONDS = 0.2, 0.05
 
 
 @contextmanager
-def hold(
+def hold_lock(
     path: Path,
     what: str,
     *,
@@ -39,7 +39,7 @@ def hold(
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "data.lock"
-    >>> with hold(path, "taken"):
+    >>> with hold_lock(path, "taken"):
     ...     path.exists()
     True
     >>> path.exists()

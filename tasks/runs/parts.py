@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tasks.storage import as_metadata, atomic_path, said_in
+from tasks.storage import atomic_path, make_metadata, parse_metadata
 
 
 def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mappin
     header = {"key": key, "about": json.dumps(about)}
     header["check"] = _digest(plain, header["about"])
     with atomic_path(path) as unpublished:
-        save_file(plain, unpublished, as_metadata(header))
+        save_file(plain, unpublished, make_metadata(header))
 
 
 def load_part(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -41,7 +41,7 @@ def load_part(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] 
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            header = said_in(file.metadata())
+            header = parse_metadata(file.metadata())
             if header.get("key") != key:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

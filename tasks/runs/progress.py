@@ -12,8 +12,8 @@ _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
-def watched(watch: W) -> Iterator[W]:
-    """Call `watch` on each `tick` of the enclosed steps."""
+def call_on_tick(watch: W) -> Iterator[W]:
+    """Call `watch` on each `report_progress` of the enclosed steps."""
     token = _watch.set(watch)
     try:
         yield watch
@@ -21,7 +21,7 @@ def watched(watch: W) -> Iterator[W]:
         _watch.reset(token)
 
 
-def tick(what: str, done: int, total: int) -> None:
+def report_progress(what: str, done: int, total: int) -> None:
     """Say from within a step how far it is.
 
     Args:
@@ -29,8 +29,8 @@ def tick(what: str, done: int, total: int) -> None:
         done: How many are done.
         total: How many there are.
 
-    >>> with watched(print):
-    ...     tick("rows", 10, 100)
+    >>> with call_on_tick(print):
+    ...     report_progress("rows", 10, 100)
     rows 10 100
     """
     if (watch := _watch.get()) is not None:

@@ -6,12 +6,12 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tasks.runs.history import PastRun, past_runs
+from tasks.runs.history import PastRun, list_past_runs
 from tasks.runs.lock import lock_folder
 from tasks.storage import published_files
 
 
-def old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
+def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     """Return the runs that are not needed, oldest first: beyond the newest finished ones of their data set, and too old.
 
     Args:
@@ -20,7 +20,7 @@ def old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
         older: Runs that are younger stay, too.
     """
     before, seen, found = datetime.now(UTC) - older, Counter[str](), []
-    for run in past_runs(out):  # newest first
+    for run in list_past_runs(out):  # newest first
         name = re.sub(r"-\d{8}-\d{6}-[0-9a-f]{4}$", "", run.run_id)
         is_kept = seen[name] < max(keep, 1)
         seen[name] += run.state == "finished"
@@ -29,7 +29,7 @@ def old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     return found[::-1]
 
 
-def size_of(out: Path, run: PastRun) -> int:
+def measure_folder(out: Path, run: PastRun) -> int:
     """Return the bytes of a run's files."""
     return sum(path.stat().st_size for path in published_files(out / "runs" / run.run_id))
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
 from tasks.runs.data_sets import LATEST
-from tasks.runs.request import data_set_of
+from tasks.runs.request import read_data_set_key
 from tasks.storage import manifest_of, read_json, sha256_file, write_json
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def publish_run(folder: Path, address: str) -> str:
     if not (marker.exists() and read_json(marker) == {"address": target}):
         _publish_folder(folder, target, (folder / MANIFEST).read_bytes())
         write_there(f"{address.rstrip('/')}/runs/latest", folder.name.encode())
-        write_there(f"{address.rstrip('/')}/{LATEST}/{data_set_of(folder)}", folder.name.encode())
+        write_there(f"{address.rstrip('/')}/{LATEST}/{read_data_set_key(folder)}", folder.name.encode())
         write_json({"address": target}, marker)
     return target
 

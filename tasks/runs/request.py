@@ -10,7 +10,7 @@ from tasks.records import Record
 REQUEST = "request.json"
 
 
-class Asked(Record):
+class AskedFor(Record):
     """What decides a run's results, as `request.json` keeps it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Request:
         force: Whether the run begins even if nothing changed, and takes nothing over from earlier runs.
     """
 
-    asked: Asked
+    asked: AskedFor
     name: str
     out: Path
     config: str
@@ -51,21 +51,21 @@ class Request:
         return bool(self.asked.source) and read_asked(folder) == self.asked
 
 
-def read_asked(folder: Path) -> Asked | None:
+def read_asked(folder: Path) -> AskedFor | None:
     """Return what the run in `folder` was asked for, None where it does not say."""
     path = folder / REQUEST
     return parse_asked(path.read_bytes()) if path.is_file() else None
 
 
-def data_set_of(folder: Path) -> str:
+def read_data_set_key(folder: Path) -> str:
     """Return the key of the data set that the run in `folder` swept; the run's id where it does not say."""
     asked = read_asked(folder)
     return asked.data_set if asked else folder.name
 
 
-def parse_asked(content: bytes) -> Asked | None:
+def parse_asked(content: bytes) -> AskedFor | None:
     """Return what the bytes of a `request.json` say, None where they do not say it."""
     try:
-        return Asked.model_validate_json(content)
+        return AskedFor.model_validate_json(content)
     except ValidationError:
         return None

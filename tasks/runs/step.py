@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from tasks.errors import LabelsweepError, StoreError
 from tasks.memory import peak_memory, reset_peak_memory
 from tasks.records import Record
-from tasks.runs.checksums import are_intact, digests_since, read_records, stamps, with_check
+from tasks.runs.checksums import add_check, are_intact, digest_written, read_records, read_stamps
 from tasks.storage import sha256_file, write_json
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Step(Generic[P, R]):
             try:
                 return self.fn(*args, **kwargs)
             except (StoreError, OSError) as error:
-                if not may_pass(error):
+                if not is_transient(error):
                     raise
             time.sleep(seconds)
         return self.fn(*args, **kwargs)
@@ -78,7 +78,7 @@ class Step(Generic[P, R]):
         retries: dict[str, Any] = {
             "retries": len(_RETRY_SECONDS),
             "retry_delay_seconds": list(_RETRY_SECONDS),
-            "retry_condition_fn": lambda _task, _run, state: may_pass(state.data),
+            "retry_condition_fn": lambda _task, _run, state: is_transient(state.data),
         }
         return task(name=self.name, cache_policy=NO_CACHE, **(retries if self._may_retry else {}))(self.fn)
 
@@ -122,7 +122,7 @@ def step(
             given = bound.arguments
             own = name if round_of is None else f"{name}-{round_of(given)}"
             inputs = {key: value for key, value in given.items() if key not in INDIFFERENT} | reads(given)
-            record: R = run_once(own, given["folder"], kind, inputs, lambda: work(*args, **kwargs))
+            record: R = run_or_reuse(own, given["folder"], kind, inputs, lambda: work(*args, **kwargs))
             return record
 
         return Step(run, may_retry=may_retry)
@@ -135,7 +135,7 @@ def step_key() -> str:
     return _key.get()
 
 
-def run_once(
+def run_or_reuse(
     name: str, folder: Path, kind: type[R], inputs: Mapping[str, object], work: Callable[[], R]
 ) -> R:
     """Run `work` and keep its record in `folder/steps/NAME.json`; return the kept one if it was made from the same inputs.
@@ -150,7 +150,7 @@ def run_once(
     Raises:
         Exception: Whatever `work` raises; no record is kept then.
     """
-    path, key = folder / "steps" / f"{name}.json", digest_of(inputs)
+    path, key = folder / "steps" / f"{name}.json", digest_inputs(inputs)
     others = read_records(folder)
     kept = others.pop(name, None)
     taken = {other["place"] for other in others.values()}
@@ -159,7 +159,7 @@ def run_once(
     later = [other for other in others.values() if other["place"] > place]
     if kept and kept["inputs"] == key and are_intact(folder, kept["files"], later):
         return kind.model_validate(kept["record"])
-    before = stamps(folder)
+    before = read_stamps(folder)
     reset_peak_memory()
     started = time.perf_counter()
     token = _key.set(key)
@@ -174,21 +174,21 @@ def run_once(
         "seconds": round(time.perf_counter() - started, 3),
         "peak_memory_mb": round(peak_memory() / 2**20, 1),
         "finished": time.time(),
-        "files": digests_since(folder, before),
+        "files": digest_written(folder, before),
         "record": record.model_dump(mode="json"),
     }
-    write_json(with_check(entry), path)
+    write_json(add_check(entry), path)
     return record
 
 
-def may_pass(error: object) -> bool:
+def is_transient(error: object) -> bool:
     """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
     return isinstance(error, StoreError) or (
         isinstance(error, OSError) and not isinstance(error, LabelsweepError)
     )
 
 
-def digest_of(inputs: Mapping[str, object]) -> str:
+def digest_inputs(inputs: Mapping[str, object]) -> str:
     """Return a digest of everything that a result depends on: records, options, contents of files."""
 
     def plain(value: object) -> object:

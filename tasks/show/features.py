@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.show.parts import Bar, Bars
-from tasks.show.text import NAME, number, plain
+from tasks.show.text import NAME, format_number, show_plain
 from tasks.show.view import RunView
 
 Floats = npt.NDArray[np.float64]
@@ -26,10 +26,10 @@ def effects(view: RunView, saliency: Floats) -> Floats:
 def feature_name(view: RunView, place: int) -> str:
     """Return a feature's name, its number where it has none."""
     names = view.feature_names
-    return plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
+    return show_plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
 
 
-def strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tuple[str, float, float]]:
+def find_strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tuple[str, float, float]]:
     """Return the features of largest effect: name, effect, signed share of the largest; none where all effects are 0.
 
     Args:
@@ -47,5 +47,7 @@ def strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tuple[s
 
 def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
     """Return the same as signed bars, None where all effects are 0."""
-    found = [Bar(name, number(value), share) for name, value, share in strongest(view, effect, shown)]
+    found = [
+        Bar(name, format_number(value), share) for name, value, share in find_strongest(view, effect, shown)
+    ]
     return Bars(caption, found) if found else None

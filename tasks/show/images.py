@@ -50,11 +50,11 @@ def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
         alt: Text alternative.
         side: Largest width and height; smaller pictures are enlarged by a whole factor.
     """
-    picture = decode(data, side)
-    return None if picture is None else encode(picture, alt, side)
+    picture = decode_picture(data, side)
+    return None if picture is None else encode_data_uri(picture, alt, side)
 
 
-def decode(data: object, side: int = SIDE) -> Pillow.Image | None:
+def decode_picture(data: object, side: int = SIDE) -> Pillow.Image | None:
     """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are no picture.
 
     Args:
@@ -88,7 +88,7 @@ def _opaque(picture: Pillow.Image) -> Pillow.Image:
     return picture.convert("RGB")
 
 
-def encode(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
+def encode_data_uri(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
     """Return a picture as a PNG in a `data:` URI.
 
     Args:
@@ -118,20 +118,20 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
         shape: Shape of the input: (height, width) or (height, width, channels).
         alt: Text alternative.
     """
-    picture, field = decode(data), plane(saliency, shape)
+    picture, field = decode_picture(data), sum_channels(saliency, shape)
     if picture is None or field is None:
         return None
-    return encode(tint(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
+    return encode_data_uri(tint(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
 
 
-def plane(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
+def sum_channels(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
     """Return the saliency as (height, width), colour channels summed; None where the shape is no picture's.
 
     Args:
         saliency: (features,) a value for each number of the input.
         shape: Shape of the input: (height, width) or (height, width, channels).
 
-    >>> plane(np.ones(12), (2, 2, 3)).tolist(), plane(np.ones(3), (3,)) is None
+    >>> sum_channels(np.ones(12), (2, 2, 3)).tolist(), sum_channels(np.ones(3), (3,)) is None
     ([[3.0, 3.0], [3.0, 3.0]], True)
     """
     if len(shape) not in (2, 3) or int(np.prod(shape)) != saliency.size:
@@ -198,7 +198,7 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 
 def _within(data: bytes, side: int) -> Pillow.Image | None:
-    shown = decode(data, side)
+    shown = decode_picture(data, side)
     if shown is not None:
         shown.thumbnail((side, side), reducing_gap=2)
     return shown
@@ -215,7 +215,7 @@ def saliency_png(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) 
     >>> saliency_png(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2), (2, 2))[:4]
     b'\x89PNG'
     """
-    values = plane(saliency, tuple(shape))  # (height, width)
+    values = sum_channels(saliency, tuple(shape))  # (height, width)
     if values is None or not np.isfinite(values).all():
         return None
     magnitude = np.abs(values)

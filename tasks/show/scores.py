@@ -86,7 +86,7 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
             start += len(batch)
     if truth is not None:
         ids = read_parquet(path, columns=["sample_id"])["sample_id"]
-        found = align(ids, truth, "true_label")
+        found = align_column(ids, truth, "true_label")
         codes["truth"] = np.concatenate(
             [_codes(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
         )
@@ -107,7 +107,7 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
     )
 
 
-def align(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArray:
+def align_column(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArray:
     """Return `column` of a file for some samples in their order, (n,); null where the file does not have the sample.
 
     Args:

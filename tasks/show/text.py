@@ -20,12 +20,12 @@ _JOINERS = "\u200c\u200d"
 _REPLACED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
-def plain(value: object, limit: int = CELL) -> str:
+def show_plain(value: object, limit: int = CELL) -> str:
     r"""Return `value` as visible text of at most `limit` characters.
 
     Control characters, direction overrides and lone surrogates become visible marks; line breaks become spaces.
 
-    >>> plain("cat\u202egod"), plain("a\x1b[31mb"), plain("x" * 100, 5), plain(None), plain(0.1 + 0.2)
+    >>> show_plain("cat\u202egod"), show_plain("a\x1b[31mb"), show_plain("x" * 100, 5), show_plain(None), show_plain(0.1 + 0.2)
     ('cat\ufffdgod', 'a␛[31mb', 'xxxx…', '–', '0.3')
     """
     if value is None:
@@ -33,7 +33,7 @@ def plain(value: object, limit: int = CELL) -> str:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, float):
-        return number(value)
+        return format_number(value)
     # Cut before cleaning, so that a cell of megabytes costs no more than a short one.
     text = " ".join(str(value)[: limit + 1_000].replace("\x00", "␀").split())
     cleaned = "".join(_visible(character) for character in text)
@@ -47,11 +47,11 @@ def _visible(character: str) -> str:
     return chr(0x2400 + code) if code < 0x20 else "\ufffd"
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Return a number with at most four significant digits and grouped thousands.
 
-    >>> number(1797), number(0.95512), number(-3.21987), number(1.5e-7), number(None), number(float("nan"))
-    ('1,797', '0.9551', '−3.22', '1.5e−7', '–', '–')
+    >>> [format_number(value) for value in (1797, 0.95512, -3.21987, 1.5e-7, None, float("nan"))]
+    ['1,797', '0.9551', '−3.22', '1.5e−7', '–', '–']
     """
     if value is None or not math.isfinite(value):
         return "–"
@@ -65,10 +65,10 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
-def decimal(value: float | None, decimals: int) -> str:
+def format_decimal(value: float | None, decimals: int) -> str:
     """Return a number with so many decimals, for columns of numbers that are compared.
 
-    >>> decimal(-1.9, 2), decimal(1.0, 3), decimal(None, 2)
+    >>> format_decimal(-1.9, 2), format_decimal(1.0, 3), format_decimal(None, 2)
     ('−1.90', '1.000', '–')
     """
     if value is None or not math.isfinite(value):
@@ -80,11 +80,11 @@ def _decimals(value: float) -> int:
     return 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
 
 
-def percent(share: float | None, decimals: int = 0) -> str:
+def format_share(share: float | None, decimals: int = 0) -> str:
     """Return a share as a percentage that never rounds to a certainty it is not.
 
-    >>> percent(0.074, 1), percent(0.999), percent(0.0004), percent(1.0), percent(0.0), percent(None)
-    ('7.4 %', '>99 %', '<1 %', '100 %', '0 %', '–')
+    >>> [format_share(share) for share in (0.999, 0.0004, 1.0, 0.0, None)]
+    ['>99 %', '<1 %', '100 %', '0 %', '–']
     """
     if share is None or not math.isfinite(share):
         return "–"
@@ -96,10 +96,10 @@ def percent(share: float | None, decimals: int = 0) -> str:
     return f"{share * 100:.{decimals}f} %"
 
 
-def seconds(value: float) -> str:
+def format_seconds(value: float) -> str:
     """Return a duration as a person says it.
 
-    >>> seconds(0.0421), seconds(12.34), seconds(754), seconds(8000)
+    >>> format_seconds(0.0421), format_seconds(12.34), format_seconds(754), format_seconds(8000)
     ('0.04 s', '12.3 s', '12 min 34 s', '2 h 13 min')
     """
     if value < 60:
@@ -108,19 +108,19 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
+def pluralise(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun.
 
-    >>> counted(1, "sample"), counted(1797, "sample"), counted(2, "class", "classes")
+    >>> pluralise(1, "sample"), pluralise(1797, "sample"), pluralise(2, "class", "classes")
     ('1 sample', '1,797 samples', '2 classes')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return names as one phrase.
 
-    >>> listed(["a"]), listed(["a", "b", "c"])
+    >>> join_names(["a"]), join_names(["a", "b", "c"])
     ('a', 'a, b and c')
     """
     *first, last = list(names)

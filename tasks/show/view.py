@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from tasks.encode.names import read_names
+from tasks.encode.feature_names import read_names
 from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
 from tasks.runs.finished import read_config
 from tasks.show.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json, read_parquet
-from tasks.terms import Terms, read_terms
+from tasks.word_weights import Terms, read_terms
 
 # What speaks about a sample of the queue: the samples that it harms, and its nearest neighbours.
 EVIDENCE = ("harms", "neighbours")

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
-from tasks.validate.words import row_reasons, sentences, shown
+from tasks.validate.messages import describe_expectation, format_value, row_reasons
 
 # columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part.
 Scope = Literal["columns", "table", "rows"]
@@ -66,7 +66,7 @@ class Check:
         self.expectation = get_expectation_impl(self.kind)(
             **_with_times(self.kwargs), severity=self.severity, meta={**self.meta, MARK: self.key}
         )
-        expected, failing = sentences(self.kind, self.kwargs, self.columns)
+        expected, failing = describe_expectation(self.kind, self.kwargs, self.columns)
         self.says, self.fails = self.says or expected, self.fails or failing
 
     @property
@@ -95,7 +95,7 @@ def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
-def contract(dataset: Dataset, columns: Sequence[str]) -> list[Check]:
+def list_contract_checks(dataset: Dataset, columns: Sequence[str]) -> list[Check]:
     """Return the checks that follow from what a data set is.
 
     Args:
@@ -118,7 +118,7 @@ def contract(dataset: Dataset, columns: Sequence[str]) -> list[Check]:
     known.says = f"label is one of the {len(dataset.classes)} classes"
     known.fails = "label is not one of the classes"
     known.explain = lambda _, values: [
-        f"label = {shown(label)} is not one of the classes" for label in values["label"]
+        f"label = {format_value(label)} is not one of the classes" for label in values["label"]
     ]
     return [
         Check(

@@ -51,16 +51,16 @@ _OF_ROWS = ("classes", "missing", "ranges")
 Entry = dict[str, Any]
 
 
-def columns_of(dataset: Dataset) -> dict[str, str]:
+def name_user_columns(dataset: Dataset) -> dict[str, str]:
     """Return the user's columns by the user's own names, each with the name that it has in the data set."""
     renamed = dataset.own_names
     return {name: name for name in dataset.display_columns if name not in renamed.values()} | renamed
 
 
-def families_of(dataset: Dataset) -> dict[str, str]:
+def list_families(dataset: Dataset) -> dict[str, str]:
     """Return what each of the user's columns holds."""
     schema = pq.read_schema(dataset.path)
-    return {name: family(schema.field(stored).type) for name, stored in columns_of(dataset).items()}
+    return {name: family(schema.field(stored).type) for name, stored in name_user_columns(dataset).items()}
 
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
@@ -83,7 +83,7 @@ def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) ->
 
 
 def _entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entry]:
-    names, kinds = columns_of(dataset), families_of(dataset)
+    names, kinds = name_user_columns(dataset), list_families(dataset)
     file = pq.ParquetFile(dataset.path)
     total = file.metadata.num_rows
     label = next((name for name, stored in names.items() if stored == "label"), "label")
@@ -165,7 +165,7 @@ class Contract:
 
     def checks(self, dataset: Dataset) -> list[Check]:
         """Return what Great Expectations checks of each row; columns that are gone, or of another type, are no matter of it."""
-        now = families_of(dataset)
+        now = list_families(dataset)
         slack = self._tolerance / 2
         new = "the class was not there in the last run"
         found = [self._check("classes", kwargs, fails=new) for kwargs in self._entries["classes"]]
@@ -189,7 +189,7 @@ class Contract:
             dataset: What was read.
             labels: Class of each row, negative where it has none  # (rows,)
         """
-        now = families_of(dataset)
+        now = list_families(dataset)
         found = []
         for kwargs in self._entries["columns"]:
             before = set(kwargs["column_set"])

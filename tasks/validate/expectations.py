@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, suggest_name
 from tasks.user_files import read_user_text, read_user_yaml
 from tasks.validate.checks import Check, Scope
 
@@ -96,7 +96,7 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
         raise InputError("it has no type", where=where, fix="write {type: expect_…, kwargs: {column: …}}")
     for name in entry:
         if name not in _SHOWN_KEYS and name not in _OTHER_KEYS:
-            raise InputError(f"unknown key '{name}'", where=where, fix=did_you_mean(str(name), _SHOWN_KEYS))
+            raise InputError(f"unknown key '{name}'", where=where, fix=suggest_name(str(name), _SHOWN_KEYS))
     kind = _kind(entry["type"], where)
     number, where = where.rpartition(" ")[2], f"{where} ({kind})"
     kwargs = _arguments(kind, entry.get("kwargs"), where)
@@ -137,7 +137,7 @@ def _kind(name: str, where: str) -> str:
     kinds = sorted(registry.list_registered_expectation_implementations())
     kind = name if "_" in name else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
     if kind not in kinds:
-        raise InputError(f"unknown expectation '{name}'", where=where, fix=did_you_mean(kind, kinds))
+        raise InputError(f"unknown expectation '{name}'", where=where, fix=suggest_name(kind, kinds))
     if kind in _DATABASE_ONLY:
         raise InputError(f"'{kind}' needs a database", where=where, fix="use an expectation about columns")
     return kind
@@ -154,7 +154,7 @@ def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     for name, value in kwargs.items():
         if name not in known:
             raise InputError(
-                f"'{name}' is not an argument of it", where=where, fix=did_you_mean(str(name), known)
+                f"'{name}' is not an argument of it", where=where, fix=suggest_name(str(name), known)
             )
         if isinstance(value, dict) and "$PARAMETER" in value:
             raise InputError(f"'{name}' is a suite parameter", where=where, fix="write its value")
@@ -171,7 +171,7 @@ def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], wh
     for name in named:
         if name not in columns:
             what = f"there is no column '{name}' to check"
-            raise InputError(what, where=where, fix=did_you_mean(str(name), columns))
+            raise InputError(what, where=where, fix=suggest_name(str(name), columns))
     return tuple(named)
 
 
@@ -193,7 +193,7 @@ def _with_condition(
     for name in named:
         if name not in columns:
             what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=did_you_mean(name, columns))
+            raise InputError(what, where=where, fix=suggest_name(name, columns))
     return {name: value for name, value in kwargs.items() if name != "condition_parser"}, named
 
 
@@ -229,7 +229,7 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
     for name in names:
         if name not in columns:
             what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=did_you_mean(name, columns))
+            raise InputError(what, where=where, fix=suggest_name(name, columns))
     return tuple(dict.fromkeys(names))
 
 

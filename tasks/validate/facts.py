@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tasks.ingest.groups import named_groups
 from tasks.records import Dataset
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 from tasks.storage import read_parquet
-from tasks.validate.parts import parts
+from tasks.validate.parts import read_parts
 
 MISSING = -1
 UNKNOWN = -2
@@ -42,7 +42,7 @@ class NonFinite:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RowFacts:
     """The light facts about each row.
 
     Attributes:
@@ -60,12 +60,12 @@ class Facts:
     groups: NDArray[np.int32] | None = None
 
 
-def gather(dataset: Dataset) -> Facts:
+def gather_facts(dataset: Dataset) -> RowFacts:
     """Read what ingest wrote and return its facts; the first half of the progress in rows."""
     classes = pa.array(dataset.classes, pa.string())
     labels = np.empty(dataset.rows, np.int32)
     contents = np.empty(dataset.rows, np.uint64)
-    for start, batch in parts(dataset.path, ["label", "content_hash"]):
+    for start, batch in read_parts(dataset.path, ["label", "content_hash"]):
         stop = start + batch.num_rows
         codes = pc.fill_null(pc.index_in(batch.column(0), value_set=classes), UNKNOWN).to_numpy()
         labels[start:stop] = np.where(batch.column(0).is_null(), MISSING, codes)
@@ -76,10 +76,10 @@ def gather(dataset: Dataset) -> Facts:
         table = read_parquet(dataset.unreadable, ["source_row", "reason"])
         unreadable = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
     groups = named_groups(dataset, dataset.group) if dataset.group else None
-    return Facts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
+    return RowFacts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
 
 
-def compare_labels(facts: Facts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
+def compare_labels(facts: RowFacts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
     """Compare the labels of identical content among the kept rows.
 
     Args:
@@ -104,7 +104,7 @@ def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
     apart = np.array(sorted(unreadable) if dataset.payload != "image" else [], np.int64)
     by_feature, first_row = np.zeros(width, np.int64), np.full(width, -1, np.int64)
     found = [pd.DataFrame({"row": [], "feature": [], "value": [], "count": []}, dtype=np.int64)]
-    for start, batch in parts(dataset.path, ["features"], size=_FEATURE_BYTES) if width else ():
+    for start, batch in read_parts(dataset.path, ["features"], size=_FEATURE_BYTES) if width else ():
         matrix = batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
         bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
         low, high = np.searchsorted(apart, [start, start + batch.num_rows])
@@ -116,7 +116,7 @@ def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
             found.append(pd.DataFrame(some | {"count": bad[rows].sum(axis=1)}))
             by_feature += bad.sum(axis=0)
             first_row = np.where((first_row < 0) & bad.any(axis=0), start + bad.argmax(axis=0), first_row)
-        tick("rows", start + batch.num_rows, 2 * dataset.rows)
+        report_progress("rows", start + batch.num_rows, 2 * dataset.rows)
     return NonFinite(pd.concat(found[1:] or found, ignore_index=True), by_feature, first_row)
 
 

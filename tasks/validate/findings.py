@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.runs.progress import tick
+from tasks.runs.progress import report_progress
 from tasks.validate.checks import MARK, Check
-from tasks.validate.parts import parts
+from tasks.validate.parts import read_parts
 
 # Enough to recognise what is wrong; the quarantine has all of them.
 EXAMPLES = 5
@@ -111,7 +111,7 @@ class Finding:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_expectations() -> Iterator[None]:
     """Import and run Great Expectations without analytics, logging or warnings."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # Its modules set levels of their own; what stops here reaches no handler.
@@ -128,7 +128,7 @@ def quiet() -> Iterator[None]:
         logger.removeHandler(silence)
 
 
-def new_context() -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+def make_context() -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
     """Return an ephemeral Great Expectations context: nothing on disk, no progress bars."""
     import great_expectations as gx  # noqa: PLC0415 (2 s)
 
@@ -150,7 +150,7 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
     """
     if not checks:
         return []
-    context, findings = new_context(), {check.key: Finding(check) for check in checks}
+    context, findings = make_context(), {check.key: Finding(check) for check in checks}
 
     def run(frame: pd.DataFrame, scope: str, start: int = 0) -> None:
         for result in _results(context, frame, [check for check in checks if check.scope == scope]):
@@ -162,7 +162,7 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
         return {name: stored for name, stored in names.items() if name in wanted}
 
     def frames(columns: Mapping[str, str], rows: int | None = None) -> Iterator[tuple[int, pd.DataFrame]]:
-        for start, batch in parts(dataset.path, list(columns.values()), rows=rows):
+        for start, batch in read_parts(dataset.path, list(columns.values()), rows=rows):
             yield start, _frame(batch).set_axis(list(columns), axis=1)
 
     for _, frame in frames(names, _HEAD_ROWS):
@@ -176,7 +176,7 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
     run(pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(index=range(dataset.rows)), "table")
     for start, frame in frames(needed("rows")):
         run(frame, "rows", start)
-        tick("rows", dataset.rows + start + len(frame), 2 * dataset.rows)
+        report_progress("rows", dataset.rows + start + len(frame), 2 * dataset.rows)
     return list(findings.values())
 
 

@@ -15,7 +15,7 @@ ROWS_PER_PART = 2**18
 BYTES_PER_PART = 64 * 2**20
 
 
-def parts(
+def read_parts(
     path: Path, columns: Sequence[str] | None = None, *, rows: int | None = None, size: int = BYTES_PER_PART
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield `(first row, batch)`, in order.
@@ -44,7 +44,7 @@ def parts(
             start += batch.num_rows
 
 
-def cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[str, Any]]:
+def read_cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[str, Any]]:
     """Return a few rows of a Parquet file, in the order asked for; each row group is read once at most."""
     wanted = sorted(set(rows))
     found: dict[int, dict[str, Any]] = {}
@@ -63,4 +63,4 @@ def cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[
 
 def source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
-    return int(cells(path, ["source_row"], [row])[0]["source_row"])
+    return int(read_cells(path, ["source_row"], [row])[0]["source_row"])

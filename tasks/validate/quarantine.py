@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tasks.ingest.identity import identity_line
 from tasks.storage import ROWS_PER_GROUP, table_writer
 from tasks.validate.findings import Finding
-from tasks.validate.parts import parts
+from tasks.validate.parts import read_parts
 
 # What is read at a time; about eight copies of it are alive while it is filtered and compressed.
 _COPIED_BYTES = 8 * 2**20
@@ -93,7 +93,9 @@ def _take_rows(
     source: Path, columns: Sequence[str], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
     """Yield some rows of a data set, in order, part by part: their numbers and their columns."""
-    for start, batch in parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(rows) else ():
+    for start, batch in (
+        read_parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(rows) else ()
+    ):
         low, high = np.searchsorted(rows, [start, start + batch.num_rows])
         if low < high:
             yield rows[low:high], pa.Table.from_batches([batch]).take(rows[low:high] - start)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.storage import write_json
-from tasks.validate.findings import EXAMPLES, Finding, new_context
-from tasks.validate.parts import cells
-from tasks.validate.words import shown
+from tasks.validate.findings import EXAMPLES, Finding, make_context
+from tasks.validate.messages import format_value
+from tasks.validate.parts import read_cells
 
 SUITE = "labelsweep"
 
@@ -23,7 +23,7 @@ def write_suite(findings: Sequence[Finding], final: Path) -> Path:
     return write_json(_suite(findings).to_json_dict(), final)
 
 
-def describe(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
+def describe_checks(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
     """Return each check with what it says, whether it holds, how many rows fail, and a few of them.
 
     Args:
@@ -32,7 +32,7 @@ def describe(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
     """
     failing = (finding.all_rows[:EXAMPLES].tolist() for finding in findings if not finding.success)
     wanted = sorted({row for rows in failing for row in rows})
-    named = dict(zip(wanted, cells(source, ["sample_id", "source_row"], wanted), strict=True))
+    named = dict(zip(wanted, read_cells(source, ["sample_id", "source_row"], wanted), strict=True))
     return [_describe(finding, named) for finding in findings]
 
 
@@ -50,7 +50,7 @@ def _describe(finding: Finding, named: Mapping[int, Mapping[str, Any]]) -> dict[
         "columns": list(check.columns),
     }
     if finding.observed is not None:
-        entry["observed"] = shown(finding.observed)
+        entry["observed"] = format_value(finding.observed)
     if not finding.success and len(finding.all_rows):
         few = zip(finding.all_rows[:EXAMPLES].tolist(), finding.reasons(0, EXAMPLES), strict=True)
         entry["examples"] = [dict(named[row]) | {"reason": text} for row, text in few]
@@ -98,7 +98,7 @@ def _build_site(findings: Sequence[Finding], site: Path) -> None:
         },
         meta={"run_id": run, "active_batch_definition": {"data_asset_name": "dataset"}},
     )
-    context = new_context()
+    context = make_context()
     context.suites.add(_suite(findings))
     identity = ExpectationSuiteIdentifier(SUITE)
     context.validation_results_store.set(ValidationResultIdentifier(identity, run, "dataset"), whole)
@@ -126,7 +126,7 @@ def _native(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is unt
         "missing_count": finding.missing,
         "unexpected_count": finding.unexpected,
         "unexpected_percent": 100 * finding.unexpected / seen if seen else 0.0,
-        "partial_unexpected_list": [", ".join(map(shown, row)) for row in few],
+        "partial_unexpected_list": [", ".join(map(format_value, row)) for row in few],
     }
     if finding.unexpected and not finding.values:  # it was counted
         details["partial_unexpected_list"] = finding.reasons(0, EXAMPLES)

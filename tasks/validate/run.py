@@ -19,15 +19,15 @@ from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
 from tasks.validate.checks import Check
-from tasks.validate.checks import contract as contract_checks
-from tasks.validate.counted import find_unusable_rows
+from tasks.validate.checks import list_contract_checks as contract_checks
 from tasks.validate.drift import CONTRACT, Contract, drift_lines, write_contract
 from tasks.validate.expectations import user_checks
-from tasks.validate.facts import Facts, gather
-from tasks.validate.findings import Finding, judge_rows, quiet
+from tasks.validate.facts import RowFacts, gather_facts
+from tasks.validate.findings import Finding, judge_rows, silence_expectations
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
-from tasks.validate.result import describe, write_data_docs, write_suite
-from tasks.validate.verdict import Verdict, decide, require_layout, require_usable, required_columns
+from tasks.validate.result import describe_checks, write_data_docs, write_suite
+from tasks.validate.row_counts import find_unusable_rows
+from tasks.validate.verdict import Verdict, decide_rows, require_layout, require_usable, required_columns
 
 _log = logging.getLogger("labelsweep.validate")
 
@@ -79,13 +79,13 @@ def validate(
     columns = require_layout(dataset)
     docs = folder / "validation" / "docs"
     shutil.rmtree(docs, ignore_errors=True)
-    with quiet():
+    with silence_expectations():
         theirs = {name: name for name in columns} | dataset.own_names
         own = user_checks(expectations, list(theirs)) if expectations is not None else []
-        facts = gather(dataset)
+        facts = gather_facts(dataset)
         require_usable(dataset, facts, folds, tolerance)
         findings = _judge(dataset, facts, columns, own, contract or Contract(None, "off", 0))
-        verdict = decide(dataset, facts, findings, folds=folds, tolerance=tolerance)
+        verdict = decide_rows(dataset, facts, findings, folds=folds, tolerance=tolerance)
         if data_docs:
             _log.info("Data Docs: %s", write_data_docs(verdict.findings, docs))
         write_suite(verdict.findings, folder / "validation" / "suite.json")
@@ -93,7 +93,7 @@ def validate(
 
 
 def _judge(
-    dataset: Dataset, facts: Facts, columns: Sequence[str], own: list[Check], last: Contract
+    dataset: Dataset, facts: RowFacts, columns: Sequence[str], own: list[Check], last: Contract
 ) -> list[Finding]:
     """Return what is found of the contract, of the user's own checks, and against the last run."""
     names = {name: name for name in columns}
@@ -138,7 +138,7 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
         "typos": verdict.typos,
         "drift": drift_lines(verdict.findings),
         **options,
-        "checks": describe(verdict.findings, dataset.path),
+        "checks": describe_checks(verdict.findings, dataset.path),
     }
     if verdict.problem:
         write_json(found, result)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Dataset
-from tasks.validate import counted
+from tasks.validate import row_counts
 from tasks.validate.checks import TEXTS
 from tasks.validate.drift import drift_lines
-from tasks.validate.facts import Facts, compare_labels
+from tasks.validate.facts import RowFacts, compare_labels
 from tasks.validate.findings import Finding
+from tasks.validate.messages import find_similar_class
 from tasks.validate.parts import source_row
-from tasks.validate.words import alike
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def require_layout(dataset: Dataset) -> list[str]:
     return [name for name in types if name not in left_out]
 
 
-def require_usable(dataset: Dataset, facts: Facts, folds: int, tolerance: float) -> None:
+def require_usable(dataset: Dataset, facts: RowFacts, folds: int, tolerance: float) -> None:
     """Check what makes an audit possible at all.
 
     Raises:
@@ -103,8 +103,8 @@ def require_usable(dataset: Dataset, facts: Facts, folds: int, tolerance: float)
     _require_classes(dataset, counts, counts, folds)
 
 
-def decide(
-    dataset: Dataset, facts: Facts, findings: Sequence[Finding], *, folds: int, tolerance: float
+def decide_rows(
+    dataset: Dataset, facts: RowFacts, findings: Sequence[Finding], *, folds: int, tolerance: float
 ) -> Verdict:
     """Decide which rows stay, and find what can only be said about them.
 
@@ -123,8 +123,8 @@ def decide(
     kept = np.flatnonzero(~aside)
     if not _problem(dataset, findings, aside, tolerance):
         _require_classes(dataset, _class_counts(dataset, facts.labels[kept]), before, folds)
-    typos = counted.find_typos(dataset, facts, kept, folds)
-    findings = [*findings, *counted.find_small_classes(dataset, facts, kept, folds, typos)]
+    typos = row_counts.find_typos(dataset, facts, kept, folds)
+    findings = [*findings, *row_counts.find_small_classes(dataset, facts, kept, folds, typos)]
     aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
     counts = _class_counts(dataset, facts.labels[kept])
@@ -133,7 +133,7 @@ def decide(
         _require_classes(dataset, counts, before, 1)
     others, duplicates = compare_labels(facts, kept)
     return Verdict(
-        findings=[*findings, *counted.find_conflicts(kept, others, folds)],
+        findings=[*findings, *row_counts.find_conflicts(kept, others, folds)],
         aside=aside,
         reasons=_reasons(findings),
         counts=counts,
@@ -183,7 +183,7 @@ def _require_classes(
     lost = f" ({before[worst]:,} before rows were set aside)" if before[worst] > count else ""
     others = {1: "", 2: "; so has another class"}.get(len(small), f"; so have {len(small) - 1} other classes")
     fewer = f"use --folds {count}, or " if count > 1 else ""
-    twin = alike(name, dataset.classes)
+    twin = find_similar_class(name, dataset.classes)
     another = "another" if twin is None else f"'{twin}', whose name is nearly the same,"
     raise InputError(
         f"class '{name}' has {count} sample{'s' if count > 1 else ''}{lost}, "

@@ -10,7 +10,7 @@ import pytest
 from decided_run import decide, decide_by_truth
 
 from flows.cli import run as labelsweep
-from tasks.apply.version import versions
+from tasks.apply.version import list_versions
 from tasks.review.queue import load_queue
 
 
@@ -55,7 +55,7 @@ def test_with_yes_it_writes_the_version_and_says_where(two_changes: Path, capsys
     assert f"{folder}: written." in capsys.readouterr().out
     assert labelsweep(arguments) == 0
     assert "already holds these decisions, nothing was written" in capsys.readouterr().out
-    assert len(versions(two_changes, "digits")) == 2
+    assert len(list_versions(two_changes, "digits")) == 2
 
 
 def test_json_is_all_there_is_on_standard_output(two_changes: Path, capsys):
@@ -84,7 +84,7 @@ def test_on_a_terminal_it_asks_first(
         assert labelsweep(["apply", "--out", str(two_changes), "--no-gain"]) == 0
     os.close(person)
     assert "Write a new version with 2 changes? [y/N]" in capsys.readouterr().err
-    assert len(versions(two_changes, "digits")) == written
+    assert len(list_versions(two_changes, "digits")) == written
 
 
 def test_nothing_to_apply_is_said_and_is_no_error(run: Path, out: Path, capsys):

@@ -9,10 +9,10 @@ import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.bootstrap import mean_interval
-from tasks.apply.carry import GAIN, carry_out
 from tasks.apply.correct import plan_for
 from tasks.apply.gain import Comparison, Gain, _wrong_labels, class_gains, measure_gain
-from tasks.apply.words import gain_text
+from tasks.apply.messages import describe_gain
+from tasks.apply.write_and_measure import GAIN, write_and_measure_plan
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.review.queue import load_queue
 from tasks.runs.finished import audit_options_of, read_dataset
@@ -25,7 +25,7 @@ def reviewed(audited: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     out = Path(shutil.copytree(audited, tmp_path_factory.mktemp("reviewed") / "data", symlinks=True))
     run = out / "runs" / "digits-run"
     decide_by_truth(out, run)
-    applied, gain = carry_out(run, out, plan_for(run, out))
+    applied, gain = write_and_measure_plan(run, out, plan_for(run, out))
     assert applied.folder is not None
     assert gain is not None
     return out, applied.folder, gain
@@ -61,7 +61,7 @@ def test_it_says_how_much_of_the_predicted_gain_came_true(reviewed):
     assert math.isclose(told.nats, scores.loc[as_suggested, "relabel_gain"].sum() / gain.samples, rel_tol=0.2)
     assert told.low <= told.came_true <= told.high
     assert told.came_true > 0
-    assert f"{told.came_true / told.nats:.0%}".replace("%", " %") in gain_text(gain)
+    assert f"{told.came_true / told.nats:.0%}".replace("%", " %") in describe_gain(gain)
 
 
 def test_the_truth_counts_wrong_labels_before_and_after(reviewed):
@@ -91,7 +91,7 @@ def test_the_gain_is_kept_with_the_version_and_not_measured_twice(reviewed):
     assert Gain.model_validate(read_json(folder / GAIN)) == gain
     written = (folder / GAIN).stat().st_mtime_ns
     run = out / "runs" / "digits-run"
-    applied, again = carry_out(run, out, plan_for(run, out))
+    applied, again = write_and_measure_plan(run, out, plan_for(run, out))
     assert (applied.is_new, again) == (False, gain)
     assert (folder / GAIN).stat().st_mtime_ns == written
 
@@ -157,7 +157,7 @@ def test_without_a_sample_to_judge_by_the_gain_is_undefined_and_not_zero():
         predicted=None,
     )
     assert (gain.accuracy, gain.log_loss, gain.classes) == (None, None, ())
-    assert gain_text(gain).count("– (no sample is left that nobody changed)") == 3
+    assert describe_gain(gain).count("– (no sample is left that nobody changed)") == 3
 
 
 def test_an_interval_holds_the_true_mean_about_as_often_as_it_says():

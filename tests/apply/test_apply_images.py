@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from test_apply_source import corrected, swept
 
-from tasks.apply.moves import MOVES
+from tasks.apply.moved_images import MOVES
 from tasks.storage import write_json
 
 FILES = ["cat/1.png", "cat/2.png", "dog/1.png", "dog/1-2.png", "dog/3.png", "dog/sub/4.png"]

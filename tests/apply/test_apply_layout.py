@@ -8,8 +8,8 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.apply.corrected import Corrected
-from tasks.apply.layout import SOURCE, Layout, layout_of, write_layout
+from tasks.apply.corrected import SourceChanges
+from tasks.apply.layout import SOURCE, SourceLayout, read_layout, write_layout
 from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.records import Source
@@ -25,11 +25,13 @@ COLUMNS = {
 }
 
 
-def corrected(labels: list[str | None], given: list[str | None]) -> Corrected:
+def corrected(labels: list[str | None], given: list[str | None]) -> SourceChanges:
     """Return labels of rows 0, 1 and 3 of four; the third was set aside."""
     rows = np.array([0, 1, 3])
     changes = {row: new for row, new, was in zip(rows.tolist(), labels, given, strict=True) if new != was}
-    return Corrected("t", rows, pa.chunked_array([pa.array(given, pa.string()).dictionary_encode()]), changes)
+    return SourceChanges(
+        "t", rows, pa.chunked_array([pa.array(given, pa.string()).dictionary_encode()]), changes
+    )
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
@@ -39,7 +41,7 @@ def test_labels_that_are_no_text_keep_their_type(tmp_path, kind, suffix):
     path = tmp_path / f"t.{suffix}"
     (pq.write_table if suffix == "parquet" else pa.feather.write_feather)(table, path)
     dataset = ingest(Source(uri=str(path)), tmp_path / "run")
-    layout = layout_of(tmp_path / "run", dataset)
+    layout = read_layout(tmp_path / "run", dataset)
     given = pq.read_table(dataset.path)["label"].take([0, 1, 3]).combine_chunks()
     other = given.to_pylist()
     write_layout(layout, corrected([other[1], None, other[2]], other), "state", tmp_path / layout.folder)
@@ -57,12 +59,12 @@ def test_a_class_that_the_source_does_not_have_is_a_value_of_its_type_or_refused
     pq.write_table(
         pa.table({"x": [1, 2, 3, 4], "label": COLUMNS["int16"], "kind": COLUMNS["category"]}), path
     )
-    numbers = layout_of(tmp_path / "run", ingest(Source(uri=str(path), features=("x",)), tmp_path / "run"))
+    numbers = read_layout(tmp_path / "run", ingest(Source(uri=str(path), features=("x",)), tmp_path / "run"))
     write_layout(numbers, corrected(["30", "40", "40"], ["10", "40", "40"]), "state", tmp_path / "new")
     assert pq.read_table(tmp_path / "new" / "t.parquet")["label"].to_pylist() == [30, 40, None, 40]
     with pytest.raises(InputError, match="the label 'many' is no int16"):
         write_layout(numbers, corrected(["many", "40", "40"], ["10", "40", "40"]), "state", tmp_path / "no")
-    kinds = Layout(numbers.uri, "kind", numbers.parts, SOURCE, {})
+    kinds = SourceLayout(numbers.uri, "kind", numbers.parts, SOURCE, {})
     before = ["red", "rosé", "rosé"]
     write_layout(kinds, corrected(["green", "rosé", "rosé"], before), "state", tmp_path / "green")
     found = pq.read_table(tmp_path / "green" / "t.parquet")["kind"].to_pylist()
@@ -76,7 +78,7 @@ def test_files_whose_labels_are_text_come_back_with_their_own_columns(tmp_path):
     pq.write_table(
         pa.table({"x": [1, 2, 3, 4], "label": ["a", "b", None, "b"], "features": [0, 0, 1, 1]}), path
     )
-    layout = layout_of(tmp_path / "run", ingest(Source(uri=str(path)), tmp_path / "run"))
+    layout = read_layout(tmp_path / "run", ingest(Source(uri=str(path)), tmp_path / "run"))
     write_layout(layout, corrected(["b", "b", "b"], ["a", "b", "b"]), "state", tmp_path / "new")
     found = pq.read_table(tmp_path / "new" / "t.parquet").to_pydict()
     assert found == {"x": [1, 2, 3, 4], "label": ["b", "b", None, "b"], "features": [0, 0, 1, 1]}

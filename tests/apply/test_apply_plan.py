@@ -4,8 +4,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.apply.messages import plan_text
 from tasks.apply.plan import make_plan
-from tasks.apply.words import plan_text
 from tasks.review.log import Decision
 
 # Three contents; `x` occurs twice as a cat and once as a dog.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.apply.beside import write_beside
 from tasks.apply.corrected import PLACES
 from tasks.apply.plan import Change, Plan
+from tasks.apply.source_files import write_beside
 from tasks.apply.text_files import create
 from tasks.ingest import ingest
 from tasks.ingest.compression import decompress

@@ -11,15 +11,15 @@ import pytest
 from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.columnar import _group_rows
-from tasks.apply.correct import apply_plan, diff, plan_for, restore
+from tasks.apply.correct import apply_plan, compare_versions, plan_for, restore_version
 from tasks.apply.version import (
     Version,
     changes_table,
+    digest_state,
     find_version,
     key_tables,
+    list_versions,
     name_of,
-    state_of,
-    versions,
     write_version,
 )
 from tasks.errors import InputError
@@ -65,7 +65,7 @@ def test_a_new_version_holds_the_corrections_and_nothing_is_changed_in_place(run
     before = digests(run)
     applied = apply(run, out)
     assert digests(run) == before
-    assert [version.kind for version in versions(out, "digits")] == ["source", "corrected"]
+    assert [version.kind for version in list_versions(out, "digits")] == ["source", "corrected"]
     old, new, truth = (
         labels(run / "dataset.parquet"),
         labels(applied.folder / "dataset.parquet"),
@@ -130,7 +130,7 @@ def test_more_decisions_make_another_version_with_all_of_them(run: Path, out: Pa
     apply(run, out)
     decide(out, run, [(second.sample_id, "Ada", "suggestion")])
     folder = apply(run, out).folder
-    assert [(v.number, v.kind, v.relabeled) for v in versions(out, "digits")] == [
+    assert [(v.number, v.kind, v.relabeled) for v in list_versions(out, "digits")] == [
         (0, "source", 0),
         (1, "corrected", 1),
         (2, "corrected", 2),
@@ -144,23 +144,23 @@ def test_a_difference_lists_every_change_and_its_reverse(run: Path, out: Path):
     decide(out, run, [(first.sample_id, "Ada", "suggestion"), (second.sample_id, "Ada", "drop")])
     new = apply(run, out).folder
     old = new.parent / "v0000"
-    rows = {row["sample_id"]: tuple(row.values())[1:] for row in diff(old, new).to_pylist()}
+    rows = {row["sample_id"]: tuple(row.values())[1:] for row in compare_versions(old, new).to_pylist()}
     assert rows == {
         first.sample_id: ("relabel", first.given, first.suggested),
         second.sample_id: ("drop", second.given, None),
     }
-    back = {row["sample_id"]: tuple(row.values())[1:] for row in diff(new, old).to_pylist()}
+    back = {row["sample_id"]: tuple(row.values())[1:] for row in compare_versions(new, old).to_pylist()}
     assert back == {
         first.sample_id: ("relabel", first.suggested, first.given),
         second.sample_id: ("add", None, second.given),
     }
-    assert diff(new, new).num_rows == 0
+    assert compare_versions(new, new).num_rows == 0
 
 
 def test_an_older_version_comes_back_as_a_new_one(run: Path, out: Path):
     decide_by_truth(out, run)
     new = apply(run, out).folder
-    back = restore(out, find_version(out, "v0000"))
+    back = restore_version(out, find_version(out, "v0000"))
     assert (back.is_new, back.version.number, back.version.restored_from, back.version.parent) == (
         True,
         2,
@@ -168,8 +168,12 @@ def test_an_older_version_comes_back_as_a_new_one(run: Path, out: Path):
         1,
     )
     assert labels(back.folder / "dataset.parquet") == labels(run / "dataset.parquet")
-    assert pq.read_metadata(back.folder / "changes.parquet").num_rows == diff(new, back.folder).num_rows > 0
-    assert not restore(out, find_version(out, "0")).is_new
+    assert (
+        pq.read_metadata(back.folder / "changes.parquet").num_rows
+        == compare_versions(new, back.folder).num_rows
+        > 0
+    )
+    assert not restore_version(out, find_version(out, "0")).is_new
 
 
 def test_a_version_is_named_by_its_folder_and_another_folder_is_refused(run: Path, out: Path, tmp_path: Path):
@@ -195,7 +199,7 @@ def test_rows_stay_together_as_the_largest_group_of_the_source_has_them(tmp_path
 def test_versions_beyond_four_digits_stay_in_order(out: Path):
     for number in (9_999, 10_000, 2):
         write_version(out, VERSION.model_copy(update={"number": number}), Path.touch, changes_table())
-    assert [version.number for version in versions(out, "digits")] == [2, 9_999, 10_000]
+    assert [version.number for version in list_versions(out, "digits")] == [2, 9_999, 10_000]
 
 
 @pytest.mark.parametrize("wanted", ["7", "v0007", "digits/7", "seven"])
@@ -237,7 +241,7 @@ def test_two_sources_of_one_name_do_not_share_versions(run: Path, out: Path):
     finish_run(run)
     other = apply(run, out)
     assert other.folder.parent.name.startswith("digits-")
-    assert len(versions(out, "digits")) == 2
+    assert len(list_versions(out, "digits")) == 2
 
 
 CODE = """
@@ -262,9 +266,9 @@ def test_killed_at_any_moment_it_leaves_whole_versions_or_none(run: Path, out: P
         process.kill()
         process.wait()
         process.stdout.close()
-        for version in versions(out, "digits"):
+        for version in list_versions(out, "digits"):
             folder = out / "datasets" / "digits" / version.label
-            assert state_of(key_tables(folder / "dataset.parquet")) == (version.state, version.rows)
+            assert digest_state(key_tables(folder / "dataset.parquet")) == (version.state, version.rows)
             assert (folder / "changes.parquet").exists()
     apply(run, out)
     left = sorted(path.name for path in (out / "datasets" / "digits").iterdir())

@@ -13,7 +13,7 @@ from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.errors import InputError
 from tasks.heads.design import make_design
-from tasks.heads.ensemble import side_by_side
+from tasks.heads.ensemble import join_fits
 from tasks.heads.fit import fit_stack
 
 
@@ -38,7 +38,7 @@ def test_heads_side_by_side_are_fitted_like_folds_that_share_their_features() ->
     features, labels, _ = blobs()
     design = make_design(labels, "crossfit", 3, seed=0)
     alone = [stack_of(features, labels, design.single(k)) for k in range(3)]
-    fit = side_by_side([fit_stack(stack, None, AuditOptions()) for stack in alone])
+    fit = join_fits([fit_stack(stack, None, AuditOptions()) for stack in alone])
     assert fit.converged
     assert fit.theta.shape == (4, 3, 3)
     assert torch.allclose(fit.theta, fitted(stack_of(features, labels, design)), atol=1e-3)

@@ -11,8 +11,8 @@ from sklearn.metrics import average_precision_score, f1_score
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit, estimate
 from tasks.attribute.estimate import estimate_noise
-from tasks.attribute.noise import beliefs, noise_matrix, posterior, worthwhile
-from tasks.controls.trust import trust_of
+from tasks.attribute.noise import compute_posterior, count_worthwhile, estimate_beliefs, estimate_noise_matrix
+from tasks.controls.trust import judge_trust
 
 
 def confused(n: int = 900, share: float = 0.3, seed: int = 1) -> tuple[Array, Array, Array]:
@@ -31,7 +31,9 @@ def test_the_matrix_behind_the_labels_is_recovered_from_a_right_belief() -> None
     belief = generator.dirichlet(np.full(3, 0.2), size=20_000)
     truth = (belief.cumsum(1) > generator.random((len(belief), 1))).argmax(1)
     given = (matrix[truth].cumsum(1) > generator.random((len(belief), 1))).argmax(1)
-    found = noise_matrix(torch.from_numpy(belief).clamp_min(1e-300).log(), torch.from_numpy(given)).exp()
+    found = estimate_noise_matrix(
+        torch.from_numpy(belief).clamp_min(1e-300).log(), torch.from_numpy(given)
+    ).exp()
     assert found.sum(1).numpy() == pytest.approx(np.ones(3))
     # Standard error of a rate among 6,700 samples of a class: 0.006, and the belief says less than the truth does.
     assert found.numpy() == pytest.approx(matrix, abs=0.03)
@@ -39,7 +41,7 @@ def test_the_matrix_behind_the_labels_is_recovered_from_a_right_belief() -> None
 
 def test_the_posterior_is_bayes_rule() -> None:
     belief, matrix = torch.tensor([[0.7, 0.3]]).double(), torch.tensor([[0.9, 0.1], [0.2, 0.8]]).double()
-    found = posterior(belief.log() + 5, torch.tensor([1]), matrix.log()).exp()
+    found = compute_posterior(belief.log() + 5, torch.tensor([1]), matrix.log()).exp()
     assert found[0].tolist() == pytest.approx([0.07 / 0.31, 0.24 / 0.31])
 
 
@@ -78,7 +80,7 @@ def test_the_number_of_flags_has_the_best_expected_f1() -> None:
 
     best = max(range(len(wrong) + 1), key=expected)
     # The formula takes the expectation above and below the line apart: its choice is as good to a hundredth.
-    assert expected(worthwhile(wrong[::-1])) > expected(best) - 0.01
+    assert expected(count_worthwhile(wrong[::-1])) > expected(best) - 0.01
 
 
 def test_nothing_is_flagged_where_every_label_fits() -> None:
@@ -92,7 +94,7 @@ def test_models_that_know_nothing_flag_nothing(rows: int, classes: int) -> None:
     generator = np.random.default_rng(classes)
     categories = np.eye(8)[generator.integers(8, size=rows)]
     found = audit(categories, generator.permutation(np.arange(rows) % classes))
-    trust = trust_of(found.doubts, 1 / classes)
+    trust = judge_trust(found.doubts, 1 / classes)
     assert not found.flagged.any()
     assert trust is not None
     assert trust.verdict == "cannot tell"
@@ -115,11 +117,11 @@ def test_where_no_fold_was_fitted_on_a_sample_the_unseen_belief_counts_twice() -
     _, labels, truth = blobs()
     stack = stack_of(np.zeros((len(labels), 1)), labels, crossfit(labels))
     log_p = torch.randn(stack.design.folds, 3, len(labels), dtype=torch.float64).log_softmax(1)
-    unseen, both = beliefs(stack.design, slice(0, len(labels)), log_p)
+    unseen, both = estimate_beliefs(stack.design, slice(0, len(labels)), log_p)
     own = stack.design.group.long()
     everyone = (log_p.sum(0) - log_p[own, :, torch.arange(len(labels))].T).T
     assert torch.allclose(both, unseen + everyone / (stack.design.folds - 1))
     stack.design.group[:] = -1  # all verified
     object.__setattr__(stack.design, "evaluation", "trusted")
-    unseen, both = beliefs(stack.design, slice(0, len(truth)), log_p)
+    unseen, both = estimate_beliefs(stack.design, slice(0, len(truth)), log_p)
     assert torch.equal(both, 2 * unseen)

@@ -13,13 +13,13 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.audit import check_samples
 from tasks.attribute.doubts import Doubts, Way
 from tasks.controls.estimate import Estimate, Quality
-from tasks.controls.spans import spanned
-from tasks.controls.trust import trust_of
-from tasks.heads.model import Store
-from tasks.opinions import ask_kinds, kind_named, why_none
+from tasks.controls.intervals import widen_quality
+from tasks.controls.trust import judge_trust
+from tasks.heads.model import RoundStore
+from tasks.opinions import ask_kinds, explain_absence, find_kind
 from tasks.options import KINDS
 from tasks.storage import write_json
-from tasks.terms import TERMS, WORDS, read_terms, words_of
+from tasks.word_weights import TERMS, WORDS, find_telling_words, read_terms
 
 NUMBERS = ("boosting", "lda", "neighbours", "trees")
 
@@ -76,9 +76,9 @@ def test_where_there_are_none_the_reason_is_said():
     features, labels = rings(120)
     options = AuditOptions(evaluation="holdout")
     samples = samples_of(features, labels, options)
-    assert why_none(samples, options) == "a held-out split has no folds"
+    assert explain_absence(samples, options) == "a held-out split has no folds"
     many = replace(samples, n_classes=100_000)
-    assert why_none(many, AuditOptions()) == "there are 100,000 classes"
+    assert explain_absence(many, AuditOptions()) == "there are 100,000 classes"
     assert audit(features, labels, options).opinions == []
 
 
@@ -112,12 +112,12 @@ def test_a_finished_opinion_is_taken_up_and_one_of_other_data_is_not(tmp_path, m
     samples = samples_of(features, labels, options)
 
     def ask(key):
-        return ask_kinds(samples, samples.design(options), options, None, Store(tmp_path, key))
+        return ask_kinds(samples, samples.design(options), options, None, RoundStore(tmp_path, key))
 
     first = ask("one")
     asked = []
     for name in ("lda", "neighbours"):
-        kind = kind_named(name)
+        kind = find_kind(name)
         made = kind.make
         monkeypatch.setattr(kind, "make", lambda *a, made=made, name=name: asked.append(name) or made(*a))
     (tmp_path / "neighbours.safetensors").unlink()  # killed before the second
@@ -169,7 +169,7 @@ def doubts(skill, certainty, purity, flagged=100):
     ],
 )
 def test_a_verdict_comes_before_the_figures_and_says_what_helps(known, verdict):
-    trust = trust_of(known, 0.6, {"planted": 50, "found": 40}, payload="text")
+    trust = judge_trust(known, 0.6, {"planted": 50, "found": 40}, payload="text")
     assert trust.verdict == verdict
     assert (
         "80% of the samples; naming the largest class every time is right for 60%; 40 of 50 labels"
@@ -183,34 +183,34 @@ def test_a_few_hard_samples_of_clear_classes_make_no_weak_queue():
     known = replace(
         doubts(0.98, -1.0, 0.02, flagged=2), samples=30_000
     )  # of which 200 differ from what is predicted
-    found = trust_of(known, 0.4, {"planted": 17, "found": 16})
+    found = judge_trust(known, 0.4, {"planted": 17, "found": 16})
     assert found.verdict == "fair"
     assert "99.3% of the samples" in found.why
     assert "columns" not in found.helps
-    assert trust_of(known, 0.4, {"planted": 17, "found": 5}).verdict == "weak"
+    assert judge_trust(known, 0.4, {"planted": 17, "found": 5}).verdict == "weak"
 
 
 def test_a_share_that_nobody_knows_makes_no_strong_queue():
     controls = {"planted": 9, "found": 9, "noise_rate": {"estimate": 0.2, "low": 0.02, "high": 0.77}}
-    assert trust_of(doubts(0.9, 9.0, 0.9), 0.5, controls).verdict == "weak"
+    assert judge_trust(doubts(0.9, 9.0, 0.9), 0.5, controls).verdict == "weak"
 
 
 def test_intervals_span_every_way_to_tell_the_errors():
     narrow = Quality(
         50, 48, Estimate(0.96, 0.95, 0.97), Estimate(0.1, 0.09, 0.11), Estimate(0.8, 0.79, 0.81), ()
     )
-    certain, doubtful = (spanned(narrow, doubts(0.4, certainty, 0.8)) for certainty in (9.0, -9.0))
+    certain, doubtful = (widen_quality(narrow, doubts(0.4, certainty, 0.8)) for certainty in (9.0, -9.0))
     assert certain.noise_rate.low < 0.09
     assert certain.recall.high >= 0.97
     assert doubtful.recall.low < certain.recall.low
     assert doubtful.noise_rate.low <= 0.4 * 0.15 < 0.2 <= doubtful.noise_rate.high
     assert doubtful.precision.low < 0.4 < 0.8 < doubtful.precision.high
     by_raters = Doubts("raters", 1_000, 100, None, None, None, None, {"sharpness 3": Way(1.0, 1.0, 1.0)})
-    assert spanned(narrow, by_raters) == narrow
+    assert widen_quality(narrow, by_raters) == narrow
 
 
 def test_every_kind_says_what_it_reads():
-    assert {kind_named(name).CONTENT for name in KINDS} == {"numbers", "text"}
+    assert {find_kind(name).CONTENT for name in KINDS} == {"numbers", "text"}
 
 
 def test_words_speak_for_the_class_that_has_them_in_other_texts(tmp_path):
@@ -221,9 +221,9 @@ def test_words_speak_for_the_class_that_has_them_in_other_texts(tmp_path):
     options = AuditOptions(models="heads,words")
     samples = samples_of(np.random.default_rng(0).normal(size=(100, 2)), labels, options)
     folder = (tmp_path / TERMS).parent
-    ask_kinds(samples, samples.design(options), options, lambda: texts, Store(folder, ""))
+    ask_kinds(samples, samples.design(options), options, lambda: texts, RoundStore(folder, ""))
     write_json(["bad", "good"], tmp_path / "model" / "labels.json")
-    found = words_of(texts[0], "bad", "good", read_terms(tmp_path))
+    found = find_telling_words(texts[0], "bad", "good", read_terms(tmp_path))
     spoken = {texts[0][word.start : word.end]: word.label for word in found if word.weight > 0.1}
     assert spoken["Bright"] == "good"
     assert "zyzzyva" not in spoken

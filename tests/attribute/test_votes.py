@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
-from tasks.attribute.noise import SHARPNESS, posterior
+from tasks.attribute.noise import SHARPNESS, compute_posterior
 from tasks.attribute.votes import Answers, RaterNoise, estimate_answers, estimate_raters
 from tasks.errors import InputError
 
@@ -46,7 +46,7 @@ def test_one_answer_is_the_formula_of_one_label() -> None:
     belief = torch.randn(20, 2, dtype=torch.float64)
     labels = torch.arange(20) % 2
     found = answers(TABLE).posterior(belief, labels[:, None])
-    assert torch.allclose(found, posterior(belief, labels, TABLE.log()))
+    assert torch.allclose(found, compute_posterior(belief, labels, TABLE.log()))
 
 
 def test_kinds_of_samples_are_summed_over() -> None:

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.attribute import AuditOptions, audit
-from tasks.attribute.whole import (
+from tasks.attribute.network_influence import (
     GaussNewton,
-    evaluation_gradient,
     gauss_newton,
-    saliency_of_whole,
-    score_whole,
-    solve_whole,
+    network_evaluation_gradient,
+    network_saliency,
+    score_network,
+    solve_network,
 )
 from tasks.errors import InputError
 from tasks.heads.design import make_design
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import MemoryFeatures
+from tasks.heads.flat_network import FlatNetwork, make_flat_network
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.whole import Whole, make_whole
 from tasks.models.cnn import cnn
 from tasks.models.mlp import mlp
 from tasks.networks.factory import check_derivatives
@@ -34,7 +34,7 @@ from tasks.networks.factory import check_derivatives
 HIDDEN, CLASSES, L2 = 4, 3, 0.1
 
 
-def small(n: int = 60) -> tuple[SoftmaxStack, Whole]:
+def small(n: int = 60) -> tuple[SoftmaxStack, FlatNetwork]:
     """Return a perceptron 3-4-3 with random weights on its data, and the labels, design and prior of its head."""
     features, labels, _ = blobs(n, classes=CLASSES)
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +46,7 @@ def small(n: int = 60) -> tuple[SoftmaxStack, Whole]:
     theta = torch.randn(HIDDEN + 1, CLASSES, dtype=torch.float64, generator=generator)
     stack = stack_of(np.zeros((n, HIDDEN)), labels, make_design(labels, "holdout", 5, seed=0), L2)
     raw = MemoryFeatures(torch.from_numpy(features))
-    return stack, make_whole(body, plain, theta, raw, lambda inputs: inputs)
+    return stack, make_flat_network(body, plain, theta, raw, lambda inputs: inputs)
 
 
 def members(stack: SoftmaxStack, kind: str) -> Tensor:
@@ -68,9 +68,9 @@ def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
     of_body = whole.of_body
     assert float(matrix.damping[0]) == pytest.approx(0.03 * float(dense.diagonal()[:of_body].sum()), rel=0.3)
     assert bool((matrix.damping[of_body:] == L2).all())
-    gradient = evaluation_gradient(whole, stack)
+    gradient = network_evaluation_gradient(whole, stack)
     reference = torch.linalg.solve(dense + torch.diag(matrix.damping), gradient)
-    solution = solve_whole(matrix, gradient, tolerance=1e-9)
+    solution = solve_network(matrix, gradient, tolerance=1e-9)
     assert solution.converged
     assert float(solution.vector @ reference / (reference @ reference)) == pytest.approx(1, abs=1e-7)
     assert torch.allclose(solution.vector, reference, rtol=1e-6, atol=1e-10)
@@ -86,7 +86,7 @@ def test_the_evaluation_gradient_is_that_of_automatic_differentiation() -> None:
     parameters = whole.parameters.clone().requires_grad_()
     losses = F.cross_entropy(whole.logits(parameters, inputs), given, reduction="none")
     (expected,) = torch.autograd.grad((trust * losses).sum() / trust.sum(), parameters)
-    assert torch.allclose(evaluation_gradient(whole, stack), expected, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(network_evaluation_gradient(whole, stack), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_scores_are_derivatives_of_single_losses_whatever_the_blocks() -> None:
@@ -94,7 +94,7 @@ def test_scores_are_derivatives_of_single_losses_whatever_the_blocks() -> None:
     vector = torch.randn(
         len(whole.parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
-    (block,) = score_whole(whole, stack, torch.zeros(stack.shape).double(), vector)
+    (block,) = score_network(whole, stack, torch.zeros(stack.shape).double(), vector)
     for sample in (0, 13, 59):
         inputs = whole.inputs_of(torch.tensor([sample]))
         for label in range(CLASSES):
@@ -114,7 +114,7 @@ def test_saliency_is_the_derivative_by_the_raw_features() -> None:
         len(whole.parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
     chosen = torch.tensor([3, 11])
-    ours = saliency_of_whole(whole, stack.labels, chosen, vector)
+    ours = network_saliency(whole, stack.labels, chosen, vector)
 
     def influence(raw: Tensor) -> Tensor:
         logits, u = whole.derivative(raw, vector)
@@ -128,7 +128,7 @@ def test_saliency_is_the_derivative_by_the_raw_features() -> None:
         assert torch.allclose(ours[:, feature], slope, rtol=1e-3, atol=1e-5)
 
 
-def optimum(whole: Whole, stack: SoftmaxStack, train: Tensor, share: float, l2: float) -> Tensor:
+def optimum(whole: FlatNetwork, stack: SoftmaxStack, train: Tensor, share: float, l2: float) -> Tensor:
     """Return the parameters that minimise sum of losses x share + l2 / 2 |parameters|^2, from where the network is."""
     parameters = whole.parameters.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
@@ -168,8 +168,8 @@ def test_scores_predict_retraining_the_whole_network_without_the_sample() -> Non
         without = optimum(whole, stack, train[train != sample], 1 / len(train), L2)
         actual.append(float((trust * (losses(without) - base)).sum() / trust.sum()) * len(train))
     matrix = GaussNewton(whole, train, torch.full_like(whole.parameters, L2))
-    solution = solve_whole(matrix, evaluation_gradient(whole, stack), tolerance=1e-9)
-    (block,) = score_whole(whole, stack, torch.zeros(stack.shape).double(), solution.vector)
+    solution = solve_network(matrix, network_evaluation_gradient(whole, stack), tolerance=1e-9)
+    (block,) = score_network(whole, stack, torch.zeros(stack.shape).double(), solution.vector)
     predicted = block.influence_raw[train, stack.labels[train]].numpy()
     # Measured 0.98 and 1.06; the Hessian's own inverse in the place of the Gauss-Newton matrix's gives 0.98 and 1.02.
     assert np.corrcoef(predicted, actual)[0, 1] > 0.95

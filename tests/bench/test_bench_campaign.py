@@ -10,13 +10,13 @@ import pytest
 from tasks.bench.command import main
 from tasks.bench.quality import peers
 from tasks.bench.quality import summary as table
-from tasks.bench.quality.campaign import Setting, judge, prepare, run, settings
-from tasks.bench.tally import Tally
+from tasks.bench.quality.campaign import Setting, judge_cell, list_settings, prepare_cell, run_campaign
+from tasks.bench.tally import ResultFile
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
 CHEAP = ("normalized margin", "argmax != label")
-SMALL = settings(["iris"], ["uniform"], (0.05, 0.2))
+SMALL = list_settings(["iris"], ["uniform"], (0.05, 0.2))
 
 
 def without_seconds(rows):
@@ -24,41 +24,41 @@ def without_seconds(rows):
 
 
 def test_killed_campaign_continues_to_the_same_results(tmp_path):
-    whole = Tally()
-    list(run(SMALL, 2, CHEAP, whole, jobs=1))
+    whole = ResultFile()
+    list(run_campaign(SMALL, 2, CHEAP, whole, jobs=1))
     path = tmp_path / "results.jsonl"
-    first = Tally(path)
-    steps = run(SMALL, 2, CHEAP, first, jobs=1)
+    first = ResultFile(path)
+    steps = run_campaign(SMALL, 2, CHEAP, first, jobs=1)
     next(steps)
     steps.close()
     path.write_text(path.read_text() + '{"setting": "iris/unif')  # killed while it wrote
     kept = path.read_text().splitlines()[:-1]
-    second = Tally(path)
-    list(run(SMALL, 2, CHEAP, second, jobs=1))
+    second = ResultFile(path)
+    list(run_campaign(SMALL, 2, CHEAP, second, jobs=1))
     assert without_seconds(second.rows) == without_seconds(whole.rows)
     assert path.read_text().splitlines()[: len(kept)] == kept
-    assert list(run(SMALL, 2, CHEAP, Tally(path), jobs=1)) == []
+    assert list(run_campaign(SMALL, 2, CHEAP, ResultFile(path), jobs=1)) == []
 
 
 def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path):
-    results = Tally(tmp_path / "results.jsonl")
-    list(run(SMALL, 1, CHEAP, results, jobs=1))
+    results = ResultFile(tmp_path / "results.jsonl")
+    list(run_campaign(SMALL, 1, CHEAP, results, jobs=1))
     results.forget(lambda row: row["method"] == "argmax != label")
-    assert {row["method"] for row in Tally(results.path).rows} == {"normalized margin"}
-    assert len(list(run(SMALL, 1, CHEAP, results, jobs=1))) == len(SMALL)
+    assert {row["method"] for row in ResultFile(results.path).rows} == {"normalized margin"}
+    assert len(list(run_campaign(SMALL, 1, CHEAP, results, jobs=1))) == len(SMALL)
     assert len(results.rows) == len(CHEAP) * len(SMALL)
 
 
 def test_two_processes_give_the_results_of_one():
-    alone, together = Tally(), Tally()
-    list(run(SMALL, 1, CHEAP, alone, jobs=1))
-    list(run(SMALL, 1, CHEAP, together, jobs=2))
+    alone, together = ResultFile(), ResultFile()
+    list(run_campaign(SMALL, 1, CHEAP, alone, jobs=1))
+    list(run_campaign(SMALL, 1, CHEAP, together, jobs=2))
     key = lambda row: (row["setting"], row["method"])  # noqa: E731
     assert sorted(without_seconds(alone.rows), key=key) == sorted(without_seconds(together.rows), key=key)
 
 
 def test_halves_hold_every_data_set_with_every_kind_of_error():
-    grid = settings(["iris", "wine"])
+    grid = list_settings(["iris", "wine"])
     halves = {half: [s for s in grid if s.half == half] for half in ("develop", "final")}
     assert len(halves["develop"]) + len(halves["final"]) == len(grid)
     for part in halves.values():
@@ -68,7 +68,7 @@ def test_halves_hold_every_data_set_with_every_kind_of_error():
 
 
 def test_audited_and_test_samples_are_apart_and_the_test_set_is_clean():
-    cell = prepare(Setting("wine", "uniform", 0.2), seed=1)
+    cell = prepare_cell(Setting("wine", "uniform", 0.2), seed=1)
     assert len(cell.labels) + len(cell.test_labels) == 178
     assert (cell.labels != cell.case.labels).mean() == pytest.approx(0.2, abs=0.01)
     counts = np.bincount(cell.labels) + np.bincount(cell.test_labels)
@@ -76,7 +76,7 @@ def test_audited_and_test_samples_are_apart_and_the_test_set_is_clean():
 
 
 def test_bundled_digits_are_audited_whole_with_the_errors_they_ship_with():
-    cell = prepare(Setting("digits_bundled", "as_shipped"), seed=0)
+    cell = prepare_cell(Setting("digits_bundled", "as_shipped"), seed=0)
     assert len(cell.labels) == 1797
     assert (cell.labels != cell.case.labels).sum() == 144
 
@@ -86,9 +86,9 @@ def test_a_method_that_fails_is_reported_and_the_others_still_run(monkeypatch):
         raise ValueError("no such luck")
 
     monkeypatch.setattr(peers, "argmax_differs", broken)
-    rows = list(judge(SMALL[0], 0, CHEAP))
+    rows = list(judge_cell(SMALL[0], 0, CHEAP))
     assert [row["error"] for row in rows] == [None, "ValueError: no such luck"]
-    text = table.document(rows, details=False)
+    text = table.make_quality_tables(rows, details=False)
     assert "argmax != label: ValueError: no such luck" in text
 
 
@@ -111,23 +111,23 @@ def rows_of(leads):
 
 
 def test_wins_ties_and_losses_are_counted_by_one_standard_error():
-    frame = table.measured(
+    frame = table.list_measures(
         rows_of([(0.1, 0.2, 0.3), (-0.1, 0.1, 0.02), (-0.2, -0.21, -0.2), (0.0, 0.0, 0.0)])
     )
     expected = {"s0": "win", "s1": "tie", "s2": "loss", "s3": "tie"}
-    assert table.outcomes(frame, "default", "rival") == expected
+    assert table.compare_methods(frame, "default", "rival") == expected
     assert "1 wins, 2 ties, 1 losses; wins or ties in 75 % of 4 settings" in table.verdict(frame, "default")
 
 
 def test_the_closest_peer_is_the_one_that_wins_most_often_against_the_default():
     rows = rows_of([(0.1, 0.2, 0.3), (0.1, 0.1, 0.1)])
     better = [row | {"method": "better", "ap": 0.65} for row in rows if row["method"] == "rival"]
-    said = table.verdict(table.measured(rows + better), "default")
+    said = table.verdict(table.list_measures(rows + better), "default")
     assert "wins or ties in at least 50 % of the settings; closest is better (2 settings)" in said
 
 
 def test_overview_gives_mean_and_seed_spread():
-    frame = table.measured(rows_of([(0.1, 0.2), (0.2, 0.3)]))
+    frame = table.list_measures(rows_of([(0.1, 0.2), (0.2, 0.3)]))
     line = next(line for line in table.overview(frame, "default").splitlines() if "**default**" in line)
     spread = np.std([0.1, 0.2], ddof=1)
     assert f".700 ± {spread:.3f}".replace("± 0", "± ") in line
@@ -138,11 +138,11 @@ def test_a_method_that_missed_a_setting_is_not_averaged_with_the_others():
     rows += [
         row | {"method": "choosy", "ap": 0.99} for row in rows_of([(0.0, 0.0)]) if row["method"] == "rival"
     ]
-    assert "Mean AP: 0.525, place 1 of 2" in table.verdict(table.measured(rows), "default")
+    assert "Mean AP: 0.525, place 1 of 2" in table.verdict(table.list_measures(rows), "default")
 
 
 def test_breakdowns_cover_each_kind_and_setting():
-    frame = table.measured(rows_of([(0.1, 0.2), (0.2, 0.3)]))
+    frame = table.list_measures(rows_of([(0.1, 0.2), (0.2, 0.3)]))
     assert isinstance(frame, pd.DataFrame)
     assert "uniform" in table.breakdown(frame, "noise")
     assert "20 %" in table.breakdown(frame, "rate")
@@ -170,8 +170,8 @@ def test_wrong_options_are_refused_with_what_to_do(option):
 
 
 def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
-    results = Tally(tmp_path / "results.jsonl")
-    list(run(SMALL[:1], 1, CHEAP, results, jobs=1))
+    results = ResultFile(tmp_path / "results.jsonl")
+    list(run_campaign(SMALL[:1], 1, CHEAP, results, jobs=1))
     with pytest.raises(InputError):
         main(["quality", "--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
-    assert Tally(results.path).rows == results.rows
+    assert ResultFile(results.path).rows == results.rows

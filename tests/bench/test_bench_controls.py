@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tasks.bench.command import main
-from tasks.bench.quality.campaign import Setting, every_method, methods
-from tasks.bench.quality.controls import document, judge_controls, measured
+from tasks.bench.quality.campaign import Setting, list_methods, pick_methods
+from tasks.bench.quality.controls import judge_controls, list_estimates, make_control_tables
 from tasks.bench.quality.ours import NETWORKS
 
 ABOUT = {
@@ -26,7 +26,7 @@ def test_an_interval_counts_where_it_holds_the_truth() -> None:
         "noise_rate": [0.2, 0.19, 0.21, 0.3],
         "class_rate": [[0.1, 0.0, 0.2, 0.1], [0.1, 0.0, 0.2, 0.4]],
     }
-    frame = measured([row])
+    frame = list_estimates([row])
     assert frame.groupby("quantity").within.mean().to_dict() == {
         "recall": 1,
         "noise_rate": 0,
@@ -49,7 +49,7 @@ def test_estimates_of_a_real_setting_stand_beside_its_truth() -> None:
         assert 0 <= low <= estimate <= high <= 1
         assert 0 <= truth <= 1
     assert abs(row["noise_rate"][0] - errors) < 0.05
-    text = document([row])
+    text = make_control_tables([row])
     assert "1 settings, 1 seeds" in text
     assert "share of wrong labels, of each class" in text
 
@@ -70,7 +70,7 @@ def test_the_command_prints_the_table_and_keeps_what_it_did(
 
 
 def test_networks_stand_in_the_table_where_they_are_asked_for() -> None:
-    named = {method.name for method in methods(("networks",))}
+    named = {method.name for method in pick_methods(("networks",))}
     assert {"MLP, consensus", "MLP, influence, every parameter"} <= named
-    assert not named & {method.name for method in methods()}
-    assert {method.name for method in every_method() if method.block == NETWORKS} == named
+    assert not named & {method.name for method in pick_methods()}
+    assert {method.name for method in list_methods() if method.block == NETWORKS} == named

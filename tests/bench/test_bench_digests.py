@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tasks.bench.command import main
-from tasks.bench.digests import digest_of, read_digests
+from tasks.bench.digests import digest_file, read_digests
 from tasks.errors import InputError
 
 
@@ -37,7 +37,7 @@ def test_tensors_count_and_what_is_said_of_them_does_not(tmp_path: Path) -> None
         ("c", {"theta": np.ones(4)}, "here"),
     ):
         save_file(values, tmp_path / f"{name}.safetensors", {"about": said})
-    one, same, other = (digest_of(tmp_path / f"{name}.safetensors") for name in "abc")
+    one, same, other = (digest_file(tmp_path / f"{name}.safetensors") for name in "abc")
     assert one == same != other
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bench.faults.campaign import count_strikes, table
+from tasks.bench.faults.campaign import count_strikes, make_fault_table
+from tasks.bench.faults.harm import damage
 from tasks.bench.faults.programs import name_end
-from tasks.bench.faults.reference import broken_files, finished_steps
+from tasks.bench.faults.reference import count_finished_steps, find_broken_files
 from tasks.bench.faults.trial import Trial
-from tasks.bench.faults.ways import damage
-from tasks.bench.tally import Tally, keep
+from tasks.bench.tally import ResultFile, compute_once
 from tasks.errors import InputError
 
 TRIALS = [
@@ -24,13 +24,13 @@ TRIALS = [
 
 def test_campaign_resumes_after_the_trials_that_were_kept(tmp_path: Path) -> None:
     path, about = tmp_path / "tally.jsonl", {"rows": 600, "seed": 0}
-    tally = Tally(path, about)
+    tally = ResultFile(path, about)
     for trial in TRIALS:
         tally.add(trial.model_dump(mode="json"))
     path.write_text(path.read_text() + '{"number": 6, "wa')  # killed while it wrote
-    assert [Trial.model_validate(row) for row in Tally(path, about).rows] == TRIALS
+    assert [Trial.model_validate(row) for row in ResultFile(path, about).rows] == TRIALS
     with pytest.raises(InputError, match=r"a tally of .*600, .*0"):
-        Tally(path, {"rows": 600, "seed": 1})
+        ResultFile(path, {"rows": 600, "seed": 1})
 
 
 @pytest.mark.parametrize("text", ["nothing", "nothing\n", "[1]\n", '{"a": 1}\nnothing\n'])
@@ -38,18 +38,18 @@ def test_file_that_is_no_tally_is_refused_and_left_as_it_is(tmp_path: Path, text
     path = tmp_path / "notes.txt"
     path.write_text(text)
     with pytest.raises(InputError, match="no tally of a benchmark"):
-        Tally(path)
+        ResultFile(path)
     assert path.read_text() == text
 
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
     path = tmp_path / "kept.jsonl"
-    assert [keep(path, key, lambda key=key: key.upper()) for key in "aba"] == ["A", "B", "A"]
-    assert keep(path, "a", lambda: "another") == "A"
+    assert [compute_once(path, key, lambda key=key: key.upper()) for key in "aba"] == ["A", "B", "A"]
+    assert compute_once(path, "a", lambda: "another") == "A"
 
 
 def test_table_counts_how_programs_ended_and_names_every_trial_with_something_wrong() -> None:
-    text = " ".join(table(TRIALS, 600, 9.0).split())
+    text = " ".join(make_fault_table(TRIALS, 600, 9.0).split())
     assert count_strikes(TRIALS) == 4
     assert "5 trials, 4 strikes" in text
     assert "(an undisturbed run took 9.0 s); 1 more came after the end." in text
@@ -83,5 +83,5 @@ def test_half_written_file_is_seen_and_one_that_is_being_written_is_not(tmp_path
     (steps / "ingest.json").write_text("{}")
     (steps / "fit.json").write_text('{"step": "f')
     (steps / ".flag.json.x.partial").write_text("{")
-    assert finished_steps(tmp_path) == 2
-    assert [path.name for path in broken_files(tmp_path)] == ["fit.json"]
+    assert count_finished_steps(tmp_path) == 2
+    assert [path.name for path in find_broken_files(tmp_path)] == ["fit.json"]

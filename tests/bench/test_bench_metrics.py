@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
-from tasks.bench.datasets import load, split_clean_test, standardise
-from tasks.bench.quality.case import Verdict
+from tasks.bench.datasets import load_data, split_clean_test, standardise
+from tasks.bench.quality.case import MethodVerdict
 from tasks.bench.quality.metrics import (
     RECOVER,
     average_precision,
@@ -20,7 +20,7 @@ from tasks.errors import InputError
 
 @pytest.fixture(scope="module")
 def flipped():
-    data = load("iris")
+    data = load_data("iris")
     audited, test = split_clean_test(data.labels, seed=0)
     features, test_features = standardise(data.features[audited], data.features[test])
     labels = data.labels[audited]
@@ -94,7 +94,7 @@ def test_review_share_does_not_exist_where_nothing_is_gained(flipped):
 def test_a_perfect_verdict_measures_one_everywhere(flipped):
     _, labels, given, _, _ = flipped
     score = (labels == given).astype(float)
-    figures = measure(labels, given, Verdict(score, labels != given, labels))
+    figures = measure(labels, given, MethodVerdict(score, labels != given, labels))
     assert figures.pop("flagged") == pytest.approx((labels != given).mean())
     assert figures.pop("review_share") is None
     assert set(figures.values()) == {1.0}

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.bench.datasets import load
+from tasks.bench.datasets import load_data
 from tasks.bench.quality.noise import CLASS_CAP, KINDS, plant
 from tasks.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def wine():
-    return load("wine")
+    return load_data("wine")
 
 
 @pytest.mark.parametrize("kind", KINDS)

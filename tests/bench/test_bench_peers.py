@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tasks.bench.datasets import load, standardise
+from tasks.bench.datasets import load_data, standardise
 from tasks.bench.quality.case import Case
 from tasks.bench.quality.metrics import auroc
 from tasks.bench.quality.noise import plant
-from tasks.bench.quality.ours import ours
-from tasks.bench.quality.peers import peers, pydvl_mean_influence, pydvl_self_influence
+from tasks.bench.quality.ours import list_ours
+from tasks.bench.quality.peers import list_peers, pydvl_mean_influence, pydvl_self_influence
 
 for package in ("cleanlab", "aum", "kronfluence"):
     pytest.importorskip(package)
 
 
 def make_case(name, seed=0, rate=0.15):
-    data = load(name)
+    data = load_data(name)
     (features,) = standardise(data.features)
     return Case(
         features, plant("uniform", features, data.labels, rate, seed), data.classes, seed
@@ -28,7 +28,7 @@ def wine():
     return make_case("wine")
 
 
-@pytest.mark.parametrize("method", [*peers(), *ours()], ids=lambda method: method.name)
+@pytest.mark.parametrize("method", [*list_peers(), *list_ours()], ids=lambda method: method.name)
 def test_every_method_ranks_planted_errors_above_chance(wine, method):
     case, labels = wine
     verdict = method.judge(case)
@@ -39,7 +39,7 @@ def test_every_method_ranks_planted_errors_above_chance(wine, method):
         assert answer is None or answer.shape == labels.shape
 
 
-@pytest.mark.parametrize("method", [*peers(), ours()[0]], ids=lambda method: method.name)
+@pytest.mark.parametrize("method", [*list_peers(), list_ours()[0]], ids=lambda method: method.name)
 def test_same_seed_gives_the_same_verdict(method):
     first, second = (method.judge(make_case("iris")[0]) for _ in range(2))
     assert np.array_equal(first.score, second.score)
@@ -101,6 +101,6 @@ def test_pydvl_mean_influence_is_the_dense_one_averaged_over_held_out_samples(wi
 def test_slow_peers_are_left_out_of_large_cases(wine):
     case, _ = wine
     large = Case(np.zeros((20_000, 128)), np.zeros(20_000, dtype=np.int64), classes=10, seed=0)
-    limited = [method for method in peers() if method.limit is not None]
+    limited = [method for method in list_peers() if method.limit is not None]
     assert limited
     assert all(method.runs_on(case) and not method.runs_on(large) for method in limited)

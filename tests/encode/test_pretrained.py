@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.config import CleanParameters
-from tasks.encode.encoded import encoded, image_batches
-from tasks.encode.pretrained import ImageModel, TextModel, as_seen
+from tasks.encode.encoded import image_batches, read_features
+from tasks.encode.pretrained import ImageModel, TextModel, prepare_image
 from tasks.encode.vision import without_compiled_operators as torchvision_imported
 from tasks.errors import InputError
 from tasks.ingest import ingest
@@ -38,7 +38,7 @@ def dataset(tmp_path):
 
 def test_a_model_on_disk_embeds_each_text_once_for_all_runs(minilm, dataset, tmp_path, monkeypatch):
     options = AuditOptions(encoder=str(minilm), device="cpu")
-    first = encoded(dataset, options, tmp_path / "kept")
+    first = read_features(dataset, options, tmp_path / "kept")
     rows = np.concatenate(list(first.batches()))
     assert rows.shape == (3, len(first.names)) == (3, 384)
     likeness = rows @ rows.T
@@ -48,7 +48,7 @@ def test_a_model_on_disk_embeds_each_text_once_for_all_runs(minilm, dataset, tmp
         raise AssertionError("asked again")
 
     monkeypatch.setattr(TextModel, "__call__", unasked)
-    again = encoded(dataset, options, tmp_path / "kept")
+    again = read_features(dataset, options, tmp_path / "kept")
     assert np.array_equal(np.concatenate(list(again.batches())), rows)
 
 
@@ -57,17 +57,17 @@ def test_weights_that_can_run_programs_are_refused(dataset, tmp_path):
     (tmp_path / "m" / "config.json").write_text("{}")
     (tmp_path / "m" / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(InputError, match=r"not safetensors.*safe_serialization=True"):
-        encoded(dataset, AuditOptions(encoder=str(tmp_path / "m")))
+        read_features(dataset, AuditOptions(encoder=str(tmp_path / "m")))
 
 
 def test_a_folder_that_is_no_model_is_refused_in_one_line(dataset, tmp_path):
     with pytest.raises(InputError, match=r"no model in this folder"):
-        encoded(dataset, AuditOptions(encoder=str(tmp_path)))
+        read_features(dataset, AuditOptions(encoder=str(tmp_path)))
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 16)
     pytest.importorskip("sentence_transformers")
     with pytest.raises(InputError, match=r"the model cannot be read") as caught:
-        encoded(dataset, AuditOptions(encoder=str(tmp_path)))
+        read_features(dataset, AuditOptions(encoder=str(tmp_path)))
     assert "\n" not in str(caught.value)
 
 
@@ -130,7 +130,7 @@ def test_a_vision_model_on_disk_sees_images_of_any_size_and_mode(saved, pictures
 
     torch.manual_seed(0)
     model, width = saved(tmp_path)
-    found = encoded(pictures, AuditOptions(encoder=str(model), device="cpu"), tmp_path / "kept")
+    found = read_features(pictures, AuditOptions(encoder=str(model), device="cpu"), tmp_path / "kept")
     rows = np.concatenate(list(found.batches()))
     assert rows.shape == (3, width)
     assert np.isfinite(rows).all()
@@ -158,7 +158,7 @@ def test_an_image_is_seen_as_the_librarys_own_preparation_shows_it():
         "resample": 2,
     }
     how |= {"image_mean": preset.mean, "image_std": preset.std}
-    assert np.abs(as_seen(buffer.getvalue(), how) - preset(image).numpy()).max() < 0.05
+    assert np.abs(prepare_image(buffer.getvalue(), how) - preset(image).numpy()).max() < 0.05
 
 
 def test_weights_of_torchvision_that_hold_a_program_or_have_no_known_name_are_refused(pictures, tmp_path):
@@ -170,7 +170,9 @@ def test_weights_of_torchvision_that_hold_a_program_or_have_no_known_name_are_re
     (tmp_path / "mine.pth").write_bytes(b"")
     for name, says in {"resnet18-evil.pth": "cannot be read", "mine.pth": "no architecture 'mine'"}.items():
         with pytest.raises(InputError, match=says) as caught:
-            encoded(pictures, AuditOptions(encoder=str(tmp_path / name), device="cpu"), tmp_path / "kept")
+            read_features(
+                pictures, AuditOptions(encoder=str(tmp_path / name), device="cpu"), tmp_path / "kept"
+            )
         assert "\n" not in str(caught.value)
 
 
@@ -179,7 +181,7 @@ def test_an_encoder_of_texts_has_nothing_to_say_about_a_table(tmp_path):
     path.write_text("x,label\n1,a\n2,b\n")
     numbers = ingest(Source(uri=str(path)), tmp_path / "run")
     with pytest.raises(InputError, match="--text or --image"):
-        encoded(numbers, AuditOptions(encoder=str(tmp_path)))
+        read_features(numbers, AuditOptions(encoder=str(tmp_path)))
 
 
 def test_a_name_on_the_hub_is_looked_up_in_its_cache(tmp_path, monkeypatch, minilm):

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.encode.encoded import encoded
+from tasks.encode.encoded import read_features
+from tasks.encode.feature_names import read_names
 from tasks.encode.featurize import featurize
-from tasks.encode.names import read_names
 from tasks.encode.table import fit_table
 from tasks.errors import InputError
 from tasks.ingest import ingest
@@ -34,7 +34,7 @@ def matrix(tmp_path, data: pa.Table, **named) -> tuple[dict[str, np.ndarray], ob
     path = tmp_path / "t.parquet"
     pq.write_table(data, path, row_group_size=7)
     dataset = ingest(Source(uri=str(path), **named), tmp_path / "run")
-    features = encoded(dataset, AuditOptions())
+    features = read_features(dataset, AuditOptions())
     rows = np.concatenate(list(features.batches()))
     return dict(zip(features.names, rows.T, strict=True)), dataset
 

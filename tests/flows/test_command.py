@@ -15,11 +15,11 @@ import pytest
 from flow_command import start
 
 from flows.cli import run
-from flows.commands.config_file import build, from_command_line, read_config
+from flows.commands.config_file import build_parameters, merge_options, read_config
 from flows.config import CleanParameters
 from flows.request import make_request
 from tasks.errors import InputError
-from tasks.runs.lifecycle import run_folder, state_of
+from tasks.runs.lifecycle import read_state, run_folder
 
 HEAVY = (
     "torch",
@@ -62,25 +62,25 @@ def test_every_parameter_is_an_option_and_the_help_says_what_it_does(capsys, mon
 def test_options_win_over_the_configuration_file(tmp_path):
     config = tmp_path / "options.yaml"
     config.write_text("source: cats.csv\nfolds: 7\nmax-queue: 12\nfeatures: [a, b]\n")
-    parameters = from_command_line({"folds": "3"}, config)
+    parameters = merge_options({"folds": "3"}, config)
     assert (parameters.source, parameters.folds, parameters.max_queue) == ("cats.csv", 3, 12)
     assert parameters.features == ("a", "b")
 
 
 def test_bundled_digits_know_their_columns_and_options_win():
-    known = build({"source": "sample:digits"}, str)
+    known = build_parameters({"source": "sample:digits"}, str)
     assert (known.label, known.id, known.image, known.truth) == ("label", "id", "image", "true_label")
-    assert build({"source": "sample:digits", "id": "image"}, str).id == "image"
+    assert build_parameters({"source": "sample:digits", "id": "image"}, str).id == "image"
 
 
 def test_replayable_parameters_are_the_same_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    parameters = build(
+    parameters = build_parameters(
         {"source": "cats.csv", "expectations": "mine.yaml", "features": "a,b", "data_docs": True}, str
     )
     (tmp_path / "config.yaml").write_text(parameters.replayable())
     monkeypatch.chdir("/")
-    replayed = build(read_config(tmp_path / "config.yaml"), str)
+    replayed = build_parameters(read_config(tmp_path / "config.yaml"), str)
     assert replayed.source == str(tmp_path / "cats.csv")
     assert replayed.expectations == tmp_path / "mine.yaml"
     assert replayed.out == tmp_path / "data"
@@ -90,7 +90,7 @@ def test_replayable_parameters_are_the_same_from_any_folder(tmp_path, monkeypatc
 def end(parameters: CleanParameters, error: BaseException) -> Path:
     """Open a run folder, end its run with an error, and return the folder."""
     with suppress(type(error)), run_folder(make_request(parameters)) as folder:
-        assert state_of(folder) == "running"
+        assert read_state(folder) == "running"
         raise error
     return folder
 
@@ -101,26 +101,26 @@ def test_run_folder_is_whole_or_gone_or_says_how_it_ended(tmp_path):
     assert not (tmp_path / "out").exists()
 
     failed = end(parameters, ZeroDivisionError())
-    assert state_of(failed) == "failed"
+    assert read_state(failed) == "failed"
 
     stop = KeyboardInterrupt()
     unfinished = end(parameters, stop)
-    assert state_of(unfinished) == "unfinished"
+    assert read_state(unfinished) == "unfinished"
     assert str(unfinished / "config.yaml") in stop.__notes__[0]
 
     with run_folder(make_request(parameters)) as finished:
         pass
-    assert state_of(finished) == "finished"
+    assert read_state(finished) == "finished"
     assert (tmp_path / "out" / "runs" / "latest").resolve() == finished.resolve()
 
 
 def test_configuration_of_an_unfinished_run_goes_on_with_it(tmp_path):
     unfinished = end(CleanParameters(source="cats.csv", out=tmp_path), KeyboardInterrupt())
     (unfinished / "dataset.csv").touch()
-    with run_folder(make_request(from_command_line({}, unfinished / "config.yaml"))) as folder:
+    with run_folder(make_request(merge_options({}, unfinished / "config.yaml"))) as folder:
         assert folder == unfinished
         assert (folder / "dataset.csv").exists()
-    assert from_command_line({}, unfinished / "config.yaml").resume is None
+    assert merge_options({}, unfinished / "config.yaml").resume is None
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path):
@@ -129,7 +129,7 @@ def test_two_processes_cannot_work_on_one_run(tmp_path):
         same = parameters.model_copy(update={"resume": folder.name})
         with pytest.raises(InputError, match="another process"), run_folder(make_request(same)):
             pass
-    assert state_of(folder) == "finished"
+    assert read_state(folder) == "finished"
 
 
 @pytest.mark.parametrize("run_id", ["absent", "../..", ""])
@@ -163,7 +163,7 @@ def test_a_command_that_is_stopped_says_how_to_resume_and_started_no_server(
     assert process.returncode == code
     assert stdout == ""
     assert stderr == f"labelsweep: {said.format(folder=folder)}\n"
-    assert state_of(folder) == "unfinished"
+    assert read_state(folder) == "unfinished"
     assert not list(folder.rglob("*.partial"))
 
 
@@ -253,11 +253,11 @@ def test_who_only_looks_at_a_run_is_not_taken_for_one_and_keeps_none_from_beginn
     (folder / "config.yaml").write_text("source: cats.csv")
     looking = os.open(folder, os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    assert state_of(folder) == "unfinished"
+    assert read_state(folder) == "unfinished"
     monkeypatch.setattr("tasks.runs.lock.time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
     parameters = CleanParameters(source="cats.csv", out=tmp_path, resume=folder.name)
     with run_folder(make_request(parameters)) as resumed:
-        assert (resumed, state_of(folder)) == (folder, "running")
+        assert (resumed, read_state(folder)) == (folder, "running")
     os.close(looking)
 
 

@@ -16,9 +16,9 @@ from flows.request import make_request
 from tasks.errors import InputError, LabelsweepError
 from tasks.ingest import ingest
 from tasks.records import Report
-from tasks.runs.lifecycle import claim_data_set, run_folder, state_of
-from tasks.runs.lock import hold
-from tasks.runs.step import run_once
+from tasks.runs.lifecycle import claim_data_set, read_state, run_folder
+from tasks.runs.lock import hold_lock
+from tasks.runs.step import run_or_reuse
 from tasks.storage import write_text
 
 
@@ -43,7 +43,7 @@ def test_same_command_goes_on_with_the_run_that_was_interrupted(parameters):
     first = ended(parameters, KeyboardInterrupt())
     assert ended(parameters, KeyboardInterrupt()) == first
     assert ended(parameters, None) == first
-    assert state_of(first) == "finished"
+    assert read_state(first) == "finished"
 
 
 def test_where_and_when_a_run_works_does_not_make_it_another_one(parameters):
@@ -71,7 +71,7 @@ def test_run_that_the_data_failed_is_not_gone_on_with(parameters):
     from tasks.errors import ValidationFailed
 
     first = ended(parameters, ValidationFailed("too many rows set aside"))
-    assert state_of(first) == "failed"
+    assert read_state(first) == "failed"
     assert ended(parameters, None) != first
 
 
@@ -82,7 +82,7 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
                 html=write_text("page", folder / "a.html"), summary=write_text("{}", folder / "b.json")
             )
 
-        return run_once("report", folder, Report, {}, work).html
+        return run_or_reuse("report", folder, Report, {}, work).html
 
     def struck() -> None:
         with run_folder(make_request(parameters)) as folder:
@@ -98,7 +98,7 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
     with run_folder(make_request(parameters)) as folder:
         assert str(page_in(folder)) == raised.value.where
     assert (folder / "a.html").is_file()
-    assert state_of(folder) == "finished"
+    assert read_state(folder) == "finished"
 
 
 def test_second_run_of_a_data_set_is_refused_or_queues(parameters):
@@ -136,16 +136,16 @@ def test_data_set_has_one_name_in_run_ids_and_in_the_data(name, short, tmp_path)
 def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
     path = tmp_path / "data.lock"
     code = (
-        "import sys, time; from pathlib import Path; from tasks.runs.lock import hold\n"
-        "with hold(Path(sys.argv[1]), 'taken'): print('held', flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from tasks.runs.lock import hold_lock\n"
+        "with hold_lock(Path(sys.argv[1]), 'taken'): print('held', flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     assert owner.stdout.readline() == "held\n"
-    with pytest.raises(LabelsweepError, match=f"taken .process {owner.pid}"), hold(path, "taken"):
+    with pytest.raises(LabelsweepError, match=f"taken .process {owner.pid}"), hold_lock(path, "taken"):
         pass
     owner.send_signal(signal.SIGKILL)
     owner.wait()
-    with hold(path, "taken"):
+    with hold_lock(path, "taken"):
         assert path.exists()
     assert not path.exists()
 
@@ -153,9 +153,9 @@ def test_lock_ends_with_its_owner_however_it_ends(tmp_path):
 def test_lock_passes_from_one_to_the_next_without_two_holding_it(tmp_path):
     path, log = tmp_path / "data.lock", tmp_path / "log"
     code = (
-        "import sys, os, time; from pathlib import Path; from tasks.runs.lock import hold\n"
+        "import sys, os, time; from pathlib import Path; from tasks.runs.lock import hold_lock\n"
         "for _ in range(20):\n"
-        "    with hold(Path(sys.argv[1]), 'taken', wait_seconds=60):\n"
+        "    with hold_lock(Path(sys.argv[1]), 'taken', wait_seconds=60):\n"
         "        with open(sys.argv[2], 'a') as f: f.write(f'in {os.getpid()}\\n')\n"
         "        time.sleep(0.002)\n"
         "        with open(sys.argv[2], 'a') as f: f.write(f'out {os.getpid()}\\n')\n"

@@ -191,7 +191,7 @@ def test_long_step_says_how_far_it_is_and_how_long_it_takes(prefect_server, monk
 
     @flow
     def watched_step():
-        with module.watched_by(FlowRunWatcher("run")):
+        with module.add_watcher(FlowRunWatcher("run")):
             within = module.Within("fit, round 2")
             within("folds", 5, 15)
             within("folds", 10, 15)

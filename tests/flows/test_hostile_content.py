@@ -24,8 +24,8 @@ from PIL import Image
 from prefect.client.orchestration import get_client
 
 from flows.cli import run
-from flows.platform.artifacts import cell as cell_of_ui
-from flows.platform.artifacts import code
+from flows.platform.artifacts import format_cell as cell_of_ui
+from flows.platform.artifacts import format_code
 from tasks.queue.spreadsheet import FORMULA_STARTS
 from tasks.review.log import log_path
 from tasks.show.images import safe_png
@@ -252,7 +252,7 @@ def test_a_cell_of_a_table_in_the_prefect_ui_shows_just_its_text() -> None:
         assert re.fullmatch(r"<p>[^<>]*</p>\n", html), html
         assert unescape(html[3:-5]) == one_line(" ".join(text.split()))
         assert not re.search(r"https?://|www\.|\w@\w", cell_of_ui(text))  # which some renderers make links of
-        spanned = markdown.render(f"a {code(text)} b")
+        spanned = markdown.render(f"a {format_code(text)} b")
         assert re.fullmatch(r"<p>a <code>[^<>]*</code> b</p>\n", spanned), spanned
 
 

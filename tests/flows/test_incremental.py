@@ -16,9 +16,9 @@ import torch
 from flows.clean import Cleaned, clean_labels
 from flows.cli import run
 from flows.config import CleanParameters
-from flows.incremental import look_back, same_content
+from flows.incremental import find_run_of_same_content, take_over_last_run
 from flows.request import make_request
-from tasks.encode.warm import warm_members
+from tasks.encode.warm_start import read_warm_members
 from tasks.ingest.step import ingest
 from tasks.records import ModelChoice, Validation
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -126,12 +126,15 @@ def test_rows_of_which_only_the_ids_changed_are_not_the_same(nights, tmp_path):
         assert (
             again.digest == read_json(nights["second"].folder / "steps" / "ingest.json")["record"]["digest"]
         )
-        assert same_content(make_request(parameters), tmp_path / "renamed") is None
+        assert find_run_of_same_content(make_request(parameters), tmp_path / "renamed") is None
     finally:
         source.write_bytes(before)
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     ingest.fn(parameters.records_source(), tmp_path / "same")
-    assert same_content(make_request(parameters), tmp_path / "same") == nights["second"].folder.absolute()
+    assert (
+        find_run_of_same_content(make_request(parameters), tmp_path / "same")
+        == nights["second"].folder.absolute()
+    )
 
 
 def test_a_run_that_asks_for_more_controls_is_another_one(nights):
@@ -217,11 +220,11 @@ def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
 
 def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_path):
     parameters, last = copied
-    assert look_back(make_request(parameters), tmp_path)[0] == last
+    assert take_over_last_run(make_request(parameters), tmp_path)[0] == last
     # Asked for just this, and not what its manifest says any more.
     write_json(make_request(parameters).asked.model_dump(mode="json"), last / REQUEST)
     (tmp_path / "before.json").unlink()
-    assert look_back(make_request(parameters), tmp_path)[0].name == nights["first"].folder.name
+    assert take_over_last_run(make_request(parameters), tmp_path)[0].name == nights["first"].folder.name
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
@@ -230,9 +233,9 @@ def test_damaged_models_are_nothing_to_start_from(nights, copied, harm):
     dataset = Validation.model_validate(read_json(last / "steps" / "validate.json")["record"]).dataset
     like, options = torch.empty(0, dtype=torch.float64), parameters.audit_options()
     choice = ModelChoice()
-    assert warm_members(last, dataset, options, like, choice) is not None
+    assert read_warm_members(last, dataset, options, like, choice) is not None
     harm(last / "model" / "encoding" / "member-0.safetensors")
-    assert warm_members(last, dataset, options, like, choice) is None
+    assert read_warm_members(last, dataset, options, like, choice) is None
 
 
 def test_warm_and_cold_agree_on_what_is_wrong(nights, tmp_path):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, model_serializer
 
 from flows.cli import run as labelsweep
 from flows.progress import Within
-from flows.signals import noting_signals, signals_win_over_errors, stop_if_asked, was_terminated
+from flows.signals import note_signals, raise_signals_first, stop_if_asked, was_terminated
 
 
 class Interrupted:
@@ -22,14 +22,14 @@ class Interrupted:
 
 
 def test_ctrl_c_that_is_lost_is_raised_at_the_next_word_of_progress(capsys) -> None:
-    with noting_signals():
+    with note_signals():
         one = Interrupted()
         del one
         with pytest.raises(KeyboardInterrupt):
             Within("fit")("iterations", 1, 2)
     assert capsys.readouterr().err == ""
     stop_if_asked()  # it was for that run alone
-    with noting_signals():
+    with note_signals():
         with suppress(BaseException):
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
@@ -44,10 +44,10 @@ def test_what_a_library_makes_of_ctrl_c_is_ctrl_c() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             return ""
 
-    with noting_signals() as asked, pytest.raises(KeyboardInterrupt), signals_win_over_errors():
+    with note_signals() as asked, pytest.raises(KeyboardInterrupt), raise_signals_first():
         Shown().model_dump()  # raises PydanticSerializationError
     assert asked == [signal.SIGINT]
-    with noting_signals(), pytest.raises(ValueError, match="no"), signals_win_over_errors():
+    with note_signals(), pytest.raises(ValueError, match="no"), raise_signals_first():
         raise ValueError("no")
 
 

@@ -28,7 +28,7 @@ from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
 from flows.platform.events import REVIEWED
 from flows.relabel import ApplyParameters, Relabeled, apply_review, wait_for_review
-from tasks.apply.version import versions
+from tasks.apply.version import list_versions
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.queue import load_queue
 from tasks.review.state import Answer, Review
@@ -181,7 +181,7 @@ def test_a_sweep_waits_for_the_review_and_applies_it_when_told_to(prefect_server
     assert state.message.endswith("(all looked at)")
     cleaned = state.result()
     assert isinstance(cleaned, Cleaned)
-    (_, corrected) = versions(out, "pets")
+    (_, corrected) = list_versions(out, "pets")
     assert corrected.run == cleaned.folder.name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flow_command import SECRETS, Ran, secrets_in, start
 
-from tasks.bench.faults.reviewer import answers_for, decide
+from tasks.bench.faults.reviewer import make_answers, send_decisions
 
 REVIEWED = ["--reviewer", "Ada", "--port", "0", "--controls", "0"]
 
@@ -23,8 +23,8 @@ def reviewed(demo: Ran, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     server = start(["review", run.name, *REVIEWED], home, **secrets)
     try:
         host = server.stdout.readline().strip().removeprefix("http://").strip("/")
-        answers = answers_for(run, 6)
-        assert len(decide(host, answers)) == len(answers)
+        answers = make_answers(run, 6)
+        assert len(send_decisions(host, answers)) == len(answers)
     finally:
         server.terminate()
         said = server.communicate(timeout=60)

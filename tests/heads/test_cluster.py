@@ -18,12 +18,12 @@ from tasks.arrays import Array
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import score_blocks
 from tasks.errors import InputError
-from tasks.heads.cluster import Cluster, place_of
+from tasks.heads.cluster import DaskCluster, place_of
 from tasks.heads.design import make_design
+from tasks.heads.executor import Executor
 from tasks.heads.feature_map import raw_map
 from tasks.heads.features import FileFeatures
 from tasks.heads.newton import fit_newton
-from tasks.heads.places import Place
 from tasks.heads.rows import EncodedRows
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import newton_step
@@ -83,7 +83,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 
         address = json.loads(file.read_text())["address"]
         place = place_of(address)
-        assert isinstance(place, Cluster)
+        assert isinstance(place, DaskCluster)
         place.client.wait_for_workers(2, timeout=60)
         yield Dask(address, processes[1:])
         place.client.close()
@@ -93,7 +93,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
             process.wait()
 
 
-def problem(folder: Path, place: Place, rows: int = 2_000) -> SoftmaxStack:
+def problem(folder: Path, place: Executor, rows: int = 2_000) -> SoftmaxStack:
     raw, labels = clouds(rows, 6, 4)
     path = folder / "features.f32"
     raw.astype("<f4").tofile(path)
@@ -141,7 +141,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     dask: Dask, alone: tuple[Array, ...], tmp_path: Path
 ) -> None:
     place = place_of(dask.address)
-    assert isinstance(place, Cluster)
+    assert isinstance(place, DaskCluster)
     stack = problem(tmp_path, place)
     calls, original = [], place.map
 

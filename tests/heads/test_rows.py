@@ -15,7 +15,7 @@ from tasks.arrays import Array
 from tasks.encode.featurize import featurize
 from tasks.heads.design import make_design
 from tasks.heads.feature_map import FeatureMap, kernel_map, raw_map
-from tasks.heads.features import FileFeatures, MemoryFeatures, ahead, moments
+from tasks.heads.features import FileFeatures, MemoryFeatures, compute_moments, prefetch
 from tasks.heads.newton import fit_newton
 from tasks.heads.rows import CachedRows, EncodedRows, MemoryRows
 from tasks.heads.samples import read_samples, read_votes
@@ -121,7 +121,7 @@ def test_votes_are_places_among_the_classes_and_what_is_no_class_is_no_answer(tm
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
 def test_moments_are_those_of_all_rows_at_once(block_rows: int) -> None:
     raw = torch.from_numpy(clouds(100, 3, 2)[0] + 1e3)
-    mean, deviation = moments(MemoryFeatures(raw, block_rows))
+    mean, deviation = compute_moments(MemoryFeatures(raw, block_rows))
     assert torch.allclose(mean, raw.mean(0), rtol=1e-12)
     assert torch.allclose(deviation, raw.std(0, correction=0), rtol=1e-10)
 
@@ -138,12 +138,12 @@ def test_reading_ahead_stops_with_whoever_reads_and_passes_errors_on():
         finally:
             closed.append(fail_at)
 
-    coming = ahead(numbers(-1))
+    coming = prefetch(numbers(-1))
     assert [next(coming), next(coming)] == [0, 1]
     coming.close()
     assert closed == [-1]
     with pytest.raises(OSError, match="the disk is gone"):
-        list(ahead(numbers(3)))
+        list(prefetch(numbers(3)))
     assert closed == [-1, 3]
 
 
@@ -153,4 +153,4 @@ def test_error_that_keeps_a_thread_from_starting_is_the_one_that_is_raised(monke
 
     monkeypatch.setattr("threading.Thread.start", refuse)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        list(ahead(number for number in range(3)))
+        list(prefetch(number for number in range(3)))

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.attribute import AuditOptions, audit
-from tasks.encode.encoded import encoded
+from tasks.encode.encoded import read_features
 from tasks.ingest import ingest
-from tasks.ingest.columns.centres import centre_of
+from tasks.ingest.columns.centres import choose_centre
 from tasks.options import AuditOptions as Options
 from tasks.records import Source
 
@@ -60,7 +60,7 @@ def test_moments_within_an_hour_keep_their_seconds_and_their_place_in_the_day(tm
     moments = pd.Timestamp("2024-03-01 12:00:00") + pd.to_timedelta(np.arange(200) * 7, unit="s")
     dataset, features = read(tmp_path, frame(0).assign(at=moments)[["at", "label"]])
     np.testing.assert_allclose(np.diff(features[:, 0]) * 86_400, 7, rtol=1e-3)
-    made = encoded(dataset, Options())
+    made = read_features(dataset, Options())
     values = dict(zip(made.names, np.concatenate(list(made.batches())).T, strict=True))
     assert (values["at is a Friday"] == 1).all()
     assert np.allclose(values["at: hour (cosine)"], -1, atol=0.02)
@@ -69,7 +69,7 @@ def test_moments_within_an_hour_keep_their_seconds_and_their_place_in_the_day(tm
 def test_an_odd_value_does_not_hide_that_the_others_lie_close_together():
     values = 1_700_000_000 + np.arange(1_000.0)
     values[0] = 0
-    assert centre_of(values) == pytest.approx(1_700_000_500, abs=1_024)
+    assert choose_centre(values) == pytest.approx(1_700_000_500, abs=1_024)
 
 
 def test_features_in_memory_are_centred_too():

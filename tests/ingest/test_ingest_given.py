@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tasks.apply.version import columns_of
+from tasks.apply.version import name_columns
 from tasks.errors import InputError
 from tasks.heads.samples import read_votes
 from tasks.ingest import fingerprint, ingest
@@ -105,7 +105,7 @@ def test_a_corrected_version_keeps_its_labels_and_a_decision_overrules_the_votes
     version = tmp_path / "version" / "dataset.parquet"
     version.parent.mkdir()
     pq.write_table(table.set_column(1, table.schema.field("label"), corrected), version)
-    again = ingest(Source(uri=str(version), **columns_of(dataset)), tmp_path / "again")
+    again = ingest(Source(uri=str(version), **name_columns(dataset)), tmp_path / "again")
     assert pq.read_table(again.path)["label"].to_pylist() == corrected.to_pylist()
     assert again.raters == dataset.raters
     assert again.feature_names == dataset.feature_names

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.ingest import ingest
-from tasks.ingest.identity import Occurrences, content_hashes, sample_id, vector_rows
+from tasks.ingest.identity import OccurrenceCounter, content_hashes, sample_id, vector_rows
 from tasks.records import Source
 
 SETTINGS = settings(
@@ -92,7 +92,7 @@ def test_ids_look_as_promised(tmp_path):
 @given(st.lists(st.integers(0, 5)))
 def test_occurrences_are_numbered_in_order(values):
     ids = [sample_id("content", str(value)) for value in values]
-    occurrences = Occurrences()
+    occurrences = OccurrenceCounter()
     occurrences.see(ids[:3])
     occurrences.see(ids[3:])
     found = occurrences.numbers()
@@ -145,6 +145,6 @@ def test_no_id_of_ours_looks_like_a_number():
     assert len(set(ids)) == len(ids)
     assert not [one for one in ids if re.fullmatch(r"[0-9.]+([ed][0-9]+)?", one)]
     assert [one for one in ids if re.match("[g-p]", one)]
-    seen = Occurrences()
+    seen = OccurrenceCounter()
     seen.see([*ids, ids[0]])
     assert seen.numbers().tolist() == [0] * len(ids) + [1]

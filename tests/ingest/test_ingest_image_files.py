@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
-from tasks.ingest.images.decode import decode
+from tasks.ingest.images.decode import decode_image
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)
@@ -205,20 +205,21 @@ def test_files_of_phones_and_browsers_are_read(tmp_path):
 def test_heic_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     assert (
-        decode(b"\0\0\0\x18ftypheic" + b"\0" * 40, (4, 4)) == "a HEIC image: pip install 'labelsweep[heic]'"
+        decode_image(b"\0\0\0\x18ftypheic" + b"\0" * 40, (4, 4))
+        == "a HEIC image: pip install 'labelsweep[heic]'"
     )
 
 
 def test_float_images_keep_their_shades():
     values = np.array([[0.0, 0.5], [0.75, 1.0]], np.float32)
-    np.testing.assert_allclose(decode(encoded(values, "TIFF"), (2, 2)).pixels, values, atol=0.01)
+    np.testing.assert_allclose(decode_image(encoded(values, "TIFF"), (2, 2)).pixels, values, atol=0.01)
 
 
 def test_the_first_picture_of_an_animation_is_taken():
     frames = [Image.fromarray(one) for one in PIXELS[:2]]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    np.testing.assert_allclose(decode(buffer.getvalue(), (5, 5)).pixels, PIXELS[0] / 255, atol=1e-6)
+    np.testing.assert_allclose(decode_image(buffer.getvalue(), (5, 5)).pixels, PIXELS[0] / 255, atol=1e-6)
 
 
 def test_a_file_is_found_where_its_name_is_spelled_otherwise_on_disk(tmp_path):

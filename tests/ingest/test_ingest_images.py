@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.ingest import ingest
-from tasks.ingest.images.decode import common_shape, decode
+from tasks.ingest.images.decode import common_shape, decode_image
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)
@@ -120,26 +120,26 @@ def test_other_formats_are_shown_as_png(kind, tmp_path):
 
 def test_sixteen_bits_are_scaled_not_cut():
     values = np.array([[0, 257 * 100], [257 * 200, 65535]], np.uint16)
-    image = decode(encoded(values), (2, 2))
+    image = decode_image(encoded(values), (2, 2))
     np.testing.assert_allclose(image.pixels, np.array([[0, 100], [200, 255]]) / 255)
 
 
 def test_what_is_transparent_shows_white():
     pixels = np.zeros((1, 2, 4), np.uint8)
     pixels[0, 1] = (255, 0, 0, 255)
-    np.testing.assert_array_equal(decode(encoded(pixels), (1, 2, 3)).pixels, [[[1, 1, 1], [1, 0, 0]]])
+    np.testing.assert_array_equal(decode_image(encoded(pixels), (1, 2, 3)).pixels, [[[1, 1, 1], [1, 0, 0]]])
 
 
 def test_cmyk_and_palettes_become_rgb():
     for file in (encoded(colour(), "JPEG", mode="CMYK"), encoded(colour(), mode="P")):
-        image = decode(file, (4, 6, 3))
+        image = decode_image(file, (4, 6, 3))
         assert image.pixels.shape == (4, 6, 3)
         assert image.stored == file
 
 
 def test_black_and_white_is_zero_and_one():
     file = encoded(np.array([[0, 255]], np.uint8), mode="1")
-    np.testing.assert_array_equal(decode(file, (1, 2)).pixels, [[0, 1]])
+    np.testing.assert_array_equal(decode_image(file, (1, 2)).pixels, [[0, 1]])
 
 
 def test_the_hugging_face_layout_is_read_without_being_named(tmp_path):

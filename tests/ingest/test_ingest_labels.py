@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.ingest import ingest
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.records import Source
 
 
@@ -95,13 +95,13 @@ def test_half_star_ratings_are_classes(tmp_path):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1))
 def test_text_is_kept_exactly_or_is_missing(values):
-    for value, kept in zip(values, as_text(pa.array(values)).to_pylist(), strict=True):
+    for value, kept in zip(values, convert_to_text(pa.array(values)).to_pylist(), strict=True):
         assert kept == value or (kept is None and not value.strip())
 
 
 @given(st.lists(st.integers(-(2**52), 2**52), min_size=1))
 def test_whole_floats_are_written_as_the_integers_that_they_are(values):
-    assert as_text(pa.array([float(value) for value in values])).to_pylist() == [
+    assert convert_to_text(pa.array([float(value) for value in values])).to_pylist() == [
         str(value) for value in values
     ]
 

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy
 
 from flows.config import CleanParameters
-from flows.named_source import absolute
+from flows.source_names import make_absolute
 from tasks.errors import InputError, StoreError
 from tasks.ingest import fingerprint, ingest
 from tasks.ingest.formats.sql import query_part
-from tasks.ingest.source import held_sources
+from tasks.ingest.source import remember_sources
 from tasks.ingest.table import open_source
 from tasks.records import Source
 
@@ -98,7 +98,7 @@ def test_the_fingerprint_is_that_of_the_rows_in_any_order(database):
 
 def test_a_query_is_asked_once_within_a_run(tmp_path):
     address = in_sqlite(tmp_path) + "?query=SELECT * FROM pets"
-    with held_sources():
+    with remember_sources():
         before = fingerprint(address)
         with sqlite3.connect(tmp_path / "pets.db") as connection:
             connection.execute("UPDATE pets SET label = 'bird' WHERE id = 3")
@@ -152,7 +152,7 @@ def test_a_relative_file_is_the_same_data_set_from_everywhere(tmp_path, monkeypa
     address = in_sqlite(tmp_path) + "?query=SELECT * FROM pets"
     monkeypatch.chdir(tmp_path)
     relative = "sqlite:///pets.db?query=SELECT * FROM pets"
-    assert absolute(relative) == address
+    assert make_absolute(relative) == address
     keys = [CleanParameters(source=source).data_set for source in (relative, address)]
     assert keys[0] == keys[1]
     assert keys[0].startswith("pets-")

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 
-from tasks.maps.place import place_samples
+from tasks.maps.placement import place_samples
 
 
 def test_what_is_alike_stays_together_and_classes_lie_apart():

@@ -11,7 +11,7 @@ from tasks.heads.features import MemoryFeatures
 from tasks.heads.samples import Samples
 from tasks.models import make_model
 from tasks.networks.model import NetworkModel
-from tasks.networks.train import Task
+from tasks.networks.train import TrainingTask
 from tasks.options import AuditOptions
 
 
@@ -26,7 +26,7 @@ def digits(n: int = 400, flips: float = 0.1) -> tuple[Array, Array, Array]:
     return images[:n].reshape(n, 8, 8), given, truth[:n]
 
 
-def digits_task(model: str = "mlp", n: int = 400) -> Task:
+def digits_task(model: str = "mlp", n: int = 400) -> TrainingTask:
     """Return what networks train on."""
     images, given, _ = digits(n)
     features = MemoryFeatures(torch.from_numpy(images.reshape(n, -1)).float())

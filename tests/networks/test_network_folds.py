@@ -11,13 +11,13 @@ from networks import digits_task
 from tasks.heads.design import make_design
 from tasks.heads.samples import Samples
 from tasks.models.mlp import Model
-from tasks.networks.train import Task
+from tasks.networks.train import TrainingTask
 from tasks.options import AuditOptions
 
 OPTIONS = AuditOptions(model="mlp", folds=3, device="cpu")
 
 
-def trained_bytes(task: Task, folder: Path, number: int = 1) -> dict[str, str]:
+def trained_bytes(task: TrainingTask, folder: Path, number: int = 1) -> dict[str, str]:
     """Train three folds and return the digest of each file."""
     design = make_design(task.labels.numpy(), "crossfit", 3, seed=0)
     n = len(task.labels)

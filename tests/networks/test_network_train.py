@@ -6,11 +6,11 @@ from networks import digits, digits_task
 from torch import nn
 
 from tasks.errors import InputError
-from tasks.heads.device import same_bits_again
+from tasks.heads.device import make_deterministic
 from tasks.models.cnn import cnn
 from tasks.models.mlp import mlp
 from tasks.networks.architecture import split_network
-from tasks.networks.inputs import augmented, input_map
+from tasks.networks.inputs import augment_images, input_map
 from tasks.networks.train import mean_loss, train
 
 
@@ -55,9 +55,9 @@ def test_training_is_a_function_of_data_and_seed() -> None:
 
 def test_a_gpu_is_told_to_train_the_same_way_every_time_and_then_left_as_it_was() -> None:
     asked = torch.are_deterministic_algorithms_enabled
-    with same_bits_again(torch.device("cuda")):
+    with make_deterministic(torch.device("cuda")):
         assert asked()
-    with same_bits_again(torch.device("cpu")):
+    with make_deterministic(torch.device("cpu")):
         assert not asked()
     assert not asked()
 
@@ -108,8 +108,8 @@ def test_images_come_to_a_network_channels_first_and_standardised() -> None:
 def test_augmentation_moves_images_a_little() -> None:
     image = torch.zeros(64, 1, 16, 16)
     image[:, :, 6:10, 6:10] = 1
-    moved = augmented(image, torch.Generator().manual_seed(0))
-    again = augmented(image, torch.Generator().manual_seed(0))
+    moved = augment_images(image, torch.Generator().manual_seed(0))
+    again = augment_images(image, torch.Generator().manual_seed(0))
     assert torch.equal(moved, again)
     assert moved.shape == image.shape
     mass = moved.sum(dim=(1, 2, 3))

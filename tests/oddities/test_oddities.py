@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from tasks.encode.space import draw_rows, points
+from tasks.encode.distances import draw_row_numbers, place_rows
 from tasks.heads import neighbours as search
 from tasks.heads.features import FileFeatures
-from tasks.heads.neighbours import neighbours
+from tasks.heads.neighbours import find_neighbours
 from tasks.oddities.leaks import label_share
-from tasks.oddities.outliers import far_from_everything, nearly_same
+from tasks.oddities.outliers import find_near_duplicates, find_outliers
 from tasks.records import FeatureFile
 
 
@@ -32,20 +32,20 @@ def test_planted_copies_and_strangers_are_found_by_both_searches(exact, monkeypa
     where[500] = 30
     if not exact:
         monkeypatch.setattr(search, "EXACT_ROWS", 100)
-    found = neighbours(where)
+    found = find_neighbours(where)
     assert found.exact is exact
-    (group,) = nearly_same(found, names(3_000))
+    (group,) = find_near_duplicates(found, names(3_000))
     assert group.members.tolist() == [10, 11, 20]
-    assert far_from_everything(found)[0].tolist()[0] == 500
-    assert len(far_from_everything(found)[0]) < 30
+    assert find_outliers(found)[0].tolist()[0] == 500
+    assert len(find_outliers(found)[0]) < 30
 
 
 def test_the_approximate_search_finds_what_the_exact_one_does(monkeypatch):
     centres = cloud(40, 16) * 4
     where = centres[np.arange(4_000) % 40] + cloud(4_000, 16, seed=1)
-    exact = neighbours(where)
+    exact = find_neighbours(where)
     monkeypatch.setattr(search, "EXACT_ROWS", 100)
-    found, again = neighbours(where), neighbours(where)
+    found, again = find_neighbours(where), find_neighbours(where)
     shared = [len(set(a) & set(b)) for a, b in zip(exact.index, found.index, strict=True)]
     assert np.mean(shared) / 10 > 0.9
     assert (found.index == again.index).all()
@@ -58,13 +58,13 @@ def test_identical_content_alone_is_no_near_duplicate():
     where[3] = where[4]
     content = names(100)
     content[3] = content[4]
-    assert nearly_same(neighbours(where), content) == []
+    assert find_near_duplicates(find_neighbours(where), content) == []
 
 
 def test_points_that_all_coincide_are_neither_copies_nor_strangers():
-    found = neighbours(np.ones((50, 3), np.float32))
-    assert far_from_everything(found)[0].tolist() == []
-    assert nearly_same(found, names(50)) == []
+    found = find_neighbours(np.ones((50, 3), np.float32))
+    assert find_outliers(found)[0].tolist() == []
+    assert find_near_duplicates(found, names(50)) == []
 
 
 def test_a_copy_of_the_label_tells_and_a_constant_or_noise_does_not():
@@ -91,12 +91,12 @@ def test_wide_features_are_projected_and_keep_their_distances(tmp_path):
     file = FileFeatures(
         FeatureFile(path=tmp_path / "f.f32", rows=200, width=2_000), torch.empty(0), block_rows=64
     )
-    rows = draw_rows(200, 50)
-    where = points(file, rows, "plain", 256)
+    rows = draw_row_numbers(200, 50)
+    where = place_rows(file, rows, "plain", 256)
     assert where.shape == (50, 256)
     true = np.linalg.norm(wide[rows[0]] - wide[rows[1:]], axis=1)
     assert np.abs(np.linalg.norm(where[0] - where[1:], axis=1) / true - 1).max() < 0.25
-    angles = points(file, rows, "angle", 4_000)
+    angles = place_rows(file, rows, "angle", 4_000)
     np.testing.assert_allclose(np.linalg.norm(angles, axis=1), 1, rtol=1e-5)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.queue import shelf
-from tasks.queue.shelf import Shelf, write_queue
+from tasks.queue import picture_store
+from tasks.queue.picture_store import PictureStore, write_queue
 
 
 def test_pictures_are_written_in_the_order_of_the_queue_in_small_row_groups(tmp_path, monkeypatch):
@@ -14,9 +14,9 @@ def test_pictures_are_written_in_the_order_of_the_queue_in_small_row_groups(tmp_
         pa.table({"image": pictures, "n": range(100)}), tmp_path / "data.parquet", row_group_size=7
     )
     order = np.random.default_rng(0).permutation(100)[:40]
-    monkeypatch.setattr(shelf, "GROUP_BYTES", 5_000)
+    monkeypatch.setattr(picture_store, "GROUP_BYTES", 5_000)
     table = pa.table({"rank": range(40), "content_hash": [str(row) for row in order], "source_row": order})
-    pictured = Shelf(tmp_path / "data.parquet", "image", order)
+    pictured = PictureStore(tmp_path / "data.parquet", "image", order)
     written = pq.ParquetFile(write_queue(table, tmp_path / "queue.parquet", pictured))
     assert written.schema_arrow.names == ["rank", "content_hash", "image", "source_row"]
     assert written.read()["image"].to_pylist() == [pictures[row] for row in order]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tasks.ingest.content import Tabular
 from tasks.ingest.identity import sample_id
-from tasks.queue.former import read_former
-from tasks.queue.since import DECIDED, OPEN, to_show
+from tasks.queue.earlier_hashes import read_earlier_hashes
+from tasks.queue.open_samples import DECIDED, OPEN, choose_shown
 from tasks.records import Column, Dataset, Reask, Scores
 from tasks.review.ledger import Ledger
 from tasks.review.log import Decision
@@ -144,7 +144,7 @@ class History:
         record = Scores(
             path=scores, round=1, rows=len(data), flagged=int(flagged.sum()), residual=0, converged=True
         )
-        found = to_show(record, dataset, folder, self.runs[-1] if self.runs else None, reask=self.reask)
+        found = choose_shown(record, dataset, folder, self.runs[-1] if self.runs else None, reask=self.reask)
         shown, still_open = found.shown, []
         if found.run is not None:
             open_rows = data.append_column("run", found.run).filter(pa.array(found.still_open))
@@ -241,7 +241,7 @@ def test_two_contents_that_become_one_keep_no_decision_of_either(tmp_path):
     history.remove_column()
     history.remove_column()
     history.sweep()
-    followed = read_former(history.runs[-1])
+    followed = read_earlier_hashes(history.runs[-1])
     hashes = pq.read_table(history.runs[-1] / "dataset.parquet")["content_hash"].to_pylist()
     assert hashes[0] == hashes[1] != hashes[2]
     assert followed is None or hashes[0] not in followed["content_hash"].to_pylist()

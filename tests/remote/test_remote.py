@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from flows.cli import run as labelsweep
-from flows.commands.config_file import build
+from flows.commands.config_file import build_parameters
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.runs import remote
 from tasks.runs.remote import publish_run
@@ -96,12 +96,12 @@ def test_bucket_that_is_not_there_and_address_of_no_kind_are_one_line(s3, folder
 
 def test_out_on_an_object_store_works_in_one_local_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path))
-    first = build({"source": "sample:digits", "out": "s3://labels/team"}, str)
-    again = build({"source": "sample:digits", "out": "s3://labels/team/"}, str)
+    first = build_parameters({"source": "sample:digits", "out": "s3://labels/team"}, str)
+    again = build_parameters({"source": "sample:digits", "out": "s3://labels/team/"}, str)
     assert first.out == again.out
     assert first.out.parent == tmp_path
     assert first.publish == "s3://labels/team"
-    assert build({"source": "sample:digits"}, str).publish is None
+    assert build_parameters({"source": "sample:digits"}, str).publish is None
 
 
 def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server, tmp_path, capsys):

@@ -16,7 +16,7 @@ from review_server import Client, Process
 from run_folder import wine_run
 
 from flows.cli import run as labelsweep
-from flows.commands.config_file import build
+from flows.commands.config_file import build_parameters
 from flows.results import Results
 from tasks.addresses import work_folder
 from tasks.review.log import Decision, DecisionLog, log_path, read_log
@@ -99,7 +99,7 @@ def test_decisions_of_one_machine_are_applied_on_another_and_the_version_is_on_t
     assert labelsweep(["diff", "0", "1", "--out", OUT]) == 0
     changed = pq.read_table(io.BytesIO(there["team/datasets/wine/v0001/changes.parquet"])).num_rows
     assert len(capsys.readouterr().out.splitlines()) == changed > 0
-    version = build({"source": f"{OUT}/datasets/wine/latest"}, str)
+    version = build_parameters({"source": f"{OUT}/datasets/wine/latest"}, str)
     assert (version.source, version.name) == (f"{OUT}/datasets/wine/v0001/dataset.parquet", "wine")
     assert (version.label, version.id) == ("label", "sample_id")
 

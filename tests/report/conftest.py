@@ -19,13 +19,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from tasks.controls.estimate import quality_of
+from tasks.controls.estimate import compare_with_shadow
 from tasks.records import (
     Dataset,
     EncodedMember,
     Encoding,
     FeatureFile,
-    Model,
+    FittedRound,
     Queue,
     Scores,
     Synthetic,
@@ -349,7 +349,7 @@ def write_steps(folder: Path, dataset: Dataset, flagged: int) -> None:
             ),
             members=(EncodedMember(name="raw", width=len(dataset.feature_names), l2=0.01, log_loss=0.312),),
         ),
-        "fit-1": Model(
+        "fit-1": FittedRound(
             path=folder / "model",
             round=1,
             left_out=None,
@@ -393,7 +393,10 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     score, flagged = (scores[name].to_numpy() for name in ("score", "flagged"))
     controls = np.flatnonzero(data.given != data.truth)[:60]
     wrong = np.where(flagged, 0.9, 0.01)
-    write_json(asdict(quality_of(score, flagged, wrong, controls, int(flagged.sum()))), run / "controls.json")
+    write_json(
+        asdict(compare_with_shadow(score, flagged, wrong, controls, int(flagged.sum()))),
+        run / "controls.json",
+    )
     return run
 
 

@@ -17,10 +17,10 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.attribute import audit
-from tasks.maps.place import place_samples
+from tasks.maps.placement import place_samples
 from tasks.maps.step import write_places
 from tasks.options import AuditOptions
-from tasks.queue.reason import reason
+from tasks.queue.reason import write_reason
 from tasks.records import Dataset
 from tasks.storage import finish_run, write_json, write_table
 
@@ -211,7 +211,7 @@ def _write_queue(
     shown = ("given_label", "suggested_label", "given_probability", "suggested_probability")
     queue = queue.assign(
         reason=[
-            reason(g, s, p, q, [near["label"] for near in json.loads(e)["neighbours"]], conflict=False)
+            write_reason(g, s, p, q, [near["label"] for near in json.loads(e)["neighbours"]], conflict=False)
             for g, s, p, q, e in zip(*(queue[name] for name in shown), evidence, strict=True)
         ],
         evidence=evidence,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from review_server import Client, served
 
-from flows.commands.review import address_of
+from flows.commands.review import format_address
 from tasks.errors import InputError
 from tasks.review.assign import read_shares
 from tasks.review.page.keys import read_keys
@@ -75,4 +75,4 @@ def test_a_wrong_file_of_keys_is_one_line(tmp_path: Path, text: str, said: str) 
 
 def test_the_printed_address_is_one_that_can_be_opened() -> None:
     for host in ("0.0.0.0", "::"):  # noqa: S104 (compared)
-        assert host not in address_of(host, 8765, "t")
+        assert host not in format_address(host, 8765, "t")

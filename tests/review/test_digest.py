@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tasks.review.digest import as_text, digest_of
+from tasks.review.digest import format_digest, make_digest
 from tasks.review.log import Decision, DecisionLog, log_path
 
 SINCE = datetime(2026, 11, 23, tzinfo=UTC)
@@ -38,7 +38,7 @@ def test_digest_counts_the_week_by_data_set_and_reviewer(tmp_path: Path):
     ):
         log.append([Decision(sample_id=sample, reviewer=reviewer, **common, **more)], action=sample)
     log.close()
-    assert as_text(digest_of(tmp_path, SINCE)).splitlines() == [
+    assert format_digest(make_digest(tmp_path, SINCE)).splitlines() == [
         "pets.csv: 9 new flags in 2 sweeps, 3 decided (Ada 2, Bob 1), noise 8.0% → 6.0%",
         "toys.csv: 1 new flags in 1 sweeps, 0 decided, noise unknown",
     ]

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from tasks.review.estimate import errors_left, outlook, rate, reviewer_accuracy, running_precision
+from tasks.review.estimate import (
+    estimate_errors_left,
+    estimate_rate,
+    outlook,
+    reviewer_accuracy,
+    running_precision,
+)
 
 
 def queue(rng: np.random.Generator, length: int = 1000) -> np.ndarray:
@@ -15,7 +21,7 @@ def test_the_interval_of_the_errors_left_holds_the_truth_about_as_often_as_it_sa
     for seed in range(60):
         wrong = queue(np.random.default_rng(seed))
         depth = 500
-        left = errors_left(range(depth), wrong[:depth].tolist(), range(depth, 1000))
+        left = estimate_errors_left(range(depth), wrong[:depth].tolist(), range(depth, 1000))
         assert left is not None
         truth = wrong[depth:].sum()
         held += left.low <= truth <= left.high
@@ -29,22 +35,22 @@ def test_the_interval_of_the_errors_left_holds_the_truth_about_as_often_as_it_sa
 def test_the_errors_left_do_not_depend_on_the_order_of_the_decisions() -> None:
     wrong = queue(np.random.default_rng(0))
     order = np.random.default_rng(1).permutation(400)
-    straight = errors_left(range(400), wrong[:400].tolist(), range(400, 1000))
-    mixed = errors_left(order.tolist(), wrong[order].tolist(), range(400, 1000))
+    straight = estimate_errors_left(range(400), wrong[:400].tolist(), range(400, 1000))
+    mixed = estimate_errors_left(order.tolist(), wrong[order].tolist(), range(400, 1000))
     assert straight == mixed
 
 
 def test_skipped_samples_at_the_top_count_with_the_rate_of_the_top() -> None:
     wrong = [True] * 40 + [False] * 60
-    top = errors_left(range(100), wrong, [20] * 10)
-    bottom = errors_left(range(100), wrong, [99] * 10)
+    top = estimate_errors_left(range(100), wrong, [20] * 10)
+    bottom = estimate_errors_left(range(100), wrong, [99] * 10)
     assert top is not None
     assert bottom is not None
     assert top.errors > 9 > 1 > bottom.errors
 
 
 def test_too_few_decisions_give_no_estimate() -> None:
-    assert errors_left(range(19), [True] * 19, range(19, 100)) is None
+    assert estimate_errors_left(range(19), [True] * 19, range(19, 100)) is None
     assert outlook([True] * 49, 100) is None
     assert running_precision([]) is None
 
@@ -70,7 +76,7 @@ def test_an_interval_holds_its_level() -> None:
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(300):
-        found = rate((rng.random(50) < 0.1).tolist())
+        found = estimate_rate((rng.random(50) < 0.1).tolist())
         assert found is not None
         held += found.low <= 0.1 <= found.high
     assert held >= 270
@@ -82,7 +88,7 @@ def test_controls_correct_the_precision_of_a_reviewer_who_accepts_too_much() -> 
     # Finds 90 % of the errors, and takes 30 % of the right labels for wrong.
     seen = np.where(truth, rng.random(20_000) < 0.9, rng.random(20_000) < 0.3)
     flips, clean = (rng.random(5_000) < 0.9).tolist(), (rng.random(5_000) < 0.7).tolist()
-    apparent = rate(seen.tolist())
+    apparent = estimate_rate(seen.tolist())
     found = reviewer_accuracy(flips, clean, apparent)
     assert apparent is not None
     assert abs(apparent.value - 0.6) > 0.05
@@ -90,4 +96,4 @@ def test_controls_correct_the_precision_of_a_reviewer_who_accepts_too_much() -> 
 
 
 def test_a_reviewer_who_always_says_wrong_has_no_corrected_precision() -> None:
-    assert reviewer_accuracy([True] * 10, [False] * 10, rate([True] * 50)).precision is None
+    assert reviewer_accuracy([True] * 10, [False] * 10, estimate_rate([True] * 50)).precision is None

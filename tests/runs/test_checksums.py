@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import InputError
 from tasks.records import Report
 from tasks.runs.checksums import check_complete, check_run, is_run_intact
-from tasks.runs.step import run_once
+from tasks.runs.step import run_or_reuse
 from tasks.storage import finish_run, write_table, write_text
 
 
@@ -27,7 +27,7 @@ class Counting:
         return Report(html=page, summary=write_text("{}", self.folder / "model" / "summary.json"))
 
     def run(self) -> int:
-        run_once("report", self.folder, Report, {"key": 1}, self)
+        run_or_reuse("report", self.folder, Report, {"key": 1}, self)
         return self.times
 
 
@@ -65,7 +65,7 @@ def test_file_that_a_later_step_wrote_in_place_of_an_earlier_one_is_no_damage(st
         page = write_text("another page", step.folder / "report.html")
         return Report(html=page, summary=step.folder / "model" / "summary.json")
 
-    run_once("later", step.folder, Report, {}, later)
+    run_or_reuse("later", step.folder, Report, {}, later)
     assert step.run() == 1
 
 
@@ -78,11 +78,11 @@ def test_step_runs_again_where_an_earlier_one_had_to_and_wrote_over_its_file(ste
         page = write_text("another page", step.folder / "report.html")
         return Report(html=page, summary=step.folder / "model" / "summary.json")
 
-    run_once("later", step.folder, Report, {}, later)
+    run_or_reuse("later", step.folder, Report, {}, later)
     (step.folder / name).unlink()
     assert step.run() == 2
     for _ in range(2):
-        run_once("later", step.folder, Report, {}, later)
+        run_or_reuse("later", step.folder, Report, {}, later)
         assert (step.folder / "report.html").read_text() == "another page"
         assert (len(times), step.run()) == (2, 2)
 
@@ -132,7 +132,7 @@ def test_what_a_later_round_of_networks_puts_away_is_neither_missed_nor_made_aga
         return Report(html=tmp_path / "r.html", summary=tmp_path / "s.json")
 
     def made() -> int:
-        run_once("fit-1", tmp_path, Report, {}, work)
+        run_or_reuse("fit-1", tmp_path, Report, {}, work)
         return len(times)
 
     assert made() == 1

@@ -24,7 +24,7 @@ def postgres(_: Path) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="labelsweep-postgres-"))
     folder.chmod(0o711)
     try:
-        with own.postgres(folder, port=free_port(), durable=False) as address:
+        with own.run_postgres(folder, port=free_port(), durable=False) as address:
             yield address
     finally:
         shutil.rmtree(folder, ignore_errors=True)

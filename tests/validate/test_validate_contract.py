@@ -17,7 +17,7 @@ from validate_data import columns, files, write
 from tasks.errors import InputError, ValidationFailed
 from tasks.ingest import ingest
 from tasks.records import Source
-from tasks.runs.progress import watched
+from tasks.runs.progress import call_on_tick
 from tasks.validate import parts, validate
 
 
@@ -381,7 +381,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
 
 def test_progress_runs_once_from_nothing_to_everything(tmp_path):
     seen = []
-    with watched(lambda *counts: seen.append(counts)):
+    with call_on_tick(lambda *counts: seen.append(counts)):
         validate(write(tmp_path / "dataset.parquet", columns()), tmp_path, folds=5)
     assert [done for _, done, _ in seen] == sorted({done for _, done, _ in seen})
     assert seen[-1] == ("rows", 120, 120)

@@ -11,7 +11,7 @@ from validate_data import columns, write
 from tasks.errors import InputError, ValidationFailed
 from tasks.ingest import fingerprint, ingest
 from tasks.records import Dataset, Source
-from tasks.runs.step import may_pass, run_once
+from tasks.runs.step import is_transient, run_or_reuse
 from tasks.validate.step import validate
 
 
@@ -62,7 +62,7 @@ def test_a_source_that_changed_beside_its_content_is_validated_anew(tmp_path):
         (tmp_path / "people.csv").write_text("height,age,label\n" + rows)
         os.utime(tmp_path / "people.csv", (age + 10, age + 10))
         inputs = {"source": source, "files": fingerprint(source.uri)}
-        dataset = run_once("ingest", tmp_path, Dataset, inputs, lambda: ingest(source, tmp_path))
+        dataset = run_or_reuse("ingest", tmp_path, Dataset, inputs, lambda: ingest(source, tmp_path))
         return dataset.digest, validate.fn(dataset, tmp_path, folds=5, expectations=own)
 
     digest, before = sweep(30)
@@ -81,6 +81,6 @@ def test_a_source_that_changed_beside_its_content_is_validated_anew(tmp_path):
     ],
 )
 def test_only_a_fault_that_may_pass_is_tried_again(error, tried_again):
-    assert may_pass(error) is tried_again
+    assert is_transient(error) is tried_again
     assert validate.task.retry_condition_fn(validate.task, None, Failed(data=error)) is tried_again
     assert validate.name == "validate"

@@ -8,7 +8,7 @@ classes are alike. The mean of several models is not, and on real errors it find
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.attribute.combine import SampleScores, lowest
+from tasks.attribute.combine import SampleScores, find_lowest
 
 # Of 1, 2 and 4 the average precision differed by less than .002.
 WEIGHT = 2.0
@@ -21,4 +21,4 @@ def judge(scores: SampleScores) -> tuple[Array, Array]:
     """
     p = np.clip(scores.given_probability, 1e-6, 1 - 1e-6)
     score = scores.influence + WEIGHT * np.log(p / (1 - p))
-    return score, lowest(score, int(scores.flagged.sum()))
+    return score, find_lowest(score, int(scores.flagged.sum()))

@@ -37,13 +37,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from tasks.bench.command import Seed, count_of
-from tasks.bench.faults.programs import prefect_server
-from tasks.bench.faults.reference import prepare
+from tasks.bench.faults.programs import run_prefect_server
+from tasks.bench.faults.reference import make_reference
 from tasks.bench.faults.trial import ALLOWED, Stage, Trial, Way, run_trial
-from tasks.bench.tables import markdown
-from tasks.bench.tally import Tally
+from tasks.bench.tables import format_table
+from tasks.bench.tally import ResultFile
 from tasks.errors import InputError
-from tasks.report.summary import versions
+from tasks.report.summary import read_package_versions
 
 WORDS: dict[Way, str] = {
     "kill": "SIGKILL: the command, its whole process group",
@@ -82,7 +82,7 @@ def run_kills(
     seconds: Seconds = None,
 ) -> None:
     """Kill real runs, here and on a worker, at random moments, and count what was lost."""
-    kept = Tally(tally, {"campaign": "kills", "rows": rows, "seed": seed})
+    kept = ResultFile(tally, {"campaign": "kills", "rows": rows, "seed": seed})
 
     def plan(trials: Sequence[Trial]) -> Iterator[int]:
         for number in count(len(trials)):
@@ -112,7 +112,7 @@ def run_troubles(
     place, slash, parts = part.partition("/")
     if not (slash and place.isdecimal() and parts.isdecimal() and 1 <= int(place) <= int(parts)):
         raise InputError(f"no part '{part}'", where="--part", fix="write it as 1/2")
-    kept = Tally(tally, {"campaign": "troubles", "rows": TROUBLES_ROWS, "seed": seed})
+    kept = ResultFile(tally, {"campaign": "troubles", "rows": TROUBLES_ROWS, "seed": seed})
 
     def plan(made: Sequence[Trial]) -> Iterator[int]:
         missing = sorted({*range(int(place) - 1, trials, int(parts))} - {trial.number for trial in made})
@@ -127,7 +127,7 @@ def run_troubles(
 
 
 def _run(
-    kept: Tally,
+    kept: ResultFile,
     plan: Callable[[Sequence[Trial]], Iterator[int]],
     strike: Callable[[int, Sequence[Trial]], Plan],
     seconds: float | None,
@@ -152,8 +152,8 @@ def _run(
         with (
             suppress(KeyboardInterrupt),
             tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
-            prefect_server(Path(name)) as environment,
-            prepare(Path(name), rows, environment, served=served) as reference,
+            run_prefect_server(Path(name)) as environment,
+            make_reference(Path(name), rows, environment, served=served) as reference,
         ):
             took, deadline = reference.seconds, time.monotonic() + (seconds or float("inf"))
             for number in plan(trials):
@@ -167,7 +167,7 @@ def _run(
                     f"{number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}\n"
                 )
             is_stopped = False
-    sys.stdout.write(table(trials, rows, took))
+    sys.stdout.write(make_fault_table(trials, rows, took))
     sys.exit(1 if any(trial.wrong for trial in trials) else STOPPED if is_stopped else 0)
 
 
@@ -183,7 +183,7 @@ def count_strikes(trials: Sequence[Trial]) -> int:
     return sum(len(trial.kept) for trial in trials)
 
 
-def table(trials: Sequence[Trial], rows: int, seconds: float | None = None) -> str:
+def make_fault_table(trials: Sequence[Trial], rows: int, seconds: float | None = None) -> str:
     """Return the result as Markdown.
 
     Args:
@@ -215,9 +215,9 @@ def table(trials: Sequence[Trial], rows: int, seconds: float | None = None) -> s
     steps = Counter(kept for trial in trials if trial.stage == "sweep" for kept in trial.kept)
     parts = [
         about + "\n",
-        markdown([*heads, "nothing lost, same bytes after the repetition"], lines, words=2),
-        markdown(["trial", "what was done", "what was wrong"], wrong or [("", "", "nothing")], words=3),
-        markdown(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
-        f"{os.cpu_count()} cores; {', '.join(f'{name} {number}' for name, number in versions().items())}\n",
+        format_table([*heads, "nothing lost, same bytes after the repetition"], lines, words=2),
+        format_table(["trial", "what was done", "what was wrong"], wrong or [("", "", "nothing")], words=3),
+        format_table(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
+        f"{os.cpu_count()} cores; {', '.join(f'{name} {number}' for name, number in read_package_versions().items())}\n",
     ]
     return "\n".join(parts)

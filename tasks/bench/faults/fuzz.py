@@ -27,8 +27,8 @@ import typer
 import yaml
 
 from tasks.bench.command import count_of
-from tasks.bench.helpers import ROOT, choose_names, from_tests
-from tasks.bench.tables import made_with, markdown
+from tasks.bench.helpers import ROOT, choose_names, import_test_module
+from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError
 from tasks.records import Source
 
@@ -53,19 +53,19 @@ def run_fuzz(
         home = folder / target
         (home / "seeds").mkdir(parents=True)
         (home / "kept").mkdir()
-        seeds(target, home / "seeds")
+        write_seeds(target, home / "seeds")
         begun = len(list((home / "seeds").iterdir()))
         one = [target, str(home), str(seconds // len(targets))]
         command = [sys.executable, "-W", "ignore", "-m", "tasks.bench.faults.fuzz", *one]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
-        lines.append(line_of(target, begun, home, ended.returncode, ended.stderr))
+        lines.append(make_row(target, begun, home, ended.returncode, ended.stderr))
         sys.stderr.write(" | ".join(map(str, lines[-1])) + "\n")
     heads = ["seeds", "files tried", "branches of ours reached", "read", "refused in one line", "findings"]
-    table = markdown(["target", *heads], lines)
-    sys.stdout.write(f"{table}\n{made_with('atheris')}; files that made a finding: {folder}\n")
+    table = format_table(["target", *heads], lines)
+    sys.stdout.write(f"{table}\n{describe_setup('atheris')}; files that made a finding: {folder}\n")
 
 
-def line_of(target: str, begun: int, home: Path, code: int, log: str) -> list[object]:
+def make_row(target: str, begun: int, home: Path, code: int, log: str) -> list[object]:
     """Return a row of the table."""
     tally = json.loads((home / "tally.json").read_text()) if (home / "tally.json").exists() else {}
     tried = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or [str(tally.get("tried", 0))]
@@ -79,11 +79,11 @@ def line_of(target: str, begun: int, home: Path, code: int, log: str) -> list[ob
     return [target, begun, int(tried[-1]), int(covered[-1]), read, refused, "; ".join(found) or "none"]
 
 
-def seeds(target: str, folder: Path) -> None:
+def write_seeds(target: str, folder: Path) -> None:
     """Write what the mutations begin with: the corpus, or what the program itself writes."""
     from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415 (not yet: it is to be instrumented)
 
-    corpus, runs = from_tests("corpus", "corpus_cases"), from_tests("review", "run_folder")
+    corpus, runs = import_test_module("corpus", "corpus_cases"), import_test_module("review", "run_folder")
     entry = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}
     texts: list[str] = []
     if target in READERS:
@@ -120,7 +120,7 @@ def _copy_corpus(corpus: Any, target: str, folder: Path) -> None:  # noqa: ANN40
                 shutil.copy(path, folder / str(number))
 
 
-def trial(target: str, home: Path) -> Callable[[bytes], object]:
+def choose_reader(target: str, home: Path) -> Callable[[bytes], object]:
     """Return what reads one file; it must return or raise an `InputError`. What it needs is imported here, instrumented."""
     place, out = home / "trial", home / "out"
     place.mkdir(exist_ok=True)
@@ -157,7 +157,7 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
     with atheris.instrument_imports(
         include=["tasks.ingest", "tasks.review", "tasks.validate.expectations", "flows.commands.config_file"]
     ):
-        once = trial(target, home)
+        once = choose_reader(target, home)
     tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}
     found: dict[str, int] = {}
     told = [0.0]

@@ -212,7 +212,7 @@ def kill_processes(wanted: Mapping[str, str], having: str | None = None) -> None
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
+def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
     """Start a Prefect server for all runs, which saves each its own; yield the environment that names it.
 
     Args:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 from tasks.bench.faults.programs import Program, Worker, start_group
-from tasks.bench.faults.reviewer import Answer, address_of, answers_for, decide
+from tasks.bench.faults.reviewer import Answer, make_answers, send_decisions, wait_for_address
 from tasks.errors import LabelsweepError
 from tasks.storage import read_json, sha256_file
 from tasks.synthesize import synthesize
@@ -52,7 +52,9 @@ class Reference:
 
 
 @contextmanager
-def prepare(folder: Path, rows: int, environment: Mapping[str, str], *, served: bool) -> Iterator[Reference]:
+def make_reference(
+    folder: Path, rows: int, environment: Mapping[str, str], *, served: bool
+) -> Iterator[Reference]:
     """Make the data set and run everything undisturbed, twice.
 
     Args:
@@ -94,9 +96,9 @@ def _work_through(plain: Reference, out: Path, *, reviewed: bool) -> Reference:
     swept = replace(plain, seconds=seconds, swept=digest_files(out / "runs" / "latest"))
     if not reviewed:
         return swept
-    answers = tuple(answers_for((out / "runs" / "latest").resolve(), ANSWERS))
+    answers = tuple(make_answers((out / "runs" / "latest").resolve(), ANSWERS))
     server = start("review", plain, out, plain.environment)
-    if len(decide(address_of(server), answers)) != ANSWERS:
+    if len(send_decisions(wait_for_address(server), answers)) != ANSWERS:
         raise LabelsweepError("an undisturbed review failed", where=server.said())
     server.kill()
     _must_end_well(start("apply", plain, out, plain.environment))
@@ -146,12 +148,12 @@ def list_differences(expected: Digests, folder: Path) -> list[str]:
     return [f"{name} differs" for name, digest in expected.items() if found.get(name) != digest]
 
 
-def finished_steps(out: Path) -> int:
+def count_finished_steps(out: Path) -> int:
     """Return how many steps the runs under `out` have finished."""
     return sum("latest" not in path.parts for path in out.glob("runs/*/steps/*.json"))
 
 
-def broken_files(out: Path) -> list[Path]:
+def find_broken_files(out: Path) -> list[Path]:
     """Return the files of the runs under their final names that are not whole."""
     paths = (path for path in out.glob("runs/**/*") if "latest" not in path.parts and path.is_file())
     return [path for path in paths if not path.name.endswith((".partial", ".lock")) and not _is_whole(path)]

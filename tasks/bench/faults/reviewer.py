@@ -16,7 +16,7 @@ DECISIONS = ("suggestion", "keep", "drop", "unsure")
 Answer = Mapping[str, Any]
 
 
-def answers_for(run: Path, count: int) -> list[Answer]:
+def make_answers(run: Path, count: int) -> list[Answer]:
     """Return decisions on the first samples of a queue, the same every time."""
     return [
         {
@@ -29,7 +29,7 @@ def answers_for(run: Path, count: int) -> list[Answer]:
     ]
 
 
-def address_of(server: Program) -> str:
+def wait_for_address(server: Program) -> str:
     """Wait for a server to say where it is; empty where it ended first."""
     deadline = time.monotonic() + PATIENCE
     while not server.ended() and time.monotonic() < deadline:
@@ -40,7 +40,7 @@ def address_of(server: Program) -> str:
     return ""
 
 
-def decide(host: str, answers: Sequence[Answer]) -> set[str]:
+def send_decisions(host: str, answers: Sequence[Answer]) -> set[str]:
     """Send decisions one after the other until one is not acknowledged; return the actions that were."""
     acknowledged: set[str] = set()
     # A server that was killed answers nothing: what it acknowledged until then is what counts.

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks.addresses import work_folder
-from tasks.bench.helpers import from_tests
+from tasks.bench.helpers import import_test_module
 
 BUCKET = "labels"
 
 
-class Store:
+class FaultyStore:
     """A store with an empty bucket.
 
     Args:
@@ -26,7 +26,7 @@ class Store:
         self._server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         port = self._server.get_host_and_port()[1]
-        self._proxy: Any = from_tests("remote", "dropping").Dropping(port)
+        self._proxy: Any = import_test_module("remote", "dropping").Dropping(port)
         self._prefix, self.address = f"{name}/", f"s3://{BUCKET}/{name}"
         self.out = folder / work_folder(self.address).name
         keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")

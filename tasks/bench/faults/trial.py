@@ -7,11 +7,17 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from tasks.bench.faults.harm import mount, set_clock, strike, unmount
 from tasks.bench.faults.programs import PATIENCE, Program, Submitted
-from tasks.bench.faults.reference import Reference, broken_files, finished_steps, list_differences, start
-from tasks.bench.faults.reviewer import address_of, decide
-from tasks.bench.faults.store import Store
-from tasks.bench.faults.ways import mount, strike, unmount, with_clock
+from tasks.bench.faults.reference import (
+    Reference,
+    count_finished_steps,
+    find_broken_files,
+    list_differences,
+    start,
+)
+from tasks.bench.faults.reviewer import send_decisions, wait_for_address
+from tasks.bench.faults.store import FaultyStore
 from tasks.errors import LabelsweepError
 from tasks.review.log import read_log
 
@@ -101,7 +107,7 @@ class _AtWork:
         self.out = reference.folder / f"trial-{trial.number}"
         self.backup = self.out.with_name(f"{self.out.name}-backup")
         self.environment = dict(reference.environment)
-        self.store = Store(self.out.name, self.out) if trial.way == "store" else None
+        self.store = FaultyStore(self.out.name, self.out) if trial.way == "store" else None
         if self.store:
             self.out = self.store.out
             self.environment |= self.store.environment
@@ -116,14 +122,14 @@ class _AtWork:
         if stage == "sweep" and way not in KILLED and self.trial.number % 4 == 0:
             del self.environment["PREFECT_API_URL"]
         if way == "clock":
-            self.environment = with_clock(self.environment, self.out)
+            self.environment = set_clock(self.environment, self.out)
         if way == "full":
             mount(self.out, ROOMY)
         if stage != "sweep":
             shutil.copytree(self.reference.results, self.out, symlinks=True, dirs_exist_ok=True)
         if stage == "apply":
             server = start("review", self.reference, self.out, self.environment, self._address)
-            self.acknowledged |= decide(address_of(server), self.reference.answers)
+            self.acknowledged |= send_decisions(wait_for_address(server), self.reference.answers)
             server.process.terminate()
             server.end()
         shutil.copytree(self.out, self.backup, symlinks=True)
@@ -168,17 +174,17 @@ class _AtWork:
             trial.late += 1
             trial.done += " (after its end)"
             return
-        trial.kept.append(finished_steps(self.out))
+        trial.kept.append(count_finished_steps(self.out))
         if trial.way in KILLED:
-            trial.lost += [f"broken file: {path.name}" for path in broken_files(self.out)]
+            trial.lost += [f"broken file: {path.name}" for path in find_broken_files(self.out)]
 
     def _await_moment(self, program: Program | Submitted) -> str:
         """Wait for the moment to strike; return the address of a review server that has answered."""
         rng, seconds, answers = self.rng, self.reference.seconds, self.reference.answers
         if self.trial.stage == "sweep":
-            steps, part = rng.randrange(finished_steps(self.reference.results)), rng.random()
-            before = finished_steps(self.out)
-            while not program.ended() and finished_steps(self.out) < max(steps, before):
+            steps, part = rng.randrange(count_finished_steps(self.reference.results)), rng.random()
+            before = count_finished_steps(self.out)
+            while not program.ended() and count_finished_steps(self.out) < max(steps, before):
                 time.sleep(0.02)
             # Before the first step the part is one of the start-up, which is the longest stretch of a run.
             _pause(program, part * (seconds / 2 if steps <= before else 1.0))
@@ -187,8 +193,8 @@ class _AtWork:
         elif rng.random() < 0.2:
             _pause(program, rng.random() * 4.0)  # while the server starts
         elif isinstance(program, Program):
-            host = address_of(program)
-            self.acknowledged |= decide(host, answers[: rng.randrange(len(answers))])
+            host = wait_for_address(program)
+            self.acknowledged |= send_decisions(host, answers[: rng.randrange(len(answers))])
             return host
         return ""
 
@@ -199,7 +205,7 @@ class _AtWork:
             trial.done = "the same again beside it"
             second = self.start()
             if trial.stage == "review" and isinstance(second, Program):
-                self.acknowledged |= decide(address_of(second), answers)
+                self.acknowledged |= send_decisions(wait_for_address(second), answers)
                 second.process.terminate()
             if (ended := second.end(self.patience)) not in ALLOWED:
                 trial.ended, trial.said = f"second: {ended}", second.said()[-300:]
@@ -212,7 +218,7 @@ class _AtWork:
             else:
                 trial.done = strike(trial.way, program, self.out, rng, log=log)
         if trial.stage == "review" and not program.ended():
-            self.acknowledged |= decide(host or address_of(program), answers)
+            self.acknowledged |= send_decisions(host or wait_for_address(program), answers)
             program.process.terminate()
         trial.ended, trial.said = program.end(self.patience), program.said()[-300:].strip()
 
@@ -270,9 +276,9 @@ class _AtWork:
         """Send every decision again; return what is wrong."""
         server = start("review", self.reference, self.out, self.environment, self._address)
         try:
-            if not (host := address_of(server)):
+            if not (host := wait_for_address(server)):
                 return f"{server.end()}: {server.said()[-300:]}"
-            if len(decide(host, self.reference.answers)) != len(self.reference.answers):
+            if len(send_decisions(host, self.reference.answers)) != len(self.reference.answers):
                 return f"refused: decisions, by the server: {server.said()[-300:]}"
         finally:
             server.kill()

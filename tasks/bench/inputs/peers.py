@@ -19,24 +19,24 @@ from tasks.bench.quality.case import FOLDS
 Predict = Callable[[Ints, Ints], tuple[Ints, Floats]]
 
 
-def regression() -> Pipeline:
+def make_regression() -> Pipeline:
     """Return a logistic regression of standardised features."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
 
 
-def words() -> Pipeline:
+def make_text_model() -> Pipeline:
     """Return TF-IDF with a logistic regression."""
     vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     return make_pipeline(vectors, LogisticRegression(C=4, max_iter=500))
 
 
-def out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
+def predict_out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
     """Return the probabilities (n, C) of a model that is fitted without each fold in turn."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     return np.asarray(cross_val_predict(model, features, given, cv=folds, method="predict_proba"))
 
 
-def margin(given: Ints, probabilities: Floats) -> Floats:
+def compute_margin(given: Ints, probabilities: Floats) -> Floats:
     """Return cleanlab's normalized margin, (n,)."""
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -73,7 +73,7 @@ def tf_idf(data: RawSet, given: Ints, seed: int) -> Floats:
     """Score by TF-IDF and logistic regression, fitted anew in every fold."""
 
     def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        model = words().fit(data.part(fit), given[fit])
+        model = make_text_model().fit(data.part(fit), given[fit])
         return model[-1].classes_, model.predict_proba(data.part(held))
 
     return _margin_by_fold(given, seed, predict)
@@ -82,7 +82,7 @@ def tf_idf(data: RawSet, given: Ints, seed: int) -> Floats:
 def _regress(
     data: RawSet, given: Ints, encode: Callable[[Any], Floats], fit: Ints, held: Ints
 ) -> tuple[Ints, Floats]:
-    model = regression().fit(encode(data.part(fit)), given[fit])
+    model = make_regression().fit(encode(data.part(fit)), given[fit])
     return model[-1].classes_, model.predict_proba(encode(data.part(held)))
 
 
@@ -92,4 +92,4 @@ def _margin_by_fold(given: Ints, seed: int, predict: Predict) -> Floats:
     for fit, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(given, given):
         classes, found = predict(fit, held)
         probabilities[np.ix_(held, classes)] = np.maximum(found, 1e-9)
-    return margin(given, probabilities / probabilities.sum(axis=1, keepdims=True))
+    return compute_margin(given, probabilities / probabilities.sum(axis=1, keepdims=True))

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats, Ints
-from tasks.bench.inputs.peers import out_of_fold, words
+from tasks.bench.inputs.peers import make_text_model, predict_out_of_fold
 from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, votes_of
-from tasks.bench.inputs.through_command import swept, write_columns
+from tasks.bench.inputs.through_command import sweep_folder, write_columns
 from tasks.bench.quality.metrics import average_precision
 
 RATERS = 3
@@ -47,7 +47,7 @@ def _measured(name: str, seed: int, cache: Path) -> pd.DataFrame:
     others = counts - np.array([np.bincount(row, minlength=len(CLASSES)) for row in drawn])
     truths = {"all raters": counts.argmax(1), "raters not drawn": others.argmax(1)}
     ours, given = _ours(texts, drawn, truths["all raters"], seed)
-    theirs, consensus = _peer(drawn, out_of_fold(words(), texts, given, seed))
+    theirs, consensus = _peer(drawn, predict_out_of_fold(make_text_model(), texts, given, seed))
     result = {
         truth: {
             "wrong": float(np.mean(given != true)),
@@ -71,7 +71,9 @@ def _ours(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats,
         folder = Path(name)
         ids = [f"{place:06}" for place in range(len(texts))]
         write_columns(folder / "votes.parquet", {"id": ids, **raters, "text": texts, "true": true})
-        swept(folder, ["votes.parquet", "--raters", ",".join(raters), "--text", "text", "--id", "id"], seed)
+        sweep_folder(
+            folder, ["votes.parquet", "--raters", ",".join(raters), "--text", "text", "--id", "id"], seed
+        )
         scores = pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
     scores = scores.sort_values("sample_id")
     return scores["score"].to_numpy(), scores["given_label"].to_numpy().astype(np.int64)

@@ -24,9 +24,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tasks.bench.datasets import Floats, Ints, load
+from tasks.bench.datasets import Floats, Ints, load_data
 from tasks.bench.helpers import run_command
-from tasks.bench.inputs.peers import margin, out_of_fold, regression
+from tasks.bench.inputs.peers import compute_margin, make_regression, predict_out_of_fold
 from tasks.bench.quality.metrics import average_precision
 
 NETWORK = """\
@@ -57,15 +57,15 @@ def judge_inputs(
         (_hugging_face, "digits"),
     ):
         for said, plant in plants.items():
-            data = load(name)
+            data = load_data(name)
             given = plant(data.labels)
             with tempfile.TemporaryDirectory() as folder:
                 kind, options, peer, found = make(Path(folder), data.features, given, data.labels, seed)
-                theirs = average_precision(given != data.labels, margin(given, found))
-                yield f"{kind}, {said}", swept(Path(folder), options, seed), peer, theirs
+                theirs = average_precision(given != data.labels, compute_margin(given, found))
+                yield f"{kind}, {said}", sweep_folder(Path(folder), options, seed), peer, theirs
 
 
-def swept(folder: Path, options: list[str], seed: int) -> float:
+def sweep_folder(folder: Path, options: list[str], seed: int) -> float:
     """Run the command in a folder and return the average precision that it reports against the truth."""
     printed = run_command(folder, "clean", *options, *COMMON, "--seed", str(seed), patience=1800)
     return float(json.loads(printed)["quality"]["average_precision"])
@@ -80,12 +80,12 @@ def _embedding(folder: Path, features: Floats, given: Ints, true: Ints, seed: in
     columns = {"vector": list(features.astype(np.float32)), "label": given, "true": true}
     write_columns(folder / "vectors.parquet", columns)
     options = ["vectors.parquet", "--embedding", "vector"]
-    found = out_of_fold(regression(), features, given, seed)
+    found = predict_out_of_fold(make_regression(), features, given, seed)
     return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", found
 
 
 def _probabilities(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
-    found = out_of_fold(RandomForestClassifier(200, random_state=seed), features, given, seed)
+    found = predict_out_of_fold(RandomForestClassifier(200, random_state=seed), features, given, seed)
     columns = {"p": list(found.astype(np.float32)), "label": given, "true": true}
     write_columns(folder / "scored.parquet", columns)
     options = ["scored.parquet", "--pred-probs", "p"]
@@ -98,7 +98,7 @@ def _own_model(folder: Path, features: Floats, given: Ints, true: Ints, seed: in
     write_columns(folder / "vectors.parquet", columns)
     network = make_pipeline(StandardScaler(), MLPClassifier((128,), early_stopping=True, random_state=seed))
     options = ["vectors.parquet", "--embedding", "vector", "--model", "mynet:factory"]
-    found = out_of_fold(network, features, given, seed)
+    found = predict_out_of_fold(network, features, given, seed)
     return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", found
 
 
@@ -111,5 +111,5 @@ def _hugging_face(folder: Path, features: Floats, given: Ints, true: Ints, seed:
     columns = {"image": pictures, "label": given.tolist(), "true": true.tolist()}
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(folder / "saved"))
-    found = out_of_fold(regression(), features, given, seed)
+    found = predict_out_of_fold(make_regression(), features, given, seed)
     return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", found

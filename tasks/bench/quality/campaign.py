@@ -13,13 +13,13 @@ from typing import Literal
 
 from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
-from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
+from tasks.bench.datasets import Floats, Ints, load_data, split_clean_test, standardise
 from tasks.bench.quality.case import Case, Method
 from tasks.bench.quality.metrics import kernel_smoother, measure
 from tasks.bench.quality.noise import KINDS, distinct_rates, plant
-from tasks.bench.quality.ours import NETWORKS, networks, ours
-from tasks.bench.quality.peers import peers
-from tasks.bench.tally import Row, Tally
+from tasks.bench.quality.ours import NETWORKS, list_networks, list_ours
+from tasks.bench.quality.peers import list_peers
+from tasks.bench.tally import ResultFile, Row
 
 AS_SHIPPED = "as_shipped"
 RATES = (0.02, 0.05, 0.20, 0.35)
@@ -66,7 +66,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Cell:
+class SeededSetting:
     """One setting with one seed, ready to be judged.
 
     Attributes:
@@ -85,17 +85,17 @@ class Cell:
 Judge = Callable[[Setting, int, tuple[str, ...]], Iterable[Row]]
 
 
-def settings(
+def list_settings(
     data: Iterable[str], kinds: Iterable[str] = KINDS, rates: tuple[float, ...] = RATES
 ) -> tuple[Setting, ...]:
     """Return the grid of settings; a swamped class that is already full at a lower rate is not repeated.
 
-    >>> [setting.name for setting in settings(["iris"], ["uniform"], (0.05, 0.2))]
+    >>> [setting.name for setting in list_settings(["iris"], ["uniform"], (0.05, 0.2))]
     ['iris/uniform/5', 'iris/uniform/20']
     """
     grid: list[Setting] = []
     for name in data:
-        known = load(name)
+        known = load_data(name)
         if known.given is not None:
             grid.append(Setting(name, AS_SHIPPED))
             continue
@@ -103,56 +103,56 @@ def settings(
     return tuple(grid)
 
 
-def prepare(setting: Setting, seed: int) -> Cell:
+def prepare_cell(setting: Setting, seed: int) -> SeededSetting:
     """Return the cell: a clean test set held out, errors planted in the rest.
 
     A set that ships with errors of its own is audited whole, without a test set.
     """
-    data = load(setting.data)
+    data = load_data(setting.data)
     if data.given is not None:
         (features,) = standardise(data.features)
-        return Cell(Case(features, data.given, data.classes, seed), data.labels)
+        return SeededSetting(Case(features, data.given, data.classes, seed), data.labels)
     audited, test = split_clean_test(data.labels, seed)
     features, test_features = standardise(data.features[audited], data.features[test])
     labels = data.labels[audited]
     given = plant(setting.noise, features, labels, setting.rate, seed)
     smoother = kernel_smoother(features, test_features)
-    return Cell(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
+    return SeededSetting(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
 
 
-def methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
+def pick_methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
     """Return the methods of the table: all but the networks, which are slow, or those that `wanted` names.
 
     Args:
         wanted: Names; what is no method's whole name stands for every method whose name or block holds it.
 
-    >>> [method.name for method in methods(("normalized margin", "kNN"))]
+    >>> [method.name for method in pick_methods(("normalized margin", "kNN"))]
     ['normalized margin', 'kNN disagreement']
     """
-    whole = {method.name for method in every_method()}
+    whole = {method.name for method in list_methods()}
     parts = [part for part in wanted if part not in whole]
     return tuple(
         method
-        for method in every_method()
+        for method in list_methods()
         if (not wanted and method.block != NETWORKS)
         or method.name in wanted
         or any(part in method.name or part in method.block for part in parts)
     )
 
 
-def every_method() -> tuple[Method, ...]:
+def list_methods() -> tuple[Method, ...]:
     """Return all methods in the order of the table."""
-    return (*ours(), *peers(), *networks())
+    return (*list_ours(), *list_peers(), *list_networks())
 
 
-def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
+def judge_cell(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
     """Yield the result of each named method on one cell, in the order of the table.
 
     A method that fails is a result too: the row says why in `error` and has no measures.
     """
-    cell = prepare(setting, seed)
+    cell = prepare_cell(setting, seed)
     wrong = int((cell.labels != cell.case.labels).sum())
-    for method in every_method():
+    for method in list_methods():
         if method.name not in names:
             continue
         row: Row = setting.about(seed) | {"samples": len(cell.labels), "errors": wrong}
@@ -174,13 +174,13 @@ def judge(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
         yield row | measure(cell.labels, given, found, cell.smoother, cell.test_labels)
 
 
-def run(
+def run_campaign(
     grid: Iterable[Setting],
     seeds: int,
     names: tuple[str, ...],
-    results: Tally,
+    results: ResultFile,
     jobs: int,
-    judge: Judge = judge,
+    judge: Judge = judge_cell,
 ) -> Iterator[str]:
     """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name.
 

@@ -26,7 +26,7 @@ AUDIT = ("encode", "heads", "opinions", "fit", "attribute")  # the folders of ta
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MethodVerdict:
     """What a method says about every sample.
 
     Attributes:
@@ -41,7 +41,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Head:
+class SoftmaxHead:
     """A softmax regression: logits are `features @ weight.T + bias`.
 
     Attributes:
@@ -87,12 +87,12 @@ class Case:
         return tuple(splitter.split(self.features, self.labels))
 
     @cached_property
-    def heads(self) -> tuple[Head, ...]:
+    def heads(self) -> tuple[SoftmaxHead, ...]:
         """The head of each fold, fitted without its held-out rows."""
         return tuple(self.fit_head(fit) for fit, _ in self.folds)
 
     @cached_property
-    def head(self) -> Head:
+    def head(self) -> SoftmaxHead:
         """The head fitted to every sample."""
         return self.fit_head(np.arange(len(self.labels)))
 
@@ -109,7 +109,7 @@ class Case:
         """Where methods that are views of one computation keep it."""
         return {}
 
-    def fit_head(self, rows: Ints) -> Head:
+    def fit_head(self, rows: Ints) -> SoftmaxHead:
         """Return scikit-learn's logistic regression, fitted to `rows`, as a softmax head."""
         model = LogisticRegression(max_iter=2_000).fit(self.features[rows], self.labels[rows])
         coef, intercept = model.coef_, model.intercept_
@@ -117,7 +117,7 @@ class Case:
             coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
         weight, bias = np.zeros((self.classes, coef.shape[1])), np.full(self.classes, -np.inf)
         weight[model.classes_], bias[model.classes_] = coef, intercept
-        return Head(weight, bias, l2=1 / len(rows))
+        return SoftmaxHead(weight, bias, l2=1 / len(rows))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Method:
     """
 
     name: str
-    judge: Callable[[Case], Verdict]
+    judge: Callable[[Case], MethodVerdict]
     package: str
     block: str = "peers"
     limit: int | None = None

@@ -12,13 +12,21 @@ from tasks.bench.datasets import NAMES
 from tasks.bench.helpers import choose_names, split_names
 from tasks.bench.quality import controls as planted_controls
 from tasks.bench.quality import real as real_errors
-from tasks.bench.quality.campaign import AS_SHIPPED, RATES, Judge, Setting, every_method, run, settings
-from tasks.bench.quality.campaign import judge as judge_methods
-from tasks.bench.quality.campaign import methods as choose_methods
+from tasks.bench.quality.campaign import (
+    AS_SHIPPED,
+    RATES,
+    Judge,
+    Setting,
+    judge_cell,
+    list_methods,
+    list_settings,
+    pick_methods,
+    run_campaign,
+)
 from tasks.bench.quality.noise import KINDS
-from tasks.bench.quality.summary import document
-from tasks.bench.tables import publish
-from tasks.bench.tally import Tally
+from tasks.bench.quality.summary import make_quality_tables
+from tasks.bench.tables import publish_tables
+from tasks.bench.tally import ResultFile
 from tasks.errors import InputError
 
 BUNDLED = "digits_bundled"
@@ -58,40 +66,45 @@ def run_quality(
     killed campaign continues from the file of --out.
     """
     if real:
-        _run_real(real, half, Tally(out), markdown)
+        _run_real(real, half, ResultFile(out), markdown)
         return
     default = (*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else (BUNDLED, *QUICK_DATA)
     wanted = half or ("both" if full or controls else "develop")
     grid = tuple(s for s in _grid(data, default, noise, rates) if wanted in ("both", s.half))
-    chosen = tuple(method.name for method in choose_methods(tuple(split_names(methods))))
+    chosen = tuple(method.name for method in pick_methods(tuple(split_names(methods))))
     if not chosen:
-        known = ", ".join(method.name for method in every_method())
+        known = ", ".join(method.name for method in list_methods())
         raise InputError(f"no method '{methods}'", where="--methods", fix=f"choose from: {known}")
     if seeds < 0 or jobs < 1:
         raise InputError(
             "seeds and jobs are counts", where="--seeds, --jobs", fix="give whole numbers from 1"
         )
     seeds = seeds or (FULL_SEEDS if full or controls else QUICK_SEEDS)
-    judge: Judge = judge_methods
+    judge: Judge = judge_cell
     if controls:
         grid = tuple(setting for setting in grid if setting.noise != AS_SHIPPED)
         chosen, jobs, judge = (planted_controls.METHOD,), 1, planted_controls.judge_controls
-    results = Tally(out or (FULL_OUT if full and not controls else None))
+    results = ResultFile(out or (FULL_OUT if full and not controls else None))
     if redo:
-        redone = {method.name for method in choose_methods(tuple(split_names(redo)))}
+        redone = {method.name for method in pick_methods(tuple(split_names(redo)))}
         results.forget(lambda row: row["method"] in redone)
-    for line in run(grid, seeds, chosen, results, jobs, judge):
+    for line in run_campaign(grid, seeds, chosen, results, jobs, judge):
         sys.stderr.write(line + "\n")
     names = {setting.name for setting in grid}
     rows = [r for r in results.rows if r["setting"] in names and r["method"] in chosen and r["seed"] < seeds]
-    publish(planted_controls.document(rows) if controls else document(rows, details=full), markdown)
+    publish_tables(
+        planted_controls.make_control_tables(rows) if controls else make_quality_tables(rows, details=full),
+        markdown,
+    )
 
 
-def _run_real(folder: Path, half: str | None, results: Tally, page: Path | None) -> None:
+def _run_real(folder: Path, half: str | None, results: ResultFile, page: Path | None) -> None:
     for line in real_errors.run_real(folder, half, results):
         sys.stderr.write(line + "\n")
     names = {path.stem for path in real_errors.files_of(folder, half)}
-    publish(real_errors.document([row for row in results.rows if row["setting"] in names]), page)
+    publish_tables(
+        real_errors.make_real_tables([row for row in results.rows if row["setting"] in names]), page
+    )
 
 
 def _grid(data: str, default: tuple[str, ...], noise: str, rates: str) -> tuple[Setting, ...]:
@@ -101,4 +114,4 @@ def _grid(data: str, default: tuple[str, ...], noise: str, rates: str) -> tuple[
     except ValueError as error:
         raise InputError(f"'{rates}' are not percentages", where="--rates", fix="say --rates 2,20") from error
     kinds = [kind for kind in KINDS if kind in chosen]
-    return settings(split_names(data) or default, kinds, shares or RATES)
+    return list_settings(split_names(data) or default, kinds, shares or RATES)

@@ -14,11 +14,11 @@ from scipy.stats import betabinom
 
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
-from tasks.attribute.noise import SHARPNESS, noise_matrix
+from tasks.attribute.noise import SHARPNESS, estimate_noise_matrix
 from tasks.bench.datasets import Ints
-from tasks.bench.quality.campaign import HALVES, Setting, prepare
+from tasks.bench.quality.campaign import HALVES, Setting, prepare_cell
 from tasks.bench.quality.summary import PARTS
-from tasks.bench.tables import markdown
+from tasks.bench.tables import format_table
 from tasks.bench.tally import Row
 from tasks.controls.shadow import estimate_quality
 
@@ -42,7 +42,7 @@ each class of each setting.
 
 def judge_controls(setting: Setting, seed: int, _: tuple[str, ...] = ()) -> Iterator[Row]:
     """Yield one row, with estimates, their intervals and truth of one setting."""
-    cell = prepare(setting, seed)
+    cell = prepare_cell(setting, seed)
     features, given, wrong = cell.case.features, cell.case.labels, cell.labels != cell.case.labels
     options = AuditOptions(seed=seed, device="cpu")
     found = audit(features, given, options)
@@ -65,7 +65,7 @@ def _class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[f
     generator, n = np.random.default_rng(0), len(given)
 
     def rates(rows: Array) -> Array:
-        matrix = noise_matrix(belief[torch.from_numpy(rows)], torch.from_numpy(given[rows]))
+        matrix = estimate_noise_matrix(belief[torch.from_numpy(rows)], torch.from_numpy(given[rows]))
         return 1 - np.asarray(matrix.exp().diagonal())
 
     estimate = rates(np.arange(n))
@@ -80,7 +80,7 @@ def _class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[f
     return [list(map(float, values)) for values in zip(estimate, low, high, true, strict=True)]
 
 
-def measured(rows: Sequence[Row]) -> pd.DataFrame:
+def list_estimates(rows: Sequence[Row]) -> pd.DataFrame:
     """Return one line for each estimate that was compared with a truth."""
     lines = []
     for row in rows:
@@ -93,9 +93,9 @@ def measured(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def document(rows: Sequence[Row]) -> str:
+def make_control_tables(rows: Sequence[Row]) -> str:
     """Return the tables as markdown: each half of the settings apart."""
-    frame = measured(rows)
+    frame = list_estimates(rows)
     parts = []
     for half, title in HALVES.items():
         part = frame[frame["half"] == half]
@@ -114,13 +114,13 @@ def _overview(frame: pd.DataFrame) -> str:
         .mean()
     )
     rows = [[t, f"{w:.0%}", *(f"{v:.3f}" for v in rest)] for t, (w, *rest) in _titled(table)]
-    return markdown(["estimate", *table.columns], rows)
+    return format_table(["estimate", *table.columns], rows)
 
 
 def _breakdown(frame: pd.DataFrame, by: str) -> str:
     table = frame.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
     heads = [f"{value:.0%}" if by == "rate" else str(value) for value in table.columns]
-    return markdown(["", *heads], [[title, *(f"{v:.0%}" for v in row)] for title, row in _titled(table)])
+    return format_table(["", *heads], [[title, *(f"{v:.0%}" for v in row)] for title, row in _titled(table)])
 
 
 def _titled(table: pd.DataFrame) -> list[tuple[str, list[float]]]:

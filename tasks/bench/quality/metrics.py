@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.quality.case import Verdict
+from tasks.bench.quality.case import MethodVerdict
 from tasks.errors import InputError
 
 # DataPerf's debugging challenge: how much of the data must be looked at for 95 % of the accuracy.
@@ -23,7 +23,7 @@ RIDGE = 1.0  # scikit-learn's default for kernel ridge regression
 def measure(
     labels: Ints,
     given: Ints,
-    verdict: Verdict,
+    verdict: MethodVerdict,
     smoother: Floats | None = None,
     test_labels: Ints | None = None,
 ) -> dict[str, float | None]:

@@ -9,16 +9,16 @@ from collections.abc import Callable
 import numpy as np
 
 from tasks.attribute import Audit, AuditOptions, audit
-from tasks.attribute.combine import lowest
+from tasks.attribute.combine import find_lowest
 from tasks.bench.datasets import Floats
-from tasks.bench.quality.case import Case, Method, Verdict
+from tasks.bench.quality.case import Case, Method, MethodVerdict
 from tasks.bench.quality.peers import cleanlab_filter, cleanlab_rank
 
 NETWORKS = "networks"
 DEFAULT = "labelsweep (default: consensus)"
 
 
-def audited(case: Case, **options: object) -> Audit:
+def audit_case(case: Case, **options: object) -> Audit:
     """Return the audit of the case, made once for all rows of the table that read it."""
     key = repr(sorted(options.items()))
     if key not in case.shared:
@@ -28,52 +28,52 @@ def audited(case: Case, **options: object) -> Audit:
     return result
 
 
-def by_consensus(case: Case, **options: object) -> Verdict:
+def by_consensus(case: Case, **options: object) -> MethodVerdict:
     """Score and flags as the audit gives them: influence and log-odds together."""
-    result = audited(case, **options)
-    return Verdict(result.score, result.flagged, result.suggested)
+    result = audit_case(case, **options)
+    return MethodVerdict(result.score, result.flagged, result.suggested)
 
 
-def by_influence(case: Case, **options: object) -> Verdict:
+def by_influence(case: Case, **options: object) -> MethodVerdict:
     """The relative influence alone; flagged where it is negative."""
-    result = audited(case, **options)
-    return Verdict(result.influence, result.influence < 0, result.suggested)
+    result = audit_case(case, **options)
+    return MethodVerdict(result.influence, result.influence < 0, result.suggested)
 
 
-def by_log_odds(case: Case) -> Verdict:
+def by_log_odds(case: Case) -> MethodVerdict:
     """The log-odds of the given label alone, with as many flags as the consensus has."""
-    result = audited(case)
-    flagged = lowest(result.scores.log_odds, int(result.flagged.sum()))
-    return Verdict(result.scores.log_odds, flagged, result.suggested)
+    result = audit_case(case)
+    flagged = find_lowest(result.scores.log_odds, int(result.flagged.sum()))
+    return MethodVerdict(result.scores.log_odds, flagged, result.suggested)
 
 
-def by_gain(case: Case) -> Verdict:
+def by_gain(case: Case) -> MethodVerdict:
     """The gain of the relabel, largest first."""
-    result = audited(case)
-    return Verdict(-result.relabel_gain, suggested=result.suggested)
+    result = audit_case(case)
+    return MethodVerdict(-result.relabel_gain, suggested=result.suggested)
 
 
 def our_probabilities(case: Case, **options: object) -> Floats:
     """Return our out-of-fold probabilities, rows summing to 1 in double precision as cleanlab wants them."""
-    probabilities = np.clip(audited(case, **options).probabilities.astype(np.float64), 0.0, None)
+    probabilities = np.clip(audit_case(case, **options).probabilities.astype(np.float64), 0.0, None)
     return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def margin_on_ours(case: Case, **options: object) -> Verdict:
+def margin_on_ours(case: Case, **options: object) -> MethodVerdict:
     """Normalized margin, by cleanlab, of our out-of-fold probabilities."""
     return cleanlab_rank(case, our_probabilities(case, **options), "normalized_margin")
 
 
-def filter_on_ours(case: Case, **options: object) -> Verdict:
+def filter_on_ours(case: Case, **options: object) -> MethodVerdict:
     """The issues that cleanlab finds with our out-of-fold probabilities."""
     return cleanlab_filter(case, our_probabilities(case, **options))
 
 
-def _with(judge: Callable[..., Verdict], **options: object) -> Callable[[Case], Verdict]:
+def _with(judge: Callable[..., MethodVerdict], **options: object) -> Callable[[Case], MethodVerdict]:
     return lambda case: judge(case, **options)
 
 
-def ours() -> tuple[Method, ...]:
+def list_ours() -> tuple[Method, ...]:
     """Return our compositions, the default first, then cleanlab on our base model."""
     ours, once, raw = ("labelsweep", "ours"), {"rounds": 1}, {"feature_map": "raw"}
     on_ours = ("cleanlab", "our base model")
@@ -92,7 +92,7 @@ def ours() -> tuple[Method, ...]:
     )
 
 
-def networks() -> tuple[Method, ...]:
+def list_networks() -> tuple[Method, ...]:
     """Return the audit with a perceptron, and cleanlab on the probabilities of the same networks."""
     head, every, once = {"model": "mlp"}, {"model": "mlp", "params": "all"}, {"model": "mlp", "rounds": 1}
     ours, theirs = ("labelsweep", NETWORKS), ("cleanlab", NETWORKS)

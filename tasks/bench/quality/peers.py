@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.quality.case import FOLDS, Case, Head, Method, Verdict
-from tasks.bench.with_kronfluence import fitted_analyzer
+from tasks.bench.quality.case import FOLDS, Case, Method, MethodVerdict, SoftmaxHead
+from tasks.bench.with_kronfluence import fit_analyzer
 
 NEIGHBOURS = 10  # the k of cleanlab's own nearest-neighbour checks
 EPOCHS, BATCH, HIDDEN = 50, 64, 64
@@ -32,31 +32,31 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-4
 SLOW = 5_000_000
 
 
-def training_loss(case: Case) -> Verdict:
+def training_loss(case: Case) -> MethodVerdict:
     """Score by the log-probability of the given label under the model fitted to every sample."""
     probabilities = case.head.probabilities(case.features)
     own = probabilities[np.arange(len(case.labels)), case.labels]
-    return Verdict(np.log(np.clip(own, 1e-300, None)), suggested=probabilities.argmax(axis=1))
+    return MethodVerdict(np.log(np.clip(own, 1e-300, None)), suggested=probabilities.argmax(axis=1))
 
 
-def cleanlab_rank(case: Case, probabilities: Floats, method: str) -> Verdict:
+def cleanlab_rank(case: Case, probabilities: Floats, method: str) -> MethodVerdict:
     """Score by one of cleanlab's label quality scores; a ranking has no threshold."""
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
 
     score = get_label_quality_scores(case.labels, probabilities, method=method)
-    return Verdict(np.asarray(score, dtype=np.float64), suggested=probabilities.argmax(axis=1))
+    return MethodVerdict(np.asarray(score, dtype=np.float64), suggested=probabilities.argmax(axis=1))
 
 
-def cleanlab_filter(case: Case, probabilities: Floats) -> Verdict:
+def cleanlab_filter(case: Case, probabilities: Floats) -> MethodVerdict:
     """Flag by `find_label_issues` as it comes; the flagged stand first, ordered by self-confidence."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 (belongs to the bench extra)
 
     flagged = np.asarray(find_label_issues(case.labels, probabilities, n_jobs=1), dtype=np.bool_)
     confidence = cleanlab_rank(case, probabilities, "self_confidence").score
-    return Verdict(_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
+    return MethodVerdict(_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
 
 
-def clean_learning(case: Case) -> Verdict:
+def clean_learning(case: Case) -> MethodVerdict:
     """Run `CleanLearning(LogisticRegression())` from features to issues, with its own cross-validation."""
     from cleanlab.classification import CleanLearning  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -64,16 +64,18 @@ def clean_learning(case: Case) -> Verdict:
     learner = CleanLearning(model, seed=case.seed, cv_n_folds=FOLDS, find_label_issues_kwargs=alone)
     issues = learner.find_label_issues(case.features, case.labels)
     flagged, quality = issues["is_label_issue"].to_numpy(bool), issues["label_quality"].to_numpy(float)
-    return Verdict(_flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64))
+    return MethodVerdict(
+        _flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64)
+    )
 
 
-def argmax_differs(case: Case, probabilities: Floats) -> Verdict:
+def argmax_differs(case: Case, probabilities: Floats) -> MethodVerdict:
     """Flag where the out-of-fold prediction is not the given label: the one-liner, with two score values."""
     predicted = probabilities.argmax(axis=1)
-    return Verdict((predicted == case.labels).astype(np.float64), predicted != case.labels, predicted)
+    return MethodVerdict((predicted == case.labels).astype(np.float64), predicted != case.labels, predicted)
 
 
-def neighbour_disagreement(case: Case) -> Verdict:
+def neighbour_disagreement(case: Case) -> MethodVerdict:
     """Score by the share of the nearest neighbours that carry the given label, nearer ones counting more."""
     # Without an argument, no sample is its own neighbour.
     distances, rows = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(case.features).kneighbors()
@@ -81,7 +83,7 @@ def neighbour_disagreement(case: Case) -> Verdict:
     votes = np.einsum("nk,nkc->nc", weights, np.eye(case.classes)[case.labels[rows]])
     votes /= votes.sum(axis=1, keepdims=True)
     predicted: Ints = votes.argmax(axis=1)
-    return Verdict(votes[np.arange(len(rows)), case.labels], predicted != case.labels, predicted)
+    return MethodVerdict(votes[np.arange(len(rows)), case.labels], predicted != case.labels, predicted)
 
 
 def _flagged_first(score: Floats, flagged: Bools) -> Floats:
@@ -89,7 +91,7 @@ def _flagged_first(score: Floats, flagged: Bools) -> Floats:
     return np.asarray(score + np.where(flagged, 0.0, 2.0), dtype=np.float64)
 
 
-def area_under_margin(case: Case, hidden: int | None = None) -> Verdict:
+def area_under_margin(case: Case, hidden: int | None = None) -> MethodVerdict:
     """Score by the area under the margin of a linear head, or of a perceptron with one hidden layer."""
     from aum import AUMCalculator  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -110,10 +112,12 @@ def area_under_margin(case: Case, hidden: int | None = None) -> Verdict:
                 optimizer.step()
                 if len(rows) > 1:  # the package squeezes a batch of one into a scalar and fails
                     margins.update(logits.detach(), labels[rows], rows.tolist())
-    return Verdict(np.array([margins.sums[row] / margins.counts[row] for row in range(len(case.labels))]))
+    return MethodVerdict(
+        np.array([margins.sums[row] / margins.counts[row] for row in range(len(case.labels))])
+    )
 
 
-def pydvl_mean_influence(case: Case) -> Verdict:
+def pydvl_mean_influence(case: Case) -> MethodVerdict:
     """Score by pyDVL's influence averaged over the evaluation samples, equally weighted, each fold in turn.
 
     Positive is helpful; its threshold is 0, the sign between helpful and harmful.
@@ -123,10 +127,10 @@ def pydvl_mean_influence(case: Case) -> Verdict:
         matrix = _direct(case, head, fit).influences(*_tensors(case, held), *_tensors(case, fit))
         score[fit] += torch.mean(matrix, dim=0).numpy()  # over (held, fit)
     score /= len(case.folds) - 1
-    return Verdict(score, flagged=score < 0)
+    return MethodVerdict(score, flagged=score < 0)
 
 
-def pydvl_self_influence(case: Case) -> Verdict:
+def pydvl_self_influence(case: Case) -> MethodVerdict:
     """Score by pyDVL's influence of a sample on itself: the larger, the more the fit owes to it alone."""
     rows = np.arange(len(case.labels))
     influence = _direct(case, case.head, rows)
@@ -134,22 +138,22 @@ def pydvl_self_influence(case: Case) -> Verdict:
     for part in np.array_split(rows, max(1, len(rows) // 256)):  # of all pairs of a block the diagonal
         tensors = _tensors(case, part)
         own.append(influence.influences(*tensors, *tensors).diagonal().numpy())
-    return Verdict(-np.concatenate(own))
+    return MethodVerdict(-np.concatenate(own))
 
 
-def kronfluence_self_influence(case: Case) -> Verdict:
+def kronfluence_self_influence(case: Case) -> MethodVerdict:
     """Score by kronfluence's self-influence with its default factors (EK-FAC)."""
     features, labels = _tensors(case, np.arange(len(case.labels)))
     head, data = _linear(case.head).float(), TensorDataset(features.float(), labels)
     with torch.random.fork_rng():
         torch.manual_seed(case.seed)
-        with fitted_analyzer(head, data, 256) as analyzer:
+        with fit_analyzer(head, data, 256) as analyzer:
             analyzer.compute_self_scores("scores", "factors", data, per_device_train_batch_size=256)
             scores = analyzer.load_self_scores("scores")["all_modules"]
-    return Verdict(-scores.double().numpy())
+    return MethodVerdict(-scores.double().numpy())
 
 
-def _direct(case: Case, head: Head, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
+def _direct(case: Case, head: SoftmaxHead, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
     """Return pyDVL's DirectInfluence with the Hessian of the mean loss over `rows` plus the l2 of the fit."""
     from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
 
@@ -158,7 +162,7 @@ def _direct(case: Case, head: Head, rows: Ints) -> Any:  # noqa: ANN401 (an obje
     return influence.fit(DataLoader(TensorDataset(*_tensors(case, rows)), batch_size=len(rows)))
 
 
-def _linear(head: Head) -> nn.Linear:
+def _linear(head: SoftmaxHead) -> nn.Linear:
     model = nn.Linear(head.weight.shape[1], len(head.bias)).double()
     model.weight.data, model.bias.data = torch.as_tensor(head.weight), torch.as_tensor(head.bias)
     return model.eval()
@@ -168,14 +172,14 @@ def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(case.features[rows]), torch.as_tensor(case.labels[rows])
 
 
-def _ranked_by(method: str) -> Callable[[Case], Verdict]:
+def _ranked_by(method: str) -> Callable[[Case], MethodVerdict]:
     return lambda case: cleanlab_rank(case, case.probabilities, method)
 
 
-def peers() -> tuple[Method, ...]:
+def list_peers() -> tuple[Method, ...]:
     """Return every peer.
 
-    >>> [peer.name for peer in peers()][:2]
+    >>> [peer.name for peer in list_peers()][:2]
     ['training loss', 'out-of-fold self-confidence']
     """
     return (

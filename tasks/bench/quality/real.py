@@ -38,13 +38,13 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Bools, Floats
 from tasks.bench.helpers import run_command
-from tasks.bench.inputs.peers import out_of_fold
+from tasks.bench.inputs.peers import predict_out_of_fold
 from tasks.bench.inputs.raw_sets import fit_frame
-from tasks.bench.quality.case import Case, Verdict
+from tasks.bench.quality.case import Case, MethodVerdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
-from tasks.bench.tables import made_with, markdown
-from tasks.bench.tally import Row, Tally
+from tasks.bench.tables import describe_setup, format_table
+from tasks.bench.tally import ResultFile, Row
 from tasks.errors import InputError
 
 TRUTH = ("true_label", "is_error")
@@ -126,7 +126,7 @@ def _project(path: Path) -> str:
     return path.stem.rpartition("-")[0] or path.stem
 
 
-def judge(data: RealSet) -> Iterator[Row]:
+def judge_set(data: RealSet) -> Iterator[Row]:
     """Yield one row for each method: its measures and its seconds; ours with estimates beside the truth."""
     started = time.perf_counter()
     score, flagged, differs, said = sweep(data)
@@ -137,14 +137,16 @@ def judge(data: RealSet) -> Iterator[Row]:
         "precision": float(data.wrong[flagged].mean()) if flagged.any() else None,
     }
     estimates = {n: [said[n]["low"], said[n]["high"], truth[n]] for n in ESTIMATES if said.get(n)}
-    yield measured(data, OURS, score, flagged, seconds) | {"estimates": estimates}
-    yield measured(data, DIFFERS, score, differs, 0.0)
+    yield measure_order(data, OURS, score, flagged, seconds) | {"estimates": estimates}
+    yield measure_order(data, DIFFERS, score, differs, 0.0)
     for name, probabilities, seconds, flag in judge_peers(data):
         ranked = cleanlab_rank(data.case, probabilities, "normalized_margin")
-        yield measured(data, name, ranked.score, np.asarray(flag(data.case, probabilities).flagged), seconds)
+        yield measure_order(
+            data, name, ranked.score, np.asarray(flag(data.case, probabilities).flagged), seconds
+        )
 
 
-def measured(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
+def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
     """Return the measures of an order and its flags."""
     measures = {
         "ap": average_precision(data.wrong, score),
@@ -176,7 +178,9 @@ def sweep(data: RealSet) -> tuple[Floats, Bools, Bools, dict[str, Any]]:
     return score, flagged.to_numpy(), differs.to_numpy(), said["queue"]["controls"] or {}
 
 
-def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float, Callable[[Case, Floats], Verdict]]]:
+def judge_peers(
+    data: RealSet,
+) -> Iterator[tuple[str, Floats, float, Callable[[Case, Floats], MethodVerdict]]]:
     """Yield of each peer its name, probabilities and seconds, and how it flags."""
     case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
     models = models_of_texts() if "--text" in data.options else models_of_numbers()
@@ -223,21 +227,21 @@ def _predict(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
     """Return the probabilities of each sample by the model that was fitted without its fold, (n, C)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
-        found = np.maximum(out_of_fold(model, case.features, case.labels, case.seed), 1e-9)
+        found = np.maximum(predict_out_of_fold(model, case.features, case.labels, case.seed), 1e-9)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def run_real(folder: Path, half: str | None, results: Tally) -> Iterator[str]:
+def run_real(folder: Path, half: str | None, results: ResultFile) -> Iterator[str]:
     """Judge the sets that `results` lacks; yield each one's name."""
     known = {row["setting"] for row in results.rows}
     for path in files_of(folder, half):
         if path.stem not in known:
-            for row in [*judge(read_real(path))]:  # all rows of a set, or none
+            for row in [*judge_set(read_real(path))]:  # all rows of a set, or none
                 results.add(row)
             yield path.stem
 
 
-def document(rows: Sequence[Row]) -> str:
+def make_real_tables(rows: Sequence[Row]) -> str:
     """Return the tables of result rows."""
     frame = pd.DataFrame(rows)
     tables = (
@@ -246,7 +250,7 @@ def document(rows: Sequence[Row]) -> str:
         _table("F1 of the best cut of the same order", "best", frame),
         _table("Seconds", "seconds", frame, digits=1),
         _estimates([row for row in rows if row["method"] == OURS]),
-        made_with("labelsweep", "cleanlab", "scikit-learn") + "\n",
+        describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n",
     )
     return "\n".join(tables)
 
@@ -256,7 +260,7 @@ def _table(title: str, measure: str, frame: pd.DataFrame, digits: int = 3) -> st
     table = table.loc[frame["setting"].unique(), frame["method"].unique()]
     table.loc["**mean**"] = table.mean()
     lines = [[name, *(f"{value:.{digits}f}" for value in line)] for name, *line in table.itertuples()]
-    return markdown(["", *table.columns], lines, title=title)
+    return format_table(["", *table.columns], lines, title=title)
 
 
 def _estimates(rows: Iterable[Row]) -> str:
@@ -276,4 +280,4 @@ def _estimates(rows: Iterable[Row]) -> str:
         lines.append(cells)
     lines.append(["**held**", "", "", "", *(f"{sum(h)} of {len(h)}" for h in held.values())])
     heads = ["", "samples", "wrong", "flagged", "share of wrong labels", "recall", "precision"]
-    return markdown(heads, lines, title="The intervals that labelsweep states, and the truth")
+    return format_table(heads, lines, title="The intervals that labelsweep states, and the truth")

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats
-from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, every_method
+from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, list_methods
 from tasks.bench.quality.ours import DEFAULT
-from tasks.bench.tables import markdown
+from tasks.bench.tables import format_table
 from tasks.bench.tally import Row
 
 COLUMNS = {
@@ -45,7 +45,7 @@ setting and run once.
 """
 
 
-def document(rows: Sequence[Row], *, details: bool) -> str:
+def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
     """Return the tables of result rows: the bundled data, then the planted errors, each half apart.
 
     Args:
@@ -56,7 +56,7 @@ def document(rows: Sequence[Row], *, details: bool) -> str:
     bundled = [row for row in rows if row["noise"] == AS_SHIPPED]
     planted = [row for row in rows if row["noise"] != AS_SHIPPED]
     if bundled:
-        parts += [f"## The bundled digits, {_extent(bundled)}\n", overview(measured(bundled), DEFAULT)]
+        parts += [f"## The bundled digits, {_extent(bundled)}\n", overview(list_measures(bundled), DEFAULT)]
     parts_of = {
         f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()
     }
@@ -66,11 +66,11 @@ def document(rows: Sequence[Row], *, details: bool) -> str:
         if part:
             parts += [
                 f"## Planted errors{title}: {_extent(part)}\n",
-                *_tables(measured(part), details=details),
+                *_tables(list_measures(part), details=details),
             ]
     if missing := failures(rows):
         parts += ["## No result\n", missing]
-    current = {method.name: method.version for method in every_method()}
+    current = {method.name: method.version for method in list_methods()}
     changed = sorted({row["method"] for row in rows if row["version"] != current.get(row["method"])})
     if changed:
         parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
@@ -94,16 +94,16 @@ def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
     return parts
 
 
-def measured(rows: Sequence[Row]) -> pd.DataFrame:
+def list_measures(rows: Sequence[Row]) -> pd.DataFrame:
     """Return the rows that have measures as a frame."""
     frame = pd.DataFrame([row for row in rows if row["error"] is None])
     return frame.astype({name: float for name in (*COLUMNS, "flagged", "seconds") if name in frame})
 
 
-def outcome(lead: Floats) -> str:
+def compare_leads(lead: Floats) -> str:
     """Return who is ahead, from the leads of one method over another on a setting's seeds, (seeds,).
 
-    >>> [outcome(np.array(lead)) for lead in ([0.01, 0.02, 0.03], [-0.01, 0.02, 0.0], [-0.1, -0.1])]
+    >>> [compare_leads(np.array(lead)) for lead in ([0.01, 0.02, 0.03], [-0.01, 0.02, 0.0], [-0.1, -0.1])]
     ['win', 'tie', 'loss']
     """
     error = float(lead.std(ddof=1)) / np.sqrt(len(lead)) if len(lead) > 1 else 0.0
@@ -112,13 +112,13 @@ def outcome(lead: Floats) -> str:
     return "win" if lead.mean() > 0 else "loss"
 
 
-def outcomes(frame: pd.DataFrame, first: str, second: str) -> dict[str, str]:
+def compare_methods(frame: pd.DataFrame, first: str, second: str) -> dict[str, str]:
     """Return the outcome of `first` against `second` in each setting where both have measures."""
     table = frame.pivot_table(index=["setting", "seed"], columns="method", values="ap")
     if first not in table or second not in table:
         return {}
     lead = (table[first] - table[second]).dropna()
-    return {str(name): outcome(part.to_numpy()) for name, part in lead.groupby(level="setting")}
+    return {str(name): compare_leads(part.to_numpy()) for name, part in lead.groupby(level="setting")}
 
 
 def best_peers(frame: pd.DataFrame) -> dict[str, str]:
@@ -133,7 +133,10 @@ def overview(frame: pd.DataFrame, default: str) -> str:
     for block, title in BLOCKS.items():
         part = frame[frame["block"] == block]
         for method in _setting_means(part, "ap").mean().sort_values(ascending=False).index:
-            own, found = part[part["method"] == method], list(outcomes(frame, default, method).values())
+            own, found = (
+                part[part["method"] == method],
+                list(compare_methods(frame, default, method).values()),
+            )
             count = own["setting"].nunique()
             rank = f"{ranks[method].mean():.1f}" if count == frame["setting"].nunique() else "–"
             counts = [str(found.count(end)) for end in ("win", "tie", "loss")]
@@ -142,13 +145,13 @@ def overview(frame: pd.DataFrame, default: str) -> str:
             figures = [_figure(own, column) for column in COLUMNS]
             lines.append([name, title, own["package"].iloc[0], *figures, rank, against, f"{count}"])
     ends = ["mean rank", "default wins / ties / losses", "settings"]
-    return markdown(["method", "block", "package", *COLUMNS.values(), *ends], lines)
+    return format_table(["method", "block", "package", *COLUMNS.values(), *ends], lines)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
     """Return what the figures say of the default: its places, and how often no peer beats it."""
     against = [
-        outcomes(frame[frame["setting"] == setting], default, peer)[setting]
+        compare_methods(frame[frame["setting"] == setting], default, peer)[setting]
         for setting, peer in best_peers(frame).items()
         if default in set(frame.loc[frame["setting"] == setting, "method"])
     ]
@@ -169,7 +172,7 @@ def verdict(frame: pd.DataFrame, default: str) -> str:
 def _against_each(frame: pd.DataFrame, default: str) -> list[str]:
     """Return how the default fares against the one peer that holds out best against it; nothing where there is no peer."""
     peers = sorted(set(frame.loc[frame["block"] == "peers", "method"]))
-    ends = {peer: list(outcomes(frame, default, peer).values()) for peer in peers}
+    ends = {peer: list(compare_methods(frame, default, peer).values()) for peer in peers}
     shares = [
         (1 - found.count("loss") / len(found), peer, len(found)) for peer, found in ends.items() if found
     ]
@@ -200,7 +203,9 @@ def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
     table = means.groupby(["method", by]).mean().unstack(by)
     order = _setting_means(frame, measure).mean().sort_values(ascending=False).index
     heads = [f"{100 * value:.0f} %" if by == "rate" else str(value) for value in table.columns]
-    return markdown(["method", *heads], [[m, *map(_number, table.loc[m])] for m in order if m in table.index])
+    return format_table(
+        ["method", *heads], [[m, *map(_number, table.loc[m])] for m in order if m in table.index]
+    )
 
 
 def by_setting(frame: pd.DataFrame, default: str) -> str:
@@ -210,8 +215,10 @@ def by_setting(frame: pd.DataFrame, default: str) -> str:
         part = frame[frame["setting"] == setting]
         ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
-        lines.append([setting, errors, ours, peer, theirs, outcomes(part, default, peer).get(setting, "–")])
-    return markdown(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
+        lines.append(
+            [setting, errors, ours, peer, theirs, compare_methods(part, default, peer).get(setting, "–")]
+        )
+    return format_table(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
 
 
 def failures(rows: Sequence[Row]) -> str:

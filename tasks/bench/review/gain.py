@@ -18,11 +18,11 @@ import typer
 from sklearn.linear_model import LogisticRegression
 
 from tasks.bench.command import count_of
-from tasks.bench.datasets import Floats, Ints, load, split_clean_test, standardise
+from tasks.bench.datasets import Floats, Ints, load_data, split_clean_test, standardise
 from tasks.bench.quality.case import Case
 from tasks.bench.quality.ours import by_consensus
 from tasks.bench.quality.peers import clean_learning
-from tasks.bench.tables import made_with, markdown
+from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError
 
 OURS, PEER, CHANCE = "labelsweep", "cleanlab", "random order"
@@ -60,7 +60,7 @@ class Curves:
         return float(self.shares[np.flatnonzero(mean >= wanted)[0]])
 
 
-def curves(name: str, seeds: int) -> Curves:
+def play_reviewer(name: str, seeds: int) -> Curves:
     """Play the reviewer on one data set with the errors that it ships with.
 
     Args:
@@ -70,7 +70,7 @@ def curves(name: str, seeds: int) -> Curves:
     Raises:
         InputError: The data set has no errors of its own.
     """
-    data = load(name)
+    data = load_data(name)
     if data.given is None:
         raise InputError(f"'{name}' ships with no errors", where="--data", fix="choose digits_bundled")
     steps = np.r_[np.arange(0, _FINE_TO, _FINE), np.arange(_FINE_TO, 1, _COARSE), 1.0]
@@ -86,17 +86,17 @@ def curves(name: str, seeds: int) -> Curves:
             PEER: clean_learning(case).score.argsort(kind="stable"),
             CHANCE: np.random.default_rng(seed).permutation(len(given)),
         }
-        judge = accuracy_of(features, test_features, data.labels[test])
+        judge = make_judge(features, test_features, data.labels[test])
         for queue, order in orders.items():
             reviewed = [order[: round(share * len(order))] for share in steps]
-            found[queue].append(follow(true, given, reviewed, judge))
+            found[queue].append(follow_queue(true, given, reviewed, judge))
         wrong.append(int((true != given).sum()))
         sys.stderr.write(f"split {seed + 1} of {seeds}\n")
     arrays = {queue: np.stack(rows) for queue, rows in found.items()}
     return Curves(steps, arrays, len(audited), len(test), float(np.mean(wrong)))
 
 
-def accuracy_of(features: Floats, test_features: Floats, test_labels: Ints) -> Callable[[Ints], float]:
+def make_judge(features: Floats, test_features: Floats, test_labels: Ints) -> Callable[[Ints], float]:
     """Return what fits the classifier to labels and judges it on the test samples; equal labels are fitted once."""
     known: dict[bytes, float] = {}
 
@@ -110,13 +110,13 @@ def accuracy_of(features: Floats, test_features: Floats, test_labels: Ints) -> C
     return judge
 
 
-def follow(true: Ints, given: Ints, reviewed: Sequence[Ints], judge: Callable[[Ints], float]) -> Floats:
+def follow_queue(true: Ints, given: Ints, reviewed: Sequence[Ints], judge: Callable[[Ints], float]) -> Floats:
     """Return the clean-test accuracy where each of some stretches of the queue has its true labels."""
     places = np.arange(len(given))
     return np.array([judge(np.where(np.isin(places, rows), true, given)) for rows in reviewed])
 
 
-def as_markdown(found: Curves, command: str) -> str:
+def format_curve(found: Curves, command: str) -> str:
     """Return the curve as a table, with what was run and what it was run on."""
     about = (
         f"Clean-test accuracy (mean over {len(found.accuracy[OURS])} splits, ± their deviation) against the number "
@@ -125,7 +125,7 @@ def as_markdown(found: Curves, command: str) -> str:
     )
     peer = (
         f"{PEER}: `CleanLearning(LogisticRegression())` on the same features, its issues first, then by label "
-        f"quality. {made_with('scikit-learn', 'cleanlab', 'torch')}."
+        f"quality. {describe_setup('scikit-learn', 'cleanlab', 'torch')}."
     )
     rows = []
     for share in _SHOWN:
@@ -135,7 +135,7 @@ def as_markdown(found: Curves, command: str) -> str:
         rows.append([f"{round(place * found.samples):,}", _percent(place, 1), *cells])
     goals = [_percent(found.share_for(queue), 1) for queue in found.accuracy]
     rows.append([f"**share for {_percent(GOAL, 0)} of the possible gain**", "", *goals])
-    table = markdown(["reviewed", "share", *found.accuracy], rows, words=0)
+    table = format_table(["reviewed", "share", *found.accuracy], rows, words=0)
     return f"# `{command}`\n\n{about}\n\n{table}\n{peer}\n"
 
 
@@ -154,4 +154,4 @@ def run_gain(
     if seeds < 1:
         raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
     command = f"labelsweep bench review --data {data} --seeds {seeds}"
-    sys.stdout.write(as_markdown(curves(data, seeds), command))
+    sys.stdout.write(format_curve(play_reviewer(data, seeds), command))

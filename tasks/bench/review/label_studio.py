@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 
-from tasks.bench.helpers import from_tests
-from tasks.bench.tables import made_with, markdown
+from tasks.bench.helpers import import_test_module
+from tasks.bench.tables import describe_setup, format_table
 from tasks.review.exchange.label_studio import export_tasks, import_label_studio
 from tasks.review.log import read_log
 
@@ -85,7 +85,7 @@ def _choice(name: str, value: str) -> dict[str, Any]:
 
 def run_label_studio(address: str, token: str) -> None:
     """The round trip through a real Label Studio server at an address; exit code 1 where an answer came back as another."""
-    runs, headers = from_tests("review", "run_folder"), {"Authorization": f"Token {token}"}
+    runs, headers = import_test_module("review", "run_folder"), {"Authorization": f"Token {token}"}
     with (
         httpx.Client(base_url=address, headers=headers, timeout=120) as server,
         tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder,
@@ -95,6 +95,6 @@ def run_label_studio(address: str, token: str) -> None:
             round_trip(server, out, make(out)) for make in (runs.digits_run, runs.wine_run, runs.notes_run)
         ]
     heads = ["tasks taken", "predictions taken", "imported here", "imported once more", "as answered there"]
-    table = markdown(["run", *heads], rows, words=6)
-    sys.stdout.write(f"{table}\nLabel Studio {version}, {made_with()}. Answers: {', '.join(ANSWERS)}.\n")
+    table = format_table(["run", *heads], rows, words=6)
+    sys.stdout.write(f"{table}\nLabel Studio {version}, {describe_setup()}. Answers: {', '.join(ANSWERS)}.\n")
     sys.exit(0 if all(row[-1] == "yes" for row in rows) else 1)

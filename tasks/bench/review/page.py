@@ -14,8 +14,8 @@ import pandas as pd
 from PIL import Image
 
 from tasks.bench.command import Page, count_of
-from tasks.bench.helpers import ROOT, from_tests, run_command
-from tasks.bench.tables import made_with, markdown, publish
+from tasks.bench.helpers import ROOT, import_test_module, run_command
+from tasks.bench.tables import describe_setup, format_table, publish_tables
 
 QUEUE = 10_000
 # What a reviewer needs at the very least to see what is shown; then none at all, a finger that stays on the key.
@@ -37,7 +37,7 @@ def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Pa
 
     A decision is on the server's disk before the next sample shows, so both are in each time.
     """
-    runs = from_tests("review", "run_folder")
+    runs = import_test_module("review", "run_folder")
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory(prefix="labelsweep-page-") as folder:
         out = Path(folder)
@@ -53,12 +53,12 @@ def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Pa
         sweeps = list(_sweeps(out))
     heads = ["key to next sample", "samples", "median, ms", "95 %, ms", "longest, ms"]
     text = (
-        f"{markdown(heads, rows)}\n{markdown(['sweep', 'wall, s', 'processor, s'], sweeps)}\n"
+        f"{format_table(heads, rows)}\n{format_table(['sweep', 'wall, s', 'processor, s'], sweeps)}\n"
         f"{LOOKED_AT} photographs of 12 megapixels with their neighbours, one after the other without a pause: "
         f"{seconds:.1f} s, {size / 1e6:.1f} MB.\n\n"
-        f"{made_with()}, load average {os.getloadavg()[0]:.0f} at the end.\n"
+        f"{describe_setup()}, load average {os.getloadavg()[0]:.0f} at the end.\n"
     )
-    publish(text, page)
+    publish_tables(text, page)
 
 
 def _sweeps(out: Path) -> Iterator[list[object]]:
@@ -82,7 +82,7 @@ def _open_page(out: Path, run: Path) -> Iterator[Any]:
     """Yield the review page of a run in a browser, ready."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (belongs to the dev extra)
 
-    servers = from_tests("review", "review_server")
+    servers = import_test_module("review", "review_server")
     server = servers.Process(out, run.name, "--reviewer", "Ada", "--port", "0")
     try:
         with sync_playwright() as driver:
@@ -102,7 +102,7 @@ def _decisions(
 ) -> Iterator[list[object]]:
     """Decide one sample after the other; yield a row for each glance."""
     with _open_page(out, run) as tab:
-        tab.evaluate(from_tests("review", "stopwatch").STOPWATCH)
+        tab.evaluate(import_test_module("review", "stopwatch").STOPWATCH)
         tab.wait_for_load_state("networkidle")
         for glance in glances:
             tab.evaluate("() => { window.times.length = 0; }")
@@ -175,7 +175,7 @@ def _photos(out: Path) -> Path:
 
 def _run(out: Path, name: str, payload: str, frame: pd.DataFrame, features: Any, truth: Any) -> Path:  # noqa: ANN401
     """Return a run with planted errors."""
-    runs = from_tests("review", "run_folder")
+    runs = import_test_module("review", "run_folder")
     classes = [f"class {number}" for number in range(truth.max() + 1)]
     names = tuple(f"feature {number}" for number in range(features.shape[1]))
     labels = np.array(classes)[truth]

@@ -13,8 +13,8 @@ from typing import Annotated
 import numpy as np
 
 from tasks.bench.command import Seed, count_of
-from tasks.bench.helpers import from_tests
-from tasks.bench.tables import made_with, markdown
+from tasks.bench.helpers import import_test_module
+from tasks.bench.tables import describe_setup, format_table
 from tasks.review.log import log_path, read_log
 from tasks.review.queue import ReviewQueue, load_queue
 
@@ -24,7 +24,7 @@ ANSWERS = ("keep", "suggestion", "drop", "unsure")
 
 def run_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, seed: Seed = 0) -> None:
     """Kill the review server while a reviewer works, and count lost decisions; exit code 1 where there are any."""
-    killing, runs = from_tests("review", "killing"), from_tests("review", "run_folder")
+    killing, runs = import_test_module("review", "killing"), import_test_module("review", "run_folder")
     with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:
         out = Path(folder)
         toll = killing.kill_while_reviewing(out, runs.digits_run(out), kills, seed)
@@ -37,12 +37,12 @@ def run_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, seed: Se
         ("of them written nevertheless", toll.of_those_written),
         ("failed integrity checks of the database", toll.corrupt),
     ]
-    table = markdown(["review server killed while a reviewer works", ""], rows)
-    sys.stdout.write(f"{table}\nSQLite {sqlite3.sqlite_version}, {made_with()}\n")
+    table = format_table(["review server killed while a reviewer works", ""], rows)
+    sys.stdout.write(f"{table}\nSQLite {sqlite3.sqlite_version}, {describe_setup()}\n")
     sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
 
 
-class Reviewer(threading.Thread):
+class LoadReviewer(threading.Thread):
     """Decides samples of its own, one after the other without a pause, and keeps what was acknowledged.
 
     Each reviewer has a connection and a name. Every tenth request is sent twice, as after an answer that was lost.
@@ -61,7 +61,7 @@ class Reviewer(threading.Thread):
 
     def run(self) -> None:
         """Decide one sample after the other."""
-        client = from_tests("review", "review_server").Client(self._address, self._name)
+        client = import_test_module("review", "review_server").Client(self._address, self._name)
         self._begin.wait()
         seen = 0
         for number, item in enumerate(self._items):
@@ -85,7 +85,7 @@ def run_load(
     decisions: Annotated[int, count_of("decisions in all")] = 20_000,
 ) -> None:
     """Many reviewers at once: is every decision in the log exactly once, and how long do they wait?"""
-    servers, runs = from_tests("review", "review_server"), from_tests("review", "run_folder")
+    servers, runs = import_test_module("review", "review_server"), import_test_module("review", "run_folder")
     each = decisions // reviewers
     with tempfile.TemporaryDirectory(prefix="labelsweep-load-") as folder:
         out = Path(folder)
@@ -95,7 +95,7 @@ def run_load(
         server = servers.Process(out, run.name, "--port", "0", "--controls", "0")
         try:
             begin = threading.Event()
-            people = [Reviewer(n, server.address, queue, each, begin) for n in range(reviewers)]
+            people = [LoadReviewer(n, server.address, queue, each, begin) for n in range(reviewers)]
             for person in people:
                 person.start()
             time.sleep(5)  # everybody has told the page a name
@@ -112,7 +112,7 @@ def run_load(
     sys.stdout.write(_load_table(people, written, integrity, whole))
 
 
-def _load_table(people: list[Reviewer], written: Counter[str], integrity: str, whole: float) -> str:
+def _load_table(people: list[LoadReviewer], written: Counter[str], integrity: str, whole: float) -> str:
     """Return what was sent, what was written, and how long it took."""
     acknowledged = {action for person in people for action in person.acknowledged}
     times = 1000 * np.array([second for person in people for second in person.seconds])
@@ -132,5 +132,5 @@ def _load_table(people: list[Reviewer], written: Counter[str], integrity: str, w
     }
     return (
         f"{len(people)} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
-        f"{markdown(['', ''], figures.items())}\nSQLite {sqlite3.sqlite_version}, {made_with()}\n"
+        f"{format_table(['', ''], figures.items())}\nSQLite {sqlite3.sqlite_version}, {describe_setup()}\n"
     )

@@ -18,11 +18,11 @@ import typer
 
 from tasks.bench.command import Out, count_of
 from tasks.bench.helpers import run_command
-from tasks.bench.scale.cost_model import MATHS, QUEUED, Model, Size, fit_costs, make_run, total
-from tasks.bench.speed.command import machine
+from tasks.bench.scale.cost_model import MATHS, QUEUED, CostModel, Size, fit_costs, make_run, total
+from tasks.bench.speed.command import describe_versions
 from tasks.bench.stopwatch import APART, ERRORS
-from tasks.bench.tables import markdown
-from tasks.bench.tally import keep
+from tasks.bench.tables import format_table
+from tasks.bench.tally import compute_once
 from tasks.storage import read_json
 
 # An eighth of these rows, the smallest run of the ladder, does not fit into the budget.
@@ -45,25 +45,25 @@ def run_scale(
     out: Out = None,
 ) -> None:
     """What a larger run will cost: a model of runs up to a million rows, held against one of ten million."""
-    sys.stdout.write(f"# Scale\n\n{machine()}\n\n")
+    sys.stdout.write(f"# Scale\n\n{describe_versions()}\n\n")
     folder = Path(tempfile.mkdtemp(dir=work))
     try:
-        runs = [(size, measured(size, folder, out)) for size in ladder(most)]
+        runs = [(size, measure_run(size, folder, out)) for size in list_sizes(most)]
         model = fit_costs(runs)
         sys.stdout.write(_runs_table(runs, model) + "\n" + _model_table(model) + "\n")
         sys.stdout.flush()
         if large:
             size = Size(large, LARGE.features, LARGE.classes, LARGE.folds)
-            sys.stdout.write(_against(size, model, measured(size, folder, out)) + "\n")
+            sys.stdout.write(_against(size, model, measure_run(size, folder, out)) + "\n")
         sys.stdout.write(_past(model) + "\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def ladder(most: int) -> list[Size]:
+def list_sizes(most: int) -> list[Size]:
     """Return the sizes of the runs that the model is fitted to.
 
-    >>> [size.rows for size in ladder(250_000)][:3]
+    >>> [size.rows for size in list_sizes(250_000)][:3]
     [31250, 62500, 125000]
     """
     sizes = [Size(rows, 64, 10, 5) for rows in (most // 8, most // 4, most // 2, most)]
@@ -71,7 +71,7 @@ def ladder(most: int) -> list[Size]:
     return [*sizes, *(Size(most // 4, *other) for other in others)]
 
 
-def measured(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
+def measure_run(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
     """Return what each step of a real run of this size took, from the earlier one that `out` keeps if there is one."""
 
     def run() -> dict[str, list[float]]:
@@ -87,7 +87,7 @@ def measured(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
             shutil.rmtree(made, ignore_errors=True)
         return {step["step"]: [step["seconds"], step["peak_memory_mb"]] for step in ordered}
 
-    return make_run(keep(out, str(size), run))
+    return make_run(compute_once(out, str(size), run))
 
 
 def write_planted(path: Path, size: Size) -> None:
@@ -112,7 +112,7 @@ def write_planted(path: Path, size: Size) -> None:
             writer.write_table(pa.table(columns, schema=writer.schema))
 
 
-def _runs_table(runs: list[tuple[Size, pd.DataFrame]], model: Model) -> str:
+def _runs_table(runs: list[tuple[Size, pd.DataFrame]], model: CostModel) -> str:
     rows = []
     for size, run in runs:
         (seconds, memory), (expected, _) = total(run), total(model.predict(size))
@@ -121,10 +121,10 @@ def _runs_table(runs: list[tuple[Size, pd.DataFrame]], model: Model) -> str:
         rows.append([str(size), *figures, f"{memory:,.0f} MB"])
     heads = ["rows x features x classes", "seconds", "by the model", "error", "µs per row", "peak memory"]
     said = f"`labelsweep clean … {' '.join(OPTIONS)}`, each in a process of its own."
-    return f"## Runs that the model is fitted to\n\n{said}\n\n{markdown(heads, rows)}"
+    return f"## Runs that the model is fitted to\n\n{said}\n\n{format_table(heads, rows)}"
 
 
-def _model_table(model: Model) -> str:
+def _model_table(model: CostModel) -> str:
     rows = []
     for step, found in model.seconds.items():
         cells = [f"{found['start']:.2f} s", f"{1e6 * found['row']:.2f}" if "row" in found else ""]
@@ -132,11 +132,11 @@ def _model_table(model: Model) -> str:
         cells += [f"{1e9 * found[name]:.3f}" if name in found else "" for name in others]
         rows.append([step, *cells, f"{1e6 * model.memory[step][1]:,.0f}"])
     per = ["µs/row", "ns/number read", "ns/probability", "ns/multiply-add", "ns/number compared"]
-    table = markdown(["step", "start", *per, "bytes held/row"], rows, title="Cost model")
+    table = format_table(["step", "start", *per, "bytes held/row"], rows, title="Cost model")
     return f"{table}\nA probability is one row under one class in one fold.\n"
 
 
-def _against(size: Size, model: Model, run: pd.DataFrame) -> str:
+def _against(size: Size, model: CostModel, run: pd.DataFrame) -> str:
     expected = model.predict(size).loc[run.index]
     both = expected.join(run, lsuffix=" predicted")
     both.loc["**all**"] = [*total(expected), *total(run)]
@@ -149,7 +149,7 @@ def _against(size: Size, model: Model, run: pd.DataFrame) -> str:
     heads = ["step", "predicted", "measured", "error", "peak memory predicted", "measured"]
     volume = size.rows * size.features * 4
     flops = 4 * size.rows * size.features * size.folds * size.classes
-    return markdown(heads, rows, title=f"{size}: predicted and measured") + (
+    return format_table(heads, rows, title=f"{size}: predicted and measured") + (
         f"\nOne pass over the features reads {volume / 1e9:.2f} GB, and a Hessian product is {flops / 1e9:,.0f} GFlop; "
         f"fitting and scoring took {_mathematics(run):,.0f} s.\n"
     )
@@ -160,7 +160,7 @@ def _mathematics(run: pd.DataFrame) -> float:
     return float(run.loc[[step for step in run.index if step.startswith(MATHS)], "seconds"].sum())
 
 
-def _past(model: Model) -> str:
+def _past(model: CostModel) -> str:
     """Say what a billion rows cost by the model."""
     expected = model.predict(PAST)
     (seconds, memory), maths = total(expected), _mathematics(expected)
@@ -174,5 +174,5 @@ def _past(model: Model) -> str:
     for workers in (1, 8, 32, 128):
         hours = (seconds - maths + maths / workers) / 3600
         rows.append([workers, f"{hours:,.0f}", f"{volume / workers / 1e9:,.0f} GB"])
-    table = markdown(["workers", "hours", "features of each"], rows)
+    table = format_table(["workers", "hours", "features of each"], rows)
     return f"## {PAST}, on paper\n\n{said}\n\n{table}"

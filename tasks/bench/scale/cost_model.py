@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from tasks.arrays import Array
-from tasks.encode.space import FEWER_DIMENSIONS, MOST_ROWS
+from tasks.encode.distances import FEWER_DIMENSIONS, MOST_ROWS
 from tasks.heads.fit import START_NUMBERS, START_SHARE
 from tasks.queue.evidence import EVIDENCE_ROWS, NEIGHBOUR_PAIRS
 
@@ -76,7 +76,7 @@ def terms(step: str, size: Size) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Model:
+class CostModel:
     """A fitted cost model.
 
     Attributes:
@@ -96,7 +96,7 @@ class Model:
         return make_run(costs)
 
 
-def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> Model:
+def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> CostModel:
     """Fit the model to measured runs that all have the same steps.
 
     >>> runs = [(Size(n, 1, 2, 5), make_run({"flag": (1 + n / 10, 50.0)})) for n in (10, 100, 1000)]
@@ -111,7 +111,7 @@ def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> Model:
         rows = np.array([[1.0, float(size.rows)] for size, _ in runs])
         start, slope = _combine(rows, held).tolist()
         memory[step] = (start, slope)
-    return Model(seconds, memory)
+    return CostModel(seconds, memory)
 
 
 def _combine(rows: Array, measured: Array) -> Array:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from tasks.bench.command import count_of
-from tasks.bench.helpers import from_tests
-from tasks.bench.tables import made_with, markdown
+from tasks.bench.helpers import import_test_module
+from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError
 from tasks.synthesize import synthesize
 
@@ -27,7 +27,10 @@ ERRORS = r"database is locked|QueuePool limit|TimeoutError|deadlock detected"
 
 def run_stack(*, runs: Annotated[int, count_of("runs")] = 20) -> None:
     """Submit many runs at once to the stack on a real Postgres, and count the ends."""
-    stacks, servers = from_tests("stack", "local_stack"), from_tests("stack", "postgres_server")
+    stacks, servers = (
+        import_test_module("stack", "local_stack"),
+        import_test_module("stack", "postgres_server"),
+    )
     programs = servers.binaries()
     if programs is None:
         raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
@@ -39,12 +42,12 @@ def run_stack(*, runs: Annotated[int, count_of("runs")] = 20) -> None:
         stack = stacks.Stack(Path(name), servers.free_port(), variables)
         stack.start()
         try:
-            sys.stdout.write(campaign(stack, runs, stacks.FINAL))
+            sys.stdout.write(run_stack_campaign(stack, runs, stacks.FINAL))
         finally:
             stack.stop()
 
 
-def campaign(stack: Any, count: int, final: Any) -> str:  # noqa: ANN401 (of the tests)
+def run_stack_campaign(stack: Any, count: int, final: Any) -> str:  # noqa: ANN401 (of the tests)
     """Submit the runs, wait for their ends, and return the table."""
     out = stack.folder / "out"
     blobs = synthesize(stack.folder / "blobs.parquet", rows=400, dimension=4, sigma=0.4, flips=0.05, seed=0)
@@ -67,5 +70,5 @@ def campaign(stack: Any, count: int, final: Any) -> str:  # noqa: ANN401 (of the
     }
     workers = "a cpu worker (2 runs at a time) and a gpu worker (1)"
     said = f"{count} runs submitted in {submitted:.1f} s to the stack on Postgres, {workers}."
-    table = markdown(["what", "figure"], figures.items(), words=2)
-    return f"{said}\n\n{table}\n{made_with('prefect', 'labelsweep')}\n"
+    table = format_table(["what", "figure"], figures.items(), words=2)
+    return f"{said}\n\n{table}\n{describe_setup('prefect', 'labelsweep')}\n"

@@ -1,5 +1,6 @@
 """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
 
+import functools
 import sys
 from typing import Annotated
 
@@ -8,8 +9,8 @@ import torch
 from tasks.bench.command import Device, Out, count_of, list_of
 from tasks.bench.helpers import choose_names
 from tasks.bench.speed.parts import PARTS, Row
-from tasks.bench.tables import made_with, markdown
-from tasks.bench.tally import keep
+from tasks.bench.tables import describe_setup, format_table
+from tasks.bench.tally import compute_once
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
 from tasks.memory import machine_memory
@@ -31,10 +32,11 @@ def run_speed(
     if most < 1_000:
         raise InputError("too few samples to measure", where="--most", fix="give at least 1000")
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
-    sys.stdout.write(f"# Speed\n\n{LEGEND}\n{machine(kind)}\n\n")
+    sys.stdout.write(f"# Speed\n\n{LEGEND}\n{describe_versions(kind)}\n\n")
     for part in wanted:
-        head, *rows = keep(out, f"{part} up to {most} on {kind}", lambda part=part: _rows(part, most, kind))  # type: ignore[misc]
-        sys.stdout.write(markdown(head, rows, title=PARTS[part].title) + "\n")
+        key = f"{part} up to {most} on {kind}"
+        head, *rows = compute_once(out, key, functools.partial(_rows, part, most, kind))
+        sys.stdout.write(format_table(head, rows, title=PARTS[part].title) + "\n")
         sys.stdout.flush()
 
 
@@ -47,8 +49,8 @@ def _rows(part: str, most: int, device: Device) -> list[Row]:
     return rows
 
 
-def machine(device: Device = "cpu") -> str:
+def describe_versions(device: Device = "cpu") -> str:
     """Return the versions and the kind of machine, for the head of a table."""
     gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
     memory = f"{round(machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads"
-    return f"{made_with('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu}"
+    return f"{describe_setup('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu}"

@@ -25,10 +25,10 @@ import typer
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import Device
 from tasks.bench.helpers import choose_names
-from tasks.bench.stopwatch import R, Time, planted, timed
-from tasks.encode.pretrained import ImageModel, TextModel, as_seen
+from tasks.bench.stopwatch import R, Time, draw_noisy_data, time_call
+from tasks.encode.pretrained import ImageModel, TextModel, prepare_image
 from tasks.heads.device import pick_device
-from tasks.heads.features import FileFeatures, MemoryFeatures, moments
+from tasks.heads.features import FileFeatures, MemoryFeatures, compute_moments
 from tasks.records import FeatureFile
 
 Row = dict[str, Any]
@@ -49,49 +49,53 @@ def run_gpu(
                 sys.stdout.flush()
 
 
-def encoders(folder: Path, device: str, share: float) -> Iterator[Row]:
+def time_encoders(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield samples a second of an image and a text encoder."""
     large = device == "cuda"
     batches = (32, 128, 256, 512) if large else (32,)
-    vision, count = image_model(folder / "vision"), round((4_096 if large else 512) * share)
-    photographs = [photograph(seed) for seed in range(64)] * (count // 64 + 1)
+    vision, count = save_image_model(folder / "vision"), round((4_096 if large else 512) * share)
+    photographs = [make_photograph(seed) for seed in range(64)] * (count // 64 + 1)
     for batch in batches:
-        yield {"what": "resnet18, 224 x 224"} | rate(
+        yield {"what": "resnet18, 224 x 224"} | measure_rate(
             ImageModel(vision, device, batch), photographs[:count], batch
         )
     how = ImageModel(vision, device)._vision.how
-    _, spent = timed(lambda: [as_seen(file, how) for file in photographs[:256]])
+    _, spent = time_call(lambda: [prepare_image(file, how) for file in photographs[:256]])
     yield {"what": "decoding alone, one thread", "samples a second": round(256 / spent.wall)}
     pixels = torch.rand(max(batches), 3, 224, 224)
     for batch in batches:
         network, here = ImageModel(vision, device)._vision.model, pixels[:batch].to(device)
         with torch.no_grad():
-            yield {"what": "resnet18, the network alone"} | rate(network, here, batch, 10 if large else 1)
-    text, count = text_model(folder / "text"), round((16_384 if large else 512) * share)
+            yield {"what": "resnet18, the network alone"} | measure_rate(
+                network, here, batch, 10 if large else 1
+            )
+    text, count = save_text_model(folder / "text"), round((16_384 if large else 512) * share)
     generator = np.random.default_rng(0)
     words = (generator.integers(0, WORDS, generator.integers(8, 2 * WORDS_A_TEXT)) for _ in range(count))
     texts = [" ".join(f"w{word}" for word in some) for some in words]
     for batch in batches:
-        yield {"what": "transformer, 6 layers of 384"} | rate(TextModel(text, device, batch), texts, batch)
+        yield {"what": "transformer, 6 layers of 384"} | measure_rate(
+            TextModel(text, device, batch), texts, batch
+        )
 
 
-def rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> Row:  # noqa: ANN401
+def measure_rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> Row:  # noqa: ANN401
     """Ask a model twice and return samples a second of the second time, with the most memory on the GPU."""
     model(samples[: 2 * batch])
-    _, spent, most = measured(lambda: [model(samples) for _ in range(repeat)] and None)
+    _, spent, most = measure_call(lambda: [model(samples) for _ in range(repeat)] and None)
     return {"batch": batch, "samples a second": round(repeat * len(samples) / spent.wall), "MiB": most}
 
 
-def measured(work: Callable[[], R]) -> tuple[R, Time, int]:
+def measure_call(work: Callable[[], R]) -> tuple[R, Time, int]:
     """Return what the work returned, its time, and the most MiB that it held on the GPU."""
     on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    result, spent = timed(work)
+    result, spent = time_call(work)
     return result, spent, round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else 0
 
 
-def photograph(seed: int) -> bytes:
+def make_photograph(seed: int) -> bytes:
     """Return a JPEG of 500 x 375, smooth as photographs are."""
     from PIL import Image  # noqa: PLC0415
 
@@ -101,7 +105,7 @@ def photograph(seed: int) -> bytes:
     return file.getvalue()
 
 
-def image_model(folder: Path) -> Path:
+def save_image_model(folder: Path) -> Path:
     """Save timm's resnet18 with random weights."""
     import timm  # noqa: PLC0415
 
@@ -109,7 +113,7 @@ def image_model(folder: Path) -> Path:
     return folder
 
 
-def text_model(folder: Path) -> Path:
+def save_text_model(folder: Path) -> Path:
     """Save a sentence-transformers model of MiniLM's size with random weights and a vocabulary of its own."""
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from sentence_transformers.models import Pooling, Transformer  # noqa: PLC0415
@@ -136,7 +140,7 @@ def text_model(folder: Path) -> Path:
     return folder
 
 
-def files(folder: Path, device: str, share: float) -> Iterator[Row]:
+def time_files(folder: Path, device: str, share: float) -> Iterator[Row]:
     """Yield how long passes over a feature file take."""
     like = torch.empty(0, dtype=torch.float32, device=device)
     weight = torch.rand(64, 50, device=device)
@@ -162,12 +166,15 @@ def files(folder: Path, device: str, share: float) -> Iterator[Row]:
         found = {}
         for name, way in ways.items():
             passed(way)
-            found[name], spent = timed(partial(passed, way), 3)
+            found[name], spent = time_call(partial(passed, way), 3)
             speed = round(values.nbytes / 1e9 / spent.wall, 2)
             said = {"what": f"{rows:,} x 64, {name}", "seconds": round(spent.wall, 3)}
             yield said | {"GB a second": speed}
         same = all(abs(value - found["as it is"]) <= 1e-4 * abs(value) for value in found.values())
-        exact = [bool(torch.equal(*pair)) for pair in zip(moments(features), moments(held), strict=True)]
+        exact = [
+            bool(torch.equal(*pair))
+            for pair in zip(compute_moments(features), compute_moments(held), strict=True)
+        ]
         yield {"what": f"{rows:,} x 64", "sums agree": same, "moments equal to the bit": exact}
 
 
@@ -178,11 +185,11 @@ class Unpinned(FileFeatures):
         return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
 
 
-def audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
+def time_audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
     """Yield how long whole audits take."""
     sizes = [(20_000, 128, "auto"), (100_000, 128, "auto"), (1_000_000, 64, "auto"), (4_000_000, 64, "raw")]
     for n, d, kind in sizes if device == "cuda" else sizes[:-1]:
-        data = planted(round(n * share), d, 10)
+        data = draw_noisy_data(round(n * share), d, 10)
         work = partial(
             audit,
             data.features,
@@ -191,7 +198,7 @@ def audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
         )
         if n < 1_000_000:
             work()
-        found, spent, most = measured(work)
+        found, spent, most = measure_call(work)
         yield {
             "what": f"{len(data.given):,} x {d} x 10, {kind}",
             "seconds": round(spent.wall, 2),
@@ -203,7 +210,7 @@ def audits(_: Path, device: Any, share: float) -> Iterator[Row]:  # noqa: ANN401
 
 
 PARTS: dict[str, Callable[[Path, str, float], Iterator[Row]]] = {
-    "encoders": encoders,
-    "files": files,
-    "audits": audits,
+    "encoders": time_encoders,
+    "files": time_files,
+    "audits": time_audits,
 }

@@ -18,8 +18,8 @@ from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
 from tasks.bench.command import Device
 from tasks.bench.speed.solvers import compare_solvers
-from tasks.bench.stopwatch import Planted, planted, timed
-from tasks.bench.with_kronfluence import aggregated_scores
+from tasks.bench.stopwatch import NoisyData, draw_noisy_data, time_call
+from tasks.bench.with_kronfluence import compute_aggregated_scores
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import Design, make_design
 from tasks.heads.device import pick_device
@@ -44,7 +44,7 @@ KNOBS: dict[str, dict[str, object]] = {
 }
 
 
-class Part(NamedTuple):
+class SpeedTable(NamedTuple):
     """A part: the title of its table, the names of its columns, and what yields the rows."""
 
     title: str
@@ -52,20 +52,20 @@ class Part(NamedTuple):
     measure: Measure
 
 
-PARTS: dict[str, Part] = {}
+PARTS: dict[str, SpeedTable] = {}
 
 
-def part(title: str, heads: str) -> Callable[[Measure], Measure]:
+def register_table(title: str, heads: str) -> Callable[[Measure], Measure]:
     """Register a part under the name of the function that measures it."""
 
     def register(measure: Measure) -> Measure:
-        PARTS[measure.__name__] = Part(title, heads.split(" | "), measure)
+        PARTS[measure.__name__] = SpeedTable(title, heads.split(" | "), measure)
         return measure
 
     return register
 
 
-@part(
+@register_table(
     "Audit against cleanlab CleanLearning(LogisticRegression()); goal: 2 times faster, AP not lower",
     "samples x features x classes | labelsweep | CleanLearning | times faster | AP | AP of the peer",
 )
@@ -75,17 +75,17 @@ def cleanlab(most: int, device: Device) -> Iterator[Row]:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     for n in (n for n in (20_000, 100_000) if n <= most):
-        data = planted(n, 128, 10)
-        ours, time = timed(partial(audit, data.features, data.given, AuditOptions(device=device)))
+        data = draw_noisy_data(n, 128, 10)
+        ours, time = time_call(partial(audit, data.features, data.given, AuditOptions(device=device)))
         learner = CleanLearning(LogisticRegression(), find_label_issues_kwargs={"n_jobs": 1})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            issues, theirs = timed(partial(learner.find_label_issues, data.features, data.given))
+            issues, theirs = time_call(partial(learner.find_label_issues, data.features, data.given))
         found = data.precision(ours.score), data.precision(issues["label_quality"].to_numpy())
         yield [f"{n:,} x 128 x 10", str(time), str(theirs), theirs / time, *(f"{ap:.4f}" for ap in found)]
 
 
-@part(
+@register_table(
     "Scores against pyDVL influences().mean; goal: 50 times faster, equal to 1e-4",
     "training x evaluation samples | labelsweep | pyDVL | times faster | largest relative difference",
 )
@@ -111,25 +111,25 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
         vector = solve(stack.hessian(theta), gradient, tolerance=1e-6, solver="cg").vector
         return _influences(stack, theta, vector)[:n]
 
-    (mine, time), (mean, other) = timed(ours, 3), timed(theirs)
+    (mine, time), (mean, other) = time_call(ours, 3), time_call(theirs)
     difference = float(((mine - mean).abs() / mean.abs().max()).max())
     yield [size, str(time), str(other), other / time, f"{difference:.1e}"]
 
 
-@part(
+@register_table(
     "Scores against kronfluence with aggregated queries",
     "training x evaluation samples | labelsweep | kronfluence | times faster | rank correlation",
 )
 def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
     n, size, stack, theta = _fitted(most, device)
-    mine, time = timed(lambda: _influences(stack, theta, solve_ihvp(stack, theta, "cg").vector)[:n], 3)
-    scores, other = timed(lambda: aggregated_scores(stack, theta, n))
+    mine, time = time_call(lambda: _influences(stack, theta, solve_ihvp(stack, theta, "cg").vector)[:n], 3)
+    scores, other = time_call(lambda: compute_aggregated_scores(stack, theta, n))
     correlation = spearmanr(mine.cpu(), scores.cpu()).statistic
     yield [size, str(time), str(other), other / time, f"{correlation:.3f}"]
 
 
-@part(
+@register_table(
     "Scoring pass against forward pass; goal: under 10",
     "samples x features x classes | forward pass | scoring pass | forward passes",
 )
@@ -145,28 +145,28 @@ def passes(most: int, device: Device) -> Iterator[Row]:
                 for block in part.blocks():
                     torch.softmax(block.logits(t), dim=1)
 
-        _, one = timed(forward, 3)
-        _, other = timed(partial(_score, stack, theta, theta), 3)
+        _, one = time_call(forward, 3)
+        _, other = time_call(partial(_score, stack, theta, theta), 3)
         yield [f"{len(data.given):,} x {d} x {many}", str(one), str(other), other / one]
 
 
-@part(
+@register_table(
     "Whole audit against one AdamW training of 50 epochs; goal: under 1",
     "samples x features x classes | labelsweep, the whole audit | AdamW, one head, 50 epochs | audit / training",
 )
 def adamw(most: int, device: Device) -> Iterator[Row]:
     """Measure a whole audit against one training of the same head by AdamW for 50 epochs."""
     n = min(20_000, most)
-    data = planted(n, 128, 10)
+    data = draw_noisy_data(n, 128, 10)
     alone = _stack(data, Design("holdout", torch.zeros(n, dtype=torch.int8), 1), torch.float32, device)
-    _, theirs = timed(partial(fit_adamw, alone))
+    _, theirs = time_call(partial(fit_adamw, alone))
     for kind in ("auto", "raw"):
         options = AuditOptions(feature_map=kind, device=device)
-        _, time = timed(partial(audit, data.features, data.given, options))
+        _, time = time_call(partial(audit, data.features, data.given, options))
         yield [f"{n:,} x 128 x 10, feature map {kind}", str(time), str(theirs), time / theirs]
 
 
-@part(
+@register_table(
     "Growth with samples, classes, features, and memory with samples",
     "samples | features | classes | audit, one round | per sample | memory above the data",
 )
@@ -177,15 +177,15 @@ def growth(most: int, device: Device) -> Iterator[Row]:
     sizes += [(10_000, d, 10) for d in (64, 256, 1_024)]
     options = AuditOptions(feature_map="raw", rounds=1, folds=5, memory=64_000_000, device=device)
     for n, d, many in sizes:
-        data = planted(n, d, many)
+        data = draw_noisy_data(n, d, many)
         reset_peak_memory()
         before = peak_memory()
-        _, time = timed(partial(audit, data.features, data.given, options))
+        _, time = time_call(partial(audit, data.features, data.given, options))
         above = f"{(peak_memory() - before) / 1e6:,.0f} MB"
         yield [f"{n:,}", f"{d:,}", f"{many:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
 
 
-@part(
+@register_table(
     "Many classes: the whole audit beside one of ten classes; goal: 8 s for 100 classes, 10 s for 1,000",
     "samples x features x classes | labelsweep | ratio to 10 classes | AP",
 )
@@ -194,24 +194,24 @@ def classes(most: int, device: Device) -> Iterator[Row]:
     for n, d, many in ((5_000, 384, 100), (10_000, 16, 1_000)):
         first = None
         for count in (10, min(many, min(n, most) // 10)):
-            data = planted(min(n, most), d, count)
-            result, time = timed(partial(audit, data.features, data.given, AuditOptions(device=device)))
+            data = draw_noisy_data(min(n, most), d, count)
+            result, time = time_call(partial(audit, data.features, data.given, AuditOptions(device=device)))
             first = first or time
             size = f"{len(data.given):,} x {d} x {count:,}"
             yield [size, str(time), time / first, f"{data.precision(result.score):.4f}"]
 
 
-@part(
+@register_table(
     "Low-rank solvers of pyDVL, one fold; goal: a residual of 1e-3 for fewer products",
     "solver | Hessian products | residual | rank correlation with direct | of the worst 5 %, in common",
 )
 def solvers(most: int, device: Device) -> Iterator[Row]:
     """Measure what pyDVL's low-rank solvers cost and bring, beside those that are offered."""
     n = min(5_000, most)
-    yield from compare_solvers(*_fit_first(planted(n + n // 5, 32, 10), n, device))
+    yield from compare_solvers(*_fit_first(draw_noisy_data(n + n // 5, 32, 10), n, device))
 
 
-@part(
+@register_table(
     "Fit, solve and scoring of one stack of five folds",
     "samples x features x classes | fit | solve | scoring pass",
 )
@@ -219,26 +219,26 @@ def phases(most: int, device: Device) -> Iterator[Row]:
     """Measure where the time of a fold stack goes: fit, solve, score."""
     for n in (n for n in (10_000, 100_000) if n <= most):
         _, stack = _folds(n, device)
-        fit, fitting = timed(partial(fit_stack, stack, None, AuditOptions()))
-        solution, solving = timed(partial(solve_ihvp, stack, fit.theta, "cg"))
-        _, scoring = timed(partial(_score, stack, fit.theta, solution.vector))
+        fit, fitting = time_call(partial(fit_stack, stack, None, AuditOptions()))
+        solution, solving = time_call(partial(solve_ihvp, stack, fit.theta, "cg"))
+        _, scoring = time_call(partial(_score, stack, fit.theta, solution.vector))
         yield [f"{n:,} x 64 x 10", str(fitting), str(solving), str(scoring)]
 
 
-@part(
+@register_table(
     "What a knob buys: at most 100,000 x 64 x 10, 8 % of the labels wrong",
     "knob | seconds (processor) | average precision",
 )
 def knobs(most: int, device: Device) -> Iterator[Row]:
     """Measure options of the audit: what each costs and brings."""
-    data = planted(min(100_000, most), 64, 10)
+    data = draw_noisy_data(min(100_000, most), 64, 10)
     for name, changed in KNOBS.items():
         options = AuditOptions.model_validate({"feature_map": "raw", "device": device} | changed)
-        result, spent = timed(partial(audit, data.features, data.given, options))
+        result, spent = time_call(partial(audit, data.features, data.given, options))
         yield [name, str(spent), f"{data.precision(result.score):.4f}"]
 
 
-@part(
+@register_table(
     "The solve of one round, alone (influence without log-odds)",
     "on a tenth of the rows | seconds (processor) | average precision of influence",
 )
@@ -261,12 +261,12 @@ def sampling(most: int, device: Device) -> Iterator[Row]:
         "both": partial(solved, some, some),
     }
     for name, work in ways.items():
-        vector, spent = timed(work)
+        vector, spent = time_call(work)
         score = torch.cat([block.influence for block in score_blocks(stack, theta, vector)])
         yield [name, str(spent), f"{data.precision(score.cpu().numpy()):.4f}"]
 
 
-@part(
+@register_table(
     "What a second worker buys: one Hessian product, at most 400,000 x 64 x 10, 5 folds",
     "workers of one thread | seconds | times faster",
 )
@@ -274,7 +274,7 @@ def workers(most: int, device: Device) -> Iterator[Row]:
     """Measure one Hessian product on one and on two Dask workers of one thread each."""
     from distributed import LocalCluster  # noqa: PLC0415 (seconds to import)
 
-    from tasks.heads.cluster import Cluster  # noqa: PLC0415
+    from tasks.heads.cluster import DaskCluster  # noqa: PLC0415
 
     _, local = _folds(min(400_000, most), device)
     theta = fit_stack(local, None, AuditOptions()).theta
@@ -286,29 +286,29 @@ def workers(most: int, device: Device) -> Iterator[Row]:
             LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
             cluster.get_client() as client,
         ):
-            place = Cluster(client)
+            place = DaskCluster(client)
             stack = SoftmaxStack(local.rows, local.labels, 10, local.design, L2, local.keep, place=place)
             product = partial(stack.hessian(theta).product, theta[None])
             product()  # sends the data
-            _, spent = timed(product, 5)
+            _, spent = time_call(product, 5)
         first = first or spent.wall
         yield [f"{count}", f"{spent.wall:.2f}", f"{first / spent.wall:.1f}"]
     torch.set_num_threads(threads)
 
 
-def _folds(n: int, device: Device, d: int = 64, classes: int = 10) -> tuple[Planted, SoftmaxStack]:
+def _folds(n: int, device: Device, d: int = 64, classes: int = 10) -> tuple[NoisyData, SoftmaxStack]:
     """Return planted data and the problem of its five folds."""
-    data = planted(n, d, classes)
+    data = draw_noisy_data(n, d, classes)
     return data, _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
 
 
 def _fitted(most: int, device: Device) -> tuple[int, str, SoftmaxStack, Tensor]:
     """Return training samples, both sizes in words, and a fitted head with its evaluation set."""
     n, m = min(20_000, most), min(2_000, most // 10)
-    return n, f"{n:,} x {m:,}", *_fit_first(planted(n + m, 64, 10), n, device)
+    return n, f"{n:,} x {m:,}", *_fit_first(draw_noisy_data(n + m, 64, 10), n, device)
 
 
-def _fit_first(data: Planted, n: int, device: Device) -> tuple[SoftmaxStack, Tensor]:
+def _fit_first(data: NoisyData, n: int, device: Device) -> tuple[SoftmaxStack, Tensor]:
     """Fit one head in float64 on the first n samples; the others are the evaluation set."""
     group = torch.zeros(len(data.given), dtype=torch.int8)
     group[n:] = 2
@@ -316,7 +316,7 @@ def _fit_first(data: Planted, n: int, device: Device) -> tuple[SoftmaxStack, Ten
     return stack, fit_newton(stack, newton_step).theta
 
 
-def _stack(data: Planted, design: Design, dtype: torch.dtype, device: Device) -> SoftmaxStack:
+def _stack(data: NoisyData, design: Design, dtype: torch.dtype, device: Device) -> SoftmaxStack:
     where = pick_device(device)
     rows = MemoryRows(torch.from_numpy(data.features).to(where, dtype))
     keep = torch.ones(len(data.given), dtype=torch.bool, device=where)

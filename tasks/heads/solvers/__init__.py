@@ -11,15 +11,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tasks.found import names_in
 from tasks.heads.softmax import SoftmaxHessian
+from tasks.plugins import list_modules
 
-SOLVERS = names_in(Path(__file__).parent)
+SOLVERS = list_modules(Path(__file__).parent)
 
 Solver = Callable[[SoftmaxHessian, Tensor, float, int], Tensor]
 
 
-def solver_named(name: str) -> Solver:
+def find_solver(name: str) -> Solver:
     """Return the solver of a file in this folder."""
     solver: Solver = import_module(f"{__name__}.{name}").solve
     return solver

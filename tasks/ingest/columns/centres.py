@@ -22,7 +22,7 @@ _SOME = 4_096
 _EXACT = (pa.float16(), pa.float32(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.bool_())
 
 
-def with_centres(table: SourceTable, columns: Sequence[Column]) -> tuple[Column, ...]:
+def choose_centres(table: SourceTable, columns: Sequence[Column]) -> tuple[Column, ...]:
     """Return the columns of a table, each with what is taken off its values.
 
     A first batch shows which columns may need it; only those are read to the end.
@@ -37,21 +37,21 @@ def with_centres(table: SourceTable, columns: Sequence[Column]) -> tuple[Column,
         return tuple(columns)
     centres: dict[str, float] = {}
     for column in free:
-        if centre_of(exact_values(first.column(column.name), column)):
+        if choose_centre(exact_values(first.column(column.name), column)):
             parts = [exact_values(batch.column(0), column) for batch in table.scan([column.name])]
-            centres[column.name] = centre_of(np.concatenate(parts))
+            centres[column.name] = choose_centre(np.concatenate(parts))
     return tuple(
         column.model_copy(update={"centre": centres[column.name]}) if centres.get(column.name) else column
         for column in columns
     )
 
 
-def centre_of(values: NDArray[np.float64]) -> float:
+def choose_centre(values: NDArray[np.float64]) -> float:
     """Return what is to be taken off some values before they become float32, or 0 where they lose nothing.
 
     It is a round number near their median, so that a few more rows seldom move it.
 
-    >>> centre_of(1_700_000_000 + np.arange(3_600.0)), centre_of(np.arange(3_600.0))
+    >>> choose_centre(1_700_000_000 + np.arange(3_600.0)), choose_centre(np.arange(3_600.0))
     (1700003840.0, 0.0)
     """
     there = values[np.isfinite(values)]
@@ -66,19 +66,19 @@ def centre_of(values: NDArray[np.float64]) -> float:
     return float(np.rint(middle / grid) * grid)
 
 
-def centred(features: NDArray[np.generic]) -> NDArray[np.generic]:
+def subtract_centres(features: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return features (n, d) with the centre taken off each column that float32 would lose the differences of.
 
-    >>> centred(np.array([[1e9, 1.0], [1e9 + 2, 2.0], [1e9 + 4, 3.0]])).tolist()
+    >>> subtract_centres(np.array([[1e9, 1.0], [1e9 + 2, 2.0], [1e9 + 4, 3.0]])).tolist()
     [[0.0, 1.0], [2.0, 2.0], [4.0, 3.0]]
     """
     if features.dtype.itemsize < np.dtype(np.int64).itemsize:
         return features
     some = features[:: max(1, len(features) // _SOME)]
-    maybe = [place for place in range(features.shape[1]) if centre_of(some[:, place].astype(np.float64))]
+    maybe = [place for place in range(features.shape[1]) if choose_centre(some[:, place].astype(np.float64))]
     if not maybe:
         return features
     less = features.astype(np.float64)
     for place in maybe:
-        less[:, place] -= centre_of(less[:, place])
+        less[:, place] -= choose_centre(less[:, place])
     return less

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from tasks.errors import InputError, did_you_mean, listed
+from tasks.errors import InputError, list_names, suggest_name
 from tasks.ingest.columns.dates import is_date
 from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_numeric
@@ -33,7 +33,7 @@ _DERIVED = ("content_hash",)
 
 
 @dataclass(frozen=True)
-class Choice:
+class ContentChoice:
     """What the model sees.
 
     Attributes:
@@ -69,7 +69,7 @@ def content_options(source: Source) -> dict[str, str | tuple[str, ...]]:
     return {option: named for option, named in options.items() if named is not None}
 
 
-def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choice:
+def choose_content(source: Source, table: SourceTable, taken: set[str]) -> ContentChoice:
     """Return what the model sees of a row.
 
     Raises:
@@ -88,14 +88,14 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Choic
     if len(named) > 1 or ("--pred-probs" in named and beside):
         raise table.problem(f"{' and '.join(chosen)} exclude each other", fix="name one of them")
     if not named and "--features" not in beside:
-        return Choice("text", beside["--text"])
+        return ContentChoice("text", beside["--text"])
     survey = _survey_beside(table, beside)
     if not named:
-        return Choice(
+        return ContentChoice(
             "tabular", tuple(column.name for column in survey.used), survey.used, notes=survey.notes
         )
     ((option, names),) = named.items()
-    return Choice(
+    return ContentChoice(
         "image" if option == "--image" else "embedding", names, beside=survey.used, notes=survey.notes
     )
 
@@ -130,9 +130,9 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
         return
     what = f"no {role} column '{name}'" if role in ROLES else f"no column '{name}'"
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
-    meant = did_you_mean(name, (other for other in names if other not in apart))
+    meant = suggest_name(name, (other for other in names if other not in apart))
     fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
-    raise table.problem(f"{what}; it has {listed(names)}", fix=fix)
+    raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
 
 
 def _survey_beside(table: SourceTable, named: dict[str, tuple[str, ...]]) -> TableColumns:
@@ -156,7 +156,7 @@ def _survey_features(table: SourceTable, features: tuple[str, ...]) -> TableColu
     return survey_named(table, features)
 
 
-def _default(table: SourceTable, taken: set[str]) -> Choice:
+def _default(table: SourceTable, taken: set[str]) -> ContentChoice:
     """Return what the model sees where nobody says: what lies within objects, such as metadata, only where nothing else does."""
     nested = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
     others = [field for field in table.schema if field.name not in taken | nested]
@@ -167,7 +167,7 @@ def _default(table: SourceTable, taken: set[str]) -> Choice:
     return _default_of(table, taken)
 
 
-def _default_of(table: SourceTable, taken: set[str]) -> Choice:
+def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]
@@ -186,7 +186,7 @@ def _default_of(table: SourceTable, taken: set[str]) -> Choice:
         return _one_content(table, found, images, numbers)
     survey = survey_default(table, names)
     if len(survey.prose) == 1 and not numbers:
-        return Choice("text", survey.prose)
+        return ContentChoice("text", survey.prose)
     if not survey.used:
         raise _nothing_to_learn(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
@@ -195,10 +195,12 @@ def _default_of(table: SourceTable, taken: set[str]) -> Choice:
     used = tuple(learned[name] for name in names if name in learned)
     left_out = {name: why for name, why in left_out.items() if name not in texts}
     content = tuple(column.name for column in used)
-    return Choice("tabular", content, used, left_out=left_out, notes=survey.notes)
+    return ContentChoice("tabular", content, used, left_out=left_out, notes=survey.notes)
 
 
-def _one_content(table: SourceTable, found: list[str], images: list[str], numbers: list[str]) -> Choice:
+def _one_content(
+    table: SourceTable, found: list[str], images: list[str], numbers: list[str]
+) -> ContentChoice:
     """Return the images or the vectors that a row has; numbers beside them are only shown.
 
     Raises:
@@ -212,10 +214,10 @@ def _one_content(table: SourceTable, found: list[str], images: list[str], number
     what = "images" if images else "vectors"
     note = (
         f"only the {what} in '{found[0]}' are learned from, not the numbers beside them "
-        f"({listed(numbers)}); --{'image' if images else 'embedding'} {found[0]} --features "
+        f"({list_names(numbers)}); --{'image' if images else 'embedding'} {found[0]} --features "
         f"{','.join(numbers[:MOST_NAMED])} learns from both"
     )
-    return Choice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
+    return ContentChoice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 
 
 def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableColumns) -> InputError:
@@ -233,7 +235,7 @@ def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableC
     prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
     text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"
     return table.problem(
-        f"no numeric column and no column of categories or dates to learn from, only {listed(free)}",
+        f"no numeric column and no column of categories or dates to learn from, only {list_names(free)}",
         fix=f"{text}, or a column with --embedding or --image",
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import listed
+from tasks.errors import list_names
 from tasks.ingest.columns.choice import content_options
 from tasks.ingest.columns.roles import named_columns
 from tasks.ingest.columns.types import has_text, is_embedding, is_image
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
@@ -55,7 +55,7 @@ def find_label(source: Source, table: SourceTable) -> str | None:
         found = [name for name in found if _has_classes(table, name)]
         if len(found) > 1:
             raise table.problem(
-                f"no label column '{LABEL}', and {listed(found)} could each be it",
+                f"no label column '{LABEL}', and {list_names(found)} could each be it",
                 fix="name one with --label",
             )
         if found:
@@ -110,7 +110,7 @@ def _has_classes(table: SourceTable, name: str) -> bool:
     seen: set[str] = set()
     rows = 0
     for batch in table.scan([name]):
-        column = as_text(batch.column(0))
+        column = convert_to_text(batch.column(0))
         seen.update(pc.unique(column.drop_null()).to_pylist())
         rows += len(column) - column.null_count
     return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)

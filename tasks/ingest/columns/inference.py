@@ -15,7 +15,7 @@ from tasks.ingest.columns.numerals import (
     TRUE,
     Notation,
     NumberSurvey,
-    Verdict,
+    NumberVerdict,
     as_numbers,
     default_decimal,
     without_marks,
@@ -107,7 +107,7 @@ def infer_types(
     )
 
 
-def notes_on_numbers(name: str, verdict: Verdict) -> Iterator[str]:
+def notes_on_numbers(name: str, verdict: NumberVerdict) -> Iterator[str]:
     """Yield what a person should know of a column of text that is read as numbers."""
     if verdict.notation is None:
         return
@@ -134,7 +134,7 @@ class _WholeNumbers:
         self.pointed = self.all and (self.pointed or bool(pc.any(pc.match_substring(text, ".")).as_py()))
 
 
-def _type(survey: NumberSurvey, verdict: Verdict) -> pa.DataType:
+def _type(survey: NumberSurvey, verdict: NumberVerdict) -> pa.DataType:
     """Return the type of a column; one with no value but marks of missing ones has none."""
     if survey.present == 0:
         return pa.null()

@@ -20,12 +20,12 @@ from tasks.ingest.columns.numerals import (
     ANY_NUMBER,
     MOST_CODES,
     NumberSurvey,
-    Verdict,
+    NumberVerdict,
     default_decimal,
     without_marks,
 )
 from tasks.ingest.columns.types import is_numeric
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.table import SourceTable
 from tasks.records import Column
 
@@ -65,12 +65,12 @@ class _Text:
     length: int = 0
     dates: DatePattern = field(default_factory=DatePattern)
     numbers: NumberSurvey = field(default_factory=NumberSurvey)
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: NumberVerdict = field(default_factory=NumberVerdict)
     overflown: bool = False
 
     def see(self, column: pa.Array) -> None:
         """Look at one batch."""
-        text = as_text(column).drop_null()
+        text = convert_to_text(column).drop_null()
         self.rows += len(column)
         self.present += len(text)
         self.length += pc.sum(pc.utf8_length(text)).as_py() or 0

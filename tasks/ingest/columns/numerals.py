@@ -84,7 +84,7 @@ _DOT_GROUPS = r"^[+-]?[1-9][0-9]{0,2}(?:[.][0-9]{3})+$"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class NumberVerdict:
     """What the values of a column of text are.
 
     Attributes:
@@ -217,7 +217,7 @@ class NumberSurvey:
         most = max(self.fits)
         return [notation for notation, fit in zip(NOTATIONS, self.fits, strict=True) if fit == most]
 
-    def judge(self, decimal: str = "") -> Verdict:
+    def judge(self, decimal: str = "") -> NumberVerdict:
         """Return what the values are.
 
         Args:
@@ -230,8 +230,8 @@ class NumberSurvey:
         odd, example = self.present - self.fits[place], self.unfit[place] or ""
         why = self._why_not(odd, example)
         if why is not None:
-            return Verdict(None, odd, example, why=why)
-        return Verdict(chosen, odd, example, self.fraction if both else "")
+            return NumberVerdict(None, odd, example, why=why)
+        return NumberVerdict(chosen, odd, example, self.fraction if both else "")
 
     def _why_not(self, odd: int, example: str) -> str | None:
         """Return why the values are no numbers: in words where most of them look so, else nothing; None where they are."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.columns.centres import with_centres
+from tasks.ingest.columns.centres import choose_centres
 from tasks.ingest.columns.choice import (
     ROLES,
     TRUTH_NAME,
-    Choice,
+    ContentChoice,
     check_exists,
     choose_content,
     content_options,
 )
 from tasks.ingest.columns.types import fits_parquet, has_text
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.derived import AGREEMENT
 from tasks.ingest.table import SourceTable, as_delimited
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Payload, Source
@@ -31,7 +31,7 @@ _MADE = {"content_hash", "source_row"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Roles(Choice):
+class Roles(ContentChoice):
     """Columns by their meaning.
 
     Attributes:
@@ -82,7 +82,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     if is_ours(source, schema):  # what an earlier ingest added is made anew, not kept beside
         taken |= {*_MADE, "features"}
     free = [field.name for field in schema if field.name not in taken and fits_parquet(field.type)]
-    columns, beside = (with_centres(table, some) for some in (choice.columns, choice.beside))
+    columns, beside = (choose_centres(table, some) for some in (choice.columns, choice.beside))
     choice = replace(choice, columns=columns, beside=beside)
     return Roles(**vars(choice), **named, kept=names_to_keep(free, choice.payload))
 
@@ -112,7 +112,7 @@ def _check_group(group: str, table: SourceTable) -> None:
     """Raise InputError when a column cannot say which rows belong together."""
     kind = table.schema.field(group).type
     if not has_text(kind) or all(
-        as_text(batch.column(0)).null_count == batch.num_rows for batch in table.scan([group])
+        convert_to_text(batch.column(0)).null_count == batch.num_rows for batch in table.scan([group])
     ):
         raise table.problem(
             f"group column '{group}' holds {kind if not has_text(kind) else 'no value at all'}",

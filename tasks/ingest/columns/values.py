@@ -11,7 +11,7 @@ from tasks.arrays import Array
 _FLOAT32 = pa.float32()
 
 
-def as_floats(column: pa.Array, kind: pa.DataType = _FLOAT32) -> Array:
+def convert_to_floats(column: pa.Array, kind: pa.DataType = _FLOAT32) -> Array:
     """Return a numeric column as floats of shape (rows,), NaN where missing."""
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
@@ -19,12 +19,12 @@ def as_floats(column: pa.Array, kind: pa.DataType = _FLOAT32) -> Array:
     return cast("Array", filled.to_numpy(zero_copy_only=False))
 
 
-def as_text(column: pa.Array) -> pa.Array:
+def convert_to_text(column: pa.Array) -> pa.Array:
     """Return values as text, as a person would write them; blank text is missing.
 
-    >>> as_text(pa.array([3.0, None, 0.5])).to_pylist()
+    >>> convert_to_text(pa.array([3.0, None, 0.5])).to_pylist()
     ['3', None, '0.5']
-    >>> as_text(pa.array([True, False])).to_pylist()
+    >>> convert_to_text(pa.array([True, False])).to_pylist()
     ['true', 'false']
     """
     kind = column.type

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from tasks.found import modules_in
+from tasks.plugins import import_modules
 
 if TYPE_CHECKING:
     from tasks.ingest.reading import Reader
@@ -34,7 +34,7 @@ class Format(Protocol):
 @cache
 def formats() -> dict[str, Format]:
     """Return the formats by their names."""
-    return cast("dict[str, Format]", modules_in(__name__, Path(__file__).parent))
+    return cast("dict[str, Format]", import_modules(__name__, Path(__file__).parent))
 
 
 def format_of_suffix(suffix: str, *, compressed: bool) -> str | None:

@@ -23,11 +23,11 @@ from python_calamine import (
     WorksheetNotFound,
 )
 
-from tasks.errors import listed
-from tasks.ingest.converted import ConvertedReader, temporary_part
+from tasks.errors import list_names
 from tasks.ingest.formats.csv import open_written
 from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
+from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
 from tasks.ingest.text.header import has_header
 
@@ -120,13 +120,13 @@ def _choose_sheet(part: Part, content: bytes, needed: frozenset[str]) -> tuple[S
         if part.sheet:
             found = _table(book.get_sheet_by_name(part.sheet), needed)
             if found is None:
-                raise part.problem(f"sheet '{part.sheet}' holds no table", fix=f"it has {listed(names)}")
+                raise part.problem(f"sheet '{part.sheet}' holds no table", fix=f"it has {list_names(names)}")
             return found, ()
         tables = [found for name in names if (found := _table(book.get_sheet_by_name(name), needed))]
     except PasswordError as error:
         raise part.problem("is protected by a password", fix="save it without one, or as CSV") from error
     except WorksheetNotFound as error:
-        raise part.problem(f"has no sheet '{part.sheet}'", fix=f"it has {listed(names)}") from error
+        raise part.problem(f"has no sheet '{part.sheet}'", fix=f"it has {list_names(names)}") from error
     except CalamineError as error:
         raise part.problem(f"damaged spreadsheet ({error})", fix="open it and save it again") from error
     if not tables:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from tasks.errors import InputError, listed
-from tasks.ingest.converted import ConvertedReader, temporary_part
+from tasks.errors import InputError, list_names
 from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
 from tasks.ingest.reading import Reader, explain_damage
 from tasks.ingest.source import Part
+from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import read_values
 from tasks.ingest.text.lines import check_text, open_text
@@ -127,7 +127,7 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
         return iter(lists[named]), (f"the list under '{named}' is read",)
     if len(lists) > 1:
         raise part.problem(
-            f"holds several lists of objects ({listed(list(lists))})",
+            f"holds several lists of objects ({list_names(list(lists))})",
             fix="write the one to be swept as an array",
         )
     rows = _from_pandas(document)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
 
-from tasks.errors import listed
+from tasks.errors import list_names
 from tasks.ingest.images.pixels import CHANNELS
 from tasks.ingest.reading import explain_damage, wrong_format_error
 from tasks.ingest.source import Part
@@ -131,7 +131,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
         name: replace(array, nested=name in as_text and array.may_be_images) for name, array in chosen.items()
     }
     rest = [name for name in found if name not in chosen]
-    note = (f"arrays that have not {rows:,} rows are not read: {listed(rest)}",) if rest else ()
+    note = (f"arrays that have not {rows:,} rows are not read: {list_names(rest)}",) if rest else ()
     return ArraysReader(part, chosen, note)
 
 

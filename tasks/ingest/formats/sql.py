@@ -1,7 +1,7 @@
 """Read the answer to a query, which the address names (`tasks/queries.py`).
 
 The answer is read once, in batches, into a temporary file that all passes over the rows read.
-A run holds on to one answer from its beginning to its end (`held_sources`), so that nothing that changes meanwhile is seen half.
+A run keeps one answer until it ends (`remember_sources`), so that no change meanwhile is seen half.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from urllib.parse import quote
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.addresses import redacted
+from tasks.addresses import redact
 from tasks.errors import InputError, StoreError, first_line
-from tasks.ingest.columns.values import as_text
-from tasks.ingest.source import Part, hold
+from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.source import Part, look_once
 from tasks.queries import Query, parse_query
 
 # No file has this format.
@@ -37,7 +37,7 @@ _EXTRA = "pip install 'labelsweep[sql]'"
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryAnswer:
     """The rows that a query gave.
 
     Attributes:
@@ -99,9 +99,9 @@ class QueryPart(Part):
         return None
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> QueryAnswer:
         """The rows: asked for now, or those that the run has already."""
-        return hold(("answer", self.shown), partial(_ask, self))
+        return look_once(("answer", self.shown), partial(_ask, self))
 
     def fingerprint(self) -> list[object]:
         """Return what changes when the rows change."""
@@ -128,7 +128,7 @@ def query_part(uri: str) -> QueryPart | None:
     return QueryPart(LocalFileSystem(), query.name, uri)
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Answer:  # noqa: ARG001 (a database has types of its own)
+def open_part(part: Part, as_text: frozenset[str]) -> QueryAnswer:  # noqa: ARG001 (a database has types of its own)
     """Ask the query.
 
     Raises:
@@ -140,7 +140,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Answer:  # noqa: ARG001 (a
     return part.answer
 
 
-def _ask(part: QueryPart) -> Answer:
+def _ask(part: QueryPart) -> QueryAnswer:
     """Run the query and keep its rows in a temporary file."""
     uri, query = part.shown, parse_query(part.shown)
     if query is None:
@@ -154,7 +154,7 @@ def _ask(part: QueryPart) -> Answer:
             schema = batch.schema if schema is None else _merge_schemas(schema, batch.schema)
     if schema is None:
         raise part.problem("the query gives no rows", fix="check the query")
-    return Answer(part, file, schema)
+    return QueryAnswer(part, file, schema)
 
 
 def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
@@ -246,7 +246,7 @@ def _connection_error(uri: str, error: Exception) -> InputError | StoreError:
 def _said(error: Exception) -> str:
     """Return the first line of what the database's own error says."""
     # 200 characters hold what is wrong and where; what follows is a hint or the query again.
-    return redacted(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
+    return redact(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
 
 
 def _column(values: list[Any]) -> pa.Array:
@@ -293,4 +293,4 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if column.type == kind:
         return column
     # A whole number beyond 2^53 among fractions is rounded, as every reader of numbers does.
-    return as_text(column) if pa.types.is_string(kind) else column.cast(kind, safe=False)
+    return convert_to_text(column) if pa.types.is_string(kind) else column.cast(kind, safe=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tasks.errors import InputError
 from tasks.ingest.folder import Folder
-from tasks.ingest.images.layout import classes_in_names, layout_of
+from tasks.ingest.images.layout import classes_in_names, infer_layout
 
 # A class number and a box or polygon, as YOLO writes them.
 _BOX = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*", re.IGNORECASE)
@@ -28,7 +28,7 @@ def unsupported_layout(folder: Folder) -> InputError | None:
     files = [folder.relative(part) for part in folder.images]
     beside = [*folder.others, *(folder.relative(part) for part in folder.data)]
     named = classes_in_names(files)  # then that is the better advice
-    masks = layout_of(files).masks
+    masks = infer_layout(files).masks
     found = None
     if what := _boxes(folder, files, beside, named=bool(named)):
         found = f"an object-detection data set ({what})", _EXPORT

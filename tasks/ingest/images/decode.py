@@ -21,10 +21,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from tasks.errors import InputError, first_line
-from tasks.ingest.content import Encoded
+from tasks.ingest.content import EncodedBatch
 from tasks.ingest.identity import content_hashes
-from tasks.ingest.images.depth import FULL, Levels, as_8_bits, common_levels, is_deep, levels_of, on_page
-from tasks.ingest.images.files import ImageFiles, Unread, image_files
+from tasks.ingest.images.depth import (
+    FULL,
+    Levels,
+    as_8_bits,
+    common_levels,
+    is_deep,
+    levels_of,
+    paint_on_white,
+)
+from tasks.ingest.images.files import ImageFiles, UnreadImage, image_files
 from tasks.ingest.table import SourceTable
 
 SIDE = 32
@@ -89,7 +97,7 @@ class Images:
             return tuple(places)
         return tuple(f"{place} {channel}" for place in places for channel in ("red", "green", "blue"))
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:
         """Return pixels, hashes and files; an image that is missing or does not decode is all NaN.
 
         The hash is that of the file: it does not depend on the decoder's version or on the common size.
@@ -97,9 +105,9 @@ class Images:
         found = self.files.read(batch.column(self.files.column), first_row)
         matrix = np.full((len(found), int(np.prod(self.shape))), np.nan, np.float32)
         stored: list[bytes | None] = [None] * len(found)
-        problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, Unread)}
+        problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, UnreadImage)}
         files = {offset: file for offset, file in enumerate(found) if isinstance(file, bytes)}
-        decoder = partial(decode, shape=self.shape, levels=self.levels)
+        decoder = partial(decode_image, shape=self.shape, levels=self.levels)
         # Pillow decodes outside the interpreter's lock.
         with _without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
             for offset, image in zip(files, pool.map(decoder, files.values()), strict=True):
@@ -108,7 +116,7 @@ class Images:
                 else:
                     matrix[offset], stored[offset] = image.pixels.ravel(), image.stored
         hashes = content_hashes("image", (), [files.get(offset, b"") for offset in range(len(found))])
-        return Encoded(matrix, hashes, pa.array(stored, pa.binary()), problems)
+        return EncodedBatch(matrix, hashes, pa.array(stored, pa.binary()), problems)
 
 
 def open_image_column(table: SourceTable, column: str) -> Images:
@@ -126,7 +134,7 @@ def open_image_column(table: SourceTable, column: str) -> Images:
     files = image_files(table, column)
     with _without_warnings():
         for row, file in files.numbered():
-            seen = file if isinstance(file, Unread) else inspect_image(file)
+            seen = file if isinstance(file, UnreadImage) else inspect_image(file)
             if not isinstance(seen, tuple):
                 first = first or _none_readable(table, column, row, seen)
                 continue
@@ -139,8 +147,8 @@ def open_image_column(table: SourceTable, column: str) -> Images:
     return Images(files, common_shape(sizes, gray=gray), common_levels(levels))
 
 
-def _none_readable(table: SourceTable, column: str, row: int, why: str | Unread) -> InputError:
-    if isinstance(why, Unread):
+def _none_readable(table: SourceTable, column: str, row: int, why: str | UnreadImage) -> InputError:
+    if isinstance(why, UnreadImage):
         what = f"{why.why}, and no other image in column '{column}' can be read"
         return table.problem(what, fix=why.fix, row=row)
     what = f"no image in column '{column}' decodes, this one neither ({why})"
@@ -189,7 +197,7 @@ def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | 
         return _reason(error)
 
 
-def decode(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) -> Decoded | str:
+def decode_image(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) -> Decoded | str:
     """Return an image in the given shape, or why it does not decode."""
     try:
         with _open_image(file) as image:
@@ -241,7 +249,7 @@ def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
     if image.has_transparency_data:
-        image = on_page(image)
+        image = paint_on_white(image)
     image = image.convert(mode)
     size = (shape[1], shape[0])
     if image.size != size:

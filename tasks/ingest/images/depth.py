@@ -45,7 +45,7 @@ def as_8_bits(image: Image.Image, levels: Levels) -> Image.Image:
     return Image.fromarray(np.rint(np.clip((pixels - low) * (255 / (high - low)), 0, 255)).astype(np.uint8))
 
 
-def on_page(image: Image.Image) -> Image.Image:
+def paint_on_white(image: Image.Image) -> Image.Image:
     """Return a transparent image on white as on a page; on black where nothing could be seen on white."""
     layer = image.convert("RGBA")
     page = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

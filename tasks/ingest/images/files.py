@@ -30,7 +30,7 @@ from tasks.ingest.images.pixels import (
     pixels_of_text,
     white_level,
 )
-from tasks.ingest.source import Part, access, is_image_file
+from tasks.ingest.source import Part, explain_access_errors, is_image_file
 from tasks.ingest.table import SourceTable
 
 _BATCH = 256
@@ -54,7 +54,7 @@ Kind = Literal["file", "base64", "list", "numbers"]
 
 
 @dataclass(frozen=True)
-class Unread:
+class UnreadImage:
     """Why the image of a row cannot be had.
 
     Attributes:
@@ -66,7 +66,7 @@ class Unread:
     fix: str = _ANOTHER
 
 
-File = bytes | Unread | None
+File = bytes | UnreadImage | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ImageFiles:
             return ()
         return ("images are found by their names below the folder of the source",)
 
-    def numbered(self) -> Iterator[tuple[int, bytes | Unread]]:
+    def numbered(self) -> Iterator[tuple[int, bytes | UnreadImage]]:
         """Yield each image that is named, with the number of its row."""
         for row, batch in _batches(self.table, self.column):
             for offset, file in enumerate(self.read(batch, row)):
@@ -128,13 +128,13 @@ class ImageFiles:
             raise self.table.problem(f"column '{self.column}': {white}", fix=f"or {_ANOTHER}")
         return replace(self, white=white)
 
-    def _pixels(self, column: pa.Array) -> Iterator[Pixels | Unread | None]:
+    def _pixels(self, column: pa.Array) -> Iterator[Pixels | UnreadImage | None]:
         for value in column:
             if not value.is_valid or (self.kind == "numbers" and not value.as_py().strip()):
                 yield None
                 continue
             found = pixels_of_list(value.values) if self.kind == "list" else pixels_of_text(value.as_py())
-            yield Unread(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
+            yield UnreadImage(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
 
     def _read_one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
         if inside.is_valid:
@@ -151,19 +151,19 @@ class ImageFiles:
         try:
             return _fetch(part, name) if "://" in name else self._find(part, name)
         except (FileNotFoundError, NotADirectoryError):
-            return Unread(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
+            return UnreadImage(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
         except (OSError, ValueError) as error:
             # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
             wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
             if not wrong and getattr(error, "errno", None) not in _WRONG_NAME:
                 raise
-            return Unread(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
+            return UnreadImage(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
 
     def _find(self, part: Part, name: str) -> File:
         names = self.by_name.get(name, (name,))
         if len(names) > 1:
             what = f"{len(names)} image files are called '{_shorten(name)}'"
-            return Unread(what, "write paths, not bare names")
+            return UnreadImage(what, "write paths, not bare names")
         try:
             return part.read_beside(names[0])
         except FileNotFoundError:
@@ -182,13 +182,13 @@ def _fetch(part: Part, address: str) -> File:
     except FileNotFoundError:
         raise
     except InputError as error:  # no such kind of address, or no package for it
-        return Unread(f"'{_shorten(address)}': {error.what}", error.fix)
+        return UnreadImage(f"'{_shorten(address)}': {error.what}", error.fix)
     except Exception as error:
         status = getattr(error, "status", 0)
         if 400 <= status < 500:
             what = f"'{_shorten(address)}' is refused by its server ({status})"
-            return Unread(what, "check that it opens")
-        with access(address):
+            return UnreadImage(what, "check that it opens")
+        with explain_access_errors(address):
             raise
 
 
@@ -240,7 +240,7 @@ def _from_base64(text: str) -> File:
     try:
         return base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
     except binascii.Error as error:
-        return Unread(f"not base64 ({error})")
+        return UnreadImage(f"not base64 ({error})")
 
 
 def _from_data_uri(text: str) -> File:

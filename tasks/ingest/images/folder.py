@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tasks.ingest.images.layout import Layout, Place
+from tasks.ingest.images.layout import FolderLayout, ImagePlace
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
@@ -46,7 +46,7 @@ class ImageFolderReader:
         return self.files[row]
 
 
-def open_class_folders(part: Part, layout: Layout, notes: Sequence[str]) -> ImageFolderReader:
+def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -> ImageFolderReader:
     """Return the images that lie in class folders."""
     files = tuple(layout.labeled)
     said = _columns_of_folders(files, [layout.places[file] for file in files])
@@ -73,7 +73,7 @@ class MetadataReader:
     names: str
     image: str
     folder: str
-    places: dict[str, Place]
+    places: dict[str, ImagePlace]
     added: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -94,7 +94,9 @@ class MetadataReader:
         needed = list(dict.fromkeys([*(name for name in columns if name in own), self.names]))
         for batch in self.table.batches(needed, rows):
             files = [_inside(name) for name in batch.column(self.names).to_pylist()]
-            places = [self.places.get(self.folder + file, Place()) if file else Place() for file in files]
+            places = [
+                self.places.get(self.folder + file, ImagePlace()) if file else ImagePlace() for file in files
+            ]
             paths = [self.folder + file if file else None for file in files]
             said = _columns_of_folders(paths, places)
             found = {name: batch.column(name) for name in needed} | {name: said[name] for name in self.added}
@@ -111,7 +113,7 @@ class MetadataReader:
             yield from (self.folder + file for name in batch.column(0).to_pylist() if (file := _inside(name)))
 
 
-def names_column(schema: pa.Schema) -> str | None:
+def find_name_column(schema: pa.Schema) -> str | None:
     """Return the column of a metadata table that names the images, None where it has none."""
     text = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
     return next((name for name in ("file_name", "filename", "image_file_name") if name in text), None)
@@ -126,7 +128,7 @@ def _paths(files: Sequence[str]) -> pa.Array:
     return pa.array([{"bytes": None, "path": file or None} for file in files], _IMAGE)
 
 
-def _columns_of_folders(files: Sequence[str | None], places: Sequence[Place]) -> dict[str, pa.Array]:
+def _columns_of_folders(files: Sequence[str | None], places: Sequence[ImagePlace]) -> dict[str, pa.Array]:
     """Return the columns that the folders say of some images."""
     said = {
         "label": [place.label for place in places],

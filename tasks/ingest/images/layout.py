@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tasks.errors import first_of
+from tasks.errors import name_first_three
 
 # How people and the datasets library name the parts of a data set.
 _SPLITS = frozenset(
@@ -35,7 +35,7 @@ _MOST = 0.9
 
 
 @dataclass(frozen=True)
-class Place:
+class ImagePlace:
     """What the folders say of one image."""
 
     label: str | None = None
@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass
-class Layout:
+class FolderLayout:
     """What the folders say of all images.
 
     Attributes:
@@ -52,7 +52,7 @@ class Layout:
         alike: Sub-folders that every class has alike, which may be the real classes.
     """
 
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, ImagePlace] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
 
@@ -72,16 +72,16 @@ class Layout:
         return sorted({place.split for place in self.places.values() if place.split})
 
 
-def layout_of(files: Sequence[str]) -> Layout:
+def infer_layout(files: Sequence[str]) -> FolderLayout:
     """Return what the folders of some images mean.
 
-    >>> layout = layout_of(["train/cat/1.png", "train/dog/2.png", "test/cat/3.png"])
+    >>> layout = infer_layout(["train/cat/1.png", "train/dog/2.png", "test/cat/3.png"])
     >>> layout.places["test/cat/3.png"]
-    Place(label='cat', split='test')
-    >>> layout_of(["car/1.png", "train/2.png"]).places["train/2.png"]
+    ImagePlace(label='cat', split='test')
+    >>> infer_layout(["car/1.png", "train/2.png"]).places["train/2.png"]
     Place(label='train', split=None)
     """
-    layout = Layout({file: Place() for file in files})
+    layout = FolderLayout({file: ImagePlace() for file in files})
     _place(layout, [tuple(file.split("/")) for file in files], 0, None)
     return layout
 
@@ -127,14 +127,14 @@ def _shared_beginnings(stems: Sequence[str]) -> list[str]:
 Paths = list[tuple[str, ...]]
 
 
-def _place(layout: Layout, paths: Paths, level: int, split: str | None) -> None:
+def _place(layout: FolderLayout, paths: Paths, level: int, split: str | None) -> None:
     """Say what the folders at one level mean, and go on below them."""
     tops: dict[str, Paths] = defaultdict(list)
     for path in paths:
         if len(path) > level + 1:
             tops[path[level]].append(path)
         if split:
-            layout.places["/".join(path)] = Place(split=split)
+            layout.places["/".join(path)] = ImagePlace(split=split)
     if split is None and (splits := _splits(tops, level)):
         for name in splits:
             _place(layout, tops[name], level + 1, name)
@@ -184,7 +184,7 @@ def _wrapper(tops: dict[str, Paths], level: int, split: str | None) -> str | Non
     return name if most and (split is None or is_split(name)) else None
 
 
-def _label(layout: Layout, tops: dict[str, Paths], level: int, split: str | None) -> None:
+def _label(layout: FolderLayout, tops: dict[str, Paths], level: int, split: str | None) -> None:
     """Take the folders of this level as classes."""
     below = {name: _folders(paths, level + 1) for name, paths in tops.items()}
     whole = {name: all(len(path) > level + 2 for path in tops[name]) for name in tops}
@@ -194,7 +194,7 @@ def _label(layout: Layout, tops: dict[str, Paths], level: int, split: str | None
     for name, paths in tops.items():
         label = None if name == _NO_LABEL else name
         for path in paths:
-            layout.places["/".join(path)] = Place(label, path[level + 1] if inner and label else split)
+            layout.places["/".join(path)] = ImagePlace(label, path[level + 1] if inner and label else split)
     first = next(iter(below.values()))
     if len(tops) > 1 and len(first) > 1 and not inner and all(found == first for found in below.values()):
         layout.alike = tuple(sorted(first)) if all(whole.values()) else ()
@@ -215,4 +215,4 @@ def count_files(files: Sequence[str], what: str, where: str = "") -> Iterator[st
     (["2 other files ('a.txt', 'b.txt')"], [])
     """
     if files:
-        yield f"{len(files):,} {what}{'s' if len(files) > 1 else ''}{where} ({first_of(files)})"
+        yield f"{len(files):,} {what}{'s' if len(files) > 1 else ''}{where} ({name_first_three(files)})"

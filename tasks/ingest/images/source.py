@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, list_names
 from tasks.ingest.folder import TYPED_TABLES, Folder
 from tasks.ingest.images.annotations import unsupported_layout
-from tasks.ingest.images.folder import OWN_COLUMNS, MetadataReader, names_column, open_class_folders
-from tasks.ingest.images.layout import Layout, classes_in_names, count_files, layout_of
+from tasks.ingest.images.folder import OWN_COLUMNS, MetadataReader, find_name_column, open_class_folders
+from tasks.ingest.images.layout import FolderLayout, classes_in_names, count_files, infer_layout
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
@@ -22,9 +22,9 @@ def open_images(
     """
     if not folder.images:
         return ()
-    layout = layout_of([folder.relative(part) for part in folder.images])
+    layout = infer_layout([folder.relative(part) for part in folder.images])
     tables = [(part, open_table(part)) for part in folder.metadata]
-    described = [(part, table) for part, table in tables if names_column(table.schema)]
+    described = [(part, table) for part, table in tables if find_name_column(table.schema)]
     if described:
         return _with_metadata(folder, layout, [table for _, table in described])
     if any(part.kind in TYPED_TABLES for part in folder.data) or (folder.data and not named <= OWN_COLUMNS):
@@ -42,14 +42,14 @@ def open_images(
     raise _without_classes(folder, layout)
 
 
-def _with_class_folders(folder: Folder, layout: Layout) -> tuple[Reader, ...]:
+def _with_class_folders(folder: Folder, layout: FolderLayout) -> tuple[Reader, ...]:
     notes = []
     splits = sorted({split for file in layout.labeled if (split := layout.places[file].split)})
     if splits:
-        notes.append(f"column 'split' has the folders {listed(splits)}")
+        notes.append(f"column 'split' has the folders {list_names(splits)}")
     if layout.alike:
         notes.append(
-            f"every class folder has the same sub-folders ({listed(layout.alike)}): "
+            f"every class folder has the same sub-folders ({list_names(layout.alike)}): "
             "if these are the classes, name one of the folders above them as the source"
         )
     tables = [folder.relative(part) for part in folder.data]
@@ -60,7 +60,7 @@ def _with_class_folders(folder: Folder, layout: Layout) -> tuple[Reader, ...]:
     return (open_class_folders(folder.base, layout, [*notes, *_note_unread(folder, left)]),)
 
 
-def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
+def _with_metadata(folder: Folder, layout: FolderLayout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
     readers = [_metadata_reader(folder, layout, table) for table in tables]
     known = {file for reader in readers for file in reader.files()}
     unknown = [file for file in layout.places if file not in known]
@@ -73,13 +73,13 @@ def _with_metadata(folder: Folder, layout: Layout, tables: Sequence[Reader]) -> 
     return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
 
-def _metadata_reader(folder: Folder, layout: Layout, table: Reader) -> MetadataReader:
+def _metadata_reader(folder: Folder, layout: FolderLayout, table: Reader) -> MetadataReader:
     path = folder.relative(table.part)
     names = set(table.schema.names)
     said = {"label": bool(layout.labeled), "file": True, "split": bool(layout.splits)}
     return MetadataReader(
         table,
-        names_column(table.schema) or "",
+        find_name_column(table.schema) or "",
         "image" if "image" not in names else "image_file",
         path[: path.rfind("/") + 1],
         layout.places,
@@ -93,14 +93,14 @@ def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
     return [f"not read: {', '.join(left)}"] if left else []
 
 
-def _without_classes(folder: Folder, layout: Layout) -> InputError:
+def _without_classes(folder: Folder, layout: FolderLayout) -> InputError:
     files = list(layout.places)
     one = len(files) == 1
     what = "the image lies in no class folder" if one else f"{len(files):,} images lie in no class folder"
     if layout.splits:
-        what += f" (the folders {listed(layout.splits)} are splits)"
+        what += f" (the folders {list_names(layout.splits)} are splits)"
     if classes := classes_in_names(files):
-        what += f"; their file names seem to begin with the class ({listed(classes)})"
+        what += f"; their file names seem to begin with the class ({list_names(classes)})"
     return folder.base.problem(
         what,
         fix="put each image into a folder named after its class, "

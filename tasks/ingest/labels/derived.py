@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.columns.types import has_text, is_list
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.survey import check_type
 from tasks.ingest.table import LOOK, SourceTable
 
@@ -85,7 +85,7 @@ class RatedTable(SourceTable):
             yield pa.RecordBatch.from_arrays([found[name] for name in names], schema=schema)
 
     def _majorities(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        votes = zip(*(as_text(batch.column(name)).to_pylist() for name in self.raters), strict=True)
+        votes = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in self.raters), strict=True)
         judged = [find_majority([vote for vote in row if vote is not None]) for row in votes]
         label, agreement, unanimous = zip(*judged, strict=True) if judged else ((), (), ())
         return {

@@ -22,16 +22,16 @@ _QUOTED_TWICE = re.compile(r"\s*(['\"]).*?\1\s*,\s*(['\"]).*\2\s*,?\s*")
 _ROWS = 0.05
 
 
-def several_in_one(counts: Mapping[str, int]) -> str | None:
+def find_joined_labels(counts: Mapping[str, int]) -> str | None:
     """Return a label that is several labels in one value, where the labels are written so; else None.
 
-    >>> several_in_one({"a": 5, "b|a": 5, "b|c": 5, "a|c": 5, "b": 5})
+    >>> find_joined_labels({"a": 5, "b|a": 5, "b|c": 5, "a|c": 5, "b": 5})
     'b|a'
-    >>> several_in_one({"R&B/Soul": 9, "Hip-Hop/Rap": 9, "Rock": 9, "Folk/Country": 9})
-    >>> several_in_one({"left, mild": 9, "left, severe": 9, "right, mild": 9, "right, severe": 9})
-    >>> several_in_one({"['a']": 9, "['a', 'b']": 9, "['b', 'c']": 9, "['c', 'a']": 9, "[]": 1})
+    >>> find_joined_labels({"R&B/Soul": 9, "Hip-Hop/Rap": 9, "Rock": 9, "Folk/Country": 9})
+    >>> find_joined_labels({"left, mild": 9, "left, severe": 9, "right, mild": 9, "right, severe": 9})
+    >>> find_joined_labels({"['a']": 9, "['a', 'b']": 9, "['b', 'c']": 9, "['c', 'a']": 9, "[]": 1})
     "['a', 'b']"
-    >>> several_in_one({"('a',)": 9, "('a', 'b')": 9})
+    >>> find_joined_labels({"('a',)": 9, "('a', 'b')": 9})
     "('a', 'b')"
     """
     inside = {label: _unwrap(label) for label in counts}

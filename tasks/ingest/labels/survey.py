@@ -15,8 +15,8 @@ from tasks.arrays import Array
 from tasks.errors import InputError
 from tasks.ingest.columns.numerals import MARKS, NumberSurvey, as_numbers
 from tasks.ingest.columns.types import has_text, is_embedding, is_list
-from tasks.ingest.columns.values import as_text
-from tasks.ingest.labels.multilabel import several_in_one
+from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.labels.multilabel import find_joined_labels
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
@@ -56,7 +56,7 @@ class LabelSurvey:
 
     def text(self, column: pa.Array) -> pa.Array:
         """Return one batch of labels as text, null where missing."""
-        return as_text(name_classes(column, self.names) if self.names else column)
+        return convert_to_text(name_classes(column, self.names) if self.names else column)
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
@@ -85,7 +85,7 @@ class LabelSurvey:
         # Of several labels none stands twice: with '3,3' among them, the commas are those of numbers.
         if any(left == right for left, _, right in (label.partition(",") for label in self.counts)):
             self._check_not_measured(written)
-        if (several := several_in_one(self.counts)) is not None:
+        if (several := find_joined_labels(self.counts)) is not None:
             raise InputError(
                 f"{self.role} column '{self.column}' holds several labels in one value ('{several[:80]}'): "
                 "multi-label data are not supported",

@@ -36,7 +36,7 @@ def share_avoided(right: float, labels: Ints) -> float:
     return 0.0 if base == 1 else float((right - base) / (1 - base))
 
 
-def told_by_value(codes: Ints, labels: Ints) -> tuple[float, float]:
+def measure_value(codes: Ints, labels: Ints) -> tuple[float, float]:
     """Return how well the value of a column tells the class, and the share of rows whose value occurs again.
 
     Each row is guessed as the most frequent class among the other rows with its value; where two are equally frequent, the
@@ -46,7 +46,7 @@ def told_by_value(codes: Ints, labels: Ints) -> tuple[float, float]:
         codes: (m,) number of each row's value.
         labels: (m,) classes.
 
-    >>> told_by_value(np.array([0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1]))
+    >>> measure_value(np.array([0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1]))
     (1.0, 0.8)
     """
     again = np.bincount(codes)[codes] > 1
@@ -63,7 +63,7 @@ def told_by_value(codes: Ints, labels: Ints) -> tuple[float, float]:
     return share_avoided(float(right), labels), float(again.mean())
 
 
-def told_by_order(numbers: Floats, labels: Ints) -> float:
+def measure_order(numbers: Floats, labels: Ints) -> float:
     """Return how well the neighbours in the order of a column tell the class.
 
     A row counts as told where three of its four neighbours carry its class: strict, so that chance stays near 0 or below. Where
@@ -73,7 +73,7 @@ def told_by_order(numbers: Floats, labels: Ints) -> float:
         numbers: (m,) values, none missing; equal ones must stand in random order.
         labels: (m,) classes.
 
-    >>> told_by_order(np.arange(100.0), np.arange(100) // 50)
+    >>> measure_order(np.arange(100.0), np.arange(100) // 50)
     1.0
     """
     if len(labels) <= 2 * _REACH:
@@ -90,7 +90,7 @@ def told_by_order(numbers: Floats, labels: Ints) -> float:
     return share_avoided(float((same >= _AGREE).mean()), labels)
 
 
-def matched(codes: Ints, labels: Ints) -> tuple[float, float]:
+def measure_match(codes: Ints, labels: Ints) -> tuple[float, float]:
     """Return how well a column repeats the label, one value for each class: the share avoided, and the share of the rows.
 
     A value and a class belong together where each is the other's most frequent one.
@@ -99,9 +99,9 @@ def matched(codes: Ints, labels: Ints) -> tuple[float, float]:
         codes: (m,) number of each row's value.
         labels: (m,) classes.
 
-    >>> matched(np.array([5, 5, 7, 7]), np.array([0, 0, 1, 1]))
+    >>> measure_match(np.array([5, 5, 7, 7]), np.array([0, 0, 1, 1]))
     (1.0, 1.0)
-    >>> matched(np.array([5, 6, 7, 8]), np.array([0, 0, 1, 1]))
+    >>> measure_match(np.array([5, 6, 7, 8]), np.array([0, 0, 1, 1]))
     (0.0, 0.5)
     """
     value, label, count = _cells(codes, labels)
@@ -135,7 +135,7 @@ def class_of_flag(codes: Ints, labels: Ints, least: float) -> tuple[int, Flags] 
     return None
 
 
-def told_by_flags(flags: Sequence[tuple[int, Flags]], labels: Ints) -> tuple[float, float]:
+def measure_flags(flags: Sequence[tuple[int, Flags]], labels: Ints) -> tuple[float, float]:
     """Return how well columns of 0 and 1 tell the label together: the share avoided, and the share of the rows.
 
     Args:

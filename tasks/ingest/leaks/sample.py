@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.ingest.columns.kinds import DIFFERENT
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.content import exact_values
 from tasks.ingest.leaks.measures import Flags, Floats, Ints
 from tasks.ingest.table import SourceTable
@@ -82,8 +82,8 @@ def read_columns(
         (m,) classes, their names, and the columns.
     """
     most = min(MOST_ROWS, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(columns))))
-    rows, sample = draw_rows(table, label, [column.name for column in columns], most)
-    coded = as_text(sample[label]).dictionary_encode()
+    rows, sample = draw_labeled_rows(table, label, [column.name for column in columns], most)
+    coded = convert_to_text(sample[label]).dictionary_encode()
     labels = coded.indices.to_numpy().astype(np.int64)
     asked = [_sample_column(column, sample[column.name], rows) for column in columns]
     labels, asked = _without_copies(labels, asked)
@@ -114,7 +114,7 @@ def _without_copies(labels: Ints, columns: list[SampledColumn]) -> tuple[Ints, l
     return labels[first], kept
 
 
-def draw_rows(
+def draw_labeled_rows(
     table: SourceTable, label: str, names: Sequence[str], most: int
 ) -> tuple[Ints, dict[str, pa.Array]]:
     """Return some random rows with a label, in random order: their numbers, and their columns.
@@ -128,7 +128,7 @@ def draw_rows(
     for batch in table.scan([label, *names], _LOOK):
         lots = generator.random(batch.num_rows)
         wanted = np.flatnonzero(
-            (lots < below) & as_text(batch.column(label)).is_valid().to_numpy(zero_copy_only=False)
+            (lots < below) & convert_to_text(batch.column(label)).is_valid().to_numpy(zero_copy_only=False)
         )
         part = pa.Table.from_batches([batch]).take(pa.array(wanted))
         kept = part if kept is None else pa.concat_tables([kept, part])
@@ -147,7 +147,7 @@ def draw_rows(
 
 def _sample_column(column: Column, values: pa.Array, rows: Ints) -> SampledColumn:
     if column.kind == "category":
-        coded = pc.fill_null(as_text(values), "").dictionary_encode()
+        coded = pc.fill_null(convert_to_text(values), "").dictionary_encode()
         codes = coded.indices.to_numpy().astype(np.int64)
         return SampledColumn(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
     # In full precision, which tells large ids apart.

@@ -15,23 +15,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tasks.errors import listed
+from tasks.errors import list_names
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.roles import Roles, names_to_keep
+from tasks.ingest.leaks.column_names import is_id_name, is_label_name, is_person_name, is_time_name
 from tasks.ingest.leaks.measures import (
     Ints,
     as_steps,
     class_of_flag,
     classes_in_order,
     is_numbering,
-    matched,
-    told_by_flags,
-    told_by_order,
-    told_by_value,
+    measure_flags,
+    measure_match,
+    measure_order,
+    measure_value,
 )
-from tasks.ingest.leaks.names import names_a_label, names_a_time, names_an_id, names_somebody
 from tasks.ingest.leaks.sample import SampledColumn, read_columns
-from tasks.ingest.leaks.words import telling_words
+from tasks.ingest.leaks.texts import find_telling_texts
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -69,7 +69,7 @@ class _Found:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def clear_of_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     """Return the roles without features that are ids or give the label away; what is left out is still shown.
 
     Args:
@@ -95,7 +95,7 @@ def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
         texts = list(roles.content)
     words: dict[str, str] = {}
     for name in texts:
-        words |= telling_words(table, source.label, name, LEAST_ROWS, REPEATS)
+        words |= find_telling_texts(table, source.label, name, LEAST_ROWS, REPEATS)
     told = [column for column in (*roles.columns, *roles.beside) if column.kind != "text"]
     if not told:
         return replace(roles, suspects=words)
@@ -155,13 +155,13 @@ def named_reasons(found: dict[str, str]) -> str:
     names: dict[str, list[str]] = {}
     for name, why in found.items():
         names.setdefault(why, []).append(name)
-    shown = ", ".join(f"{listed(same)} ({why})" for why, same in list(names.items())[:_NAMED])
+    shown = ", ".join(f"{list_names(same)} ({why})" for why, same in list(names.items())[:_NAMED])
     return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _is_id_by_name(column: SampledColumn) -> bool:
     """Return whether name and values say that a column tells rows apart."""
-    if not names_an_id(column.name) or column.kind == "date" or not len(column.known):
+    if not is_id_name(column.name) or column.kind == "date" or not len(column.known):
         return False
     whole = column.numbers is None or not (column.known != np.rint(column.known)).any()
     present = column.present.sum()
@@ -171,7 +171,7 @@ def _is_id_by_name(column: SampledColumn) -> bool:
 def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str], label: str) -> _Found:
     """Ask every column alone, and those of two values together."""
     found = _Found()
-    rows_tell = told_by_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
+    rows_tell = measure_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
     for column in columns:
         why = (
             _is_label(column, labels, classes, label)
@@ -186,7 +186,7 @@ def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str],
                 f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
                 "name it in --features if it was measured"
             )
-        elif (agreement := matched(column.codes, labels))[0] >= _AGREES:
+        elif (agreement := measure_match(column.codes, labels))[0] >= _AGREES:
             found.notes[column.name] = (
                 f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
                 "if it was made from the label, name only the others with --features"
@@ -200,12 +200,12 @@ def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str],
 
 def _is_label(column: SampledColumn, labels: Ints, classes: Sequence[str], label: str) -> str:
     """Return how a column is the label once more, one value for each class."""
-    share, rows = matched(column.codes, labels)
+    share, rows = measure_match(column.codes, labels)
     if share >= REPEATS:
         return f"repeats the label in {rows:.1%} of the rows"
     if share < _AGREES:
         return ""
-    called = names_a_label(column.name, label)
+    called = is_label_name(column.name, label)
     # With two classes, any column of two values goes with them one to one.
     same_names = _has_class_names(column, labels, classes)
     alike = 2 < len(classes) == column.different or same_names
@@ -226,14 +226,14 @@ def _has_class_names(column: SampledColumn, labels: Ints, classes: Sequence[str]
         return False
     place = {name: number for number, name in enumerate(names)}
     number = np.array([place.get(value.strip().casefold(), -1) for value in column.values])
-    return float((number[column.codes] == labels).mean()) >= matched(column.codes, labels)[1] - 0.01
+    return float((number[column.codes] == labels).mean()) >= measure_match(column.codes, labels)[1] - 0.01
 
 
 def _has_gaps(column: SampledColumn, labels: Ints) -> str:
     """Return how a column has a value in the rows of one class and none in those of the other."""
     if column.present.all() or not column.present.any():
         return ""
-    share, rows = matched(column.present.astype(np.int64), labels)
+    share, rows = measure_match(column.present.astype(np.int64), labels)
     return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
 
 
@@ -245,9 +245,9 @@ def _is_running(column: SampledColumn, labels: Ints, rows_tell: float) -> str:
     steps = np.diff(column.in_rows)
     in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
     numbering = is_numbering(known) or (in_order and is_numbering(as_steps(known)))
-    if not numbering and not (column.kind == "date" or names_a_time(column.name)):
+    if not numbering and not (column.kind == "date" or is_time_name(column.name)):
         return ""
-    told = told_by_order(known, of_known)
+    told = measure_order(known, of_known)
     if told >= (TELLS if numbering or in_order else REPEATS):
         what = "a running number" if numbering else "a time"
         return f"{what} of rows that were collected class by class"
@@ -256,10 +256,10 @@ def _is_running(column: SampledColumn, labels: Ints, rows_tell: float) -> str:
 
 def _is_code(column: SampledColumn, labels: Ints) -> str:
     """Return how a column is a code of which each value belongs to one class."""
-    told, shared = told_by_value(column.codes, labels)
+    told, shared = measure_value(column.codes, labels)
     if shared < _SHARED or column.different < 2:
         return ""
-    somebody = names_somebody(column.name)
+    somebody = is_person_name(column.name)
     if told >= TELLS and somebody and column.different > int(labels.max()) + 1:
         return f"says whom a row is of, each of one class; --group {column.name} keeps their rows together"
     if told < REPEATS:
@@ -277,10 +277,10 @@ def _is_code(column: SampledColumn, labels: Ints) -> str:
 
 def _share_told(column: SampledColumn, labels: Ints) -> float:
     """Return the share that a column tells where that is nearly all, else 0."""
-    told, shared = told_by_value(column.codes, labels)
+    told, shared = measure_value(column.codes, labels)
     found = told if shared >= _SHARED else 0.0
     if column.numbers is not None and column.present.all():
-        found = max(found, told_by_order(column.known, labels))
+        found = max(found, measure_order(column.known, labels))
     return found if found >= REPEATS else 0.0
 
 
@@ -296,7 +296,7 @@ def _flags(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str
             all_named = all_named and named
     if len(found) < 2:
         return {}
-    share, rows = told_by_flags(list(found.values()), labels)
+    share, rows = measure_flags(list(found.values()), labels)
     if share < (TELLS if all_named else REPEATS):
         return {}
     why = f"one for each class, together they repeat the label in {rows:.1%} of the rows"

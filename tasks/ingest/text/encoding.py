@@ -12,7 +12,7 @@ from dataclasses import replace
 import chardet
 
 from tasks.ingest.source import Part
-from tasks.ingest.text.lines import check_utf8, lines_in_blocks, open_text, wide_encoding
+from tasks.ingest.text.lines import check_utf8, detect_wide_encoding, lines_in_blocks, open_text
 
 # chardet looks at 200,000 bytes and no more, and is as sure after a third of them.
 _SAMPLE = 2**16
@@ -29,7 +29,7 @@ def detect_encoding(part: Part, head: bytes) -> str:
     Raises:
         InputError: Most of its characters beyond ASCII are UTF-8, and some are damaged.
     """
-    if (wide := wide_encoding(head)) is not None:
+    if (wide := detect_wide_encoding(head)) is not None:
         return wide
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"

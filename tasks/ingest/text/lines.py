@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from tasks.ingest.compression import COMPRESSIONS, decompress
-from tasks.ingest.reading import looks_like, wrong_format_error
+from tasks.ingest.reading import describe_bytes, wrong_format_error
 from tasks.ingest.source import Part
 
 # 8 MiB of text at a time: more than any sane row, little beside the budget of memory.
@@ -72,21 +72,21 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
         head = file.read(_HEAD)
     if not head.strip():
         raise part.problem("the file is empty")
-    if wide_encoding(head) is not None:
+    if detect_wide_encoding(head) is not None:
         if any_encoding:
             return head
         raise part.problem(
             "UTF-16 text at byte 0, line 1", fix="save it as UTF-8, or name its encoding with --encoding"
         )
-    if looks_like(head) or b"\x00" in head:
+    if describe_bytes(head) or b"\x00" in head:
         raise wrong_format_error(part, expected, head)
     return head
 
 
-def wide_encoding(head: bytes) -> str | None:
+def detect_wide_encoding(head: bytes) -> str | None:
     """Return the encoding of text in two or four bytes a character, None for any other.
 
-    >>> wide_encoding("x,label".encode("utf-16")), wide_encoding("x,label".encode("utf-16-be"))
+    >>> detect_wide_encoding("x,label".encode("utf-16")), detect_wide_encoding("x,label".encode("utf-16-be"))
     ('utf-16', 'utf-16-be')
     """
     marked = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), None)

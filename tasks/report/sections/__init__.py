@@ -8,7 +8,7 @@ before the costs and settings unless the order below names it. What a person nee
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tasks.found import modules_in
+from tasks.plugins import import_modules
 from tasks.report.summary import Summary
 from tasks.show.parts import Section
 from tasks.show.view import RunView
@@ -23,7 +23,7 @@ _LAST = "run"
 
 
 def _sections() -> Iterator[Build]:
-    found = modules_in(__name__, Path(__file__).parent)
+    found = import_modules(__name__, Path(__file__).parent)
     others = (name for name in found if name not in (*_ORDER, _LAST))
     for name in (*_ORDER, *others, _LAST):
         yield from found[name].SECTIONS if hasattr(found[name], "SECTIONS") else (found[name].build,)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from tasks.arrays import Array
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Section, Table, Text
-from tasks.show.text import NAME, counted, percent, plain
+from tasks.show.text import NAME, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
 # A column with more values than this names rows, and not where they come from.
@@ -33,7 +33,7 @@ _FEWEST = 5
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ValueCluster:
     """A value of a column: its rows, and those of them that are flagged; `z` says how far from the rest."""
 
     column: str
@@ -63,18 +63,18 @@ def build(view: RunView, _: Summary) -> Section | None:
     if not found:
         return None
     overall = float(scores.flagged.mean())
-    rest = f" {counted(len(found) - SHOWN, 'other value')} stand out too." if len(found) > SHOWN else ""
+    rest = f" {pluralise(len(found) - SHOWN, 'other value')} stand out too." if len(found) > SHOWN else ""
     text = Text(
-        f"{percent(overall, 1)} of all samples are flagged; of these, far more. One cause may be behind each: a person, a "
+        f"{format_share(overall, 1)} of all samples are flagged; of these, far more. One cause may be behind each: a person, a "
         f"device, a day.{rest}"
     )
     largest = max(one.flagged / one.rows for one in found)
     rows = [
         [
-            Cell(plain(one.column, NAME)),
-            Cell(plain(one.value)),
+            Cell(show_plain(one.column, NAME)),
+            Cell(show_plain(one.value)),
             Cell(f"{one.flagged:,} of {one.rows:,}"),
-            Cell(percent(one.flagged / one.rows, 1), one.flagged / one.rows / largest),
+            Cell(format_share(one.flagged / one.rows, 1), one.flagged / one.rows / largest),
         ]
         for one in found[:SHOWN]
     ]
@@ -138,10 +138,10 @@ def _count(places: Array, flagged: Array, size: int) -> tuple[Array, Array]:
 
 def _clusters(
     column: str, names: list[str], rows: Array, hits: Array, every: int, flagged: int
-) -> Iterator[Cluster]:
+) -> Iterator[ValueCluster]:
     for name, count, hit in zip(names, rows.tolist(), hits.tolist(), strict=True):
         if 0 < count < every:
             rest, pooled = (flagged - hit) / (every - count), flagged / every
             spread = np.sqrt(pooled * (1 - pooled) * (1 / count + 1 / (every - count)))
             z = float((hit / count - rest) / spread) if spread else 0.0
-            yield Cluster(column, name, count, hit, z if hit >= _FEWEST else 0.0)
+            yield ValueCluster(column, name, count, hit, z if hit >= _FEWEST else 0.0)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tasks.report.matrix import MOST, Ints, counts, table, to_pair
+from tasks.report.matrix import MOST, Ints, count_pairs, link_pair, make_matrix_table
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Part, Section, Table
 from tasks.show.scores import ScoreColumns
-from tasks.show.text import percent, plain
+from tasks.show.text import format_share, show_plain
 from tasks.show.view import RunView
 
 PAIRS = 8
@@ -17,12 +17,12 @@ def build(view: RunView, _: Summary) -> Section | None:
     scores = view.scores
     if scores is None or not scores.flagged.any():
         return None
-    matrix = counts(scores.given[scores.flagged], scores.suggested[scores.flagged], len(scores.classes))
+    matrix = count_pairs(scores.given[scores.flagged], scores.suggested[scores.flagged], len(scores.classes))
     caption = "Flagged samples by given label (rows) and suggested label (columns)."
     if len(scores.classes) > MOST:
         caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
     parts: list[Part] = [
-        table(matrix, scores.classes, caption, ("given", "suggested"), linked=True),
+        make_matrix_table(matrix, scores.classes, caption, ("given", "suggested"), linked=True),
         Columns([_pairs(matrix, scores.classes), _by_label(scores)]),
     ]
     return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
@@ -35,9 +35,9 @@ def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     pairs = zip(*np.unravel_index(order, off.shape), strict=True)
     rows = [
         [
-            Cell(plain(names[i])),
-            Cell(plain(names[j])),
-            Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()), to=to_pair(names[i], names[j])),
+            Cell(show_plain(names[i])),
+            Cell(show_plain(names[j])),
+            Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()), to=link_pair(names[i], names[j])),
         ]
         for i, j in pairs
         if off[i, j]
@@ -55,9 +55,9 @@ def _by_label(scores: ScoreColumns) -> Table:
     most = max((float(share[i]) for i in order), default=1.0)
     rows = [
         [
-            Cell(plain(scores.classes[i])),
-            Cell(f"{flagged[i]:,} of {every[i]:,}", to=to_pair(scores.classes[i])),
-            Cell(percent(share[i], 1), float(share[i]) / most),
+            Cell(show_plain(scores.classes[i])),
+            Cell(f"{flagged[i]:,} of {every[i]:,}", to=link_pair(scores.classes[i])),
+            Cell(format_share(share[i], 1), float(share[i]) / most),
         ]
         for i in order
     ]

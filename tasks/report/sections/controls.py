@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
-from tasks.show.text import counted, percent, plain
+from tasks.show.text import format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
 # An interval wider than this says nothing of a share.
@@ -16,12 +16,12 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     found = summary.get("queue", {}).get("controls")
     if not found or not found.get("planted"):
         return None
-    planted = counted(found["planted"], "label")
+    planted = pluralise(found["planted"], "label")
     if found.get("planted_groups"):
-        planted += f" of {counted(found['planted_groups'], 'whole group')}"
+        planted += f" of {pluralise(found['planted_groups'], 'whole group')}"
     if why := summary["queue"].get("untrusted"):
         told = f"{found['found']:,} of {planted} that were flipped on purpose were flagged. That says nothing of your own errors"
-        warning = Text(f"{told}: {plain(why, 2_000)}.", "warning")
+        warning = Text(f"{told}: {show_plain(why, 2_000)}.", "warning")
         return Section("controls", "How good this queue is", [warning], "Controls", folded=True)
     noise = f"of all labels; {interval_of(found['noise_rate'], 1)}"
     parts: list[Part] = [
@@ -34,13 +34,17 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
             [
                 _share("Recall, estimated", found["recall"], "of the wrong labels are flagged"),
                 _share("Precision, estimated", found["precision"], "of the flagged labels are wrong"),
-                ("Wrong labels, estimated", percent(found["noise_rate"]["estimate"], 1), noise),
+                ("Wrong labels, estimated", format_share(found["noise_rate"]["estimate"], 1), noise),
             ]
         ),
     ]
     if found.get("depths"):
         rows = [
-            [Cell(f"{depth['depth']:,}"), Cell(percent(depth["recall"])), Cell(percent(depth["precision"]))]
+            [
+                Cell(f"{depth['depth']:,}"),
+                Cell(format_share(depth["recall"])),
+                Cell(format_share(depth["precision"])),
+            ]
             for depth in found["depths"]
         ]
         header = ["Reviewed, from the top", "Wrong labels met", "Wrong among them"]
@@ -60,9 +64,9 @@ def _share(title: str, share: dict[str, Any] | None, remark: str) -> tuple[str, 
         return title, "–", "nothing is flagged"
     if not is_told(share):
         return title, "–", "cannot be told: the 95 % interval holds nearly every value"
-    return title, percent(share["estimate"]), f"{remark}; {interval_of(share)}"
+    return title, format_share(share["estimate"]), f"{remark}; {interval_of(share)}"
 
 
 def interval_of(share: dict[str, Any], decimals: int = 0) -> str:
     """Return the interval of an estimate in words."""
-    return f"95 % interval {percent(share['low'], decimals)} to {percent(share['high'], decimals)}"
+    return f"95 % interval {format_share(share['low'], decimals)} to {format_share(share['high'], decimals)}"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.report.summary import Summary, largest
+from tasks.report.summary import Summary, find_largest
 from tasks.show.parts import Cell, Columns, Section, Table, Text
-from tasks.show.text import counted, listed, number
+from tasks.show.text import format_number, join_names, pluralise
 from tasks.show.view import RunView
 
 _KINDS = (
@@ -24,16 +24,16 @@ def warning(view: RunView, summary: Summary) -> str:
         part = found.get(kind) or {}
         if part.get("not_converged"):
             noun = "fit" if name == "Fit" else name
-            failed.append(f"{part['not_converged']:,} of {counted(part['count'], noun)}")
+            failed.append(f"{part['not_converged']:,} of {pluralise(part['count'], noun)}")
     what = "The fit or the solve did not reach its tolerance."
     if failed:
-        what = f"{listed(failed)} did not reach the tolerance."
+        what = f"{join_names(failed)} did not reach the tolerance."
     fixes = []
     if view.config.get("optimizer") == "adamw":
         fixes.append("--optimizer newton")
     if (found.get("solve") or {}).get("not_converged") and view.config.get("solver") != "direct":
         fixes.append("--solver direct")
-    advice = f" Run again with {listed(fixes)}." if fixes else ""
+    advice = f" Run again with {join_names(fixes)}." if fixes else ""
     return f"Not converged: {what} Influences assume an optimum, so the order of this queue is not to be relied on.{advice}"
 
 
@@ -61,7 +61,7 @@ def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title:
         row = [
             Cell(f"Round\u00a0{number_of_round}"),
             Cell(f"{converged:,} of {len(mine):,}" + (" ✗" if failed else ""), strong=failed),
-            *(Cell(number(largest(entry.get(name) for entry in mine))) for name in measures),
+            *(Cell(format_number(find_largest(entry.get(name) for entry in mine))) for name in measures),
         ]
         rows.append(row)
     header = [name, "Converged", f"{title}, worst", *(["Iterations, most"] if counted_too else [])]

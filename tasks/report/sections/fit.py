@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tasks.records import Model
+from tasks.records import FittedRound
 from tasks.report.figures import Axis, Chart
-from tasks.report.matrix import MOST, counts, table
+from tasks.report.matrix import MOST, count_pairs, make_matrix_table
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table, Text
 from tasks.show.scores import Floats, Ints
-from tasks.show.text import counted, number, percent, plain
+from tasks.show.text import format_number, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.storage import read_parquet
 
@@ -37,7 +37,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     members = summary.get("audit", {}).get("members")
     if members:
         audit = summary["audit"]
-        model = view.record(Model)
+        model = view.record(FittedRound)
         learned = bool(model and model.members)
         parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
         parts += _opinions(audit)
@@ -51,19 +51,24 @@ def build(view: RunView, summary: Summary) -> Section | None:
         parts.append(Columns(curves))
     scores = view.scores
     if scores is not None and scores.predicted is not None:
-        matrix = counts(scores.given, scores.predicted, len(scores.classes))
-        right = percent(float(np.trace(matrix)) / max(int(matrix.sum()), 1), 1)
+        matrix = count_pairs(scores.given, scores.predicted, len(scores.classes))
+        right = format_share(float(np.trace(matrix)) / max(int(matrix.sum()), 1), 1)
         caption = f"Given label (rows) and most probable label out of fold (columns); the two agree for {right} of the samples."
         if len(scores.classes) > MOST:
             caption += f" The {MOST} labels that are confused most, of {len(scores.classes):,}."
-        parts.append(table(matrix, scores.classes, caption, ("given", "predicted")))
+        parts.append(make_matrix_table(matrix, scores.classes, caption, ("given", "predicted")))
     return Section("fit", "The fit", parts, "Fit", folded=True) if parts else None
 
 
 def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool) -> Table:
     """Return the ensemble that the run chose, and for images why that and not another model."""
     rows = [
-        [Cell(plain(m["name"])), Cell(f"{m['width']:,}"), Cell(number(m["l2"])), Cell(f"{m['log_loss']:.3f}")]
+        [
+            Cell(show_plain(m["name"])),
+            Cell(f"{m['width']:,}"),
+            Cell(format_number(m["l2"])),
+            Cell(f"{m['log_loss']:.3f}"),
+        ]
         for m in members
     ]
     header = ["Features", "Numbers a sample", "l2", "Log-loss, nats"]
@@ -80,17 +85,17 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
 def _opinions(audit: Mapping[str, Any]) -> list[Part]:
     """Return the models of other kinds beside the heads, or why there are none."""
     if why := audit.get("alone"):
-        return [Text(f"No models of other kinds stand beside these: {plain(why)}.", "quiet")]
+        return [Text(f"No models of other kinds stand beside these: {show_plain(why)}.", "quiet")]
     opinions = audit.get("opinions")
     if not opinions:
         return []
-    rows = [[Cell(plain(one["name"])), Cell(f"{one['log_loss']:.3f}")] for one in opinions]
+    rows = [[Cell(show_plain(one["name"])), Cell(f"{one['log_loss']:.3f}")] for one in opinions]
     heads, each = (f"{share:.0%}" for share in (0.5 + 0.5 / (1 + len(rows)), 0.5 / (1 + len(rows))))
     caption = (
         "Models of other kinds, out of fold on the same folds. Where errors follow the classes the regressions "
         f"have {heads} of the belief and each of these {each}; elsewhere each has as much as the regressions together"
     )
-    return [Table(caption, ["Model", "Log-loss, nats"], rows, numeric=frozenset({1}))]
+    return [Table(caption, ["FittedRound", "Log-loss, nats"], rows, numeric=frozenset({1}))]
 
 
 def _curves(view: RunView) -> list[Figure]:
@@ -105,14 +110,14 @@ def _curves(view: RunView) -> list[Figure]:
     _, group = np.unique(keys, axis=0, return_inverse=True)
     iteration = np.asarray(data["iteration"], dtype=np.float64)
     fits = int(group.max()) + 1
-    folds = counted(fits, "fit") if fits <= CURVES else f"the last {CURVES} of {fits:,} fits"
+    folds = pluralise(fits, "fit") if fits <= CURVES else f"the last {CURVES} of {fits:,} fits"
     last = int(rounds.max())
     colours = f"Solid: round {last}, the last one; dashed: before. " if last > 1 else ""
     found = []
     for column, name, what in _CURVES:
         values = np.asarray(data[column], dtype=np.float64)
         ends = np.array([values[group == g][-1] for g in np.unique(group)])
-        worst = number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
+        worst = format_number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
         alt = f"{what}, for {folds}; the last values lie at {worst} or below."
         chart = _lines(iteration, values, group, rounds, _reach(name, values, column))
         caption = f"{what}, one line for each of {folds}. {colours}".strip()
@@ -141,7 +146,7 @@ def _lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axi
         mine = mine[np.isfinite(values[mine]) & (values[mine] > 0)]
         if len(mine):
             last = rounds[mine[0]] == rounds.max()
-            tip = f"fit {g + 1}, round {rounds[mine[0]]}: {number(float(values[mine[-1]]))} in the end"
+            tip = f"fit {g + 1}, round {rounds[mine[0]]}: {format_number(float(values[mine[-1]]))} in the end"
             chart.line(iteration[mine], values[mine], "helpful" if last else "quiet dashed", tip)
     return chart
 
@@ -160,11 +165,13 @@ def _network_curves(view: RunView) -> list[Figure]:
         return []
     lines = [(data["epoch"][f], data["loss"][f], data["held_out_loss"][f], data["kept"][f]) for f in folds]
     kept = [float(held_out[best][0]) for _, _, held_out, best in lines]
-    worst = f"The weights of the best epoch were kept: held-out loss {number(max(kept))} or below."
+    worst = f"The weights of the best epoch were kept: held-out loss {format_number(max(kept))} or below."
     unfinished = sum(bool(best[-1]) for *_, best in lines)
     if unfinished:
-        worst += f" {counted(unfinished, 'network')} of {len(lines)} still improved when the epochs ran out."
-    what = f"Loss of {counted(len(lines), 'network')} by epoch, one for each fold of the last round"
+        worst += (
+            f" {pluralise(unfinished, 'network')} of {len(lines)} still improved when the epochs ran out."
+        )
+    what = f"Loss of {pluralise(len(lines), 'network')} by epoch, one for each fold of the last round"
     caption = (
         f"{what}: solid on the samples trained on (with label smoothing), dashed on those held out of them. "
         f"{worst} Training ends where the held-out loss stops falling, before wrong labels are learned by heart."
@@ -183,6 +190,6 @@ def _draw_networks(lines: list[tuple[Floats, Floats, Floats]]) -> Chart:
         for values, look, name in ((loss, "quiet", "trained on"), (held_out, "helpful dashed", "held out")):
             usable = np.isfinite(values)
             if usable.any():
-                tip = f"fold {fold}, {name}: {number(float(values[usable][-1]))} in the end"
+                tip = f"fold {fold}, {name}: {format_number(float(values[usable][-1]))} in the end"
                 chart.line(epoch[usable], values[usable], look, tip)
     return chart

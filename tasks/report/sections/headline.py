@@ -11,7 +11,7 @@ from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.runs.data_sets import short_name_of
 from tasks.show.parts import Command, Facts, Part, Section, Text
-from tasks.show.text import NAME, counted, listed, percent, plain, trust_line
+from tasks.show.text import NAME, format_share, join_names, pluralise, show_plain, trust_line
 from tasks.show.view import RunView
 
 # Columns beside an image or an embedding that the lead names; of more it says how many.
@@ -26,7 +26,7 @@ def build(view: RunView, summary: Summary) -> Section:
     if loud := warning(view, summary):
         parts.append(Text(loud, "warning"))
     if why := summary.get("queue", {}).get("untrusted"):
-        parts.append(Text(f"No estimate of this run can be trusted: {plain(why, LINE)}.", "warning"))
+        parts.append(Text(f"No estimate of this run can be trusted: {show_plain(why, LINE)}.", "warning"))
     elif trust := summary.get("queue", {}).get("trust"):
         parts.append(
             Text(
@@ -37,7 +37,7 @@ def build(view: RunView, summary: Summary) -> Section:
     parts.append(Text(_lead(view, summary)))
     if view.dataset and view.dataset.leaks:
         lines = leak_lines(view.dataset.leaks, {})
-        parts += [Text(plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
+        parts += [Text(show_plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
     still_open = summary.get("queue", {}).get("still_open", 0)
     if view.queued or still_open:
         named = short_name_of(view.run_id) if still_open else view.run_id
@@ -56,24 +56,24 @@ def _typed(command: str, named: str, view: RunView) -> str:
     out, address = str(view.config.get("out") or ""), str(view.config.get("publish") or "")
     if address and out == str(work_folder(address).absolute()):
         out = address
-    return f"labelsweep {command} {named}" + (f" --out {plain(shlex.quote(out), NAME)}" if out else "")
+    return f"labelsweep {command} {named}" + (f" --out {show_plain(shlex.quote(out), NAME)}" if out else "")
 
 
 def title(view: RunView, summary: Summary) -> str:
     """Return the finding in one sentence."""
     if view.scores is None:
-        return f"{plain(view.name)}: nothing was audited"
+        return f"{show_plain(view.name)}: nothing was audited"
     flagged, rows = summary["queue"]["flagged"], len(view.scores)
     verdict = summary["queue"].get("trust", {}).get("verdict")
     if verdict == "cannot tell":
-        return f"Which of {counted(rows, 'sample')} are mislabeled cannot be told"
+        return f"Which of {pluralise(rows, 'sample')} are mislabeled cannot be told"
     if flagged and verdict == "weak":
-        return f"{flagged:,} of {counted(rows, 'sample')} {'is' if flagged == 1 else 'are'} doubtful: a weak queue"
+        return f"{flagged:,} of {pluralise(rows, 'sample')} {'is' if flagged == 1 else 'are'} doubtful: a weak queue"
     if not flagged:
-        return f"None of {counted(rows, 'sample')} looks mislabeled"
+        return f"None of {pluralise(rows, 'sample')} looks mislabeled"
     if verdict == "fair":
-        return f"{flagged:,} of {counted(rows, 'sample')} may be mislabeled"
-    return f"{flagged:,} of {counted(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"
+        return f"{flagged:,} of {pluralise(rows, 'sample')} may be mislabeled"
+    return f"{flagged:,} of {pluralise(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"
 
 
 def _lead(view: RunView, summary: Summary) -> str:
@@ -87,27 +87,32 @@ def _lead(view: RunView, summary: Summary) -> str:
             "embedding": f"embeddings of {shape} numbers",
             "text": "texts",
         }
-        content = contents.get(data["payload"], counted(data["features"], "feature"))
-        if beside := [plain(column.name) for column in view.dataset.beside]:
-            content += f" beside {listed(beside) if len(beside) <= NAMED else counted(len(beside), 'column')}"
+        content = contents.get(data["payload"], pluralise(data["features"], "feature"))
+        if beside := [show_plain(column.name) for column in view.dataset.beside]:
+            content += (
+                f" beside {join_names(beside) if len(beside) <= NAMED else pluralise(len(beside), 'column')}"
+            )
         groups = data.get("groups")
-        grouped = f" in {counted(groups['count'], 'group')}" if groups else ""
-        size = f"{counted(data['rows'], 'sample')}{grouped} of {counted(len(data['classes']), 'class', 'classes')}"
-        what = f"The sweep of {plain(view.name)} read {size}, {content}"
+        grouped = f" in {pluralise(groups['count'], 'group')}" if groups else ""
+        size = f"{pluralise(data['rows'], 'sample')}{grouped} of {pluralise(len(data['classes']), 'class', 'classes')}"
+        what = f"The sweep of {show_plain(view.name)} read {size}, {content}"
     sentence = f"{what}{_how(view, audit)}."
     copies = (data or {}).get("groups")
     if copies and copies["column"] is None:
-        sentence += f" {counted(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
+        sentence += f" {pluralise(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
     if view.scores is None:
         return sentence
     queue, since = summary["queue"], view.json("since.json") or {}
     unflagged = queue["queued_unflagged"]
     sentence += _queue(view, queue["flagged"], unflagged, since) if queue["flagged"] else ""
     if unflagged:
-        sentence += f" The queue holds {counted(unflagged, 'sample')} that are not flagged, only the most doubtful of the others."
+        sentence += (
+            f" The queue holds {pluralise(unflagged, 'sample')} that are not flagged, "
+            "only the most doubtful of the others."
+        )
     if others := since.get("open", 0) - since.get("open_flagged", 0):
         sentence += (
-            f" Earlier queues show {counted(others, 'sample')} of that kind, and nobody has answered yet."
+            f" Earlier queues show {pluralise(others, 'sample')} of that kind, and nobody has answered yet."
         )
     if not (queue["flagged"] or unflagged or others):
         sentence += " There is nothing to review."
@@ -124,7 +129,7 @@ def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]
     ]
     asked = flagged - sum(count for count, _ in reasons)
     found = f" Of the {flagged:,} flagged samples, " if asked < flagged else ""
-    found += listed(f"{count:,} {why}" for count, why in reasons if count) + "." if found else ""
+    found += join_names(f"{count:,} {why}" for count, why in reasons if count) + "." if found else ""
     if view.queued - unflagged < asked:
         rest = "other " if found else "flagged "
         found += f" The queue holds the worst {view.queued - unflagged:,} of the {asked:,} {rest}samples."
@@ -140,14 +145,14 @@ def _how(view: RunView, audit: Mapping[str, Any]) -> str:
     if view.scores is None:
         return ""
     sizes = [
-        counted(audit[f"{one}s"], one) for one in ("fold", "round") if isinstance(audit.get(f"{one}s"), int)
+        pluralise(audit[f"{one}s"], one) for one in ("fold", "round") if isinstance(audit.get(f"{one}s"), int)
     ]
     on = {
         "holdout": " on a held-out evaluation set",
         "trusted": " on the samples whose label is verified",
-        "crossfit": f" in {listed(sizes)}" if sizes else "",
+        "crossfit": f" in {join_names(sizes)}" if sizes else "",
     }
-    return f", and audited {counted(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
+    return f", and audited {pluralise(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
 
 
 def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
@@ -155,14 +160,14 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
     if view.scores is not None and len(view.scores):
         queue = summary["queue"]
         share = queue["flagged"] / len(view.scores)
-        facts.append(("Flagged", f"{queue['flagged']:,}", f"{percent(share, 1)} of all samples"))
+        facts.append(("Flagged", f"{queue['flagged']:,}", f"{format_share(share, 1)} of all samples"))
         interval = queue.get("controls", {}).get("noise_rate")
         if queue.get("untrusted"):
             facts.append(("Wrong labels, estimated", "–", "something learned from gives the label away"))
         elif interval:
-            estimate, remark = percent(interval["estimate"], 1), interval_of(interval, 1)
+            estimate, remark = format_share(interval["estimate"], 1), interval_of(interval, 1)
             if queue.get("trust", {}).get("verdict") in ("weak", "cannot tell"):
-                estimate = f"{percent(interval['low'], 1)} to {percent(interval['high'], 1)}"
+                estimate = f"{format_share(interval['low'], 1)} to {format_share(interval['high'], 1)}"
                 remark = "95 % interval: a closer estimate could not be trusted"
             facts.append(("Wrong labels, estimated", estimate, remark))
         else:
@@ -172,7 +177,7 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
             facts.append(("Wrong labels, estimated", "–", why))
     facts += _found(summary)
     if view.validation:
-        remark = f"of {counted(view.validation.rows_in, 'row')}, by validation"
+        remark = f"of {pluralise(view.validation.rows_in, 'row')}, by validation"
         facts.append(("Set aside", f"{view.validation.quarantined:,}", remark))
     return facts
 
@@ -183,14 +188,14 @@ def _found(summary: Summary) -> list[tuple[str, str, str]]:
     if quality and quality["average_precision"] is not None:
         said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
         return [
-            (name.capitalize(), percent(quality[name]), f"{what}, by the known truth")
+            (name.capitalize(), format_share(quality[name]), f"{what}, by the known truth")
             for name, what in said.items()
         ]
     said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
     return [
         (
             f"{name.capitalize()}, estimated",
-            percent(controls[name]["estimate"]),
+            format_share(controls[name]["estimate"]),
             f"{what}; {interval_of(controls[name])}",
         )
         for name, what in said.items()

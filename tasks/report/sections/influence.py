@@ -8,7 +8,7 @@ from tasks.report.figures import Axis, Chart
 from tasks.report.summary import Summary
 from tasks.show.parts import Figure, Part, Section, Text
 from tasks.show.scores import Floats, ScoreColumns
-from tasks.show.text import counted, number
+from tasks.show.text import format_number, pluralise
 from tasks.show.view import RunView
 
 BINS = 48
@@ -43,7 +43,7 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     inside = np.clip(influence, edges[0], edges[-1])
     below, is_threshold = int((influence < 0).sum()), summary.get("audit", {}).get("score") == "influence"
     alt = (
-        f"Histogram of relative influence: {counted(below, 'sample')} below 0, {len(influence) - below:,} at or above it; "
+        f"Histogram of relative influence: {pluralise(below, 'sample')} below 0, {len(influence) - below:,} at or above it; "
         f"{int(flagged.sum()):,} flagged."
     )
     parts = {"quiet": inside[~flagged], "harmful": inside[flagged]}
@@ -80,7 +80,7 @@ def _tip(edges: Floats, counts: Mapping[str, Floats], place: int) -> str:
     """Return what a bin says under the mouse."""
     names = {"quiet": "not flagged", "harmful": "flagged", "truth": "known to be wrong"}
     found = ", ".join(f"{int(count[place]):,} {names[look]}" for look, count in counts.items())
-    return f"{number(float(edges[place]))} to {number(float(edges[place + 1]))}: {found}"
+    return f"{format_number(float(edges[place]))} to {format_number(float(edges[place + 1]))}: {found}"
 
 
 def _edges(influence: Floats) -> Floats:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tasks.report.summary import Summary
 from tasks.show.images import SMALL_SIDE, thumbnail
 from tasks.show.parts import Cell, Group, Groups, Member, Part, Section, Table, Text
-from tasks.show.text import NAME, counted, decimal, percent, plain
+from tasks.show.text import NAME, format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import Row, RunView
 from tasks.storage import read_parquet
 
@@ -30,7 +30,7 @@ def conflicts(view: RunView, _: Summary) -> Section | None:
         groups.setdefault(row["content_hash"], []).append({**row, "given_label": row["label"]})
     if not groups:
         return None
-    count = counted(pq.read_metadata(view.folder / name).num_rows, "sample")
+    count = pluralise(pq.read_metadata(view.folder / name).num_rows, "sample")
     text = (
         f"{count} with identical content carry different labels: at least one of each group is wrong. They are flagged "
         "whatever the models say."
@@ -55,13 +55,13 @@ def duplicates(view: RunView, summary: Summary) -> Section | None:
     else:
         return None
     labels = (
-        f"In {counted(differing, 'group')} the labels differ."
+        f"In {pluralise(differing, 'group')} the labels differ."
         if differing
         else "All of a group have one label."
     )
     text = (
-        f"{counted(count, 'sample')} in {counted(of, 'group')} are nearly the same as another one{near}. {labels} Copies in both "
-        "training and test data make a model look better than it is."
+        f"{pluralise(count, 'sample')} in {pluralise(of, 'group')} are nearly the same as another one{near}. {labels} "
+        "Copies in both training and test data make a model look better than it is."
     )
     shown = _groups(view, "Nearly the same, groups with different labels first", groups)
     return Section("duplicates", "Near-duplicates", [Text(text), *extent, shown], "Near-duplicates")
@@ -107,16 +107,16 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     if not found or not found["outliers"]:
         return None
     text = (
-        f"{counted(found['outliers'], 'sample')} lie more than 2.7 times as far from their neighbours as samples usually do: "
+        f"{pluralise(found['outliers'], 'sample')} lie more than 2.7 times as far from their neighbours as samples usually do: "
         "often a broken file, a unit mixed up, or something that belongs to no class."
     )
     rows = view.first_rows("outliers.parquet", OUTLIERS)
     images = view.payload({row["sample_id"] for row in rows}, "image")
     cells = [
         [
-            Cell(plain(row["sample_id"]), image=_image(images, row)),
-            Cell(plain(row["given_label"])),
-            Cell(f"{decimal(row['distance'], 1)} ×"),
+            Cell(show_plain(row["sample_id"]), image=_image(images, row)),
+            Cell(show_plain(row["given_label"])),
+            Cell(f"{format_decimal(row['distance'], 1)} ×"),
         ]
         for row in rows
     ]
@@ -132,13 +132,13 @@ def leaks(view: RunView, _: Summary) -> Section | None:
         return None
     telling = found["telling_features"]
     text = (
-        f"{counted(len(telling), 'feature')} of {found['features_tried']:,} "
+        f"{pluralise(len(telling), 'feature')} of {found['features_tried']:,} "
         f"{'tells' if len(telling) == 1 else 'tell'} the label almost alone. Where such a feature was made from the label, or is "
         "known only after it, models learn to repeat the given label, wrong or not: leave it out (--features). Where it is "
         "simply a good measurement, all is well."
     )
     cells = [
-        [Cell(plain(one["feature"], NAME)), Cell(percent(one["told"], 1), one["told"])]
+        [Cell(show_plain(one["feature"], NAME)), Cell(format_share(one["told"], 1), one["told"])]
         for one in telling[:FEATURES]
     ]
     caption = (
@@ -172,10 +172,10 @@ def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
         usual = labels[0][0] if len(labels) == 1 or labels[0][1] > labels[1][1] else None
         members = [
             Member(
-                sample_id=plain(row["sample_id"]),
-                label=plain(row["given_label"]),
+                sample_id=show_plain(row["sample_id"]),
+                label=show_plain(row["given_label"]),
                 differs=row["given_label"] != usual,
-                text=plain(texts.get(row["sample_id"], ""), LONG),
+                text=show_plain(texts.get(row["sample_id"], ""), LONG),
                 image=_image(images, row),
             )
             for row in group
@@ -194,14 +194,14 @@ def _texts(view: RunView, wanted: set[str]) -> dict[str, str]:
     columns = {name: view.payload(wanted, name) for name in data.display_columns[:COLUMNS]}
     return {
         sample: ", ".join(
-            f"{name} {plain(values[sample])}" for name, values in columns.items() if sample in values
+            f"{name} {show_plain(values[sample])}" for name, values in columns.items() if sample in values
         )
         for sample in wanted
     }
 
 
 def _image(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
-    return thumbnail(images.get(row["sample_id"]), f"Sample {plain(row['sample_id'])}", SMALL_SIDE)
+    return thumbnail(images.get(row["sample_id"]), f"Sample {show_plain(row['sample_id'])}", SMALL_SIDE)
 
 
 SECTIONS = (conflicts, duplicates, outliers, leaks)

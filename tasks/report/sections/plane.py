@@ -15,7 +15,7 @@ from tasks.show.features import feature_name
 from tasks.show.images import HARMFUL, HELPFUL
 from tasks.show.parts import Figure, Section
 from tasks.show.scores import Bools, Floats, Ints
-from tasks.show.text import counted, decimal, listed, plain
+from tasks.show.text import format_decimal, join_names, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.synthesize import decision_boundary
 
@@ -90,7 +90,7 @@ def _figure(view: RunView, points: Points) -> Figure:
     known = view.scores is not None and view.scores.truth is not None
     synthetic = view.dataset.synthetic if view.dataset else None
     alt = (
-        f"Scatter plot of {counted(len(points.at), 'sample')} coloured by influence; "
+        f"Scatter plot of {pluralise(len(points.at), 'sample')} coloured by influence; "
         f"{int(points.flagged.sum()):,} flagged samples are ringed"
         + (f", {int(points.wrong.sum()):,} known errors have a second ring" if known else "")
         + (", and a dashed line is the optimal boundary." if synthetic else ".")
@@ -119,7 +119,7 @@ def _marks(points: Points) -> Callable[[float, float, int], str]:
 
     def draw(x: float, y: float, place: int) -> str:
         given = int(points.given[place])
-        tip = f"{plain(points.classes[given])}, influence {decimal(float(points.influence[place]), 2)}"
+        tip = f"{show_plain(points.classes[given])}, influence {format_decimal(float(points.influence[place]), 2)}"
         rings = [look for look, one in (("ink", points.flagged), ("third", points.wrong)) if one[place]]
         drawn = Markup('<path data-tip="{}" fill="{}" transform="translate({:.1f} {:.1f})" d="{}"/>').format(
             tip, codes[place], x, y, MARKERS[given % len(MARKERS)]
@@ -150,12 +150,14 @@ def _boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[F
 
 
 def _caption(view: RunView, points: Points) -> str:
-    shapes = [f"{plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)]
+    shapes = [
+        f"{show_plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)
+    ]
     if len(points.classes) > len(MARKERS):
         shapes.append("the next ones the same again")
     every = len(view.scores or ())
     part = f"{len(points.at):,} of {every:,} samples, drawn at random. " if len(points.at) < every else ""
     return (
-        f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({listed(shapes)}), "
+        f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({join_names(shapes)}), "
         "colour the relative influence: positive = helpful, lower = more likely mislabeled."
     )

@@ -7,7 +7,7 @@ from tasks.report.quality import RANKED, Ranking, ranking
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
 from tasks.show.scores import Floats
-from tasks.show.text import counted, decimal, number, percent
+from tasks.show.text import format_decimal, format_number, format_share, pluralise
 from tasks.show.view import RunView
 
 NAMES = {
@@ -34,7 +34,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         return None
     facts = [
         _fact("Precision", found, "precision", "of the flagged samples are wrong"),
-        _fact("Recall", found, "recall", f"of {counted(found['n_errors'], 'wrong label')} are flagged"),
+        _fact("Recall", found, "recall", f"of {pluralise(found['n_errors'], 'wrong label')} are flagged"),
         _fact("F1", found, "f1", "of the flags"),
         _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
     ]
@@ -53,14 +53,16 @@ def _fact(title: str, found: Summary, name: str, remark: str) -> tuple[str, str,
     value = found[name]
     if value is None:
         return title, "–", found["undefined"][name]
-    return title, decimal(value, 3) if name == "f1" else percent(value), remark
+    return title, format_decimal(value, 3) if name == "f1" else format_share(value), remark
 
 
 def _curves(ranked: Ranking, summary: Summary) -> Figure:
     from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 (a second to import)
 
     found = summary["quality"]
-    alt = f"Precision-recall curves; average precision of the queue {number(found['average_precision'])}"
+    alt = (
+        f"Precision-recall curves; average precision of the queue {format_number(found['average_precision'])}"
+    )
     chart = Chart(Axis("recall: share of the wrong labels found", 0, 1), Axis("precision", 0, 1), height=380)
     for name, score in reversed(list(ranked.scores.items())):
         precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
@@ -70,7 +72,7 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
     legend = [(_LOOKS[name], NAMES[name]) for name in NAMES if name in ranked.scores]
     if found["precision"] is not None and found["recall"] is not None:
         where = np.array([found["recall"]]), np.array([found["precision"]])
-        tip = f"what is flagged: recall {percent(found['recall'])}, precision {percent(found['precision'])}"
+        tip = f"what is flagged: recall {format_share(found['recall'])}, precision {format_share(found['precision'])}"
         chart.line(*where, "ink", tip)
         legend.append(("ink dot", "what is flagged"))
     caption = "Going down the queue: how many of the wrong labels were met (right) and how pure the queue was so far (up)."

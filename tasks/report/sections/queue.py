@@ -12,9 +12,18 @@ from tasks.show.features import SHOWN, effects
 from tasks.show.features import bars as bars_of
 from tasks.show.images import SMALL_SIDE, overlay, thumbnail
 from tasks.show.parts import Bar, Bars, Card, Cards, Part, Section, Text, Witness
-from tasks.show.text import CELL, NAME, SENTENCE, counted, decimal, number, percent, plain
+from tasks.show.text import (
+    CELL,
+    NAME,
+    SENTENCE,
+    format_decimal,
+    format_number,
+    format_share,
+    pluralise,
+    show_plain,
+)
 from tasks.show.view import NOT_SHOWN, Row, RunView
-from tasks.terms import words_of
+from tasks.word_weights import find_telling_words
 
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 6
@@ -47,14 +56,14 @@ def build(view: RunView, _: Summary) -> Section | None:
 
 def _shown(shown: int, queued: int) -> str:
     if queued > shown:
-        return f"The worst {shown:,} of {counted(queued, 'sample')} in the queue; all are in queue.csv and queue.parquet."
-    return f"All {counted(queued, 'sample')} of the queue, worst first."
+        return f"The worst {shown:,} of {pluralise(queued, 'sample')} in the queue; all are in queue.csv and queue.parquet."
+    return f"All {pluralise(queued, 'sample')} of the queue, worst first."
 
 
 def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
     sample = str(row["sample_id"])
-    given, suggested = plain(row["given_label"]), plain(row["suggested_label"])
-    name = plain(sample)
+    given, suggested = show_plain(row["given_label"]), show_plain(row["suggested_label"])
+    name = show_plain(sample)
     saliency = view.saliency.get(sample)
     image = thumbnail(row.get("image"), f"Sample {name}, given label {given}")
     shape = view.dataset.feature_shape if view.dataset else ()
@@ -72,13 +81,13 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
         sample_id=name,
         given=given,
         suggested=suggested,
-        given_probability=percent(row["given_probability"]),
-        suggested_probability=percent(row["suggested_probability"]),
+        given_probability=format_share(row["given_probability"]),
+        suggested_probability=format_share(row["suggested_probability"]),
         given_share=_unit(row["given_probability"]),
         suggested_share=_unit(row["suggested_probability"]),
-        influence=decimal(row["influence"], 2),
-        score="" if row["score"] == row["influence"] else number(row["score"]),
-        reason=plain(row.get("reason") or "", SENTENCE),
+        influence=format_decimal(row["influence"], 2),
+        score="" if row["score"] == row["influence"] else format_number(row["score"]),
+        reason=show_plain(row.get("reason") or "", SENTENCE),
         verdict=_verdict(truth.get(sample), row),
         image=image,
         overlay=tint,
@@ -94,15 +103,15 @@ def _words(view: RunView, row: Row) -> Bars | None:
     if view.terms is None:
         return None
     text, weights = str(row["text"]), defaultdict[str, float](float)
-    for word in words_of(text, row["given_label"], row["suggested_label"], view.terms):
+    for word in find_telling_words(text, row["given_label"], row["suggested_label"], view.terms):
         sign = 1 if word.label == row["given_label"] else -1
         weights[text[word.start : word.end].lower()] += sign * word.weight
     top = sorted(weights.items(), key=lambda item: -abs(item[1]))[:SHOWN]
     if not top:
         return None
     largest = abs(top[0][1])
-    for_whom = {True: plain(row["given_label"]), False: plain(row["suggested_label"])}
-    return Bars(_WORDS, [Bar(plain(word), for_whom[w > 0], w / largest) for word, w in top])
+    for_whom = {True: show_plain(row["given_label"]), False: show_plain(row["suggested_label"])}
+    return Bars(_WORDS, [Bar(show_plain(word), for_whom[w > 0], w / largest) for word, w in top])
 
 
 def _unit(value: float | None) -> float:
@@ -125,25 +134,25 @@ def _verdict(true: str | None, row: Row) -> str:
     if true is None:
         return ""
     if true == row["given_label"]:
-        return f"Truth: {plain(true)}. The given label is right."
+        return f"Truth: {show_plain(true)}. The given label is right."
     right = "The suggestion is right." if true == row["suggested_label"] else "Both labels are wrong."
-    return f"Truth: {plain(true)}. {right}"
+    return f"Truth: {show_plain(true)}. {right}"
 
 
 def _columns(row: Row, telling: set[str]) -> list[tuple[str, str]]:
     """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
-    own = [(plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
+    own = [(show_plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
     limit = LONG_TEXT if len(own) <= 2 else CELL
     first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling)[:COLUMNS_SHOWN]
-    return [(own[place][0], plain(own[place][1], limit)) for place in sorted(first)]
+    return [(own[place][0], show_plain(own[place][1], limit)) for place in sorted(first)]
 
 
 def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row: Row) -> list[Witness]:
     found = []
     for item in items[:WITNESSES]:
-        label, name = plain(item.get("label")), plain(item["sample_id"])
+        label, name = show_plain(item.get("label")), show_plain(item["sample_id"])
         picture = view.neighbour_images.get(item["sample_id"])
         image = thumbnail(picture, f"Sample {name}, labeled {label}", SMALL_SIDE)
         agrees = item.get("label") == row["suggested_label"]
-        found.append(Witness(label, name, number(item.get(measure)), agrees, image))
+        found.append(Witness(label, name, format_number(item.get(measure)), agrees, image))
     return found

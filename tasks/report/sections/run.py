@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Command, Part, Section, Table
-from tasks.show.text import plain, seconds
+from tasks.show.text import format_seconds, show_plain
 from tasks.show.view import RunView
 
 LONG = 90
@@ -20,7 +20,7 @@ def timing(_: RunView, summary: Summary) -> Section | None:
     rows = [
         [
             Cell(_name(step["step"])),
-            Cell(seconds(step["seconds"]), step["seconds"] / longest),
+            Cell(format_seconds(step["seconds"]), step["seconds"] / longest),
             Cell(f"{step['peak_memory_mb']:,.0f} MB"),
             Cell("–" if step["rows"] is None else f"{step['rows']:,}"),
         ]
@@ -38,7 +38,7 @@ def _name(step: str) -> str:
     >>> _name("fit-2"), _name("queue")
     ('fit, round 2', 'queue')
     """
-    return plain(re.sub(r"-(\d+)$", r", round \1", step))
+    return show_plain(re.sub(r"-(\d+)$", r", round \1", step))
 
 
 def settings(view: RunView, summary: Summary) -> Section:
@@ -57,7 +57,10 @@ def settings(view: RunView, summary: Summary) -> Section:
 
 
 def _table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:
-    rows = [[Cell(plain(name).replace("_", " ")), Cell(plain(value, LONG))] for name, value in values.items()]
+    rows = [
+        [Cell(show_plain(name).replace("_", " ")), Cell(show_plain(value, LONG))]
+        for name, value in values.items()
+    ]
     return Table(caption, header, rows)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from tasks.report.summary import Summary
 from tasks.show.features import bars, effects
-from tasks.show.images import SATURATION, SIDE, encode, plane
+from tasks.show.images import SATURATION, SIDE, encode_data_uri, sum_channels
 from tasks.show.parts import Picture, Section, Text
 from tasks.show.scores import Floats
-from tasks.show.text import counted
+from tasks.show.text import pluralise
 from tasks.show.view import RunView
 
 FEATURES = 10
@@ -24,7 +24,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     what = Text(
         "Saliency is the derivative of a sample's influence with respect to its own input, each feature counted by how much "
         "it varies in the data: where a small change would make its label less harmful, or more. Here is its mean "
-        f"magnitude over the {counted(len(rows), 'worst sample')}; the cards show each one with its sign."
+        f"magnitude over the {pluralise(len(rows), 'worst sample')}; the cards show each one with its sign."
     )
     effect = np.abs(effects(view, np.stack(rows))).mean(axis=0)
     image = view.dataset.payload == "image"
@@ -39,7 +39,7 @@ def build(view: RunView, _: Summary) -> Section | None:
 
 
 def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
-    field = plane(effect, shape)
+    field = sum_channels(effect, shape)
     if field is None or field.max() <= 0:
         return None
     from PIL import Image  # noqa: PLC0415 (not needed for tables)
@@ -48,4 +48,4 @@ def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
     picture = Image.fromarray(np.uint8(np.round(255 * bright)))
     alt = "Mean magnitude of the saliency for each pixel"
     caption = "Mean magnitude of the saliency at each pixel: the brighter, the more the pixel matters."
-    return Picture(encode(picture, alt, 2 * SIDE), caption)
+    return Picture(encode_data_uri(picture, alt, 2 * SIDE), caption)

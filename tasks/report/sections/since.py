@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
-from tasks.show.text import counted, decimal, percent, plain
+from tasks.show.text import format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
 # Nights that are worth a line: what came before them is in the earlier reports.
@@ -27,15 +27,19 @@ def build(view: RunView, summary: Summary) -> Section | None:
         ("No longer flagged", f"{since['no_longer_flagged']:,}", ""),
     ]
     unflagged = summary["queue"].get("queued_unflagged", 0)
-    others = f", and the {counted(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
+    others = (
+        f", and the {pluralise(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
+    )
     text = (
-        f"Compared with {plain(since['previous'])}. This queue shows the {counted(since['shown'] - unflagged, 'sample')} that "
-        f"are new, changed or newly flagged{others}; {counted(since['open'], 'sample')} that earlier queues show are still open "
-        f"(open.parquet names the run of each), and {counted(since['decided'], 'flagged sample')} are not asked again because "
-        "people have decided on them."
+        f"Compared with {show_plain(since['previous'])}. This queue shows the {pluralise(since['shown'] - unflagged, 'sample')} "
+        f"that are new, changed or newly flagged{others}; {pluralise(since['open'], 'sample')} that earlier queues show "
+        f"are still open (open.parquet names the run of each), and {pluralise(since['decided'], 'flagged sample')} "
+        "are not asked again because people have decided on them."
     )
     drift = view.validation.drift if view.validation else ()
-    told = [Text("What the data are like has changed: " + plain("; ".join(drift)) + ".")] if drift else []
+    told = (
+        [Text("What the data are like has changed: " + show_plain("; ".join(drift)) + ".")] if drift else []
+    )
     parts: list[Part] = [Text(text), *told, Facts(facts), _trend([*trend[-TREND:], _this(view, summary)])]
     return Section("since", "Since the last run", parts, "Since last run")
 
@@ -55,12 +59,12 @@ def _trend(runs: list[dict[str, Any]]) -> Table:
     most = max((run["noise_rate"] or 0.0 for run in runs), default=0.0) or 1.0
     lines = [
         [
-            Cell(plain(run["run_id"]), strong=run is runs[-1]),
+            Cell(show_plain(run["run_id"]), strong=run is runs[-1]),
             Cell(f"{run['rows']:,}"),
             Cell(f"{run['flagged']:,}"),
-            Cell(percent(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
+            Cell(format_share(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
             Cell(f"{run['reviewed']:,}" if run["reviewed"] else "–"),
-            Cell("–" if run["precision"] is None else decimal(run["precision"], 2)),
+            Cell("–" if run["precision"] is None else format_decimal(run["precision"], 2)),
         ]
         for run in runs
     ]

@@ -3,7 +3,7 @@
 from tasks.records import Column
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
-from tasks.show.text import NAME, counted, plain
+from tasks.show.text import NAME, pluralise, show_plain
 from tasks.show.view import RunView
 
 # A note names a column or two and a value; the longest of them.
@@ -18,7 +18,7 @@ def reading(view: RunView, _: Summary) -> Section | None:
     data = view.dataset
     if data is None or not data.notes:
         return None
-    rows = [[Cell(plain(note, _LONGEST))] for note in data.notes]
+    rows = [[Cell(show_plain(note, _LONGEST))] for note in data.notes]
     table = Table("Decided without being asked", ["What was decided"], rows)
     return Section("reading", "How the source was read", [table], "Reading", folded=True)
 
@@ -29,15 +29,15 @@ def columns(view: RunView, _: Summary) -> Section | None:
     if data is None or not (data.left_out or any(column.kind != "number" for column in data.columns)):
         return None
     what = Text(
-        f"The models see {counted(len(view.feature_names), 'number')} for each sample, made of these columns without a look at "
+        f"The models see {pluralise(len(view.feature_names), 'number')} for each sample, made of these columns without a look at "
         "any label: a missing value becomes the column's median and a note that it is missing, a category one number for each "
         "of its values, a date its day, season, weekday and hour."
     )
-    rows = [[Cell(plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]]
+    rows = [[Cell(show_plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]]
     tables: list[Part] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
         left = list(data.left_out.items())[:SHOWN]
-        rows = [[Cell(plain(name, NAME)), Cell(plain(why))] for name, why in left]
+        rows = [[Cell(show_plain(name, NAME)), Cell(show_plain(why))] for name, why in left]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns", folded=True)
 
@@ -45,7 +45,7 @@ def columns(view: RunView, _: Summary) -> Section | None:
 def _kind(column: Column) -> str:
     if column.kind != "category":
         return _WHAT[column.kind]
-    shown = ", ".join(plain(value, 24) for value in column.categories[:6])
+    shown = ", ".join(show_plain(value, 24) for value in column.categories[:6])
     more = f" and {len(column.categories) - 6} more" if len(column.categories) > 6 else ""
     return f"category: {shown}{more}"
 

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.records import Validation
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Part, Section, Table, Text
-from tasks.show.text import CELL, SENTENCE, counted, plain
+from tasks.show.text import CELL, SENTENCE, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.storage import open_parquet
 
@@ -29,7 +29,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     if validation.reasons:
         most = max(validation.reasons.values())
         rows = [
-            [Cell(plain(reason, REASON)), Cell(f"{count:,}", count / most)]
+            [Cell(show_plain(reason, REASON)), Cell(f"{count:,}", count / most)]
             for reason, count in validation.reasons.items()
         ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
@@ -40,14 +40,14 @@ def build(view: RunView, _: Summary) -> Section | None:
 def _verdict(found: Validation) -> str:
     rows, set_aside, duplicates = found.rows_in, found.quarantined, found.duplicates
     verb = "was" if set_aside == 1 else "were"
-    text = f"All {counted(rows, 'row')} passed."
+    text = f"All {pluralise(rows, 'row')} passed."
     if set_aside:
-        text = f"{set_aside:,} of {counted(rows, 'row')} failed a check and {verb} set aside; the run went on with the rest."
+        text = f"{set_aside:,} of {pluralise(rows, 'row')} failed a check and {verb} set aside; the run went on with the rest."
     if found.conflicting:
-        same = f"{counted(found.conflicting, 'sample')} with identical content carry different labels"
+        same = f"{pluralise(found.conflicting, 'sample')} with identical content carry different labels"
         text += f" {same}: at least one of each group is wrong."
     if duplicates:
-        text += f" {counted(duplicates, 'sample')} {'repeats' if duplicates == 1 else 'repeat'} the content of another one."
+        text += f" {pluralise(duplicates, 'sample')} {'repeats' if duplicates == 1 else 'repeat'} the content of another one."
     return text
 
 
@@ -63,10 +63,10 @@ def _quarantine(view: RunView) -> Table | None:
     if not rows:
         return None
     limit = {"reason": REASON}
-    cells = [[Cell(plain(row[name], limit.get(name, CELL))) for name in names] for row in rows]
+    cells = [[Cell(show_plain(row[name], limit.get(name, CELL))) for name in names] for row in rows]
     some = total > len(rows)
     shown = f"The first {len(rows):,} of {total:,} rows set aside" if some else "The rows set aside"
-    return Table(f"{shown} (quarantine.parquet)", [plain(name) for name in names], cells)
+    return Table(f"{shown} (quarantine.parquet)", [show_plain(name) for name in names], cells)
 
 
 def _checks(view: RunView) -> Table | None:
@@ -84,7 +84,7 @@ def _checks(view: RunView) -> Table | None:
 def _check(entry: Mapping[str, Any]) -> list[Cell]:
     passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
-        Cell(plain(entry.get("says") or entry.get("check"), SENTENCE)),
+        Cell(show_plain(entry.get("says") or entry.get("check"), SENTENCE)),
         Cell(_ASKED_BY.get(str(entry.get("source")), "the\u00a0contract")),
         Cell("✓\u00a0yes" if passed else "✗\u00a0no", strong=not passed),
         Cell("–" if failed is None else f"{int(failed):,}"),

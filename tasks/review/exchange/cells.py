@@ -58,10 +58,10 @@ class Labels:
         return bare if number is None else self._numbers.get(number, bare)
 
 
-class Ids:
+class IdFinder:
     """Finds the id that a cell holds, among those of a queue.
 
-    >>> ids = Ids(["007", "12345678901234567", "0.0"])
+    >>> ids = IdFinder(["007", "12345678901234567", "0.0"])
     >>> [ids.find(cell) for cell in ("7", "1.23457E+16", "1,23457E+16", "0", "8")]
     ['007', '12345678901234567', '12345678901234567', '0.0', '8']
     """

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tasks.queue.spreadsheet import neutralise
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import COLUMNS, Decision, read_log
-from tasks.show.text import counted
+from tasks.show.text import pluralise
 from tasks.storage import atomic_path, read_parquet, write_table
 
 _ORDER = ("seq", *(name for name in COLUMNS if name != "seq"), "standing")
@@ -40,10 +40,10 @@ class Exported(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in one line."""
-        parts = [f"{counted(self.standing, 'answer')} that {'stands' if self.standing == 1 else 'stand'}"]
+        parts = [f"{pluralise(self.standing, 'answer')} that {'stands' if self.standing == 1 else 'stand'}"]
         parts[0] += f", {self.known:,} of them on samples with known answers" if self.known else ""
         gone = self.rows - self.standing
-        return f"{counted(self.rows, 'row')}: {'; '.join([*parts, *([f'{gone:,} undone or replaced'] if gone else [])])}"
+        return f"{pluralise(self.rows, 'row')}: {'; '.join([*parts, *([f'{gone:,} undone or replaced'] if gone else [])])}"
 
 
 def decision_rows(rows: Sequence[Decision]) -> list[dict[str, Any]]:

@@ -9,13 +9,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import InputError, listed
-from tasks.queue.former import hashes_among
+from tasks.errors import InputError, list_names
+from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import VERDICTS
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.finished import read_dataset
-from tasks.show.text import counted
+from tasks.show.text import pluralise
 from tasks.storage import read_parquet
 
 # More wrong rows than these are counted, not named: the line stays readable, and the same mistake is mostly
@@ -51,9 +51,9 @@ class Imported:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        parts = [f"{counted(self.written, 'decision')} imported"]
+        parts = [f"{pluralise(self.written, 'decision')} imported"]
         parts += [f"{self.known:,} known before"] if self.known else []
-        parts += [f"{counted(self.empty, 'row')} without a decision"] if self.empty else []
+        parts += [f"{pluralise(self.empty, 'row')} without a decision"] if self.empty else []
         return ", ".join(parts)
 
 
@@ -76,7 +76,7 @@ def import_decisions(
     samples = known_samples(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
     classes = read_dataset(run).offered
     checked = [_checked(row, samples, classes) for row in rows]
-    refuse([problem for problem in checked if isinstance(problem, str)], source)
+    refuse_import([problem for problem in checked if isinstance(problem, str)], source)
     drafts = {
         (d.sample_id, d.reviewer): replace(d, run=run.name, origin=origin)
         for d in checked
@@ -89,7 +89,7 @@ def import_decisions(
     return Imported(len(written), len(drafts) - len(written), empty)
 
 
-def refuse(problems: Sequence[str], source: str) -> None:
+def refuse_import(problems: Sequence[str], source: str) -> None:
     """Raise one error that names the wrong rows, if there are any.
 
     Args:
@@ -123,7 +123,7 @@ def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
             ["sample_id", "content_hash", "given_label"]
         )
         found = {row["sample_id"]: {**row, "suggested_label": ""} for row in _rows(dataset, ids)} | found
-    others = hashes_among(run.parent)
+    others = find_equal_hashes(run.parent)
     return {
         name: {**row, "hashes": {row["content_hash"], *others.get(row["content_hash"], ())}}
         for name, row in found.items()
@@ -174,7 +174,7 @@ def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]
         (verdict == "relabel" and not row.new_label, "relabel needs a new_label"),
         (
             verdict == "relabel" and row.new_label not in classes,
-            f"no class {row.new_label!r} in this data set, it has {listed(classes)}",
+            f"no class {row.new_label!r} in this data set, it has {list_names(classes)}",
         ),
         (
             verdict != "relabel" and bool(row.new_label) and not confirms,

@@ -13,9 +13,9 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET  # only for writing
 
 from tasks.errors import InputError
-from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse_import
 from tasks.review.page.chooser import choices_of
-from tasks.review.page.payload import as_text
+from tasks.review.page.payload import format_value
 from tasks.review.queue import Item, ReviewQueue, load_queue
 from tasks.runs.finished import read_dataset
 from tasks.show.images import safe_png
@@ -128,8 +128,8 @@ def _payload(queue: ReviewQueue) -> dict[str, Any]:
     if queue.content == "image":
         return {row["sample_id"]: row["image"] for row in rows}
     if queue.content == "text":
-        return {row["sample_id"]: as_text(row[columns[0]]) for row in rows}
-    return {row["sample_id"]: {name: as_text(row[name]) for name in columns} for row in rows}
+        return {row["sample_id"]: format_value(row[columns[0]]) for row in rows}
+    return {row["sample_id"]: {name: format_value(row[name]) for name in columns} for row in rows}
 
 
 def _picture(data: bytes | None, folder: Path, number: int, image_root: str | None) -> str:
@@ -168,7 +168,7 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
             incoming.append(_decision(where, data, annotation, classes))
         except ValueError as error:
             problems.append(f"{where}: {error}")
-    refuse(problems, file.name)
+    refuse_import(problems, file.name)
     incoming.sort(key=lambda row: row.time)
     return import_decisions(run, out, incoming, origin="label-studio", source=file.name, empty=empty)
 

@@ -15,8 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import detect_dialect
-from tasks.review.exchange.cells import Ids, Labels, without_apostrophe
-from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse
+from tasks.review.exchange.cells import IdFinder, Labels, without_apostrophe
+from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse_import
 from tasks.runs.finished import read_dataset
 from tasks.storage import read_parquet
 
@@ -44,7 +44,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
     """
     rows = _read(file)
     labels = Labels(read_dataset(run).offered)
-    ids = Ids(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
+    ids = IdFinder(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
     decided = [(number, row) for number, row in rows if _is_decided(row)]
     seen: dict[tuple[str, str], int] = {}
     twice = []
@@ -54,7 +54,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
         if (before := seen.setdefault((one.sample_id, one.reviewer), number)) != number:
             twice.append(f"{one.where}: {one.sample_id!r} is already decided in row {before}")
         incoming.append(one)
-    refuse(twice, file.name)
+    refuse_import(twice, file.name)
     return import_decisions(
         run, out, incoming, origin="csv", source=file.name, empty=len(rows) - len(decided)
     )
@@ -65,7 +65,7 @@ def _is_decided(row: Mapping[str, str]) -> bool:
     return stands and bool(row["decision"].strip() or row["new_label"].strip())
 
 
-def _incoming(number: int, row: Mapping[str, str], ids: Ids, labels: Labels, reviewer: str) -> Incoming:
+def _incoming(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels, reviewer: str) -> Incoming:
     seconds = row.get("seconds", "").strip()
     given = row.get("given_label", "")
     return Incoming(
@@ -92,7 +92,7 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     _check_header(names, file)
     rows = [(number, line) for number, line in numbered[1:] if any(line)]
     short = [(number, len(line)) for number, line in rows if len(line) != len(names)]
-    refuse(
+    refuse_import(
         [f"row {number}: {size} columns, the header has {len(names)}" for number, size in short], file.name
     )
     return [(number, dict(zip(names, line, strict=True))) for number, line in rows]

@@ -9,7 +9,7 @@ from tasks.review.filter import Filter
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.page.site import Site
 from tasks.review.state import Answer, Review
-from tasks.review.team import Member, team_of
+from tasks.review.team import ReviewerProgress, team_of
 
 router = APIRouter(prefix="/api")
 
@@ -146,7 +146,7 @@ def undo(site: Here, name: Name, sent: Undo) -> dict[str, Any]:
 
 
 @router.get("/team")
-def team(site: Here, name: Name) -> list[Member]:  # noqa: ARG001 (must have one)
+def team(site: Here, name: Name) -> list[ReviewerProgress]:  # noqa: ARG001 (must have one)
     """Return how far each reviewer is."""
     site.review.refresh()
     return team_of(site.review)

@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Size
-from tasks.review.page.texts import CARD, LISTED, cut, marked
+from tasks.review.page.texts import CARD, LISTED, cut, mark_words
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
-from tasks.show.images import plane, saliency_png
-from tasks.show.text import number
-from tasks.show.usual import NOTHING_USUAL, Usual, as_number, usual_columns
+from tasks.show.images import saliency_png, sum_channels
+from tasks.show.text import format_number
+from tasks.show.usual_values import NOTHING_USUAL, Usual, parse_number, usual_columns
 from tasks.show.view import EVIDENCE, RunView
-from tasks.terms import words_of
+from tasks.word_weights import find_telling_words
 
 # Rows of a table that a screen shows beside the buttons; the others are a request away.
 ROWS: Final = 10
@@ -31,7 +31,7 @@ _WIDTH, _HEIGHT = 96, 32
 
 
 @dataclass(frozen=True)
-class Column:
+class CardColumn:
     """One column of a sample, beside what is usual and what its neighbours have.
 
     `side` is the label that the value speaks for, `given` or `suggested`, or nothing; `others` are the neighbours' values,
@@ -45,7 +45,7 @@ class Column:
     others: Sequence[tuple[str, str]]
 
 
-class Cards:
+class CardMaker:
     """Everything about samples that does not depend on who looks at them.
 
     Args:
@@ -118,10 +118,10 @@ class Cards:
         prose, _ = self.row(sample_id)
         shown = prose if limit is None else cut(prose, limit)
         terms = self._view.terms
-        words = words_of(prose, given, suggested, terms) if terms and suggested else []
-        return marked(shown, [word for word in words if word.end <= len(shown)], given)
+        words = find_telling_words(prose, given, suggested, terms) if terms and suggested else []
+        return mark_words(shown, [word for word in words if word.end <= len(shown)], given)
 
-    def columns(self, item: Item, part: slice, *, blind: bool) -> list[Column]:
+    def columns(self, item: Item, part: slice, *, blind: bool) -> list[CardColumn]:
         """Return a part of the columns of a row, in the order in which they speak for one of the two labels."""
         _, row = self.row(item.sample_id)
         others = [self.row(near["sample_id"])[1] for near in item.evidence.get("neighbours", ())]
@@ -137,7 +137,7 @@ class Cards:
             side = "" if abs(speaks[name]) < TELLING else "suggested" if speaks[name] > 0 else "given"
             cells = [(brief(o.get(name, "")), usual.differs(value, o.get(name, ""))) for o in others]
             drawing = _drawn(usual, value, classes[:1] if blind else classes)
-            found.append(Column(name, value, side, drawing, cells))
+            found.append(CardColumn(name, value, side, drawing, cells))
         return found
 
     def overlay(self, item: Item, size: tuple[int, int]) -> bytes | None:
@@ -150,17 +150,17 @@ class Cards:
     def _has_overlay(self, item: Item) -> bool:
         """Whether the influence depends on the pixels themselves: an encoder's features lie nowhere in the picture."""
         values = self._view.saliency.get(item.borrows) if self._queue.content == "image" else None
-        return values is not None and plane(values, self._queue.dataset.feature_shape) is not None
+        return values is not None and sum_channels(values, self._queue.dataset.feature_shape) is not None
 
     def address(self, sample_id: str, size: Size) -> str:
         """Return where a sample's picture is; an identifier may hold anything, so not in the path."""
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
 
 
-def shortened(name: str, most: int = 26) -> str:
+def shorten(name: str, most: int = 26) -> str:
     """Return a long name without its middle: what tells such names apart stands at their ends.
 
-    >>> shortened("measurement_of_pressure_over_59_days")
+    >>> shorten("measurement_of_pressure_over_59_days")
     'measurement_of…ver_59_days'
     """
     if len(name) <= most:
@@ -175,7 +175,7 @@ def brief(value: str) -> str:
     >>> brief("-289.456"), brief("1200034"), brief("green"), brief("")
     ('−289.5', '1200034', 'green', '')
     """
-    return number(float(value)) if "." in value and as_number(value) is not None else value
+    return format_number(float(value)) if "." in value and parse_number(value) is not None else value
 
 
 def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:

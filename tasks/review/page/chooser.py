@@ -14,7 +14,7 @@ LIKELIEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ClassChoice:
     """A class, the key that chooses it, if it has one, and how likely it is, if that is known."""
 
     label: str
@@ -35,11 +35,13 @@ class Chooser:
     def __init__(self, queue: ReviewQueue, own_keys: Mapping[str, str]) -> None:
         self.labels = queue.classes
         self._own = own_keys
-        self._all = [Choice(each.label, own_keys.get(each.label, each.key)) for each in choices_of(queue)]
+        self._all = [
+            ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in choices_of(queue)
+        ]
         self.has_search = not all(each.key for each in self._all)
         self._frequent = _frequent(queue)
 
-    def of(self, item: Item, *, blind: bool = False) -> list[Choice]:
+    def of(self, item: Item, *, blind: bool = False) -> list[ClassChoice]:
         """Return the classes that have a button beside a sample.
 
         Args:
@@ -54,12 +56,12 @@ class Chooser:
         if blind:
             likely, known = [name for name in self.labels if name in likely], {}
         return [
-            *(Choice(name, str(number), known.get(name)) for number, name in enumerate(likely, start=1)),
-            *(Choice(name, key) for name, key in self._own.items()),
+            *(ClassChoice(name, str(number), known.get(name)) for number, name in enumerate(likely, start=1)),
+            *(ClassChoice(name, key) for name, key in self._own.items()),
         ]
 
 
-def choices_of(queue: ReviewQueue) -> tuple[Choice, ...]:
+def choices_of(queue: ReviewQueue) -> tuple[ClassChoice, ...]:
     """Return the classes with keys that are the same for all samples.
 
     A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine, the nine that the
@@ -67,11 +69,11 @@ def choices_of(queue: ReviewQueue) -> tuple[Choice, ...]:
     """
     classes = queue.classes
     if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
-        return tuple(Choice(label, label) for label in classes)
+        return tuple(ClassChoice(label, label) for label in classes)
     frequent = dict.fromkeys((*_frequent(queue), *classes))
     keyed = sorted(list(frequent)[:MAX_KEYS], key=classes.index)
     keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
-    return tuple(Choice(label, keys.get(label, "")) for label in classes)
+    return tuple(ClassChoice(label, keys.get(label, "")) for label in classes)
 
 
 def _frequent(queue: ReviewQueue) -> list[str]:

@@ -8,9 +8,9 @@ import sys
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks.error_lines import describe_error
 from tasks.review.page.guard import HEADERS
 from tasks.terminal import one_line
-from tasks.unexpected import in_one_line
 
 
 class FailuresInOneLine:
@@ -42,4 +42,4 @@ class FailuresInOneLine:
         failure = repr(error)
         if failure != self._last:
             self._last = failure
-            sys.stderr.write(f"labelsweep: {one_line(in_one_line(error))}\n")
+            sys.stderr.write(f"labelsweep: {one_line(describe_error(error))}\n")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, list_names
 from tasks.user_files import read_user_yaml
 
 KEYS: Final[dict[str, str]] = {
@@ -64,22 +64,24 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
 def _check_names(given: Keys, known: Sequence[str], what: str, path: Path) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise InputError(f"no {what} {unknown[0]!r}", where=str(path), fix=f"it is one of: {listed(known)}")
+        raise InputError(
+            f"no {what} {unknown[0]!r}", where=str(path), fix=f"it is one of: {list_names(known)}"
+        )
 
 
-def translation(actions: Keys) -> dict[str, str]:
+def translate_keys(actions: Keys) -> dict[str, str]:
     """Return which key that the page knows each key of the user's stands for.
 
-    >>> translation({"keep": "j"})
+    >>> translate_keys({"keep": "j"})
     {'j': 'k'}
     """
     return {key: KEYS[name] for name, key in actions.items() if key != KEYS[name]}
 
 
-def key_name(key: str) -> str:
+def name_key(key: str) -> str:
     """Return what is written on a key.
 
-    >>> key_name("ArrowLeft"), key_name("k")
+    >>> name_key("ArrowLeft"), name_key("k")
     ('←', 'k')
     """
     return _NAMES.get(key, key)

@@ -109,13 +109,13 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
 def _packed(row: Mapping[str, Any]) -> bytes:
     if list(row) == ["image"]:
         return row["image"] or b""
-    return json.dumps({name: as_text(value) for name, value in row.items()}, ensure_ascii=False).encode()
+    return json.dumps({name: format_value(value) for name, value in row.items()}, ensure_ascii=False).encode()
 
 
-def as_text(value: object) -> str:
+def format_value(value: object) -> str:
     """Write a value as a person reads it.
 
-    >>> as_text(0.30000001192092896), as_text(None), as_text(12.0), as_text(b"abc")
+    >>> format_value(0.30000001192092896), format_value(None), format_value(12.0), format_value(b"abc")
     ('0.3', '–', '12', '3 bytes')
     """
     if value is None:

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from tasks.review.page.failures import FailuresInOneLine
 from tasks.review.page.guard import Guard, Guarded
-from tasks.runs.history import past_runs
+from tasks.runs.history import list_past_runs
 
 
 def create_reports(out: Path, guard: Guard) -> FastAPI:
@@ -25,7 +25,7 @@ def create_reports(out: Path, guard: Guard) -> FastAPI:
     @app.get("/")
     def runs() -> HTMLResponse:
         """List the runs, newest first."""
-        found = [run for run in past_runs(out) if (out / "runs" / run.run_id / "report.html").is_file()]
+        found = [run for run in list_past_runs(out) if (out / "runs" / run.run_id / "report.html").is_file()]
         rows = "".join(
             f'<li><a href="/runs/{escape(run.run_id)}">{escape(run.run_id)}</a> {escape(run.source)}</li>'
             for run in found

@@ -10,17 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
-from tasks.review.page.card import Cards, shortened
+from tasks.review.page.card import CardMaker, shorten
 from tasks.review.page.chooser import Chooser
-from tasks.review.page.finder import Finder
 from tasks.review.page.guard import cookie_name
-from tasks.review.page.keys import KEYS, key_name, translation
+from tasks.review.page.keys import KEYS, name_key, translate_keys
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
-from tasks.review.page.texts import SEARCHED, isolated
+from tasks.review.page.search import SampleSearch
+from tasks.review.page.texts import SEARCHED, isolate_labels
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
-from tasks.show.text import percent
+from tasks.show.text import format_share
 from tasks.show.view import EVIDENCE, RunView
 
 # The first page comes first: imports would compete with it for the interpreter.
@@ -38,13 +38,13 @@ class Site:
         self.reviewer = reviewer
         self.pictures = PayloadStore()
         self.rows = PayloadStore()
-        self.finder = Finder(self.review, self.pictures, self.rows)
+        self.finder = SampleSearch(self.review, self.pictures, self.rows)
         self._fill()
         warm_up = threading.Timer(_WARM_UP_S, _warm_up)
         warm_up.daemon = True
         warm_up.start()
         self.image = Pictures(self.pictures).get
-        self.cards = Cards(queue, RunView(queue.run), self.rows)
+        self.cards = CardMaker(queue, RunView(queue.run), self.rows)
         self.pages = Environment(
             loader=PackageLoader("tasks.review.page"),
             autoescape=True,
@@ -53,17 +53,17 @@ class Site:
             lstrip_blocks=True,
         )
         self.pages.filters.update(
-            percent=percent,
-            number=number,
+            percent=format_share,
+            number=group_digits,
             seconds=lambda s: f"{s:.1f} s",
-            shortened=shortened,
-            isolated=isolated,
-            key_name=key_name,
+            shortened=shorten,
+            isolated=isolate_labels,
+            key_name=name_key,
         )
         self.pages.globals.update(
             chooser=Chooser(queue, options.class_keys),
             keys=KEYS | options.keys,
-            translation=translation(options.keys),
+            translation=translate_keys(options.keys),
             queue=queue,
             options=options,
             searched=SEARCHED,
@@ -143,10 +143,10 @@ def _warm_up() -> None:
     import sklearn.isotonic  # noqa: F401, PLC0415
 
 
-def number(value: float) -> str:
+def group_digits(value: float) -> str:
     """Write a number of samples with a thin space between thousands.
 
-    >>> number(12345.6)
+    >>> group_digits(12345.6)
     '12\u202f346'
     """
     return f"{value:,.0f}".replace(",", "\u202f")

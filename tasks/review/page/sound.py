@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tasks.errors import InputError, listed
+from tasks.errors import InputError, list_names
 
 # What browsers play, by the ending of the file. Nothing else is served, whatever a column names.
 TYPES: Final = {
@@ -35,7 +35,7 @@ def sound_folder(column: str, columns: Sequence[str], source: str, folder: Path 
         raise InputError(
             f"no column {column!r} beside the features",
             where="--audio",
-            fix=f"choose one of: {listed(columns)}",
+            fix=f"choose one of: {list_names(columns)}",
         )
     place = folder or (Path(source) if Path(source).is_dir() else Path(source).parent)
     if ("://" in source and folder is None) or not place.is_dir():

@@ -5,7 +5,7 @@ from unicodedata import bidirectional
 
 from markupsafe import Markup, escape
 
-from tasks.terms import Word
+from tasks.word_weights import Word
 
 # Characters of the sample's own text that come with its card: more than a tall screen holds. The whole is a request away.
 CARD = 5_000
@@ -30,10 +30,10 @@ def cut(text: str, limit: int) -> str:
     return head.rsplit(None, 1)[0] if any(character.isspace() for character in head.strip()) else head
 
 
-def marked(text: str, words: Sequence[Word], given: str) -> Markup:
+def mark_words(text: str, words: Sequence[Word], given: str) -> Markup:
     """Return a text as HTML, with the words marked that speak for the given or for the suggested label.
 
-    >>> marked("a <b> c", [Word(2, 5, "x", 1.0)], "x")
+    >>> mark_words("a <b> c", [Word(2, 5, "x", 1.0)], "x")
     Markup('a <mark class="given s3">&lt;b&gt;</mark> c')
     """
     strongest = max((word.weight for word in words), default=0.0)
@@ -50,10 +50,10 @@ def marked(text: str, words: Sequence[Word], given: str) -> Markup:
     return Markup("").join([*parts, escape(text[at:])])
 
 
-def isolated(sentence: str, labels: Sequence[str]) -> Markup:
+def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:
     """Return a sentence as HTML whose right-to-left labels leave the order of the words around them alone.
 
-    >>> isolated("Looks like \u05d0 (92 %).", ["\u05d0", "b"])
+    >>> isolate_labels("Looks like \u05d0 (92 %).", ["\u05d0", "b"])
     Markup('Looks like <bdi>\u05d0</bdi> (92 %).')
     """
     html = escape(sentence)

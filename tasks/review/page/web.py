@@ -15,8 +15,8 @@ from tasks.review.page import api, pages
 from tasks.review.page.failures import FailuresInOneLine
 from tasks.review.page.guard import Guard, Guarded
 from tasks.review.page.site import Site
-from tasks.review.planted import CONTROL_SHARE
 from tasks.review.queue import load_queue
+from tasks.review.reviewer_checks import CONTROL_SHARE
 from tasks.review.state import ReviewOptions
 
 DEFAULT_PORT = 8765

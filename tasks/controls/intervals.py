@@ -23,14 +23,14 @@ from scipy.stats import norm
 
 from tasks.attribute.doubts import Doubts, Way
 from tasks.attribute.noise import ORDERING, SHARPNESS, WAYS
-from tasks.controls.estimate import CONFIDENCE, Estimate, Quality, span, span_of_share
+from tasks.controls.estimate import CONFIDENCE, Estimate, Quality, span_both, span_of_share
 
 # The gain of the noise matrix in standard errors from which errors are taken to depend on the class.
 CERTAIN = 2.0
 _BY_MATRIX = WAYS[:3]
 
 
-def spanned(quality: Quality, doubts: Doubts, confidence: float = CONFIDENCE) -> Quality:
+def widen_quality(quality: Quality, doubts: Doubts, confidence: float = CONFIDENCE) -> Quality:
     """Return the quality with estimates and intervals that all ways to tell the errors allow.
 
     Args:
@@ -69,8 +69,8 @@ def spanned(quality: Quality, doubts: Doubts, confidence: float = CONFIDENCE) ->
             least = min(recall.low, precision.low * flagged / n / max(share.high, 1e-9))
             recall = replace(recall, low=least)
     if is_certain:
-        share, recall = span(share, quality.noise_rate), span(recall, quality.recall)
-        precision = precision and quality.precision and span(precision, quality.precision)
+        share, recall = span_both(share, quality.noise_rate), span_both(recall, quality.recall)
+        precision = precision and quality.precision and span_both(precision, quality.precision)
     return replace(quality, noise_rate=share, recall=recall, precision=precision)
 
 
@@ -81,7 +81,7 @@ def _scaled(way: Way, factor: float) -> Way:
 def _spanning(estimate: float, parts: Iterable[Estimate]) -> Estimate:
     found = Estimate(estimate, estimate, estimate)
     for part in parts:
-        found = span(found, part)
+        found = span_both(found, part)
     return found
 
 

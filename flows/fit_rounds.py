@@ -12,7 +12,7 @@ from tasks.controls.step import controls
 from tasks.encode.step import encode
 from tasks.fit.step import fit
 from tasks.options import AuditOptions
-from tasks.records import Dataset, Encoding, Model, Record, Scores
+from tasks.records import Dataset, Encoding, FittedRound, Record, Scores
 
 # Where a worker leaves its result in the run folder, for the flow that sent it.
 FITTED = "fitted.json"
@@ -22,11 +22,11 @@ class Fitted(Record):
     """What the fitting part hands on: the encoding, the last round's model and its scores."""
 
     encoding: Encoding
-    model: Model
+    model: FittedRound
     scores: Scores
 
 
-def steps_of(options: AuditOptions) -> int:
+def count_steps(options: AuditOptions) -> int:
     """Return how many steps the flow has: encode once, fit and attribute in every round, controls once."""
     return 2 + 2 * options.rounds
 

@@ -67,10 +67,10 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def sentences(kind: str, kwargs: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, str]:
+def describe_expectation(kind: str, kwargs: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, str]:
     """Return what an expectation says, and what it is called when it fails.
 
-    >>> sentences("expect_column_values_to_be_between", {"min_value": 0}, ["age"])
+    >>> describe_expectation("expect_column_values_to_be_between", {"min_value": 0}, ["age"])
     ('age is between 0 and inf', 'age is not between 0 and inf')
     """
     subject = ", ".join(columns) if columns else "the table"
@@ -100,7 +100,8 @@ def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> l
     rows = values.itertuples(index=False, name=None)
     names = list(values.columns)
     return [
-        ", ".join(f"{name} = {shown(value)}" for name, value in zip(names, row, strict=True)) + f" {failing}"
+        ", ".join(f"{name} = {format_value(value)}" for name, value in zip(names, row, strict=True))
+        + f" {failing}"
         for row in rows
     ]
 
@@ -114,17 +115,18 @@ def rare_class_words(label: str, count: int, folds: int, classes: Sequence[str])
     "class 'rare' has 3 samples, fewer than the 5 folds; --folds 3 keeps it"
     """
     what = f"class '{label}' has {count} sample{'s' if count > 1 else ''}, fewer than the {folds} folds"
-    twin = alike(label, classes)
+    twin = find_similar_class(label, classes)
     if twin is not None:
         return f"{what}; did you mean '{twin}'?"
     return what + (f"; --folds {count} keeps it" if count > 1 else "")
 
 
-def alike(label: str, classes: Sequence[str]) -> str | None:
+def find_similar_class(label: str, classes: Sequence[str]) -> str | None:
     """Return the other class whose name is nearly the same, None where there is none.
 
-    >>> alike("Yes ", ["no", "yes", "Yes "]), alike("brid", ["cat", "bird"]), alike("class 7", ["class 6", "class 7"])
-    ('yes', 'bird', None)
+    >>> find_similar_class("Yes ", ["no", "yes", "Yes "]), find_similar_class("brid", ["cat", "bird"])
+    ('yes', 'bird')
+    >>> find_similar_class("class 7", ["class 6", "class 7"])
     """
     plain = {" ".join(other.split()).casefold(): other for other in classes if other != label}
     name = " ".join(label.split()).casefold()
@@ -146,10 +148,10 @@ def _digits(name: str) -> str:
     return "".join(character for character in name if character.isdigit())
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as a person would write it, on one line.
 
-    >>> shown(-4.0), shown(float("nan")), shown("cat"), shown([1, 2])
+    >>> format_value(-4.0), format_value(float("nan")), format_value("cat"), format_value([1, 2])
     ('-4', 'NaN', "'cat'", '[1, 2]')
     """
     if hasattr(value, "item"):  # a numpy scalar: its repr names its type
@@ -161,7 +163,7 @@ def shown(value: object) -> str:
             return "NaN"
         return f"{value:.15g}"
     if isinstance(value, list | tuple | set):
-        items = [shown(item) for item in list(value)[:_MOST_LISTED]]
+        items = [format_value(item) for item in list(value)[:_MOST_LISTED]]
         return "[" + ", ".join(items) + (", …]" if len(value) > _MOST_LISTED else "]")
     text = repr(value) if isinstance(value, str | bytes) else str(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
@@ -172,7 +174,7 @@ def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
     if templates is None:
         words = kind.removeprefix("expect_").replace("_", " ")
         return f"passes '{words}'", f"fails '{words}'"
-    arguments = {name: shown(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
+    arguments = {name: format_value(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
     expected, failing = (template.format_map(arguments) for template in templates)
     return expected, failing
 
@@ -185,6 +187,4 @@ def _range(kwargs: Mapping[str, Any]) -> str:
         if bound is not None and kwargs.get(strict)
     ]
     note = f" ({' and '.join(excluded)} bound excluded)" if excluded else ""
-    return (
-        f"between {'-inf' if low is None else shown(low)} and {'inf' if high is None else shown(high)}{note}"
-    )
+    return f"between {'-inf' if low is None else format_value(low)} and {'inf' if high is None else format_value(high)}{note}"

@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.heads.neighbours import nearest
-from tasks.queue.reason import reason
+from tasks.heads.neighbours import find_nearest
+from tasks.queue.reason import write_reason
 from tasks.review.log import Control
 from tasks.storage import SerialParquet, open_parquet, read_parquet
 
@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class ReviewerCheck:
     """One control: what is shown, and after which row of the queue (0-based)."""
 
     after: int
@@ -68,10 +68,10 @@ class Planted:
         }
 
 
-def how_many(queue: int, share: float) -> int:
+def count_checks(queue: int, share: float) -> int:
     """Return how many controls of each kind a queue of this length gets.
 
-    >>> [how_many(n, 0.05) for n in (10, 60, 200, 1000)]
+    >>> [count_checks(n, 0.05) for n in (10, 60, 200, 1000)]
     [0, 3, 5, 25]
     """
     return max(round(queue * share / 2), min(_AT_LEAST, queue // 20))
@@ -82,7 +82,7 @@ def seed_of(run_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"controls\0{run_id}".encode()).digest()[:8], "big")
 
 
-def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Planted]:
+def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[ReviewerCheck]:
     """Draw the controls of a run.
 
     Args:
@@ -94,7 +94,7 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Plante
         The controls by place; fewer than asked for where too few rows are believed clean.
     """
     rng = np.random.default_rng(seed_of(run.name))
-    wanted = 2 * how_many(len(queue), share)
+    wanted = 2 * count_checks(len(queue), share)
     if wanted == 0:
         return []
     believed = _believed_clean(run, {row["sample_id"] for row in queue}, wanted, rng)
@@ -111,7 +111,7 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Plante
     return planted
 
 
-def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> Planted:
+def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> ReviewerCheck:
     """Give a control the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
     label = row["label"]
     given, suggested = (other, label) if kind == "flip" else (label, other)
@@ -120,7 +120,7 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
     # Whom it would harm takes a solve; a wrong label harms the nearest samples with another label as a rule.
     strangers = [near for near in close if near["label"] != given][: len(like.get("harms", ()))]
     harms = [{"sample_id": near["sample_id"], "label": near["label"]} for near in strangers]
-    sentence = reason(
+    sentence = write_reason(
         given,
         suggested,
         before["given_probability"],
@@ -137,7 +137,7 @@ def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close
         evidence["likely"] = [
             {**one, "label": name} for one, name in zip(like["likely"], labels, strict=False)
         ]
-    return Planted(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
+    return ReviewerCheck(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
 
 
 def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
@@ -220,7 +220,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
 
         blocks = ((place, standardised(rows)) for place, rows in _feature_blocks(file))
         asked = standardised(np.asarray(points, dtype=np.float32))
-        found = nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
+        found = find_nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
     samples = read_parquet(path, columns=["sample_id", "label"])
     close = []
     for which, squared in zip(found.index, found.distance, strict=True):

@@ -16,7 +16,7 @@ MOST_FOUND: Final = 20_000
 _KEPT_SEARCHES: Final = 8
 
 
-class Finder:
+class SampleSearch:
     """Looks through a review.
 
     Args:

@@ -11,7 +11,7 @@ from tasks.storage import read_json, write_json
 GAIN = "gain.json"
 
 
-def carry_out(
+def write_and_measure_plan(
     run: Path, out: Path, plan: Plan, *, measure: bool = True, copy_images: bool = False
 ) -> tuple[Applied, Gain | None]:
     """Write the corrected version and measure what it is worth.

@@ -12,12 +12,12 @@ import yaml
 from tasks.ingest.source import Part
 
 if TYPE_CHECKING:
-    from tasks.apply.layout import Layout
+    from tasks.apply.layout import SourceLayout
 
 STATE = "state.json"
 
 
-def beside(part: Part, name: str) -> bytes | None:
+def read_file_beside(part: Part, name: str) -> bytes | None:
     """Return a file that lies beside a part, None where there is none."""
     try:
         return part.read_beside(name)
@@ -25,7 +25,7 @@ def beside(part: Part, name: str) -> bytes | None:
         return None
 
 
-def describe(layout: "Layout", left: Mapping[str, int], state: str, folder: Path) -> None:
+def write_cards(layout: "SourceLayout", left: Mapping[str, int], state: str, folder: Path) -> None:
     """Write what the datasets library keeps beside the data: what they are called, and how many rows each split has."""
     inside: dict[str, Part] = {"": layout.root()}
     counts: dict[str, int] = defaultdict(int)
@@ -43,7 +43,7 @@ def describe(layout: "Layout", left: Mapping[str, int], state: str, folder: Path
             ("dataset_info.json", lambda text: _counted_info(text, counts)),
             ("README.md", lambda text: _counted_card(text, counts)),
         ):
-            found = beside(part, name)
+            found = read_file_beside(part, name)
             if found is not None:
                 (folder / step / name).write_text(change(found.decode()), encoding="utf-8")
 

@@ -6,20 +6,20 @@ from pathlib import Path
 from types import ModuleType
 
 
-def names_in(folder: Path) -> tuple[str, ...]:
+def list_modules(folder: Path) -> tuple[str, ...]:
     """Return the names of the modules in a folder, in alphabetical order; nothing is imported.
 
-    >>> names_in(Path(__file__).parent / "heads" / "solvers")[:2]
+    >>> list_modules(Path(__file__).parent / "heads" / "solvers")[:2]
     ('cg', 'direct')
     """
     return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
 
 
-def modules_in(package: str, folder: Path) -> dict[str, ModuleType]:
+def import_modules(package: str, folder: Path) -> dict[str, ModuleType]:
     """Return the modules of a package by their names, in alphabetical order.
 
     Args:
         package: Its dotted name.
         folder: Where its files lie.
     """
-    return {name: import_module(f"{package}.{name}") for name in names_in(folder)}
+    return {name: import_module(f"{package}.{name}") for name in list_modules(folder)}

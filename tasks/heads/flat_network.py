@@ -27,7 +27,7 @@ GRADIENT_VALUES = 2**24
 
 
 @dataclass(frozen=True)
-class Whole:
+class FlatNetwork:
     """A network as a function of one flat vector: first the body's trainable parameters, then the head.
 
     Attributes:
@@ -91,13 +91,13 @@ class Whole:
         return torch.stack([pull(residual)[0].square().sum() for residual in residuals]).sqrt()
 
 
-def make_whole(
+def make_flat_network(
     body: nn.Module,
     feature_map: FeatureMap,
     theta: Tensor,
     features: Features,
     inputs: Callable[[Tensor], Tensor],
-) -> Whole:
+) -> FlatNetwork:
     """Return the function of a fold's network.
 
     Args:
@@ -111,4 +111,4 @@ def make_whole(
     trained = {name: p.detach() for name, p in body.named_parameters() if p.requires_grad}
     flat = torch.cat([p.reshape(-1) for p in (*trained.values(), theta.detach())])
     shapes = {name: p.shape for name, p in trained.items()}
-    return Whole(body, feature_map.to(theta), shapes, flat, len(theta), features, inputs)
+    return FlatNetwork(body, feature_map.to(theta), shapes, flat, len(theta), features, inputs)

@@ -7,8 +7,8 @@ from typing import Any
 
 from tasks.addresses import open_address
 from tasks.errors import LabelsweepError
-from tasks.json_objects import as_object
-from tasks.queries import absolute_query
+from tasks.json_objects import parse_object
+from tasks.queries import make_query_absolute
 
 # What stands for the date in the name of a source, and how a date is written: by day, or by month, with a time or without.
 DATE = "{date}"
@@ -46,7 +46,7 @@ def find_dated(source: str) -> dict[str, str] | None:
     return found
 
 
-def version_at(source: str) -> dict[str, Any] | None:
+def read_version_parameters(source: str) -> dict[str, Any] | None:
     """Return the parameters for a version of a data set, as `labelsweep apply` writes it: its file, name and columns.
 
     Args:
@@ -77,18 +77,18 @@ def _version_there(address: str) -> dict[str, Any] | None:
 
 
 def _columns_of_version(lineage: str, source: str) -> dict[str, Any] | None:
-    version = as_object(lineage)
+    version = parse_object(lineage)
     if not isinstance(version.get("columns"), dict) or "name" not in version:
         return None  # somebody else's file, of a name that many programs use
     return {"source": source, "name": version["name"], **version["columns"]}
 
 
-def absolute(source: str) -> str:
+def make_absolute(source: str) -> str:
     """Return a local path as an absolute one; leave URLs and `sample:` names alone.
 
-    >>> absolute("sample:digits"), absolute("s3://bucket/cats.parquet")
+    >>> make_absolute("sample:digits"), make_absolute("s3://bucket/cats.parquet")
     ('sample:digits', 's3://bucket/cats.parquet')
     """
     if "://" in source:
-        return absolute_query(source)
+        return make_query_absolute(source)
     return source if source.startswith("sample:") else str(Path(source).absolute())

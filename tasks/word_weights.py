@@ -78,13 +78,13 @@ class Terms:
     rarest: float
 
 
-def words_of(text: str, given: str, suggested: str, terms: Terms) -> list[Word]:
+def find_telling_words(text: str, given: str, suggested: str, terms: Terms) -> list[Word]:
     """Return the words of a text that speak for one of two classes, in the order of the text; none where either is unknown.
 
     >>> terms = Terms({"good": 0, "not good": 1}, np.ones(2), np.array([[-1.0, 1.0], [4.0, -4.0]]), ("bad", "fine"), 2.0)
-    >>> [(word.start, word.end, word.label) for word in words_of("Not good!", "fine", "bad", terms)]
+    >>> [(word.start, word.end, word.label) for word in find_telling_words("Not good!", "fine", "bad", terms)]
     [(0, 3, 'bad'), (4, 8, 'bad')]
-    >>> words_of("Not good!", "fine", "other", terms)
+    >>> find_telling_words("Not good!", "fine", "other", terms)
     []
     """
     if given == suggested or not {given, suggested} <= set(terms.classes):

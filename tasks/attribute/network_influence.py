@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from tasks.attribute.influence import BlockScores, score_blocks
+from tasks.heads.flat_network import FlatNetwork
 from tasks.heads.operator import FlatOperator, RelativeCgOperator
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import Solution
-from tasks.heads.whole import Whole
 
 # Damping of the body's parameters as a share of the trace of their Gauss-Newton matrix, so that it does not depend on how many
 # parameters there are. Of 0.001, 0.003, 0.01, 0.03, 0.1 and 0.3, on the digits in the develop half of the quality benchmark
@@ -50,7 +50,7 @@ class GaussNewton:
         damping: (P,) what is added to the diagonal.
     """
 
-    def __init__(self, whole: Whole, index: Tensor, damping: Tensor) -> None:
+    def __init__(self, whole: FlatNetwork, index: Tensor, damping: Tensor) -> None:
         self.whole, self.index, self.damping = whole, index, damping
 
     def product(self, vector: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def trace_of_body(matrix: GaussNewton) -> float:
     return total / TRACE_PROBES
 
 
-def gauss_newton(whole: Whole, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
+def gauss_newton(whole: FlatNetwork, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
     """Return the damped Gauss-Newton matrix of one fold's training loss.
 
     Args:
@@ -94,7 +94,7 @@ def gauss_newton(whole: Whole, stack: SoftmaxStack, damping: float = DAMPING) ->
     return matrix
 
 
-def evaluation_gradient(whole: Whole, stack: SoftmaxStack) -> Tensor:
+def network_evaluation_gradient(whole: FlatNetwork, stack: SoftmaxStack) -> Tensor:
     """Return the trust-weighted mean gradient of the fold's evaluation set by every parameter, (P,)."""
     index = torch.nonzero(stack.design.evaluated(slice(0, stack.rows.n))[:, 0] & stack.keep).squeeze(1)
     gradient, total = torch.zeros_like(whole.parameters), 0.0
@@ -108,7 +108,7 @@ def evaluation_gradient(whole: Whole, stack: SoftmaxStack) -> Tensor:
     return gradient / max(total, torch.finfo(gradient.dtype).tiny)
 
 
-def solve_whole(matrix: GaussNewton, rhs: Tensor, tolerance: float) -> Solution:
+def solve_network(matrix: GaussNewton, rhs: Tensor, tolerance: float) -> Solution:
     """Solve G v = g, (P,), by conjugate gradients; the residual is the one measured."""
     if not rhs.any():
         return Solution(torch.zeros_like(rhs), rhs.new_zeros(1), converged=True)
@@ -123,7 +123,9 @@ def solve_whole(matrix: GaussNewton, rhs: Tensor, tolerance: float) -> Solution:
     return Solution(vector, residual[None], bool(residual <= 10 * tolerance))
 
 
-def score_whole(whole: Whole, stack: SoftmaxStack, theta: Tensor, vector: Tensor) -> Iterator[BlockScores]:
+def score_network(
+    whole: FlatNetwork, stack: SoftmaxStack, theta: Tensor, vector: Tensor
+) -> Iterator[BlockScores]:
     """Score every sample under every label by one fold, block by block; probabilities are those of its head.
 
     Args:
@@ -145,7 +147,7 @@ def score_whole(whole: Whole, stack: SoftmaxStack, theta: Tensor, vector: Tensor
         yield replace(block, influence_raw=raw, influence=relative.squeeze(1))
 
 
-def saliency_of_whole(whole: Whole, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
+def network_saliency(whole: FlatNetwork, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
     """Return the derivative of some samples' influence by their raw features, (q, d); as `tasks.attribute.pairwise.saliency`.
 
     Args:

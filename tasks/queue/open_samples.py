@@ -1,7 +1,7 @@
 """What a queue need not show: what was decided, and what an earlier queue shows already.
 
 A row is *new* if its id was not there before, *changed* if its content or given label was another one, and *the same* otherwise.
-A column more or less changes no row: then the columns that both runs have tell the content (`tasks.queue.former`).
+A column more or less changes no row: then the columns that both runs have tell the content (`tasks.queue.earlier_hashes`).
 Flagged rows that are new, changed or were not flagged before are shown, and where few are flagged the most doubtful others. The
 rest were shown by an earlier queue and are still open: `open.parquet` lists them with the run that showed them first and the
 evidence of this one, so that none is lost.
@@ -19,16 +19,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
-from tasks.queue.former import (
+from tasks.queue.earlier_hashes import (
     KEYS,
-    Matched,
-    former_hashes,
+    MatchedRows,
+    list_earlier_hashes,
     match_rows,
-    read_former,
-    shared_values,
-    write_former,
+    number_shared_values,
+    read_earlier_hashes,
+    write_earlier_hashes,
 )
-from tasks.queue.rows import take_rows, worst_first
+from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
 from tasks.storage import read_parquet, write_json
 
@@ -42,7 +42,7 @@ SEEN = ("new", "changed", "still open")
 
 
 @dataclass(frozen=True)
-class ToShow:
+class ShownSamples:
     """What becomes of each of n samples in the queue.
 
     Attributes:
@@ -59,7 +59,7 @@ class ToShow:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedSamples:
     """What a queue would show to people who have decided nothing.
 
     Attributes:
@@ -87,7 +87,7 @@ class Wanted:
         return left
 
 
-def to_show(
+def choose_shown(
     scores: Scores,
     dataset: Dataset,
     folder: Path,
@@ -96,7 +96,7 @@ def to_show(
     *,
     anew: bool = False,
     reask: Reask = "content",
-) -> ToShow:
+) -> ShownSamples:
     """Return which samples the queue shows, and which are open from earlier runs; write the counts.
 
     Args:
@@ -109,21 +109,19 @@ def to_show(
         reask: What has to change of a row that people have decided on for it to be shown again.
     """
     flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
-    wanted = Wanted(flagged, _doubtful(scores, flagged, folder, least), least)
+    wanted = WantedSamples(flagged, _doubtful(scores, flagged, folder, least), least)
     if previous is None:
         decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
         return _shown_anew(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
     rows = read_parquet(dataset.path, columns=KEYS)
-    matched = match_rows(
-        rows,
-        read_parquet(previous / "dataset.parquet", columns=KEYS),
-        shared_values(dataset.path, dataset.columns, previous),
-    )
+    last = read_parquet(previous / "dataset.parquet", columns=KEYS)
+    matched = match_rows(rows, last, number_shared_values(dataset.path, dataset.columns, previous))
     carries = matched.same_content if reask == "content" else matched.place >= 0
-    former = former_hashes(matched, carries, rows, _known_hashes(previous, folder), read_former(previous))
-    write_former(former, folder)
+    known = _known_hashes(previous, folder)
+    former = list_earlier_hashes(matched, carries, rows, known, read_earlier_hashes(previous))
+    write_earlier_hashes(former, folder)
     decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, former, reask)
-    compared = compare(matched)
+    compared = compare_rows(matched)
     asked, run = _asked(matched, compared == SAME, previous)
     seen = np.where(asked, SAME, np.where(compared == CHANGED, CHANGED, NEW)).astype(np.int8)
     if anew:
@@ -131,12 +129,11 @@ def to_show(
     undecided = wanted.without(decided)
     still_open, shown = undecided & asked, undecided & ~asked
     counts = dict(zip(("new", "changed", "same"), np.bincount(compared, minlength=3).tolist(), strict=True))
-    before = pq.read_metadata(previous / "dataset.parquet").num_rows
     flagged_before = _flagged_before(matched, previous)
     write_json(
         {
             "previous": previous.name,
-            "rows": {**counts, "removed": before - counts["changed"] - counts["same"]},
+            "rows": {**counts, "removed": last.num_rows - counts["changed"] - counts["same"]},
             "flagged": {"now": int(flagged.sum()), "newly": int((flagged & ~flagged_before).sum())},
             "no_longer_flagged": int((flagged_before & ~flagged).sum()),
             "shown": int(shown.sum()),
@@ -146,15 +143,15 @@ def to_show(
         },
         folder / SINCE,
     )
-    return ToShow(shown, still_open, seen, run)
+    return ShownSamples(shown, still_open, seen, run)
 
 
-def _shown_anew(wanted: Wanted, seen: Array, decided: Array, folder: Path) -> ToShow:
+def _shown_anew(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) -> ShownSamples:
     """Return what a queue shows that looks at no queue before it: all but what was decided; write how much that was."""
     if (count := int((wanted.flagged & decided).sum())) > 0:
         write_json({"previous": None, "decided": count}, folder / SINCE)
     shown = wanted.without(decided)
-    return ToShow(shown, np.zeros_like(shown), seen)
+    return ShownSamples(shown, np.zeros_like(shown), seen)
 
 
 def _doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array:
@@ -162,10 +159,10 @@ def _doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array
     if not least:
         return np.empty(0, np.int64)
     known = pq.read_metadata(folder / DECIDED).num_rows if (folder / DECIDED).exists() else 0
-    return worst_first(scores.path, ~flagged, least + known)
+    return order_worst_first(scores.path, ~flagged, least + known)
 
 
-def compare(matched: Matched) -> Array:
+def compare_rows(matched: MatchedRows) -> Array:
     """Return for each row whether it is new, changed or the same, (n,) int8."""
     kinds = np.where(matched.same_content & matched.same_label, SAME, CHANGED)
     code: Array = np.where(matched.place < 0, NEW, kinds).astype(np.int8)
@@ -205,7 +202,7 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
     return decided
 
 
-def _asked(matched: Matched, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
+def _asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
     queued = read_parquet(previous / "queue.parquet", columns=["sample_id"])["sample_id"]
     ids, runs = queued.chunks, [pa.array([previous.name] * len(queued), pa.string())]
@@ -221,7 +218,7 @@ def _asked(matched: Matched, same: Array, previous: Path) -> tuple[Array, pa.Chu
     return same & pc.is_valid(place).to_numpy(), run
 
 
-def _flagged_before(matched: Matched, previous: Path) -> Array:
+def _flagged_before(matched: MatchedRows, previous: Path) -> Array:
     scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
     flagged: Array = pc.is_in(matched.before_id, value_set=ids).to_numpy()

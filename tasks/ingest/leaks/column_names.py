@@ -26,48 +26,48 @@ _LABELS = re.compile(
 )
 
 
-def words_of(name: str) -> str:
+def split_words(name: str) -> str:
     """Return the words of a name in lower case.
 
-    >>> words_of("PassengerId"), words_of("customer_id"), words_of("Unnamed: 0"), words_of("RowNumber")
+    >>> split_words("PassengerId"), split_words("customer_id"), split_words("Unnamed: 0"), split_words("RowNumber")
     ('passenger id', 'customer id', 'unnamed 0', 'row number')
     """
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return " ".join(re.sub(r"[^\w#/]|_", " ", apart).lower().split())
 
 
-def names_an_id(name: str) -> bool:
+def is_id_name(name: str) -> bool:
     """Return whether a name says that the column tells which row, thing or person a row is of.
 
-    >>> [name for name in ("nr", "ID", "patientid", "wnid_id", "humid", "paid", "education_num") if names_an_id(name)]
+    >>> [name for name in ("nr", "ID", "patientid", "wnid_id", "humid", "paid", "education_num") if is_id_name(name)]
     ['nr', 'ID', 'patientid', 'wnid_id']
     """
-    return _IDENTIFIES.fullmatch(words_of(name)) is not None
+    return _IDENTIFIES.fullmatch(split_words(name)) is not None
 
 
-def names_somebody(name: str) -> bool:
+def is_person_name(name: str) -> bool:
     """Return whether a name says that the column tells whom a row is of, who may have several rows.
 
-    >>> names_somebody("patient"), names_somebody("PatientCode"), names_somebody("age")
+    >>> is_person_name("patient"), is_person_name("PatientCode"), is_person_name("age")
     (True, True, False)
     """
-    return names_an_id(name) or _SOMEBODY.fullmatch(words_of(name)) is not None
+    return is_id_name(name) or _SOMEBODY.fullmatch(split_words(name)) is not None
 
 
-def names_a_time(name: str) -> bool:
+def is_time_name(name: str) -> bool:
     """Return whether a name says that the column tells when a row was recorded.
 
-    >>> names_a_time("recorded_at"), names_a_time("timestamp"), names_a_time("sometimes")
+    >>> is_time_name("recorded_at"), is_time_name("timestamp"), is_time_name("sometimes")
     (True, True, False)
     """
-    return _TIMES.fullmatch(words_of(name)) is not None
+    return _TIMES.fullmatch(split_words(name)) is not None
 
 
-def names_a_label(name: str, label: str) -> bool:
+def is_label_name(name: str, label: str) -> bool:
     """Return whether a name says that the column is another label.
 
-    >>> names_a_label("label_text", "label"), names_a_label("species_code", "species"), names_a_label("yield", "label")
+    >>> is_label_name("label_text", "label"), is_label_name("species_code", "species"), is_label_name("yield", "label")
     (True, True, False)
     """
-    words, asked = f" {words_of(name)} ", f" {words_of(label)} "
+    words, asked = f" {split_words(name)} ", f" {split_words(label)} "
     return asked in words or _LABELS.fullmatch(words.strip()) is not None

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tasks.records import Dataset
 from tasks.validate.checks import Check
-from tasks.validate.facts import Facts
+from tasks.validate.facts import RowFacts
 from tasks.validate.findings import Finding
-from tasks.validate.words import alike, rare_class_words, shown
+from tasks.validate.messages import find_similar_class, format_value, rare_class_words
 
 Rows = NDArray[np.int64]
 
 
-def find_unusable_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
+def find_unusable_rows(dataset: Dataset, facts: RowFacts) -> list[Finding]:
     """Return which rows ingest could not read, and which lack the numbers that the model needs."""
     why, nonfinite = facts.unreadable, facts.nonfinite.rows
     rows, findings = nonfinite["row"].to_numpy(), []
@@ -42,7 +42,7 @@ def find_unusable_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
             return [why.get(row, "there is no image") for row in rows.tolist()]
         some = nonfinite.iloc[np.searchsorted(nonfinite["row"], rows)]
         return [
-            f"feature '{dataset.feature_names[feature]}' is not finite ({shown(value)})"
+            f"feature '{dataset.feature_names[feature]}' is not finite ({format_value(value)})"
             + (f" and {count - 1} more" if count > 1 else "")
             for feature, value, count in zip(some["feature"], some["value"], some["count"], strict=True)
         ]
@@ -58,16 +58,16 @@ def find_unusable_rows(dataset: Dataset, facts: Facts) -> list[Finding]:
     return [*findings, _finding(finite, (says, fails), (rows, dataset.rows), explain)]
 
 
-def find_typos(dataset: Dataset, facts: Facts, kept: Rows, folds: int) -> dict[str, str]:
+def find_typos(dataset: Dataset, facts: RowFacts, kept: Rows, folds: int) -> dict[str, str]:
     """Return the labels that too few kept rows have, and that are nearly the name of a class, with that class."""
     counts = np.bincount(facts.labels[kept], minlength=len(dataset.classes))
     large = [name for name, count in zip(dataset.classes, counts, strict=True) if count >= folds]
     small = [name for name, count in zip(dataset.classes, counts, strict=True) if 0 < count < folds]
-    return {name: twin for name in small if (twin := alike(name, large)) is not None}
+    return {name: twin for name in small if (twin := find_similar_class(name, large)) is not None}
 
 
 def find_small_classes(
-    dataset: Dataset, facts: Facts, kept: Rows, folds: int, typos: Collection[str] = ()
+    dataset: Dataset, facts: RowFacts, kept: Rows, folds: int, typos: Collection[str] = ()
 ) -> list[Finding]:
     """Return which kept rows are of a class with too few samples, or of one that lies in one group.
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 R = TypeVar("R")
 
 
-class Place(Protocol):
+class Executor(Protocol):
     """Somewhere that a function of a part can be computed."""
 
     def map(
@@ -27,7 +27,7 @@ class Place(Protocol):
         ...
 
 
-class Here:
+class LocalExecutor:
     """This process, one part after the other."""
 
     def map(

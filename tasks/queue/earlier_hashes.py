@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.ingest.columns.types import is_numeric
-from tasks.ingest.columns.values import as_text
+from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import sample_id
 from tasks.records import Column
 from tasks.storage import read_json, read_parquet, write_table
@@ -32,7 +32,7 @@ _LOOK = 100
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedRows:
     """What became of each of n rows since the last run.
 
     Attributes:
@@ -50,7 +50,7 @@ class Matched:
     before_hash: pa.ChunkedArray
 
 
-def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | None = None) -> Matched:
+def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | None = None) -> MatchedRows:
     """Find each row of this run in the last one.
 
     A row is found by its id. Ids that were made of the content are others where the columns are: then a row without an id
@@ -73,7 +73,7 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     same = _equal(now["content_hash"], found["content_hash"])
     if shared is not None and len(before):
         same |= (place >= 0) & (shared[0] == shared[1][place])
-    return Matched(
+    return MatchedRows(
         place, same, _equal(now["label"], found["label"]), found["sample_id"], found["content_hash"]
     )
 
@@ -111,7 +111,9 @@ def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
     return equal
 
 
-def shared_values(now: Path, columns: Collection[Column], previous: Path) -> tuple[Array, Array] | None:
+def number_shared_values(
+    now: Path, columns: Collection[Column], previous: Path
+) -> tuple[Array, Array] | None:
     """Return a number for each row of this run and of the last one that tells its values in the columns that both have.
 
     Args:
@@ -186,7 +188,7 @@ def _canonical(column: pa.ChunkedArray, *, narrow: bool) -> Array:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not is_numeric(column.type):
-        parts = [as_text(chunk.cast(pa.string())) for chunk in column.chunks]
+        parts = [convert_to_text(chunk.cast(pa.string())) for chunk in column.chunks]
         texts: Array = pa.chunked_array(parts, pa.string()).to_pandas().to_numpy(dtype=object)
         return texts
     if pa.types.is_boolean(column.type):
@@ -206,8 +208,8 @@ def _numbers(columns: Mapping[str, Array]) -> Array:
     return numbers
 
 
-def former_hashes(
-    matched: Matched, carries: Array, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
+def list_earlier_hashes(
+    matched: MatchedRows, carries: Array, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
 ) -> pa.Table:
     """Return which hashes the contents had before, columns `content_hash` and `former_hash`.
 
@@ -249,23 +251,23 @@ def _pairs(table: pa.Table | None) -> Iterable[tuple[str, str]]:
     return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), strict=True)
 
 
-def read_former(folder: Path) -> pa.Table | None:
+def read_earlier_hashes(folder: Path) -> pa.Table | None:
     """Return which hashes contents had before a run, None where no content ever had another one."""
     path = folder / FORMER
     return read_parquet(path) if path.exists() else None
 
 
-def write_former(table: pa.Table, folder: Path) -> None:
+def write_earlier_hashes(table: pa.Table, folder: Path) -> None:
     """Keep it in a run folder, unless there is nothing to keep."""
     if len(table):
         write_table(table, folder / FORMER)
 
 
-def hashes_among(runs: Path) -> dict[str, set[str]]:
+def find_equal_hashes(runs: Path) -> dict[str, set[str]]:
     """Return for a hash those that the same content has in the other runs of a folder, before and after it."""
     others: dict[str, set[str]] = defaultdict(set)
     for run in runs.glob("*"):
-        for content, former in _pairs(read_former(run)):
+        for content, former in _pairs(read_earlier_hashes(run)):
             if content != former:
                 others[former].add(content)
                 others[content].add(former)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tasks.errors import listed
-from tasks.ingest.columns.values import as_text
-from tasks.ingest.leaks.measures import Flags, Ints, told_by_flags
-from tasks.ingest.leaks.sample import draw_rows
+from tasks.errors import list_names
+from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.leaks.measures import Flags, Ints, measure_flags
+from tasks.ingest.leaks.sample import draw_labeled_rows
 from tasks.ingest.table import SourceTable
 
 # A word of one class in nearly all its texts shows in a few hundred of them; this many are read in a second.
@@ -23,7 +23,7 @@ _WORD = re.compile(r"\w+")
 Word = tuple[str, str]
 
 
-def telling_words(
+def find_telling_texts(
     table: SourceTable, label: str, column: str, least_rows: int, least_share: float
 ) -> dict[str, str]:
     """Return why a column of texts gives the label away, by the column's name; nothing where it does not.
@@ -35,18 +35,18 @@ def telling_words(
         least_rows: Fewer rows say too little.
         least_share: Share of the errors of guessing the most frequent class that the words must avoid.
     """
-    _, sample = draw_rows(table, label, [column], _TEXTS)
-    coded = as_text(sample[label]).dictionary_encode()
+    _, sample = draw_labeled_rows(table, label, [column], _TEXTS)
+    coded = convert_to_text(sample[label]).dictionary_encode()
     labels: Ints = coded.indices.to_numpy().astype(np.int64)
     if len(labels) < least_rows:
         return {}
     words = _best_words(sample[column].to_pylist(), labels, len(coded.dictionary))
     if not words:
         return {}
-    share, rows = told_by_flags([(name, says) for name, _, says in words], labels)
+    share, rows = measure_flags([(name, says) for name, _, says in words], labels)
     if share < least_share:
         return {}
-    shown = listed(sorted(word for _, word, _ in words))
+    shown = list_names(sorted(word for _, word, _ in words))
     return {
         column: f"the words {shown} alone tell the label in {rows:.1%} of the texts; "
         "take them out of the texts if they were written from the label"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.apply.corrected import WrittenLabels, corrected
+from tasks.apply.corrected import WrittenLabels, find_source_changes
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
@@ -26,7 +26,7 @@ _COLUMNS = ("from", "to", "old_label", "new_label")
 Moved = dict[str, tuple[str, str | None]]
 
 
-def moved_at_first(images: ImageFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
+def plan_first_moves(images: ImageFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
     """Return which images a plan moves in the folder that was swept.
 
     Args:
@@ -39,7 +39,7 @@ def moved_at_first(images: ImageFolderReader, uri: str, run: Path, plan: Plan, t
     Raises:
         InputError: The folder is not what was swept any more.
     """
-    changes = corrected(uri, run / "dataset.parquet", plan, total=total)
+    changes = find_source_changes(uri, run / "dataset.parquet", plan, total=total)
     labels, moved = WrittenLabels(changes), Moved()
     row = 0
     for batch in images.batches(["file", "label"], 2**16):
@@ -52,7 +52,7 @@ def moved_at_first(images: ImageFolderReader, uri: str, run: Path, plan: Plan, t
     return moved
 
 
-def moved_since(before: Path, run: Path, plan: Plan) -> Moved:
+def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
     """Return which images have moved in all, where a plan corrects a version that has moved some.
 
     Args:
@@ -75,7 +75,7 @@ def moved_since(before: Path, run: Path, plan: Plan) -> Moved:
     return {name: labels for name, labels in moved.items() if labels[0] != labels[1]}
 
 
-def targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -> dict[str, str | None]:
+def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -> dict[str, str | None]:
     """Return where each image goes; None where it is dropped.
 
     Args:
@@ -85,7 +85,7 @@ def targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -
     Raises:
         InputError: A label cannot be the name of a folder, or an image is not there.
 
-    >>> targets({"train/cat/1.png": ("cat", "dog")}, ["train/cat/1.png", "train/dog/1.png"])
+    >>> list_targets({"train/cat/1.png": ("cat", "dog")}, ["train/cat/1.png", "train/dog/1.png"])
     {'train/cat/1.png': 'train/dog/1-2.png'}
     """
     taken = {file.casefold() for file in files}

@@ -54,7 +54,7 @@ class Usual:
         """Return the bin of a value, None where it has none."""
         if self.values:
             return self.values.index(text) if text in self.values else None
-        value = as_number(text)
+        value = parse_number(text)
         if value is None:
             return None
         low, high = self.edges
@@ -82,7 +82,7 @@ class Usual:
         """
         if self.values:
             return "other" if text != other else ""
-        here, there = as_number(text), as_number(other)
+        here, there = parse_number(text), parse_number(other)
         if here is None or there is None or abs(there - here) < self.spread:
             return ""
         return "higher" if there > here else "lower"
@@ -92,7 +92,7 @@ class Usual:
 NOTHING_USUAL = Usual(np.empty((0, 0)), spread=np.inf)
 
 
-def as_number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """Return the number that a cell shows, None where it shows none."""
     try:
         value = float(text)

@@ -20,10 +20,10 @@ _CONNECTIONS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "
 _MEMORY = {"MemoryError", "OutOfMemoryError"}
 
 
-def in_one_line(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the line for an error; keep the traceback of a bug in a file.
 
-    >>> in_one_line(KeyError("rank")).partition(";")[0]
+    >>> describe_error(KeyError("rank")).partition(";")[0]
     "internal error (KeyError: 'rank')"
     """
     if cause := explain(error):
@@ -52,7 +52,7 @@ def explain(error: BaseException) -> str | None:
             return f"the disk is full{place}; free some space, then the same command goes on"
         if _names(cause) & _MEMORY:
             return "out of memory; set --memory to less, or free some, then the same command goes on"
-    if lacks_connection(error):
+    if is_lost_connection(error):
         return f"the connection broke ({_reason(error)}); when it is back, run the same command again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"a name is too long for a file: '{str(error.filename)[:100]}'; choose a shorter one"
@@ -63,10 +63,10 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-def lacks_connection(error: BaseException) -> bool:
+def is_lost_connection(error: BaseException) -> bool:
     """Return whether an error comes from a lost connection; a closed pipe of this machine is none.
 
-    >>> lacks_connection(ConnectionResetError("reset by peer")), lacks_connection(KeyError("rank"))
+    >>> is_lost_connection(ConnectionResetError("reset by peer")), is_lost_connection(KeyError("rank"))
     (True, False)
     """
     return any(

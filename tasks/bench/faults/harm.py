@@ -55,7 +55,7 @@ def _clock_file(out: Path) -> Path:
     return out.with_name(out.name + ".clock")
 
 
-def with_clock(environment: Mapping[str, str], out: Path) -> dict[str, str]:
+def set_clock(environment: Mapping[str, str], out: Path) -> dict[str, str]:
     """Return variables with which a program sees the time of the trial's clock."""
     _clock_file(out).write_text("+0\n")
     return {

@@ -20,7 +20,7 @@ from tasks.storage import row_groups, table_writer, write_table
 GROUP_BYTES = 2**26
 
 
-class Shelf:
+class PictureStore:
     """Cells of one binary column, by place in the queue.
 
     Args:
@@ -59,7 +59,7 @@ class Shelf:
             yield slice(first, last)
 
 
-def write_queue(table: pa.Table, final: Path, pictures: Shelf | None, first: int = 0) -> Path:
+def write_queue(table: pa.Table, final: Path, pictures: PictureStore | None, first: int = 0) -> Path:
     """Write rows of the queue as Parquet, behind `content_hash` their pictures, a few of them in memory at a time.
 
     Args:

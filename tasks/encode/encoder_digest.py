@@ -15,14 +15,14 @@ def is_switched_off() -> bool:
     return os.environ.get("LABELSWEEP_ENCODER") == "none"
 
 
-def encoders_at_hand(encoder: str | None) -> str:
+def describe_encoders(encoder: str | None) -> str:
     """Return what changes with the encoders that a run would use.
 
     Args:
         encoder: What `--encoder` says: a path, `none`, or None where the packages decide.
     """
     if encoder is not None:
-        return fingerprint(Path(encoder)) if Path(encoder).exists() else ""
+        return digest_model(Path(encoder)) if Path(encoder).exists() else ""
     return "" if is_switched_off() else " ".join(filter(None, map(_installed, PACKAGES.values())))
 
 
@@ -33,7 +33,7 @@ def _installed(package: str) -> str:
         return ""
 
 
-def fingerprint(folder: Path) -> str:
+def digest_model(folder: Path) -> str:
     """Return a digest that changes with the model: its configuration, and names and sizes of all its files."""
     digest = hashlib.sha256()
     files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())

@@ -24,7 +24,7 @@ WARM = "warm.json"
 DRIFT = 0.2
 
 
-def warm_members(
+def read_warm_members(
     previous: Path | None, dataset: Dataset, options: AuditOptions, like: Tensor, choice: ModelChoice
 ) -> tuple[list[Member], int] | None:
     """Return the members of the last run with its parameters to start from, and the rows that they were chosen on.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.heads.features import FileFeatures
-from tasks.heads.neighbours import EXACT_ROWS, Neighbours, neighbours
+from tasks.heads.neighbours import EXACT_ROWS, Neighbours, find_neighbours
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 
@@ -29,24 +29,24 @@ def search(features: FileFeatures, rows: Ints, kind: str, count: int) -> Neighbo
     Args:
         features: Raw features.
         rows: Which samples, in order; those that are returned are numbered by their place here.
-        kind: How distances are taken, as `points` has it.
+        kind: How distances are taken, as `place_rows` has it.
         count: How many.
     """
     dimensions = DIMENSIONS if len(rows) <= EXACT_ROWS else FEWER_DIMENSIONS
-    return neighbours(points(features, rows, kind, dimensions), count)
+    return find_neighbours(place_rows(features, rows, kind, dimensions), count)
 
 
-def kind_of(dataset: Dataset, options: AuditOptions) -> str:
+def choose_distance(dataset: Dataset, options: AuditOptions) -> str:
     """Return how distances between samples of a data set are taken."""
     if dataset.payload == "tabular":
         return "scaled"
     return "plain" if dataset.payload == "image" and options.own_encoder is None else "angle"
 
 
-def draw_rows(n: int, most: int, seed: int = 0) -> Ints:
+def draw_row_numbers(n: int, most: int, seed: int = 0) -> Ints:
     """Return `most` random rows of n in order, or all.
 
-    >>> draw_rows(5, 10).tolist(), len(draw_rows(100, 10))
+    >>> draw_row_numbers(5, 10).tolist(), len(draw_row_numbers(100, 10))
     ([0, 1, 2, 3, 4], 10)
     """
     if n <= most:
@@ -63,13 +63,13 @@ def pick_rows(blocks: Iterable[Floats], rows: Ints) -> Iterable[Floats]:
         start += len(block)
 
 
-def blocks_of(features: FileFeatures) -> Iterable[Floats]:
+def read_blocks(features: FileFeatures) -> Iterable[Floats]:
     """Yield the rows of a feature file."""
     for _, block in features.blocks():
         yield block.float().numpy()
 
 
-def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) -> Floats:
+def place_rows(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) -> Floats:
     """Return where some samples lie, (len(rows), at most `most_dimensions`), an embedding beside their features left out.
 
     Args:
@@ -80,10 +80,10 @@ def points(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) 
     """
     narrow = features.plain <= most_dimensions
     sketch = None if narrow else _sketch(features.plain, most_dimensions)
-    scale = _scale(features, draw_rows(features.n, 4_096)) if kind == "scaled" else None
+    scale = _scale(features, draw_row_numbers(features.n, 4_096)) if kind == "scaled" else None
     found: Sequence[Floats] = [
         _placed(block, kind, scale, sketch)
-        for block in pick_rows((block[:, : features.plain] for block in blocks_of(features)), rows)
+        for block in pick_rows((block[:, : features.plain] for block in read_blocks(features)), rows)
     ]
     return np.concatenate(found)
 
@@ -99,7 +99,7 @@ def _placed(block: Floats, kind: str, scale: Floats | None, sketch: Floats | Non
 
 def _scale(features: FileFeatures, rows: Ints) -> Floats:
     """Return the spread of each feature; 1 where it is constant, or 0 or 1: two categories differ by one, rare or not."""
-    sample = np.concatenate(list(pick_rows(blocks_of(features), rows)))[:, : features.plain]
+    sample = np.concatenate(list(pick_rows(read_blocks(features), rows)))[:, : features.plain]
     spread = sample.std(axis=0)
     either = np.isin(sample, (0, 1)).all(axis=0)
     return np.where(either | (spread == 0), np.float32(1), spread).astype(np.float32)

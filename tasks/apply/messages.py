@@ -6,7 +6,7 @@ from typing import Any
 from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
-from tasks.show.text import counted
+from tasks.show.text import pluralise
 from tasks.terminal import one_line
 
 # A screen of lines; what does not fit is counted.
@@ -29,9 +29,9 @@ def plan_text(plan: Plan) -> str:
         )
     if plan.known:
         lines.append(
-            f"           and {counted(plan.known, 'sample')} with known answers, which change nothing"
+            f"           and {pluralise(plan.known, 'sample')} with known answers, which change nothing"
         )
-    lines += [f"Changes:   {counted(len(plan.changes), 'sample')}", ""]
+    lines += [f"Changes:   {pluralise(len(plan.changes), 'sample')}", ""]
     if plan.confusion:
         pairs = [(f"{old} → {new}", f"{count:,}") for (old, new), count in plan.confusion.items()]
         lines += ["Relabeled (given → new)", *_columns(pairs), ""]
@@ -54,7 +54,7 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[str, Any]:
+def summarise_outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[str, Any]:
     """Return the same for programs: what the plan changes, what was written, and what it was worth.
 
     Args:
@@ -85,7 +85,7 @@ def outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[str, Any]:
     }
 
 
-def gain_text(gain: Gain) -> str:
+def describe_gain(gain: Gain) -> str:
     """Return what the corrections were worth.
 
     Args:
@@ -96,7 +96,7 @@ def gain_text(gain: Gain) -> str:
         for one in gain.classes
     ]
     lines = [
-        worth(gain),
+        describe_worth(gain),
         "",
         f"Refitted with and without the corrections, {gain.folds} folds, seed {gain.seed}.",
         f"Judged out of fold on {gain.samples:,} {gain.basis}.",
@@ -123,18 +123,18 @@ def gain_text(gain: Gain) -> str:
     return "\n".join(lines) + "\n"
 
 
-def worth(gain: Gain) -> str:
+def describe_worth(gain: Gain) -> str:
     """Say in one line what the corrections were worth, and whether that is more than chance.
 
     >>> accuracy = Measure(before=0.934, after=0.932, gain=-0.002, low=-0.006, high=0.002)
     >>> gain = Gain(basis="samples that nobody changed", samples=1653, folds=5, seed=0, converged=True, accuracy=accuracy,
     ...             log_loss=None, classes=(), predicted=None, wrong_before=144, wrong_after=95)
-    >>> worth(gain)
+    >>> describe_worth(gain)
     '144 wrong labels before, 95 after; accuracy on untouched samples 93.4 → 93.2 %, within noise.'
     """
     parts = []
     if gain.wrong_before is not None:
-        parts.append(f"{counted(gain.wrong_before, 'wrong label')} before, {gain.wrong_after:,} after")
+        parts.append(f"{pluralise(gain.wrong_before, 'wrong label')} before, {gain.wrong_after:,} after")
     if gain.accuracy:
         found, on = gain.accuracy, "verified" if gain.basis == "trusted labels" else "untouched"
         is_noise = found.low <= 0 <= found.high

@@ -5,13 +5,20 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from tasks.apply.corrected import PLACES, corrected, read_places, write_places
-from tasks.apply.layout import Layout, check_digests, layout_of, write_layout, written_in
-from tasks.apply.moves import MOVES, copy_folder, moved_at_first, moved_since, targets, write_moves
+from tasks.apply.corrected import PLACES, find_source_changes, read_places, write_places
+from tasks.apply.layout import SourceLayout, check_digests, find_written, read_layout, write_layout
+from tasks.apply.moved_images import (
+    MOVES,
+    copy_folder,
+    list_targets,
+    plan_all_moves,
+    plan_first_moves,
+    write_moves,
+)
 from tasks.apply.plan import Plan
-from tasks.apply.version import alone
+from tasks.apply.version import lock_versions
 from tasks.errors import InputError
-from tasks.ingest.source import access
+from tasks.ingest.source import explain_access_errors
 from tasks.records import Dataset
 
 
@@ -33,16 +40,16 @@ def write_beside(
     """
     folder: Path | None = None
     try:
-        layout = layout_of(run, dataset)
+        layout = read_layout(run, dataset)
         if layout is None:
             return ""
         folder = version / layout.folder
         if layout.images:
-            with access(layout.uri):
+            with explain_access_errors(layout.uri):
                 _write_images(layout, run, plan, folder, copy_images=copy_images)
             return ""
         places = read_places(layout.version) if layout.version else None
-        changes = corrected(layout.uri, run / "dataset.parquet", plan, places, layout.total)
+        changes = find_source_changes(layout.uri, run / "dataset.parquet", plan, places, layout.total)
         write_layout(layout, changes, state, folder)
         write_places(changes, version)
     except InputError as error:
@@ -52,18 +59,18 @@ def write_beside(
     return ""
 
 
-def _write_images(layout: Layout, run: Path, plan: Plan, folder: Path, *, copy_images: bool) -> None:
+def _write_images(layout: SourceLayout, run: Path, plan: Plan, folder: Path, *, copy_images: bool) -> None:
     """Write the list of images that move, and the folder as it is then where that is asked for."""
     images = layout.images
     if images is None:
         return
-    written = written_in(layout.version) if layout.version else None
+    written = find_written(layout.version) if layout.version else None
     moved = (
-        moved_since(written / MOVES, run, plan)
+        plan_all_moves(written / MOVES, run, plan)
         if written
-        else moved_at_first(images, layout.uri, run, plan, layout.total)
+        else plan_first_moves(images, layout.uri, run, plan, layout.total)
     )
-    places = targets(moved, images.files)
+    places = list_targets(moved, images.files)
     base = images.part
     touched = [part for part in layout.parts if copy_images or part.path.removeprefix(base.path) in moved]
     check_digests(layout, touched)
@@ -73,7 +80,7 @@ def _write_images(layout: Layout, run: Path, plan: Plan, folder: Path, *, copy_i
         copy_folder(base, places, folder / PurePosixPath(layout.uri.rstrip("/")).name.removesuffix(".zip"))
 
 
-def catch_up(
+def write_missing(
     run: Path, dataset: Dataset, plan: Plan, state: str, version: Path, *, copy_images: bool = False
 ) -> str:
     """Write the same for a version that lacks them: the source was not there, or nobody asked for a copy.
@@ -81,15 +88,18 @@ def catch_up(
     Returns:
         Why they were not written; empty where they were, or where there are none.
     """
-    there = written_in(version)
+    there = find_written(version)
     lacks_copy = copy_images and there is not None and [path.name for path in there.iterdir()] == [MOVES]
     if there and not lacks_copy:
         return ""
     prefix = f".{version.name}."  # what is left of it is removed as that of an unfinished version is
-    with alone(version.parent), tempfile.TemporaryDirectory(prefix=prefix, dir=version.parent) as name:
+    with (
+        lock_versions(version.parent),
+        tempfile.TemporaryDirectory(prefix=prefix, dir=version.parent) as name,
+    ):
         made = Path(name)
         note = write_beside(run, dataset, plan, state, made, copy_images=copy_images)
-        new = written_in(made)
+        new = find_written(made)
         if there and new:
             made = new  # the list of moves is there, and stays
         # What says which row is which goes first: without the files it means nothing.
@@ -100,7 +110,7 @@ def catch_up(
 
 def copy_beside(version: Path, target: Path) -> None:
     """Copy what lies beside a version's data to another version's folder."""
-    layout = written_in(version)
+    layout = find_written(version)
     if layout:
         shutil.copytree(layout, target / layout.name)
         with suppress(FileNotFoundError):

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from tasks.json_objects import read_object
-from tasks.queue.since import OPEN, SINCE
+from tasks.queue.open_samples import OPEN, SINCE
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.runs.data_sets import newest_runs, short_name_of
-from tasks.runs.history import past_run
+from tasks.runs.history import read_past_run
 from tasks.runs.request import REQUEST
 from tasks.storage import read_parquet
 
@@ -22,7 +22,7 @@ TREND = 14
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-class Standing(BaseModel):
+class DataSetStatus(BaseModel):
     """One data set.
 
     Attributes:
@@ -46,18 +46,18 @@ class Standing(BaseModel):
     trend: list[float | None]
 
 
-def read_standings(out: Path) -> list[Standing]:
+def read_standings(out: Path) -> list[DataSetStatus]:
     """Return how each data set under `out` stands, by name."""
     settled = Ledger(read_log(out)).settled()
     found = [_standing(out / "runs" / run, key, settled) for key, run in newest_runs(out).items()]
     return sorted(found, key=lambda one: (one.name, one.key))
 
 
-def _standing(folder: Path, key: str, settled: set[tuple[str, str]]) -> Standing:
-    summary, run = read_object(folder / "summary.json"), past_run(folder)
+def _standing(folder: Path, key: str, settled: set[tuple[str, str]]) -> DataSetStatus:
+    summary, run = read_object(folder / "summary.json"), read_past_run(folder)
     noise = summary.get("queue", {}).get("estimated_noise_rate")
     earlier = [line.get("noise_rate") for line in read_object(folder / "before.json").get("trend", [])]
-    return Standing(
+    return DataSetStatus(
         name=short_name_of(folder.name),
         key=key,
         run_id=folder.name,
