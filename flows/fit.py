@@ -23,9 +23,7 @@ def fit_on_worker(
     Sent by `clean-labels` where its `gpu_deployment` names this deployment; not meant to be started by hand.
 
     Args:
-        dataset: The validated data, by path.
         folder: The run folder, at the same path as on the machine that sent it.
-        options: What decides the scores.
         previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
 

@@ -37,9 +37,6 @@ def fit_and_attribute(
     """Fit the audit's models and give every sample its influence.
 
     Args:
-        dataset: The validated data.
-        folder: The run folder.
-        options: What decides the scores.
         previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
     encoding = step(encode, dataset, folder, options, previous)

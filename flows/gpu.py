@@ -47,9 +47,7 @@ def fit_by(
 
     Args:
         deployment: Name of the deployment, such as `fit/gpu`.
-        dataset: The validated data.
         folder: The run folder, at the same path on both machines.
-        options: What decides the scores.
         previous: Folder of the last run of the same data set.
         pickup_seconds: How long the child may wait for a worker.
 

@@ -34,10 +34,6 @@ _LOOKED_AT = ("summary.json", "steps/ingest.json", "steps/validate.json", "steps
 def fetch_last_run(request: Request, address: str) -> None:
     """Fetch the last published run of the data set, unless it is here: this machine may be new, or another one swept last.
 
-    Args:
-        request: What is asked for.
-        address: Where results are published.
-
     Raises:
         LabelsweepError: The store could not be read.
     """
@@ -91,7 +87,6 @@ def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
     Whatever of a row changed is a change: its id, whether its label is verified, what a reviewer is shown, its true label.
 
     Args:
-        request: What is asked for.
         folder: The run folder, in which lies what the files say now.
     """
     last = next(reversed(list_finished_runs(request)), None)
@@ -114,7 +109,6 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
 
     Args:
         request: What is asked for; `force` takes over only decisions and the number of the version.
-        folder: The run folder.
 
     Returns:
         Folder of the last finished run of the data set, None where there is none; and whether models and queue are made as if
@@ -191,8 +185,6 @@ def note_version(dataset: Dataset, folder: Path, previous: Path | None) -> None:
     """Write `version.json`: the number of this version of the data set, and a digest of each file of its source.
 
     Args:
-        dataset: What was read.
-        folder: The run folder.
         previous: Folder of the last finished run of the data set.
     """
     before = read_json(previous / VERSION) if previous and (previous / VERSION).exists() else None

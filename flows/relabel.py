@@ -211,9 +211,7 @@ def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: ob
     On a worker the run is suspended: its process ends, others have the slot, and the answer starts it again from the top.
 
     Args:
-        run: The finished run folder.
         out: Folder or address of the results that it belongs to.
-        queued: Length of its queue.
         seconds: How long to wait.
         result: What the flow returns, whatever the answer.
 

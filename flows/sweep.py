@@ -29,7 +29,6 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
     """Sweep a labeled data set for mislabeled samples, or return what the last run found where nothing changed since.
 
     Args:
-        parameters: What is asked for.
         opened: Told the folder of a run that begins or is resumed.
 
     Raises:

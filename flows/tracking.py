@@ -37,7 +37,6 @@ def track(name: str, folder: Path) -> None:
 
     Args:
         name: `mlflow` or `wandb`.
-        folder: The run folder.
     """
     parameters = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     given = {key: value for key, value in parameters.items() if value is not None}

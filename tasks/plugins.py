@@ -16,10 +16,5 @@ def list_modules(folder: Path) -> tuple[str, ...]:
 
 
 def import_modules(package: str, folder: Path) -> dict[str, ModuleType]:
-    """Return the modules of a package by their names, in alphabetical order.
-
-    Args:
-        package: Its dotted name.
-        folder: Where its files lie.
-    """
+    """Return the modules of a package by their names, in alphabetical order."""
     return {name: import_module(f"{package}.{name}") for name in list_modules(folder)}

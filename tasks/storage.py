@@ -60,7 +60,6 @@ def explain_write_errors(place: Path, fix: str) -> Iterator[None]:
 
     Args:
         place: The file or folder that is written.
-        fix: What the user can do.
 
     Raises:
         InputError: It may not be written, or a file is in the way of a folder, or a folder in that of a file.
@@ -216,7 +215,6 @@ def name_latest(folder: Path, link: Path | None = None) -> None:
     """Let a link name a folder, at once: there is always one.
 
     Args:
-        folder: The folder.
         link: The link; `latest` beside the folder unless given.
     """
     link = link or folder.parent / "latest"

@@ -28,7 +28,6 @@ def read_user_text(path: Path, fix: str) -> str:
     """Read a text file.
 
     Args:
-        path: The file.
         fix: What the user can do where it cannot be read.
 
     Raises:
@@ -45,7 +44,6 @@ def read_user_yaml(path: Path, fix: str) -> Any:  # noqa: ANN401 (whatever the f
     """Read a YAML file.
 
     Args:
-        path: The file.
         fix: What the user can do where it cannot be read.
 
     Raises:

@@ -133,10 +133,8 @@ def write_terms(path: Path, terms: Sequence[str], counts: Array, texts: int, fol
     """Write the terms that weigh anything.
 
     Args:
-        path: The file.
         terms: V words and pairs of words.
         counts: (V,) how many texts have each.
-        texts: How many texts there are.
         folds: (V, C) weights of each fold.
     """
     weights = least_weights(folds)

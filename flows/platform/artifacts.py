@@ -26,7 +26,6 @@ def publish_artifacts(folder: Path, headline: str, out: str) -> None:
     """Create the artifacts of a finished run: the top of its queue, what its steps cost, its summary, the way to its report.
 
     Args:
-        folder: The run folder.
         headline: What a person wants to know first.
         out: Folder or address of the results that it belongs to.
     """

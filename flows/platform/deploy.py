@@ -39,7 +39,6 @@ def deploy_data_sets(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[s
     """Make the deployments what the list says; yield a line for each data set.
 
     Args:
-        data_sets: All of the list.
         prune: Whether deployments of data sets that are not listed any more are removed.
 
     Raises:

@@ -15,7 +15,6 @@ def announce_flagged(folder: Path, out: str) -> None:
     """Emit `labels.flagged` with the counts of a finished run.
 
     Args:
-        folder: The run folder.
         out: Folder or address of the results that it belongs to.
     """
     summary = read_json(folder / "summary.json")
@@ -28,7 +27,6 @@ def announce_reviewed(folder: Path, out: str) -> None:
     """Emit `labels.reviewed`, which can start `apply-review`, where a server is named.
 
     Args:
-        folder: The run folder.
         out: Folder or address of the results that it belongs to.
     """
     from prefect.settings import get_current_settings  # noqa: PLC0415 (a second to import)

@@ -29,7 +29,6 @@ def run_postgres(folder: Path, *, port: int | None = None, durable: bool = True)
     It listens on a socket that its owner alone may use, and asks no password. For root it runs as the user `run_postgres`.
 
     Args:
-        folder: Where it lies.
         port: Of this machine, to listen on as well.
         durable: Whether it survives a power cut.
 

@@ -17,7 +17,6 @@ def record_runs(out: Path, results: str) -> list[str]:
     """Make a flow run of each finished run that Prefect has not seen; return the ids of the runs, oldest first.
 
     Args:
-        out: Folder of the results.
         results: What a person calls it: the folder or its address.
     """
     folders = (result.parent for result in sorted((out / "runs").glob(f"*/{RESULT}")))

@@ -32,7 +32,6 @@ def mean_interval(differences: Array, seed: int) -> Interval | None:
 
     Args:
         differences: (n,) one difference for each sample.
-        seed: Seed of the draws.
 
     >>> interval = mean_interval(np.array([0.0, 1.0] * 200), seed=0)
     >>> interval.low < 0.5 < interval.high, round(interval.high - interval.low, 1)

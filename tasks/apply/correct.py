@@ -82,7 +82,6 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """Work out what the decisions under `out` would change in the data set of a run.
 
     Args:
-        run: The run folder.
         out: The output folder, where the log lies.
         rule: How differing answers of several reviewers are resolved.
 
@@ -100,9 +99,6 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     Applying the same decisions again finds that the newest version already holds them, and writes nothing.
 
     Args:
-        run: The run folder.
-        out: The output folder.
-        plan: What changes.
         copy_images: Whether a folder of images is copied with its corrections.
     """
     dataset, source = read_dataset(run), run / "dataset.parquet"
@@ -179,10 +175,6 @@ def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found:
 
 def compare_versions(old: Path, new: Path) -> pa.Table:
     """Return what differs between two versions, by sample.
-
-    Args:
-        old: Folder of a version.
-        new: Folder of another one.
 
     Returns:
         `sample_id`, `change` (relabel, drop, add, content), `old_label`, `new_label`; in the order of the old

@@ -125,9 +125,6 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
     """Refit with and without the corrections and compare.
 
     Args:
-        run: The run folder.
-        dataset: Its data set.
-        plan: The corrections.
         options: Options of the run's audit: folds, seed, feature maps.
     """
     judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)

@@ -14,7 +14,6 @@ def find_swept_version(run: Path, uri: str) -> Path | None:
 
     Args:
         run: The run folder; versions on an object store lie beside it once they are fetched.
-        uri: What was swept.
     """
     folder = Path(uri).parent
     if "://" in uri:
@@ -31,12 +30,7 @@ def read_lineage(version: Path) -> dict[str, Any]:
 
 
 def find_origin(run: Path, version: Path) -> str:
-    """Return the source that was swept first, on the way to a version.
-
-    Args:
-        run: A run folder of these results.
-        version: The version's folder.
-    """
+    """Return the source that was swept first, on the way to a version."""
     uri = str(read_lineage(version)["source_uri"])
     before = find_swept_version(run, uri)
     return find_origin(run, before) if before else uri

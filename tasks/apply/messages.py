@@ -16,11 +16,7 @@ _UNDEFINED = "– (no sample is left that nobody changed)"
 
 
 def plan_text(plan: Plan) -> str:
-    """Return what would change: counts, confusion given → new, drops, and what is left out.
-
-    Args:
-        plan: The plan.
-    """
+    """Return what would change: counts, confusion given → new, drops, and what is left out."""
     outcomes = ", ".join(f"{count:,} {name}" for name, count in plan.outcomes.items()) or "none"
     lines = [f"Decisions: {outcomes}"]
     if plan.disputed:
@@ -58,7 +54,6 @@ def summarise_outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[s
     """Return the same for programs: what the plan changes, what was written, and what it was worth.
 
     Args:
-        plan: The plan.
         applied: What became of it; no version where nothing was written.
         gain: The measured gain, if it was measured.
     """
@@ -86,11 +81,7 @@ def summarise_outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[s
 
 
 def describe_gain(gain: Gain) -> str:
-    """Return what the corrections were worth.
-
-    Args:
-        gain: The measured gain.
-    """
+    """Return what the corrections were worth."""
     classes = [
         (one.label, f"{one.samples:,}", _points(one.accuracy), f"{-one.log_loss.gain:+.3f} nats")
         for one in gain.classes

@@ -29,13 +29,6 @@ Moved = dict[str, tuple[str, str | None]]
 def plan_first_moves(images: ImageFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
     """Return which images a plan moves in the folder that was swept.
 
-    Args:
-        images: The images of the folder.
-        uri: The folder.
-        run: The run folder.
-        plan: What changes.
-        total: How many images were swept.
-
     Raises:
         InputError: The folder is not what was swept any more.
     """
@@ -57,8 +50,6 @@ def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
 
     Args:
         before: The list of moves of that version.
-        run: The run folder.
-        plan: What changes.
     """
     with before.open(encoding="utf-8", newline="") as file:
         moved: Moved = {
@@ -77,10 +68,6 @@ def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
 
 def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -> dict[str, str | None]:
     """Return where each image goes; None where it is dropped.
-
-    Args:
-        moved: Labels of the images that move.
-        files: All images of the folder.
 
     Raises:
         InputError: A label cannot be the name of a folder, or an image is not there.
@@ -143,7 +130,6 @@ def copy_folder(base: Part, places: Mapping[str, str | None], target: Path) -> N
     Args:
         base: The folder; its path ends with a slash.
         places: Where images go; None where they are dropped.
-        target: The new folder.
     """
     for path in sorted(base.filesystem.find(base.path)):
         name = path.removeprefix(base.path)

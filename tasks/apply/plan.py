@@ -99,7 +99,6 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
 
     Args:
         columns: `sample_id`, `content_hash` and `label` of the data set.
-        rows: The decision log.
         run_id: The run whose decisions are accounted for one by one, also where they no longer fit the data.
         rule: How differing answers of several reviewers are resolved.
     """
@@ -141,7 +140,6 @@ def carry_decisions(rows: Sequence[Decision], others: Mapping[str, Collection[st
     """Return the decisions that stand, each also on the contents that its own became when the columns of the data set changed.
 
     Args:
-        rows: The decision log.
         others: Hashes of the same content in other runs, by hash.
 
     >>> row = Decision(seq=1, sample_id="a", content_hash="old", given_label="cat", decision="keep", reviewer="Ada")

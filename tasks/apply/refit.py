@@ -48,8 +48,6 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
 
     Args:
         run: The run folder; its feature maps are used where it holds them.
-        dataset: Its data set.
-        options: Options of the run.
     """
     encoding = _encoding_of(run)
     samples = _samples_of(dataset, encoding, options)
@@ -108,7 +106,6 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
     """Fit every member on every fold with these labels; predict each sample by the fold that did not see it.
 
     Args:
-        judge: What stays the same.
         labels: (n,) classes.
         kept: (n,) bool, False for samples that are not fitted on.
     """

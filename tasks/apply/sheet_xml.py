@@ -59,9 +59,6 @@ class SheetXml:
         """Write a label into a cell.
 
         Args:
-            letters: The column of the label.
-            number: The row.
-            text: The label.
             like: A row whose label is the same, None where there is none.
 
         Raises:
@@ -92,7 +89,6 @@ class SheetXml:
         """Remove rows, or empty them where the rows below cannot move up.
 
         Args:
-            numbers: The rows.
             can_move: Whether no formula of the workbook refers to rows.
 
         Returns:

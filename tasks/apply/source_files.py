@@ -28,11 +28,6 @@ def write_beside(
     """Write the corrected files of the source into a version's folder.
 
     Args:
-        run: The run folder.
-        dataset: Its data set.
-        plan: What changes.
-        state: Digest of the version.
-        version: Folder of the version.
         copy_images: Whether a folder of images is copied too; otherwise there is only the list of moves.
 
     Returns:

@@ -125,11 +125,6 @@ def folder_of(out: Path, version: Version) -> Path:
 def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     """Return a version by number, `v0002`, `name/v0002`, or its folder.
 
-    Args:
-        out: The output folder.
-        wanted: What the user named.
-        name: Data set, where several have versions.
-
     Raises:
         InputError: There is no such version under `out`, or several data sets have one.
     """
@@ -187,7 +182,6 @@ def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
 
     Args:
         source: Canonical `dataset.parquet`.
-        plan: What changes.
     """
     drops = pa.array([c.sample_id for c in plan.changes if c.new_label is None], pa.string())
     with open_parquet(source) as file:
@@ -234,10 +228,7 @@ def write_version(
     """Publish a version: the folder appears under its name when all of it is written.
 
     Args:
-        out: The output folder.
-        version: Its lineage.
         write_data: Writes the data set to the path that it is given.
-        changes: What differs from the parent.
         write_beside: Writes what else belongs to the version into its folder.
 
     Raises:

@@ -20,10 +20,6 @@ def write_and_measure_plan(
     measured, or a measurement that was interrupted, is caught up on.
 
     Args:
-        run: The run folder.
-        out: The output folder.
-        plan: What changes.
-        measure: Whether to refit and measure.
         copy_images: Whether a folder of images is copied with its corrections.
     """
     applied = apply_plan(run, out, plan, copy_images=copy_images)

@@ -89,7 +89,6 @@ def combine(
     Args:
         members: For each member its blocks, in the same order and of the same size.
         labels: (n,) given classes.
-        noise: How labels go wrong.
         votes: (n, raters) answers that the labels are the majority of, -1 where there is none.
         opinions: (m, n, C) logarithms of out-of-fold probabilities of models without influence.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
@@ -156,7 +155,6 @@ def _columns_of(blocks: Sequence[BlockScores], labels: Tensor, p: Tensor, log_r:
     """Return the columns of a block, b values each.
 
     Args:
-        blocks: What each member says of it.
         labels: (b,) given classes.
         p: (b, C) out-of-fold probabilities.
         log_r: (b, C) logarithm of the posterior of the true class.
@@ -230,7 +228,6 @@ def judge_samples(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     """Return what orders the samples, and what is flagged: the next round is fitted without it.
 
     Args:
-        scores: The columns of all samples.
         kind: Name of a file in `tasks/attribute/scores`.
 
     Returns:

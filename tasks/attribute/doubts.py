@@ -47,7 +47,6 @@ def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
     """Sum up.
 
     Args:
-        noise: How labels go wrong.
         wrong: (ways, n) probability that each label is wrong.
         flagged: (n,) bool.
     """

@@ -18,7 +18,6 @@ def estimate_noise(ensemble: Ensemble, seed: int) -> AnyNoise:
     """Estimate how labels go wrong, or how raters answer, from what an ensemble believes of some samples.
 
     Args:
-        ensemble: Fitted.
         seed: Which samples are drawn, where there are more than `MATRIX_ROWS`.
     """
     samples, design = ensemble.samples, ensemble.design

@@ -29,7 +29,6 @@ def solve_head(head: Head, solver: str) -> Solution:
     """Solve H v = g for every fold of a head; where it is the end of a whole model, for every parameter: (K, P).
 
     Args:
-        head: The head.
         solver: `auto`, or the name of a file in `tasks/heads/solvers`.
     """
     wholes = make_flat_networks(head)
@@ -93,7 +92,6 @@ def score_stacks(
 
     Args:
         stacks: One problem of K folds, or K of one fold each.
-        design: Of all folds.
         theta: (width, K, C) fitted parameters.
         ihvp: (width, K, C) inverse-Hessian-vector products.
     """

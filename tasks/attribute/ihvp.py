@@ -16,7 +16,6 @@ def solve_ihvp(
     """Solve H v = g for the trust-weighted evaluation gradient, all folds at once.
 
     Args:
-        stack: The K problems.
         theta: (width, K, C) fitted parameters.
         solver: `auto`, or the name of a file in `tasks/heads/solvers`.
         tolerance: Residual |Hv - g| / |g| that is wanted.

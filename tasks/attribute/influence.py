@@ -58,7 +58,6 @@ def evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
     """Return the trust-weighted mean gradient of each fold's evaluation set, (width, K, C).
 
     Args:
-        stack: Rows, labels and design.
         theta: (width, K, C) fitted parameters.
     """
     gradient = stack.zeros()
@@ -96,7 +95,6 @@ def score_blocks(stack: SoftmaxStack, theta: Tensor, ihvp: Tensor) -> Iterator[B
     """Score every sample under every label, block by block; memory is that of one block.
 
     Args:
-        stack: Rows, labels and design.
         theta: (width, K, C) fitted parameters.
         ihvp: (width, K, C) inverse-Hessian-vector products v_k.
     """

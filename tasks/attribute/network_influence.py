@@ -80,7 +80,6 @@ def gauss_newton(whole: FlatNetwork, stack: SoftmaxStack, damping: float = DAMPI
     """Return the damped Gauss-Newton matrix of one fold's training loss.
 
     Args:
-        whole: The network.
         stack: The problem of the fold's head: whom it is fitted on, and the head's regularisation, which is its damping.
         damping: Of the body, as a share of the trace.
     """
@@ -129,8 +128,6 @@ def score_network(
     """Score every sample under every label by one fold, block by block; probabilities are those of its head.
 
     Args:
-        whole: The network.
-        stack: The problem of its head.
         theta: (width, 1, C) the head.
         vector: (P,) G^-1 g.
     """
@@ -151,7 +148,6 @@ def network_saliency(whole: FlatNetwork, labels: Tensor, chosen: Tensor, vector:
     """Return the derivative of some samples' influence by their raw features, (q, d); as `tasks.attribute.pairwise.saliency`.
 
     Args:
-        whole: The network of a fold.
         labels: (n,) given classes.
         chosen: (q,) samples.
         vector: (P,) G^-1 g.

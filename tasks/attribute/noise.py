@@ -241,7 +241,6 @@ def estimate_beliefs(design: Design, rows: slice | Tensor, log_p: Tensor) -> tup
     the out-of-fold belief counts twice.
 
     Args:
-        design: Folds.
         rows: Which samples, b of them.
         log_p: (K, C, b) log-probabilities under each fold.
 

@@ -106,7 +106,6 @@ def saliency(
     Negative = more of this feature makes the sample more harmful.
 
     Args:
-        feature_map: From raw to encoded features.
         raw: (r, d) raw features.
         labels: (r,) given classes.
         scored: (r, K) 1 where a fold scores the sample, 0 elsewhere.

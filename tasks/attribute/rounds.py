@@ -30,7 +30,6 @@ def run_rounds(
     """Yield what each round fitted and what it says of the samples, in memory or on files alike.
 
     Args:
-        count: How many rounds.
         fit: From what the round before fitted and said, None in the first one, to what this one fits.
         attribute: From what is fitted to what it says.
 
@@ -63,8 +62,6 @@ def score_round(ensemble: Ensemble, options: AuditOptions, *, keep_probabilities
     """Solve once for each head, and score every sample under every label.
 
     Args:
-        ensemble: What the round fitted.
-        options: Options of the audit.
         keep_probabilities: Whether to keep the (n, C) out-of-fold probabilities.
     """
     samples, heads = ensemble.samples, ensemble.heads

@@ -31,11 +31,7 @@ def attribute(
     """Score every sample under every label.
 
     Args:
-        dataset: The validated data.
         encoding: The feature file, and the members of the ensemble.
-        model: The fitted folds of the round.
-        folder: The run folder.
-        options: Options of the audit.
 
     Raises:
         InputError: The Dask cluster cannot be used.

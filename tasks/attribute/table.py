@@ -15,9 +15,7 @@ def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Arra
     """Write one row for each sample, in the order of the data set, a row group at a time.
 
     Args:
-        path: The file to write.
         dataset: Has the sample ids and the names of the classes.
-        scores: The columns behind the score.
         score: (n,) what orders the queue, lower = more likely mislabeled.
         flagged: (n,) bool.
     """

@@ -21,7 +21,6 @@ def suggest_unseen(
 
     Args:
         dataset: Has the logarithms of the probabilities, and the class of each.
-        scores: The columns behind the score.
         score: (n,) what orders the queue.
         flagged: (n,) bool.
 

@@ -43,10 +43,8 @@ def run_command(folder: Path, *arguments: str, patience: float, **variables: str
     """Run `labelsweep` in a folder, with a Prefect home of its own; return what it printed.
 
     Args:
-        folder: Where it runs.
         arguments: What follows `labelsweep`.
         patience: Seconds that it may take.
-        variables: More variables of its environment.
 
     Raises:
         LabelsweepError: It failed.

@@ -16,9 +16,7 @@ def format_table(
     """Return a table with aligned columns.
 
     Args:
-        heads: Names of the columns.
         rows: Cells; integers get separators of thousands.
-        title: Heading above the table.
         words: So many columns from the left hold words, the others figures.
 
     >>> print(format_table(["n", "s"], [[1000, "2.5"]]), end="")

@@ -55,8 +55,6 @@ def make_example(optimizer: str = "newton", rows: int = ROWS, seed: int = 0) -> 
 
     Args:
         optimizer: `newton` (converges) or `adamw` (the theory's).
-        rows: Number of samples.
-        seed: Of the draw.
     """
     generator = np.random.default_rng(seed)
     truth = generator.integers(2, size=rows)

@@ -21,7 +21,6 @@ def fit_analyzer(head: torch.nn.Linear, train: TensorDataset, batch: int) -> Ite
     Args:
         head: From features to logits, in single precision.
         train: Features (n, d) and labels (n,).
-        batch: Samples of a batch.
     """
     from kronfluence.analyzer import Analyzer, prepare_model  # noqa: PLC0415 (belongs to the bench extra)
     from kronfluence.arguments import FactorArguments  # noqa: PLC0415

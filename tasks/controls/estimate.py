@@ -104,8 +104,6 @@ def compare_with_shadow(
         flagged: (n,) bool, what the shadow audit flagged.
         wrong: (n,) probability that each label is wrong, of the shadow audit.
         controls: (m,) indices of the planted controls, m > 0.
-        flagged_before: Samples that the real audit flagged.
-        confidence: Of the intervals.
         unit: (m,) numbers of which equal ones were planted together, from 0; None where each was planted alone.
     """
     others = np.ones(len(score), dtype=bool)
@@ -167,8 +165,6 @@ def best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
     Args:
         below: (t,) others that score at most each threshold.
         planted_below: (t,) controls that do, above 0.
-        n: Others.
-        m: Controls.
 
     >>> best_bin(np.array([5, 10, 60]), np.array([5, 10, 10]), n=100, m=10)  # the first ten of a hundred are wrong
     0.1

@@ -36,7 +36,6 @@ def widen_quality(quality: Quality, doubts: Doubts, confidence: float = CONFIDEN
     Args:
         quality: By planted controls.
         doubts: Of the audit of the real labels; with raters the quality stays as it is.
-        confidence: Of the intervals.
     """
     if doubts.skill is None or doubts.certainty is None:
         return quality

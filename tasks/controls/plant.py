@@ -22,9 +22,7 @@ def choose_controls(candidates: Array, n: int, share: float, seed: int) -> Array
     Args:
         candidates: Samples whose labels are believed, in an order that does not depend on where they stand: not flagged, and
             not verified (verified labels are evaluated on).
-        n: Number of all samples.
         share: Share of them that is wanted.
-        seed: Seed of the draw.
 
     >>> choose_controls(np.array([0, 2, 3]), n=4, share=0.5, seed=0).tolist()
     [3, 0]
@@ -44,7 +42,6 @@ def choose_units(
         labels: (n,) given classes.
         groups: (n,) group of each sample; None where each stands alone.
         share: Share of all samples that is wanted.
-        seed: Seed of the draw.
 
     Returns:
         The samples (m,), and (m,) numbers of which equal ones are flipped together to the same class; None where each sample is
@@ -81,7 +78,6 @@ def flip(given: Array, probabilities: Array, seed: int) -> Array:
     Args:
         given: (m,) given classes.
         probabilities: (m, C) out-of-fold probabilities.
-        seed: Seed of the draw.
 
     >>> flip(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), seed=0).tolist()
     [1, 0]
@@ -143,7 +139,6 @@ def flip_labels(
         votes: (n, raters) answers that they are the majority of, -1 where there is none; None without raters.
         probabilities: (m, C) out-of-fold probabilities of the chosen.
         chosen: (m,) samples.
-        seed: Seed of the draw.
         unit: (m,) numbers of which equal ones get the same class, from 0 and in order; None where each is for itself.
     """
     index = torch.from_numpy(chosen).to(labels.device)

@@ -28,11 +28,8 @@ def controls(
     """Estimate recall and precision of the queue from planted controls; the user's data stay as they are.
 
     Args:
-        dataset: The validated data.
         encoding: The feature file, and the members of the ensemble.
         model: The fitted folds of the last round.
-        scores: Its scores.
-        folder: The run folder.
         options: Options of the audit. `controls` is the share of labels that are flipped.
 
     Raises:

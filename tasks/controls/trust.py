@@ -47,7 +47,6 @@ def judge_trust(
     """Return how far the queue of an audit can be trusted; None with raters, who say it themselves.
 
     Args:
-        doubts: What is known of the errors.
         largest: Share of the labels that name the largest class.
         controls: What planted labels say, as `summary.json` has it; None without.
         payload: Kind of content, for what would help.

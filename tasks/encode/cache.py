@@ -25,7 +25,6 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
 
     Args:
         path: The file of the model's embeddings; made where there is none.
-        contents: What is embedded.
         model: From places in `contents` to their embeddings, (b, width).
 
     Returns:

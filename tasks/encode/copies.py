@@ -138,7 +138,6 @@ def drop_whole_classes(sets: list[Ints], labels: Array, dealt: Array, folds: int
     A class that lies in one fold cannot be learned without it: what looks like copies may be all that there is of it.
 
     Args:
-        sets: Rows of copies.
         labels: (n,) given classes.
         dealt: (n,) bool, the samples that are dealt to folds.
         folds: K.

@@ -27,10 +27,8 @@ def search(features: FileFeatures, rows: Ints, kind: str, count: int) -> Neighbo
     """Return the nearest `count` others of each of some samples, two or more.
 
     Args:
-        features: Raw features.
         rows: Which samples, in order; those that are returned are numbered by their place here.
         kind: How distances are taken, as `place_rows` has it.
-        count: How many.
     """
     dimensions = DIMENSIONS if len(rows) <= EXACT_ROWS else FEWER_DIMENSIONS
     return find_neighbours(place_rows(features, rows, kind, dimensions), count)
@@ -73,10 +71,8 @@ def place_rows(features: FileFeatures, rows: Ints, kind: str, most_dimensions: i
     """Return where some samples lie, (len(rows), at most `most_dimensions`), an embedding beside their features left out.
 
     Args:
-        features: Raw features.
         rows: Which samples, in order.
         kind: `scaled` for tables, `angle` for embeddings and texts, `plain` for pixels.
-        most_dimensions: Wider features are projected.
     """
     narrow = features.plain <= most_dimensions
     sketch = None if narrow else _sketch(features.plain, most_dimensions)

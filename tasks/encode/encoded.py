@@ -54,7 +54,6 @@ def read_features(dataset: Dataset, options: AuditOptions, cache: Path | None = 
     """Return the features of a validated data set.
 
     Args:
-        dataset: Canonical data.
         options: Name the user's encoder, and the seed of what is drawn.
         cache: Folder in which embeddings are kept, needed for the user's encoder.
 

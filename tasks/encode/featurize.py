@@ -15,7 +15,6 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
     """Write the features of a validated data set into one flat file, batch by batch.
 
     Args:
-        dataset: Canonical data.
         folder: Where to write `features.f32`, and `features.json` with the names of the features.
         options: What decides how content that is not numbers is encoded.
 

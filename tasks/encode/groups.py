@@ -34,9 +34,6 @@ def find_groups(
     The neighbours that they are found by stay in `folder/neighbours.npz`.
 
     Args:
-        dataset: The validated data.
-        features: Its feature file.
-        folder: Where to write.
         options: How many folds the groups are dealt to, and how features were made.
 
     Raises:

@@ -114,7 +114,6 @@ def find_packaged(dataset: Dataset, options: AuditOptions) -> Packaged | None:
     scans more often than photographs.
 
     Args:
-        dataset: The validated data.
         options: `model` and `device` say whether networks are trained.
     """
     is_image = dataset.payload == "image"

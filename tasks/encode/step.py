@@ -31,9 +31,6 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     """Choose the ensemble by out-of-fold log-loss on the given labels, or take over that of the run in `previous`.
 
     Args:
-        dataset: The validated data.
-        folder: The run folder.
-        options: Options of the audit.
         previous: Folder of the last finished run of the same data set, if there is one.
 
     Raises:

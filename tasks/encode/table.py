@@ -74,7 +74,6 @@ def fit_table(columns: tuple[Column, ...], batches: Callable[[], Iterable[Floats
     """Look at all rows once and return how they are encoded.
 
     Args:
-        columns: What each column is.
         batches: Starts over the raw rows, (b, d) each, NaN where a value is missing.
     """
     seen = _Seen(columns)

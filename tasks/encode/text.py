@@ -52,7 +52,6 @@ def fit_text(batches: Callable[[], Iterable[Sequence[str]]], seed: int = 0) -> T
     """Look at the texts once and return how they are encoded.
 
     Args:
-        batches: Starts over the texts.
         seed: Seed of the choice of texts, where there are many, and of the decomposition.
 
     >>> texts = ["a good film", "a bad film", "good food", "bad food", "good good film"] * 4

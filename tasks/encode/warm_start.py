@@ -31,10 +31,7 @@ def read_warm_members(
 
     Args:
         previous: Folder of the last finished run of the same data set.
-        dataset: The data of this run.
-        options: The options of this run.
         like: A tensor of the dtype and on the device that are wanted.
-        choice: The model of this run.
 
     Returns:
         None where there is no such run, or where its features, classes, model or options were others.

@@ -20,10 +20,7 @@ def fit(
     """Fit all folds of every member of the ensemble to convergence.
 
     Args:
-        dataset: The validated data.
         encoding: The feature file, and the members of the ensemble.
-        folder: The run folder.
-        options: Options of the audit.
         previous: Scores of the round before, whose flagged samples are left out; None in the first round.
 
     Raises:

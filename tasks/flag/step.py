@@ -25,12 +25,6 @@ def flag(
     """Decide what is flagged; write the scores, the baselines on the same folds, and the evidence of convergence.
 
     Labels that are nearly the name of a class come before all others, with that class as the suggestion.
-
-    Args:
-        dataset: The validated data.
-        scores: Those of the last round.
-        folder: The run folder.
-        options: Options of the audit.
     """
     rounds = range(1, scores.round + 1)
     write_json(

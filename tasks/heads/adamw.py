@@ -22,10 +22,7 @@ def fit_adamw(
     """Minimise the losses of all folds by mini-batches.
 
     Args:
-        stack: The K problems.
         start: (width, K, C) parameters to start from; zeros if None.
-        seed: Seed of the shuffles.
-        epochs: Passes over the data.
     """
     theta = (stack.zeros() if start is None else start.clone()).requires_grad_()
     optimizer = torch.optim.AdamW([theta], lr=LEARNING_RATE, weight_decay=0.0)

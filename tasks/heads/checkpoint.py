@@ -18,11 +18,8 @@ def load_kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Calla
     """Return the fit of one member that lies in `folder`, if it was made from the same; otherwise make and keep it.
 
     Args:
-        folder: Where the round keeps its parameters.
-        member: Number of the member.
         key: Digest of all that the fit depends on.
         like: A tensor of the dtype and on the device that are wanted.
-        work: Makes the fit.
     """
     path = folder / f"{NAME}-{member}.safetensors"
     if part := load_part(path, key):

@@ -125,7 +125,6 @@ def make_design(
         labels: (n,) class of each sample as an integer.
         evaluation: `crossfit`, `holdout` or `trusted`.
         folds: K.
-        seed: Seed of the shuffle.
         trusted: (n,) bool, verified samples; needed by `trusted`.
         order: (n,) int, the samples in the order in which they are dealt, before the shuffle; None: as they stand.
         groups: (n,) int, samples of one number lie in one fold; None: each stands alone.

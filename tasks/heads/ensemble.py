@@ -167,7 +167,6 @@ def unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
     """Return the class that each model finds most probable out of fold, (models, m): the heads, then the opinions.
 
     Args:
-        ensemble: Fitted.
         index: (m,) samples.
     """
     own = ensemble.design.out_of_fold(index)

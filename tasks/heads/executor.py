@@ -20,8 +20,6 @@ class Executor(Protocol):
 
         Args:
             function: A function of a module, free of side effects.
-            parts: The parts.
-            arguments: What every call gets.
             own: For each part one more argument, None where there is none.
         """
         ...

@@ -141,9 +141,7 @@ def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap
     """Return the strongest principal components of raw features of one unit, such as pixels: all are divided by the same scale.
 
     Args:
-        standard: The standardising map.
         sample: (n, d) raw features to take the directions from.
-        components: How many to keep.
     """
     seen = sample[:, slice(*standard.columns)] if standard.columns else sample
     spread = seen.std(0).square().mean().sqrt().clamp_min(torch.finfo(sample.dtype).tiny)
@@ -157,7 +155,6 @@ def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: f
     """Return Nyström features of an RBF kernel.
 
     Args:
-        standard: The standardising map.
         sample: (n, d) raw features to take landmarks from: the first `landmarks` of them, so shuffle before.
         landmarks: m.
         multiple: gamma in multiples of 1 / median squared distance between landmarks (the median heuristic).

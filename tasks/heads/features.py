@@ -160,7 +160,6 @@ def compute_moments(
     """Return mean and standard deviation of each feature, (d,) each, of the features' dtype and device.
 
     Args:
-        features: Raw features.
         seen: What is made of a block of them first, if anything.
 
     Blocks are joined by the update of Chan, Golub and LeVeque (1983) in float64, so that one pass is enough.

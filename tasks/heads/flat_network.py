@@ -104,8 +104,6 @@ def make_flat_network(
         body: From inputs to penultimate features; a copy is taken, in the precision of `theta`.
         feature_map: From its features to those the head was fitted on.
         theta: (width, C) parameters of the head.
-        features: Raw features of all samples.
-        inputs: From raw features to inputs.
     """
     body = copy.deepcopy(body).eval().to(theta)
     trained = {name: p.detach() for name, p in body.named_parameters() if p.requires_grad}

@@ -74,7 +74,6 @@ def deal_groups(
         dealt: (m,) samples, in an order that does not depend on where they stand.
         groups: (n,) group of each sample.
         folds: K.
-        generator: Shuffles samples and groups.
 
     >>> labels, groups = np.array([0, 0, 1, 1, 0, 1]), np.array([5, 5, 6, 6, 7, 8])
     >>> folds = deal_groups(labels, np.arange(6), groups, 2, np.random.default_rng(0))
@@ -152,7 +151,6 @@ def deal_in_shares(
         groups: (n,) group of each sample; two groups or more.
         train: Share of the samples for training.
         test: Share for evaluation.
-        generator: Shuffles the groups.
     """
     shuffled = generator.permutation(order)
     members = list_members(groups[shuffled])

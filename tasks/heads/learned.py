@@ -63,8 +63,6 @@ class LearnedFeatures(AuditModel):
 
         Args:
             index: (m,) the samples to learn from, in an order that does not depend on where they stand.
-            seed: Of what is drawn at random.
-            fold: Which fold it is.
             folder: Where to keep what takes long to learn; None for memory only.
         """
 
@@ -142,8 +140,6 @@ def choose_heads(
 
     Args:
         features: For each fold the learned features of all samples, (n, h).
-        samples: The samples.
-        design: Folds.
         keep: (n,) bool, False for samples that are left out of the choice too.
         options: `seed` draws the rows that the choice is made on.
         l2: What an earlier round chose, and is kept: with the likely errors out of the way even the weakest prior looks

@@ -110,9 +110,7 @@ def choose_members(
     """Choose the ensemble on at most `CHOICE_ROWS` random rows.
 
     Args:
-        features: Raw features of n samples.
         y: (n,) classes.
-        design: Folds.
         n_classes: C.
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
         told: Told after each candidate how many have been tried, and how many there are.

@@ -55,12 +55,10 @@ def fit_newton(
     """Minimise the losses of all folds.
 
     Args:
-        stack: The K problems.
         solve_step: (hessian, right-hand side (width, K, C), relative tolerance) to the approximate Newton
             step.
         start: (width, K, C) parameters to start from; zeros if None.
         tolerance: Gradient norm relative to the one at theta = 0 at which to stop.
-        max_iterations: Bound on Newton iterations.
 
     Returns:
         The fit; `converged` says whether the tolerance was reached.

@@ -131,7 +131,6 @@ def hessian_product(
     """Return a part's share of the products of the Hessians with r vectors (r, width, K, C), as (r, K, C, width).
 
     Args:
-        part: The part.
         theta: (width, K, C).
         vectors: (r, width, K, C).
         kept: What `weighted_probabilities` returned, if it was kept.
@@ -153,7 +152,6 @@ def hessian_diagonal(part: StackPart, theta: Tensor, kept: list[Tensor] | None =
     """Return a part's share of the diagonals of the Hessians, (K, C, width): sum_i w_i h_i^2 p_i (1 - p_i).
 
     Args:
-        part: The part.
         theta: (width, K, C).
         kept: What `weighted_probabilities` returned, where it is worth more than a softmax.
     """
@@ -186,7 +184,6 @@ def add_curvature(result: Tensor, features: Tensor, p: Tensor, weight: Tensor) -
     """Add sum_i w_i (diag p_i - p_i p_i^T) x h_i h_i^T to a matrix (C, width, C, width).
 
     Args:
-        result: The matrix.
         features: (b, width) h.
         p: (C, b) probabilities.
         weight: (b,) w.

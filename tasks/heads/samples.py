@@ -83,8 +83,6 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
     """Read the labels of a validated data set, and open its feature file.
 
     Args:
-        dataset: Canonical data without missing labels.
-        features: Its feature file.
         device: `auto`, `cpu` or `cuda`.
     """
     where = pick_device(device)
@@ -158,7 +156,6 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
     count as having said the same.
 
     Args:
-        dataset: Canonical data.
         labels: (n,) classes.
     """
     if not dataset.raters:

@@ -50,7 +50,6 @@ def solve(
     """Solve H v = g for all folds at once.
 
     Args:
-        hessian: The Hessian at the fitted parameters.
         rhs: (width, K, C) right-hand side g.
         tolerance: Residual |Hv - g| / |g| that is wanted.
         solver: Name of a file in `tasks/heads/solvers`, or `auto`: `direct` for few parameters, else `cg`.
@@ -75,9 +74,7 @@ def newton_step(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float) -> Tenso
     """Return an inexact Newton step: H s = rhs to a relative residual of `tolerance`, by conjugate gradients.
 
     Args:
-        hessian: The Hessian at the current parameters.
         rhs: (width, K, C) the negative gradient.
-        tolerance: Residual that is wanted.
     """
     # Not by `solve`: measuring the residual is one more product, and the line search sees whether the step is good.
     return cg.solve(hessian, rhs, tolerance, NEWTON_CG_ITERATIONS)
@@ -89,10 +86,8 @@ def solve_many(
     """Solve H V = G for several right-hand sides by pyDVL's block conjugate gradients.
 
     Args:
-        hessian: The Hessian at the fitted parameters.
         rhs: (r, width, K, C) right-hand sides.
         tolerance: Relative residual that is wanted for each.
-        max_iterations: Bound on the block iterations.
     """
     solution: Tensor = block_cg(hessian, tolerance, max_iterations).apply(rhs.reshape(len(rhs), -1))
     return solution.reshape(rhs.shape)

@@ -31,11 +31,8 @@ def make_stacks(
     The budget decides where encoded features lie and what is computed twice, never what comes out.
 
     Args:
-        features: Raw features of n samples.
         labels: (n,) classes.
         n_classes: C.
-        design: Folds.
-        members: The ensemble.
         keep: (n,) bool, False for samples that are left out of fitting and evaluation.
         memory: Bytes that all stacks together may fill.
         dask: Address of the Dask scheduler whose workers compute, None for this process. Workers read features themselves.

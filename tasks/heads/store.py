@@ -95,7 +95,6 @@ def write_curve(rows: Sequence[dict[str, Any]], number: int, path: Path) -> None
     Args:
         rows: The points; each has a `round`.
         number: The round, from 1.
-        path: The file.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "curve.parquet"

@@ -74,11 +74,6 @@ class Opinions:
 def open_models(table: SourceTable, models: Sequence[tuple[str, ...]], labels: LabelSurvey) -> Content:
     """Return how the probabilities of one model or of several are read.
 
-    Args:
-        table: The source.
-        models: The columns of each model.
-        labels: The given labels.
-
     Raises:
         InputError: Columns do not fit the classes, hold no probabilities, or models know different classes.
     """

@@ -87,10 +87,8 @@ def with_folder_columns(
     """Return the readers with the columns that their folders say, where they say any.
 
     Args:
-        readers: One for each file.
         paths: The path of each file within the source.
         as_text: Columns that must not become numbers: labels, ids.
-        uri: The source.
 
     Raises:
         InputError: Files lie in folders of different columns.

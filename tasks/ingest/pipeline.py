@@ -44,7 +44,6 @@ def ingest(source: Source, folder: Path) -> Dataset:
 
     Args:
         source: What to read, and which column means what.
-        folder: The run folder.
 
     Returns:
         The record of the canonical data.

@@ -14,7 +14,6 @@ def ingest(source: Source, folder: Path) -> Dataset:
 
     Args:
         source: What to read, and which column means what.
-        folder: The run folder.
 
     Raises:
         InputError: The source cannot be read, or is no labeled data.

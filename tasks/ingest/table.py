@@ -182,7 +182,6 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     """Open one file with the reader that its suffix names.
 
     Args:
-        part: The file.
         as_text: Columns that a format without types must not turn into numbers: labels, ids.
 
     Raises:

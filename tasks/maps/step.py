@@ -26,10 +26,6 @@ def map(  # noqa: A001 (steps are named by plain nouns, and people read them)
     """Place the samples on the map: all of them, or what is flagged and a random part of the others.
 
     Args:
-        dataset: The validated data.
-        encoding: Names the feature file.
-        scores: What the flag step wrote.
-        folder: The run folder.
         options: Says whether an encoder made the features.
     """
     features = FileFeatures(encoding.features, torch.empty(0))

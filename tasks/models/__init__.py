@@ -53,8 +53,6 @@ def choose_model(options: AuditOptions, *, image: bool, samples: int, device: to
     Args:
         options: `model` is taken where it names one.
         image: Whether the features are the pixels of images.
-        samples: How many there are.
-        device: Where the models live.
 
     >>> choose_model(AuditOptions(), image=True, samples=5_000, device=torch.device("cuda")).model
     'cnn'

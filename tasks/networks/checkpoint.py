@@ -34,7 +34,6 @@ def load_network(task: TrainingTask, key: str, path: Path) -> Trained | None:
 
     Args:
         task: Makes the network that takes the weights.
-        key: Of the training that is wanted.
         path: What `save_network` wrote.
     """
     part = load_part(path, key)

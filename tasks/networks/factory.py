@@ -94,8 +94,6 @@ def check_factory(factory: Factory, model: str, feature_shape: tuple[int, ...], 
 
     Args:
         factory: What `load_factory` returned.
-        model: Its name, for messages.
-        feature_shape: Shape of one input.
         n_classes: C.
 
     Returns:

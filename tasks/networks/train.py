@@ -108,7 +108,6 @@ def train(task: TrainingTask, index: Tensor, seed: int) -> Trained:
     """Train a network on some samples.
 
     Args:
-        task: Data and architecture.
         index: (m,) the samples to train on, the inner held-out part among them.
         seed: Decides initial weights, order, augmentation and dropout.
 

@@ -26,7 +26,6 @@ def label_share(values: Floats, labels: Ints, classes: int, seed: int = 0) -> np
         values: (m, d) features, NaN where missing.
         labels: (m,) classes.
         classes: C.
-        seed: Seed of the halves.
 
     >>> labels = np.arange(200) % 2
     >>> noise = np.random.default_rng(0).normal(size=200)

@@ -25,7 +25,6 @@ def find_near_duplicates(found: Neighbours, content: npt.NDArray[np.object_]) ->
     """Return the groups of samples that are nearly the same, without being identical.
 
     Args:
-        found: Neighbours.
         content: (m,) hashes: identical content is known already, and makes no group alone.
 
     Returns:

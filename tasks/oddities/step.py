@@ -50,9 +50,6 @@ def oddities(
     """Look for what stands out apart from the labels' influence.
 
     Args:
-        dataset: The validated data.
-        encoding: Names the feature file.
-        folder: The run folder.
         options: Says whether an encoder made the features.
         probabilities: Whether the features are a model's predictions: they are alike, and tell the label, as a matter of course.
     """

@@ -53,8 +53,6 @@ def explain_absence(samples: Samples, options: AuditOptions, texts: Texts | None
     """Return why no model of another kind is asked; empty where some are.
 
     Args:
-        samples: What is audited.
-        options: Options of the audit.
         texts: Reads the texts; None where the samples are no texts, or nobody has them.
     """
     n, classes = samples.features.n, samples.n_classes
@@ -81,8 +79,6 @@ def ask_kinds(
     """Ask a model of each kind that fits the content, out of fold.
 
     Args:
-        samples: The samples and their given labels.
-        design: Folds of the audit.
         options: `models` names or excludes kinds, `seed` decides what is drawn.
         texts: Reads the texts; None where the samples are no texts.
         store: Where each opinion is kept as soon as it is there; None for memory only.

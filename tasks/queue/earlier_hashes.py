@@ -116,11 +116,6 @@ def number_shared_values(
 ) -> tuple[Array, Array] | None:
     """Return a number for each row of this run and of the last one that tells its values in the columns that both have.
 
-    Args:
-        now: The data set of this run.
-        columns: The columns that its models see.
-        previous: Folder of the last run.
-
     Returns:
         None where the columns are the same, or where no column is in both.
     """
@@ -218,7 +213,6 @@ def list_earlier_hashes(
     not hold for the other.
 
     Args:
-        matched: What became of the rows.
         carries: (n,) bool, for which rows what people said of the earlier content holds.
         now: Columns `KEYS` of this run.
         asked: Hashes that the last queues show or people have decided on: no other ones are followed.

@@ -71,7 +71,6 @@ def find_sample_neighbours(
     """Return the nearest neighbours of some samples among all others, exactly, in one pass over the features.
 
     Args:
-        features: Raw features of n samples.
         standard: Its mean and scale make features of different units comparable.
         chosen: (q,) samples.
         count: k.
@@ -107,8 +106,6 @@ def find_unseen_neighbours(head: Head, design: Design, chosen: Tensor, count: in
     the label says.
 
     Args:
-        head: Says what its folds see.
-        design: Of all folds.
         chosen: (q,) samples.
         count: k.
     """
@@ -127,7 +124,6 @@ def find_likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -
     """Return the likeliest classes of some samples, as models see them that did not learn from them.
 
     Args:
-        ensemble: Fitted.
         chosen: (q,) samples.
         count: k, where there are as many classes.
     """
@@ -156,10 +152,7 @@ def find_harmed(
     harms is looked for among a random part of them.
 
     Args:
-        head: Fitted.
-        design: Of all folds.
         chosen: (q,) samples.
-        count: At most how many.
     """
     judge = (design.out_of_fold(chosen) + 1) % design.folds
     result: dict[int, list[tuple[int, float]]] = {}
@@ -189,10 +182,7 @@ def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor)
     """Return (q, d) derivatives of the influence of some samples by their raw features; (0, d) where a model has none.
 
     Args:
-        ensemble: Fitted.
-        number: Of the head.
         chosen: (q,) samples.
-        vector: What the head's solve found.
     """
     head, design, samples = ensemble.heads[number], ensemble.design, ensemble.samples
     labels, raw = samples.labels, samples.features.take(chosen)
@@ -214,7 +204,6 @@ def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) 
     """Return the evidence of one head for the queued samples.
 
     Args:
-        ensemble: Fitted.
         index: (q,) the queued samples, worst first.
         vectors: What the solve of each head found.
     """

@@ -101,7 +101,6 @@ def choose_shown(
 
     Args:
         scores: The scores, in the order of the data set.
-        dataset: The audited data.
         folder: The run folder; `decided.parquet` in it holds what people have decided.
         previous: Folder of the last finished run of the same data set, if there is one.
         least: Samples that are open at least: where fewer flagged ones are, the most doubtful others are shown too.

@@ -63,8 +63,6 @@ def write_queue(table: pa.Table, final: Path, pictures: PictureStore | None, fir
     """Write rows of the queue as Parquet, behind `content_hash` their pictures, a few of them in memory at a time.
 
     Args:
-        table: The rows.
-        final: The file.
         pictures: Those of the queue; None where samples are none.
         first: Place in the queue of the first row.
     """

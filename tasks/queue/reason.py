@@ -20,12 +20,6 @@ def write_reason(
     """Return why a sample is in the queue, what a person can see for themselves first.
 
     Args:
-        given: The given label.
-        suggested: The suggested label.
-        given_probability: Out of fold.
-        suggested_probability: Out of fold.
-        neighbours: Labels of the nearest neighbours.
-        conflict: Whether identical content carries another label.
         answers: What each rater said, where there are several.
         typo: Whether the given label is nearly the name of the suggested class, and few samples have it.
         agree: How many models that never saw the label predict the suggested one, and how many models there are.

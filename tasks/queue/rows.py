@@ -45,7 +45,6 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
     """Return some rows of a file in the order asked for; a row may be asked for more than once.
 
     Args:
-        path: A Parquet file.
         rows: (m,) rows.
         columns: The columns wanted, all of them if None.
 

@@ -44,12 +44,8 @@ def queue(
     """Write the queue as Parquet and CSV, and the saliency of its top.
 
     Args:
-        dataset: The validated data.
         encoding: The feature file, and the members of the ensemble.
         model: The fitted folds of the last round.
-        scores: What the flag step wrote.
-        folder: The run folder.
-        options: Options of the audit.
         max_queue: Length of the queue at most; None for all that is flagged.
         min_queue: Length of the queue at least: where less is flagged, it holds the most doubtful other samples too.
         previous: Folder of the last finished run of the same data set, whose queue need not be shown again.

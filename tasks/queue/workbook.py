@@ -60,7 +60,6 @@ def write_workbook(
         queue: The queue, worst first.
         classes: What `new_label` may be: the choices of a drop-down list.
         verdicts: What `decision` may be, the same.
-        final: The file.
         pictures: The picture of each row, where the samples are pictures.
     """
     columns, names = sheet_columns(queue.schema)

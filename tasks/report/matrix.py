@@ -23,7 +23,6 @@ def count_pairs(rows: Codes, columns: Codes, classes: int) -> Ints:
     Args:
         rows: (n,) a label of each sample, -1 where it is missing: the row in which the sample counts.
         columns: (n,) another one: its column.
-        classes: Number of labels.
 
     >>> count_pairs(np.array([0, 0, 1]), np.array([1, 1, -1]), 2).tolist()
     [[0, 2], [0, 0]]
@@ -61,8 +60,6 @@ def make_matrix_table(
 
     Args:
         matrix: (classes, classes) counts.
-        names: Names of the labels.
-        caption: What the table shows.
         corner: What the rows and the columns are.
         linked: Whether a cell leads to its samples on the review page.
     """

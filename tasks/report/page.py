@@ -22,9 +22,6 @@ def make_report(folder: Path) -> Report:
     Files of the run that are missing leave their section out. Influences follow the one convention: positive = helpful, lower =
     more likely mislabeled.
 
-    Args:
-        folder: The run folder.
-
     >>> import tempfile
     >>> report = make_report(Path(tempfile.mkdtemp()))
     >>> report.html.name, report.summary.name

@@ -31,7 +31,6 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
     """Return what a precision-recall curve is drawn from, None where no truth is known.
 
     Args:
-        scores: Scores with the truth.
         baselines: `baselines.parquet`, where the run has one.
     """
     if scores.truth is None:
@@ -48,10 +47,6 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
 
 def measures(ranked: Ranking, name: str) -> dict[str, float] | None:
     """Return the measures of one ranking, None where there is nothing to find or nothing else.
-
-    Args:
-        ranked: The samples.
-        name: Which of its scores.
 
     >>> found = Ranking(np.array([True, False, True]), {"score": np.array([0.1, 0.2, 0.3])})
     >>> {key: round(value, 3) for key, value in measures(found, "score").items()}
@@ -76,7 +71,6 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
     A measure that is undefined is None, and `undefined` says why.
 
     Args:
-        scores: Scores with the truth.
         baselines: `baselines.parquet`, where the run has one.
     """
     if scores.truth is None:

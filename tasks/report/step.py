@@ -19,7 +19,6 @@ def report(folder: Path, queue: Queue | None = None) -> Report:  # noqa: ARG001 
     """Write the summary and the page of the run in `folder`.
 
     Args:
-        folder: The run folder.
         queue: What the queue step returned, where the run came that far: Prefect draws the arrow between the two from it.
     """
     return make_report(folder)

@@ -38,9 +38,6 @@ def summarise(folder: Path) -> Summary:
 
     Influences and scores in it follow the one convention: positive = helpful, lower = more likely mislabeled.
 
-    Args:
-        folder: The run folder.
-
     >>> import tempfile
     >>> sorted(summarise(Path(tempfile.mkdtemp())))
     ['quality', 'run_id', 'schema_version', 'steps', 'versions']

@@ -27,7 +27,6 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
 
     Args:
         text: Names with commas between them, or a YAML file.
-        classes: Those of the data set.
 
     Raises:
         InputError: It is neither, or a class is not in the data set.
@@ -67,7 +66,6 @@ def deal_items(
 
     Args:
         items: The queue, in order.
-        shares: The classes of each name.
         is_double: Whether two people are to decide what is asked of a key.
     """
     turns: Counter[tuple[str, ...]] = Counter()

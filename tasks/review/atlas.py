@@ -120,12 +120,7 @@ class Atlas:
         return {name: self._rows[name] for name in sample_ids if name in self._rows}
 
     def alike(self, position: int, count: int = ALIKE) -> list[int]:
-        """Return the positions of the samples most like one, itself first; [] where it is not on the map.
-
-        Args:
-            position: Of the sample.
-            count: At most how many.
-        """
+        """Return the positions of the samples most like one, itself first; [] where it is not on the map."""
         place = np.flatnonzero(self.positions == position) if self.exists else ()
         return list(map(int, self.positions[self._nearest(place, count)[0]])) if len(place) else []
 

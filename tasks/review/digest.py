@@ -37,7 +37,6 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     """Return what happened to each data set of a results folder, by name.
 
     Args:
-        out: Folder of the results.
         since: From when on, in UTC.
     """
     runs = [run for run in list_past_runs(out) if run.state == "finished"]

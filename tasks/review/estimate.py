@@ -145,7 +145,6 @@ def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> O
 
     Args:
         outcomes: Whether each decided sample was wrong, oldest first.
-        undecided: How many are left.
         worth: Share of wrong labels from which looking pays.
 
     Returns:
@@ -171,7 +170,6 @@ def reviewer_accuracy(flips: Sequence[bool], clean: Sequence[bool], apparent: Ra
     Args:
         flips: For each answered planted error, whether the true label was given back.
         clean: For each answered clean row, whether it was kept.
-        apparent: The reviewer's precision on the queue.
 
     >>> apparent = estimate_rate([True] * 60 + [False] * 40)
     >>> round(reviewer_accuracy([True] * 9 + [False], [True] * 10, apparent).precision, 3)

@@ -113,7 +113,6 @@ def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False
     """Read the queue of a run and plant controls in it.
 
     Args:
-        run: The run folder.
         control_share: Share of controls, as a part of the queue; the choice is seeded by the run's name, so
             it is the same after a restart.
         with_open: Whether what earlier queues showed and nobody has decided on comes after it.

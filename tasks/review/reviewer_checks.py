@@ -86,7 +86,6 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Review
     """Draw the controls of a run.
 
     Args:
-        run: The run folder.
         queue: The rows of the queue, worst first.
         share: Share of controls, as a part of the queue.
 
@@ -200,7 +199,6 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
     """Return the nearest samples of each point, by standardised features, in one pass over the data set.
 
     Args:
-        run: The run folder.
         points: Feature vectors, (d,) each; None where the data set has no features.
         own: Samples that are no neighbours: the points themselves.
     """

@@ -226,8 +226,6 @@ class Review:
         """Return the items that match, in order.
 
         Args:
-            wanted: The filter.
-            reviewer: Who asks.
             among: What is looked through; None for what is theirs of the queue.
         """
         if among is None:
@@ -246,11 +244,6 @@ class Review:
 
     def decide(self, items: Sequence[Item], answer: Answer, reviewer: str) -> list[Decision]:
         """Write one answer for all `items`, in one action, and return its rows; when this returns, they are on the disk.
-
-        Args:
-            items: What was decided on.
-            answer: The same for all of them.
-            reviewer: Who decided.
 
         Raises:
             InputError: No such decision or class, or the log cannot be written.
@@ -338,7 +331,6 @@ def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:
     Args:
         key: Content and given label of the sample.
         share: Share of samples, 0 to 1.
-        seed: Another one draws other samples.
 
     >>> sum(wants_second_opinion(Key(str(n), "cat"), 0.25) for n in range(1000)) in range(200, 300)
     True

@@ -39,11 +39,7 @@ class Status(Record):
         return {**self.model_dump(), "queue": self.queue.model_dump() | sums}
 
     def in_words(self, out: str) -> str:
-        """Say it in a few lines, the last of which is what to do next.
-
-        Args:
-            out: What a person calls the results.
-        """
+        """Say it in a few lines, the last of which is what to do next."""
         queue, next_step = self.queue, "apply"
         rest = f" of {self.flagged:,} flagged" if self.flagged != queue.total else ""
         lines = [
@@ -75,7 +71,6 @@ def status_of(run: Path, out: Path) -> Status:
     """Count the review of a run as the decisions stand now.
 
     Args:
-        run: The run folder.
         out: The output folder, where the log lies.
     """
     ledger = Ledger(read_log(out))

@@ -94,7 +94,6 @@ def is_settled(key: Key, settled: Collection[tuple[str, str]], others: Mapping[s
     """Whether a key that nobody answered was decided in an earlier run, under this content or what it was before.
 
     Args:
-        key: The key.
         settled: What `Ledger.settled` returns.
         others: Hashes of the same content in other runs, by hash.
     """
@@ -119,8 +118,6 @@ def tally_of_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]
     """Count the queue of a run as the decisions stand now.
 
     Args:
-        run: The run folder.
-        ledger: The decisions.
         others: Hashes of the same content in other runs, by hash; None where what was settled earlier need not be told from
             what is open.
     """

@@ -78,7 +78,6 @@ def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[s
     What an earlier step wrote in their place, when it had to run again, is no substitute.
 
     Args:
-        folder: The run folder.
         files: SHA-256 by name.
         later: Records of the steps that come after the one that wrote them.
     """
@@ -101,10 +100,6 @@ def _is_put_away(folder: Path, name: str) -> bool:
 def check_complete(folder: Path, *others: str) -> None:
     """Make sure that a run whose steps are done has every file that they wrote, but what a later step puts away.
 
-    Args:
-        folder: The run folder.
-        others: Files that no step wrote.
-
     Raises:
         FileNotFoundError: One is gone.
     """
@@ -118,7 +113,6 @@ def check_run(folder: Path, *names: str) -> None:
     """Make sure that files of a finished run are what its manifest says.
 
     Args:
-        folder: The run folder.
         names: The files; without any, all that the manifest lists.
 
     Raises:

@@ -47,7 +47,6 @@ def choose_run(newest: Mapping[str, str], name: str | None, where: str) -> str |
     Args:
         newest: The newest run of each data set, by key.
         name: What the user named; None is the only data set there is.
-        where: Folder or address of the results.
 
     Raises:
         InputError: Several data sets could be meant.

@@ -16,7 +16,6 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
     """Return the folder of a finished run: by its id, by its path, or the newest of a data set.
 
     Args:
-        out: Folder of the results.
         run: Id, path, or name of a data set; None is the only data set there is.
 
     Raises:

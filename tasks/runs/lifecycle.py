@@ -42,8 +42,6 @@ def claim_data_set(
     """Keep every other run of the same data set out.
 
     Args:
-        out: Folder of the results.
-        key: Key of the data set.
         wait_seconds: How long another run may take to end.
         waiting: Called once when there is another one.
 
@@ -67,7 +65,6 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     keeps its files beside the reason; an interrupted one keeps them without.
 
     Args:
-        request: What the run is asked for.
         was_stopped: Whether the process was told to stop: then an error is no fault of the run.
 
     Raises:

@@ -70,7 +70,6 @@ def lock_folder(folder: Path, seconds: float = math.inf, *, shared: bool = False
     """Lock a folder; yield whether that was possible in time.
 
     Args:
-        folder: It exists.
         seconds: How long to wait for whoever has it.
         shared: Whether others may have it at the same time, if they share it too.
     """

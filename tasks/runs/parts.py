@@ -24,7 +24,6 @@ def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mappin
     Args:
         path: The file, which later steps may read as well.
         key: Digest of all that the part depends on.
-        tensors: Its numbers, by name.
         about: What else there is to say of it, as JSON holds it.
     """
     # Copies, as safetensors takes no two names for one memory.

@@ -24,11 +24,6 @@ def call_on_tick(watch: W) -> Iterator[W]:
 def report_progress(what: str, done: int, total: int) -> None:
     """Say from within a step how far it is.
 
-    Args:
-        what: What is counted: rows, folds.
-        done: How many are done.
-        total: How many there are.
-
     >>> with call_on_tick(print):
     ...     report_progress("rows", 10, 100)
     rows 10 100

@@ -15,7 +15,6 @@ def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     """Return the runs that are not needed, oldest first: beyond the newest finished ones of their data set, and too old.
 
     Args:
-        out: Folder of the results.
         keep: How many finished runs of each data set stay, at least one: the next sweep goes on from the newest.
         older: Runs that are younger stay, too.
     """

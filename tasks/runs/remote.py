@@ -93,10 +93,6 @@ def _publish_folder(folder: Path, target: str, manifest: bytes) -> None:
 def fetch_folder(target: str, folder: Path) -> bool:
     """Copy a published folder to this machine; it appears as `folder` when it is whole.
 
-    Args:
-        target: Address of the folder there.
-        folder: Where it shall lie.
-
     Returns:
         Whether a whole one is there.
 

@@ -141,11 +141,7 @@ def run_or_reuse(
     """Run `work` and keep its record in `folder/steps/NAME.json`; return the kept one if it was made from the same inputs.
 
     Args:
-        name: Step name, unique within the run.
-        folder: The run folder.
         kind: Type of the record that `work` returns.
-        inputs: Everything that the result depends on.
-        work: The step itself.
 
     Raises:
         Exception: Whatever `work` raises; no record is kept then.

@@ -16,7 +16,6 @@ def effects(view: RunView, saliency: Floats) -> Floats:
     """Return how the influence changes when each feature rises by one standard deviation, to first order.
 
     Args:
-        view: The run.
         saliency: (..., features) derivative of the influence with respect to each feature.
     """
     spread = view.spreads
@@ -33,9 +32,7 @@ def find_strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tu
     """Return the features of largest effect: name, effect, signed share of the largest; none where all effects are 0.
 
     Args:
-        view: The run.
         effect: (features,) what `effects` returns.
-        shown: How many.
     """
     effect = np.nan_to_num(effect)
     largest = np.abs(effect).max(initial=0.0)

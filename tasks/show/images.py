@@ -46,8 +46,6 @@ def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
     """Return a picture of at most `side` pixels a side, None where the bytes are no picture.
 
     Args:
-        data: Encoded image.
-        alt: Text alternative.
         side: Largest width and height; smaller pictures are enlarged by a whole factor.
     """
     picture = decode_picture(data, side)
@@ -58,7 +56,6 @@ def decode_picture(data: object, side: int = SIDE) -> Pillow.Image | None:
     """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are no picture.
 
     Args:
-        data: Encoded image.
         side: Side at which it is shown: a JPEG is not decoded much larger.
     """
     if not isinstance(data, bytes):
@@ -92,8 +89,6 @@ def encode_data_uri(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
     """Return a picture as a PNG in a `data:` URI.
 
     Args:
-        picture: The decoded picture.
-        alt: Text alternative.
         side: Largest width and height; smaller pictures are enlarged by a whole factor.
     """
     width, height = picture.size
@@ -113,10 +108,8 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
     """Return the picture, faded, with the saliency over it; None where one does not fit the other.
 
     Args:
-        data: Encoded image.
         saliency: (features,) derivative of the influence with respect to each value of the input.
         shape: Shape of the input: (height, width) or (height, width, channels).
-        alt: Text alternative.
     """
     picture, field = decode_picture(data), sum_channels(saliency, shape)
     if picture is None or field is None:
@@ -175,12 +168,7 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
 
 
 def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
-    """Return the same as a page loads it, with its media type: a small picture exactly, a larger one as a JPEG.
-
-    Args:
-        data: Encoded image.
-        side: Largest width and height.
-    """
+    """Return the same as a page loads it, with its media type: a small picture exactly, a larger one as a JPEG."""
     shown = _within(data, side)
     if shown is None:
         return None

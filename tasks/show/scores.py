@@ -66,7 +66,6 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
     """Read `scores.parquet` batch by batch: of ten million samples each column of numbers is 80 MB, each of labels 40 MB.
 
     Args:
-        path: The file.
         truth: `truth.parquet`, where the run has one.
         classes: Known labels, in the order to keep; others that occur follow, sorted.
     """
@@ -113,7 +112,6 @@ def align_column(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArr
     Args:
         ids: (n,) sample ids.
         path: A Parquet file with `sample_id` and the column.
-        column: Name of the column.
     """
     other = read_parquet(path, columns=["sample_id", column])
     if other["sample_id"].equals(ids):

@@ -105,7 +105,6 @@ def usual_columns(view: RunView, columns: tuple[str, ...], classes: tuple[str, .
     """Return what is usual in each column that has numbers or few texts.
 
     Args:
-        view: The run.
         columns: Names of columns of its data set.
         classes: Names of the classes, in the order of `Usual.counts`.
     """

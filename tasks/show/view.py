@@ -76,8 +76,6 @@ class RunView:
         """Return the first rows of a Parquet file of the run, none where the run has no such file.
 
         Args:
-            name: The file.
-            most: At most how many.
             columns: The columns wanted, all of them if None.
         """
         path = self.path(name)
@@ -171,10 +169,6 @@ class RunView:
         """Return one column of the data set for a few samples.
 
         Only the ids are read of a row group that holds none of them, so that memory does not grow with the data set.
-
-        Args:
-            wanted: Sample ids.
-            column: Name of the column.
         """
         found: dict[str, Any] = {}
         value_set = pa.array(sorted(wanted), pa.string())
@@ -193,7 +187,6 @@ class RunView:
 
         Args:
             most: Number of samples; each part that is drawn from is rounded up to a whole one.
-            seed: Seed of the choice.
         """
         table = self.some_rows(["sample_id", "features"], most, seed)
         if table is None:
@@ -209,7 +202,6 @@ class RunView:
         Args:
             columns: What is read; the last one must be in the data set.
             most: Number of samples; each part that is drawn from is rounded up to a whole one.
-            seed: Seed of the choice.
         """
         groups = self.row_groups(columns[-1], at_most=SPREAD)
         rows = sum(file.metadata.row_group(group).num_rows for file, group in groups)

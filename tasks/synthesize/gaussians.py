@@ -48,13 +48,10 @@ def synthesize(
 
     Args:
         out: File to write; its suffix (.parquet or .csv) tells the format. A file that is there is replaced.
-        rows: Number of samples.
-        dimension: Number of features.
         mean_0: Mean of the samples of class 0, one number a dimension; zeros if None.
         mean_1: Mean of the samples of class 1; ones if None.
         sigma: Standard deviation of each feature around its mean.
         flips: Share of the labels that are exchanged, 0 to 1, rounded to whole samples.
-        seed: Seed of everything that is drawn.
 
     Returns:
         The path of the file.
@@ -95,7 +92,6 @@ def draw(
 
     Args:
         synthetic: Means and standard deviation.
-        rows: Number of samples in all.
         flips: Share of the labels that are exchanged.
         seed: Seed; labels, features and flips have a stream of their own each.
 

@@ -99,7 +99,6 @@ def list_contract_checks(dataset: Dataset, columns: Sequence[str]) -> list[Check
     """Return the checks that follow from what a data set is.
 
     Args:
-        dataset: What ingest wrote.
         columns: The columns that the data set has to have.
     """
     shape = {"column_set": list(columns), "exact_match": False}

@@ -64,13 +64,7 @@ def list_families(dataset: Dataset) -> dict[str, str]:
 
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
-    """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance.
-
-    Args:
-        dataset: The rows that were kept.
-        classes: Kept samples of each class.
-        final: The file.
-    """
+    """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance."""
     entries = list(_entries(dataset, classes))
     suite: Entry = {
         "name": f"{dataset.name} so far",
@@ -186,7 +180,6 @@ class Contract:
         """Return how the table as a whole differs from the last one.
 
         Args:
-            dataset: What was read.
             labels: Class of each row, negative where it has none  # (rows,)
         """
         now = list_families(dataset)

@@ -56,7 +56,6 @@ def user_checks(path: Path, columns: Sequence[str]) -> list[Check]:
 
     Args:
         path: A YAML or JSON file.
-        columns: The columns that can be checked.
 
     Raises:
         InputError: The file or an entry is wrong; names the entry, and the nearest name where one is unknown.

@@ -83,7 +83,6 @@ def compare_labels(facts: RowFacts, kept: NDArray[np.int64]) -> tuple[NDArray[np
     """Compare the labels of identical content among the kept rows.
 
     Args:
-        facts: The facts of all rows.
         kept: The rows to look at, in order  # (kept,)
 
     Returns:

@@ -142,7 +142,6 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
 
     Args:
         dataset: The data set as ingest wrote it.
-        checks: All checks.
         names: The columns that can be checked, by the names that the checks have for them, with those of the file.
 
     Raises:

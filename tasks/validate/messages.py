@@ -87,8 +87,6 @@ def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> l
     """Return for each failing row why it fails, with its values.
 
     Args:
-        kind: Type of the expectation.
-        kwargs: Its arguments.
         values: The columns that it looks at, failing rows only.
 
     >>> row_reasons("expect_column_values_to_be_between", {"min_value": 0}, pd.DataFrame({"age": [-4.0]}))

@@ -21,7 +21,6 @@ def read_parts(
     """Yield `(first row, batch)`, in order.
 
     Args:
-        path: A Parquet file.
         columns: The columns to read, no others are touched; all of them unless given.
         rows: Rows of a part, at most; `ROWS_PER_PART` unless given.
         size: Bytes of a part before compression, about, if rows are alike.

@@ -27,10 +27,7 @@ def write_quarantine(
     """Write the rows that were set aside, without features, with a column `reason`.
 
     Args:
-        source: The data set with all rows.
-        findings: What the checks found.
         aside: Which rows are set aside  # (rows,)
-        final: Where to write.
     """
     schema = pa.schema(
         [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
@@ -53,7 +50,6 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
     """Write id, label and content hash of the samples whose content occurs with more than one label.
 
     Args:
-        source: The data set with all rows.
         conflicting: Numbers of these rows, in order  # (conflicting,)
         final: Where to write; a file without rows says that there are none.
     """
@@ -68,7 +64,6 @@ def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
     """Write the data set without the rows set aside, in the same order.
 
     Args:
-        source: The data set with all rows.
         aside: Which rows are set aside  # (rows,)
         final: Where to write; the caller publishes it.
 

@@ -27,7 +27,6 @@ def describe_checks(findings: Sequence[Finding], source: Path) -> list[dict[str,
     """Return each check with what it says, whether it holds, how many rows fail, and a few of them.
 
     Args:
-        findings: What was found.
         source: The data set with all rows, to name the examples.
     """
     failing = (finding.all_rows[:EXAMPLES].tolist() for finding in findings if not finding.success)

@@ -72,8 +72,6 @@ def find_small_classes(
     """Return which kept rows are of a class with too few samples, or of one that lies in one group.
 
     Args:
-        dataset: Names the classes.
-        facts: The facts about all rows.
         kept: Numbers of the rows that are left  # (kept,)
         folds: Each class needs a sample in each fold.
         typos: Labels that are no class of their own: their rows stay, and are asked about.
@@ -152,7 +150,6 @@ def _finding(
         expectation: Key of the check, name of what was counted, and what it has to be.
         words: What the check says, and what it is called when it fails.
         rows: Numbers of the rows that fail, and how many were looked at.
-        explain: Returns why each failing row fails.
         severity: As Great Expectations names it; what is not critical sets nothing aside.
     """
     key, counted, bounds = expectation

@@ -45,7 +45,6 @@ def validate(
     """Check a data set and set aside the rows that fail.
 
     Args:
-        dataset: What ingest wrote.
         folder: The run folder; the cleaned data set is `folder/dataset.parquet`.
         folds: Folds of the audit: each class needs a sample in each.
         tolerance: Share of rows that may fail before the run stops; 0.2 leaves four rows for each that is set aside.

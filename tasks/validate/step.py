@@ -31,15 +31,11 @@ def validate(
     """Set aside the rows that fail, or return what an earlier try found in the same data under the same options.
 
     Args:
-        dataset: What ingest wrote.
-        folder: The run folder.
         folds: Folds of the audit: each class needs a sample in each.
         tolerance: Share of rows that may fail.
         expectations: The user's own expectations, a YAML or JSON file.
-        data_docs: Also write Great Expectations' own pages.
         previous: Folder of the last finished run of the same data set.
         drift: What follows where the data are not what they were then.
-        drift_tolerance: How much may change until then.
 
     Raises:
         InputError: The data cannot be audited, or the file of expectations is wrong.

@@ -110,9 +110,6 @@ def decide_rows(
 
     Args:
         dataset: The data set as ingest wrote it.
-        facts: The facts about its rows.
-        findings: What was found about the rows.
-        folds: Folds of the audit.
         tolerance: Share of rows that may be set aside.
 
     Raises:
@@ -155,10 +152,8 @@ def _require_classes(
     """Check that two classes or more have a sample for each fold; the others can be set aside.
 
     Args:
-        dataset: Names the classes.
         counts: Samples of each class now  # (classes,)
         before: Samples of each class before rows were set aside  # (classes,)
-        folds: Number of folds.
 
     Raises:
         InputError: Only one class is left, or fewer than two have as many samples as there are folds.

@@ -137,7 +137,6 @@ def _run(
     """Run the missing trials for so many seconds, print the table of all, and leave with its exit code.
 
     Args:
-        kept: The trials that were made before.
         plan: From the trials so far to the numbers of those that are missing.
         strike: From a number and the trials so far to what is done.
         seconds: No trial begins after these.
@@ -187,8 +186,6 @@ def make_fault_table(trials: Sequence[Trial], rows: int, seconds: float | None =
     """Return the result as Markdown.
 
     Args:
-        trials: All trials.
-        rows: Rows of the data set.
         seconds: What an undisturbed sweep took, where one was run.
     """
     took = f" (an undisturbed run took {seconds:.1f} s)" if seconds else ""

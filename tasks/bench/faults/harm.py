@@ -17,9 +17,6 @@ def strike(way: str, program: Program, out: Path, rng: random.Random, *, log: bo
 
     Args:
         way: One of `kill`, `terminate`, `clock`, `full`, `removed` and `corrupted`.
-        program: The program at work.
-        out: Its results.
-        rng: What is drawn from.
         log: Whether to corrupt the decisions' database rather than a file of the run.
     """
     if way == "terminate":  # as a service manager does

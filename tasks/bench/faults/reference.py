@@ -58,9 +58,6 @@ def make_reference(
     """Make the data set and run everything undisturbed, twice.
 
     Args:
-        folder: Working folder.
-        rows: Rows of the data set.
-        environment: Variables that name the server.
         served: Whether runs are submitted to a worker, and nobody reviews them.
 
     Raises:
@@ -116,10 +113,7 @@ def start(
     """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions.
 
     Args:
-        stage: Which of them.
-        reference: The data set.
         out: Folder in which the results are made.
-        environment: Variables of the program.
         address: Where the results go, if not into that folder.
     """
     run = (out / "runs" / "latest").resolve().name

@@ -74,10 +74,6 @@ def run_trial(reference: Reference, number: int, way: Way, stage: Stage, strikes
     Args:
         reference: The data set and what undisturbed commands make of it.
         number: Number of the trial, which with the seed decides the moments.
-        way: What is done.
-        stage: What is struck.
-        strikes: How often.
-        seed: Seed of the campaign.
     """
     at_work = _AtWork(reference, Trial(number=number, way=way, stage=stage), seed)
     try:

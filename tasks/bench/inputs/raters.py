@@ -23,12 +23,7 @@ RATERS = 3
 
 
 def rows(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield for each set and truth its name and the average precision of each method, means over the seeds.
-
-    Args:
-        seeds: Of raters and folds.
-        cache: Where fetched texts are kept.
-    """
+    """Yield for each set and truth its name and the average precision of each method, means over the seeds."""
     for name in TEXTS:
         frames = [_measured(name, seed, cache) for seed in seeds]
         means = sum(frames[1:], frames[0]) / len(frames)

@@ -48,7 +48,6 @@ def judge_inputs(
 
     Args:
         plants: From true labels to given ones, by what is planted.
-        seed: Of the folds.
     """
     for make, name in (
         (_embedding, "mnist"),

@@ -185,9 +185,7 @@ def run_campaign(
     """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name.
 
     Args:
-        grid: The settings.
         seeds: Seeds 0 .. seeds-1.
-        names: Methods to run.
         results: Where rows are looked up and kept.
         jobs: Processes; each keeps to one thread if there are several.
         judge: What judges the methods on a cell.

@@ -47,7 +47,6 @@ def plant(kind: str, features: Floats, labels: Ints, rate: float, seed: int) -> 
         labels: True labels, shape (n,), each of 0 .. C-1, at least two classes.
         rate: Share of all labels to wrong, below 1. Swamping, and class-conditional errors where needed, stop
             at `CLASS_CAP` of a class.
-        seed: Same seed, same errors.
 
     Raises:
         InputError: Unknown kind, a rate outside 0 .. 1, or a single class.

@@ -47,7 +47,6 @@ def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
     """Yield for each solver its Hessian products, its residual, and how its queue compares with that of the dense solve.
 
     Args:
-        stack: One fold.
         theta: (width, 1, C) its fitted parameters.
     """
     hessian, gradient = stack.hessian(theta), evaluation_gradient(stack, theta)

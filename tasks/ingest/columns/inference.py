@@ -82,10 +82,8 @@ def infer_types(
 
     Args:
         batches: All rows, as the files hold them, without what is missing.
-        schema: Their columns.
         as_text: Columns that stay text, whatever their values look like: labels, ids.
         missing: What else stands for a missing value.
-        delimiters: Delimiters of the source's files.
     """
     text = [column.name for column in schema if pa.types.is_string(column.type)]
     surveys = {name: NumberSurvey() for name in text if name not in as_text}

@@ -277,7 +277,6 @@ def default_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
     """Return the decimal mark where a column's own values do not prove it.
 
     Args:
-        proven: The marks that other columns prove.
         delimiters: Delimiters of the source's files: a semicolon stands where commas are in numbers.
     """
     marks = set(proven) - {""}

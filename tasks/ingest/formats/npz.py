@@ -108,7 +108,6 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
     """Open an .npz file.
 
     Args:
-        part: The file.
         as_text: Columns of labels, ids and images: the arrays with as many rows as labels are read, and images keep their shape.
 
     Raises:

@@ -160,7 +160,6 @@ def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, .
 
     Args:
         sizes: How often each (height, width) occurs.
-        gray: Whether every image is grayscale.
 
     >>> common_shape(Counter({(28, 28): 10}), gray=True)
     (28, 28)

@@ -90,7 +90,6 @@ def is_split(name: str, *, alone: bool = True) -> bool:
     """Return whether a folder's name says that it is a split.
 
     Args:
-        name: The name.
         alone: Whether it may say nothing else: `test_positive` may be a class.
 
     >>> [is_split(name) for name in ("train", "val2017", "Training Set", "trains", "test_positive")]

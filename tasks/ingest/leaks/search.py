@@ -75,7 +75,6 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     Args:
         source: What the user named; columns of `--features` stay, and are suspects where they would have been left out.
         table: The source, whose labels are known to be classes.
-        roles: The meaning of each column.
 
     Raises:
         InputError: Nothing is left to learn from.

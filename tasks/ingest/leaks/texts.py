@@ -29,10 +29,6 @@ def find_telling_texts(
     """Return why a column of texts gives the label away, by the column's name; nothing where it does not.
 
     Args:
-        table: The source.
-        label: Column of the given labels.
-        column: Column of the texts.
-        least_rows: Fewer rows say too little.
         least_share: Share of the errors of guessing the most frequent class that the words must avoid.
     """
     _, sample = draw_labeled_rows(table, label, [column], _TEXTS)

@@ -21,7 +21,6 @@ def read_values(
 
     Args:
         part: The file, for what is wrong in it.
-        text: What is left to read.
         buffer: What was read already.
         after: Where in the buffer the first value may begin.
         array: Whether the values are those of an array, which ends with a bracket.

@@ -60,7 +60,6 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
     queue, the sample's own columns as `data.NAME`, and in `together` what its reviewers say together.
 
     Args:
-        out: The output folder.
         file: Where to; an existing file is replaced in one piece.
         run_id: Only the decisions made in this run.
     """

@@ -67,7 +67,6 @@ def import_decisions(
         out: The output folder, where the log lies.
         rows: The decisions; of several by one reviewer on one sample, the last one counts.
         origin: `csv` or `label-studio`.
-        source: Name of the file, for messages.
         empty: Rows of the file that carry no decision.
 
     Raises:
@@ -94,7 +93,6 @@ def refuse_import(problems: Sequence[str], source: str) -> None:
 
     Args:
         problems: A line for each wrong row: where it is, and what is wrong with it.
-        source: Name of the file.
 
     Raises:
         InputError: There is a wrong row.

@@ -30,11 +30,7 @@ _DATA_KEY: Final = {"image": "image", "text": "text", "table": "row"}
 
 
 def labeling_config(queue: ReviewQueue) -> str:
-    """Return the labeling config for a run as XML.
-
-    Args:
-        queue: The queue of the run.
-    """
+    """Return the labeling config for a run as XML."""
     view = ET.Element("View")
     ET.SubElement(view, "Header", value="$question", size="5")
     # Above the sample, which may be longer than the screen.
@@ -58,8 +54,6 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
     """Write `config.xml` and `tasks.json` for the queue of a run.
 
     Args:
-        run: The run folder.
-        folder: Where to.
         image_root: Address under which Label Studio serves the pictures; they are written to `folder/images`
             then. None puts them into the tasks as data URIs.
 
@@ -150,7 +144,6 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
 
     Args:
         file: The export, format "JSON".
-        run: The run folder.
         out: The output folder, where the log lies.
 
     Raises:

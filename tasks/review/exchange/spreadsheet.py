@@ -35,7 +35,6 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
 
     Args:
         file: The file, as Excel or LibreOffice saves it: any separator, UTF-8 or the local encoding, or a workbook.
-        run: The run folder.
         out: The output folder, where the log lies.
         reviewer: Who decided, for rows that do not say so.
 

@@ -107,9 +107,7 @@ class CardMaker:
         """Return the text of a sample or of a neighbour with the words marked that speak for one of the item's labels.
 
         Args:
-            item: The sample that is decided.
             sample_id: Whose text; itself or a neighbour.
-            blind: Whether no word is marked.
             limit: Characters at most; None for the whole.
         """
         return self._marked(sample_id, item.given, "" if blind else item.suggested, limit)

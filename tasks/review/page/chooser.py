@@ -45,7 +45,6 @@ class Chooser:
         """Return the classes that have a button beside a sample.
 
         Args:
-            item: The sample.
             blind: Whether the reviewer must not see what the model holds to be likely.
         """
         if not self.has_search:

@@ -38,7 +38,6 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
 
     Args:
         path: A YAML file.
-        classes: Those of the data set.
 
     Raises:
         InputError: It cannot be read, names something unknown, or uses a key twice.

@@ -63,7 +63,6 @@ class PayloadStore:
         Args:
             source: The file, with `sample_id` and the columns.
             columns: What is kept of a row; nothing is copied without any.
-            wanted: Sample ids.
         """
         left = {sample_id for sample_id in wanted if columns and sample_id not in self}
         for batch in _batches(source, columns, left):

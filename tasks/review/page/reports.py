@@ -12,12 +12,7 @@ from tasks.runs.history import list_past_runs
 
 
 def create_reports(out: Path, guard: Guard) -> FastAPI:
-    """Make the application that serves the reports of an output folder.
-
-    Args:
-        out: The output folder.
-        guard: Who may reach it.
-    """
+    """Make the application that serves the reports of an output folder."""
     app = FastAPI(title="labelsweep reports", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guarded, guard=guard)
     app.add_middleware(FailuresInOneLine)

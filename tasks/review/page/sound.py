@@ -23,9 +23,6 @@ def sound_folder(column: str, columns: Sequence[str], source: str, folder: Path 
     """Return the folder that the paths of a column of sounds start from.
 
     Args:
-        column: The column.
-        columns: Those that a reviewer sees.
-        source: Where the data came from.
         folder: The user's; None for the folder of the source.
 
     Raises:
