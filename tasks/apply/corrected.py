@@ -19,6 +19,9 @@ PLACES = "source_rows.parquet"
 # Rows of the source that are looked at together.
 _ROWS = 2**16
 
+# What to do where the user's own file cannot be written again.
+TAKE_LABELS = "take the labels from the version's dataset.parquet"
+
 
 @dataclass(frozen=True)
 class SourceChanges:

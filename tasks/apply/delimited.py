@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
 from tasks.apply.text_files import LineWriter, write_texts
 from tasks.errors import InputError
 from tasks.ingest.formats.csv import DelimitedReader
@@ -46,6 +46,8 @@ def write_delimited(
         if not isinstance(reader, DelimitedReader) or label not in reader.dialect.names:
             raise source_changed(corrected.uri)
         dialect = reader.dialect
+        if dialect.escaped:
+            raise part.problem("quotes behind backslashes are not written again", fix=TAKE_LABELS)
         skipped = dialect.skipped_lines + dialect.header_lines
         raw = replace(part, encoding=None)
         place = dialect.names.index(label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
 from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
@@ -138,5 +138,5 @@ def _other_form(part: Part) -> InputError:
     return InputError(
         "only JSON with an object for each row is written again",
         where=part.shown,
-        fix="take the labels from the version's dataset.parquet",
+        fix=TAKE_LABELS,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.apply.columnar import write_columnar
-from tasks.apply.corrected import SourceChanges, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, source_changed
 from tasks.apply.dataset_cards import STATE, read_file_beside, write_cards
 from tasks.apply.delimited import write_delimited
 from tasks.apply.json_documents import write_json_files
@@ -23,6 +23,7 @@ from tasks.apply.moved_images import MOVES
 from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
+from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
@@ -46,6 +47,7 @@ WRITERS: dict[str, Write] = {
     "json": write_json_files,
     "jsonl": write_json_files,
     "parquet": write_columnar,
+    "plain": write_delimited,
 }
 
 
@@ -125,20 +127,26 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
             raise InputError(
                 "the label is the name of a folder, and a table lies beside the images",
                 where=uri,
-                fix="take the labels from the version's dataset.parquet",
+                fix=TAKE_LABELS,
             )
         images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
         # Beside images lies a table, which says more than their folders do.
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
-    if not images and (other := next((part for part in parts if part.kind not in WRITERS), None)):
+    if not images and (other := next((part for part in parts if not _is_written(part)), None)):
         raise InputError(
             f"{other.kind} files are not written again",
             where=other.shown,
-            fix="take the labels from the version's dataset.parquet",
+            fix=TAKE_LABELS,
         )
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
     total = None if version else _rows(run)
     return SourceLayout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
+
+
+def _is_written(part: Part) -> bool:
+    """Return whether a file can be written again; of plain text, columns between delimiters can."""
+    plain = part.kind == "plain" and not isinstance(open_part(part, frozenset()), DelimitedReader)
+    return part.kind in WRITERS and not plain
 
 
 def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
@@ -207,7 +215,7 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
             raise InputError(
                 f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
                 where=layout.uri,
-                fix="take the labels from the version's dataset.parquet",
+                fix=TAKE_LABELS,
             )
         check_digests(layout, layout.parts)
         archive = layout.parts[0].archive

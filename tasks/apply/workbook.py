@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
 from tasks.apply.packing import pack_again
 from tasks.apply.sheet_xml import SheetXml, drop_calculation_chain, has_formulas, request_recalculation
 from tasks.errors import InputError
@@ -51,7 +51,7 @@ def _sheet_of(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet, 
         raise InputError(
             "only .xlsx and .xlsm workbooks can be written again",
             where=part.shown,
-            fix="save it as .xlsx and sweep that, or take the labels from the version's dataset.parquet",
+            fix=f"save it as .xlsx and sweep that, or {TAKE_LABELS}",
         )
     sheet, names = read_sheet(part, frozenset({label}))
     if label not in names:

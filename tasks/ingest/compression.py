@@ -21,7 +21,7 @@ COMPRESSIONS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     ".zst": ("zstd", (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(80, 96)))),
 }
 # Archives that are not read: what to do is the same for all.
-ARCHIVES = (".tar", ".tgz", ".7z", ".rar")
+ARCHIVES = (".7z", ".rar")
 # What Python's own module unpacks; Windows writes Deflate64 for large files, which it does not.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 

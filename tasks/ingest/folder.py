@@ -29,6 +29,15 @@ from tasks.queries import parse_query
 # Formats of tables that nobody writes as a note beside images.
 TYPED_TABLES = ("parquet", "arrow")
 _TELLS = re.compile(r"(^|/)(dataset_\w+|state)[.]json$")  # what the datasets library writes beside its tables
+# Formats that are data only where there is no other.
+_BESIDE = ("json", "tar")
+# Files of a competition at Kaggle.
+_SUBMISSION = re.compile(r"submission[^/]*$", re.IGNORECASE)
+_UNLABELED = re.compile(r"(submission[^/]*|(^|/)test[^/]*)$", re.IGNORECASE)
+# What nobody takes for a table.
+_NOTE = re.compile(
+    r"(read|licen[cs]e|notes?\b|change|notice|index|about|description|requirements)", re.IGNORECASE
+)
 # What systems put into folders of images.
 _LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db")
 
@@ -44,6 +53,7 @@ _TEXTS = "write one table of them, such as a CSV with the columns text and label
 _OTHER_FILES = {
     **dict.fromkeys((".wav", ".mp3", ".flac", ".ogg", ".m4a"), _SOUND),
     **dict.fromkeys((".txt", ".md", ".html", ".pdf", ".docx", ""), _TEXTS),
+    **dict.fromkeys((".data", ".dat", ".arff", ".libsvm", ".svm"), "name one of them"),
     **dict.fromkeys((".dcm", ".nii", ".svg", ".psd", ".cr2", ".nef", ".dng"), "convert them to PNG"),
 }
 
@@ -78,8 +88,8 @@ class Folder:
 
     @property
     def passed_over(self) -> tuple[str, ...]:
-        """JSON files beside tables of another format, which may hold rows: without those that tell of the tables."""
-        beside = [name for name in self.others if format_of_name(name) == "json" and not _TELLS.search(name)]
+        """Tables beside those that are read, which may hold rows: without the notes that tell of the tables."""
+        beside = [name for name in self.others if _is_table(name) and not _TELLS.search(name)]
         return tuple(beside) if self.data and not self.images else ()
 
     @property
@@ -137,7 +147,7 @@ def _read_folder(
         # The datasets library leaves intermediate results beside a saved data set under this name.
         intermediate = steps[-1].startswith("cache-")
         part = Part(filesystem, file, f"{uri.rstrip('/')}/{relative}", archive)
-        if format_of_name(file) and not intermediate and not any(map(_is_hidden, steps)):
+        if _is_table(file) and not intermediate and not any(map(_is_hidden, steps)):
             data.append(part)
         elif aside or (local and not Path(file).exists()):
             hidden.append(relative)
@@ -147,6 +157,9 @@ def _read_folder(
             others.append(relative)
     for part in [*data, *images]:
         _check_name(part)
+    if not data and not images and (lone := _lone_text(others)):
+        others.remove(lone)
+        data.append(Part(filesystem, base + lone, f"{uri.rstrip('/')}/{lone}", archive))
     rows = _only_data(data, files)
     others += [part.path.removeprefix(base) for part in data if part not in rows]
     if not rows and not images:
@@ -156,6 +169,21 @@ def _read_folder(
         raise mixed_formats(kinds, uri)
     whole = Part(filesystem, base, uri, archive)
     return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
+
+
+def _is_table(file: str) -> bool:
+    """Return whether a file's name says that it holds a table: `.txt` and the like are notes wherever there are others."""
+    return format_of_name(file) not in (None, "plain")
+
+
+def _lone_text(others: Sequence[str]) -> str | None:
+    """Return the one text file of a folder that may be a table, as in the archives of the UCI repository.
+
+    >>> _lone_text(["readme.txt", "iris.data", "iris.names"]), _lone_text(["a.txt", "b.txt"])
+    ('iris.data', None)
+    """
+    texts = [file for file in others if format_of_name(file) == "plain" and not _NOTE.match(file)]
+    return texts[0] if len(texts) == 1 and "/" not in texts[0] else None
 
 
 def _check_name(part: Part) -> None:
@@ -224,11 +252,14 @@ def _check_no_lake(relative: Sequence[str], uri: str) -> None:
 def _only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
     """Return the files that hold rows.
 
-    JSON files beside another format are notes, as the datasets library writes them. Spark writes an empty
+    In the files of a competition at Kaggle the test set has no labels, and a submission is only an example. JSON files beside
+    another format are notes, as the datasets library writes them, and archives hold what the tables name. Spark writes an empty
     file for a partition without rows, and a marker once everything is written.
     """
-    kinds = {part.kind for part in parts}
-    found = [part for part in parts if part.kind != "json" or kinds == {"json"}]
+    if any(_SUBMISSION.search(path) for path in relative):
+        parts = [part for part in parts if not _UNLABELED.search(part.path)] or parts
+    tables = [part for part in parts if part.kind not in _BESIDE]
+    found = tables or [part for part in parts if part.kind == "tar"] or list(parts)
     if len(found) > 1 and any(path.rsplit("/", 1)[-1] == "_SUCCESS" for path in relative):
         found = [part for part in found if part.size != 0] or found
     return found

@@ -17,7 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tasks.addresses import check_no_secret, open_address
 from tasks.error_lines import is_lost_connection
-from tasks.errors import InputError, StoreError
+from tasks.errors import InputError, StoreError, list_names
 from tasks.ingest.compression import ARCHIVES, split_compression
 from tasks.ingest.formats import format_of_suffix, readable_suffixes
 from tasks.queries import parse_query
@@ -202,7 +202,9 @@ def locate(uri: str) -> list[Part]:
     with explain_access_errors(uri):
         filesystem, path = open_address(file)
     if format_of_name(path) is None:
-        raise _unknown_type(path, uri)
+        with explain_access_errors(uri), filesystem.open(path, "rb") as opened:
+            is_database = opened.read(16).startswith(b"SQLite format 3")
+        raise _a_database(path, uri) if is_database else _unknown_type(path, uri)
     return [Part(filesystem, path, uri, sheet=sheet)]
 
 
@@ -220,6 +222,19 @@ def sample_path(name: str) -> Path:
         if (path := folder / f"{name}.parquet").is_file():
             return path
     raise InputError("the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again")
+
+
+def _a_database(path: str, uri: str) -> InputError:
+    from tasks.ingest.formats.sql import tables_of  # noqa: PLC0415 (builds on this module)
+
+    tables = tables_of(path)
+    query = f"'sqlite:///{uri}?query=SELECT * FROM {tables[0] if tables else 'pets'}'"  # noqa: S608 (shown, not run)
+    what = (
+        f"an SQLite database with the tables {list_names(tables)}"
+        if len(tables) > 1
+        else "an SQLite database"
+    )
+    return InputError(what, where=uri, fix=f"name a query: {query}")
 
 
 def _unknown_type(path: str, uri: str) -> InputError:

@@ -119,7 +119,7 @@ def encrypted(path: Path, content: bytes) -> None:
 
 def without_data(path: Path, content: bytes) -> None:
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.txt", content)
+        archive.writestr("a.bin", content)
 
 
 def cut(path: Path, content: bytes) -> None:

@@ -187,6 +187,8 @@ def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
     survey = survey_default(table, names)
     if len(survey.prose) == 1 and not numbers:
         return ContentChoice("text", survey.prose)
+    if not survey.used and len(survey.phrases) == 1:
+        return ContentChoice("text", survey.phrases)
     if not survey.used:
         raise _nothing_to_learn(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}

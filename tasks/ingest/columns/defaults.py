@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from tasks.errors import list_names
 from tasks.ingest.columns.choice import content_options
 from tasks.ingest.columns.roles import named_columns
-from tasks.ingest.columns.types import has_text, is_embedding, is_image
+from tasks.ingest.columns.types import has_text, is_embedding, is_image, is_list
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import image_files
@@ -105,12 +105,14 @@ def _free(source: Source, table: SourceTable) -> list[str]:
 def _has_classes(table: SourceTable, name: str) -> bool:
     """Return whether a column has two values or more, and few for its rows."""
     kind = table.schema.field(name).type
+    lists = is_list(kind) and not is_embedding(kind)
+    kind = kind.value_type if lists else kind
     if not has_text(kind) or pa.types.is_temporal(kind):
         return False
     seen: set[str] = set()
     rows = 0
     for batch in table.scan([name]):
-        column = convert_to_text(batch.column(0))
+        column = convert_to_text(pc.list_flatten(batch.column(0)) if lists else batch.column(0))
         seen.update(pc.unique(column.drop_null()).to_pylist())
         rows += len(column) - column.null_count
     return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)

@@ -39,6 +39,7 @@ MOST_CATEGORIES = 100
 _MOST_COUNTED = 50_000
 # Where values are shared by fewer than two rows on average, they identify rows.
 DIFFERENT = 0.5
+_OWN = "nearly every value is different"
 # Category names are words; more characters than this on average, in many variants, are sentences.
 _PROSE = 40
 # Scripts without blanks between words, and Hangul, say in one character what others say in two: so Twitter counts them.
@@ -47,11 +48,15 @@ _DENSE = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khme
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns that a table is learned from, and those that are left out, each with the reason."""
+    """The columns that a table is learned from, and those that are left out, each with the reason.
+
+    Of the latter, `prose` holds sentences, and `phrases` a few words that are others in nearly every row.
+    """
 
     used: tuple[Column, ...]
     left_out: dict[str, str]
     prose: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -63,6 +68,7 @@ class _Text:
     rows: int = 0
     present: int = 0
     length: int = 0
+    words: int = 0
     dates: DatePattern = field(default_factory=DatePattern)
     numbers: NumberSurvey = field(default_factory=NumberSurvey)
     verdict: NumberVerdict = field(default_factory=NumberVerdict)
@@ -74,7 +80,9 @@ class _Text:
         self.rows += len(column)
         self.present += len(text)
         self.length += pc.sum(pc.utf8_length(text)).as_py() or 0
-        self.length += pc.sum(pc.count_substring_regex(text, _DENSE)).as_py() or 0
+        dense = pc.sum(pc.count_substring_regex(text, _DENSE)).as_py() or 0
+        self.length += dense
+        self.words += dense + (pc.sum(pc.count_substring_regex(text, r"\S+")).as_py() or 0)
         self.dates.see(text)
         self.numbers.see(text)
         if not self.overflown:
@@ -98,6 +106,11 @@ class _Text:
         """Whether the values are sentences."""
         return self.length > _PROSE * self.present and len(self.counts) > MOST_CATEGORIES
 
+    @property
+    def is_phrase(self) -> bool:
+        """Whether the values have several words each, as titles and short questions do."""
+        return self.words >= 2 * self.present > 0 and self.why_not() == _OWN
+
     def why_not(self) -> str:
         """Return why this is no category, or nothing."""
         common = len(self.categories) + (self.others >= LEAST_ROWS)
@@ -105,7 +118,7 @@ class _Text:
             "has no value at all": not self.present,
             "has one value only": len(self.counts) == 1 and self.present == self.rows,
             "is free text": self.is_prose,
-            "nearly every value is different": self.overflown or len(self.counts) > DIFFERENT * self.present,
+            _OWN: self.overflown or len(self.counts) > DIFFERENT * self.present,
             f"no two values occur in {LEAST_ROWS} rows each": common < 2,
         }
         return next((why for why, applies in reasons.items() if applies), "")
@@ -120,7 +133,8 @@ def survey_default(table: SourceTable, names: Sequence[str]) -> TableColumns:
     used = tuple(column for column, _ in found.values() if column is not None)
     left_out = {name: why for name, (column, why) in found.items() if column is None}
     prose = tuple(name for name, text in seen.items() if text.is_prose)
-    return TableColumns(used, left_out, prose, _notes(used, seen))
+    phrases = tuple(name for name, text in seen.items() if text.is_phrase)
+    return TableColumns(used, left_out, prose, phrases, _notes(used, seen))
 
 
 def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:

@@ -33,13 +33,15 @@ def is_image(kind: pa.DataType) -> bool:
 
 
 def fits_parquet(kind: pa.DataType) -> bool:
-    """Return whether Parquet has a type for the values; for a union it has none, however deep it lies.
+    """Return whether Parquet has a type for the values; for a union or an object without fields it has none, however deep.
 
     >>> fits_parquet(pa.int8()), fits_parquet(pa.list_(pa.sparse_union([pa.field("a", pa.int8())])))
     (True, False)
     """
     if pa.types.is_nested(kind) and not pa.types.is_union(kind):
-        return all(fits_parquet(kind.field(place).type) for place in range(kind.num_fields))
+        return kind.num_fields > 0 and all(
+            fits_parquet(kind.field(place).type) for place in range(kind.num_fields)
+        )
     return not pa.types.is_union(kind)
 
 

@@ -96,7 +96,9 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
                 skip_rows=dialect.skipped_lines + dialect.header_lines,
                 column_names=[*names, *surplus],
             ),
-            parse_options=pacsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+            parse_options=pacsv.ParseOptions(
+                delimiter=dialect.delimiter, newlines_in_values=True, escape_char=dialect.escape or False
+            ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.string()),
                 include_columns=wanted,
@@ -153,7 +155,8 @@ def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         before = dialect.skipped_lines + dialect.header_lines
-        reader = csv.reader(islice(text, before, None), delimiter=dialect.delimiter)
+        body = islice(text, before, None)
+        reader = csv.reader(body, delimiter=dialect.delimiter, escapechar=dialect.escape)
         begins = before + 1
         with suppress(csv.Error):
             for row in reader:

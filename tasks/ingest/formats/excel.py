@@ -29,7 +29,7 @@ from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
-from tasks.ingest.text.header import has_header
+from tasks.ingest.text.header import has_header, join_headers
 
 SUFFIXES, GZIP, TYPED = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), False, False
 
@@ -213,13 +213,8 @@ def _header(
     grouped = any(first[0] == start == last[0] and last[1] > first[1] for first, last in merged)
     if not grouped or start + 1 >= len(cells):
         return [cells[start][place] for place in used], start
-    above, below = cells[start], cells[start + 1]
-    names = [below[place] or above[place] for place in used]
-    twice = {name for name in names if names.count(name) > 1}
-    return [
-        f"{above[place]} {name}" if name in twice and above[place] != name else name
-        for place, name in zip(used, names, strict=True)
-    ], start + 1
+    above, below = ([cells[row][place] for place in used] for row in (start, start + 1))
+    return join_headers(above, below), start + 1
 
 
 def _text(value: object) -> str:  # noqa: PLR0911 (one line a type)

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from tasks.ingest.columns.types import NESTED
-from tasks.ingest.reading import explain_damage
+from tasks.ingest.label_studio import LABEL_NOTE
+from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
+from tasks.ingest.reading import Reader, explain_damage
 from tasks.ingest.source import Part
+from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
@@ -109,14 +113,43 @@ class JsonLinesReader:
         return next((f"line {line}" for index, line in enumerate(lines) if index == row), f"row {row + 1}")
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader:
-    """Open a JSON Lines file and infer the types of its columns by reading it once.
+def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+    """Open a JSON Lines file, or the labels that an annotation tool wrote as one.
 
     Raises:
         InputError: It is not UTF-8 text, empty, a line is no JSON object, or labels or ids are of several kinds.
     """
     with explain_damage(part, "JSON Lines"):
         head = check_text(part, "JSON Lines")
+        first = next(_lines(part))[1].removeprefix(b"\xef\xbb\xbf")
+    if b'"_task_hash"' in first or b'"annotations"' in first:
+        with suppress(ValueError, RecursionError):
+            found = json.loads(first)
+            if is_prodigy(found) or is_doccano(found):
+                return _open_answers(part, as_text)
+    return _open_lines(part, as_text, head)
+
+
+def _open_answers(part: Part, as_text: frozenset[str]) -> Reader:
+    """Write the answers of an annotation tool as rows, and return the reader of those."""
+    numbered = [(number, _object_of(part, number, line)) for number, line in _lines(part)]
+    rows = list(rows_of([item for _, item in numbered]))
+    lines = [number for (number, _), row in zip(numbered, rows, strict=True) if row is not None]
+    if not lines:
+        raise part.problem("no question in it was answered", fix="export it again")
+    with temporary_part(part, ".jsonl") as (made, file):
+        for row in filter(None, rows):
+            file.write(json.dumps(row).encode() + b"\n")
+    reader = _open_lines(made, as_text, b"")
+    left = len(rows) - len(lines)
+    said = (f"{left:,} of {len(rows):,} questions have no answer that is a label, and are left out",)
+    notes = (*(said if left else ()), *reader.notes)
+    return ConvertedReader(part, reader, lambda row: f"line {lines[row]}", notes, {LABEL_NOTE: "label"})
+
+
+def _open_lines(part: Part, as_text: frozenset[str], head: bytes) -> JsonLinesReader:
+    """Infer the types of the columns by reading the file once."""
+    with explain_damage(part, "JSON Lines"):
         if head.lstrip().startswith(b"["):
             raise part.problem("a JSON array, not JSON Lines", fix="write one object a line")
         uneven = Uneven({})

@@ -5,9 +5,11 @@ A run keeps one answer until it ends (`remember_sources`), so that no change mea
 """
 
 import hashlib
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
@@ -32,7 +34,6 @@ GZIP, TYPED = False, True
 _BATCH = 10_000
 # Seconds that a database has to answer at all; libpq waits for ever.
 _CONNECT_SECONDS = 10
-_EXAMPLE = "SELECT * FROM pets"
 _EXTRA = "pip install 'labelsweep[sql]'"
 
 
@@ -118,7 +119,9 @@ def query_part(uri: str) -> QueryPart | None:
     if query is None:
         return None
     if not query.sql:
-        raise InputError("names no query", where=uri, fix=f"end it with ?query= and SQL, such as {_EXAMPLE}")
+        table = next(iter(tables_of(query.file or "")), "pets")
+        fix = f"end it with ?query= and SQL, such as ?query=SELECT * FROM {table}"  # noqa: S608 (shown, not run)
+        raise InputError("names no query", where=uri, fix=fix)
     if query.file and not Path(query.file).is_file():
         raise InputError(
             f"no such file '{query.file}'",
@@ -126,6 +129,22 @@ def query_part(uri: str) -> QueryPart | None:
             fix="check the path: three slashes before a relative one, four before an absolute one",
         )
     return QueryPart(LocalFileSystem(), query.name, uri)
+
+
+def tables_of(file: str) -> list[str]:
+    """Return the tables of an SQLite file, none where it is no such file."""
+    with suppress(sqlite3.Error), closing(_open_read_only(file)) as connection:
+        found = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid"
+        )
+        return [f'"{name}"' if re.search(r"\W", name) else name for (name,) in found]
+    return []
+
+
+def _open_read_only(file: str) -> sqlite3.Connection:
+    """Open an SQLite file so that no query can write."""
+    address = f"file:{quote(str(Path(file).absolute()))}?mode=ro"
+    return sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> QueryAnswer:  # noqa: ARG001 (a database has types of its own)
@@ -210,11 +229,7 @@ def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
     import sqlalchemy  # noqa: PLC0415
 
     if query.file:
-        # Read-only, so that no query can write.
-        address = f"file:{quote(str(Path(query.file).absolute()))}?mode=ro"
-        return sqlalchemy.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False)
-        )
+        return sqlalchemy.create_engine("sqlite://", creator=partial(_open_read_only, query.file))
     url = sqlalchemy.make_url(query.address)
     arguments: dict[str, Any] = {}
     if query.database in ("postgresql", "postgres"):

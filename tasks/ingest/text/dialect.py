@@ -13,7 +13,7 @@ from itertools import islice
 
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
-from tasks.ingest.text.header import has_header
+from tasks.ingest.text.header import has_header, is_second_header, join_headers
 from tasks.ingest.text.lines import check_text, open_text
 
 DELIMITERS = ",;\t|"
@@ -41,6 +41,7 @@ class Dialect:
         surplus: Whether every row ends with a delimiter that the header does not have.
         line_end: What ends the first line: `\n`, `\r\n` or `\r`.
         renamed: Names that stand twice in the header, or are missing, with the names that these columns got.
+        escaped: Whether a quote within quotes has a backslash before it, as MySQL and Spark write it, and is not doubled.
     """
 
     encoding: str
@@ -51,6 +52,12 @@ class Dialect:
     surplus: bool = False
     line_end: str = "\n"
     renamed: tuple[tuple[str, str], ...] = ()
+    escaped: bool = False
+
+    @property
+    def escape(self) -> str | None:
+        """The character before a quote within quotes, None where it is doubled."""
+        return "\\" if self.escaped else None
 
     @property
     def has_header(self) -> bool:
@@ -77,7 +84,8 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     if not body:
         raise part.problem("it has no header and no rows", fix="check how the file was written")
     delimiter = delimiter or _delimiter(part, body, cut=cut)
-    records = _records(body, delimiter, cut=cut)
+    escaped = _are_escaped(body, delimiter, cut=cut)
+    records = _records(body, delimiter, cut=cut, escaped=escaped)
     if not records:
         raise part.problem(
             f"its first line has a field of more than {csv.field_size_limit():,} characters",
@@ -89,13 +97,15 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     elif not _names_places(needed, fields[0]) and has_header(fields, needed):
         header, header_lines = records[0]
         start, rows = skipped, fields[1:]
+        if rows and is_second_header(header, rows[0], rows[1:]):
+            header, header_lines = join_headers(header, rows[0]), header_lines + records[1][1]
+            rows = rows[1:]
     else:
         header, start, header_lines = [f"c{place}" for place in range(len(fields[0]))], skipped, 0
     header, surplus = _surplus(header, rows)
     names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
-    return Dialect(
-        part.encoding or "utf-8", delimiter, start, header_lines, names, surplus, _line_end(lines[0]), renamed
-    )
+    encoding, end = part.encoding or "utf-8", _line_end(lines[0])
+    return Dialect(encoding, delimiter, start, header_lines, names, surplus, end, renamed, escaped)
 
 
 def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
@@ -163,12 +173,26 @@ def _agreement(records: Sequence[tuple[list[str], int]]) -> tuple[float, int]:
     return (fit / len(rows) if rows and width > 1 else 0.0, width)
 
 
-def _records(lines: Iterable[str], delimiter: str, *, cut: bool = False) -> list[tuple[list[str], int]]:
+def _are_escaped(lines: Sequence[str], delimiter: str, *, cut: bool) -> bool:
+    """Return whether quotes within quotes have a backslash before them.
+
+    Where quotes are doubled, a backslash before one is the last character of a value, or a second quote follows.
+    """
+    marked = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
+    if not any(map(marked.search, lines)):
+        return False
+    plain, escaped = (_agreement(_records(lines, delimiter, cut=cut, escaped=each)) for each in (False, True))
+    return escaped >= plain
+
+
+def _records(
+    lines: Iterable[str], delimiter: str, *, cut: bool = False, escaped: bool = False
+) -> list[tuple[list[str], int]]:
     """Return the fields of the first records that are not blank, each with its number of lines.
 
     Where lines are missing at the end (`cut`), the last record may be half of one, and is left out.
     """
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if escaped else None)
     found: list[tuple[list[str], int]] = []
     before = 0
     try:
@@ -200,11 +224,16 @@ def _names_places(needed: frozenset[str], first: Sequence[str]) -> bool:
 
 
 def _surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], bool]:
-    """Return the header without a field that no row has, and whether each row has one more, and that empty."""
+    """Return the header without a field that no row has, and whether each row has one more, and that empty.
+
+    R writes names of rows, and no name above them.
+    """
     width = len(header)
     empty = sum(len(row) == width + 1 and not row[-1] for row in rows)
     if empty > len(rows) / 2:  # a row with something there is broken, and is named when it is read
         return header, True
+    if rows and {len(row) for row in rows} == {width + 1} and len({row[0] for row in rows}) == len(rows):
+        return ["", *header], False
     if {len(row) for row in rows} == {width - 1} and not header[-1].strip():
         return header[:-1], False
     return header, False

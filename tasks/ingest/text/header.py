@@ -55,3 +55,32 @@ def _is_measured(first: Sequence[str]) -> bool:
     return len(set(numbers)) < len(numbers) or (
         any(number != int(number) for number in numbers) and numbers != sorted(numbers)
     )
+
+
+def join_headers(above: Sequence[str], below: Sequence[str]) -> list[str]:
+    """Return the names of columns of which groups are named in a row above: with the group where a name stands twice.
+
+    >>> join_headers(["size", "size", "age"], ["mean", "max", ""]), join_headers(["a", "b"], ["x", "x"])
+    (['mean', 'max', 'age'], ['a x', 'b x'])
+    """
+    names = [name or group for group, name in zip(above, below, strict=True)]
+    return [
+        f"{group} {name}" if names.count(name) > 1 and group != name else name
+        for group, name in zip(above, names, strict=True)
+    ]
+
+
+def is_second_header(first: Sequence[str], second: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the second row names the columns of groups that the first row names, as pandas writes columns of two levels.
+
+    >>> rows = [["1", "2", "cat"]] * 10
+    >>> is_second_header(["size", "size", ""], ["x", "y", "label"], rows)
+    True
+    >>> is_second_header(["x", "x", "label"], ["3", "4", "cat"], rows), is_second_header(["x", "y", "z"], ["a", "b", "c"], rows)
+    (False, False)
+    """
+    grouped = len(set(first)) < len(first) and len(first) == len(second)
+    named = len(set(second)) == len(second) and not any(map(_NUMBER.fullmatch, second))
+    alike = [row for row in rows if len(row) == len(first)]
+    measured = any(all(_NUMBER.fullmatch(value) for value in column) for column in zip(*alike, strict=True))
+    return grouped and named and len(alike) >= _LEAST_ROWS and measured
