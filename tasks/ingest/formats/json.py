@@ -69,7 +69,8 @@ def _converted(
         raise part.problem(what, fix=error.fix) from error
     if export is None:
         said = (re.sub(r"\bline (\d+)", r"record \1", note) for note in reader.notes)
-        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", (*notes, *said))
+        metadata = reader.metadata if isinstance(reader, ConvertedReader) else None
+        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", (*notes, *said), metadata)
     return ConvertedReader(part, reader, export.place, export.notes, export.metadata)
 
 

@@ -19,7 +19,7 @@ import pyarrow.json as pajson
 from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
-from tasks.ingest.reading import Reader, explain_damage
+from tasks.ingest.reading import explain_damage
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
@@ -113,7 +113,7 @@ class JsonLinesReader:
         return next((f"line {line}" for index, line in enumerate(lines) if index == row), f"row {row + 1}")
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader | ConvertedReader:
     """Open a JSON Lines file, or the labels that an annotation tool wrote as one.
 
     Raises:
@@ -130,7 +130,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     return _open_lines(part, as_text, head)
 
 
-def _open_answers(part: Part, as_text: frozenset[str]) -> Reader:
+def _open_answers(part: Part, as_text: frozenset[str]) -> ConvertedReader:
     """Write the answers of an annotation tool as rows, and return the reader of those."""
     numbered = [(number, _object_of(part, number, line)) for number, line in _lines(part)]
     rows = list(rows_of([item for _, item in numbered]))

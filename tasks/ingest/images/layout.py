@@ -79,7 +79,7 @@ def infer_layout(files: Sequence[str]) -> FolderLayout:
     >>> layout.places["test/cat/3.png"]
     ImagePlace(label='cat', split='test')
     >>> infer_layout(["car/1.png", "train/2.png"]).places["train/2.png"]
-    Place(label='train', split=None)
+    ImagePlace(label='train', split=None)
     """
     layout = FolderLayout({file: ImagePlace() for file in files})
     _place(layout, [tuple(file.split("/")) for file in files], 0, None)
