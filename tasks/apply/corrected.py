@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
+from tasks.ingest.labels.spelling import plain_name
 from tasks.storage import ROWS_PER_GROUP, open_parquet, write_table
 
 # In a version's folder: which row of its files in the layout of the source each of its rows is.
@@ -129,7 +130,7 @@ class WrittenLabels:
         corrected: The labels that were swept, and what changes.
 
     Attributes:
-        forms: How each class is written where it occurs first.
+        forms: How each class is written: as it is called, or else where it occurs first.
     """
 
     def __init__(self, corrected: SourceChanges) -> None:
@@ -162,16 +163,17 @@ class WrittenLabels:
         if written in self._labels or not _is_written_so(written, label):
             raise source_changed(self._corrected.uri)
         self._labels[written] = label
-        self.forms.setdefault(label, written)
+        if label not in self.forms or written == label:
+            self.forms[label] = written
 
 
 def _is_written_so(written: str, label: str) -> bool:
-    """Return whether a value may have been read as a label: the same text but for blanks around it, or the same number.
+    """Return whether a value may have been read as a label: another spelling of it, or the same number.
 
-    >>> _is_written_so(" cat", "cat"), _is_written_so("1.0", "1"), _is_written_so("dog", "cat")
+    >>> _is_written_so(" Cat", "cat"), _is_written_so("1.0", "1"), _is_written_so("dog", "cat")
     (True, True, False)
     """
-    if written.strip() == label.strip():
+    if plain_name(written) == plain_name(label):
         return True
     try:
         return float(written) == float(label)

@@ -185,13 +185,17 @@ def _survey(table: SourceTable, roles: Roles) -> _Survey:
     ids = IdSurvey(table, roles.id) if roles.id else None
     rows = 0
     for batch in table.scan([name for name in (roles.label, roles.truth, roles.id) if name]):
-        for labels in seen.values():
-            labels.see(batch.column(labels.column))
+        for survey in seen.values():
+            survey.see(batch.column(survey.column))
         if ids and roles.id:
             ids.see(batch.column(roles.id))
         rows += batch.num_rows
-    classes = seen["label"].classes()
-    return _Survey(rows, classes, seen["label"], seen.get("truth"), ids.problems() if ids else {})
+    labels, truths = seen["label"], seen.get("truth")
+    labels.merge_spellings()
+    classes = labels.classes()
+    if truths:
+        truths.merge_spellings(classes)
+    return _Survey(rows, classes, labels, truths, ids.problems() if ids else {})
 
 
 def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:

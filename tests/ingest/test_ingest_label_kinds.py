@@ -98,3 +98,40 @@ def test_the_header_rows_of_a_survey_export_are_named(label, tmp_path):
     (tmp_path / "q.csv").write_text(f"Q1,label\nHow many?,Which?\n{ids}\n{answers}\n")
     with pytest.raises(InputError, match="a Qualtrics export: line 2 and line 3 hold no answers"):
         ingest(Source(uri=str(tmp_path / "q.csv")), tmp_path / "run")
+
+
+def test_spellings_of_one_class_are_one_class_in_labels_and_truth(tmp_path):
+    labels = ["Cat", "cat ", "CAT", "dog", "d\u00f3g", "do\u0301g", "Cat"] * 20
+    frame = pd.DataFrame(
+        {"x": np.arange(140) / 7, "label": labels, "true": [name.upper() for name in labels]}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = ingest(Source(uri=str(tmp_path / "t.csv"), truth="true"), tmp_path / "run")
+    assert found.classes == ("Cat", "dog", "d\u00f3g")
+    assert "'CAT' (20) and 'cat ' (20) are read as 'Cat' (40)" in found.notes
+    true = pd.read_parquet(found.truth)["true_label"]
+    assert true.tolist() == pd.read_parquet(found.path)["label"].tolist()
+
+
+def test_letters_alone_keep_their_capitals(tmp_path):
+    assert ingested(tmp_path, ["a", "A", "b", "B"] * 20).classes == ("A", "B", "a", "b")
+
+
+def test_vectors_are_no_classes(tmp_path):
+    rows = [[round(share, 1), round(1 - share, 1)] for share in DRAW.random(ROWS)]
+    with pytest.raises(InputError, match=r"holds vectors such as .*argmax"):
+        ingested(tmp_path, list(map(str, rows)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"MEL": [1, 0, 0] * 20, "NV": [0, 1, 0] * 20, "BCC": [0, 0, 1] * 20}, r"idxmax\(axis=1\)"),
+        ({"p_cat": [0.2, 0.7] * 30, "p_dog": [0.8, 0.3] * 30}, "sum to 1 in each row"),
+        ({"ann_1": ["a", "b"] * 30, "ann_2": ["b", "a"] * 30}, "--raters ann_1,ann_2"),
+    ],
+)
+def test_a_label_in_several_columns_says_what_to_do(columns, said, tmp_path):
+    pd.DataFrame({"age": np.arange(60) % 37, **columns}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match=said):
+        ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")

@@ -2,9 +2,8 @@
 
 import json
 import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 
 from tasks.arrays import Array
 from tasks.errors import InputError
-from tasks.ingest.columns.numerals import MARKS, NumberSurvey, as_numbers
+from tasks.ingest.columns.numerals import NumberSurvey, as_numbers
 from tasks.ingest.columns.types import has_text, is_embedding, is_list
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.multilabel import find_joined_labels
+from tasks.ingest.labels.spelling import find_spellings, notes_on_names, notes_on_spellings
+from tasks.ingest.vectors import is_written_vector
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
 _MOST_FRACTIONS = 21
@@ -32,8 +33,6 @@ _MOST_CLASSES = 100_000
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 # Larger ones are keys, too: a float tells no two of them apart.
 _LARGEST = 2**53
-# Classes that are named in one line; the report lists all classes.
-_NAMED = 4
 
 
 @dataclass
@@ -46,6 +45,8 @@ class LabelSurvey:
         role: What the column was named as: label or truth.
         names: Names of the classes where the column holds their places, as the datasets library keeps them.
         counts: How often each label occurs, as text.
+        spellings: The class of each label that is another spelling of it.
+        merged: What there is to say of these.
     """
 
     column: str
@@ -53,10 +54,30 @@ class LabelSurvey:
     role: str = "label"
     names: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter)
+    spellings: dict[str, str] = field(default_factory=dict)
+    merged: tuple[str, ...] = ()
 
     def text(self, column: pa.Array) -> pa.Array:
-        """Return one batch of labels as text, null where missing."""
-        return convert_to_text(name_classes(column, self.names) if self.names else column)
+        """Return one batch of labels as text, null where missing, each class in one spelling."""
+        text = convert_to_text(name_classes(column, self.names) if self.names else column)
+        if not self.spellings:
+            return text
+        place = pc.index_in(text, value_set=pa.array(list(self.spellings)))
+        return pc.coalesce(pa.array(list(self.spellings.values())).take(place), text)
+
+    def merge_spellings(self, known: Iterable[str] = ()) -> None:
+        """Make one class of labels that differ in capitals, blanks or the encoding of accents; `known` names are kept.
+
+        Names of classes that the file states are left alone.
+        """
+        if self.names:
+            return
+        self.spellings = find_spellings(self.counts, known)
+        self.merged = notes_on_spellings(self.spellings, self.counts)
+        counts: Counter[str] = Counter()
+        for label, rows in self.counts.items():
+            counts[self.spellings.get(label, label)] += rows
+        self.counts = counts
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
@@ -79,6 +100,12 @@ class LabelSurvey:
         if not self.counts:
             what = f"all labels are missing in column '{self.column}'"
             raise InputError(what, where=self.where, fix="name another with --label")
+        if is_written_vector(pa.array(list(self.counts), pa.string())):
+            raise self._problem(
+                f"holds vectors such as '{next(iter(self.counts))[:40]}', not classes",
+                "of one-hot rows or shares of classes, take the name of the largest (argmax); "
+                "probabilities of a model are read with --pred-probs",
+            )
         numbers, written = _numbers(self.counts), _written_numbers(self.counts)
         self._check_not_measured(numbers)
         self._check_shared(is_number=numbers is not None)
@@ -104,7 +131,7 @@ class LabelSurvey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the classes, a line each."""
-        return (*self._notes_on_quantity(), *notes_on_names(self.counts))
+        return (*self._notes_on_quantity(), *self.merged, *notes_on_names(self.counts))
 
     def _notes_on_quantity(self) -> tuple[str, ...]:
         """Return what there is to say where the classes may be a quantity, such as an age or a year."""
@@ -218,38 +245,3 @@ def _is_quantity(rows: dict[int, int]) -> bool:
     if len(near) < len(rows) / 2 or min(map(np.ptp, zip(*near, strict=True))) == 0:
         return False
     return bool(np.corrcoef(np.array(near).T)[0, 1] >= _RISE_AND_FALL)
-
-
-def notes_on_names(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Return what to say of classes that are written in two ways, or named like a missing value; nothing is merged.
-
-    >>> notes_on_names({"Yes": 120, "yes ": 3, "no": 80})
-    ("classes that differ only in capitals, blanks or accents' encoding: 'Yes' (120) and 'yes ' (3)",)
-    >>> notes_on_names({"EU": 10, "NA": 9})
-    ("'NA' (9) is a class; --missing NA makes it a missing label",)
-    """
-    groups: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        groups[_plain(label)].append(label)
-    twins = [group for group in groups.values() if len(group) > 1]
-    notes = []
-    if twins:
-        shown = ", ".join(_listed(group, counts) for group in twins[:_NAMED])
-        more = f", and {len(twins) - _NAMED:,} more groups" if len(twins) > _NAMED else ""
-        notes.append(f"classes that differ only in capitals, blanks or accents' encoding: {shown}{more}")
-    marks = [label for label in counts if label.strip().lower() in MARKS]
-    if marks:
-        named = ",".join(label.strip() for label in marks[:_NAMED])
-        verb, what = (
-            ("is a class", "it a missing label") if len(marks) == 1 else ("are classes", "them missing")
-        )
-        notes.append(f"{_listed(marks, counts)} {verb}; --missing {named} makes {what}")
-    return tuple(notes)
-
-
-def _plain(label: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
-
-
-def _listed(labels: list[str], counts: Mapping[str, int]) -> str:
-    return " and ".join(f"'{label[:40]}' ({counts[label]:,})" for label in labels[:_NAMED])

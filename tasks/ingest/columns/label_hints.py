@@ -1,0 +1,65 @@
+"""What to do where no column is called the label: labels that stand in several columns, as one-hot data and raters write them."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.errors import list_names
+from tasks.ingest.columns.types import has_text, is_numeric
+from tasks.ingest.columns.values import convert_to_floats, convert_to_text
+from tasks.ingest.table import LOOK, SourceTable
+
+# Of rounded shares of a class each row sums to 1 but for the last digit.
+_SUM = 0.02
+# More values than this are no classes of raters.
+_MOST_CLASSES = 50
+
+
+def suggest_label(table: SourceTable) -> str | None:
+    """Return what to do where columns are the label together, None where none are."""
+    batch = next(table.scan(table.schema.names, LOOK), None)
+    if batch is None or not batch.num_rows:
+        return None
+    if shares := _find_shares(batch):
+        names = list_names(shares)
+        return (
+            f"the columns {names} sum to 1 in each row, a share for each class: write a column of the largest one's name "
+            f"(df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
+        )
+    if raters := _find_raters(batch):
+        return f"if several people gave the labels, name them with --raters {','.join(raters)}"
+    return None
+
+
+def _find_shares(batch: pa.RecordBatch) -> list[str]:
+    """Return the neighbouring columns of numbers from 0 to 1 that sum to 1 in each row."""
+    run: list[str] = []
+    total = np.zeros(batch.num_rows)
+    for name in [*batch.schema.names, None]:
+        values = None
+        if name is not None and is_numeric(batch.schema.field(name).type):
+            values = convert_to_floats(batch.column(name), pa.float64())
+        if values is None or not ((values >= 0) & (values <= 1)).all():
+            if len(run) > 1 and (np.abs(total - 1) <= _SUM).all():
+                return run
+            run, total = [], np.zeros(batch.num_rows)
+        elif name is not None:
+            run.append(name)
+            total = total + values
+    return []
+
+
+def _find_raters(batch: pa.RecordBatch) -> list[str]:
+    """Return the columns that are called alike but for a number or a letter, and hold the same few values."""
+    groups: dict[str, list[str]] = {}
+    for name in batch.schema.names:
+        stem = re.sub(r"[\s_.-]*(\d+|[A-Za-z])$", "", name)
+        if stem and stem != name and has_text(batch.schema.field(name).type):
+            groups.setdefault(stem, []).append(name)
+    for names in groups.values():
+        values = [set(convert_to_text(batch.column(name)).drop_null().to_pylist()) for name in names]
+        shared, every = set.intersection(*values), set.union(*values)
+        if len(names) > 1 and 2 <= len(every) <= _MOST_CLASSES and 2 * len(shared) > len(every):
+            return names
+    return []
