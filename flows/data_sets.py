@@ -42,7 +42,6 @@ class Notify(Record):
 
     Attributes:
         block: Type and name of the block, such as `slack-webhook/team`: the address in it is a secret, and stays on the server.
-        on: What is told.
     """
 
     block: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
@@ -54,11 +53,7 @@ class Operation(Record):
 
     Attributes:
         schedule: Cron expression; None is swept when somebody asks for it.
-        timezone: Time zone of the schedule.
-        pool: Work pool of the sweep.
-        owner: Who answers for the data set.
         gate: Largest share of wrong labels that passes.
-        notify: Whom it tells of what.
         paused: Whether the schedule rests; None leaves that to the switch in Prefect's UI.
     """
 

@@ -34,7 +34,6 @@ class Query:
     Attributes:
         database: Kind of database, such as `sqlite`.
         address: Address of the database, without the query.
-        sql: The query.
     """
 
     database: str

@@ -48,8 +48,6 @@ class Word(NamedTuple):
 
     Attributes:
         start: Its first character's place in the text.
-        end: The place behind its last one.
-        label: The class that it speaks for.
         weight: By how much it moves the log-odds between the two, in nats, above 0; pairs of words count half for each.
     """
 
@@ -64,7 +62,6 @@ class Terms:
     """What a run learned of the terms of its texts.
 
     Attributes:
-        places: Row of each term.
         idf: (V,) inverse document frequency.
         weights: (V, C) log-odds that a term adds to each class.
         classes: C names.

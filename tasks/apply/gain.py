@@ -94,7 +94,6 @@ class Comparison:
         after: (n, C) fitted with them.
         labels: (n,) the labels to judge by.
         judged: (n,) bool, the samples to judge by.
-        seed: Seed of the intervals.
     """
 
     before: Array

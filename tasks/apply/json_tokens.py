@@ -21,7 +21,6 @@ class Tokens:
     """How the labels of some files are written.
 
     Attributes:
-        path: Keys that lead to the label.
         seen: The first way in which each value is written, by the value as text and whether it has quotes.
         ascii_only: Whether other letters are written as escapes, as far as anybody can tell.
     """

@@ -56,8 +56,6 @@ class Plan:
         changes: Samples that get another label or go, in the order of the data set.
         left_out: Decisions that are not applied, with the reason.
         outcomes: Number of decided contents by outcome: keep, relabel, drop, unsure.
-        before: Samples of each class.
-        rule: How differing answers were resolved.
         disputed: Decided contents on which reviewers differ and nobody has settled it, but the rule does.
         known: Contents with known answers that were answered in this run; they change nothing.
     """

@@ -36,22 +36,18 @@ class SampleScores:
     """One row for each sample; all arrays are (n,) unless said otherwise.
 
     Attributes:
-        given: Class of the given label.
-        predicted: Most probable class out of fold.
         suggested: Most probable class other than the given one, given the noise matrix, where the sample is
             flagged or another class is more probable, out of fold or, with votes, by the log-odds; else the given one.
         influence: Relative influence of the given label; positive = helpful, lower = more likely mislabeled.
         influence_raw: Influence on the mean evaluation loss, in nats per unit of weight.
         relabel_gain: influence_raw under the suggested label minus under the given one.
         given_probability: Out of fold.
-        suggested_probability: Out of fold.
         margin: given_probability minus the largest other probability.
         log_odds: Of the given label against the best other one, given the noise matrix, in nats, by the heads.
         consensus: Influence, with votes in the weight of the models, and log-odds (see `tasks.attribute.noise`).
         wrong: (ways, n) float32 probability that the given label is wrong, in the order of `tasks.attribute.noise.WAYS`.
         flagged: The lowest by consensus, as many as are expected to be wrong.
         training_loss: Mean loss of the folds fitted on the sample, in nats.
-        n_folds: Folds that scored the sample.
         knows: How certainly the models know more than the shares of the classes, 0 to 1.
         probabilities: (n, C) out of fold, None where they were not kept.
     """

@@ -24,8 +24,6 @@ class Doubts:
 
     Attributes:
         kind: What errors depend on: `class`, `sample`, or `raters` where these say it.
-        samples: How many there are.
-        flagged: How many of them are flagged.
         gain: Of a noise matrix over none, in nats a sample; None with raters, as are the next three.
         certainty: The gain in standard errors.
         knowledge: Gain of the models over the shares of the classes, in standard errors.

@@ -35,7 +35,6 @@ class BlockScores:
     """What one forward-mode pass says of a block of b samples.
 
     Attributes:
-        rows: Which samples.
         influence_raw: (b, C) mean influence over the folds that score the sample, under each label.
         influence: (b,) mean influence of the given label, relative to the norm of the sample's gradient.
         probabilities: (b, C) out of fold.

@@ -45,13 +45,7 @@ def run_rounds(
 
 @dataclass(frozen=True)
 class Scored:
-    """What one round says of every sample.
-
-    Attributes:
-        scores: The columns.
-        noise: How labels go wrong.
-        solutions: The solve of each head.
-    """
+    """What one round says of every sample."""
 
     scores: SampleScores
     noise: AnyNoise
@@ -92,9 +86,7 @@ class Rounds:
     """What the rounds of an audit in memory found.
 
     Attributes:
-        scores: The last round's.
         noise: How labels go wrong, as the last round sees it.
-        members: Of the last round.
         fits: For each round the fit of each head.
         solutions: For each round the solve of each head.
     """

@@ -39,8 +39,6 @@ class Example:
         stack: The regularised problem, trained on the first 70 %.
         theta: (3, 1, 2) fitted parameters.
         flipped: (100,) bool, which of the first training samples carry a flipped label.
-        test: Indices of the test set.
-        accuracy: On the test set.
     """
 
     stack: SoftmaxStack

@@ -71,12 +71,10 @@ class Quality:
 
     Attributes:
         planted: Controls planted.
-        found: Of them flagged.
         planted_groups: Groups that the controls were planted in, None where each was planted alone.
         recall: Share of the wrong labels that are flagged.
         noise_rate: Share of all samples whose label is wrong.
         precision: Share of the flagged samples whose label is wrong; None where nothing is flagged.
-        depths: Down the queue.
     """
 
     planted: int

@@ -31,8 +31,6 @@ class Trust:
     """How far a queue can be trusted.
 
     Attributes:
-        verdict: In a word.
-        why: In a sentence.
         helps: What would make it better; empty where it is strong.
     """
 

@@ -34,7 +34,6 @@ class EncodedFeatures:
     """Features in batches.
 
     Attributes:
-        names: Name of each feature.
         batches: Starts over the features in the order of the data set, (b, d) float32 each.
         shared: How many of the last features, embeddings apart, are directions of texts, each as long as what it explains.
         embedded: How many of the last features stand beside the others: an embedding, or columns beside an image.

@@ -38,13 +38,9 @@ class Packaged:
     """An encoder inside a package.
 
     Attributes:
-        name: What people call it.
-        module: The package's module.
         folder: The model inside the module: a folder, or a file of weights.
         weights: Its file of weights inside the module.
         digest: SHA-256 of the weights.
-        extra: What of labelsweep installs it.
-        contents: What it reads.
         make: Opens it, from its path and the device.
     """
 

@@ -32,7 +32,6 @@ class EncodedColumn:
     """One encoded column.
 
     Attributes:
-        name: For a person.
         source: Place of the column that it comes from.
         make: From that column (b,) to the encoded one (b,).
     """

@@ -29,7 +29,6 @@ class Vision:
 
     Attributes:
         model: From pixels (b, 3, height, width) to embeddings (b, width), as tensors.
-        module: What is moved to a device.
         how: What is done to an image before, in the words of the transformers library's `preprocessor_config.json`.
     """
 

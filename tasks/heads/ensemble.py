@@ -31,7 +31,6 @@ class Problem:
     """Folds of one head that see the same features.
 
     Attributes:
-        stack: Their regressions.
         member: Feature map, regularisation, and where the fit starts.
         features: What the feature map encodes: the raw features, or what a fold learned of them.
         encode: From raw features (b, d) to encoded ones (b, width), in torch; None where that has no derivative.
@@ -51,7 +50,6 @@ class Head:
 
     Attributes:
         problems: One of K folds, or K of one fold each.
-        fit: Of all folds, side by side.
     """
 
     problems: Sequence[Problem]
@@ -73,8 +71,6 @@ class Ensemble:
 
     Attributes:
         samples: The samples, with the labels that were fitted.
-        design: Their folds.
-        heads: At least one, best first.
         opinions: (m, n, C) logarithms of the out-of-fold probabilities of m further models, of this round alone.
     """
 
@@ -112,7 +108,6 @@ class Opinion:
     """What a model without influence says of every sample.
 
     Attributes:
-        name: Of its kind.
         log_p: (n, C) float32 logarithms of out-of-fold probabilities.
         log_loss: Of them on the given labels, in nats.
     """

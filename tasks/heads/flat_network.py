@@ -35,8 +35,6 @@ class FlatNetwork:
         feature_map: From penultimate to encoded features, as the head was fitted on.
         shapes: Shape of each trainable parameter of the body by name; its entries lie in this order.
         parameters: (P,) where the network is.
-        width: Encoded features, intercept included.
-        features: Raw features of all samples.
         inputs: From raw features (b, d) to the network's inputs (b, *shape).
     """
 

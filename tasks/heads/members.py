@@ -82,7 +82,6 @@ class Member:
     """One member of the ensemble.
 
     Attributes:
-        feature_map: From raw to encoded features.
         l2: Regularisation of the mean loss over the whole data set.
         log_loss: Out-of-fold log-loss on the given labels, in nats, on the rows the choice was made on.
         start: (width + 1, K, C) parameters to start the fit from.

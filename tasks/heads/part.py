@@ -31,7 +31,6 @@ class Block:
     """Some samples, b of them.
 
     Attributes:
-        rows: Their places in the part.
         features: (b, width) encoded, intercept included.
         labels: (b,) classes.
     """
@@ -58,7 +57,6 @@ class StackPart:
     """Consecutive samples of a stack.
 
     Attributes:
-        rows: Encoded features of the part.
         labels: (n,) class of each sample of the part.
         design: Who of the part is fitted on, evaluated on, scored.
         keep: (n,) bool, False for samples that are left out of fitting and evaluation.

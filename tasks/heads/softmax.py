@@ -33,11 +33,8 @@ class SoftmaxStack:
     """K regularised softmax regressions over the same rows, one for each fold.
 
     Attributes:
-        rows: Encoded features.
         labels: (n,) integers, class of each sample.
         n_classes: C.
-        design: Who is fitted on.
-        l2: Regularisation of the mean loss.
         keep: (n,) bool, False for samples left out of fitting and evaluation (what an earlier round flagged).
         keep_bytes: Bytes that the probabilities of all samples and folds may take between Hessian products; beyond
             them they are computed again from the logits, which costs one more matrix product per block.

@@ -29,7 +29,6 @@ class Solution:
     """An inverse-Hessian-vector product with its evidence.
 
     Attributes:
-        vector: Shape of the right-hand side.
         residual: (K,) |Hv - g| / |g| of each fold.
         converged: Whether every residual is within the tolerance asked for.
     """

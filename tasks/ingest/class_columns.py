@@ -21,9 +21,7 @@ class ClassOrder:
     """The classes of the probabilities.
 
     Attributes:
-        classes: The class of each probability.
         extra: Those that no row is labeled with.
-        notes: What was decided without being asked.
         positive_last: With one column: whether it is the probability of the second class.
     """
 
@@ -38,11 +36,7 @@ class GivenProbabilities:
     """The first rows of the user's probabilities.
 
     Attributes:
-        uri: The source.
-        columns: Names of the columns.
-        labels: The labels that are given.
         values: The numbers  # (rows, width)
-        texts: The labels of these rows.
     """
 
     uri: str

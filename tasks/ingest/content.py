@@ -30,7 +30,6 @@ class EncodedBatch:
 
     Attributes:
         matrix: The features  # (rows, features), NaN where a value is missing; None where an encoder makes them.
-        hashes: Content hash of each row.
         payload: What a reviewer sees of it: PNG or JPEG bytes of images, or text.
         problems: Why the content of a row cannot be read, by its place in the batch; its features are NaN.
     """

@@ -24,8 +24,6 @@ class Export:
 
     Attributes:
         rows: A row for each task with a finished annotation.
-        tasks: The id of each of these.
-        notes: What was decided without being asked.
         metadata: Which columns are the label or the raters.
     """
 

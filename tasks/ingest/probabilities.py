@@ -49,10 +49,7 @@ class Probabilities:
     """One column of vectors, one column for each class, or with two classes the column of one of them.
 
     Attributes:
-        columns: Names of the columns.
-        width: Numbers in one row of them.
         order: The class of each probability.
-        scale: How the numbers become probabilities.
     """
 
     columns: tuple[str, ...]

@@ -25,8 +25,6 @@ class ConvertedReader:
     """A file of the source, read by way of a temporary one.
 
     Attributes:
-        part: The file of the source.
-        made: The reader of the temporary file.
         place: How a person finds a row, given from 0.
         notes: What was decided without being asked, a line each.
         metadata: What the file says of its columns, for the schema.

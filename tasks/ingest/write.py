@@ -36,11 +36,6 @@ class Canonical:
     """Writes the rows of one source.
 
     Attributes:
-        table: The source.
-        roles: Which column means what.
-        content: How content becomes features.
-        labels: Which labels there are.
-        rows: How many rows there are.
         without_id: Why a row has no id of its own, by its number: it gets one, and is set aside later.
         problems: Why a row cannot be read, by its number; known once all rows are written.
     """

@@ -49,14 +49,10 @@ class TrainingTask:
     """What all folds of a round train on.
 
     Attributes:
-        features: Raw features.
         labels: (n,) long.
         n_classes: C.
-        inputs: From raw features to inputs.
-        factory: Makes a network.
         model: Its name, as `--model` has it.
         groups: (n,) int, samples of one number belong together; None where each stands alone.
-        learning_rate: Of AdamW.
         augments: Whether the inputs are images that are changed a little while a network trains.
     """
 

@@ -55,7 +55,6 @@ class Evidence:
     Attributes:
         close: Nearest neighbours of the first of them, at most `NEIGHBOUR_PAIRS` compared.
         hurt: For the top, the samples each harms most, with the influence.
-        likely: Likeliest classes of all of them.
         saliency: (q, d) for the top, the derivative of the influence with respect to the raw features.
     """
 

@@ -64,7 +64,6 @@ class WantedSamples:
 
     Attributes:
         flagged: (n,) bool.
-        doubtful: Other samples, most doubtful first.
         least: Samples that are shown at least, where fewer are flagged.
     """
 

@@ -26,13 +26,8 @@ class DataSetStatus(BaseModel):
     """One data set.
 
     Attributes:
-        name: Short name.
         key: What tells it from another one of this name.
-        run_id: Its newest finished run.
-        date: When that began.
-        rows: Samples audited.
         noise: Estimated share of wrong labels; None where nothing can be said.
-        waiting: Samples that wait for a decision.
         trend: The noise of the last runs, oldest first.
     """
 

@@ -31,8 +31,6 @@ class ReviewStanding:
     """Where the review stands; planted controls are counted in `known` alone.
 
     Attributes:
-        overall: Precision of everything that was decided.
-        running: Precision of the last decisions.
         left: Errors that are likely left among the undecided samples.
         outlook: Whether the next samples are likely to pay.
         tally: The samples of the queue by state.

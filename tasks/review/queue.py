@@ -84,7 +84,6 @@ class ReviewQueue:
     """The items of one run in order, and what is needed to show them.
 
     Attributes:
-        content: What a sample is.
         prose: The column that is read as running text, empty if there is none.
         columns: The other columns that a reviewer sees.
     """

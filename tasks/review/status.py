@@ -20,8 +20,6 @@ class Status(Record):
     """Counts of a review; all of them are of this moment.
 
     Attributes:
-        run: The run.
-        flagged: Samples that the run flagged.
         queue: Those that its queue asks, by state.
         known: Samples with known answers that were answered, which count nowhere else.
         reviewers: Samples of the queue that each reviewer answered.

@@ -15,14 +15,10 @@ class ReviewerProgress:
     """One reviewer.
 
     Attributes:
-        name: Who.
-        classes: Given labels that are theirs alone.
         share: Samples that are dealt to them; None for whom nothing is dealt to.
-        left: How many wait for them.
         decided: How many they have decided on in this run, controls and samples beyond the queue too.
         recent: Decisions of the last ten minutes.
         last: When they decided last, in ISO 8601; empty for who has not.
-        is_here: Whether they have a sample open.
     """
 
     name: str

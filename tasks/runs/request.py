@@ -17,7 +17,6 @@ class AskedFor(Record):
         data_set: Key of the data set: two sources of one name at two addresses are two data sets.
         parameters: Digest of the parameters that decide the results.
         source: Digest of names, sizes and times of the source's files; empty where they could not be told.
-        version: Version of labelsweep.
     """
 
     data_set: str
@@ -31,9 +30,7 @@ class Request:
     """What a run is asked for.
 
     Attributes:
-        asked: What decides its results.
         name: Short name of the data set, with which the run's id begins.
-        out: Folder of the results.
         config: The parameters as YAML that replays the run.
         resume: Id of the unfinished run that is to be resumed; None for that which was asked for the same, or a new one.
         force: Whether the run begins even if nothing changed, and takes nothing over from earlier runs.

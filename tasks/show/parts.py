@@ -88,10 +88,6 @@ class Table(Part):
     """A table whose first column names the rows; the columns listed in `numeric` are aligned right.
 
     Attributes:
-        caption: What the table shows.
-        header: Names of the columns.
-        rows: The cells.
-        numeric: Indices of columns of numbers.
         heat: Whether this is a matrix: narrow cells, centred, shaded by weight.
         corner: For a matrix, what its rows and columns are.
     """

@@ -25,8 +25,6 @@ class ScoreColumns:
     """Scores of n samples; labels are indices into `classes`, -1 where there is none.
 
     Attributes:
-        path: Where they were read from.
-        classes: Names of all labels that occur.
         given: (n,) given labels.
         suggested: (n,) suggested labels.
         predicted: (n,) out-of-fold predictions, None where the run did not keep them.

@@ -41,7 +41,6 @@ class Usual:
     Attributes:
         counts: (classes, bins or values) samples.
         edges: Where the first bin starts and the last one ends, for numbers.
-        spread: Standard deviation, for numbers.
         values: The texts, in the order of `counts`; empty for numbers.
     """
 

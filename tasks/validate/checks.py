@@ -27,21 +27,13 @@ class Check:
     """One expectation and what follows from it; the words come from its type and arguments unless given.
 
     Attributes:
-        key: Unique name.
-        kind: Type of the expectation.
-        kwargs: Its arguments.
-        columns: The columns it looks at.
-        scope: What it runs on.
         also_reads: Columns that only its row condition names.
-        says: What is expected, in words.
         fails: What it is called when it fails, in words; counts of the quarantine are kept under it.
         explain: Returns why each failing row fails, from row numbers and values.
         severity: Rows that fail are set aside where it is critical; others are findings only.
-        meta: What else the user wrote.
         entry: Where the user wrote it; empty for the contract.
         drift: What of the last run it holds the data to; empty for other checks.
         stops: Whether the run ends where it fails.
-        expectation: The Great Expectations object.
     """
 
     key: str

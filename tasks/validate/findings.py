@@ -35,14 +35,9 @@ class Finding:
     """One check's outcome, summed over the parts.
 
     Attributes:
-        check: The check.
-        elements: Rows looked at.
         missing: Rows passed over because there is no value.
-        unexpected: Rows that fail.
         rows: Numbers of the failing rows, part by part; of a check that does not quarantine, the first few only.
-        values: What stands in these rows.
         holds: Whether the column or the table as a whole passes, where the check speaks of that.
-        observed: What was measured.
     """
 
     check: Check

@@ -26,14 +26,10 @@ class Reference:
     """The data set, and what undisturbed commands make of it.
 
     Attributes:
-        folder: Working folder.
-        source: The data set.
         environment: Variables of every program, which name the server.
-        worker: A worker of the cpu pool.
         seconds: What an undisturbed sweep takes.
         swept: Name and digest of each file that two undisturbed sweeps agree on.
         applied: The same of the version that the decisions make; empty where nobody reviews.
-        answers: What the reviewer decides.
     """
 
     folder: Path

@@ -40,11 +40,8 @@ class Trial(BaseModel):
     """A program that was struck and started again.
 
     Attributes:
-        done: What was done, in words.
         ended: How the struck program ended: survived, refused (one line), killed, or what is wrong with its end.
-        said: Its last line.
         kept: Finished steps at each strike that came before the end.
-        late: Strikes that came after the end.
         lost: What was wrong in the end; empty where all is well.
     """
 

@@ -42,7 +42,6 @@ class RawSet:
     """Samples before they are encoded.
 
     Attributes:
-        name: Of the set.
         rows: A frame of n rows, or n texts.
         labels: True labels, (n,), each of 0 .. C-1.
         given: One rater's labels, (n,); None where errors have to be planted.

@@ -70,7 +70,6 @@ class SeededSetting:
     """One setting with one seed, ready to be judged.
 
     Attributes:
-        case: What the methods see.
         labels: True labels of the audited samples, shape (n,).
         smoother: Of `tasks.bench.quality.metrics.kernel_smoother`; None where there is no clean test set.
         test_labels: Labels of the clean test set; None where there is none.

@@ -66,7 +66,6 @@ class Case:
     Attributes:
         features: Standardised, shape (n, d).
         labels: Given labels, shape (n,), each of 0 .. C-1.
-        classes: Number of classes C.
         seed: Seed of the folds and of every method that draws.
 
     >>> features, labels = np.array([[0.0], [0.1], [1.0], [1.1]] * 10), np.array([0, 0, 1, 1] * 10)
@@ -125,9 +124,6 @@ class Method:
     """One row of the table.
 
     Attributes:
-        name: As in the table.
-        judge: From a case to a verdict.
-        package: What it runs from.
         block: Which block of the table it stands in.
         limit: Most parameters x samples it is run on, None for any; slow peers have one.
     """

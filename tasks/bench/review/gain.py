@@ -39,7 +39,6 @@ class Curves:
     Attributes:
         shares: (k,) shares of the data that were looked at.
         accuracy: Queue to (seeds, k) accuracies.
-        samples: Samples that are audited.
         tested: Samples with clean labels that judge.
         wrong: Mean number of wrong labels among the audited.
     """

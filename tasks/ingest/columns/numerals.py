@@ -90,7 +90,6 @@ class NumberVerdict:
     Attributes:
         notation: How its numbers are written, None where they are no numbers.
         odd: How many values are in no such notation and no usual mark of a missing one.
-        example: One of them.
         unclear: A number that can be read in two ways, where all can.
         why: Why these are no numbers though most of them look so.
     """

@@ -35,7 +35,6 @@ class Roles(ContentChoice):
     """Columns by their meaning.
 
     Attributes:
-        label: Column of the given label.
         id: Column of the user's ids, if there is one.
         trusted: Column that says whether the label is verified.
         truth: Column of the true label; nothing but the file of truths may hold it.

@@ -75,8 +75,6 @@ class Images:
     """An image column, with the shape that all images get: (height, width) or (height, width, 3).
 
     Attributes:
-        files: The files.
-        shape: The common shape.
         levels: What stands for black and white where pixels have more than 8 bits.
     """
 

@@ -58,7 +58,6 @@ class UnreadImage:
     """Why the image of a row cannot be had.
 
     Attributes:
-        why: What is wrong.
         fix: What to do where this is so of every row.
     """
 
@@ -74,9 +73,6 @@ class ImageFiles:
     """How the image of each row is found.
 
     Attributes:
-        table: The source.
-        column: Its column of images.
-        kind: What the column holds.
         white: The number that stands for white, where images are numbers.
         by_name: Image files near the source, where the column has bare names.
     """

@@ -20,7 +20,6 @@ class ImageFolderReader:
 
     Attributes:
         part: The folder; its path ends with a slash.
-        files: Paths within it.
         table: For each its path as the picture, its class, the file again, and its split; images are read where they are needed.
         notes: What a person should know of the source.
         image: Name of the column that holds the images.
@@ -60,7 +59,6 @@ class MetadataReader:
     """A table beside images, each row of which names one of them.
 
     Attributes:
-        table: The table itself.
         names: Its column of paths, relative to its folder.
         image: Name of the column that holds the images.
         folder: The folder of the table within the source: empty, or with a slash at its end.

@@ -40,8 +40,6 @@ class LabelSurvey:
     """Counts the labels of a column, batch by batch.
 
     Attributes:
-        column: Name of the column.
-        where: The source, for messages.
         role: What the column was named as: label or truth.
         names: Names of the classes where the column holds their places, as the datasets library keeps them.
         counts: How often each label occurs, as text.

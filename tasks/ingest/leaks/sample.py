@@ -26,8 +26,6 @@ class SampledColumn:
     """One column on the sampled rows, which stand in random order.
 
     Attributes:
-        name: Name in the source.
-        kind: What the column is.
         codes: (m,) number of each row's value; a missing value is one, too.
         distinct: The different values, by their number: text, or numbers.
         numbers: (m,) values, NaN where missing; None where they are no numbers.
