@@ -1,6 +1,6 @@
 """The fit on another machine: a flow run of its own, picked up by a worker of the deployment's pool.
 
-Data cross by path: what goes out are records and a folder, what comes back lies in that folder. Prefect's `run_deployment`
+Data cross by path: what goes out are records and a folder, what comes back is in that folder. Prefect's `run_deployment`
 does not raise: a child that failed, or that nobody picked up, comes back in its state and might still run later. Here such a
 child is cancelled, and the parent ends with what to do about it.
 """
@@ -79,7 +79,7 @@ def fit_by(
                 raise LabelsweepError(
                     f"the fit ended as {state.name} on pool '{pool}' ({state.message or 'no message'})",
                     where=deployment,
-                    fix=f"look at flow run {child.name}; then the same command goes on from the last finished step",
+                    fix=f"look at flow run {child.name}; then the same command continues from the last finished step",
                 )
     raise AssertionError("unreachable: attempts are counted without end")
 
@@ -144,7 +144,7 @@ def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:
     raise LabelsweepError(
         f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({_workers(client, pool)})",
         where="--gpu-timeout",
-        fix=f"start one with `prefect worker start --pool {pool}`, or wait longer; the same command then goes on",
+        fix=f"start one with `prefect worker start --pool {pool}`, or wait longer; the same command then continues",
     )
 
 

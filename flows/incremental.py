@@ -51,7 +51,7 @@ def fetch_last_run(request: Request, address: str) -> None:
             except StoreError as error:
                 if request.force:
                     continue
-                fix = f"{error.fix}; --force goes on without this run"
+                fix = f"{error.fix}; --force continues without this run"
                 raise StoreError(error.what, where=error.where, fix=fix) from error
             write_json({"address": f"{runs}/{run}"}, folder / PUBLISHED)
         return
@@ -87,7 +87,7 @@ def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
     Whatever of a row changed is a change: its id, whether its label is verified, what a reviewer is shown, its true label.
 
     Args:
-        folder: The run folder, in which lies what the files say now.
+        folder: The run folder, in which is what the files say now.
     """
     last = next(reversed(list_finished_runs(request)), None)
     asked = read_asked(last) if last else None
@@ -142,9 +142,9 @@ def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
 
 
 def _undamaged(request: Request, runs: list[Path]) -> list[Path]:
-    """Return the runs without damaged ones at the end that were asked for just this: they are made anew, as they were.
+    """Return the runs without damaged ones at the end that were asked for just this: they are made again, as they were.
 
-    With `force`, which is how a damaged run is made anew, no run at the end is damaged.
+    With `force`, which is how a damaged run is made again, no run at the end is damaged.
     """
     last = len(runs)
     while (

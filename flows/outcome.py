@@ -107,7 +107,7 @@ def check_noise(cleaned: Cleaned, most: float | None) -> None:
     queue = read_json(cleaned.summary)["queue"]
     if why := queue.get("untrusted"):
         raise TooMuchNoise(
-            f"the share of wrong labels cannot be told (--max-noise): {why}",
+            f"the share of wrong labels cannot be estimated (--max-noise): {why}",
             where=str(cleaned.report),
             fix="leave it out with --features, and sweep again",
         )

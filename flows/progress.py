@@ -207,7 +207,7 @@ def describe(record: Record) -> str:
 
 
 def _why(left_out: Mapping[str, str]) -> str:
-    """Name some of the columns that are no features, each with the reason."""
+    """Name some of the columns that are not features, each with the reason."""
     shown = ", ".join(f"'{name}' ({why})" for name, why in list(left_out.items())[:NAMED])
     return shown + (f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else "")
 

@@ -99,7 +99,7 @@ def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
 
 
 def _apply(parameters: ApplyParameters) -> State[object]:
-    # Results that nobody named are no conflict with those that the run lies in.
+    # Results that nobody named are not a conflict with those that the run is in.
     named = parameters.out if "out" in parameters.model_fields_set else None
     if not is_fixed_place(parameters.run or "") and not is_fixed_place(named or ""):
         named = results_on_worker(named or "", get_run_logger().info)
@@ -192,7 +192,7 @@ def _go_on() -> None:
 
 
 def _suspend(form: type[ReviewAnswer], seconds: float) -> ReviewAnswer:
-    """Suspend the running flow, or return the answer where it goes on with one."""
+    """Suspend the running flow, or return the answer where it continues with one."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if run is None:

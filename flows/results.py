@@ -33,12 +33,12 @@ class Results:
     """The results folder that a user named.
 
     Args:
-        out: A folder, or an address such as `s3://bucket/prefix`; None is where the run lies, or `data`.
+        out: A folder, or an address such as `s3://bucket/prefix`; None is where the run is, or `data`.
         run: Id or folder of a run, its address, or a data set, whose newest run it is; None is the only data set. A folder
-            or address brings the results that it lies in: that is where its decisions are.
+            or address brings the results that it is in: that is where its decisions are.
 
     Raises:
-        InputError: The run lies in other results than `out`.
+        InputError: The run is in other results than `out`.
 
     >>> Results("data").out, Results(None, "s3://labels/team/runs/cats-1").address
     (PosixPath('data'), 's3://labels/team')
@@ -133,7 +133,7 @@ class Results:
             return read_standings(Path(name))
 
     def _fetch_files(self, runs: Iterable[str], files: Iterable[str], here: Path) -> None:
-        """Fetch some files of some runs, as they lie there; one that is not there is empty."""
+        """Fetch some files of some runs, as they are there; one that is not there is empty."""
         for run in runs:
             for file in (MANIFEST, *files):
                 content = read_there(f"{self.address}/runs/{run}/{file}")
@@ -191,10 +191,10 @@ class Results:
 
 
 def _split_address(run: str) -> tuple[str, str]:
-    """Return the results that a run lies in, and its id."""
+    """Return the results that a run is in, and its id."""
     out, found, run_id = run.rstrip("/").rpartition("/runs/")
     if not found:
-        raise InputError("no address of a run", where=run, fix="write it as s3://bucket/prefix/runs/ID")
+        raise InputError("not the address of a run", where=run, fix="write it as s3://bucket/prefix/runs/ID")
     return out, run_id
 
 

@@ -121,7 +121,7 @@ def raise_signals_first() -> Iterator[None]:
     """Raise KeyboardInterrupt or Terminated in place of whatever error a library made of it in the enclosed block.
 
     Raises:
-        KeyboardInterrupt: Something failed after a Ctrl-C that is no error of a user.
+        KeyboardInterrupt: Something failed after a Ctrl-C that is not an error of a user.
         Terminated: The same after a SIGTERM.
     """
     try:

@@ -19,7 +19,7 @@ def find_dated(source: str) -> dict[str, str] | None:
     """Return the parameters for a source with `{date}` in it: the newest file, and the name that all of them share.
 
     Args:
-        source: What the user named, such as `exports/pets-{date}.csv`; the same date may stand in it twice.
+        source: What the user named, such as `exports/pets-{date}.csv`; the same date may be in it twice.
 
     Returns:
         None where there is no `{date}` in it. Where no file is found, or the store does not answer, the source stays as it is:

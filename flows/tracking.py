@@ -27,7 +27,7 @@ def check_tracker(name: str) -> None:
         InputError: It is unknown, or not installed.
     """
     if name not in TRACKERS:
-        raise InputError(f"no tracker '{name}'", where="--track", fix=f"choose {' or '.join(TRACKERS)}")
+        raise InputError(f"unknown tracker '{name}'", where="--track", fix=f"choose {' or '.join(TRACKERS)}")
     if find_spec(name) is None:
         raise InputError(f"{name} is not installed", where="--track", fix=f"pip install 'labelsweep[{name}]'")
 
@@ -73,7 +73,7 @@ def _to_mlflow(run: str, given: Mapping[str, Any], measured: Mapping[str, float]
         mlflow.set_experiment(PROJECT)
     with mlflow.start_run(run_name=run):
         mlflow.log_params({key: str(value)[:500] for key, value in given.items()})
-        # The names of classes stand in some keys; a tracker takes letters, digits and a few signs.
+        # The names of classes are in some keys; a tracker takes letters, digits and a few signs.
         mlflow.log_metrics({_plain(key): value for key, value in measured.items()})
         for file in files:
             mlflow.log_artifact(str(file))

@@ -1,6 +1,6 @@
 """Addresses of data and results: the file system behind one, the local folder that stands for one, and secrets in them.
 
-They stand in reports, logs, run records and artifacts, so a secret may not stand in them.
+They are in reports, logs, run records and artifacts, so a secret may not be in them.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def check_no_secret(address: str) -> None:
     """
     if "://" in address and redact(address) != address:
         raise InputError(
-            "holds a password or signature, which would stand in the report and in the run's records",
+            "holds a password or signature, which would appear in the report and in the run's records",
             where=redact(address),
             fix="name it without, and give the secret in the environment (AWS_ACCESS_KEY_ID and the like, or fsspec's "
             "FSSPEC_HTTPS, PGPASSWORD or ~/.pgpass); what a signed link leads to, download first",
@@ -104,7 +104,7 @@ def open_address(address: str) -> tuple[Any, str]:
 def work_folder(address: str) -> Path:
     """Return the folder in which runs work whose results go to `address`: always the same one for an address.
 
-    It lies in the folder that `LABELSWEEP_WORK` names, or in `~/.cache/labelsweep`.
+    It is in the folder that `LABELSWEEP_WORK` names, or in `~/.cache/labelsweep`.
 
     >>> work_folder("s3://team/labels") == work_folder("s3://team/labels/")
     True

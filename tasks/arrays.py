@@ -1,4 +1,4 @@
-"""The type of a numpy array; shapes and units stand in the docstrings."""
+"""The type of a numpy array; shapes and units are in the docstrings."""
 
 from typing import Any
 

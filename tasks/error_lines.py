@@ -39,9 +39,9 @@ def explain(error: BaseException) -> str | None:
     """Say what the user can do about an error; None where it is a bug.
 
     >>> explain(MemoryError()), explain(KeyError("rank"))
-    ('out of memory; set --memory to less, or free some, then the same command goes on', None)
+    ('out of memory; set --memory to less, or free some, then the same command continues', None)
     >>> explain(RuntimeError("I/O error: No space left on device (os error 28)"))
-    'the disk is full; free some space, then the same command goes on'
+    'the disk is full; free some space, then the same command continues'
     >>> explain(ConnectionResetError("reset by peer")).partition(";")[0]
     'the connection broke (ConnectionResetError: reset by peer)'
     """
@@ -49,9 +49,9 @@ def explain(error: BaseException) -> str | None:
         if getattr(cause, "errno", None) in _FULL or any(w in str(cause).lower() for w in _FULL_WORDS):
             file = getattr(cause, "filename", None)
             place = f" ({file})" if file else ""
-            return f"the disk is full{place}; free some space, then the same command goes on"
+            return f"the disk is full{place}; free some space, then the same command continues"
         if _names(cause) & _MEMORY:
-            return "out of memory; set --memory to less, or free some, then the same command goes on"
+            return "out of memory; set --memory to less, or free some, then the same command continues"
     if is_lost_connection(error):
         return f"the connection broke ({_reason(error)}); when it is back, run the same command again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:

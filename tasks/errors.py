@@ -43,7 +43,7 @@ class InputError(LabelsweepError):
 
 
 class StoreError(LabelsweepError):
-    """A store or a server does not answer (exit code 2); the same command goes on when it does again."""
+    """A store or a server does not answer (exit code 2); the same command continues when it does again."""
 
     exit_code = 2
 

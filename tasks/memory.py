@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", start=1)}
-# Fifteen digits are a petabyte in bytes, and more than that are no number that a float holds.
+# Fifteen digits are a petabyte in bytes, and more than that are not a number that a float holds.
 _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
 
 # The rest is for the system's page cache and for whoever else works on the machine.
@@ -22,7 +22,7 @@ def parse_size(value: object) -> object:
     """Return the bytes of a size such as `500MB`, `4 GB` or `1.5GiB`, None of an empty text; other values as they are.
 
     Raises:
-        ValueError: Text that is no size.
+        ValueError: Text that is not a size.
 
     >>> parse_size("4GB"), parse_size("1.5 GiB"), parse_size("1000")
     (4000000000, 1610612736, 1000)

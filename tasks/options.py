@@ -28,7 +28,7 @@ def parse_drift(text: str) -> dict[str, str]:
     """Return what follows where each kind of thing drifts from the last run.
 
     Raises:
-        ValueError: A word is no effect and no KIND=EFFECT.
+        ValueError: A word is not an effect and no KIND=EFFECT.
 
     >>> parse_drift("stop,ranges=warn")["rows"], parse_drift("stop,ranges=warn")["ranges"]
     ('stop', 'warn')
@@ -136,7 +136,7 @@ class AuditOptions(Record):
     @field_validator("models")
     @classmethod
     def _are_kinds(cls, models: str | None) -> str | None:
-        """Refuse what is no kind of models, and names beside exclusions."""
+        """Refuse what is not a kind of models, and names beside exclusions."""
         names = [] if models is None else [name.strip() for name in models.split(",")]
         unknown = [
             name for name in names if name.removeprefix("-") not in ("heads", *KINDS) or name == "-heads"

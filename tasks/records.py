@@ -117,7 +117,7 @@ class Dataset(Record):
     string (of the content without the label), `source_row` int64 (0-based row in the source), `image` binary
     (PNG or JPEG) for images, `trusted` bool where the user named such a column, then the user's own columns; one that has a
     name of ours is kept as `source.<name>`.
-    The truth never lies here: it is in a file of its own, which only scoring the queue may read.
+    The truth never is here: it is in a file of its own, which only scoring the queue may read.
     `raters` are those of the user's own columns that hold the answers of several raters, of which the label is the majority.
     `group` is the one of them whose values say which samples belong together. `probabilities` says that the features are a
     model's predictions.
@@ -187,7 +187,7 @@ class Validation(Record):
 
 
 class SampleGroups(Record):
-    """Samples that belong together and lie in one fold: an array file of (rows,) int32, one number a group.
+    """Samples that belong together and are in one fold: an array file of (rows,) int32, one number a group.
 
     Attributes:
         path: The file.
@@ -207,8 +207,8 @@ class SampleGroups(Record):
 class FeatureFile(Record):
     """Raw features of every sample, in the order of the data set: rows x width little-endian float32 in C order.
 
-    What the audit reads, whatever the samples are. `groups` says which belong together; None where each stands alone. The last
-    `embedded` features stand beside the others: an embedding, or columns, as `second` says. `encoder` says whose the embedding
+    What the audit reads, whatever the samples are. `groups` says which belong together; None where each is alone. The last
+    `embedded` features are beside the others: an embedding, or columns, as `second` says. `encoder` says whose the embedding
     is, or why there is none. The last `shared` of the others are directions of texts, which have one unit.
     """
 
@@ -223,7 +223,7 @@ class FeatureFile(Record):
 
     @property
     def plain(self) -> int:
-        """How many features, from the first, are no embedding beside others."""
+        """How many features, from the first, are not an embedding beside others."""
         return self.width - self.embedded
 
 
@@ -257,7 +257,7 @@ class ModelChoice(Record):
 class Encoding(Record):
     """How features become what the linear heads see: a folder with one safetensors file for each member, best first.
 
-    The features themselves lie in `features`. `encoder` says which encoder was asked and how fast it was, or why none was.
+    The features themselves are in `features`. `encoder` says which encoder was asked and how fast it was, or why none was.
     `alone` says why there are no `opinions` of models of other kinds.
     """
 
@@ -337,7 +337,7 @@ class Oddities(Record):
 
 
 class Map(Record):
-    """Where samples lie beside each other: a file with one row for each that is on the map."""
+    """Where samples are beside each other: a file with one row for each that is on the map."""
 
     path: Path
     rows: int

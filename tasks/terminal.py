@@ -14,7 +14,7 @@ _TEXT = re.compile(f"(?![\n\t])[{_OBEYED}]")
 
 
 def one_line(value: object) -> str:
-    r"""Return a value as it may stand within a line; what a terminal would obey becomes a visible mark.
+    r"""Return a value as it may be within a line; what a terminal would obey becomes a visible mark.
 
     >>> one_line("a\x1b]52;c;aGk=\x07\nb\u202ec")
     'a␛]52;c;aGk=␇␊b\ufffdc'

@@ -9,7 +9,7 @@ from tasks.errors import InputError
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """YAML whose keys stand once each, and are words: `on` is no boolean there, as YAML 1.2 has it."""
+    """YAML whose keys stand once each, and are words: `on` is not a boolean there, as YAML 1.2 has it."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: set[str] = set()
@@ -18,7 +18,7 @@ class _SafeLoader(yaml.SafeLoader):
                 key.tag = "tag:yaml.org,2002:str"
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"'{key.value}' stands there twice", problem_mark=key.start_mark
+                    problem=f"'{key.value}' is there twice", problem_mark=key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)

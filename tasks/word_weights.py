@@ -7,7 +7,7 @@ weight of a term t for class c in fold k,
     log-odds(t)   = tfidf(t) (w_suggested(t) - w_given(t))     above 0 it speaks for the suggested class, below for the given one
 
 A term that one text alone has weighs 0 in the fold that did not see this text, and so in all: no word speaks for a label because
-the text that it stands in has that label.
+the text that it is in has that label.
 
 Review pages read this: nothing here imports torch or scikit-learn.
 """
@@ -35,7 +35,7 @@ _MARKS = "".join(chr(c) for c in range(0x300, 0x10000) if category(chr(c)) in ("
 # Words, and what is written between them: an emoticon or three exclamation marks say as much as a word.
 WORDS = rf"(?u)[{_CHARACTERS}]|[^\W{_CHARACTERS}](?:[^\W{_CHARACTERS}]|[{_MARKS}])*|[^\w\s]+"
 _WORDS = re.compile(WORDS)
-# Characters of one text that are read: 20,000 are ten pages, and what a label is about stands in them.
+# Characters of one text that are read: 20,000 are ten pages, and what a label is about is in them.
 READ = 20_000
 # Weights that a run keeps, 16 MiB of float32; terms whose strongest weight is least go first.
 MOST_WEIGHTS = 2**22

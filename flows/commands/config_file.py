@@ -28,7 +28,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def merge_options(options: Mapping[str, Any], config: Path | None) -> CleanParameters:
     """Return the parameters of options given on the command line over those of a configuration file.
 
-    The `config.yaml` in the folder of an unfinished run goes on with that run; that of a finished run starts
+    The `config.yaml` in the folder of an unfinished run continues with that run; that of a finished run starts
     a new one.
 
     Raises:

@@ -54,7 +54,7 @@ def export(
     from tasks.storage import explain_write_errors  # noqa: PLC0415
 
     results = Results(out, run)
-    # What is made of results on a store lies here: nobody looks into the folder that stands for it.
+    # What is made of results on a store is here: nobody looks into the folder that stands for it.
     beside = Path() if results.address else results.out
     if to is ExportFormat.label_studio:
         from tasks.review.exchange.label_studio import export_tasks  # noqa: PLC0415

@@ -31,7 +31,7 @@ def prune(
     results = Results(out)
     if results.address:
         fix = "set a rule of the store for what lies under runs/"
-        raise InputError("what is published on a store is not removed", where=results.address, fix=fix)
+        raise InputError("runs on an object store are not removed", where=results.address, fix=fix)
     runs = list_old_runs(results.out, keep, _age(older))
     if not runs:
         note(f"no run under {results.out} is older than {older} and beyond the newest {keep} of its data set")
@@ -55,5 +55,7 @@ def _age(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if found is None:
-        raise InputError(f"no length of time '{text}'", where="--older", fix="write it as 90d, 12h or 8w")
+        raise InputError(
+            f"'{text}' is not a length of time", where="--older", fix="write it as 90d, 12h or 8w"
+        )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

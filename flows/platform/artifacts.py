@@ -68,7 +68,7 @@ def report_link(run: str) -> str | None:
 
 
 def _report(folder: Path) -> str:
-    """Say where the report is; a browser opens no file of its machine from a page of the UI, so that is no link."""
+    """Say where the report is; a browser opens no file of its machine from a page of the UI, so that is not a link."""
     if link := report_link(folder.name):
         return f"[Report]({link})"
     path = format_code(str((folder / "report.html").absolute()))

@@ -1,6 +1,6 @@
 """Who is told what a run found, and that one failed: automations of the Prefect server, for the channels of the environment.
 
-They run on the server, so that a worker that died is told of as well. The words lie in `notifications.yaml`.
+They run on the server, so that a worker that died is told of as well. The words are in `notifications.yaml`.
 """
 
 import os

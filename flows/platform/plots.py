@@ -1,4 +1,4 @@
-"""Two small plots for the summary in Prefect's UI: where the flagged samples lie, and what the steps cost."""
+"""Two small plots for the summary in Prefect's UI: where the flagged samples are, and what the steps cost."""
 
 import io
 from collections.abc import Mapping

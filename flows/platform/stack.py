@@ -95,7 +95,7 @@ def keep_password(settings: MutableMapping[str, str]) -> Path:
 
 
 def postgres_folder(settings: MutableMapping[str, str]) -> Path:
-    """Return where the database lies: in the home of the user; Postgres refuses to run as root, and may not look into root's."""
+    """Return where the database is: in the home of the user; Postgres refuses to run as root, and may not look into root's."""
     if os.getuid() == 0:
         return Path("/var/lib/labelsweep/postgres")
     return Path(settings.get("PREFECT_HOME") or Path.home() / ".prefect") / "labelsweep-postgres"

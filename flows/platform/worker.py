@@ -12,7 +12,7 @@ OUT_VARIABLE = "LABELSWEEP_OUT"
 
 
 def is_fixed_place(out: str) -> bool:
-    """Return whether results that are called so lie at the same place whatever folder a process works in."""
+    """Return whether results that are called so are at the same place whatever folder a process works in."""
     return "://" in out or Path(out).is_absolute()
 
 
@@ -34,7 +34,7 @@ def results_on_worker(out: str, say: Callable[[str], None]) -> str:
     setting = os.environ.get(OUT_VARIABLE, "")
     if not is_fixed_place(setting):
         raise InputError(
-            f"'{out or '.'}' would lie in the worker's temporary folder, and be removed with it",
+            f"'{out or '.'}' would be in the worker's temporary folder, and be removed with it",
             where="out",
             fix=f"set {OUT_VARIABLE} to a folder (/srv/labelsweep) or an address (s3://bucket/prefix) where the worker "
             "starts, or give such an out with the run's parameters",

@@ -107,7 +107,7 @@ def _relabeled(
     # A category without samples is one all the same.
     places = pc.index_in(relabeled, value_set=column.dictionary.cast(plain.type))
     if places.null_count > relabeled.null_count:
-        raise InputError(f"a label is none of the categories of column '{column.type}'")
+        raise InputError(f"a label is not one of the categories of column '{column.type}'")
     kind = column.type
     return pa.DictionaryArray.from_arrays(
         places.cast(kind.index_type), column.dictionary, ordered=kind.ordered
@@ -119,7 +119,7 @@ def _value(label: str, kind: pa.DataType) -> object:
     try:
         return pa.scalar(label, pa.string()).cast(kind).as_py()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"the label '{label}' is no {kind}") from error
+        raise InputError(f"the label '{label}' is not of type {kind}") from error
 
 
 def _group_rows(reader: Reader) -> int:

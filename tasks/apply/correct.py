@@ -50,7 +50,7 @@ class Applied:
 
     @property
     def layout(self) -> Path | None:
-        """Where the version lies in the layout of its source, where that is one of the datasets library's."""
+        """Where the version is in the layout of its source, where that is one of the datasets library's."""
         return find_written(self.folder) if self.folder else None
 
     @property
@@ -82,7 +82,7 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """Work out what the decisions under `out` would change in the data set of a run.
 
     Args:
-        out: The output folder, where the log lies.
+        out: The output folder, where the log is.
         rule: How differing answers of several reviewers are resolved.
 
     Raises:

@@ -18,7 +18,7 @@ STATE = "state.json"
 
 
 def read_file_beside(part: Part, name: str) -> bytes | None:
-    """Return a file that lies beside a part, None where there is none."""
+    """Return a file that is beside a part, None where there is none."""
     try:
         return part.read_beside(name)
     except FileNotFoundError:

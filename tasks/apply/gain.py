@@ -227,7 +227,7 @@ def _wrong_labels(
 ) -> tuple[int | None, int | None]:
     """Count wrong labels before and after, where the truth is known; it judges, and enters nothing else.
 
-    A true label that is no class of the data is known, and the given one wrong; a missing one says nothing.
+    A true label that is not a class of the data is known, and the given one wrong; a missing one says nothing.
     """
     path = run / "truth.parquet"
     if not path.exists():

@@ -73,7 +73,7 @@ def label_span(text: str, path: Sequence[str]) -> tuple[int, int]:
 
 
 def value_span(text: str, start: int, key: str) -> tuple[int, int]:
-    """Return where the value of a key lies in the object that begins at `start`."""
+    """Return where the value of a key is in the object that begins at `start`."""
     found, position = (0, 0), _after_blanks(text, start) + 1
     while text.startswith('"', position := _after_blanks(text, position)):
         name, position = scanstring(text, position + 1)
@@ -99,5 +99,5 @@ def _token(label: str, before: str, ascii_only: bool) -> str:  # noqa: FBT001 (a
     except ValueError:
         value = None
     if isinstance(value, bool) != (before in ("true", "false")) or not isinstance(value, int | float):
-        raise InputError(f"the label '{label}' is no value like {before}")
+        raise InputError(f"the label '{label}' is not a value like {before}")
     return label

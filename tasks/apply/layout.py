@@ -105,7 +105,7 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         return None
     if parse_query(uri):
         raise InputError(
-            "what a query returns is not written back",
+            "the result of a query cannot be written back",
             where=uri,
             fix="take the labels from dataset.parquet, or what differs from changes.parquet",
         )
@@ -125,7 +125,7 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         readers = open_source(uri, frozenset({label})).readers
         if label in getattr(readers[0], "added", ()):
             raise InputError(
-                "the label is the name of a folder, and a table lies beside the images",
+                "the label is the name of a folder, and there is a table beside the images",
                 where=uri,
                 fix=TAKE_LABELS,
             )
@@ -134,7 +134,7 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
     if not images and (other := next((part for part in parts if not _is_written(part)), None)):
         raise InputError(
-            f"{other.kind} files are not written again",
+            f"{other.kind} files cannot be written back",
             where=other.shown,
             fix=TAKE_LABELS,
         )

@@ -13,7 +13,7 @@ def find_swept_version(run: Path, uri: str) -> Path | None:
     """Return the folder of the version that a run swept; None where it swept no version.
 
     Args:
-        run: The run folder; versions on an object store lie beside it once they are fetched.
+        run: The run folder; versions on an object store are beside it once they are fetched.
     """
     folder = Path(uri).parent
     if "://" in uri:

@@ -97,7 +97,7 @@ def _in_class(file: str, old: str, new: str) -> str:
         raise InputError(f"the label '{new}' cannot be the name of a folder")
     steps = file.split("/")
     if old not in steps[:-1]:
-        raise InputError(f"the image '{file}' lies in no folder '{old}'")
+        raise InputError(f"the image '{file}' is not in a folder '{old}'")
     steps[steps.index(old)] = new
     return "/".join(steps)
 
@@ -125,7 +125,7 @@ def write_moves(
 
 
 def copy_folder(base: Part, places: Mapping[str, str | None], target: Path) -> None:
-    """Copy a folder with all that lies in it, the images that move to where they go.
+    """Copy a folder with all that is in it, the images that move to where they go.
 
     Args:
         base: The folder; its path ends with a slash.

@@ -14,7 +14,7 @@ def pack_again(archive: Part, files: Mapping[str, Path | bytes | None], target: 
     """Write an archive whose files are those of another one, in its order, with their names, times and compression.
 
     Args:
-        files: What is to lie in it instead, by name in the archive; None where nothing is.
+        files: What is to be in it instead, by name in the archive; None where nothing is.
     """
     with archive.open() as raw, zipfile.ZipFile(raw) as before, zipfile.ZipFile(target, "w") as after:
         for entry in before.infolist():

@@ -57,7 +57,7 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     heads = run / "model" / "round-1" / HEADS
     if encoding is None or encoding.members:
         members = model.choose() if encoding is None else model.read_members(encoding, None)
-    else:  # features are learned anew, and the heads on them have the regularisation that the run chose
+    else:  # features are learned again, and the heads on them have the regularisation that the run chose
         members = load_members(heads, 1, samples.features.like) if heads.exists() else []
     return Judge(model, members)
 

@@ -16,7 +16,7 @@ _REFERENCE = re.compile(r'\b(ref|sqref)="([A-Z0-9: ]+)"')
 _ROW_OF_REFERENCE = re.compile(r"([A-Z]+)(\d+)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b")
 _SHARED = re.compile(r'<(?:\w+:)?f\b[^>]*\bref="')
-# What lies at a row by its number and is not moved with the row.
+# What is at a row by its number and is not moved with the row.
 _PLACED = re.compile(r"<(?:\w+:)?(?:mergeCell|drawing|legacyDrawing|hyperlink|picture|oleObject|tablePart)\b")
 _MERGED = re.compile(r'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z]+\d+:[A-Z]+\d+)"')
 

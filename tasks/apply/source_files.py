@@ -104,7 +104,7 @@ def write_missing(
 
 
 def copy_beside(version: Path, target: Path) -> None:
-    """Copy what lies beside a version's data to another version's folder."""
+    """Copy what is beside a version's data to another version's folder."""
     layout = find_written(version)
     if layout:
         shutil.copytree(layout, target / layout.name)

@@ -20,7 +20,7 @@ class Writer(Protocol):
     """What decides on the text between rows, some of which go."""
 
     def keep(self, before: str, row: str) -> None:
-        """Write a row, or none at all, with what stands before it."""
+        """Write a row, or none at all, with what comes before it."""
 
     def drop(self, before: str, row: str) -> None:
         """Leave out a row of the source."""

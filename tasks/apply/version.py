@@ -118,7 +118,7 @@ def list_versions(out: Path, name: str) -> list[Version]:
 
 
 def folder_of(out: Path, version: Version) -> Path:
-    """Return where a version lies."""
+    """Return where a version is."""
     return out / "datasets" / version.name / version.label
 
 
@@ -151,7 +151,7 @@ def _version_in(folder: Path, out: Path) -> Version:
     """Return the version in a folder, which must be one of those under `out`."""
     if folder.parents[1] != (out / "datasets").resolve():
         raise InputError(
-            "is no version of a data set under these results",
+            "is not a version of a data set in these results",
             where=str(folder),
             fix=f"name a folder of {out / 'datasets'}, or other results with --out",
         )
@@ -161,7 +161,7 @@ def _version_in(folder: Path, out: Path) -> Version:
 def name_of(out: Path, dataset: Dataset) -> str:
     """Return the name under which versions of a data set are kept.
 
-    A run on a version goes on with its data set. Two sources of the same name are told apart by their
+    A run on a version continues with its data set. Two sources of the same name are told apart by their
     address.
     """
     parts = Path(dataset.uri).parts
@@ -246,7 +246,7 @@ def write_version(
             folder.rename(final)
         except OSError as error:
             raise InputError(
-                "somebody has just written this version", where=str(final), fix="try again"
+                "another process has just written this version", where=str(final), fix="try again"
             ) from error
         name_latest(final)
     return final

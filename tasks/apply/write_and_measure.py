@@ -16,7 +16,7 @@ def write_and_measure_plan(
 ) -> tuple[Applied, Gain | None]:
     """Write the corrected version and measure what it is worth.
 
-    Both are done once: the same decisions find the version and its gain where they lie. A gain that was not
+    Both are done once: the same decisions find the version and its gain where they are. A gain that was not
     measured, or a measurement that was interrupted, is caught up on.
 
     Args:

@@ -109,7 +109,7 @@ def audit(
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
         votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
-        groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group lie in one fold.
+        groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group are in one fold.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: linear models
             scale them alike.
@@ -214,7 +214,7 @@ def _check_arrays(features: Array, labels: Array, options: AuditOptions) -> tupl
 
 
 def _check_groups(groups: Array | None, labels: Array) -> Array | None:
-    """Return a number for each sample's group, (n,); a missing one stands alone."""
+    """Return a number for each sample's group, (n,); a missing one is alone."""
     if groups is None:
         return None
     if np.shape(groups) != labels.shape:

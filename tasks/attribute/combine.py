@@ -203,7 +203,7 @@ def find_lowest(score: Array, count: int) -> Array:
 def spare_small_classes(flagged: Array, score: Array, labels: Array) -> Array:
     """Return the flags (n,) of which no small class has more than half of its samples, the worst of them.
 
-    A small class that lies beside a large one looks wrong as a whole: were all of it flagged, nobody could say what the class is.
+    A small class that is beside a large one looks wrong as a whole: were all of it flagged, nobody could say what the class is.
 
     >>> flagged, labels = np.array([True, True, True, True, False]), np.array([0, 0, 0, 1, 1])
     >>> spare_small_classes(flagged, np.array([0.1, -3.0, 0.2, -1.0, 5.0]), labels).tolist()

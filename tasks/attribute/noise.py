@@ -27,7 +27,7 @@ errors, errors depend on the class to a share a = 1 / (1 + exp(-z - 1)), and
 All of that holds where the models know something. With z the mean of log m_i(y_i) - log(share of class y_i) in standard errors,
 they know more than the shares of the classes with certainty 1 / (1 + exp(-4 (z - 2))), which scales what is flagged.
 
-What was tried and did not help stands in `docs/results/real.md`.
+What was tried and did not help is in `docs/results/real.md`.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ SHRINKAGE = 10.0
 # best count of errors (F1) on the develop half of the quality benchmark, the second the best order.
 SHARPNESS, ORDERING, SHARPEST = 3.0, 2.0, 4.0
 POWERS = (SHARPNESS, ORDERING, SHARPEST)
-# Half of the belief is the heads', however many opinions stand beside them: less loses on planted errors.
+# Half of the belief is the heads', however many opinions are beside them: less loses on planted errors.
 OWN_SHARE = 0.5
 # What the log-odds count beside the influence where errors depend on the sample: 2 to 4 are equally good.
 DOUBT_WEIGHT = 2.0

@@ -20,7 +20,7 @@ def choose_controls(candidates: Array, n: int, share: float, seed: int) -> Array
     """Draw the samples whose labels are flipped, (m,) in random order.
 
     Args:
-        candidates: Samples whose labels are believed, in an order that does not depend on where they stand: not flagged, and
+        candidates: Samples whose labels are believed, in an order that does not depend on where they are: not flagged, and
             not verified (verified labels are evaluated on).
         share: Share of them that is wanted.
 
@@ -38,9 +38,9 @@ def choose_units(
     """Draw the samples whose labels are flipped, together with the others of their group that have the same label.
 
     Args:
-        candidates: Samples whose labels are believed, in an order that does not depend on where they stand.
+        candidates: Samples whose labels are believed, in an order that does not depend on where they are.
         labels: (n,) given classes.
-        groups: (n,) group of each sample; None where each stands alone.
+        groups: (n,) group of each sample; None where each is alone.
         share: Share of all samples that is wanted.
 
     Returns:

@@ -70,7 +70,7 @@ def _intact(path: Path) -> Iterator[None]:
         raise LabelsweepError(
             f"the embeddings kept here are damaged ({error})",
             where=str(path),
-            fix="remove the file: it is made anew",
+            fix="remove the file: it is made again",
         ) from error
 
 

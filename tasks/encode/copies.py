@@ -8,7 +8,7 @@ that; where there are not, closer ones are tried. On 20 sets without copies (dig
 moons) the formula was never exceeded by half. Single linkage would do worse: in dense data it chains half of all samples into one
 group.
 
-Identical rows of a table of few different values are no copies but coincidences. They come with many pairs that differ in one
+Identical rows of a table of few different values are not copies but coincidences. They come with many pairs that differ in one
 column only: for each 1 - p of those there are p identical ones, where p is the chance that two values of the column are equal.
 """
 
@@ -27,7 +27,7 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # spreads small codes over 64 bits (Knu
 
 
 def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
-    """Return the sets of samples that are copies of one another, each sample at most once; identical ones alone are no set.
+    """Return the sets of samples that are copies of one another, each sample at most once; identical ones alone are not a set.
 
     Args:
         found: Neighbours; a set has at most as many samples as each has neighbours.
@@ -135,7 +135,7 @@ def find_identical(content: Array) -> list[Ints]:
 def drop_whole_classes(sets: list[Ints], labels: Array, dealt: Array, folds: int) -> list[Ints]:
     """Return the sets of which none holds more of a class than its share of a fold.
 
-    A class that lies in one fold cannot be learned without it: what looks like copies may be all that there is of it.
+    A class that is in one fold cannot be learned without it: what looks like copies may be all that there is of it.
 
     Args:
         labels: (n,) given classes.

@@ -1,4 +1,4 @@
-"""Where samples lie, for the question which are alike: some rows of the features, scaled so that a distance means something.
+"""Where samples are, for the question which are alike: some rows of the features, scaled so that a distance means something.
 
 Columns of a table are divided by their spread, but for what is either 0 or 1; embeddings and texts are brought to length one, so
 that their angle counts; pixels stay as they are. Wide features are projected at random, which keeps distances (Johnson and
@@ -68,7 +68,7 @@ def read_blocks(features: FileFeatures) -> Iterable[Floats]:
 
 
 def place_rows(features: FileFeatures, rows: Ints, kind: str, most_dimensions: int) -> Floats:
-    """Return where some samples lie, (len(rows), at most `most_dimensions`), an embedding beside their features left out.
+    """Return where some samples are, (len(rows), at most `most_dimensions`), an embedding beside their features left out.
 
     Args:
         rows: Which samples, in order.

@@ -36,7 +36,7 @@ class EncodedFeatures:
     Attributes:
         batches: Starts over the features in the order of the data set, (b, d) float32 each.
         shared: How many of the last features, embeddings apart, are directions of texts, each as long as what it explains.
-        embedded: How many of the last features stand beside the others: an embedding, or columns beside an image.
+        embedded: How many of the last features are beside the others: an embedding, or columns beside an image.
         second: What these are.
         encoder: Which encoder made the embedding, or why there is none.
     """
@@ -62,7 +62,9 @@ def read_features(dataset: Dataset, options: AuditOptions, cache: Path | None = 
     cache = cache or dataset.path.parent
     if dataset.beside and options.model not in ("auto", "linear"):
         where, fix = f"--model {options.model}", "name one content, or --model linear"
-        raise InputError("a network sees one content, and columns stand beside it", where=where, fix=fix)
+        raise InputError(
+            "a network takes one kind of content, and there are columns beside it", where=where, fix=fix
+        )
     own = options.own_encoder and _pretrained(dataset, Path(options.own_encoder), options.device, cache)
     found = own if own and dataset.payload != "tabular" else _plain(dataset, options)
     if dataset.beside:
@@ -92,7 +94,9 @@ def _columns(
     texts = [_texts(dataset, column, options, f"{column}: ") for column in dataset.texts]
     if not table.names and not texts:
         raise InputError(
-            "no column tells two rows apart", where=dataset.uri, fix="name other columns with --features"
+            "all rows have the same values in every column",
+            where=dataset.uri,
+            fix="name other columns with --features",
         )
     return _side_by_side([numbers, *texts]) if texts else numbers
 

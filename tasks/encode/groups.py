@@ -28,7 +28,7 @@ _ROWS, _VALUES = 20_000, 4_000_000
 def find_groups(
     dataset: Dataset, features: FeatureFile, folder: Path, options: AuditOptions
 ) -> SampleGroups | None:
-    """Write `folder/groups.npy`, which says of each sample what group it is in; None where each stands alone.
+    """Write `folder/groups.npy`, which says of each sample what group it is in; None where each is alone.
 
     Without a column of the user's these are identical samples, and near-duplicates where there are at most `MOST_ROWS` samples.
     The neighbours that they are found by stay in `folder/neighbours.npz`.
@@ -75,7 +75,7 @@ def read_contents(dataset: Dataset) -> Array:
 
 
 def has_coincidences(dataset: Dataset) -> bool:
-    """Return whether rows of a table are identical because its columns have few values: then they are no copies."""
+    """Return whether rows of a table are identical because its columns have few values: then they are not copies."""
     if not dataset.columns:
         return False
     rows = draw_row_numbers(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
@@ -107,7 +107,7 @@ def load_neighbours(path: Path) -> Neighbours | None:
 
 
 def write_groups(groups: Array, final: Path, column: str | None) -> SampleGroups | None:
-    """Write the group of each sample; None where each stands alone."""
+    """Write the group of each sample; None where each is alone."""
     size = np.bincount(groups)
     size = size[size > 0]
     if len(size) == len(groups):

@@ -55,7 +55,7 @@ class Packaged:
 
     @property
     def path(self) -> Path | None:
-        """Where the model lies; None where the package is not installed."""
+        """Where the model is; None where the package is not installed."""
         spec = find_spec(self.module)
         places = list((spec and spec.submodule_search_locations) or ())
         return Path(places[0]) / self.folder if places else None

@@ -36,7 +36,7 @@ def check_folder(folder: Path) -> None:
     """Check that a folder holds a model, or a file weights, before anything else is done.
 
     Raises:
-        InputError: There is none, or the weights of a folder are no safetensors.
+        InputError: There is none, or the weights of a folder are not safetensors.
     """
     where = f"--encoder {folder}"
     if folder.is_file():

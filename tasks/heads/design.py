@@ -35,7 +35,7 @@ class Design:
             the fold of each unverified sample, -1 for the verified ones.
         folds: K, number of fits.
         verified: Whether the labels of the evaluation set are verified, where `evaluation` does not say it.
-        order: (n,) the samples in an order that does not depend on where they stand; None: as they stand.
+        order: (n,) the samples in an order that does not depend on where they are; None: as they are.
     """
 
     evaluation: str
@@ -94,12 +94,12 @@ class Design:
         return replace(self, group=self.group[rows], order=None)
 
     def draw(self, most: int, seed: int) -> Array:
-        """Return random samples, `most` or all of them, (m,) in random order: the same ones wherever they stand."""
+        """Return random samples, `most` or all of them, (m,) in random order: the same ones wherever they are."""
         drawn: Array = np.random.default_rng(seed).permutation(len(self.group))[:most]
         return drawn if self.order is None else self.order[drawn]
 
     def ordered(self, among: Array) -> Array:
-        """Return the samples of a mask (n,) bool in an order that does not depend on where they stand."""
+        """Return the samples of a mask (n,) bool in an order that does not depend on where they are."""
         chosen: Array = np.flatnonzero(among) if self.order is None else self.order[among[self.order]]
         return chosen
 
@@ -126,8 +126,8 @@ def make_design(
         evaluation: `crossfit`, `holdout` or `trusted`.
         folds: K.
         trusted: (n,) bool, verified samples; needed by `trusted`.
-        order: (n,) int, the samples in the order in which they are dealt, before the shuffle; None: as they stand.
-        groups: (n,) int, samples of one number lie in one fold; None: each stands alone.
+        order: (n,) int, the samples in the order in which they are dealt, before the shuffle; None: as they are.
+        groups: (n,) int, samples of one number are in one fold; None: each is alone.
 
     Raises:
         InputError: `trusted` without verified samples, or with nothing else; fewer groups than folds.
@@ -145,7 +145,7 @@ def make_design(
         return Design("crossfit", torch.from_numpy(group), folds, order=order)
     if trusted is None or not trusted.any():
         raise InputError(
-            "no verified sample", where="--evaluation trusted", fix="name a boolean column with --trusted"
+            "no sample is verified", where="--evaluation trusted", fix="name a boolean column with --trusted"
         )
     if trusted.all():
         raise InputError(
@@ -173,7 +173,7 @@ def _stratified(
 ) -> Array:
     """Deal the samples of each class to the folds like cards; -1 for those that are not dealt.
 
-    The next class goes on where the last one stopped, so fold sizes stay equal.
+    The next class continues where the last one stopped, so fold sizes stay equal.
     """
     if _belong_together(groups, dealt):
         check_groups(groups[dealt], folds, "groups")

@@ -1,7 +1,7 @@
 """Raw features of the samples, block by block: a tensor of the caller's, or the feature file of a run.
 
 Every sum over samples in this project is a sum over these blocks, in order. Blocks have a fixed size, so the
-sums depend neither on how the source was cut into row groups nor on how much of the data lies in memory.
+sums depend neither on how the source was cut into row groups nor on how much of the data is in memory.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -62,7 +62,7 @@ class Features(Protocol):
 
 
 class MemoryFeatures:
-    """Features that lie in memory (or on the device) as one tensor, (n, d)."""
+    """Features that are in memory (or on the device) as one tensor, (n, d)."""
 
     def __init__(self, tensor: Tensor, block_rows: int = BLOCK_ROWS) -> None:
         self.tensor = tensor
@@ -86,7 +86,7 @@ class MemoryFeatures:
 
 
 class FileFeatures:
-    """Features in the feature file of a run, read anew each time they are asked for.
+    """Features in the feature file of a run, read again each time they are asked for.
 
     Plain reads rather than a memory map: mapped pages count as resident memory until the system takes them
     back, and the promise here is a bound on it. What was read lately comes from the system's page cache.
@@ -118,7 +118,7 @@ class FileFeatures:
                 yield slice(start, stop), self._tensor(raw, stop - start)
 
     def take(self, index: Tensor) -> Tensor:
-        """Read some samples, each where it lies."""
+        """Read some samples, each where it is."""
         raw = np.empty((len(index), self.width), dtype=STORED)
         with self.path.open("rb") as file:
             for row, sample in enumerate(index.tolist()):

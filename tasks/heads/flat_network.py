@@ -33,7 +33,7 @@ class FlatNetwork:
     Attributes:
         body: Gives the penultimate features, in evaluation mode.
         feature_map: From penultimate to encoded features, as the head was fitted on.
-        shapes: Shape of each trainable parameter of the body by name; its entries lie in this order.
+        shapes: Shape of each trainable parameter of the body by name; its entries are in this order.
         parameters: (P,) where the network is.
         inputs: From raw features (b, d) to the network's inputs (b, *shape).
     """

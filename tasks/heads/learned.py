@@ -62,7 +62,7 @@ class LearnedFeatures(AuditModel):
         It depends on its arguments, samples and options alone, and may read back what an earlier call kept.
 
         Args:
-            index: (m,) the samples to learn from, in an order that does not depend on where they stand.
+            index: (m,) the samples to learn from, in an order that does not depend on where they are.
             folder: Where to keep what takes long to learn; None for memory only.
         """
 

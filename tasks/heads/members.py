@@ -116,8 +116,8 @@ def choose_members(
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: they share one
             scale. Beside other features they are candidates by themselves, and so are these.
-        embedded: How many of the last features stand beside the others: each of the two is a candidate by itself, and where
-            columns stand beside an image, both together are one.
+        embedded: How many of the last features are beside the others: each of the two is a candidate by itself, and where
+            columns are beside an image, both together are one.
         second: What these are, `embedding` or `columns`.
 
     Returns:
@@ -153,7 +153,7 @@ def choose_members(
 def _standards(
     features: Features, options: AuditOptions, image: tuple[int, ...], shared: int, embedded: int, second: str
 ) -> list[FeatureMap]:
-    """Return the standardising maps: of all features, of numbers and texts each by themselves, edges, what stands beside."""
+    """Return the standardising maps: of all features, of numbers and texts each by themselves, edges, what is beside."""
     plain = features.width - embedded
     mean, deviation = compute_moments(features)
     columns = (0, plain) if embedded else ()

@@ -1,6 +1,6 @@
 """What a kind of model is: the one interface through which all steps fit a round, read it back, and audit once more.
 
-A kind says which problems a round has (`learn`, and `recall` for one that lies in files), and may add opinions. Everything else
+A kind says which problems a round has (`learn`, and `recall` for one that is in files), and may add opinions. Everything else
 is the same for all kinds: exact heads are fitted on the problems, and influence, evidence and refits see nothing but heads.
 """
 
@@ -86,7 +86,7 @@ class AuditModel(ABC):
         """Ask models of other kinds for opinions that all rounds share; return them, or why there are none.
 
         Args:
-            texts: Reads the texts of all samples; None where they are no texts.
+            texts: Reads the texts of all samples; None where they are not texts.
             store: Where each opinion is kept as soon as it is there; None for memory only.
         """
         return [], ""

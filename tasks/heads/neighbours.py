@@ -46,7 +46,7 @@ def find_neighbours(points: Floats, count: int = NEIGHBOURS) -> Neighbours:
     """Return the nearest others of each sample.
 
     Args:
-        points: (m, d) where the samples lie, m > 1.
+        points: (m, d) where the samples are, m > 1.
         count: k, where there are as many others.
 
     >>> found = find_neighbours(np.array([[0.0], [1.0], [5.0]], np.float32), 1)
@@ -97,9 +97,9 @@ def find_nearest(
     """Return the nearest neighbours of a few samples, of squared distances, in one pass.
 
     Args:
-        blocks: The rows of all n samples in order, with where they lie, (b, d).
-        points: (q, d) where the few samples lie.
-        own: (q,) the row of each, which is no neighbour of itself.
+        blocks: The rows of all n samples in order, with where they are, (b, d).
+        points: (q, d) where the few samples are.
+        own: (q,) the row of each, which is not a neighbour of itself.
         count: k, fewer than n.
         search: What looks through a block; `find_closest` for numpy's arrays.
 
@@ -123,7 +123,7 @@ def find_closest(points: Array, block: Array, own: Ints, count: int) -> tuple[Ar
     Args:
         points: (q, d).
         block: (b, d).
-        own: (q,) the row that is left out for each point, where it lies in the block.
+        own: (q,) the row that is left out for each point, where it is in the block.
         count: k.
     """
     pairs = np.square(points).sum(1)[:, None] + np.square(block).sum(1) - 2 * points @ block.T

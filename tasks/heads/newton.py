@@ -2,7 +2,7 @@
 
 The influence of a sample is a statement about the optimum, so the fit has to reach it. The loss is strictly
 convex (l2 > 0), and each fold has its own step length; folds that have converged stand still while the others
-go on. Nocedal & Wright, Numerical Optimization, algorithm 7.1 (line-search Newton-CG), with their forcing
+continue. Nocedal & Wright, Numerical Optimization, algorithm 7.1 (line-search Newton-CG), with their forcing
 sequence min(0.5, sqrt(|g|)).
 """
 
@@ -111,7 +111,7 @@ def _line_search(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Halve each fold's step until its loss falls enough; return lengths (K,), parameters, losses and gradient.
 
-    A fold that cannot be improved in this precision has length 0 and stands still while the others go on.
+    A fold that cannot be improved in this precision has length 0 and stands still while the others continue.
     """
     slope = (gradient * step).sum(dim=(0, 2))
     length = torch.where(slope < 0, 1.0, 0.0).to(theta.dtype)

@@ -47,7 +47,7 @@ class FlatOperator(TensorOperator):  # type: ignore[misc]
         return self.like.dtype
 
     def to(self, device: torch.device) -> "FlatOperator":
-        """Stay where the data is; moving an operator means making it anew."""
+        """Stay where the data is; moving an operator means making it again."""
         if torch.device(device) != self.device:
             raise NotImplementedError("make the matrix on the other device, then the operator")
         return self

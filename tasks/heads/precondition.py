@@ -118,7 +118,7 @@ def make_preconditioner(hessian: SoftmaxHessian) -> tuple[Tensor | None, Tensor]
 
 
 def _sampled(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return factor and diagonal of the sampled Hessian at the folds' mean parameters, anew only where these moved."""
+    """Return factor and diagonal of the sampled Hessian at the folds' mean parameters, again only where these moved."""
     mean = theta.mean(dim=1)
     if stack.sampled is not None:
         at, factor, diagonal = stack.sampled

@@ -42,7 +42,7 @@ def with_intercept(features: Tensor) -> Tensor:
 
 
 class HeldRows(MemoryFeatures):
-    """Encoded features that lie in memory (or on the device) as one tensor, (n, width) with the intercept."""
+    """Encoded features that are in memory (or on the device) as one tensor, (n, width) with the intercept."""
 
     def part(self, start: int, stop: int) -> "HeldRows":
         """Return a view of some samples."""

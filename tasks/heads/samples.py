@@ -31,11 +31,11 @@ class Samples:
         labels: (n,) long on the device of the run, index into the data set's classes.
         trusted: (n,) bool on the CPU, or None where no label was verified.
         n_classes: C.
-        order: (n,) int32, the samples in an order that does not depend on where they stand.
+        order: (n,) int32, the samples in an order that does not depend on where they are.
         votes: (n, raters) on the device of the run, the answer of each rater, -1 where there is none; None without raters.
-        groups: (n,) int32, samples of one number belong together; None where each stands alone.
+        groups: (n,) int32, samples of one number belong together; None where each is alone.
         shared: How many of the last features, embeddings apart, are directions of texts, which have one unit.
-        embedded: How many of the last features stand beside the others: an embedding, or columns beside an image.
+        embedded: How many of the last features are beside the others: an embedding, or columns beside an image.
         second: What these are.
         shape: Shape of one sample, of an image where the features are its pixels; None where they are plain features.
         opinions: (m, n, C) logarithms of out-of-fold probabilities of models of other kinds; None without.
@@ -121,7 +121,7 @@ def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
 
 
 def read_order(dataset: Dataset) -> Array:
-    """Return the samples of a data set in an order that does not depend on where they stand, (n,) int32."""
+    """Return the samples of a data set in an order that does not depend on where they are, (n,) int32."""
     with open_parquet(dataset.path) as file:
         return order_of_ids(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
 
@@ -150,7 +150,7 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
 
 
 def read_votes(dataset: Dataset, labels: Array) -> Array | None:
-    """Return the answer of each rater, (n, raters), -1 where there is none or one that is no class; None without raters.
+    """Return the answer of each rater, (n, raters), -1 where there is none or one that is not a class; None without raters.
 
     Where the label is not what most raters say, somebody has corrected it: a decision overrules votes, and all who answered
     count as having said the same.

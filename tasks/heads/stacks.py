@@ -28,7 +28,7 @@ def make_stacks(
 ) -> list[SoftmaxStack]:
     """Return one stack of folds for each member; what does not fit into memory is encoded as it is read.
 
-    The budget decides where encoded features lie and what is computed twice, never what comes out.
+    The budget decides where encoded features are and what is computed twice, never what comes out.
 
     Args:
         labels: (n,) classes.

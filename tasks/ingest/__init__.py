@@ -1,7 +1,7 @@
 """Read labeled data of any supported format and write them in the canonical form.
 
 - `pipeline`: the order of it all: look once, then write once
-- `source`, `folder`, `partitions`, `compression`: where the bytes lie
+- `source`, `folder`, `partitions`, `compression`: where the bytes are
 - `formats`, `text`, `reading`, `converted`: how a file is read
 - `table`: all files of a source as one table of plain types
 - `columns`: which type, kind and role a column has

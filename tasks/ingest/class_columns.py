@@ -52,7 +52,7 @@ class GivenProbabilities:
 
 
 def order_of_columns(given: GivenProbabilities) -> ClassOrder:
-    """Return the class of each column: that of its name, whatever stands before or behind it in all names.
+    """Return the class of each column: that of its name, whatever comes before or behind it in all names.
 
     Raises:
         InputError: No column is named after a class, and there are not as many columns as classes.
@@ -159,7 +159,7 @@ def _order_by_labels(
 
 
 def _match_names(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the class that each column is named after; what is no class that is given is named as the column is.
+    """Return the class that each column is named after; what is not a class that is given is named as the column is.
 
     >>> _match_names(["prob_c10", "prob_c2", "prob_c7"], ("c2", "c10"))
     ('c10', 'c2', 'c7')
@@ -178,12 +178,12 @@ def _match_names(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str,
         matched = sum(name in classes for name in names)
         if matched > found and len(set(names)) == len(names):
             best, found = names, matched
-    # With half of the classes, the names are no accident.
+    # With half of the classes, the names are not accident.
     return best if 2 * found >= len(classes) and found > 1 else None
 
 
 def _frames(columns: Sequence[str], classes: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Yield what may stand before and behind the class in the names of all columns."""
+    """Yield what may be before and behind the class in the names of all columns."""
     tried = set()
     for column in columns[:_LOOKED_AT]:
         for name in classes:

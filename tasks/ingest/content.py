@@ -173,7 +173,7 @@ def _too_large(
 
 
 def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, str]:
-    """Return the rows with a text that is no date in a column of dates."""
+    """Return the rows with a text that is not a date in a column of dates."""
     problems: dict[int, str] = {}
     for column in columns:
         values = batch.column(column.name)
@@ -187,7 +187,7 @@ def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, st
 def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
     """Return one column of a table as float32 of shape (rows,), NaN where missing, less the column's centre.
 
-    A value that is no category has the place behind the last one.
+    A value that is not a category has the place behind the last one.
     """
     if column.kind == "date" or column.centre or column.pattern:
         with np.errstate(over="ignore"):  # what is too large is told of its row

@@ -10,7 +10,7 @@ from tasks.storage import read_parquet
 
 
 def named_groups(dataset: Dataset, column: str) -> Array:
-    """Return the group of each row by the values of a column, (n,) int32; a row without a value stands alone."""
+    """Return the group of each row by the values of a column, (n,) int32; a row without a value is alone."""
     values = convert_to_text(read_parquet(dataset.path, columns=[column])[column].combine_chunks())
     return codes_of(values.to_numpy(zero_copy_only=False))
 

@@ -14,7 +14,7 @@ from tasks.errors import InputError, list_names
 
 LABEL_NOTE, RATERS_NOTE = "labelsweep.label", "labelsweep.raters"
 _CLASSES = ("choices", "rating")
-# What stands in a row of JSON-MIN beside data and controls.
+# What is in a row of JSON-MIN beside data and controls.
 _MIN = ("annotator", "annotation_id")
 
 

@@ -74,7 +74,7 @@ def folder_values(relative: str) -> dict[str, str | None]:
 
 
 def _decode(text: str) -> str:
-    """Return a name of a folder without percent escapes; as it is where they are no UTF-8."""
+    """Return a name of a folder without percent escapes; as it is where they are not UTF-8."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -91,7 +91,7 @@ def with_folder_columns(
         as_text: Columns that must not become numbers: labels, ids.
 
     Raises:
-        InputError: Files lie in folders of different columns.
+        InputError: Files are in folders of different columns.
     """
     said = [folder_values(path) for path in paths]
     if not any(said):
@@ -100,7 +100,7 @@ def with_folder_columns(
     if odd is not None:
         first, other = (", ".join(values) or "none" for values in (said[0], said[odd]))
         raise InputError(
-            f"'{paths[odd]}' lies in folders of other columns ({other}) than '{paths[0]}' ({first})",
+            f"'{paths[odd]}' is in folders of other columns ({other}) than '{paths[0]}' ({first})",
             where=uri,
             fix="keep one layout, or name one of the folders",
         )

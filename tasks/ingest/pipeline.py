@@ -31,7 +31,7 @@ log = logging.getLogger("labelsweep.ingest")
 
 # Qualtrics writes two more rows of headers below the names: the questions, and a row of import ids.
 _IMPORT_ID = '{"ImportId"'
-# The import ids stand in the second row, or in the first where the questions were removed.
+# The import ids are in the second row, or in the first where the questions were removed.
 _ROWS = 2
 
 
@@ -146,7 +146,7 @@ def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]
 
 def _check_no_header_rows(table: SourceTable) -> None:
     """Raise InputError where the first rows are headers that a survey tool wrote: every column would be text."""
-    # As it stands in the file: in a column of numbers such a value is only one that is missing.
+    # As it is in the file: in a column of numbers such a value is only one that is missing.
     reader = table.readers[0]
     texts = [field.name for field in reader.schema if field.name and pa.types.is_string(field.type)]
     head = next(iter(reader.batches(texts, _ROWS)), None) if texts else None

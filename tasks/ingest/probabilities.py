@@ -27,7 +27,7 @@ from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import LOOK, read_vectors, width_of
 
-# Below one in a million a probability is rounding; its log would stand far from all others.
+# Below one in a million a probability is rounding; its log would be far from all others.
 LEAST = 1e-6
 
 Matrix = NDArray[np.float32]
@@ -121,7 +121,7 @@ def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: Lab
     """Return how probabilities are read: the class of each, and what makes probabilities of the numbers.
 
     Raises:
-        InputError: The columns do not fit the classes, or their numbers are no probabilities.
+        InputError: The columns do not fit the classes, or their numbers are not probabilities.
     """
     numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
     width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
@@ -200,7 +200,7 @@ def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -
     """Return how the numbers of some rows become probabilities.
 
     Raises:
-        InputError: They are no probabilities, nor anything that probabilities can be made of.
+        InputError: They are not probabilities, nor anything that probabilities can be made of.
 
     >>> rows = np.array([[0.2, 0.8], [0.5, 0.5]], np.float32)
     >>> [scale_of(values, ("p",), "x.csv") for values in (rows, np.log(rows), 100 * rows, 9 * rows - 3)]

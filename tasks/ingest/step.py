@@ -17,6 +17,6 @@ def ingest(source: Source, folder: Path) -> Dataset:
 
     Raises:
         InputError: The source cannot be read, or is no labeled data.
-        StoreError: The store that it lies on fails; tried again.
+        StoreError: The store that it is on fails; tried again.
     """
     return ingest_source(source, folder)

@@ -75,7 +75,7 @@ class SourceTable:
         return place if len(self.readers) == 1 else f"{place} of {reader.part.path.rsplit('/', 1)[-1]}"
 
     def part_of(self, row: int) -> Part:
-        """Return the part that a row lies in."""
+        """Return the part that a row is in."""
         return self._reader_of(row)[0].part
 
     @cached_property

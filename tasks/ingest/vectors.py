@@ -49,7 +49,7 @@ class Vectors:
 
     Attributes:
         lists: A list of float64 for each row; null where there is none.
-        problems: Why the text of a row is no vector, by its place in the batch.
+        problems: Why the text of a row is not a vector, by its place in the batch.
     """
 
     lists: pa.Array

@@ -1,1 +1,1 @@
-"""Maps: where the samples of a data set lie beside each other."""
+"""Maps: where the samples of a data set are beside each other."""

@@ -1,7 +1,7 @@
-"""Where samples lie on a map: by what they are alone, and by what tells the classes apart.
+"""Where samples are on a map: by what they are alone, and by what tells the classes apart.
 
 The first view is of the two principal directions. The second is of the two directions that separate the given labels best (linear
-discriminant analysis): a sample with a wrong label lies among the class that it looks like. Both see only the first
+discriminant analysis): a sample with a wrong label is among the class that it looks like. Both see only the first
 `DIRECTIONS` principal directions, so that the second cannot fit single labels.
 """
 
@@ -22,7 +22,7 @@ _FITTED_ROWS: Final = 20_000
 
 @dataclass(frozen=True)
 class Places:
-    """Where n samples lie.
+    """Where n samples are.
 
     Attributes:
         directions: (n, at most `DIRECTIONS`) principal directions, in which similar samples are near each other.
@@ -39,7 +39,7 @@ def place_samples(points: Floats, labels: Ints, seed: int = 0) -> Places:
     """Place samples on the map.
 
     Args:
-        points: (n, d) where the samples lie, n > 0, no gaps.
+        points: (n, d) where the samples are, n > 0, no gaps.
         labels: (n,) given classes.
         seed: Seed of the samples that the directions are found from, where there are many.
     """

@@ -40,7 +40,7 @@ def map(  # noqa: A001 (steps are named by plain nouns, and people read them)
 
 
 def write_places(rows: Ints, found: Places, path: Path) -> Path:
-    """Write where some rows of the data set lie, one row each."""
+    """Write where some rows of the data set are, one row each."""
     columns = {"row": pa.array(rows, pa.int64())}
     for name, values in (("", found.plane), ("class_", found.classes)):
         columns |= {f"{name}{axis}": pa.array(values[:, place]) for place, axis in enumerate("xy")}

@@ -21,7 +21,7 @@ class Model(NetworkModel):
         """Return what makes a convolutional network.
 
         Raises:
-            InputError: The samples are no images.
+            InputError: The samples are not images.
         """
         if not self.samples.image:
             raise InputError(
@@ -51,7 +51,7 @@ def cnn(feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
         if min(sides) // 2 >= CNN_SMALLEST_SIDE:
             layers.append(nn.MaxPool2d(2))
             sides = [side // 2 for side in sides]
-    # Four quadrants rather than one mean: where a stroke lies tells a 6 from a 9.
+    # Four quadrants rather than one mean: where a stroke is tells a 6 from a 9.
     layers += [_quadrants(sides), nn.Flatten(), nn.Linear(4 * channels, CNN_FEATURES), nn.ReLU()]
     return nn.Sequential(*layers, nn.Dropout(CNN_DROPOUT), nn.Linear(CNN_FEATURES, n_classes))
 

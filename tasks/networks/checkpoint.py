@@ -44,7 +44,7 @@ def load_network(task: TrainingTask, key: str, path: Path) -> Trained | None:
         network = task.network().to(task.device)
     try:
         network.load_state_dict(weights)
-    except RuntimeError:  # the user's architecture has changed since: train anew
+    except RuntimeError:  # the user's architecture has changed since: train again
         return None
     curve = [(float(loss), float(held_out)) for loss, held_out in about["curve"]]
     return Trained(network.eval(), curve, about["best"], about["stopped"])

@@ -52,7 +52,7 @@ def _import(name: str, model: str) -> object:
     """Import a module of the user's, from the working directory too."""
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # and it stays: what the module imports when it is called lies there too
+        sys.path.append(here)  # and it stays: what the module imports when it is called is there too
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -100,7 +100,7 @@ def check_factory(factory: Factory, model: str, feature_shape: tuple[int, ...], 
         The number of penultimate features, h.
 
     Raises:
-        InputError: The network is no module, does not take such inputs, does not give (b, C) logits, or does not
+        InputError: The network is not a module, does not take such inputs, does not give (b, C) logits, or does not
             end in a linear layer.
     """
     with torch.random.fork_rng(devices=[]):

@@ -52,7 +52,7 @@ class TrainingTask:
         labels: (n,) long.
         n_classes: C.
         model: Its name, as `--model` has it.
-        groups: (n,) int, samples of one number belong together; None where each stands alone.
+        groups: (n,) int, samples of one number belong together; None where each is alone.
         augments: Whether the inputs are images that are changed a little while a network trains.
     """
 

@@ -109,7 +109,7 @@ def _write_outliers(dataset: Dataset, rows: Ints, times: Floats, final: Path) ->
 
 
 def _short(values: Iterable[float]) -> list[float]:
-    """Return numbers to four digits: what lies behind them is rounding."""
+    """Return numbers to four digits: what is behind them is rounding."""
     return [float(f"{value:.4g}") for value in values]
 
 

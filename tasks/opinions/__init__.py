@@ -1,4 +1,4 @@
-"""Models of other kinds, whose out-of-fold probabilities stand beside the heads: one file for each name that `--models` takes.
+"""Models of other kinds, whose out-of-fold probabilities are beside the heads: one file for each name that `--models` takes.
 
 Heads are convex and carry the influence. What they cannot see, such as a rule on one column or a rare word, models of other kinds
 see. Each is fitted once, on the folds of the audit and all given labels, and all rounds and the shadow audit use what it said.
@@ -6,7 +6,7 @@ An opinion on a sample never saw its own label, and so it stays what it is where
 
 A file holds `CONTENT` ("numbers" or "text"), `rows_of(width, classes)`: the most training samples of a fold, 0 where the kind
 would cost too much; `represent(contents)`: a matrix, made once and without labels, and the terms that its columns stand for, none
-where they are no terms; and `make(seed, rows)`: a classifier for so many training samples with `fit`, `predict_proba` and
+where they are not terms; and `make(seed, rows)`: a classifier for so many training samples with `fit`, `predict_proba` and
 `classes_`, as scikit-learn has them. What a linear one learned of terms is kept beside its opinion (`tasks/word_weights.py`).
 """
 
@@ -53,7 +53,7 @@ def explain_absence(samples: Samples, options: AuditOptions, texts: Texts | None
     """Return why no model of another kind is asked; empty where some are.
 
     Args:
-        texts: Reads the texts; None where the samples are no texts, or nobody has them.
+        texts: Reads the texts; None where the samples are not texts, or nobody has them.
     """
     n, classes = samples.features.n, samples.n_classes
     reasons = {
@@ -80,7 +80,7 @@ def ask_kinds(
 
     Args:
         options: `models` names or excludes kinds, `seed` decides what is drawn.
-        texts: Reads the texts; None where the samples are no texts.
+        texts: Reads the texts; None where the samples are not texts.
         store: Where each opinion is kept as soon as it is there; None for memory only.
     """
     contents: dict[str, tuple[int, Callable[[], Any]]] = (
@@ -130,7 +130,7 @@ def _numbers(samples: Samples) -> Callable[[], Array]:
 
 
 def _kept(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
-    """Return the opinion that lies at `path`, if it was made from the same; otherwise make and keep it."""
+    """Return the opinion that is at `path`, if it was made from the same; otherwise make and keep it."""
     if part := load_part(path, key):
         path.touch()
         return part[0]["log_p"]
@@ -150,7 +150,7 @@ def _out_of_fold(
 ) -> Tensor:
     """Fit a kind once for each fold, and return what it says of the samples outside, (n, C).
 
-    Training samples come in an order that does not depend on where they stand, and so does what is drawn of them. Where `path` is
+    Training samples come in an order that does not depend on where they are, and so does what is drawn of them. Where `path` is
     given, what linear models learned of terms is written there.
     """
     contents, terms = represent()

@@ -208,7 +208,7 @@ def list_earlier_hashes(
 ) -> pa.Table:
     """Return which hashes the contents had before, columns `content_hash` and `former_hash`.
 
-    What was ever asked stands there with its own hash as well: it may be decided on long after it was last flagged. Two contents
+    What was ever asked is there with its own hash as well: it may be decided on long after it was last flagged. Two contents
     that became one, because the column that told them apart is gone, have no former hash: what people said of one of them need
     not hold for the other.
 

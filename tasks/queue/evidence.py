@@ -86,7 +86,7 @@ def find_sample_neighbours(
 
 
 def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Array, Ints]:
-    """Look through a block as `tasks.heads.neighbours.find_closest` does, on the device where it lies."""
+    """Look through a block as `tasks.heads.neighbours.find_closest` does, on the device where it is."""
     left_out, found = torch.from_numpy(own).to(points.device), []
     places = torch.arange(len(points), device=points.device)
     for some in torch.split(places, max(1, _PAIRS // len(block))):

@@ -1,4 +1,4 @@
-"""The pictures of the queue on disk until they are written: in the order of the queue they lie all over the data set.
+"""The pictures of the queue on disk until they are written: in the order of the queue they are all over the data set.
 
 The data set is read once, front to back. What the queue wants of it goes to a temporary file, from which single cells are read.
 Memory is that of a few pictures, not of the queue.

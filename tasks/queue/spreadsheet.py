@@ -18,7 +18,7 @@ from tasks.storage import atomic_path
 # What spreadsheets take as the start of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-# A number in the plainest form is no formula, whatever its sign: labels such as -1 stay what they are.
+# A number in the plainest form is not a formula, whatever its sign: labels such as -1 stay what they are.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 # What an import reads beside the decision: a column of the data that happens to be called so must not be taken for it.

@@ -93,7 +93,7 @@ def _cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # noqa: 
     cell = WriteOnlyCell(sheet)
     cell.number_format = _TEXT
     cell.value = _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", str(value))[:CELL_LENGTH]
-    cell.data_type = "s"  # what begins with = is no formula
+    cell.data_type = "s"  # what begins with = is not a formula
     if font is not None:
         cell.font = font
     return cell
@@ -106,7 +106,7 @@ def _add_choices(
     classes: Sequence[str],
     verdicts: Sequence[str],
 ) -> None:
-    """Let `decision` and `new_label` be chosen from a list; the classes stand in a sheet of their own."""
+    """Let `decision` and `new_label` be chosen from a list; the classes are in a sheet of their own."""
     listed = book.create_sheet(_CLASSES)
     for label in classes:
         listed.append([_cell(listed, label)])

@@ -34,7 +34,7 @@ class Axis:
     log: bool = False
 
     def share(self, values: Array | float) -> Array:
-        """Return where values lie between the ends, 0 to 1."""
+        """Return where values are between the ends, 0 to 1."""
         scaled = (np.log10 if self.log else np.asarray)(np.asarray(values, dtype=np.float64))
         low, high = (math.log10(end) if self.log else end for end in (self.low, self.high))
         found: Array = (scaled - low) / ((high - low) or 1.0)

@@ -12,7 +12,7 @@ from tasks.show.text import show_plain
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.integer[Any]]
 
-# More rows than this are no table to look at but one to search.
+# More rows than this are not a table to look at but one to search.
 MOST = 20
 LABEL = 18
 

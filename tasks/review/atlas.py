@@ -1,4 +1,4 @@
-"""The map of a run: where its samples lie, which of them are alike, and samples that are not in the queue.
+"""The map of a run: where its samples are, which of them are alike, and samples that are not in the queue.
 
 A sample beyond the queue has a position too, behind those of the queue: how many these are, plus its row in the data set. So a
 decision, a filter and an address name it as they name any other, and mean the same after a restart.
@@ -63,7 +63,7 @@ class Atlas:
         return found
 
     def view(self, name: str) -> Floats:
-        """Return where the samples lie, (m, 2) from 0 to 1, in the view `plane` or `classes`."""
+        """Return where the samples are, (m, 2) from 0 to 1, in the view `plane` or `classes`."""
         prefix = "class_" if name == "classes" else ""
         found = np.column_stack([self._table[f"{prefix}{axis}"].to_numpy() for axis in "xy"])
         low, high = found.min(axis=0), found.max(axis=0)
@@ -73,7 +73,7 @@ class Atlas:
 
     @cached_property
     def directions(self) -> Floats:
-        """(m, d) where the samples lie, in the directions in which similar ones are found."""
+        """(m, d) where the samples are, in the directions in which similar ones are found."""
         flat = self._table["directions"].combine_chunks().flatten().to_numpy()
         found: Floats = flat.reshape(len(self.rows), -1)
         return found
@@ -131,10 +131,10 @@ class Atlas:
             lasso: The view and the corners, as `LASSO` has it.
 
         Raises:
-            InputError: It is no lasso.
+            InputError: It is not a lasso.
         """
         if not re.fullmatch(LASSO, lasso):
-            raise InputError("no lasso", fix="draw one on the map")
+            raise InputError("not a lasso", fix="draw one on the map")
         name, *corners = lasso.split(";")
         if not self.exists:
             return []
@@ -211,7 +211,7 @@ class Atlas:
 
 
 def find_within(points: Floats, polygon: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Return which points, (m, 2), lie within a polygon, (k, 2), by how often a ray crosses its sides.
+    """Return which points, (m, 2), are within a polygon, (k, 2), by how often a ray crosses its sides.
 
     >>> square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
     >>> find_within(np.array([[0.5, 0.5], [1.5, 0.5]], np.float32), square).tolist()

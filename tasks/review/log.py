@@ -132,7 +132,7 @@ class DecisionLog:
         self._connection = _open(path)
 
     def append(self, drafts: Sequence[Decision], *, action: str = "") -> list[Decision]:
-        """Write `drafts` in one transaction and return them as they lie on the disk.
+        """Write `drafts` in one transaction and return them as they are on the disk.
 
         Args:
             drafts: The rows; `seq` is ignored, an empty `time` becomes now.
@@ -260,7 +260,7 @@ def _identity(row: Decision) -> tuple[str, str, str, str]:
 
 
 def log_path(out: Path) -> Path:
-    """Return where the log of an output folder lies."""
+    """Return where the log of an output folder is."""
     return out / FILE_NAME
 
 
@@ -322,7 +322,7 @@ def _checked(draft: Decision, action: str) -> Decision:
         )
     if draft.decision not in (*VERDICTS, UNDO):
         raise InputError(
-            f"no decision {draft.decision!r}", where=where, fix=f"use one of: {', '.join(VERDICTS)}"
+            f"unknown decision {draft.decision!r}", where=where, fix=f"use one of: {', '.join(VERDICTS)}"
         )
     if draft.decision == "relabel" and not draft.new_label:
         raise InputError("relabel without a new label", where=where)

@@ -200,7 +200,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
 
     Args:
         points: Feature vectors, (d,) each; None where the data set has no features.
-        own: Samples that are no neighbours: the points themselves.
+        own: Samples that are not neighbours: the points themselves.
     """
     if not points or any(point is None for point in points):
         return [[] for _ in points]
@@ -233,7 +233,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
 
 
 def _feature_blocks(file: SerialParquet) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Yield where the rows of each block lie, and their features, (b, d) float32."""
+    """Yield where the rows of each block are, and their features, (b, d) float32."""
     start = 0
     for batch in file.iter_batches(batch_size=8192, columns=["features"]):
         rows = batch.column(0).flatten().to_numpy(zero_copy_only=False).astype(np.float32)

@@ -128,7 +128,7 @@ class Review:
             if self._torn:
                 self._read_log()
             rows = self.log.since(self.ledger.seq)
-            self._torn = bool(rows)  # where this fails halfway, ledger and states are at odds: begin anew
+            self._torn = bool(rows)  # where this fails halfway, ledger and states are at odds: begin again
             self.ledger.add(rows)
             for key in {key_of(row) for row in rows}:
                 self._look(key)
@@ -250,7 +250,8 @@ class Review:
         """
         if answer.verdict not in (*VERDICTS, "suggestion"):
             raise InputError(
-                f"no decision {answer.verdict!r}", fix=f"use one of: {', '.join((*VERDICTS, 'suggestion'))}"
+                f"unknown decision {answer.verdict!r}",
+                fix=f"use one of: {', '.join((*VERDICTS, 'suggestion'))}",
             )
         if answer.verdict == "relabel" and answer.new_label not in self.queue.classes:
             raise InputError(

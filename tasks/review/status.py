@@ -69,7 +69,7 @@ def status_of(run: Path, out: Path) -> Status:
     """Count the review of a run as the decisions stand now.
 
     Args:
-        out: The output folder, where the log lies.
+        out: The output folder, where the log is.
     """
     ledger = Ledger(read_log(out))
     names = Counter(name for key in keys_of_run(run, ledger) for name in ledger.standing(key))

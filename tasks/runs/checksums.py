@@ -1,4 +1,4 @@
-"""Checksums of what a run wrote, compared before anybody goes on with it.
+"""Checksums of what a run wrote, compared before anybody continues with it.
 
 A disk that forgets, a hand that removes, a bit that flips: none of them is seen by whoever only opens a file.
 """
@@ -16,12 +16,12 @@ from tasks.json_objects import read_object
 from tasks.storage import published_files, read_json, sha256_file
 
 _CHECK = "check"
-# People write their decisions into these, where they lie.
+# People write their decisions into these, where they are.
 _EDITED = ("queue.csv", "queue.xlsx")
 # What networks make of the features: of the last round only, the round after removes them, and they can be had again.
 _PUT_AWAY = re.compile(r"model/round-(\d+)/features-\d+\.f32")
 
-# What tells a file that was written anew from the one before: every publication makes another inode.
+# What tells a file that was written again from the one before: every publication makes another inode.
 Stamp = tuple[int, int, int]
 
 
@@ -75,7 +75,7 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
 def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether files are as they were written, or as a later step wrote its own in their place.
 
-    What an earlier step wrote in their place, when it had to run again, is no substitute.
+    What an earlier step wrote in their place, when it had to run again, is not a substitute.
 
     Args:
         files: SHA-256 by name.

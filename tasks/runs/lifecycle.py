@@ -28,7 +28,7 @@ _GLANCE_SECONDS = 1.0
 
 
 class Unchanged(Exception):  # noqa: N818 (not an error)
-    """The data say what they said in the earlier run in `folder`, so that this one need not go on."""
+    """The data say what they said in the earlier run in `folder`, so that this one need not continue."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -46,7 +46,7 @@ def claim_data_set(
         waiting: Called once when there is another one.
 
     Raises:
-        InputError: The folder of the results cannot be written, or another run of the data set is at work.
+        InputError: The folder of the results cannot be written, or another run of the data set is running.
     """
     lock, taken = open_run(out, "") / f".{key}.lock", f"another process is at work on data set '{key}'"
     try:
@@ -65,7 +65,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     keeps its files beside the reason; an interrupted one keeps them without.
 
     Args:
-        was_stopped: Whether the process was told to stop: then an error is no fault of the run.
+        was_stopped: Whether the process was told to stop: then an error is not a fault of the run.
 
     Raises:
         InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
@@ -77,7 +77,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     with lock_folder(folder, _GLANCE_SECONDS) as is_ours:
         if not is_ours:
             raise InputError(
-                "another process is at work on this run", where=str(folder), fix="wait until it ends"
+                "another process is working on this run", where=str(folder), fix="wait until it ends"
             )
         try:
             replay = "# Replays this run: labelsweep clean --config with this file.\n"
@@ -172,9 +172,9 @@ def _close(folder: Path, error: BaseException, *, is_new: bool, was_stopped: Cal
     named = str(error.filename or error) if isinstance(error, FileNotFoundError) else ""
     if (place := named.find(str(folder))) >= 0:
         raise LabelsweepError(
-            "is gone: it was removed while the run was at work",
+            "was removed while the run was using it",
             where=named[place:],
-            fix="the same command makes it again and goes on",
+            fix="the same command makes it again and continues",
         ) from error
 
 

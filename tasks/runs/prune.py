@@ -1,4 +1,4 @@
-"""Old runs are removed: whole run folders, and nothing else. Decisions and versions of data sets lie beside them and stay."""
+"""Old runs are removed: whole run folders, and nothing else. Decisions and versions of data sets are beside them and stay."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     """Return the runs that are not needed, oldest first: beyond the newest finished ones of their data set, and too old.
 
     Args:
-        keep: How many finished runs of each data set stay, at least one: the next sweep goes on from the newest.
+        keep: How many finished runs of each data set stay, at least one: the next sweep continues from the newest.
         older: Runs that are younger stay, too.
     """
     before, seen, found = datetime.now(UTC) - older, Counter[str](), []

@@ -73,7 +73,7 @@ def publish_version(folder: Path, address: str) -> str:
         return target
     if there is not None and lineage(json.loads(there)) != lineage(manifest):
         raise InputError(
-            "somebody else has just published another version of this number",
+            "another version with this number has just been published",
             where=target,
             fix=f"remove {folder} and apply again",
         )

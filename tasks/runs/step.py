@@ -84,7 +84,7 @@ class Step(Generic[P, R]):
 
 
 def is_in_flow_run() -> bool:
-    """Return whether a Prefect flow run is at work here."""
+    """Return whether a Prefect flow run is running here."""
     context = sys.modules.get("prefect.context")
     return context is not None and context.FlowRunContext.get() is not None
 

@@ -1,4 +1,4 @@
-"""Saliency of features that are no pixels, made comparable between features of different units."""
+"""Saliency of features that are not pixels, made comparable between features of different units."""
 
 import numpy as np
 import numpy.typing as npt

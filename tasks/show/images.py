@@ -43,7 +43,7 @@ HELPFUL = np.array([0.0, 114.0, 212.0])
 
 
 def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
-    """Return a picture of at most `side` pixels a side, None where the bytes are no picture.
+    """Return a picture of at most `side` pixels a side, None where the bytes are not a picture.
 
     Args:
         side: Largest width and height; smaller pictures are enlarged by a whole factor.
@@ -53,7 +53,7 @@ def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
 
 
 def decode_picture(data: object, side: int = SIDE) -> Pillow.Image | None:
-    """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are no picture.
+    """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are not a picture.
 
     Args:
         side: Side at which it is shown: a JPEG is not decoded much larger.
@@ -118,7 +118,7 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
 
 
 def sum_channels(saliency: Floats, shape: tuple[int, ...]) -> Floats | None:
-    """Return the saliency as (height, width), colour channels summed; None where the shape is no picture's.
+    """Return the saliency as (height, width), colour channels summed; None where the shape is not a picture's.
 
     Args:
         saliency: (features,) a value for each number of the input.
@@ -198,7 +198,7 @@ def saliency_png(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) 
     Args:
         saliency: Derivative of the influence with respect to the input, (product of shape,).
         shape: Height and width, with or without channels.
-        size: Width and height of the picture that it lies over.
+        size: Width and height of the picture that it is over.
 
     >>> saliency_png(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2), (2, 2))[:4]
     b'\x89PNG'

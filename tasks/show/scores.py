@@ -46,7 +46,7 @@ class ScoreColumns:
 
     @property
     def ids(self) -> pa.ChunkedArray:
-        """(n,) sample ids, as Arrow strings, read anew each time: they take as much memory as all the rest."""
+        """(n,) sample ids, as Arrow strings, read again each time: they take as much memory as all the rest."""
         return read_parquet(self.path, columns=["sample_id"])["sample_id"]
 
     def __len__(self) -> int:

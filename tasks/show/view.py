@@ -219,7 +219,7 @@ class RunView:
         path, width = self.path("model/features.f32"), len(self.feature_names)
         if path is not None and width:
             rows = path.stat().st_size // (4 * width)
-            # Read, not mapped: the system maps what lies around each row too, and counts it as resident.
+            # Read, not mapped: the system maps what is around each row too, and counts it as resident.
             some = [
                 np.fromfile(path, "<f4", count=width, offset=4 * width * row)
                 for row in range(0, rows, -(-rows // SPREAD_SAMPLES))

@@ -97,7 +97,7 @@ class Finding:
 
     @cached_property
     def all_values(self) -> pd.DataFrame:
-        """What stands in the failing rows, in order, once all parts were added."""
+        """What is in the failing rows, in order, once all parts were added."""
         return pd.concat(self.values, ignore_index=True) if self.values else pd.DataFrame()
 
     def reasons(self, low: int, high: int) -> list[str]:

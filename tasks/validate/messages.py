@@ -130,7 +130,7 @@ def find_similar_class(label: str, classes: Sequence[str]) -> str | None:
     name = " ".join(label.split()).casefold()
     if name in plain:
         return plain[name]
-    # Numbers tell classes apart: "class 6" is no typo of "class 7".
+    # Numbers tell classes apart: "class 6" is not a typo of "class 7".
     others = [other for other in plain if _digits(other) == _digits(name)]
     swapped = [other for other in others if len(name) > 3 and name in _swaps(other)]
     close = swapped or difflib.get_close_matches(name, others, 1, _ALIKE)

@@ -69,12 +69,12 @@ def find_typos(dataset: Dataset, facts: RowFacts, kept: Rows, folds: int) -> dic
 def find_small_classes(
     dataset: Dataset, facts: RowFacts, kept: Rows, folds: int, typos: Collection[str] = ()
 ) -> list[Finding]:
-    """Return which kept rows are of a class with too few samples, or of one that lies in one group.
+    """Return which kept rows are of a class with too few samples, or of one that is in one group.
 
     Args:
         kept: Numbers of the rows that are left  # (kept,)
         folds: Each class needs a sample in each fold.
-        typos: Labels that are no class of their own: their rows stay, and are asked about.
+        typos: Labels that are not a class of their own: their rows stay, and are asked about.
     """
     labels, names = facts.labels[kept], dataset.classes
     counts = np.bincount(labels, minlength=len(names))
@@ -85,7 +85,7 @@ def find_small_classes(
         return [rare_class_words(names[i], int(counts[i]), folds, large) for i in facts.labels[rows]]
 
     def alone(rows: Rows) -> list[str]:
-        where = f"lies in one group of column '{dataset.group}', and no other group can check it"
+        where = f"is in one group of column '{dataset.group}', and no other group can check it"
         return [f"class '{names[i]}' {where}" for i in facts.labels[rows]]
 
     words = (
@@ -102,13 +102,13 @@ def find_small_classes(
         )
         findings.append(_finding(spelled, said, (kept[is_typo], len(kept)), rare, severity="warning"))
     if facts.groups is not None:
-        # One group lies in one fold, and is judged by the others.
+        # One group is in one fold, and is judged by the others.
         pairs = pd.DataFrame({"label": labels, "group": facts.groups[kept]})
         few = kept[(pairs.groupby("label")["group"].transform("nunique") < 2) & ~is_typo]
         groups = ("groups of each class", "groups_of_label", {"min_value": 2})
         words = (
             f"each class is in two groups or more of column '{dataset.group}'",
-            "the class lies in one group",
+            "the class is in one group",
         )
         findings.append(_finding(groups, words, (few, len(kept)), alone))
     return findings

@@ -1,4 +1,4 @@
-"""Validate a data set: check its contract and the user's expectations, set failing rows aside, go on with the rest.
+"""Validate a data set: check its contract and the user's expectations, set failing rows aside, continue with the rest.
 
 Files are published in an order that makes a kill harmless: quarantine, conflicts, suite and result first, the cleaned data set
 last, in one rename. Before that rename the input is untouched and a second run does everything again, to the same bytes; after

@@ -10,7 +10,7 @@ from tasks.validate.drift import Contract
 
 
 def _ingested_from(given: Arguments) -> dict[str, str]:
-    """Return the digest of what ingest read: a source that changed is validated anew, whatever column changed."""
+    """Return the digest of what ingest read: a source that changed is validated again, whatever column changed."""
     record = given["folder"] / "steps" / "ingest.json"
     return {"ingest": str(read_json(record)["inputs"]) if record.exists() else ""}
 

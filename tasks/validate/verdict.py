@@ -30,7 +30,7 @@ class Verdict:
         counts: Kept samples of each class  # (classes,)
         conflicting: Numbers of the kept rows whose content carries another label too  # (conflicting,)
         duplicates: Kept rows that repeat the content and label of an earlier one.
-        problem: Why the run cannot go on; empty when it can.
+        problem: Why the run cannot continue; empty when it can.
         typos: Labels that few samples have and that are nearly the name of a class, with that class.
     """
 
@@ -87,7 +87,7 @@ def require_usable(dataset: Dataset, facts: RowFacts, folds: int, tolerance: flo
     """
     found = facts.nonfinite
     share = len(found.rows) / dataset.rows
-    # Images that do not decode are no mistake about columns: the checks of the rows count them.
+    # Images that do not decode are not a mistake about columns: the checks of the rows count them.
     if share > tolerance and dataset.payload != "image":
         worst = int(found.by_feature.argmax())
         in_worst = int(found.by_feature[worst])
@@ -210,7 +210,7 @@ def _reasons(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
 def _problem(
     dataset: Dataset, findings: Sequence[Finding], aside: NDArray[np.bool_], tolerance: float
 ) -> str:
-    """Return why the run cannot go on, in one line; empty when it can."""
+    """Return why the run cannot continue, in one line; empty when it can."""
     share = aside.mean()
     if share > tolerance or aside.all():
         reason, rows = next(iter(_reasons(findings).items()))

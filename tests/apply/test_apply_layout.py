@@ -62,7 +62,7 @@ def test_a_class_that_the_source_does_not_have_is_a_value_of_its_type_or_refused
     numbers = read_layout(tmp_path / "run", ingest(Source(uri=str(path), features=("x",)), tmp_path / "run"))
     write_layout(numbers, corrected(["30", "40", "40"], ["10", "40", "40"]), "state", tmp_path / "new")
     assert pq.read_table(tmp_path / "new" / "t.parquet")["label"].to_pylist() == [30, 40, None, 40]
-    with pytest.raises(InputError, match="the label 'many' is no int16"):
+    with pytest.raises(InputError, match="the label 'many' is not of type int16"):
         write_layout(numbers, corrected(["many", "40", "40"], ["10", "40", "40"]), "state", tmp_path / "no")
     kinds = SourceLayout(numbers.uri, "kind", numbers.parts, SOURCE, {})
     before = ["red", "rosé", "rosé"]

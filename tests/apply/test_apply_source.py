@@ -272,7 +272,7 @@ def test_a_json_table_by_columns_is_not_written_and_that_is_said(tmp_path):
 def test_a_label_that_is_no_number_is_not_written_among_numbers(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"a": 1, "label": 0}\n{"a": 2, "label": 1}\n')
     said = corrected(swept(tmp_path / "t.jsonl", tmp_path / "run"), {0: "many"}, tmp_path / "v1")
-    assert said == "Your own files were not written: the label 'many' is no value like 0\n"
+    assert said == "Your own files were not written: the label 'many' is not a value like 0\n"
     assert list((tmp_path / "v1").iterdir()) == []
 
 
@@ -335,5 +335,5 @@ def test_what_a_query_returned_is_said_not_to_be_written_back(tmp_path):
     run = swept(f"sqlite:///{tmp_path}/pets.db?query=SELECT * FROM pets", tmp_path / "run")  # noqa: S608
     said = corrected(run, {0: "dog"}, tmp_path / "version")
     assert said.count("\n") == 1
-    assert "what a query returns is not written back; take the labels from" in said
+    assert "the result of a query cannot be written back; take the labels from" in said
     assert not list((tmp_path / "version").iterdir())

@@ -89,11 +89,13 @@ def test_file_that_is_removed_while_a_run_is_at_work_is_named_and_made_again(par
             page_in(folder).unlink()
 
     with (
-        pytest.raises(LabelsweepError, match=r"config\.yaml: is gone"),
+        pytest.raises(LabelsweepError, match=r"config\.yaml: was removed"),
         run_folder(make_request(parameters)) as folder,
     ):
         (folder / "config.yaml").unlink()
-    with pytest.raises(LabelsweepError, match=r"a\.html: is gone.*the same command makes it again") as raised:
+    with pytest.raises(
+        LabelsweepError, match=r"a\.html: was removed.*the same command makes it again"
+    ) as raised:
         struck()
     with run_folder(make_request(parameters)) as folder:
         assert str(page_in(folder)) == raised.value.where

@@ -94,7 +94,7 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
     assert "datasets.yaml: pets: unknown option 'lable'; did you mean 'label'?" in capsys.readouterr().err
     file.write_text("datasets:\n  pets: {source: a.csv}\n  pets: {source: b.csv}\n")
     assert run(["deploy"]) == 2
-    assert "line 3 is not YAML ('pets' stands there twice)" in capsys.readouterr().err
+    assert "line 3 is not YAML ('pets' is there twice)" in capsys.readouterr().err
 
 
 def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_is_refused(

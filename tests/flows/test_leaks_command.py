@@ -57,7 +57,7 @@ def test_with_a_leak_no_estimate_is_given_and_the_gate_is_shut(leaky, prefect_se
     error = capsys.readouterr().err
     assert error.count(f"no estimate of this run can be trusted: {why}") == 1
     assert (
-        f"the share of wrong labels cannot be told (--max-noise): {why}; leave it out"
+        f"the share of wrong labels cannot be estimated (--max-noise): {why}; leave it out"
         in error.splitlines()[-1]
     )
     folder = (tmp_path / "out" / "runs" / "latest").resolve()

@@ -54,7 +54,7 @@ def test_groups_of_one_change_nothing(evaluation):
 
 @pytest.mark.parametrize(
     ("groups", "said"),
-    [(np.zeros(400, int), "all samples are of one group"), (np.arange(400) % 3, "3 groups are fewer than 4")],
+    [(np.zeros(400, int), "all samples are in one group"), (np.arange(400) % 3, "3 groups are fewer than 4")],
 )
 def test_too_few_groups_are_refused(groups, said):
     with pytest.raises(InputError, match=said):

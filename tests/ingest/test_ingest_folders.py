@@ -89,7 +89,7 @@ def test_csv_parts_with_partitions_keep_labels_as_they_are_written(tmp_path):
         ("_delta_log/00000.json", "a Delta Lake table"),
         (".hoodie/hoodie.properties", "a Hudi table"),
         ("metadata/v1.metadata.json", "an Iceberg table"),
-        ("outside.parquet", "lies in folders of other columns"),
+        ("outside.parquet", "is in folders of other columns"),
     ],
 )
 def test_a_folder_that_is_no_plain_table_is_refused_by_name(extra, message, tmp_path):

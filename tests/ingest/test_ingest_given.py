@@ -73,7 +73,7 @@ def test_raters_in_csv_keep_their_labels_as_written(tmp_path):
 @pytest.mark.parametrize(
     ("raters", "message"),
     [
-        (("ann",), "one rater is no vote"),
+        (("ann",), "one rater is not a vote"),
         (("ann", "bop"), "no column 'bop'"),
         (("ann", "n"), "'n' is named as a rater and as id"),
     ],

@@ -244,7 +244,7 @@ COCO = '{"info": {}, "images": [], "annotations": []}'
             {},
             "the folders 'test', 'train' are splits",
         ),
-        (NAMES, {}, "6 images lie in no class folder; put each image into a folder named after its class"),
+        (NAMES, {}, "6 images are not in a class folder; put each image into a folder named after its class"),
     ],
 )
 def test_a_layout_without_a_class_for_each_image_is_refused_by_name(files, texts, said, tmp_path):

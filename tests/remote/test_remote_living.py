@@ -73,5 +73,5 @@ def test_new_machine_goes_on_from_the_last_run_on_the_store(s3, objects, tmp_pat
         "--quiet",
     ]
     assert run(["clean", str(data.source), *options, "--out", OUT]) == 2
-    assert "--force goes on without this run" in capsys.readouterr().err
+    assert "--force continues without this run" in capsys.readouterr().err
     assert run(["clean", str(data.source), *options, "--out", OUT, "--force"]) == 0

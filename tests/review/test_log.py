@@ -69,7 +69,7 @@ def test_undo_leaves_other_reviewers_runs_and_imports_alone(log: DecisionLog) ->
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ({"decision": "maybe"}, "no decision 'maybe'; use one of: keep"),
+        ({"decision": "maybe"}, "unknown decision 'maybe'; use one of: keep"),
         ({"decision": "relabel"}, "without a new label"),
         ({"reviewer": "  "}, "needs a name"),
         ({"comment": "x" * 5000}, "5000 characters"),

@@ -37,4 +37,4 @@ def test_old_runs_go_and_new_ones_decisions_and_versions_stay(tmp_path: Path, ca
         path.name for path in (*pets[3:], busy, alone, young)
     }
     assert run([*arguments, "--older", "soon"]) == 2
-    assert "--older: no length of time 'soon'" in capsys.readouterr().err
+    assert "--older: 'soon' is not a length of time" in capsys.readouterr().err

@@ -51,10 +51,10 @@ def test_a_class_of_one_group_is_set_aside_as_no_other_group_can_check_it(tmp_pa
     data["site"] = [f"s{row // 6}" for row in range(60)]
     dataset = write(tmp_path / "dataset.parquet", data, group="site")
     validation = validate(dataset, tmp_path, folds=5)
-    assert validation.reasons == {"the class lies in one group": 6}
+    assert validation.reasons == {"the class is in one group": 6}
     assert validation.dataset.classes == ("c0", "c1")
     said = pq.read_table(validation.quarantine)["reason"].to_pylist()
-    assert said == ["class 'c2' lies in one group of column 'site', and no other group can check it"] * 6
+    assert said == ["class 'c2' is in one group of column 'site', and no other group can check it"] * 6
 
 
 def test_failing_rows_are_set_aside_with_a_reason_each_and_the_rest_goes_on(tmp_path):

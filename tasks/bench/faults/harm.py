@@ -1,4 +1,4 @@
-"""What a campaign of faults does to a program that is at work, and to the files that it leaves."""
+"""What a campaign of faults does to a program that is running, and to the files that it leaves."""
 
 import os
 import random
@@ -97,7 +97,7 @@ def _corrupt_log(path: Path, rng: random.Random) -> str:
 
 
 def _fill_disk(out: Path, rng: random.Random) -> str:
-    """Leave a few kilobytes of the file system that the results lie on."""
+    """Leave a few kilobytes of the file system that the results are on."""
     system = os.statvfs(out)
     used = (system.f_blocks - system.f_bfree) * system.f_frsize
     left = rng.randrange(0, 160) * 1024

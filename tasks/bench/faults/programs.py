@@ -115,7 +115,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
-        """Start the worker unless it is at work."""
+        """Start the worker unless it is running."""
         if self._process is None or self._process.poll() is not None:
             variables = {**self._environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
             command = ["prefect", "worker", "start", "--pool", "cpu"]

@@ -157,7 +157,7 @@ def _is_whole(path: Path) -> bool:
             return path.read_text(encoding="utf-8").rstrip().endswith("</html>")
         readers.get(path.suffix, Path.read_bytes)(path)
         return path.stat().st_size > 0
-    except FileNotFoundError:  # by a run that goes on, between being listed and being read
+    except FileNotFoundError:  # by a run that continues, between being listed and being read
         return True
     except Exception:  # noqa: BLE001 (each format has errors of its own)
         return False

@@ -192,7 +192,7 @@ class _AtWork:
         return ""
 
     def _strike(self, program: Program, host: str) -> None:
-        """Do the harm, let a review go on, and note how the program ended."""
+        """Do the harm, let a review continue, and note how the program ended."""
         trial, rng, answers = self.trial, self.rng, self.reference.answers
         if trial.way == "twice":
             trial.done = "the same again beside it"

@@ -5,7 +5,7 @@ Questions, all on the same folds and the same wrong labels:
 - tables: the audit beside cleanlab on out-of-fold probabilities of `HistGradientBoostingClassifier`, which takes gaps and
   categories as they are; a share of the labels is exchanged, uniformly or for the next class;
 - texts: the label of one rater against the majority of all raters, real errors of people, beside cleanlab on TF-IDF and
-  logistic regression fitted anew in every fold;
+  logistic regression fitted again in every fold;
 - images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
   the pixels;
 - embeddings, predicted probabilities, an own model, a Hugging Face data set: the command itself on such a file

@@ -63,14 +63,14 @@ def encoder_once(data: RawSet, given: Ints, seed: int) -> Floats:
 
 
 def encoder_by_fold(data: RawSet, given: Ints, seed: int) -> Floats:
-    """Score by the same where the encoder is fitted anew on each fold's training rows."""
+    """Score by the same where the encoder is fitted again on each fold's training rows."""
     return _margin_by_fold(
         given, seed, lambda fit, held: _regress(data, given, data.fit(data.part(fit)), fit, held)
     )
 
 
 def tf_idf(data: RawSet, given: Ints, seed: int) -> Floats:
-    """Score by TF-IDF and logistic regression, fitted anew in every fold."""
+    """Score by TF-IDF and logistic regression, fitted again in every fold."""
 
     def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
         model = make_text_model().fit(data.part(fit), given[fit])

@@ -1,4 +1,4 @@
-"""Data sets that are no numbers yet: mixed tables that ship inside packages, and texts with the labels of many raters.
+"""Data sets that are not numbers yet: mixed tables that ship inside packages, and texts with the labels of many raters.
 
 Tables are read by our own ingest, with no column named: what the encoder gets is what a user's file would give it. The texts
 come inside the source distribution of vaderSentiment (C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for

@@ -123,7 +123,7 @@ def pick_methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
     """Return the methods of the table: all but the networks, which are slow, or those that `wanted` names.
 
     Args:
-        wanted: Names; what is no method's whole name stands for every method whose name or block holds it.
+        wanted: Names; what is not a method's whole name stands for every method whose name or block holds it.
 
     >>> [method.name for method in pick_methods(("normalized margin", "kNN"))]
     ['normalized margin', 'kNN disagreement']

@@ -124,7 +124,7 @@ class Method:
     """One row of the table.
 
     Attributes:
-        block: Which block of the table it stands in.
+        block: Which block of the table it is in.
         limit: Most parameters x samples it is run on, None for any; slow peers have one.
     """
 

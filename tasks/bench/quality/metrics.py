@@ -67,7 +67,7 @@ def average_precision(wrong: Bools, score: Floats) -> float:
 
 
 def auroc(wrong: Bools, score: Floats) -> float:
-    """Return the chance that a wrong label stands before a right one (a tie counts half)."""
+    """Return the chance that a wrong label comes before a right one (a tie counts half)."""
     return float(roc_auc_score(wrong, -_checked(wrong, score)))
 
 

@@ -48,7 +48,7 @@ def cleanlab_rank(case: Case, probabilities: Floats, method: str) -> MethodVerdi
 
 
 def cleanlab_filter(case: Case, probabilities: Floats) -> MethodVerdict:
-    """Flag by `find_label_issues` as it comes; the flagged stand first, ordered by self-confidence."""
+    """Flag by `find_label_issues` as it comes; the flagged come first, ordered by self-confidence."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 (belongs to the bench extra)
 
     flagged = np.asarray(find_label_issues(case.labels, probabilities, n_jobs=1), dtype=np.bool_)
@@ -87,7 +87,7 @@ def neighbour_disagreement(case: Case) -> MethodVerdict:
 
 
 def _flagged_first(score: Floats, flagged: Bools) -> Floats:
-    """Return `score`, in 0 .. 1, moved so that every flagged sample stands before every other."""
+    """Return `score`, in 0 .. 1, moved so that every flagged sample comes before every other."""
     return np.asarray(score + np.where(flagged, 0.0, 2.0), dtype=np.float64)
 
 

@@ -13,7 +13,7 @@ from tasks.ingest.columns.numerals import without_marks
 
 _DAY = 86_400
 # What people and programs write, ISO 8601 first. Where day and month cannot be told apart by any value, the American order
-# stands before the European one: either way the column is a date, and only its calendar parts would differ.
+# comes before the European one: either way the column is a date, and only its calendar parts would differ.
 ISO = "iso"
 _PATTERNS = (
     ISO,
@@ -53,7 +53,7 @@ class DatePattern:
         if not self.left or not len(text):
             return
         self.seen += len(text)
-        # Most columns are no dates, and their first values say so at once.
+        # Most columns are not dates, and their first values say so at once.
         self.left = [
             pattern for pattern in self.left if _misfits(text[:_LOOKED_AT], pattern) <= _LOOKED_AT / 2
         ]
@@ -97,7 +97,7 @@ def _zone(kind: pa.DataType) -> str | None:
 
 
 def wrong_dates(column: pa.Array, pattern: str) -> list[int]:
-    """Return the places of the texts that are no dates in the pattern; what is missing is none of them.
+    """Return the places of the texts that are not dates in the pattern; what is missing is none of them.
 
     >>> wrong_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
     [2, 3]
@@ -114,7 +114,7 @@ def _misfits(text: pa.Array, pattern: str) -> int:
 
 
 def _moments(text: pa.Array, pattern: str) -> pa.Array:
-    """Return the moments that texts stand for; what is no date in the pattern is missing."""
+    """Return the moments that texts stand for; what is not a date in the pattern is missing."""
     text = without_marks(text)
     if pattern != ISO:
         return _on_the_calendar(

@@ -88,10 +88,10 @@ class NumberVerdict:
     """What the values of a column of text are.
 
     Attributes:
-        notation: How its numbers are written, None where they are no numbers.
+        notation: How its numbers are written, None where they are not numbers.
         odd: How many values are in no such notation and no usual mark of a missing one.
         unclear: A number that can be read in two ways, where all can.
-        why: Why these are no numbers though most of them look so.
+        why: Why these are not numbers though most of them look so.
     """
 
     notation: Notation | None = None
@@ -233,7 +233,7 @@ class NumberSurvey:
         return NumberVerdict(chosen, odd, example, self.fraction if both else "")
 
     def _why_not(self, odd: int, example: str) -> str | None:
-        """Return why the values are no numbers: in words where most of them look so, else nothing; None where they are."""
+        """Return why the values are not numbers: in words where most of them look so, else nothing; None where they are."""
         if self.present == 0 or odd > self.present / 2 or self.are_truths:
             return ""
         if len(self.currencies) > 1:

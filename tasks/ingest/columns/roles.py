@@ -78,7 +78,7 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     if TRUTH_NAME in schema.names and TRUTH_NAME not in {*given.values(), *raters, *choice.content}:
         log.info("column '%s' is left out; --truth %s scores the queue with it", TRUTH_NAME, TRUTH_NAME)
         taken.add(TRUTH_NAME)
-    if is_ours(source, schema):  # what an earlier ingest added is made anew, not kept beside
+    if is_ours(source, schema):  # what an earlier ingest added is made again, not kept beside
         taken |= {*_MADE, "features"}
     free = [field.name for field in schema if field.name not in taken and fits_parquet(field.type)]
     columns, beside = (choose_centres(table, some) for some in (choice.columns, choice.beside))

@@ -40,7 +40,7 @@ def unsupported_layout(folder: Folder) -> InputError | None:
 
 
 def _boxes(folder: Folder, files: list[str], beside: list[str], *, named: bool) -> str:
-    """Return the format in which boxes lie beside the images; empty where there are none."""
+    """Return the format in which boxes are beside the images; empty where there are none."""
     lower = [name.lower() for name in beside]
     checks: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("YOLO: text files with boxes", lambda: _has_boxes_in_text(folder, files, beside)),
@@ -73,7 +73,7 @@ def _has_boxes_in_text(folder: Folder, files: list[str], beside: list[str]) -> b
 
 
 def _beside(file: str, suffix: str) -> Iterator[str]:
-    """Yield where the notes of an image lie: beside it, or in `labels` where it lies in `images`."""
+    """Yield where the notes of an image are: beside it, or in `labels` where it is in `images`."""
     stem = file.rsplit(".", 1)[0]
     yield stem + suffix
     steps = stem.split("/")

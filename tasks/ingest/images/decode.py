@@ -120,7 +120,7 @@ class Images:
 def open_image_column(table: SourceTable, column: str) -> Images:
     """Return how an image column is encoded, after a look at the size and mode of every image.
 
-    An image that is missing or does not decode has no say; it is set aside later, and the others go on.
+    An image that is missing or does not decode has no say; it is set aside later, and the others continue.
 
     Raises:
         InputError: There is no image, or none can be read.

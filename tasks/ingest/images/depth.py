@@ -39,7 +39,7 @@ def common_levels(found: Iterable[Levels]) -> Levels:
 
 
 def as_8_bits(image: Image.Image, levels: Levels) -> Image.Image:
-    """Return a deep image with 8 bits a pixel; a pixel that is no number is black."""
+    """Return a deep image with 8 bits a pixel; a pixel that is not a number is black."""
     low, high = levels
     pixels = np.nan_to_num(np.asarray(image, np.float64), nan=low, posinf=high, neginf=low)
     return Image.fromarray(np.rint(np.clip((pixels - low) * (255 / (high - low)), 0, 255)).astype(np.uint8))

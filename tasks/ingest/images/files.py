@@ -43,7 +43,7 @@ _LEAST_BASE64 = 64
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 # What a line says of a path, so that the rest of it can be read.
 _LONGEST_PATH = 100
-# A folder of images lies in the folder of its table, or a little below; a whole disk is not searched.
+# A folder of images is in the folder of its table, or a little below; a whole disk is not searched.
 _DEEPEST = 3
 # Waiting for a network takes no processor; more at once would look like an attack to a server.
 _AT_ONCE = 16
@@ -247,7 +247,7 @@ def _from_data_uri(text: str) -> File:
 def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the image files near the source by name and by stem, if the column has bare names that are not beside it.
 
-    Kaggle's tables have an `image_id`, and its images lie in a folder of another name.
+    Kaggle's tables have an `image_id`, and its images are in a folder of another name.
     """
     part = table.readers[0].part
     base = part.path.rsplit("/", 1)[0] + "/"

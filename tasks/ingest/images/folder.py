@@ -1,4 +1,4 @@
-"""A folder of images as a table: the label is the name of the class folder, or stands in `metadata.csv`."""
+"""A folder of images as a table: the label is the name of the class folder, or is in `metadata.csv`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ImageFolderReader:
 
 
 def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -> ImageFolderReader:
-    """Return the images that lie in class folders."""
+    """Return the images that are in class folders."""
     files = tuple(layout.labeled)
     said = _columns_of_folders(files, [layout.places[file] for file in files])
     names = ["label", "file", *(["split"] if layout.splits else [])]

@@ -47,7 +47,7 @@ def is_pixel_text(text: str) -> bool:
 
 
 def pixels_of_text(text: str) -> Pixels | str:
-    """Return the numbers of a text in their shape, or why they are no image."""
+    """Return the numbers of a text in their shape, or why they are not an image."""
     try:
         nested = json.loads(text) if text.lstrip().startswith("[") else None
     except ValueError:

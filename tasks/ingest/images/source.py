@@ -96,7 +96,7 @@ def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
 def _without_classes(folder: Folder, layout: FolderLayout) -> InputError:
     files = list(layout.places)
     one = len(files) == 1
-    what = "the image lies in no class folder" if one else f"{len(files):,} images lie in no class folder"
+    what = "the image is not in a class folder" if one else f"{len(files):,} images are not in a class folder"
     if layout.splits:
         what += f" (the folders {list_names(layout.splits)} are splits)"
     if classes := classes_in_names(files):

@@ -1,4 +1,4 @@
-"""Sources whose label is not a column as it stands: lists of one label, or the answers of several raters.
+"""Sources whose label is not a column as it is: lists of one label, or the answers of several raters.
 
 Of several raters the majority is the given label, and how far they agree is shown beside it. A tie goes to the rater who was
 named first among those who tie. Where two or more rated and all said the same, the label counts as verified, unless the user
@@ -112,10 +112,12 @@ def check_raters(table: SourceTable, raters: tuple[str, ...]) -> None:
     """Check that the raters are columns of labels.
 
     Raises:
-        InputError: There are fewer than two raters, or one of them is no column of labels.
+        InputError: There are fewer than two raters, or one of them is not a column of labels.
     """
     if len(set(raters)) < 2:
-        raise InputError("one rater is no vote", where="--raters", fix="name two columns or more, or --label")
+        raise InputError(
+            "one rater is not a vote", where="--raters", fix="name two columns or more, or --label"
+        )
     for name in raters:
         if name not in table.schema.names:
             raise table.problem(f"no column '{name}'", fix="name the raters' columns with --raters")

@@ -1,7 +1,7 @@
 """Labels that are several labels in one value: "a|b", "['a', 'b']", "<python><pandas>".
 
 A class may have such a sign in its name ("R&B/Soul", "Bedroom, kitchen"). What tells several labels from a name is that the same
-parts recur in other combinations, and stand alone or at other places as well. The parts of a path ("animal/dog") or of a
+parts recur in other combinations, and are alone or at other places as well. The parts of a path ("animal/dog") or of a
 product ("left, mild") keep their places.
 """
 
@@ -15,10 +15,10 @@ _MARKS = ("|", ";", ",", "/", "+", "&")
 _COMBINATIONS = 3
 # Share of the parts that recur; a path has as many parts that do not as it has leaves.
 _RECURRING = 0.8
-# Share of the parts that stand alone or change their places; "very positive" and "positive" share one half at most.
+# Share of the parts that are alone or change their places; "very positive" and "positive" share one half at most.
 _FREE = 0.6
 _QUOTED_TWICE = re.compile(r"\s*(['\"]).*?\1\s*,\s*(['\"]).*\2\s*,?\s*")
-# Share of the rows; rarer combinations are no way to write a data set but accidents.
+# Share of the rows; rarer combinations are not a way to write a data set but accidents.
 _ROWS = 0.05
 
 

@@ -16,7 +16,7 @@ Flags = npt.NDArray[np.bool_]
 
 # Repeats that chance must explain before their absence means anything: with 20 expected, none has probability 2e-9 (Poisson).
 _EXPECTED_REPEATS = 20
-# A number that was given out once may stand in a few rows twice, where rows were copied.
+# A number that was given out once may be in a few rows twice, where rows were copied.
 _FEW_REPEATS = 0.1
 # Neighbours on each side in the order of a column; three of the four must agree with a row.
 _REACH, _AGREE = 2, 3
@@ -70,7 +70,7 @@ def measure_order(numbers: Floats, labels: Ints) -> float:
     each class has one stretch of the order, all are told.
 
     Args:
-        numbers: (m,) values, none missing; equal ones must stand in random order.
+        numbers: (m,) values, none missing; equal ones must be in random order.
         labels: (m,) classes.
 
     >>> measure_order(np.arange(100.0), np.arange(100) // 50)
@@ -155,7 +155,7 @@ def measure_flags(flags: Sequence[tuple[int, Flags]], labels: Ints) -> tuple[flo
 def is_numbering(numbers: Floats) -> bool:
     """Return whether whole numbers were given out, each once, as numbers of rows or of people are.
 
-    Numbers that were measured repeat by chance where they lie as close as these.
+    Numbers that were measured repeat by chance where they are as close as these.
 
     >>> is_numbering(np.arange(1000.0)), is_numbering(np.random.default_rng(0).integers(0, 1000, 1000).astype(float))
     (True, False)

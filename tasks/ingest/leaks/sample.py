@@ -23,12 +23,12 @@ _LOOK = 2**14
 
 @dataclass(frozen=True)
 class SampledColumn:
-    """One column on the sampled rows, which stand in random order.
+    """One column on the sampled rows, which are in random order.
 
     Attributes:
         codes: (m,) number of each row's value; a missing value is one, too.
         distinct: The different values, by their number: text, or numbers.
-        numbers: (m,) values, NaN where missing; None where they are no numbers.
+        numbers: (m,) values, NaN where missing; None where they are not numbers.
         rows: (m,) number of each row in the order of the source.
     """
 

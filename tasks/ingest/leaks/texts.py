@@ -14,9 +14,9 @@ from tasks.ingest.table import SourceTable
 
 # A word of one class in nearly all its texts shows in a few hundred of them; this many are read in a second.
 _TEXTS = 2_000
-# Characters that are read of a text: a note about the label stands before or behind it.
+# Characters that are read of a text: a note about the label comes before or behind it.
 _HEAD, _TAIL = 2_000, 200
-# Words at the start, and at the end, count apart: the name of a class may stand anywhere in texts of other classes.
+# Words at the start, and at the end, count apart: the name of a class may be anywhere in texts of other classes.
 _EDGE = 5
 _WORD = re.compile(r"\w+")
 # Where a word stands (anywhere, at the start, at the end), and the word.

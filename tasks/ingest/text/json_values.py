@@ -17,7 +17,7 @@ _COMMA, _SPACE = re.compile(r"\s*,?\s*"), re.compile(r"\s*")
 def read_values(
     part: Part, text: TextIO, buffer: str, after: int, *, array: bool
 ) -> Iterator[tuple[str, str, Any]]:
-    """Yield for each value what stands before it, its text, and the value; at last what stands behind them all, "" and None.
+    """Yield for each value what comes before it, its text, and the value; at last what comes after them all, "" and None.
 
     Args:
         part: The file, for what is wrong in it.

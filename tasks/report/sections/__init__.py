@@ -2,7 +2,7 @@
 
 A section is a pure function `build(view, summary) -> Section | None`, None where the run has nothing to say about it, in a small
 file of its own; a file with several names them in `SECTIONS`. A new section is a new file: it is found in this folder, and comes
-before the costs and settings unless the order below names it. What a person needs stands in view, how it came about is folded.
+before the costs and settings unless the order below names it. What a person needs is in view, how it came about is folded.
 """
 
 from collections.abc import Callable, Iterator

@@ -28,7 +28,7 @@ STRETCHES = 20
 # Chance that one value stands out by luck alone, all columns together.
 CHANCE = 0.01
 SHOWN = 8
-# Fewer flagged samples than this are no cluster, whatever the test says of small counts.
+# Fewer flagged samples than this are not a cluster, whatever the test says of small counts.
 _FEWEST = 5
 
 

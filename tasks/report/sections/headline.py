@@ -52,7 +52,7 @@ def build(view: RunView, summary: Summary) -> Section:
 
 
 def _typed(command: str, named: str, view: RunView) -> str:
-    """Return what to type, from any folder: the results lie where the run was told to put them."""
+    """Return what to type, from any folder: the results are where the run was told to put them."""
     out, address = str(view.config.get("out") or ""), str(view.config.get("publish") or "")
     if address and out == str(work_folder(address).absolute()):
         out = address

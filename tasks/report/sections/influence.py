@@ -14,7 +14,7 @@ from tasks.show.view import RunView
 BINS = 48
 
 # The tails can be long: the axis reaches half the distance between these quantiles beyond them, and the outermost bins
-# collect what lies outside.
+# collect what is outside.
 LOW, HIGH, BEYOND = 0.01, 0.99, 0.5
 
 # Bottom of the logarithmic axis: a bin of one sample still has a height.

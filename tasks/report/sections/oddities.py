@@ -68,7 +68,7 @@ def duplicates(view: RunView, summary: Summary) -> Section | None:
 
 
 def _copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
-    """Return the groups to show of samples that lie in one fold as copies, in how many labels differ, and how many there are."""
+    """Return the groups to show of samples that are in one fold as copies, in how many labels differ, and how many there are."""
     path, scores = view.path("model/groups.npy"), view.scores
     codes = np.load(path) if path else np.empty(0, np.int64)
     if scores is None or len(codes) != len(scores):

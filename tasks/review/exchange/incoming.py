@@ -64,7 +64,7 @@ def import_decisions(
 
     Args:
         run: The run folder that the samples come from.
-        out: The output folder, where the log lies.
+        out: The output folder, where the log is.
         rows: The decisions; of several by one reviewer on one sample, the last one counts.
         origin: `csv` or `label-studio`.
         empty: Rows of the file that carry no decision.

@@ -140,11 +140,11 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
     """Import the JSON export of a Label Studio project.
 
     Each annotation is a decision of whoever completed it. Skipped and empty annotations carry none; the
-    predictions that came from here are no decisions either, an accepted or changed one is.
+    predictions that came from here are not decisions either, an accepted or changed one is.
 
     Args:
         file: The export, format "JSON".
-        out: The output folder, where the log lies.
+        out: The output folder, where the log is.
 
     Raises:
         InputError: Not such an export, or at least one annotation is wrong; nothing was written.

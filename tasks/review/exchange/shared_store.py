@@ -47,7 +47,7 @@ def _merge(log: DecisionLog, address: str) -> int:
         table = read_parquet(io.BytesIO(content), columns=COLUMNS).cast(schema)
         return log.merge([Decision(**row) for row in table.sort_by("seq").to_pylist()])
     except (pa.ArrowException, ValueError, KeyError) as error:
-        raise InputError(f"no log of decisions ({error})", where=address, fix="remove the file") from error
+        raise InputError(f"not a log of decisions ({error})", where=address, fix="remove the file") from error
 
 
 def publish_decisions(out: Path, address: str) -> str | None:

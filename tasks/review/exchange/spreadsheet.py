@@ -35,7 +35,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
 
     Args:
         file: The file, as Excel or LibreOffice saves it: any separator, UTF-8 or the local encoding, or a workbook.
-        out: The output folder, where the log lies.
+        out: The output folder, where the log is.
         reviewer: Who decided, for rows that do not say so.
 
     Raises:

@@ -72,7 +72,7 @@ def reviewer_of(request: Request) -> str:
 
 
 def filter_of(request: Request) -> Filter:
-    """Return the filter in an address; empty fields of a form are no wish."""
+    """Return the filter in an address; empty fields of a form are not a wish."""
     values = {
         name: value for name, value in request.query_params.items() if name in Filter.model_fields and value
     }

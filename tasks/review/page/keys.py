@@ -44,7 +44,7 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
     """
     found = read_user_yaml(path, _FORM)
     if not isinstance(found, dict) or not isinstance(found.get("classes") or {}, dict):
-        raise InputError("no list of keys", where=str(path), fix=_FORM)
+        raise InputError("not a list of keys", where=str(path), fix=_FORM)
     of_classes = {str(name): str(key) for name, key in (found.pop("classes", None) or {}).items()}
     actions = {str(name): str(key) for name, key in found.items()}
     _check_names(actions, list(KEYS), "action", path)
@@ -53,7 +53,7 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
     for key in (*actions.values(), *of_classes.values()):
         if key not in _NAMES and (len(key) != 1 or not key.isprintable() or key.isspace()):
             raise InputError(
-                f"{key!r} is no key", where=str(path), fix=f"one character, or {', '.join(_NAMES)}"
+                f"{key!r} is not a key", where=str(path), fix=f"one character, or {', '.join(_NAMES)}"
             )
         if everything.count(key) > 1:
             raise InputError(f"key {key!r} means two things", where=str(path), fix="give one another key")

@@ -151,7 +151,7 @@ def tile(request: Request, site: Here, position: int) -> HTMLResponse:
 
 @router.get("/map")
 def show_map(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
-    """Show where all samples lie."""
+    """Show where all samples are."""
     atlas = site.finder.atlas
     return _page("map", request, points=len(atlas.rows) if atlas.exists else 0)
 

@@ -1,4 +1,4 @@
-"""What a filter finds, in the queue and beyond it, and the payload of what lies beyond."""
+"""What a filter finds, in the queue and beyond it, and the payload of what is beyond."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -38,7 +38,7 @@ def create_app(
     """Make the review page of one run, or of a data set up to its newest run.
 
     Args:
-        out: The output folder, where the decision log lies.
+        out: The output folder, where the decision log is.
         reviewer: Name of whoever reviews; None asks each browser for one.
         control_share: Share of planted controls; 0 plants none.
         guard: Who may reach the page; this machine alone if None.
