@@ -69,7 +69,7 @@ def test_a_class_that_the_source_does_not_have_is_a_value_of_its_type_or_refused
     write_layout(kinds, corrected(["green", "rosé", "rosé"], before), "state", tmp_path / "green")
     found = pq.read_table(tmp_path / "green" / "t.parquet")["kind"].to_pylist()
     assert found == ["green", "rosé", None, "rosé"]
-    with pytest.raises(InputError, match="none of the categories"):
+    with pytest.raises(InputError, match="not one of the categories"):
         write_layout(kinds, corrected(["blue", "rosé", "rosé"], before), "state", tmp_path / "blue")
 
 

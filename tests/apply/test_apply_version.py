@@ -183,7 +183,7 @@ def test_a_version_is_named_by_its_folder_and_another_folder_is_refused(run: Pat
     assert find_version(out, str(new.with_name("latest"))).number == 1
     for other in (new, run):
         (other / "version.json").touch()  # a run has one of its own, which says something else
-        with pytest.raises(InputError, match=r"no version of a data set under these results; .*--out"):
+        with pytest.raises(InputError, match=r"not a version of a data set in these results; .*--out"):
             find_version(tmp_path if other == new else out, str(other))
 
 
