@@ -23,7 +23,7 @@ Where samples belong together, controls are planted in whole groups, and the sam
 intervals are those of as many fewer samples as a planted group has on average.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import betabinom, norm
@@ -127,8 +127,9 @@ def compare_with_shadow(
         span_of_share(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
-    depths = _depths(np.sort(score[others]), planted, share.estimate, flagged_before)
-    return Quality(m, found, recall, noise, precision if flagged_before else None, depths, groups)
+    depths = _depths(np.sort(score[others]), planted, flagged_before)
+    quality = Quality(m, found, recall, noise, precision if flagged_before else None, depths, groups)
+    return with_agreeing_depths(quality)
 
 
 def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:
@@ -193,14 +194,27 @@ def _interval(planted: Array, below: Array, n: int, confidence: float, unit: Arr
     return Estimate(estimate, float(min(low, estimate)), float(max(high, estimate)))
 
 
-def _depths(others: Array, planted: Array, share: float, flagged: int) -> tuple[Depth, ...]:
-    """Return recall and precision at round depths up to what is flagged, and there, where enough controls lie above."""
+def with_agreeing_depths(quality: Quality) -> Quality:
+    """Return the quality with depths of which the last one, the end of the queue, has its recall and its precision."""
+    if not quality.depths or quality.precision is None:
+        return replace(quality, depths=())
+    *_, end = quality.depths
+    shares = [depth.recall / end.recall for depth in quality.depths]
+    wrong = quality.precision.estimate * end.depth
+    depths = tuple(
+        Depth(depth.depth, share * quality.recall.estimate, min(1.0, share * wrong / depth.depth))
+        for depth, share in zip(quality.depths, shares, strict=True)
+    )
+    return replace(quality, depths=depths)
+
+
+def _depths(others: Array, planted: Array, flagged: int) -> tuple[Depth, ...]:
+    """Return recall by the controls at round depths up to what is flagged, and there, where enough controls lie above."""
     depths = [depth for depth in DEPTHS if depth < flagged] + ([flagged] if flagged else [])
     found = []
     for depth in depths:
         threshold = others[min(depth, len(others)) - 1]
         above = int(np.searchsorted(planted, threshold, side="right"))
-        recall = above / len(planted)
         if above >= FEWEST_CONTROLS:
-            found.append(Depth(depth, recall, min(1.0, share * len(others) * recall / depth)))
+            found.append(Depth(depth, above / len(planted), 1.0))
     return tuple(found)

@@ -23,7 +23,14 @@ from scipy.stats import norm
 
 from tasks.attribute.doubts import Doubts, Way
 from tasks.attribute.noise import ORDERING, SHARPNESS, WAYS
-from tasks.controls.estimate import CONFIDENCE, Estimate, Quality, span_both, span_of_share
+from tasks.controls.estimate import (
+    CONFIDENCE,
+    Estimate,
+    Quality,
+    span_both,
+    span_of_share,
+    with_agreeing_depths,
+)
 
 # The gain of the noise matrix in standard errors from which errors are taken to depend on the class.
 CERTAIN = 2.0
@@ -70,7 +77,7 @@ def widen_quality(quality: Quality, doubts: Doubts, confidence: float = CONFIDEN
     if is_certain:
         share, recall = span_both(share, quality.noise_rate), span_both(recall, quality.recall)
         precision = precision and quality.precision and span_both(precision, quality.precision)
-    return replace(quality, noise_rate=share, recall=recall, precision=precision)
+    return with_agreeing_depths(replace(quality, noise_rate=share, recall=recall, precision=precision))
 
 
 def _scaled(way: Way, factor: float) -> Way:

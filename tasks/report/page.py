@@ -9,7 +9,7 @@ from tasks.records import Report
 from tasks.report.summary import Summary, summarise_run
 from tasks.runs.progress import report_progress
 from tasks.show.policy import POLICY, SCRIPT
-from tasks.show.text import show_plain
+from tasks.show.text import isolate_labels, show_plain
 from tasks.show.view import RunView
 from tasks.storage import write_json, write_text
 
@@ -49,6 +49,7 @@ def render(view: RunView, summary: Summary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["isolated"] = isolate_labels
     built = []
     for done, build in enumerate(SECTIONS, start=1):
         built.append(build(view, summary))

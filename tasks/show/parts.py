@@ -146,7 +146,7 @@ class Card:
     verdict: str = ""
     image: Image | None = None
     overlay: Image | None = None
-    columns: Sequence[tuple[str, str]] = ()
+    columns: Sequence[tuple[str, str, str]] = ()
     bars: Bars | None = None
     harms: Sequence[Witness] = ()
     neighbours: Sequence[Witness] = ()

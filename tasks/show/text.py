@@ -1,13 +1,16 @@
 """Text of the report: data made harmless to look at, numbers made easy to read.
 
-Escaping for HTML is the template's work, for every value; here a value becomes one that cannot reorder, hide or flood the text
-around it.
+Escaping for HTML is the template's work, for every value but a sentence with its labels; here a value becomes one that cannot
+reorder, hide or flood the text around it.
 """
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup, escape
 
 # A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
 CELL = 60
@@ -125,6 +128,51 @@ def join_names(names: Iterable[str]) -> str:
     """
     *first, last = list(names)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def shorten_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
+    """Return long names of columns without their middle, or with it alone where only that tells them apart.
+
+    >>> list(shorten_names(["length", "measurement_of_pressure_over_59_days"]).values())
+    ['length', 'measurement_of…ver_59_days']
+    >>> list(shorten_names(f"mean_concentration_of_{n}_in_upper_sediment" for n in ("iron", "zinc")).values())
+    ['…ration_of_iron_in_upper_…', '…ration_of_zinc_in_upper_…']
+    """
+    tail, short = (most - 1) * 2 // 5 + 1, defaultdict[str, list[str]](list)
+    for name in names:
+        short[name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[-tail:]}"].append(name)
+    found: dict[str, str] = {}
+    for key, group in short.items():
+        ahead = _count_common(group)
+        behind = _count_common([name[ahead:][::-1] for name in group])
+        starts = [ahead - max(0, most - 2 - (len(name) - behind - ahead)) // 2 for name in group]
+        cut = [f"…{name[at : at + most - 2]}…" for name, at in zip(group, starts, strict=True)]
+        alike = len(set(cut)) < len(group)
+        found |= (
+            {group[0]: key} if len(group) == 1 else dict(zip(group, group if alike else cut, strict=True))
+        )
+    return found
+
+
+def _count_common(names: Sequence[str]) -> int:
+    """Return with how many equal characters all names begin."""
+    columns = zip(*names, strict=False)
+    return next(
+        (place for place, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names))
+    )
+
+
+def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:
+    """Return a sentence as HTML whose right-to-left labels leave the order of the words around them alone.
+
+    >>> isolate_labels("Looks like \u05d0 (92 %).", ["\u05d0", "b"])
+    Markup('Looks like <bdi>\u05d0</bdi> (92 %).')
+    """
+    html = escape(sentence)
+    for label in labels:
+        if any(unicodedata.bidirectional(character) in ("R", "AL") for character in label):
+            html = html.replace(escape(label), Markup("<bdi>{}</bdi>").format(label))
+    return html
 
 
 def trust_line(queue: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from tasks.show.view import RunView
 ROWS = 20_000
 # Bars that can be told apart in a drawing of 96 pixels.
 BINS = 16
-# A column of more texts names things rather than kinds of things.
+# A column of more texts, or of which most occur once, names things rather than kinds of things.
 MOST_VALUES = 200
 # What the m-estimate adds to each class: half of the samples that fill each bin once.
 ADDED = BINS / 2
@@ -134,7 +134,7 @@ def _usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  
         return None
     texts = np.array(["–" if value is None else str(value) for value in column.to_pylist()], dtype=object)
     names, places = np.unique(texts[codes >= 0].astype(str), return_inverse=True)
-    if not 1 <= len(names) <= MOST_VALUES:
+    if not 1 <= len(names) <= min(MOST_VALUES, len(places) / 2):
         return None
     return Usual(_counted(codes[codes >= 0], places, classes, len(names)), values=tuple(names.tolist()))
 

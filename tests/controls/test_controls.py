@@ -104,6 +104,8 @@ def test_the_estimates_are_near_the_truth(wrong: int) -> None:
     assert quality.noise_rate.low < quality.noise_rate.estimate < quality.noise_rate.high
     assert [depth.recall for depth in quality.depths] == sorted(depth.recall for depth in quality.depths)
     assert quality.depths[0].precision > 0.8
+    end = quality.depths[-1]
+    assert (end.recall, end.precision) == pytest.approx((quality.recall.estimate, quality.precision.estimate))
 
 
 def test_clean_labels_are_not_called_wrong() -> None:

@@ -92,10 +92,11 @@ def _opinions(audit: Mapping[str, Any]) -> list[Part]:
     rows = [[Cell(show_plain(one["name"])), Cell(f"{one['log_loss']:.3f}")] for one in opinions]
     heads, each = (f"{share:.0%}" for share in (0.5 + 0.5 / (1 + len(rows)), 0.5 / (1 + len(rows))))
     caption = (
-        "Models of other kinds, out of fold on the same folds. Where errors follow the classes the regressions "
-        f"have {heads} of the belief and each of these {each}; elsewhere each has as much as the regressions together"
+        "Models of other kinds, asked out of fold on the same folds. Where some classes are mistaken for others more than the "
+        f"rest, the regressions weigh {heads} in the opinion of all and each of these {each}; elsewhere each weighs as much as "
+        "all regressions"
     )
-    return [Table(caption, ["FittedRound", "Log-loss, nats"], rows, numeric=frozenset({1}))]
+    return [Table(caption, ["Model", "Log-loss, nats"], rows, numeric=frozenset({1}))]
 
 
 def _curves(view: RunView) -> list[Figure]:

@@ -20,6 +20,7 @@ from tasks.show.text import (
     format_number,
     format_share,
     pluralise,
+    shorten_names,
     show_plain,
 )
 from tasks.show.view import NOT_SHOWN, Row, RunView
@@ -139,12 +140,16 @@ def _verdict(true: str | None, row: Row) -> str:
     return f"Truth: {show_plain(true)}. {right}"
 
 
-def _columns(row: Row, telling: set[str]) -> list[tuple[str, str]]:
+def _columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
     """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
     own = [(show_plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
     limit = LONG_TEXT if len(own) <= 2 else CELL
     first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling)[:COLUMNS_SHOWN]
-    return [(own[place][0], show_plain(own[place][1], limit)) for place in sorted(first)]
+    short = shorten_names(name for name, _ in own)
+    return [
+        (name, short[name], show_plain(value, limit))
+        for name, value in (own[place] for place in sorted(first))
+    ]
 
 
 def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row: Row) -> list[Witness]:

@@ -9,6 +9,8 @@ from tasks.show.text import format_seconds, show_plain
 from tasks.show.view import RunView
 
 LONG = 90
+# What a run chose, which the section on the fit tells.
+_IN_THE_FIT = ("members", "opinions", "alone", "model_since")
 
 
 def timing(_: RunView, summary: Summary) -> Section | None:
@@ -45,7 +47,7 @@ def settings(view: RunView, summary: Summary) -> Section:
     """Return options and versions."""
     tables: list[Part] = []
     options = {"source": summary["source"]} if "source" in summary else {}
-    options |= {name: value for name, value in summary.get("audit", {}).items() if name != "members"}
+    options |= {name: value for name, value in summary.get("audit", {}).items() if name not in _IN_THE_FIT}
     if options:
         tables.append(_table("Options", ["Option", "Value"], options))
     tables.append(_table("Versions", ["Package", "Version"], summary["versions"]))

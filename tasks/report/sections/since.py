@@ -1,5 +1,6 @@
 """What changed since the last run of the data set, and how its runs have gone so far."""
 
+import re
 from typing import Any
 
 from tasks.report.summary import Summary
@@ -31,7 +32,8 @@ def build(view: RunView, summary: Summary) -> Section | None:
         f", and the {pluralise(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
     )
     text = (
-        f"Compared with {show_plain(since['previous'])}. This queue shows the {pluralise(since['shown'] - unflagged, 'sample')} "
+        f"Compared with the run of {show_plain(view.name)} of {_date(since['previous'])} UTC. "
+        f"This queue shows the {pluralise(since['shown'] - unflagged, 'sample')} "
         f"that are new, changed or newly flagged{others}; {pluralise(since['open'], 'sample')} that earlier queues show "
         f"are still open (open.parquet names the run of each), and {pluralise(since['decided'], 'flagged sample')} "
         "are not asked again because people have decided on them."
@@ -55,11 +57,21 @@ def _this(view: RunView, summary: Summary) -> dict[str, Any]:
     }
 
 
+def _date(run_id: str) -> str:
+    """Return when a run began, as its id says; the id where a person gave it another.
+
+    >>> _date("wine-20251130-184103-2e9d"), _date("mine")
+    ('2025-11-30 18:41', 'mine')
+    """
+    began = re.search(r"-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-", run_id)
+    return "{}-{}-{} {}:{}".format(*began.groups()) if began else show_plain(run_id)
+
+
 def _trend(runs: list[dict[str, Any]]) -> Table:
     most = max((run["noise_rate"] or 0.0 for run in runs), default=0.0) or 1.0
     lines = [
         [
-            Cell(show_plain(run["run_id"]), strong=run is runs[-1]),
+            Cell(_date(run["run_id"]), strong=run is runs[-1]),
             Cell(f"{run['rows']:,}"),
             Cell(f"{run['flagged']:,}"),
             Cell(format_share(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
@@ -68,9 +80,9 @@ def _trend(runs: list[dict[str, Any]]) -> Table:
         ]
         for run in runs
     ]
-    header = ["Run", "Rows", "Flagged", "Noise", "Reviewed", "Precision"]
+    header = ["Run", "Rows", "Flagged", "Wrong labels", "Reviewed", "Precision"]
     caption = (
-        "The runs of this data set, oldest first; precision is the share of reviewed samples whose label was wrong "
-        "(–: none was reviewed)"
+        "The runs of this data set, oldest first, in UTC; wrong labels are estimated; precision is the share of reviewed "
+        "samples whose label was wrong (–: none was reviewed)"
     )
     return Table(caption, header, lines, numeric=frozenset({1, 2, 3, 4, 5}))

@@ -85,7 +85,7 @@ def _check(entry: Mapping[str, Any]) -> list[Cell]:
     passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
         Cell(show_plain(entry.get("says") or entry.get("check"), SENTENCE)),
-        Cell(_ASKED_BY.get(str(entry.get("source")), "the\u00a0contract")),
+        Cell(_ASKED_BY.get(str(entry.get("source")), "labelsweep")),
         Cell("✓\u00a0yes" if passed else "✗\u00a0no", strong=not passed),
         Cell("–" if failed is None else f"{int(failed):,}"),
     ]

@@ -155,18 +155,6 @@ class CardMaker:
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
 
 
-def shorten(name: str, most: int = 26) -> str:
-    """Return a long name without its middle: what tells such names apart stands at their ends.
-
-    >>> shorten("measurement_of_pressure_over_59_days")
-    'measurement_of…ver_59_days'
-    """
-    if len(name) <= most:
-        return name
-    tail = (most - 1) * 2 // 5 + 1
-    return f"{name[: most - 1 - tail]}…{name[-tail:]}"
-
-
 def brief(value: str) -> str:
     """Return a cell to compare with: a number of many digits with four of them.
 

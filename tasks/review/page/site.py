@@ -10,17 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
-from tasks.review.page.card import CardMaker, shorten
+from tasks.review.page.card import CardMaker
 from tasks.review.page.chooser import Chooser
 from tasks.review.page.guard import cookie_name
 from tasks.review.page.keys import KEYS, name_key, translate_keys
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
 from tasks.review.page.search import SampleSearch
-from tasks.review.page.texts import SEARCHED, isolate_labels
+from tasks.review.page.texts import SEARCHED
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
-from tasks.show.text import format_share
+from tasks.show.text import format_share, isolate_labels, shorten_names
 from tasks.show.view import EVIDENCE, RunView
 
 # The first page comes first: imports would compete with it for the interpreter.
@@ -56,7 +56,7 @@ class Site:
             percent=format_share,
             number=group_digits,
             seconds=lambda s: f"{s:.1f} s",
-            shortened=shorten,
+            shortened=shorten_names(queue.columns).__getitem__,
             isolated=isolate_labels,
             key_name=name_key,
         )

@@ -1,7 +1,6 @@
 """Running text as a card shows it: cut where it is long, its telling words marked."""
 
 from collections.abc import Sequence
-from unicodedata import bidirectional
 
 from markupsafe import Markup, escape
 
@@ -48,16 +47,3 @@ def mark_words(text: str, words: Sequence[Word], given: str) -> Markup:
         parts += [escape(text[at : word.start]), mark]
         at = word.end
     return Markup("").join([*parts, escape(text[at:])])
-
-
-def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:
-    """Return a sentence as HTML whose right-to-left labels leave the order of the words around them alone.
-
-    >>> isolate_labels("Looks like \u05d0 (92 %).", ["\u05d0", "b"])
-    Markup('Looks like <bdi>\u05d0</bdi> (92 %).')
-    """
-    html = escape(sentence)
-    for label in labels:
-        if any(bidirectional(character) in ("R", "AL") for character in label):
-            html = html.replace(escape(label), Markup("<bdi>{}</bdi>").format(label))
-    return html
