@@ -1,7 +1,7 @@
-"""Make the pictures of the review page from the page itself: python docs/img/review.py OUT.
+"""Make the pictures of the review page and of the report from the pages themselves: python docs/img/review.py OUT.
 
 OUT is an output folder with a run of the digits. It is copied first, so that nothing is decided in it. `review.gif` is a minute
-of a review, `review.png` and `map.png` are still.
+of a review; `review.png`, `map.png` and `report.png` are still.
 """
 
 import shutil
@@ -19,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 HERE = Path(__file__).parent
 CHROMIUM = "/usr/bin/chromium"
 SIZE = {"width": 1280, "height": 800}
+REPORT = {"width": 1200, "height": 1280}
 SHOWN = (800, 500)
 # What is pressed shows in a corner for as long as its frame.
 PRESSED = """(key) => {
@@ -154,6 +155,9 @@ def make_pictures(out: Path) -> None:
         film_review(page, film)
         film_map(page, film, address)
         film.save(HERE / "review.gif")
+        page.set_viewport_size(REPORT)
+        page.goto((out.resolve() / "runs" / "latest" / "report.html").as_uri())
+        page.screenshot(path=HERE / "report.png")
         browser.close()
 
 
