@@ -30,6 +30,10 @@ _KNOWN_BYTES = {
 }
 
 
+# Control characters that no text has.
+_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
+
+
 class Reader(Protocol):
     """One open file."""
 
@@ -60,6 +64,8 @@ def describe_bytes(head: bytes) -> str | None:
 def wrong_format_error(part: Part, expected: str, head: bytes) -> InputError:
     """Return the error for a file whose bytes contradict its suffix."""
     found = describe_bytes(head)
+    if not found and not _CONTROL.intersection(head):
+        found = "text, such as CSV"
     tail = f"it looks like {found}" if found else "its first bytes say otherwise"
     return part.problem(f"not {expected} although it is named so: {tail}", fix="rename or convert it")
 

@@ -7,6 +7,7 @@ import tarfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -162,6 +163,47 @@ def test_quotes_behind_backslashes_are_read_and_paths_that_end_with_one_stay(tmp
     paths = [rf"C:\data {row} of it\{'x' * 40}\\"[:-1] for row in range(ROWS)]
     pd.DataFrame({"text": paths, "label": CLASSES}).to_csv(tmp_path / "p.csv", index=False, quoting=1)
     assert pq.read_table(ingested(tmp_path / "p.csv", text="text").path)["text"].to_pylist() == paths
+
+
+@pytest.mark.parametrize("delimiter", ["\x01", "^", "~"])
+def test_rare_delimiters_are_found(delimiter, tmp_path):
+    FRAME.to_csv(tmp_path / "t.csv", index=False, sep=delimiter)
+    assert labels_of(ingested(tmp_path / "t.csv")) == CLASSES
+
+
+def test_two_texts_of_a_pair_are_both_learned_from(tmp_path):
+    frame = pd.DataFrame({"question1": TEXTS, "question2": TEXTS[::-1], "label": CLASSES})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert [column.kind for column in ingested(tmp_path / "t.csv").columns] == ["text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "said"),
+    [
+        (
+            "t.csv",
+            lambda path: FRAME.to_json(path, orient="records", lines=True),
+            "it looks like JSON; rename it to .jsonl",
+        ),
+        ("t.xls", FRAME.to_csv, "it looks like text, such as CSV"),
+        ("t.json", lambda path: FRAME.to_csv(path, index=False), "it looks like text, such as CSV"),
+        (
+            "t.parquet",
+            lambda path: pd.DataFrame({"tokens": [["a", "b"]] * ROWS, "label": CLASSES}).to_parquet(path),
+            "column 'tokens' holds lists of words; join the words",
+        ),
+    ],
+)
+def test_a_file_of_another_form_says_what_it_is(name, write, said, tmp_path):
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=said):
+        ingested(tmp_path / name)
+
+
+def test_half_floats_are_labels_as_others_are(tmp_path):
+    halves = np.array([1.0, 0.0] * 20, np.float16)
+    pq.write_table(pa.table({"x": FRAME["x"], "label": halves}), tmp_path / "t.parquet")
+    assert ingested(tmp_path / "t.parquet").classes == ("0", "1")
 
 
 def test_short_texts_alone_are_what_is_learned_from(tmp_path):

@@ -43,6 +43,7 @@ def test_lists_as_python_writes_them_are_refused_however_few_they_are(tmp_path):
         ["left, mild", "left, severe", "right, mild", "right, severe"],
         ["Doe, Jane", "Doe, John", "Roe, Jane", "Roe, John"],
         ["1,5", "2,0", "2,5", "3,0", "3,5"],
+        ["(1.0, 2.5]", "(2.5, 4.0]", "(4.0, 9.0]"],
         ["C", "C++", "C/C++", "yes/no", "A+"],
     ],
 )

@@ -10,7 +10,7 @@ from tasks.errors import InputError, list_names, suggest_name
 from tasks.ingest.columns.dates import is_date
 from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
 from tasks.ingest.columns.label_hints import suggest_label
-from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_numeric
+from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, is_numeric
 from tasks.ingest.images.decode import holds_images
 from tasks.ingest.images.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
@@ -188,14 +188,13 @@ def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
     if found:
         return _one_content(table, found, images, numbers)
     survey = survey_default(table, names)
-    if len(survey.prose) == 1 and not numbers:
-        return ContentChoice("text", survey.prose)
-    if not survey.used and len(survey.phrases) == 1:
-        return ContentChoice("text", survey.phrases)
-    if not survey.used:
+    prose = (survey.prose if survey.used else survey.prose + survey.phrases)[:MOST_TEXTS]
+    if len(prose) == 1 and not numbers:
+        return ContentChoice("text", prose)
+    if not survey.used and not prose:
         raise _nothing_to_learn(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
-    texts = {name: Column(name=name, kind="text") for name in survey.prose[:MOST_TEXTS]}
+    texts = {name: Column(name=name, kind="text") for name in prose}
     learned = {column.name: column for column in survey.used} | texts
     used = tuple(learned[name] for name in names if name in learned)
     left_out = {name: why for name, why in left_out.items() if name not in texts}
@@ -236,6 +235,13 @@ def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableC
         return table.problem(
             f"column '{nested[0].name}' holds {nested[0].type}, which is no vector",
             fix=f"save one list of numbers for each row, or read pixels with --image {nested[0].name}",
+        )
+    if words := [
+        field.name for field in fields if is_list(field.type) and pa.types.is_string(field.type.value_type)
+    ]:
+        return table.problem(
+            f"column '{words[0]}' holds lists of words",
+            fix="join the words of each row into one text with blanks",
         )
     prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
     text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"

@@ -31,6 +31,8 @@ def convert_to_text(column: pa.Array) -> pa.Array:
     if pa.types.is_string(kind):
         blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
         return pc.if_else(blank, None, column)
+    if pa.types.is_float16(kind):
+        return convert_to_text(column.cast(pa.float32()))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         coded = column.dictionary_encode()
         words = pa.array([_number_text(value) for value in coded.dictionary], pa.string())

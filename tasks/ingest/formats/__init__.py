@@ -60,7 +60,7 @@ def readable_suffixes() -> str:
     '.zip of them'
     """
     plain, gzipped = (
-        ", ".join(suffix for found in formats().values() if found.GZIP is gzip for suffix in found.SUFFIXES)
+        ", ".join(found.SUFFIXES[0] for found in formats().values() if found.GZIP is gzip and found.SUFFIXES)
         for gzip in (False, True)
     )
     return f"{plain}, or {gzipped} (these also as .gz, .bz2, .xz, .zst), or .zip of them"

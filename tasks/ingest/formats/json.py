@@ -13,7 +13,7 @@ from typing import Any
 from tasks.errors import InputError, list_names
 from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
-from tasks.ingest.reading import Reader, explain_damage
+from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text import json_values
@@ -35,6 +35,8 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     """
     with explain_damage(part, "JSON"):
         head = check_text(part, "JSON").removeprefix(b"\xef\xbb\xbf").lstrip()
+        if head[:1] not in b'{["-0123456789tfnNI':
+            raise wrong_format_error(part, "JSON", head)
         if head.startswith(b"{") and _are_lines(part):
             return jsonl.open_part(part, as_text)
         values = _values(part)

@@ -98,7 +98,8 @@ class LabelSurvey:
         if not self.counts:
             what = f"all labels are missing in column '{self.column}'"
             raise InputError(what, where=self.where, fix="name another with --label")
-        if is_written_vector(pa.array(list(self.counts), pa.string())):
+        lists = all(label.lstrip().startswith("[") and label.rstrip().endswith("]") for label in self.counts)
+        if lists and is_written_vector(pa.array(list(self.counts), pa.string())):
             raise self._problem(
                 f"holds vectors such as '{next(iter(self.counts))[:40]}', not classes",
                 "of one-hot rows or shares of classes, take the name of the largest (argmax); "

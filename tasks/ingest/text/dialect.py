@@ -16,7 +16,8 @@ from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.header import has_header, is_second_header, join_headers
 from tasks.ingest.text.lines import check_text, open_text
 
-DELIMITERS = ",;\t|"
+# The last three are rare in text: Hive, Netezza and mainframes write them.
+DELIMITERS = ",;\t|\x01^~"
 # Rows that are looked at. Ten tell a delimiter from a mark within the text; a hundred hold each of a few classes again.
 _ROWS = 100
 # More characters than this are not looked at: the header of a table with 100,000 columns fits in.
@@ -76,6 +77,10 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         InputError: It is not text, empty, or a needed column is there twice.
     """
     head = check_text(part, "CSV", any_encoding=True)
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b'{"'):
+        raise part.problem(
+            "not CSV although it is named so: it looks like JSON", fix="rename it to .jsonl or .json"
+        )
     if part.encoding is None:
         part = replace(part, encoding=detect_encoding(part, head))
     lines, cut = _first_lines(part)
