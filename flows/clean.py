@@ -39,8 +39,8 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     parameters = parameters.with_results(
         results_on_worker(parameters.results_as_named, get_run_logger().info)
     )
-    if parameters.wait_for_review and (cleaned := _finished_before(parameters.out)):
-        return _reviewed(parameters, cleaned)
+    if parameters.wait_for_review and (cleaned := _find_finished_before(parameters.out)):
+        return _wait_for_review(parameters, cleaned)
     ask_server(lambda: tag_flow_run(f"dataset:{parameters.data_set}"))
     with add_watcher(FlowRunWatcher(parameters.data_set)):
         cleaned = sweep(parameters, claim_folder)
@@ -51,18 +51,18 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
     if parameters.wait_for_review and cleaned.queued:
-        return _reviewed(parameters, cleaned)
+        return _wait_for_review(parameters, cleaned)
     return Completed(message=cleaned.counts(), data=cleaned)
 
 
-def _finished_before(out: Path) -> Cleaned | None:
+def _find_finished_before(out: Path) -> Cleaned | None:
     """Return what this flow run found before it was suspended for the review, None where it has just begun."""
     folders = (path.parent for path in (out / "runs").glob(f"*/{RESULT}") if not path.parent.is_symlink())
     found = next((folder for folder in folders if str(flow_run.id) in flow_runs_in(folder)), None)
     return read_again(found).model_copy(update={"unchanged": False}) if found else None
 
 
-def _reviewed(parameters: CleanParameters, cleaned: Cleaned) -> State[object]:
+def _wait_for_review(parameters: CleanParameters, cleaned: Cleaned) -> State[object]:
     from flows.relabel import wait_for_review  # noqa: PLC0415 (only where somebody is asked)
 
     seconds = parameters.review_timeout

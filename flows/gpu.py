@@ -66,7 +66,7 @@ def fit_by(
         for attempt in count(1):
             key = f"{folder.name}-fit-{attempt}"
             earlier = _find(client, key)
-            if earlier is not None and _failed(earlier.state):
+            if earlier is not None and _has_failed(earlier.state):
                 continue
             child = earlier or _start(deployment, parameters, key)
             state = _follow(client, child, pool, pickup_seconds)
@@ -103,7 +103,7 @@ def _find(client: SyncPrefectClient, key: str) -> FlowRun | None:
     return found[0] if found else None
 
 
-def _failed(state: State[Any] | None) -> bool:
+def _has_failed(state: State[Any] | None) -> bool:
     return state is not None and state.is_final() and not state.is_completed()
 
 

@@ -94,11 +94,11 @@ def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
     if last is None or asked is None or not is_run_intact(last):
         return None
     is_same_but_for_files = asked.model_copy(update={"source": request.asked.source}) == request.asked
-    read = _ingested(folder)
-    return last if is_same_but_for_files and read and read == _ingested(last) else None
+    read = _read_ingested(folder)
+    return last if is_same_but_for_files and read and read == _read_ingested(last) else None
 
 
-def _ingested(folder: Path) -> dict[str, str]:
+def _read_ingested(folder: Path) -> dict[str, str]:
     """Return the digest of each file that the ingest step of a run wrote."""
     entry = read_entry(folder / "steps" / "ingest.json")
     return dict(entry["files"]) if entry else {}
@@ -118,7 +118,7 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
     kept = read_entry(path)
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(request.out))
-        runs = _undamaged(request, list_finished_runs(request))
+        runs = _drop_damaged(request, list_finished_runs(request))
         pairs = decisions.settled() if runs else _everywhere(decisions.settled(), request.out)
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
@@ -141,7 +141,7 @@ def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
     return pairs | {(other, label) for content, label in pairs for other in others.get(content, ())}
 
 
-def _undamaged(request: Request, runs: list[Path]) -> list[Path]:
+def _drop_damaged(request: Request, runs: list[Path]) -> list[Path]:
     """Return the runs without damaged ones at the end that were asked for just this: they are made again, as they were.
 
     With `force`, which is how a damaged run is made again, no run at the end is damaged.
@@ -160,7 +160,7 @@ def _earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
     """Return the lines of runs that are not here, as the first run that is here has them."""
     kept = read_entry(runs[0] / _BEFORE) if runs else None
     lines = (kept or {}).get("trend", ())
-    return [{**line, **_judged(runs[0].parent / line["run_id"], decisions)} for line in lines]
+    return [{**line, **_count_judged(runs[0].parent / line["run_id"], decisions)} for line in lines]
 
 
 def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
@@ -171,11 +171,11 @@ def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
         "rows": summary["data"]["rows"],
         "flagged": summary["queue"]["flagged"],
         "noise_rate": summary["queue"]["estimated_noise_rate"],
-        **_judged(run, decisions),
+        **_count_judged(run, decisions),
     }
 
 
-def _judged(run: Path, decisions: Ledger) -> dict[str, Any]:
+def _count_judged(run: Path, decisions: Ledger) -> dict[str, Any]:
     """Return how many samples of a run people have judged, and the share of them whose label was wrong."""
     tally = tally_of_run(run, decisions)
     return {"reviewed": tally.judged, "precision": tally.wrong / tally.judged if tally.judged else None}

@@ -9,7 +9,7 @@ from flows.outcome import Cleaned
 from flows.progress import count_steps_done, progress, say, step
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
-from tasks.ingest.leaks.search import leak_lines
+from tasks.ingest.leaks.search import describe_leaks
 from tasks.ingest.step import ingest
 from tasks.maps.step import map as draw_map
 from tasks.oddities.step import oddities
@@ -33,16 +33,16 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
     previous, anew = take_over_last_run(request, folder)
     with progress(7 + count_steps(options)):
         dataset = step(ingest, parameters.records_source(), folder)
-        for note in (*dataset.notes, *leak_lines(dataset.leaks, dataset.suspects)):
+        for note in (*dataset.notes, *describe_leaks(dataset.leaks, dataset.suspects)):
             say(note)
         if previous and not anew and (earlier := find_run_of_same_content(request, folder)):
             raise Unchanged(earlier)
         note_version(dataset, folder, previous)
-        validation = _validated(dataset, folder, parameters, previous)
+        validation = _validate_or_report(dataset, folder, parameters, previous)
         for line in validation.drift:
             say(f"since the last run: {line}")
         dataset = validation.dataset
-        fitted = _fitted(dataset, folder, parameters, None if anew else previous)
+        fitted = _fit_here_or_on_gpu(dataset, folder, parameters, None if anew else previous)
         scores = step(flag, dataset, fitted.scores, folder, options)
         queued = step(
             queue,
@@ -90,7 +90,9 @@ def _say_doubt(dataset: Dataset, page: Report) -> None:
         say(f"no estimate of this run can be trusted: {why}")
 
 
-def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None) -> Fitted:
+def _fit_here_or_on_gpu(
+    dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None
+) -> Fitted:
     """Fit here, or on a worker of the gpu pool."""
     options = parameters.audit_options()
     if parameters.gpu_deployment is None:
@@ -104,7 +106,7 @@ def _fitted(dataset: Dataset, folder: Path, parameters: CleanParameters, previou
     return fitted
 
 
-def _validated(
+def _validate_or_report(
     dataset: Dataset, folder: Path, parameters: CleanParameters, previous: Path | None
 ) -> Validation:
     """Validate the data; where they fail, write the report that says why before giving up."""

@@ -104,17 +104,17 @@ def step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     with call_on_tick(Within(label)):
         record: R = task(*args, **kwargs)
     state.done += 1
-    _finished(label, record, time.perf_counter() - began)
+    _tell_finished(label, record, time.perf_counter() - began)
     return record
 
 
 def count_steps_done(count: int, label: str, record: Record) -> None:
     """Count steps that were done elsewhere, and say what they made."""
     _current.get().done += count
-    _finished(label, record, None)
+    _tell_finished(label, record, None)
 
 
-def _finished(label: str, record: Record, seconds: float | None) -> None:
+def _tell_finished(label: str, record: Record, seconds: float | None) -> None:
     state = _current.get()
     for watcher in _watchers.get():
         watcher.finished(label, record, seconds, state.done, state.total)
@@ -189,9 +189,11 @@ def describe(record: Record) -> str:
             text += f"; model {record.choice.model}, since {record.choice.why}" if record.choice.why else ""
             text += f"; {record.encoder}" if record.encoder else ""
         case FittedRound():
-            text = f"{record.folds} folds, {record.iterations} iterations, {_converged(record.converged)}"
+            text = f"{record.folds} folds, {record.iterations} iterations, {_say_converged(record.converged)}"
         case Scores():
-            text = f"{record.flagged:,} of {record.rows:,} samples flagged, {_converged(record.converged)}"
+            text = (
+                f"{record.flagged:,} of {record.rows:,} samples flagged, {_say_converged(record.converged)}"
+            )
         case Controls():
             text = f"{record.found:,} of {record.planted:,} planted errors found"
         case Queue():
@@ -212,5 +214,5 @@ def _why(left_out: Mapping[str, str]) -> str:
     return shown + (f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else "")
 
 
-def _converged(yes: bool) -> str:  # noqa: FBT001 (a field of a record)
+def _say_converged(yes: bool) -> str:  # noqa: FBT001 (a field of a record)
     return "converged" if yes else "NOT converged"

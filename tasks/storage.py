@@ -118,7 +118,7 @@ def read_parquet(path: Path | BinaryIO, columns: Sequence[str] | None = None) ->
         return file.read(columns)
 
 
-def row_groups(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+def read_row_groups(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     """Yield some columns of a Parquet file, one row group in memory at a time, each with the number of its first row."""
     start = 0
     with open_parquet(path) as file:
@@ -176,12 +176,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def published_files(folder: Path) -> Iterator[Path]:
+def list_published(folder: Path) -> Iterator[Path]:
     """Yield the files under a folder, without locks and what is still being written."""
     return (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith((".lock", ".partial")))
 
 
-def manifest_of(folder: Path) -> dict[str, Any]:
+def make_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder: size, rows and SHA-256 of each of its files."""
     entries = {
         str(path.relative_to(folder)): {
@@ -189,7 +189,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
             "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
             "sha256": sha256_file(path),
         }
-        for path in sorted(published_files(folder))
+        for path in sorted(list_published(folder))
         if path.name != "manifest.json"
     }
     return {"run_id": folder.name, "files": entries}
@@ -207,7 +207,7 @@ def finish_run(folder: Path) -> None:
             shutil.rmtree(left_behind)
         else:
             left_behind.unlink(missing_ok=True)
-    write_json(manifest_of(folder), folder / "manifest.json")
+    write_json(make_manifest(folder), folder / "manifest.json")
     name_latest(folder)
 
 

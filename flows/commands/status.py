@@ -20,4 +20,4 @@ def status(run: Run = None, *, out: Out = None, json_: AsJson = False) -> None:
     if json_:
         sys.stdout.write(json_lines(json.dumps(found.as_json(), indent=2, ensure_ascii=False)) + "\n")
     else:
-        sys.stdout.write(lines(found.in_words(shlex.quote(results.name))))
+        sys.stdout.write(lines(found.describe(shlex.quote(results.name))))

@@ -66,18 +66,18 @@ def _mailing(block: str) -> Callable[[Mapping[str, str]], Action]:
 
 def _slack(values: Mapping[str, str]) -> str:
     """Return the template of what Slack's incoming webhooks take, Mattermost's and Rocket.Chat's too."""
-    return _captured(values) + '{"text": {{ ("*" ~ subject ~ "*\\n" ~ body) | tojson }}}'
+    return _capture(values) + '{"text": {{ ("*" ~ subject ~ "*\\n" ~ body) | tojson }}}'
 
 
 def _whole(values: Mapping[str, str]) -> str:
     """Return the template of everything that a program may want to know."""
     return (
-        _captured(values) + '{"event": {{ event.event | tojson }}, "id": {{ event.id | string | tojson }}, '
+        _capture(values) + '{"event": {{ event.event | tojson }}, "id": {{ event.id | string | tojson }}, '
         '"subject": {{ subject | tojson }}, "text": {{ body | tojson }}, "data": {{ event.payload | tojson }}}'
     )
 
 
-def _captured(values: Mapping[str, str]) -> str:
+def _capture(values: Mapping[str, str]) -> str:
     """Return a template that keeps the rendered subject and body, so that they can be quoted as JSON."""
     return "".join(f"{{% set {name} %}}{values[name]}{{% endset %}}" for name in ("subject", "body"))
 

@@ -35,7 +35,7 @@ def write_columnar(
             for batch in reader.batches(reader.schema.names, _group_rows(reader)):
                 changes = corrected.changes_within(start, batch.num_rows)
                 start += batch.num_rows
-                kept = _changed(batch, label, changes, names, values) if changes else batch
+                kept = _change_batch(batch, label, changes, names, values) if changes else batch
                 if kept.num_rows:
                     writer.write_batch(pa.RecordBatch.from_arrays(kept.columns, schema=reader.schema))
                     rows += kept.num_rows
@@ -54,7 +54,7 @@ def _values(readers: Sequence[Reader], label: str, corrected: SourceChanges) -> 
         values |= {name: place for place, name in enumerate(names)}
         for batch in reader.batches([label], 2**16):
             column = _plain(batch.column(0))
-            for word in _written(column, names).to_pylist():
+            for word in _read_labels(column, names).to_pylist():
                 labels.see(word or "")
             if not names:
                 seen = column.unique()
@@ -67,12 +67,12 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.cast(plain_type(column.type))
 
 
-def _written(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
+def _read_labels(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     """Return labels of plain type as the audit reads them."""
     return name_classes(column, names) if names else convert_to_text(column)
 
 
-def _changed(
+def _change_batch(
     batch: pa.RecordBatch,
     label: str,
     changes: Mapping[int, str | None],
@@ -83,18 +83,18 @@ def _changed(
     place = batch.schema.get_field_index(label)
     relabeled = {row: new for row, new in changes.items() if new is not None}
     columns = list(batch.columns)
-    columns[place] = _relabeled(columns[place], relabeled, names, values)
+    columns[place] = _relabel(columns[place], relabeled, names, values)
     changed = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
     kept = [row for row in range(batch.num_rows) if row not in changes or changes[row] is not None]
     return changed if len(kept) == batch.num_rows else changed.take(pa.array(kept, pa.int64()))
 
 
-def _relabeled(
+def _relabel(
     column: pa.Array, changes: Mapping[int, str], names: tuple[str, ...], values: Mapping[str, Any]
 ) -> pa.Array:
     """Return a column with other labels, in its own type; a label that stays is not touched."""
     plain = _plain(column)
-    before = _written(plain, names).to_pylist()
+    before = _read_labels(plain, names).to_pylist()
     changes = {row: label for row, label in changes.items() if before[row] != label}
     if not changes:
         return column

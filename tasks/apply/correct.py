@@ -14,16 +14,16 @@ from tasks.apply.source_files import copy_beside, write_beside, write_missing
 from tasks.apply.version import (
     CHANGES,
     Version,
-    changes_table,
-    corrected_rows,
+    correct_rows,
     digest_state,
     folder_of,
-    key_tables,
     list_versions,
+    make_changes_table,
     make_timestamp,
     name_columns,
     name_of,
     next_number,
+    read_key_tables,
     share_file,
     write_version,
 )
@@ -104,7 +104,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     dataset, source = read_dataset(run), run / "dataset.parquet"
     name = name_of(out, dataset)
     found = list_versions(out, name)
-    state, rows = digest_state(corrected_rows(source, plan))
+    state, rows = digest_state(correct_rows(source, plan))
     if found and found[-1].state == state:
         folder = folder_of(out, found[-1])
         note = (
@@ -139,20 +139,20 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
 
     def write(target: Path) -> None:
         with table_writer(target, pq.read_schema(source)) as writer:
-            for table in corrected_rows(source, plan):
+            for table in correct_rows(source, plan):
                 if table.num_rows:
                     writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
     def beside(folder: Path) -> None:
         notes.append(write_beside(run, dataset, plan, state, folder, copy_images=copy_images))
 
-    folder = write_version(out, version, write, changes_table(plan.changes), beside)
+    folder = write_version(out, version, write, make_changes_table(plan.changes), beside)
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 
 def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
-    state, rows = digest_state(key_tables(source))
+    state, rows = digest_state(read_key_tables(source))
     same = [version for version in found if version.state == state]
     if same:
         return same[-1]
@@ -169,7 +169,7 @@ def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found:
         source_digest=dataset.digest,
         columns=name_columns(dataset),
     )
-    write_version(out, version, share_file(source), changes_table())
+    write_version(out, version, share_file(source), make_changes_table())
     return version
 
 
@@ -201,7 +201,7 @@ def compare_versions(old: Path, new: Path) -> pa.Table:
 
 def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for table in key_tables(folder / "dataset.parquet"):
+    for table in read_key_tables(folder / "dataset.parquet"):
         for sample_id, content, label in zip(*(table[name].to_pylist() for name in KEY_COLUMNS), strict=True):
             found[sample_id] = (content, label)
     return found

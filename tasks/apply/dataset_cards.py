@@ -40,8 +40,8 @@ def write_cards(layout: "SourceLayout", left: Mapping[str, int], state: str, fol
         for name, change in (
             ("dataset_dict.json", lambda text: text),
             (STATE, lambda text: _new_name(text, state)),
-            ("dataset_info.json", lambda text: _counted_info(text, counts)),
-            ("README.md", lambda text: _counted_card(text, counts)),
+            ("dataset_info.json", lambda text: _update_info(text, counts)),
+            ("README.md", lambda text: _update_card(text, counts)),
         ):
             found = read_file_beside(part, name)
             if found is not None:
@@ -55,7 +55,7 @@ def _new_name(text: str, state: str) -> str:
     return json.dumps(found | {"_fingerprint": hashlib.sha256(both.encode()).hexdigest()[:16]}, indent=2)
 
 
-def _counted_info(text: str, counts: Mapping[str, int]) -> str:
+def _update_info(text: str, counts: Mapping[str, int]) -> str:
     found = json.loads(text)
     splits = found.get("splits") or {}
     for name, split in splits.items():
@@ -63,7 +63,7 @@ def _counted_info(text: str, counts: Mapping[str, int]) -> str:
     return json.dumps(found, indent=2)
 
 
-def _counted_card(text: str, counts: Mapping[str, int]) -> str:
+def _update_card(text: str, counts: Mapping[str, int]) -> str:
     """Return a data set card whose counts are those of the corrected data: the library compares them."""
     if not text.startswith("---\n") or "\n---" not in text[4:]:
         return text

@@ -129,7 +129,7 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
     judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)
     ids = read_parquet(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
     given = judge.model.samples.labels.cpu().numpy()
-    labels, kept = _corrected(ids, given, plan, dataset.classes)
+    labels, kept = _correct_labels(ids, given, plan, dataset.classes)
     untouched = kept & (labels == given)
     before, after = refit(judge, given, np.ones(len(given), dtype=bool)), refit(judge, labels, kept)
     trusted = judge.model.samples.trusted
@@ -147,7 +147,7 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
         accuracy=comparison.accuracy(everything),
         log_loss=comparison.log_loss(everything),
         classes=class_gains(comparison, dataset.classes),
-        predicted=_predicted(run, plan, untouched, comparison),
+        predicted=_compare_prediction(run, plan, untouched, comparison),
         wrong_before=wrong[0],
         wrong_after=wrong[1],
     )
@@ -165,7 +165,9 @@ def class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGa
     return tuple(found)
 
 
-def _corrected(ids: pa.ChunkedArray, given: Array, plan: Plan, classes: Sequence[str]) -> tuple[Array, Array]:
+def _correct_labels(
+    ids: pa.ChunkedArray, given: Array, plan: Plan, classes: Sequence[str]
+) -> tuple[Array, Array]:
     """Return (n,) corrected classes, and (n,) whether the sample is still there."""
     labels, kept = given.copy(), np.ones(len(given), dtype=bool)
     number = {label: index for index, label in enumerate(classes)}
@@ -190,14 +192,14 @@ def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Meas
     )
 
 
-def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
+def _compare_prediction(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
     """Set the gain that the audit predicted beside the one that came."""
     names = ["sample_id", "suggested_label", "relabel_gain", "influence_raw"]
     wanted = pc.is_in(
         pc.field("sample_id").cast(pa.string()), value_set=pa.array(plan.by_sample, pa.string())
     )
     rows = read_parquet(run / "scores.parquet", columns=names).filter(wanted).to_pylist()
-    parts = [part for row in rows if (part := _predicted_part(row, plan)) is not None]
+    parts = [part for row in rows if (part := _predict_change(row, plan)) is not None]
     if not parts or not untouched.any():
         return None
     trust = comparison.before[np.arange(len(untouched)), comparison.labels][untouched] ** 2
@@ -214,7 +216,7 @@ def _predicted(run: Path, plan: Plan, untouched: Array, comparison: Comparison) 
     )
 
 
-def _predicted_part(row: Mapping[str, object], plan: Plan) -> float | None:
+def _predict_change(row: Mapping[str, object], plan: Plan) -> float | None:
     """Return what the audit predicted of one change; None where it predicted nothing."""
     change = plan.by_sample[str(row["sample_id"])]
     if change.new_label is None:

@@ -68,7 +68,7 @@ class JsonDocument:
 
     def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
         """Return an object with another label."""
-        return self.tokens.replaced(row, label, labels)
+        return self.tokens.replace_label(row, label, labels)
 
     def writer(self, file: BinaryIO) -> Writer:
         """Begin a new file."""

@@ -44,7 +44,7 @@ class Tokens:
             self.seen[form] = text[first:last]
         return label
 
-    def replaced(self, text: str, label: str, labels: WrittenLabels) -> str:
+    def replace_label(self, text: str, label: str, labels: WrittenLabels) -> str:
         """Return an object with another label, which is written as elsewhere, or else like the one before it."""
         first, last = label_span(text, self.path)
         form = labels.forms.get(label)

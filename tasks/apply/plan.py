@@ -118,7 +118,7 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
     outcomes = Counter(_outcome(key, resolved[key]) for key in present)
     disagreed = [key for key in resolved if key in present and resolved[key].outcome is None]
     left_out = [
-        *(_left_out(key, resolved[key].votes, "the reviewers disagree") for key in disagreed),
+        *(_leave_out(key, resolved[key].votes, "the reviewers disagree") for key in disagreed),
         *_stale(columns, resolved, present, run_id),
         *_controls(ledger, run_id),
     ]
@@ -201,7 +201,7 @@ def _stale(
         content_hash, label = now.get(vote.sample_id, ("", ""))
         follows = content_hash == key.content_hash and label == resolved[key].label
         if vote.seq not in seen and not follows:
-            found.append(_left_out(key, votes, _why_stale(key, content_hash, label)))
+            found.append(_leave_out(key, votes, _why_stale(key, content_hash, label)))
         seen |= {other.seq for other in votes}
     return found
 
@@ -225,10 +225,10 @@ def _controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
         if key.control == "clean" and any(
             row.label != key.given_label and row.decision != "unsure" for row in votes
         ):
-            found.append(_left_out(key, votes, "a planted control, believed clean: look again"))
+            found.append(_leave_out(key, votes, "a planted control, believed clean: look again"))
     return found
 
 
-def _left_out(key: Key, votes: Sequence[Decision], why: str) -> LeftOut:
+def _leave_out(key: Key, votes: Sequence[Decision], why: str) -> LeftOut:
     answers = "; ".join(f"{vote.reviewer}: {vote.new_label or vote.decision}" for vote in votes)
     return LeftOut(votes[0].sample_id, key.given_label, why, answers)

@@ -9,13 +9,13 @@ import torch
 from tasks.arrays import Array
 from tasks.encode.encoded import read_features
 from tasks.heads.device import pick_device, pick_dtype
-from tasks.heads.ensemble import unseen_probabilities
+from tasks.heads.ensemble import predict_unseen
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.model import HEADS, AuditModel
 from tasks.heads.samples import Samples, image_shape, read_labels, read_order, read_samples
 from tasks.heads.store import load_members
-from tasks.ingest.groups import named_groups
+from tasks.ingest.groups import number_groups
 from tasks.models import fill_in_model, make_model
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
@@ -86,7 +86,7 @@ def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptio
     labels, trusted = read_labels(dataset)
     features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
     classes, order = len(dataset.classes), read_order(dataset)
-    groups = named_groups(dataset, dataset.group) if dataset.group else None
+    groups = number_groups(dataset, dataset.group) if dataset.group else None
     y = torch.from_numpy(labels).to(where)
     shape = image_shape(dataset, features.width - encoder.embedded)
     return Samples(
@@ -113,4 +113,4 @@ def refit(judge: Judge, labels: Array, kept: Array) -> Refit:
     y = torch.as_tensor(labels, dtype=torch.long, device=samples.labels.device)
     model = make_model(replace(samples, labels=y), design, options)
     fitted = model.fit(judge.members, torch.as_tensor(kept, device=y.device))
-    return Refit(unseen_probabilities(fitted), all(head.fit.converged for head in fitted.heads))
+    return Refit(predict_unseen(fitted), all(head.fit.converged for head in fitted.heads))

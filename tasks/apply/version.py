@@ -177,7 +177,7 @@ def name_of(out: Path, dataset: Dataset) -> str:
     return f"{dataset.name}-{hashlib.sha256(dataset.uri.encode()).hexdigest()[:6]}"
 
 
-def corrected_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
+def correct_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
     """Yield the data set with the plan's changes, part by part.
 
     Args:
@@ -211,7 +211,7 @@ def digest_state(tables: Iterator[pa.Table]) -> tuple[str, int]:
     return digest.hexdigest(), rows
 
 
-def key_tables(source: Path) -> Iterator[pa.Table]:
+def read_key_tables(source: Path) -> Iterator[pa.Table]:
     """Yield the columns that make up the state of a data set, part by part."""
     with open_parquet(source) as file:
         for batch in file.iter_batches(columns=list(KEY_COLUMNS)):
@@ -286,7 +286,7 @@ def share_file(source: Path) -> Callable[[Path], None]:
     return write
 
 
-def changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
+def make_changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
     """Return changes as a table of the layout of `changes.parquet`."""
     rows = [asdict(change) | {"change": change.kind} for change in changes]
     return pa.Table.from_pylist(rows, schema=CHANGES)

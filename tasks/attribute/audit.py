@@ -26,7 +26,7 @@ from tasks.heads.sample_order import order_of_rows
 from tasks.heads.samples import Samples
 from tasks.heads.solve import Solution
 from tasks.ingest.columns.centres import subtract_centres
-from tasks.ingest.groups import codes_of
+from tasks.ingest.groups import number_values
 from tasks.models import make_model
 from tasks.options import AuditOptions
 
@@ -146,10 +146,10 @@ def audit(
     members = model.choose()
     opinions, _ = model.ask(None if texts is None else lambda: list(texts))
     model.samples = samples.beside([one.log_p for one in opinions])
-    return _audited(audit_in_memory(model, members), opinions, options.score)
+    return _make_audit(audit_in_memory(model, members), opinions, options.score)
 
 
-def _audited(rounds: Rounds, opinions: list[Opinion], kind: str) -> Audit:
+def _make_audit(rounds: Rounds, opinions: list[Opinion], kind: str) -> Audit:
     score, flagged = judge_samples(rounds.scores, kind)
     doubts = sum_doubts(rounds.noise, rounds.scores.wrong, flagged)
     matrix = rounds.noise.matrix.cpu().numpy()
@@ -222,7 +222,7 @@ def _check_groups(groups: Array | None, labels: Array) -> Array | None:
             f"groups of shape {np.shape(groups)} for {len(labels)} labels",
             fix="pass one group for each label",
         )
-    return codes_of(np.asarray(groups))
+    return number_values(np.asarray(groups))
 
 
 def _check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:

@@ -61,7 +61,7 @@ class GaussNewton:
             logits, u = self.whole.derivative(inputs, vector)
             p = torch.softmax(logits, dim=1)
             curved = p * (u - (p * u).sum(1, keepdim=True)) / len(self.index)
-            result += self.whole.pulled_back(inputs, lambda _, r=curved: r)  # type: ignore[misc]
+            result += self.whole.pull_back(inputs, lambda _, r=curved: r)  # type: ignore[misc]
         return result
 
 
@@ -102,7 +102,7 @@ def network_evaluation_gradient(whole: FlatNetwork, stack: SoftmaxStack) -> Tens
         p = torch.softmax(whole.logits(whole.parameters, inputs), dim=1)
         trust = p.gather(1, given).square() if stack.design.trust_weighted else torch.ones_like(p[:, :1])
         residual = trust * p.scatter_add(1, given, p.new_full((), -1.0).expand(given.shape))
-        gradient += whole.pulled_back(inputs, lambda _, r=residual: r)  # type: ignore[misc]
+        gradient += whole.pull_back(inputs, lambda _, r=residual: r)  # type: ignore[misc]
         total += float(trust.sum())
     return gradient / max(total, torch.finfo(gradient.dtype).tiny)
 

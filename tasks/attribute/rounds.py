@@ -61,7 +61,7 @@ def score_round(ensemble: Ensemble, options: AuditOptions, *, keep_probabilities
     samples, heads = ensemble.samples, ensemble.heads
     solutions = [solve_head(head, options.solver) for head in heads]
     blocks = [score_head(head, ensemble.design, v) for head, v in zip(heads, solutions, strict=True)]
-    blocks[0] = _counted(blocks[0], len(samples.labels))
+    blocks[0] = _count_rows(blocks[0], len(samples.labels))
     noise = estimate_noise(ensemble, options.seed)
     scores = combine(
         blocks,
@@ -74,7 +74,7 @@ def score_round(ensemble: Ensemble, options: AuditOptions, *, keep_probabilities
     return Scored(scores, noise, solutions)
 
 
-def _counted(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
+def _count_rows(blocks: Iterable[BlockScores], rows: int) -> Iterator[BlockScores]:
     """Say how far the pass over the data is."""
     for block in blocks:
         yield block

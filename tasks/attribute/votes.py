@@ -103,14 +103,14 @@ def estimate_answers(belief: Tensor, votes: Tensor, kinds: int) -> Answers:
     affordable = max(FEWEST_ITERATIONS, VALUES // (votes.numel() * classes * kinds + 1))
     for _ in range(min(MAX_ITERATIONS, affordable)):
         r = torch.softmax(answers.joint(belief, votes).flatten(1), dim=1).view(len(belief), kinds, classes)
-        before, answers = answers, _maximised(r, belief, votes, answers, eye)
+        before, answers = answers, _maximise(r, belief, votes, answers, eye)
         moved = float((answers.tables.exp() - before.tables.exp()).abs().max())
         if max(moved, abs(answers.weight - before.weight)) < SETTLED:
             break
     return Answers(answers.tables.to(where), answers.kinds.to(where), answers.weight)
 
 
-def _maximised(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Tensor) -> Answers:
+def _maximise(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Tensor) -> Answers:
     """Return what the posterior of kinds and classes, (n, kinds, C), makes of tables, kinds and weight."""
     counts = r.new_zeros(before.tables.shape[1], len(eye), *r.shape[1:])  # (raters, answer, kinds, true)
     for rater, said in enumerate(votes.unbind(1)):

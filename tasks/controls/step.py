@@ -8,7 +8,7 @@ import torch
 from tasks.attribute.doubts import read_doubts
 from tasks.attribute.step import NOISE
 from tasks.controls.shadow import audit_planted, choose_planted
-from tasks.heads.ensemble import unseen_probabilities
+from tasks.heads.ensemble import predict_unseen
 from tasks.models import open_model
 from tasks.options import AuditOptions
 from tasks.records import Controls, Dataset, Encoding, FittedRound, Scores
@@ -43,6 +43,6 @@ def controls(
     ensemble = audited.load(encoding, model)
     index = torch.from_numpy(planted.chosen).to(audited.samples.labels.device)
     doubts = read_doubts(read_json(model.path / NOISE))
-    quality = audit_planted(audited, ensemble.members, unseen_probabilities(ensemble, index), planted, doubts)
+    quality = audit_planted(audited, ensemble.members, predict_unseen(ensemble, index), planted, doubts)
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)

@@ -47,7 +47,7 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
         store.execute(
             "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
         )
-        known = _known(store, sorted(set(keys)))
+        known = _read_known(store, sorted(set(keys)))
         first = {key: place for place, key in reversed(list(enumerate(keys))) if key not in known}
         if first:
             places = sorted(first.values())
@@ -74,7 +74,7 @@ def _intact(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _known(store: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+def _read_known(store: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for start in range(0, len(keys), _ASKED):
         some = keys[start : start + _ASKED]

@@ -44,14 +44,14 @@ def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
     same = content[found.index] == content[:, None]
     found = Neighbours(np.where(same, np.float32(0), found.distance), found.index)
     for ratio in RATIOS:
-        sets = _isolated(found, ratio)
+        sets = _find_isolated(found, ratio)
         expected = len(found.index) * ratio ** _dimension(found, sets) / 2
         if len(sets) > CLEARLY_MORE * expected and poisson.sf(len(sets) - 1, expected) < IMPROBABLE:
             return sets
     return []
 
 
-def _isolated(found: Neighbours, ratio: float) -> list[Ints]:
+def _find_isolated(found: Neighbours, ratio: float) -> list[Ints]:
     """Return the sets of each other's nearest neighbours that are at most `ratio` as far apart as the next other sample."""
     distance = found.distance.astype(np.float64)
     near, far = distance[:, :-1], distance[:, 1:]

@@ -78,13 +78,13 @@ def place_rows(features: FileFeatures, rows: Ints, kind: str, most_dimensions: i
     sketch = None if narrow else _sketch(features.plain, most_dimensions)
     scale = _scale(features, draw_row_numbers(features.n, 4_096)) if kind == "scaled" else None
     found: Sequence[Floats] = [
-        _placed(block, kind, scale, sketch)
+        _project(block, kind, scale, sketch)
         for block in pick_rows((block[:, : features.plain] for block in read_blocks(features)), rows)
     ]
     return np.concatenate(found)
 
 
-def _placed(block: Floats, kind: str, scale: Floats | None, sketch: Floats | None) -> Floats:
+def _project(block: Floats, kind: str, scale: Floats | None, sketch: Floats | None) -> Floats:
     if scale is not None:
         block = block / scale
     if kind == "angle":

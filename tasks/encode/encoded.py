@@ -65,13 +65,13 @@ def read_features(dataset: Dataset, options: AuditOptions, cache: Path | None = 
         raise InputError(
             "a network takes one kind of content, and there are columns beside it", where=where, fix=fix
         )
-    own = options.own_encoder and _pretrained(dataset, Path(options.own_encoder), options.device, cache)
+    own = options.own_encoder and _embed_pretrained(dataset, Path(options.own_encoder), options.device, cache)
     found = own if own and dataset.payload != "tabular" else _plain(dataset, options)
     if dataset.beside:
         columns = _columns(dataset, options, dataset.beside, partial(_read_beside, dataset))
-        found = _joined(found, replace(columns, second="columns"))
+        found = _join(found, replace(columns, second="columns"))
     if own and found is not own and dataset.payload == "tabular":
-        return _joined(found, own)
+        return _join(found, own)
     packaged = None if options.encoder else find_packaged(dataset, options)
     return found if packaged is None else _with_packaged(found, packaged, dataset, options, cache)
 
@@ -81,8 +81,8 @@ def _plain(dataset: Dataset, options: AuditOptions) -> EncodedFeatures:
     if dataset.payload == "text":
         return _texts(dataset, "text", options)
     if not dataset.columns:
-        return EncodedFeatures(dataset.feature_names, lambda: stored_batches(dataset))
-    return _columns(dataset, options, dataset.columns, lambda: stored_batches(dataset))
+        return EncodedFeatures(dataset.feature_names, lambda: read_stored(dataset))
+    return _columns(dataset, options, dataset.columns, lambda: read_stored(dataset))
 
 
 def _columns(
@@ -103,9 +103,9 @@ def _columns(
 
 def _texts(dataset: Dataset, column: str, options: AuditOptions, prefix: str = "") -> EncodedFeatures:
     """Return the directions of a column of texts."""
-    encoder = fit_text(lambda: text_batches(dataset, column), options.seed)
+    encoder = fit_text(lambda: read_text_batches(dataset, column), options.seed)
     names = tuple(f"{prefix}{name}" for name in encoder.names)
-    return EncodedFeatures(names, lambda: map(encoder, text_batches(dataset, column)), len(names))
+    return EncodedFeatures(names, lambda: map(encoder, read_text_batches(dataset, column)), len(names))
 
 
 def _side_by_side(parts: Sequence[EncodedFeatures]) -> EncodedFeatures:
@@ -117,7 +117,7 @@ def _side_by_side(parts: Sequence[EncodedFeatures]) -> EncodedFeatures:
     )
 
 
-def _joined(first: EncodedFeatures, second: EncodedFeatures) -> EncodedFeatures:
+def _join(first: EncodedFeatures, second: EncodedFeatures) -> EncodedFeatures:
     """Return features with others behind them, each of which is a candidate by itself."""
     both, width = _side_by_side([first, second]), len(second.names)
     named = f"{first.second} and {second.second}" if first.embedded else second.second
@@ -136,7 +136,7 @@ def _even(batches: Iterator[Array]) -> Iterator[Array]:
         yield rest
 
 
-def stored_batches(dataset: Dataset) -> Iterator[Array]:
+def read_stored(dataset: Dataset) -> Iterator[Array]:
     """Yield the features as they are stored, (b, d) float32 each."""
     width = len(dataset.feature_names)
     rows = max(1, BATCH_BYTES // (4 * width))
@@ -146,7 +146,7 @@ def stored_batches(dataset: Dataset) -> Iterator[Array]:
             yield np.ascontiguousarray(flat, dtype=np.float32).reshape(-1, width)
 
 
-def text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[str]]:
+def read_text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[str]]:
     """Yield the texts of a column."""
     with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(TEXTS, columns=[column]):
@@ -161,26 +161,26 @@ def _read_beside(dataset: Dataset) -> Iterator[Array]:
             yield np.asarray(read.encode(batch, 0).matrix)
 
 
-def joined_texts(dataset: Dataset) -> Iterator[list[str]]:
+def join_texts(dataset: Dataset) -> Iterator[list[str]]:
     """Yield all that there is to read of each sample, a batch at a time: the texts of a table one below the other."""
-    columns = (text_batches(dataset, name) for name in dataset.texts or ("text",))
+    columns = (read_text_batches(dataset, name) for name in dataset.texts or ("text",))
     for batches in zip(*columns, strict=True):
         yield ["\n".join(texts) for texts in zip(*batches, strict=True)]
 
 
 def read_texts(dataset: Dataset) -> list[str]:
     """Return all texts of a data set of texts, or of a table that has some."""
-    return [text for batch in joined_texts(dataset) for text in batch]
+    return [text for batch in join_texts(dataset) for text in batch]
 
 
-def image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
+def read_image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
     """Yield the files of the images."""
     with open_parquet(dataset.path) as file:
         for batch in file.iter_batches(IMAGES, columns=["image"]):
             yield batch.column(0).to_pylist()
 
 
-def _pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> EncodedFeatures:
+def _embed_pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> EncodedFeatures:
     """Return the embeddings that the user's own model gives, each content embedded once for all runs."""
     where = f"--encoder {folder}"
     if dataset.payload not in ("text", "image") and not dataset.texts:
@@ -196,11 +196,11 @@ def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], 
 
     def batches() -> Iterator[Array]:
         if dataset.payload != "image":
-            for some in joined_texts(dataset):
-                yield embed_contents(store, [text.encode() for text in some], _asked(model, some))
+            for some in join_texts(dataset):
+                yield embed_contents(store, [text.encode() for text in some], _read_by_place(model, some))
         else:
-            for files in image_batches(dataset):
-                yield embed_contents(store, files, _asked(model, files))
+            for files in read_image_batches(dataset):
+                yield embed_contents(store, files, _read_by_place(model, files))
 
     width = next(batches()).shape[1]
     return EncodedFeatures(tuple(f"embedding[{place}]" for place in range(width)), batches)
@@ -220,9 +220,11 @@ def _with_packaged(
             pass
     except TooSlow as slow:
         return replace(plain, encoder=str(slow))
-    return replace(_joined(plain, embedding), encoder=model.words)
+    return replace(_join(plain, embedding), encoder=model.words)
 
 
-def _asked(model: Callable[[Sequence[T]], Array], contents: Sequence[T]) -> Callable[[Sequence[int]], Array]:
+def _read_by_place(
+    model: Callable[[Sequence[T]], Array], contents: Sequence[T]
+) -> Callable[[Sequence[int]], Array]:
     """Return the model as a function of places in some contents."""
     return lambda places: model([contents[place] for place in places])

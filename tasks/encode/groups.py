@@ -9,12 +9,12 @@ import torch
 from tasks.arrays import Array
 from tasks.encode.copies import are_coincidences, copy_sets, drop_whole_classes, find_identical
 from tasks.encode.distances import MOST_ROWS, choose_distance, draw_row_numbers, pick_rows, search
-from tasks.encode.encoded import stored_batches
+from tasks.encode.encoded import read_stored
 from tasks.heads.features import FileFeatures
 from tasks.heads.groups import check_groups
 from tasks.heads.neighbours import NEIGHBOURS, Neighbours
 from tasks.heads.samples import read_labels
-from tasks.ingest.groups import named_groups
+from tasks.ingest.groups import number_groups
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile, SampleGroups
 from tasks.storage import atomic_path, open_parquet
@@ -41,7 +41,7 @@ def find_groups(
     """
     folds = 2 if options.evaluation == "holdout" else options.folds
     if dataset.group is not None:
-        groups = named_groups(dataset, dataset.group)
+        groups = number_groups(dataset, dataset.group)
         check_groups(groups, folds, f"--group {dataset.group}")
         return write_groups(groups, folder / "groups.npy", dataset.group)
     if dataset.probabilities or dataset.rows < 3:
@@ -60,7 +60,7 @@ def find_groups(
         ~trusted if trusted is not None and options.evaluation == "trusted" else np.ones_like(labels, bool)
     )
     sets = drop_whole_classes(sets, labels, dealt, folds)
-    return write_groups(_united(sets, dataset.rows), folder / "groups.npy", None)
+    return write_groups(_unite(sets, dataset.rows), folder / "groups.npy", None)
 
 
 def read_contents(dataset: Dataset) -> Array:
@@ -79,10 +79,10 @@ def has_coincidences(dataset: Dataset) -> bool:
     if not dataset.columns:
         return False
     rows = draw_row_numbers(dataset.rows, min(_ROWS, max(2, _VALUES // len(dataset.columns))))
-    return are_coincidences(np.concatenate(list(pick_rows(stored_batches(dataset), rows))))
+    return are_coincidences(np.concatenate(list(pick_rows(read_stored(dataset), rows))))
 
 
-def _united(sets: list[Array], n: int) -> Array:
+def _unite(sets: list[Array], n: int) -> Array:
     """Return the group of each of n samples, (n,); a sample that is in an earlier set is in no later one."""
     groups = np.arange(n)
     taken = np.zeros(n, bool)

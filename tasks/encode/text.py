@@ -44,7 +44,7 @@ class TextEncoder:
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """Return texts encoded, (b, width)."""
-        encoded: Floats = self.directions.transform(_weighted(self.vectorizers, texts)).astype(np.float32)
+        encoded: Floats = self.directions.transform(_weigh(self.vectorizers, texts)).astype(np.float32)
         return encoded
 
 
@@ -62,8 +62,8 @@ def fit_text(batches: Callable[[], Iterable[Sequence[str]]], seed: int = 0) -> T
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415 (seconds to import)
 
     texts = _some(batches(), seed)
-    vectorizers = tuple(_fitted(vectorizer, texts) for vectorizer in _vectorizers(len(texts)))
-    weighted = _weighted(vectorizers, texts)
+    vectorizers = tuple(_fit(vectorizer, texts) for vectorizer in _vectorizers(len(texts)))
+    weighted = _weigh(vectorizers, texts)
     components = max(1, min(COMPONENTS, len(texts) - 1, weighted.shape[1] - 1))
     return TextEncoder(vectorizers, TruncatedSVD(components, random_state=seed).fit(weighted))
 
@@ -82,7 +82,7 @@ def _vectorizers(count: int) -> Iterator[Any]:
     yield TfidfVectorizer(ngram_range=(3, 5), analyzer="char_wb", **common)
 
 
-def _fitted(vectorizer: Any, texts: Sequence[str]) -> Any:  # noqa: ANN401 (of scikit-learn)
+def _fit(vectorizer: Any, texts: Sequence[str]) -> Any:  # noqa: ANN401 (of scikit-learn)
     try:
         return vectorizer.fit(texts)
     except (
@@ -91,7 +91,7 @@ def _fitted(vectorizer: Any, texts: Sequence[str]) -> Any:  # noqa: ANN401 (of s
         return vectorizer.set_params(min_df=1).fit(texts)
 
 
-def _weighted(vectorizers: tuple[Any, ...], texts: Sequence[str]) -> Any:  # noqa: ANN401 (a sparse matrix)
+def _weigh(vectorizers: tuple[Any, ...], texts: Sequence[str]) -> Any:  # noqa: ANN401 (a sparse matrix)
     from scipy.sparse import hstack  # noqa: PLC0415
 
     read = [text[:READ] for text in texts]

@@ -141,7 +141,7 @@ def make_design(
     if evaluation == "holdout":
         return Design("holdout", torch.from_numpy(_holdout_groups(order, generator, groups)), 1, order=order)
     if evaluation == "crossfit":
-        group = _stratified(labels, order, folds, generator, groups)
+        group = _stratify(labels, order, folds, generator, groups)
         return Design("crossfit", torch.from_numpy(group), folds, order=order)
     if trusted is None or not trusted.any():
         raise InputError(
@@ -153,7 +153,7 @@ def make_design(
             where="--trusted",
             fix="name a column that is true for some of them only",
         )
-    group = _stratified(labels, order[~trusted[order]], folds, generator, groups)
+    group = _stratify(labels, order[~trusted[order]], folds, generator, groups)
     return Design("trusted", torch.from_numpy(group), folds, order=order)
 
 
@@ -168,7 +168,7 @@ def choose_kept(flagged: Array) -> Array:
     return kept
 
 
-def _stratified(
+def _stratify(
     labels: Array, dealt: Array, folds: int, generator: np.random.Generator, groups: Array | None
 ) -> Array:
     """Deal the samples of each class to the folds like cards; -1 for those that are not dealt.

@@ -158,7 +158,7 @@ def fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Ten
     return torch.log_softmax(torch.cat(logits), dim=1)
 
 
-def unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
+def predict_unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
     """Return the class that each model finds most probable out of fold, (models, m): the heads, then the opinions.
 
     Args:
@@ -180,7 +180,7 @@ def unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
     return classes
 
 
-def unseen_probabilities(ensemble: Ensemble, index: Tensor | None = None) -> Array:
+def predict_unseen(ensemble: Ensemble, index: Tensor | None = None) -> Array:
     """Return the out-of-fold probabilities of some samples, or of all, (m, C) float64: the mean of heads and opinions.
 
     The heads' own mean counts as one opinion.

@@ -66,7 +66,7 @@ class FeatureMap:
         """Number of encoded features."""
         return len(self.mean) if self.projection is None else self.projection.shape[1]
 
-    def standardised(self, raw: Tensor) -> Tensor:
+    def standardise(self, raw: Tensor) -> Tensor:
         """Return raw features, or the histograms of an image, in units of their standard deviation, (b, d)."""
         seen = raw[:, slice(*self.columns)] if self.columns else raw
         seen = histograms(seen, self.image) if self.image else seen
@@ -74,7 +74,7 @@ class FeatureMap:
 
     def __call__(self, raw: Tensor) -> Tensor:
         """Encode raw features, (b, d) to (b, width)."""
-        encoded = self.standardised(raw)
+        encoded = self.standardise(raw)
         if self.landmarks is not None:
             encoded = torch.exp(-self.gamma * squared_distances(encoded, self.landmarks))
         return encoded if self.projection is None else encoded @ self.projection
@@ -91,7 +91,7 @@ class FeatureMap:
             landmarks=landmarks,
         )
 
-    def rotated(self, sample: Tensor) -> "FeatureMap":
+    def rotate(self, sample: Tensor) -> "FeatureMap":
         """Return the same map in the basis of the principal components of `sample`, (n, d) raw features."""
         if self.width > ROTATED_WIDTH:
             return self
@@ -145,7 +145,7 @@ def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap
     """
     seen = sample[:, slice(*standard.columns)] if standard.columns else sample
     spread = seen.std(0).square().mean().sqrt().clamp_min(torch.finfo(sample.dtype).tiny)
-    turned = replace(standard, name="pca", scale=spread.expand_as(standard.scale)).rotated(sample)
+    turned = replace(standard, name="pca", scale=spread.expand_as(standard.scale)).rotate(sample)
     if turned.projection is None:  # wider than what can be rotated
         return turned
     return replace(turned, projection=turned.projection[:, -components:])

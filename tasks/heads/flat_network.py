@@ -71,7 +71,7 @@ class FlatNetwork:
         )
         return logits, derivative
 
-    def pulled_back(self, inputs: Tensor, residual: Callable[[Tensor], Tensor]) -> Tensor:
+    def pull_back(self, inputs: Tensor, residual: Callable[[Tensor], Tensor]) -> Tensor:
         """Return sum_i J_i^T r_i, (P,), with r = residual(logits), (b, C)."""
         logits, pull, *_ = vjp(lambda parameters: self.logits(parameters, inputs), self.parameters)
         gradient: Tensor = pull(residual(logits.detach()))[0]

@@ -154,7 +154,7 @@ def choose_heads(
     part = design.some(chosen)
     drawn = [MemoryFeatures(one.take(chosen)) for one in features]
     some = replace(samples, labels=samples.labels[chosen])
-    maps = [replace(raw_map(*compute_moments(one)).rotated(one.tensor), name=options.model) for one in drawn]
+    maps = [replace(raw_map(*compute_moments(one)).rotate(one.tensor), name=options.model) for one in drawn]
     best: list[Member] = []
     starts: list[Tensor | None] = [None] * design.folds
     least = math.inf

@@ -133,7 +133,7 @@ def choose_members(
     widths = KERNEL_MULTIPLES[:1] if several else KERNEL_MULTIPLES
     seated = sample[landmark_rows(labels, n_classes)]
     candidates = [
-        candidate.rotated(sample)
+        candidate.rotate(sample)
         for standard in standards
         for candidate in _candidates(standard, seated, options.feature_map, products, widths)
     ]
@@ -141,7 +141,7 @@ def choose_members(
         candidates.append(pca_map(standards[0], sample, COMPONENTS))
     is_large = products > ENSEMBLE_BUDGET
     if is_large and len(candidates) > 1:
-        candidates = _screened(candidates, sample, labels, part, n_classes)
+        candidates = _screen(candidates, sample, labels, part, n_classes)
     members = []
     for candidate in candidates:
         members.append(_best_l2(candidate, sample, labels, part, n_classes, features.n))
@@ -207,13 +207,13 @@ def landmark_rows(labels: Tensor, n_classes: int) -> Tensor:
     return torch.cat([torch.arange(len(first) - len(added), device=labels.device), added])
 
 
-def _screened(
+def _screen(
     candidates: list[FeatureMap], sample: Tensor, labels: Tensor, design: Design, n_classes: int
 ) -> list[FeatureMap]:
     """Return the first candidate, and those that explain the labels better by least squares."""
     sample, labels = sample[:SCREENING_ROWS], labels[:SCREENING_ROWS]
     design = design.some(slice(SCREENING_ROWS))
-    explained = [_explained(candidate(sample), labels, design, n_classes) for candidate in candidates]
+    explained = [_explain_share(candidate(sample), labels, design, n_classes) for candidate in candidates]
     return [
         candidate
         for candidate, share in zip(candidates, explained, strict=True)
@@ -221,7 +221,7 @@ def _screened(
     ]
 
 
-def _explained(encoded: Tensor, labels: Tensor, design: Design, n_classes: int) -> float:
+def _explain_share(encoded: Tensor, labels: Tensor, design: Design, n_classes: int) -> float:
     """Return the share of the labels' variance that ridge regression on one-hot labels explains out of fold, R squared."""
     rows = with_intercept(encoded).double()
     target = torch.nn.functional.one_hot(labels.long(), n_classes).double()

@@ -39,7 +39,7 @@ class Fit:
     curve: list[tuple[list[float], list[float]]]
 
 
-def tolerance_for(dtype: torch.dtype) -> float:
+def choose_tolerance(dtype: torch.dtype) -> float:
     """Return the relative gradient norm that counts as converged: 1e-5, and what float32 sums can reach, 1e-4."""
     return 1e-5 if dtype == torch.float64 else 1e-4
 
@@ -64,7 +64,7 @@ def fit_newton(
         The fit; `converged` says whether the tolerance was reached.
     """
     theta = stack.zeros() if start is None else start.clone()
-    tolerance = tolerance_for(theta.dtype) if tolerance is None else tolerance
+    tolerance = choose_tolerance(theta.dtype) if tolerance is None else tolerance
     loss, gradient = stack.loss_and_gradient(theta)
     scale = gradient_scale(stack)
     curve = []

@@ -112,12 +112,12 @@ def make_preconditioner(hessian: SoftmaxHessian) -> tuple[Tensor | None, Tensor]
     )
     if width * classes > SAMPLED_PARAMETERS or cost > WORTH_PRODUCTS * product:
         return None, hessian.diagonal().reshape(-1)
-    factor, diagonal = _sampled(stack, hessian.theta, min(rows, stack.rows.n))
+    factor, diagonal = _sample_hessian(stack, hessian.theta, min(rows, stack.rows.n))
     spread = diagonal.reshape(width, 1, classes).expand(-1, folds, -1).reshape(-1)
     return factor, spread.to(stack.rows.like)
 
 
-def _sampled(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _sample_hessian(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return factor and diagonal of the sampled Hessian at the folds' mean parameters, again only where these moved."""
     mean = theta.mean(dim=1)
     if stack.sampled is not None:

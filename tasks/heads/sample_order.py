@@ -27,7 +27,7 @@ def order_of_ids(batches: Iterable[pa.Array]) -> Array:
     True
     """
     keys = [pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False) for ids in batches]
-    return _sorted(np.concatenate(keys) if keys else np.empty(0, np.uint64))
+    return _sort(np.concatenate(keys) if keys else np.empty(0, np.uint64))
 
 
 def order_of_rows(features: Array, labels: Array) -> Array:
@@ -55,9 +55,9 @@ def order_of_rows(features: Array, labels: Array) -> Array:
     for start in range(0, len(bits), chunk):
         rows = slice(start, start + chunk)
         keys[rows] += bits[rows].astype(np.uint64) @ factors[:-1]
-    return _sorted(keys)
+    return _sort(keys)
 
 
-def _sorted(keys: Array) -> Array:
+def _sort(keys: Array) -> Array:
     order: Array = np.argsort(keys, kind="stable").astype(np.int32)
     return order

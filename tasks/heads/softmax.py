@@ -78,7 +78,7 @@ class SoftmaxStack:
             for start, stop in ranges
         ]
 
-    def keeping(self, keep: Tensor) -> "SoftmaxStack":
+    def leave_out(self, keep: Tensor) -> "SoftmaxStack":
         """Return the same problem with other samples left out, (n,) bool."""
         return replace(self, keep=keep, sampled=None)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tasks.ingest.columns.dates import as_days, wrong_dates
 from tasks.ingest.columns.numerals import Notation, as_numbers
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
-from tasks.ingest.identity import content_hashes, vector_rows
+from tasks.ingest.identity import hash_contents, vector_rows
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import read_vectors, width_of
 from tasks.records import Column
@@ -98,7 +98,7 @@ class Tabular:
             whole = np.stack([exact_values(batch.column(column.name), column) for column in far], axis=1)
             exact = np.ascontiguousarray(whole, "<f8")
             contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
-        hashes = content_hashes("tabular", [*names, *words, *(column.name for column in far)], contents)
+        hashes = hash_contents("tabular", [*names, *words, *(column.name for column in far)], contents)
         problems = {**_too_large(batch, self.columns, matrix), **_bad_dates(batch, self.columns)}
         return EncodedBatch(matrix, hashes, problems=problems)
 
@@ -114,7 +114,7 @@ class TextContent:
     def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (no row can be wrong here)
         """Return the texts and their hashes."""
         text = convert_to_text(batch.column(self.column))
-        hashes = content_hashes("text", (), [(value or "").encode() for value in text.to_pylist()])
+        hashes = hash_contents("text", (), [(value or "").encode() for value in text.to_pylist()])
         return EncodedBatch(None, hashes, text)
 
 
@@ -139,7 +139,7 @@ class Embedding:
         """Return the features and hashes; a vector that is missing, or of another length, is all NaN."""
         vectors = read_vectors(batch.column(self.column), self.column)
         matrix, problems = vectors.of_width(self.width, self.column)
-        return EncodedBatch(matrix, content_hashes("embedding", (), vector_rows(matrix)), problems=problems)
+        return EncodedBatch(matrix, hash_contents("embedding", (), vector_rows(matrix)), problems=problems)
 
 
 def open_embedding(table: SourceTable, column: str) -> Embedding:

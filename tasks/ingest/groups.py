@@ -9,16 +9,16 @@ from tasks.records import Dataset
 from tasks.storage import read_parquet
 
 
-def named_groups(dataset: Dataset, column: str) -> Array:
+def number_groups(dataset: Dataset, column: str) -> Array:
     """Return the group of each row by the values of a column, (n,) int32; a row without a value is alone."""
     values = convert_to_text(read_parquet(dataset.path, columns=[column])[column].combine_chunks())
-    return codes_of(values.to_numpy(zero_copy_only=False))
+    return number_values(values.to_numpy(zero_copy_only=False))
 
 
-def codes_of(values: Array) -> Array:
+def number_values(values: Array) -> Array:
     """Return a number for each group, (n,) int32; a value that is missing is a group of its own.
 
-    >>> codes_of(np.array(["b", None, "a", "b", None], object)).tolist()
+    >>> number_values(np.array(["b", None, "a", "b", None], object)).tolist()
     [0, 2, 1, 0, 3]
     """
     found: Array = pd.factorize(values)[0].astype(np.int32)

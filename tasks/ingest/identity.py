@@ -33,7 +33,7 @@ _AS_DIGIT = str.maketrans("ghijklmnop", "0123456789")
 MOST_WITHOUT_ID = 0.2
 
 
-def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | memoryview]) -> list[str]:
+def hash_contents(kind: str, names: Sequence[str], contents: Iterable[bytes | memoryview]) -> list[str]:
     """Return the hash of each row's content.
 
     Args:
@@ -41,7 +41,7 @@ def content_hashes(kind: str, names: Sequence[str], contents: Iterable[bytes | m
         names: Names of the features, in the order of the bytes.
         contents: The bytes of each row.
 
-    >>> content_hashes("image", (), [b"a", b"b", b"a"])[0] == content_hashes("image", (), [b"a"])[0]
+    >>> hash_contents("image", (), [b"a", b"b", b"a"])[0] == hash_contents("image", (), [b"a"])[0]
     True
     """
     seed = hashlib.sha256("\0".join((kind, *names, "")).encode())
@@ -65,10 +65,10 @@ def vector_rows(matrix: NDArray[np.float32]) -> list[memoryview]:
     return [view[start : start + width] for start in range(0, len(view), width)]
 
 
-def sample_id(content_hash: str, label: str | None, occurrence: int = 0) -> str:
+def make_sample_id(content_hash: str, label: str | None, occurrence: int = 0) -> str:
     """Return the id of a row that the user gave none.
 
-    >>> sample_id("ab", "cat") != sample_id("ab", "dog") != sample_id("ab", "dog", 1)
+    >>> make_sample_id("ab", "cat") != make_sample_id("ab", "dog") != make_sample_id("ab", "dog", 1)
     True
     """
     text = f"{content_hash}\0{'' if label is None else label}"

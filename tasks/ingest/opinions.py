@@ -13,9 +13,9 @@ from tasks.arrays import Array
 from tasks.errors import InputError, name_first_three
 from tasks.ingest.class_columns import ClassOrder
 from tasks.ingest.content import Content, EncodedBatch
-from tasks.ingest.identity import content_hashes, vector_rows
+from tasks.ingest.identity import hash_contents, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
-from tasks.ingest.probabilities import Probabilities, clipped_logs, open_probabilities
+from tasks.ingest.probabilities import Probabilities, clip_logs, open_probabilities
 from tasks.ingest.table import SourceTable
 
 
@@ -67,8 +67,8 @@ class Opinions:
         values = [v[:, list(places)] for (v, _), places in zip(read, self.places, strict=True)]
         mean = np.tensordot(np.array(self.weights, np.float32), np.stack(values), axes=1)
         problems = {row: why for _, found in reversed(read) for row, why in found.items()}
-        hashes = content_hashes("probabilities", (), vector_rows(np.concatenate(values, axis=1)))
-        return EncodedBatch(clipped_logs(mean), hashes, problems=problems)
+        hashes = hash_contents("probabilities", (), vector_rows(np.concatenate(values, axis=1)))
+        return EncodedBatch(clip_logs(mean), hashes, problems=problems)
 
 
 def open_models(table: SourceTable, models: Sequence[tuple[str, ...]], labels: LabelSurvey) -> Content:
@@ -103,7 +103,7 @@ def _log_losses(table: SourceTable, models: Sequence[Probabilities], labels: Lab
         given = labels.text(batch.column(labels.column)).to_pylist()
         for number, model in enumerate(models):
             place = np.array([code[number].get(name or "", -1) for name in given])
-            logs = clipped_logs(model.read(batch)[0])[np.arange(len(place)), place].astype(np.float64)
+            logs = clip_logs(model.read(batch)[0])[np.arange(len(place)), place].astype(np.float64)
             known = (place >= 0) & np.isfinite(logs)
             total[number] -= logs[known].sum()
             count[number] += known.sum()

@@ -22,7 +22,7 @@ from tasks.ingest.class_columns import (
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_floats
 from tasks.ingest.content import EncodedBatch
-from tasks.ingest.identity import content_hashes, vector_rows
+from tasks.ingest.identity import hash_contents, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import LOOK, read_vectors, width_of
@@ -77,8 +77,8 @@ class Probabilities:
     def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
         """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
         values, problems = self.read(batch)
-        logs = clipped_logs(values)
-        return EncodedBatch(logs, content_hashes("probabilities", (), vector_rows(values)), problems=problems)
+        logs = clip_logs(values)
+        return EncodedBatch(logs, hash_contents("probabilities", (), vector_rows(values)), problems=problems)
 
     def read(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
         """Return the probabilities of a batch, (rows, classes), and why a row has none: it is all NaN."""
@@ -136,7 +136,7 @@ def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: Lab
     return Probabilities(columns, width, order, scale)
 
 
-def clipped_logs(values: Matrix) -> Matrix:
+def clip_logs(values: Matrix) -> Matrix:
     """Return the logarithms of probabilities, none below that of `LEAST`."""
     logs: Matrix = np.log(np.maximum(values, np.float32(LEAST)))
     return logs

@@ -15,7 +15,7 @@ from tasks.ingest.columns.roles import Roles
 from tasks.ingest.columns.types import has_text
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.content import Content, EncodedBatch
-from tasks.ingest.identity import OccurrenceCounter, identity_line, sample_id
+from tasks.ingest.identity import OccurrenceCounter, identity_line, make_sample_id
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable, regroup
 from tasks.runs.progress import report_progress
@@ -104,7 +104,7 @@ class Canonical:
             if roles.id:
                 ids = self._with_made_ids(convert_to_text(batch.column(roles.id)), encoded, texts, row)
             else:
-                made = [sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
+                made = [make_sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
                 ids = pa.array(made, pa.string())
                 if occurrences is not None:
                     occurrences.see(made)
@@ -123,7 +123,7 @@ class Canonical:
         self.problems.update({row + at: why for at, why in wrong.items()})
         values = ids.to_pylist()
         for at in wrong:
-            values[at] = sample_id(encoded.hashes[at], labels[at], row + at + 1)
+            values[at] = make_sample_id(encoded.hashes[at], labels[at], row + at + 1)
         return pa.array(values, pa.string())
 
     def _batch(
@@ -178,7 +178,7 @@ def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
             start += len(table)
             columns = (table[name].to_pylist() for name in ("sample_id", "content_hash", "label"))
             rows = zip(*columns, some.tolist(), strict=True)
-            ids = [sample_id(content, label, k) if k else first for first, content, label, k in rows]
+            ids = [make_sample_id(content, label, k) if k else first for first, content, label, k in rows]
             writer.write_table(table.set_column(0, file.schema_arrow.field(0), pa.array(ids, pa.string())))
 
 

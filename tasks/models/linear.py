@@ -66,7 +66,7 @@ class Model(AuditModel):
                 options.dask,
             )
         return [
-            [Problem(stack.keeping(keep), member, samples.features, member.feature_map)]
+            [Problem(stack.leave_out(keep), member, samples.features, member.feature_map)]
             for stack, member in zip(self._stacks, members, strict=True)
         ]
 

@@ -61,7 +61,7 @@ def _import(name: str, model: str) -> object:
             raise _wrong(model, f"no module '{missing}' in {here} or on PYTHONPATH") from error
         raise _wrong(model, f"module '{name}' needs '{missing}', which is not installed") from error
     except (Exception, SystemExit) as error:  # what a user's module does on import is not ours to foresee
-        raise _wrong(model, f"module '{name}' cannot be imported ({_said(error)})") from error
+        raise _wrong(model, f"module '{name}' cannot be imported ({_shorten_error(error)})") from error
 
 
 def _check_signature(found: Callable[..., object], model: str) -> None:
@@ -83,7 +83,7 @@ def make_network(factory: Factory, model: str, feature_shape: tuple[int, ...], n
     try:
         network = factory(feature_shape, n_classes)
     except Exception as error:
-        raise _wrong(model, f"factory{feature_shape, n_classes} failed ({_said(error)})") from error
+        raise _wrong(model, f"factory{feature_shape, n_classes} failed ({_shorten_error(error)})") from error
     if not isinstance(network, nn.Module):
         raise _wrong(model, f"the factory returned a {type(network).__name__}, not a torch.nn.Module")
     return network
@@ -118,7 +118,7 @@ def check_factory(factory: Factory, model: str, feature_shape: tuple[int, ...], 
     except InputError as error:
         raise _wrong(model, error.what) from error
     except Exception as error:
-        wrong = f"the network cannot be used without its last layer ({_said(error)})"
+        wrong = f"the network cannot be used without its last layer ({_shorten_error(error)})"
         raise _wrong(model, wrong) from error
 
 
@@ -127,11 +127,11 @@ def _try(network: nn.Module, probe: Tensor, model: str) -> object:
         with torch.no_grad():
             return network(probe)
     except Exception as error:
-        wrong = f"the network does not take inputs of shape {tuple(probe.shape)} ({_said(error)})"
+        wrong = f"the network does not take inputs of shape {tuple(probe.shape)} ({_shorten_error(error)})"
         raise _wrong(model, wrong) from error
 
 
-def _said(error: BaseException) -> str:
+def _shorten_error(error: BaseException) -> str:
     """Return an exception in one line of bounded length."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

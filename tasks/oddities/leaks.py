@@ -36,12 +36,12 @@ def label_share(values: Floats, labels: Ints, classes: int, seed: int = 0) -> np
     base = np.bincount(labels, minlength=classes).max() / len(labels)
     if base == 1:
         return np.zeros(values.shape[1])
-    right = [_right(_binned(column, classes), labels, classes, half) for column in values.T]
+    right = [_right(_bin(column, classes), labels, classes, half) for column in values.T]
     share: npt.NDArray[np.float64] = (np.array(right) - base) / (1 - base)
     return share
 
 
-def _binned(column: Floats, classes: int) -> Ints:
+def _bin(column: Floats, classes: int) -> Ints:
     """Return the bin of each value: one for each different value where these are few; missing ones have their own."""
     there = ~np.isnan(column)
     known = column[there]

@@ -23,7 +23,7 @@ from tasks.encode.distances import (
     read_blocks,
     search,
 )
-from tasks.encode.encoded import stored_batches
+from tasks.encode.encoded import read_stored
 from tasks.encode.feature_names import read_names
 from tasks.encode.groups import load_neighbours
 from tasks.heads.features import FileFeatures
@@ -127,7 +127,7 @@ def _leaks(
     rows = draw_row_numbers(
         features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names))))
     )
-    blocks = stored_batches(dataset) if raw else read_blocks(features)
+    blocks = read_stored(dataset) if raw else read_blocks(features)
     values = np.concatenate(list(pick_rows(blocks, rows)))
     share = label_share(values, labels[rows], len(dataset.classes))
     order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]

@@ -101,7 +101,9 @@ def ask_kinds(
         terms = None if store is None or name != WORDS else store.folder / TERMS.name
         seen = partial(represent, kinds[name].represent, kinds[name].CONTENT)
         work = partial(_out_of_fold, kinds[name], seen, rows[name], samples, design, options.seed, terms)
-        log_p = work() if store is None else _kept(store.folder / f"{name}.safetensors", store.key, work)
+        log_p = (
+            work() if store is None else _load_or_make(store.folder / f"{name}.safetensors", store.key, work)
+        )
         own = log_p.gather(1, samples.labels.cpu()[:, None])
         opinions.append(Opinion(name, log_p, -float(own.double().mean())))
         report_progress("opinions", number + 1, len(chosen))
@@ -129,7 +131,7 @@ def _numbers(samples: Samples) -> Callable[[], Array]:
     return lambda: torch.cat([block for _, block in samples.features.blocks()]).cpu().numpy()
 
 
-def _kept(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
+def _load_or_make(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
     """Return the opinion that is at `path`, if it was made from the same; otherwise make and keep it."""
     if part := load_part(path, key):
         path.touch()

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from tasks.arrays import Array
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_text
-from tasks.ingest.identity import sample_id
+from tasks.ingest.identity import make_sample_id
 from tasks.records import Column
 from tasks.storage import read_json, read_parquet, write_table
 
@@ -82,7 +82,7 @@ def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
     """Find rows that have no place yet among those of the last run that nobody has, by two numbers a row, equal ones in order."""
     rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
     now, before = (
-        _numbered(zip(first[some].tolist(), second[some].tolist(), strict=True))
+        _number(zip(first[some].tolist(), second[some].tolist(), strict=True))
         for (first, second), some in zip(keys, rows, strict=True)
     )
     where = dict(zip(before, rows[1].tolist(), strict=True))
@@ -92,13 +92,13 @@ def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
 def _is_made(rows: pa.Table) -> bool:
     """Return whether the ids are made of contents and labels."""
     some = rows.slice(0, _LOOK).to_pylist()
-    return any(row["sample_id"] == sample_id(row["content_hash"], row["label"]) for row in some)
+    return any(row["sample_id"] == make_sample_id(row["content_hash"], row["label"]) for row in some)
 
 
-def _numbered(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _number(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return each key with how many equal ones came before it.
 
-    >>> _numbered([("a",), ("b",), ("a",)])
+    >>> _number([("a",), ("b",), ("a",)])
     [('a', 0), ('b', 0), ('a', 1)]
     """
     counters: dict[tuple[Any, ...], Iterator[int]] = defaultdict(itertools.count)
@@ -121,10 +121,10 @@ def number_shared_values(
     """
     before = _columns_of(previous)
     names = {column.name for column in columns} & {name for name, *_ in before}
-    if not names or before == {_hashed(column.model_dump()) for column in columns}:
+    if not names or before == {_list_hashed(column.model_dump()) for column in columns}:
         return None
     files = (now, previous / "dataset.parquet")
-    found = [_stored(sorted(names), pq.read_schema(file)) for file in files]
+    found = [_name_stored(sorted(names), pq.read_schema(file)) for file in files]
     used: dict[str, bool] = {}  # whether a column that can be compared has 32 bits in one of the files
     for name in found[0].keys() & found[1].keys():
         kinds = [stored[name].type for stored in found]
@@ -150,17 +150,17 @@ def _columns_of(run: Path) -> set[tuple[str, str, str, bool]]:
     """Return what is hashed of each column that the models of a run saw; nothing where its record is not readable."""
     try:
         record = read_json(run / "steps" / "validate.json")["record"]
-        return {_hashed(column) for column in record["dataset"]["columns"]}
+        return {_list_hashed(column) for column in record["dataset"]["columns"]}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 
-def _hashed(column: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+def _list_hashed(column: Mapping[str, Any]) -> tuple[str, str, str, bool]:
     """Return what of a column decides how its values enter the content hash."""
     return column["name"], column["kind"], column.get("pattern", ""), bool(column.get("centre"))
 
 
-def _stored(names: Iterable[str], schema: pa.Schema) -> dict[str, pa.Field]:
+def _name_stored(names: Iterable[str], schema: pa.Schema) -> dict[str, pa.Field]:
     """Return the fields under which a user's columns are kept in the data set."""
     own = {name: f"source.{name}" if f"source.{name}" in schema.names else name for name in names}
     return {name: schema.field(stored) for name, stored in own.items() if stored in schema.names}

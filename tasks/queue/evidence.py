@@ -12,7 +12,7 @@ from tasks.attribute.heads import make_flat_networks
 from tasks.attribute.network_influence import network_saliency
 from tasks.attribute.pairwise import find_most_harmed, saliency
 from tasks.heads.design import Design
-from tasks.heads.ensemble import Ensemble, Head, unseen_probabilities
+from tasks.heads.ensemble import Ensemble, Head, predict_unseen
 from tasks.heads.feature_map import FeatureMap, squared_distances
 from tasks.heads.features import Features
 from tasks.heads.neighbours import Ints, Neighbours, find_nearest
@@ -77,10 +77,10 @@ def find_sample_neighbours(
 
     def blocks() -> Iterator[tuple[slice, Tensor]]:
         for rows, raw in features.blocks():
-            yield rows, standard.standardised(raw)
+            yield rows, standard.standardise(raw)
             report_progress("rows compared", rows.stop, features.n)
 
-    own = standard.standardised(features.take(chosen))
+    own = standard.standardise(features.take(chosen))
     found = find_nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _closest)
     return Neighbours(np.sqrt(found.distance), found.index)
 
@@ -130,7 +130,7 @@ def find_likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -
     classes, probability = np.empty((len(chosen), kept), np.int64), np.empty((len(chosen), kept))
     for start in range(0, len(chosen), _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
-        found = unseen_probabilities(ensemble, chosen[rows])
+        found = predict_unseen(ensemble, chosen[rows])
         classes[rows] = np.argsort(-found, axis=1, kind="stable")[:, :kept]
         probability[rows] = np.take_along_axis(found, classes[rows], axis=1)
     return LikelyClasses(classes, probability)

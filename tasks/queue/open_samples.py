@@ -110,24 +110,24 @@ def choose_shown(
     wanted = WantedSamples(flagged, _doubtful(scores, flagged, folder, least), least)
     if previous is None:
         decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
-        return _shown_anew(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
+        return _show_all(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
     rows = read_parquet(dataset.path, columns=KEYS)
     last = read_parquet(previous / "dataset.parquet", columns=KEYS)
     matched = match_rows(rows, last, number_shared_values(dataset.path, dataset.columns, previous))
     carries = matched.same_content if reask == "content" else matched.place >= 0
-    known = _known_hashes(previous, folder)
+    known = _read_known_hashes(previous, folder)
     former = list_earlier_hashes(matched, carries, rows, known, read_earlier_hashes(previous))
     write_earlier_hashes(former, folder)
     decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, former, reask)
     compared = compare_rows(matched)
-    asked, run = _asked(matched, compared == SAME, previous)
+    asked, run = _find_asked(matched, compared == SAME, previous)
     seen = np.where(asked, SAME, np.where(compared == CHANGED, CHANGED, NEW)).astype(np.int8)
     if anew:
-        return _shown_anew(wanted, seen, decided, folder)
+        return _show_all(wanted, seen, decided, folder)
     undecided = wanted.without(decided)
     still_open, shown = undecided & asked, undecided & ~asked
     counts = dict(zip(("new", "changed", "same"), np.bincount(compared, minlength=3).tolist(), strict=True))
-    flagged_before = _flagged_before(matched, previous)
+    flagged_before = _read_flagged_before(matched, previous)
     write_json(
         {
             "previous": previous.name,
@@ -144,7 +144,7 @@ def choose_shown(
     return ShownSamples(shown, still_open, seen, run)
 
 
-def _shown_anew(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) -> ShownSamples:
+def _show_all(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) -> ShownSamples:
     """Return what a queue shows that looks at no queue before it: all but what was decided; write how much that was."""
     if (count := int((wanted.flagged & decided).sum())) > 0:
         write_json({"previous": None, "decided": count}, folder / SINCE)
@@ -167,7 +167,7 @@ def compare_rows(matched: MatchedRows) -> Array:
     return code
 
 
-def _known_hashes(previous: Path, folder: Path) -> set[str]:
+def _read_known_hashes(previous: Path, folder: Path) -> set[str]:
     """Return the contents that the last queue or one before it shows, or that people have decided on."""
     known: set[str] = set()
     for path in (previous / "queue.parquet", previous / OPEN, folder / DECIDED):
@@ -200,7 +200,7 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
     return decided
 
 
-def _asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
+def _find_asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
     queued = read_parquet(previous / "queue.parquet", columns=["sample_id"])["sample_id"]
     ids, runs = queued.chunks, [pa.array([previous.name] * len(queued), pa.string())]
@@ -216,7 +216,7 @@ def _asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Array, pa
     return same & pc.is_valid(place).to_numpy(), run
 
 
-def _flagged_before(matched: MatchedRows, previous: Path) -> Array:
+def _read_flagged_before(matched: MatchedRows, previous: Path) -> Array:
     scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
     flagged: Array = pc.is_in(matched.before_id, value_set=ids).to_numpy()

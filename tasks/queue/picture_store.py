@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.arrays import Array
-from tasks.storage import row_groups, table_writer, write_table
+from tasks.storage import read_row_groups, table_writer, write_table
 
 # Bytes of pictures that one row group of the queue holds: a reader takes one into memory at a time.
 GROUP_BYTES = 2**26
@@ -35,7 +35,7 @@ class PictureStore:
         wanted, self._place = np.unique(rows, return_inverse=True)
         self._ends = np.zeros(len(wanted) + 1, np.int64)
         found = 0
-        for start, group in row_groups(path, [column]):
+        for start, group in read_row_groups(path, [column]):
             low, high = np.searchsorted(wanted, [start, start + len(group)])
             for row in wanted[low:high]:
                 size = self._file.write(group.column(0)[row - start].as_py())

@@ -31,12 +31,12 @@ def order_worst_first(scores: Path, shown: Array, most: int | None) -> Array:
             start += len(batch)
             best = some if best is None else pa.concat_tables([best, some])
             if most is not None and len(best) > 2 * most + ROWS_PER_GROUP:
-                best = _sorted(best)[:most]
-    rows: Array = np.empty(0, np.int64) if best is None else _sorted(best)["row"].to_numpy()[:most]
+                best = _sort(best)[:most]
+    rows: Array = np.empty(0, np.int64) if best is None else _sort(best)["row"].to_numpy()[:most]
     return rows
 
 
-def _sorted(table: pa.Table) -> pa.Table:
+def _sort(table: pa.Table) -> pa.Table:
     keys = [("score", "ascending"), ("sample_id", "ascending")]
     return table.take(pc.sort_indices(table, sort_keys=keys))
 

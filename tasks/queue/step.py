@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import torch
 
 from tasks.arrays import Array
-from tasks.heads.ensemble import unseen_classes
+from tasks.heads.ensemble import predict_unseen_classes
 from tasks.heads.store import load_parameters
 from tasks.ingest.columns.values import convert_to_text
 from tasks.models import open_model
@@ -173,7 +173,7 @@ def _evidence(
     near, distances, evidence = near + rest, distances + rest, []
     likely = _likely(found.likely, dataset.classes)
     suggested = take_rows(scores.path, order, ["suggested_label"])["suggested_label"]
-    agree = _agree(unseen_classes(ensemble, index), suggested, dataset.classes)
+    agree = _agree(predict_unseen_classes(ensemble, index), suggested, dataset.classes)
     rows = zip(order.tolist(), near, distances, likely, agree, strict=True)
     for sample, others, distance, classes, models in rows:
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]

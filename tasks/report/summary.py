@@ -14,7 +14,7 @@ import numpy as np
 from tasks.attribute.doubts import read_doubts
 from tasks.attribute.step import NOISE
 from tasks.controls.trust import judge_trust
-from tasks.ingest.leaks.search import REPEATS, named_reasons
+from tasks.ingest.leaks.search import REPEATS, list_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, FittedRound, Queue, Scores
 from tasks.report.quality import quality
@@ -162,7 +162,7 @@ def explain_distrust(view: RunView) -> str:
         for one in oddities.get("telling_features", []):
             if one["told"] >= REPEATS:
                 found[one["feature"]] = f"tells {one['told']:.1%} of what there is to tell of the label"
-    return named_reasons(found)
+    return list_reasons(found)
 
 
 def _oddities(view: RunView) -> Summary | None:

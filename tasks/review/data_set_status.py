@@ -10,7 +10,7 @@ from tasks.json_objects import read_object
 from tasks.queue.open_samples import OPEN, SINCE
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.runs.data_sets import newest_runs, short_name_of
+from tasks.runs.data_sets import find_newest_runs, short_name_of
 from tasks.runs.history import read_past_run
 from tasks.runs.request import REQUEST
 from tasks.storage import read_parquet
@@ -44,7 +44,7 @@ class DataSetStatus(BaseModel):
 def read_standings(out: Path) -> list[DataSetStatus]:
     """Return how each data set under `out` stands, by name."""
     settled = Ledger(read_log(out)).settled()
-    found = [_standing(out / "runs" / run, key, settled) for key, run in newest_runs(out).items()]
+    found = [_standing(out / "runs" / run, key, settled) for key, run in find_newest_runs(out).items()]
     return sorted(found, key=lambda one: (one.name, one.key))
 
 

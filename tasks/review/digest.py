@@ -40,7 +40,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
         since: From when on, in UTC.
     """
     runs = [run for run in list_past_runs(out) if run.state == "finished"]
-    counted = _counted(read_log(out), since)
+    counted = _keep_counted(read_log(out), since)
     found = []
     for source in sorted({run.source for run in runs}):
         own = [run for run in runs if run.source == source]
@@ -60,7 +60,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     return found
 
 
-def _counted(log: Sequence[Decision], since: datetime) -> list[Decision]:
+def _keep_counted(log: Sequence[Decision], since: datetime) -> list[Decision]:
     undone = {row.undoes for row in log}
     return [
         row

@@ -23,7 +23,7 @@ from tasks.review.estimate import (
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
 from tasks.review.queue import Item
-from tasks.review.tally import DROP, KEEP, RELABEL, TODO, Tally, tally_of
+from tasks.review.tally import DROP, KEEP, RELABEL, TODO, Tally, count_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def measure_review(state: Array, when: Array, counts: Array, worth: float = WORT
         running_precision(wrong),
         estimate_errors_left(decided.tolist(), wrong, undecided.tolist()),
         outlook(wrong, len(undecided), worth),
-        tally_of(state[counts].tolist()),
-        tally_of(state[~counts].tolist()),
+        count_states(state[counts].tolist()),
+        count_states(state[~counts].tolist()),
     )
 
 
@@ -79,7 +79,7 @@ class Reviewer:
     accuracy: Accuracy
 
 
-def reviewers_of(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
+def list_reviewers(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
     """Return what each reviewer did in this queue, and how they answered the controls, by name."""
     answers: dict[str, list[tuple[Item, Decision]]] = {}
     for item in items:
@@ -113,7 +113,7 @@ class Agreement(NamedTuple):
     kappa: float | None
 
 
-def agreement(ledger: Ledger, keys: Iterable[Key]) -> list[Agreement]:
+def compare_reviewers(ledger: Ledger, keys: Iterable[Key]) -> list[Agreement]:
     """Compare every pair of reviewers over `keys`, where they have some in common.
 
     Kappa is Cohen's (1960, "A coefficient of agreement for nominal scales"): (observed − expected agreement)

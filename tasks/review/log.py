@@ -143,7 +143,7 @@ class DecisionLog:
             InputError: A row is not a valid decision.
         """
         action = action or uuid.uuid4().hex
-        rows = [_checked(draft, action) for draft in drafts]
+        rows = [_check_draft(draft, action) for draft in drafts]
         with self._writing() as connection:
             return _of_action(connection, action) or _insert(connection, rows, action)
 
@@ -177,7 +177,7 @@ class DecisionLog:
                 replace(row, decision=UNDO, undoes=row.seq, time="", seconds=None, comment="")
                 for row in undone
             ]
-            return _insert(connection, [_checked(row, action) for row in undos], action)
+            return _insert(connection, [_check_draft(row, action) for row in undos], action)
 
     def merge(self, rows: Sequence[Decision]) -> int:
         """Add the rows of another machine's log that are not here; return how many were.
@@ -199,7 +199,7 @@ class DecisionLog:
                 undoes = here[other[row.undoes]] if row.undoes is not None else None
                 if _identity(row) in here or (undoes is not None and undoes in undone):
                     continue
-                added = replace(_checked(row, row.action), undoes=undoes)
+                added = replace(_check_draft(row, row.action), undoes=undoes)
                 here[_identity(row)] = connection.execute(_INSERT, astuple(added)[:-1]).lastrowid or 0
                 undone.add(undoes)
             return len(here) - before
@@ -311,7 +311,7 @@ def _damaged(path: Path, what: object) -> InputError:
     )
 
 
-def _checked(draft: Decision, action: str) -> Decision:
+def _check_draft(draft: Decision, action: str) -> Decision:
     where = f"decision on sample {draft.sample_id!r}"
     reviewer = " ".join(draft.reviewer.split())
     if not reviewer or len(reviewer) > MAX_REVIEWER:

@@ -106,11 +106,11 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Review
     ):
         kind, label = kinds[number], row["label"]
         if (other := _other_label(queue, label, kind, rng)) is not None:
-            planted.append(_dressed(row, kind, other, int(place), queue[place], close))
+            planted.append(_dress(row, kind, other, int(place), queue[place], close))
     return planted
 
 
-def _dressed(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> ReviewerCheck:
+def _dress(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> ReviewerCheck:
     """Give a control the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
     label = row["label"]
     given, suggested = (other, label) if kind == "flip" else (label, other)
@@ -159,7 +159,7 @@ def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Gen
     columns = ["sample_id", "content_hash", "label", *(["features"] if "features" in names else [])]
     rows = _rows_of(run, columns, "sample_id", pa.array(ids, pa.string()))
     by_id = {row["sample_id"]: {"features": None, **row} for row in rows if row["label"] is not None}
-    contested = _contested(run)
+    contested = _find_contested(run)
     usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in contested]
     return usable[:wanted]
 
@@ -174,7 +174,7 @@ def _rows_of(run: Path, columns: Sequence[str], by: str, values: pa.Array) -> li
     return found
 
 
-def _contested(run: Path) -> set[str]:
+def _find_contested(run: Path) -> set[str]:
     path = run / "validation" / "conflicts.parquet"
     found = read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist() if path.exists() else ()
     return set(found)

@@ -36,7 +36,7 @@ class Status(Record):
         sums = {name: getattr(self.queue, name) for name in ("total", "answered", "judged", "wrong")}
         return {**self.model_dump(), "queue": self.queue.model_dump() | sums}
 
-    def in_words(self, out: str) -> str:
+    def describe(self, out: str) -> str:
         """Say it in a few lines, the last of which is what to do next."""
         queue, next_step = self.queue, "apply"
         rest = f" of {self.flagged:,} flagged" if self.flagged != queue.total else ""
@@ -44,7 +44,7 @@ class Status(Record):
             f"queue:     {pluralise(queue.total, 'sample')}{rest}; {queue.todo:,} open, {queue.answered:,} answered"
         ]
         if queue.answered:
-            lines.append(f"answers:   {queue.in_words()}")
+            lines.append(f"answers:   {queue.describe()}")
         if queue.judged:
             found = estimate_rate([True] * queue.wrong + [False] * queue.keep)
             span = f"{format_share(found.low)} to {format_share(found.high)}" if found else ""

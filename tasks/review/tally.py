@@ -30,8 +30,8 @@ _WORDS: Final = {
 class Tally(Record):
     """Samples by state.
 
-    >>> tally = tally_of([TODO, KEEP, RELABEL, DISAGREE])
-    >>> tally.total, tally.todo, tally.answered, tally.judged, tally.wrong, tally.in_words()
+    >>> tally = count_states([TODO, KEEP, RELABEL, DISAGREE])
+    >>> tally.total, tally.todo, tally.answered, tally.judged, tally.wrong, tally.describe()
     (4, 1, 3, 2, 1, '1 kept, 1 relabeled, 1 where reviewers disagree')
     """
 
@@ -63,7 +63,7 @@ class Tally(Record):
         """Those whose given label was wrong: relabeled or dropped."""
         return self.relabel + self.drop
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Say what was answered; empty where nothing was."""
         counts = self.model_dump()
         return ", ".join(f"{counts[name]:,} {word}" for name, word in _WORDS.items() if counts[name])
@@ -84,7 +84,7 @@ def combine_answers(ledger: Ledger, key: Key) -> int:
     return STATES.index(resolved.outcome or "disagree")
 
 
-def tally_of(states: Iterable[int]) -> Tally:
+def count_states(states: Iterable[int]) -> Tally:
     """Count states, given as indices into `STATES`."""
     counts = Counter(states)
     return Tally(**{name: counts[place] for place, name in enumerate(STATES)})
@@ -126,7 +126,7 @@ def tally_of_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]
     for key in keys_of_run(run, ledger):
         state = combine_answers(ledger, key)
         states.append(SETTLED if state == TODO and is_settled(key, settled, others or {}) else state)
-    return tally_of(states)
+    return count_states(states)
 
 
 def count_known(ledger: Ledger, run_id: str) -> int:

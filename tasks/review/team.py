@@ -31,7 +31,7 @@ class ReviewerProgress:
     is_here: bool
 
 
-def team_of(review: Review) -> list[ReviewerProgress]:
+def list_team(review: Review) -> list[ReviewerProgress]:
     """Return everybody who has a share, a decision or a sample open, by name."""
     with review.lock:
         rows = [row for row in review.ledger.rows() if row.run == review.queue.run_id]

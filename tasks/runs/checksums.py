@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.errors import InputError
 from tasks.json_objects import read_object
-from tasks.storage import published_files, read_json, sha256_file
+from tasks.storage import list_published, read_json, sha256_file
 
 _CHECK = "check"
 # People write their decisions into these, where they are.
@@ -28,7 +28,7 @@ Stamp = tuple[int, int, int]
 def read_stamps(folder: Path) -> dict[str, Stamp]:
     """Return a stamp of each finished file under `folder`, the records of steps left out."""
     found = {}
-    for path in published_files(folder):
+    for path in list_published(folder):
         if path.parent.name != "steps":
             status = path.stat()
             found[str(path.relative_to(folder))] = (status.st_mtime_ns, status.st_size, status.st_ino)

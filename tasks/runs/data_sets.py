@@ -23,7 +23,7 @@ def short_name_of(run_id: str) -> str:
     return found[1] if found else run_id
 
 
-def newest_runs(out: Path) -> dict[str, str]:
+def find_newest_runs(out: Path) -> dict[str, str]:
     """Return the id of the newest finished run of each data set under `out`, by the data set's key."""
     found: dict[str, str] = {}
     for manifest in sorted((out / "runs").glob("*/manifest.json"), key=lambda path: path.parent.name):

@@ -8,7 +8,7 @@ import yaml
 from tasks.errors import InputError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
-from tasks.runs.data_sets import choose_run, newest_runs
+from tasks.runs.data_sets import choose_run, find_newest_runs
 from tasks.storage import read_json
 
 
@@ -24,7 +24,7 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
     named = out / "runs" / (str(run) if run else "latest")
     folder = Path(run) if run and not named.exists() and Path(run).is_dir() else named
     if run is None or not folder.is_dir():
-        newest = choose_run(newest_runs(out), str(run) if run else None, str(out))
+        newest = choose_run(find_newest_runs(out), str(run) if run else None, str(out))
         folder = out / "runs" / newest if newest else folder
     if not folder.is_dir():
         fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"

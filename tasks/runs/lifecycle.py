@@ -70,7 +70,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     Raises:
         InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
     """
-    resumed = _reopen(request.out, request.resume) if request.resume else _unfinished(request)
+    resumed = _reopen(request.out, request.resume) if request.resume else _find_unfinished(request)
     # Ids sort by data set and time, and two runs of one second differ.
     run_id = f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = resumed or open_run(request.out, run_id)
@@ -134,7 +134,7 @@ def discard_run(folder: Path) -> None:
             return
 
 
-def _unfinished(request: Request) -> Path | None:
+def _find_unfinished(request: Request) -> Path | None:
     """Return the newest run that was asked for the same and did not finish, None if there is none.
 
     A run that failed for no fault of the data or the options counts too, until it has failed too often.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.runs.history import PastRun, list_past_runs
 from tasks.runs.lock import lock_folder
-from tasks.storage import published_files
+from tasks.storage import list_published
 
 
 def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
@@ -30,7 +30,7 @@ def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
 
 def measure_folder(out: Path, run: PastRun) -> int:
     """Return the bytes of a run's files."""
-    return sum(path.stat().st_size for path in published_files(out / "runs" / run.run_id))
+    return sum(path.stat().st_size for path in list_published(out / "runs" / run.run_id))
 
 
 def remove_run(out: Path, run: PastRun) -> bool:

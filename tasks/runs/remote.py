@@ -19,7 +19,7 @@ from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
 from tasks.runs.data_sets import LATEST
 from tasks.runs.request import read_data_set_key
-from tasks.storage import manifest_of, read_json, sha256_file, write_json
+from tasks.storage import make_manifest, read_json, sha256_file, write_json
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def publish_version(folder: Path, address: str) -> str:
 
     data_set = f"{address.rstrip('/')}/datasets/{folder.parent.name}"
     target = f"{data_set}/{folder.name}"
-    manifest = manifest_of(folder)
+    manifest = make_manifest(folder)
     text = json.dumps(manifest, indent=2).encode()
     there = read_there(f"{target}/{MANIFEST}")
     if there == text:

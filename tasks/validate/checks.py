@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
-from tasks.validate.messages import describe_expectation, format_value, row_reasons
+from tasks.validate.messages import describe_expectation, explain_rows, format_value
 
 # columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part.
 Scope = Literal["columns", "table", "rows"]
@@ -68,7 +68,7 @@ class Check:
 
     def reasons(self, rows: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
         """Return why each of some failing rows fails."""
-        return self.explain(rows, values) if self.explain else row_reasons(self.kind, self.kwargs, values)
+        return self.explain(rows, values) if self.explain else explain_rows(self.kind, self.kwargs, values)
 
 
 def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:

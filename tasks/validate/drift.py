@@ -60,7 +60,9 @@ def name_user_columns(dataset: Dataset) -> dict[str, str]:
 def list_families(dataset: Dataset) -> dict[str, str]:
     """Return what each of the user's columns holds."""
     schema = pq.read_schema(dataset.path)
-    return {name: family(schema.field(stored).type) for name, stored in name_user_columns(dataset).items()}
+    return {
+        name: name_family(schema.field(stored).type) for name, stored in name_user_columns(dataset).items()
+    }
 
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
@@ -100,14 +102,14 @@ def _entry(kind: str, **kwargs: object) -> Entry:
     return {"type": _TYPES[kind], "kwargs": kwargs, "meta": {_KIND: kind}, "severity": "warning"}
 
 
-def family(kind: pa.DataType) -> str:
+def name_family(kind: pa.DataType) -> str:
     """Return what a type holds: a number whatever its width, truth, text, time, or the type's own name.
 
-    >>> family(pa.int8()), family(pa.float64()), family(pa.dictionary(pa.int8(), pa.string()))
+    >>> name_family(pa.int8()), name_family(pa.float64()), name_family(pa.dictionary(pa.int8(), pa.string()))
     ('number', 'number', 'text')
     """
     if pa.types.is_dictionary(kind):
-        return family(kind.value_type)
+        return name_family(kind.value_type)
     if pa.types.is_boolean(kind):
         return "truth"
     if is_numeric(kind):
@@ -238,7 +240,7 @@ class Contract:
         return Finding(check, holds=not said, observed=check.fails or None)
 
 
-def drift_lines(findings: Sequence[Finding]) -> list[str]:
+def describe_drift(findings: Sequence[Finding]) -> list[str]:
     """Return what a person is told of each finding that drifted."""
     lines = []
     for finding in (one for one in findings if one.check.drift and not one.success):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.groups import named_groups
+from tasks.ingest.groups import number_groups
 from tasks.records import Dataset
 from tasks.runs.progress import report_progress
 from tasks.storage import read_parquet
@@ -75,7 +75,7 @@ def gather_facts(dataset: Dataset) -> RowFacts:
     if dataset.unreadable is not None:
         table = read_parquet(dataset.unreadable, ["source_row", "reason"])
         unreadable = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
-    groups = named_groups(dataset, dataset.group) if dataset.group else None
+    groups = number_groups(dataset, dataset.group) if dataset.group else None
     return RowFacts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
 
 

@@ -83,13 +83,13 @@ def describe_expectation(kind: str, kwargs: Mapping[str, Any], columns: Sequence
     return f"{subject} {expected}{limits}", f"{subject} {failing}"
 
 
-def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> list[str]:
+def explain_rows(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> list[str]:
     """Return for each failing row why it fails, with its values.
 
     Args:
         values: The columns that it looks at, failing rows only.
 
-    >>> row_reasons("expect_column_values_to_be_between", {"min_value": 0}, pd.DataFrame({"age": [-4.0]}))
+    >>> explain_rows("expect_column_values_to_be_between", {"min_value": 0}, pd.DataFrame({"age": [-4.0]}))
     ['age = -4 is not between 0 and inf']
     """
     _, failing = _predicates(kind, kwargs)
@@ -104,12 +104,12 @@ def row_reasons(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> l
     ]
 
 
-def rare_class_words(label: str, count: int, folds: int, classes: Sequence[str]) -> str:
+def explain_rare_class(label: str, count: int, folds: int, classes: Sequence[str]) -> str:
     """Return why a sample of a class with fewer samples than folds is set aside.
 
-    >>> rare_class_words("norht", 1, 5, ["north", "norht", "south"])
+    >>> explain_rare_class("norht", 1, 5, ["north", "norht", "south"])
     "class 'norht' has 1 sample, fewer than the 5 folds; did you mean 'north'?"
-    >>> rare_class_words("rare", 3, 5, ["north", "rare"])
+    >>> explain_rare_class("rare", 3, 5, ["north", "rare"])
     "class 'rare' has 3 samples, fewer than the 5 folds; --folds 3 keeps it"
     """
     what = f"class '{label}' has {count} sample{'s' if count > 1 else ''}, fewer than the {folds} folds"

@@ -60,6 +60,6 @@ def read_cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[
     return [found[row] for row in rows]
 
 
-def source_row(path: Path, row: int) -> int:
+def find_source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
     return int(read_cells(path, ["source_row"], [row])[0]["source_row"])

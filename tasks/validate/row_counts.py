@@ -14,7 +14,7 @@ from tasks.records import Dataset
 from tasks.validate.checks import Check
 from tasks.validate.facts import RowFacts
 from tasks.validate.findings import Finding
-from tasks.validate.messages import find_similar_class, format_value, rare_class_words
+from tasks.validate.messages import explain_rare_class, find_similar_class, format_value
 
 Rows = NDArray[np.int64]
 
@@ -82,7 +82,7 @@ def find_small_classes(
     is_typo = np.isin(labels, [names.index(name) for name in typos])
 
     def rare(rows: Rows) -> list[str]:
-        return [rare_class_words(names[i], int(counts[i]), folds, large) for i in facts.labels[rows]]
+        return [explain_rare_class(names[i], int(counts[i]), folds, large) for i in facts.labels[rows]]
 
     def alone(rows: Rows) -> list[str]:
         where = f"is in one group of column '{dataset.group}', and no other group can check it"

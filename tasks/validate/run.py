@@ -20,14 +20,14 @@ from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
 from tasks.validate.checks import Check
 from tasks.validate.checks import list_contract_checks as contract_checks
-from tasks.validate.drift import CONTRACT, Contract, drift_lines, write_contract
+from tasks.validate.drift import CONTRACT, Contract, describe_drift, write_contract
 from tasks.validate.expectations import user_checks
 from tasks.validate.facts import RowFacts, gather_facts
 from tasks.validate.findings import Finding, judge_rows, silence_expectations
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
 from tasks.validate.result import describe_checks, write_data_docs, write_suite
 from tasks.validate.row_counts import find_unusable_rows
-from tasks.validate.verdict import Verdict, decide_rows, require_layout, require_usable, required_columns
+from tasks.validate.verdict import Verdict, decide_rows, list_required_columns, require_layout, require_usable
 
 _log = logging.getLogger("labelsweep.validate")
 
@@ -97,7 +97,7 @@ def _judge(
     """Return what is found of the contract, of the user's own checks, and against the last run."""
     names = {name: name for name in columns}
     return [
-        *judge_rows(dataset, contract_checks(dataset, required_columns(dataset)), names),
+        *judge_rows(dataset, contract_checks(dataset, list_required_columns(dataset)), names),
         *find_unusable_rows(dataset, facts),
         *judge_rows(dataset, [*own, *last.checks(dataset)], names | dataset.own_names),
         *last.findings(dataset, facts.labels),
@@ -135,7 +135,7 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
             name: int(count) for name, count in zip(dataset.classes, verdict.counts, strict=True) if count
         },
         "typos": verdict.typos,
-        "drift": drift_lines(verdict.findings),
+        "drift": describe_drift(verdict.findings),
         **options,
         "checks": describe_checks(verdict.findings, dataset.path),
     }

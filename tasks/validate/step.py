@@ -9,13 +9,13 @@ from tasks.validate import validate as validate_dataset
 from tasks.validate.drift import Contract
 
 
-def _ingested_from(given: Arguments) -> dict[str, str]:
+def _digest_ingested(given: Arguments) -> dict[str, str]:
     """Return the digest of what ingest read: a source that changed is validated again, whatever column changed."""
     record = given["folder"] / "steps" / "ingest.json"
     return {"ingest": str(read_json(record)["inputs"]) if record.exists() else ""}
 
 
-@step(reads=_ingested_from, may_retry=True)
+@step(reads=_digest_ingested, may_retry=True)
 def validate(
     dataset: Dataset,
     folder: Path,

@@ -12,11 +12,11 @@ from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate import row_counts
 from tasks.validate.checks import TEXTS
-from tasks.validate.drift import drift_lines
+from tasks.validate.drift import describe_drift
 from tasks.validate.facts import RowFacts, compare_labels
 from tasks.validate.findings import Finding
 from tasks.validate.messages import find_similar_class
-from tasks.validate.parts import source_row
+from tasks.validate.parts import find_source_row
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Verdict:
     typos: dict[str, str]
 
 
-def required_columns(dataset: Dataset) -> list[str]:
+def list_required_columns(dataset: Dataset) -> list[str]:
     """Return the columns that a canonical data set has to have."""
     features = ["features"] if dataset.feature_names else []
     shown = [dataset.payload] if dataset.payload in ("image", "text") else []
@@ -65,7 +65,7 @@ def require_layout(dataset: Dataset) -> list[str]:
         what = f"it cannot be read ({str(error).splitlines()[0]})"
     else:
         types = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
-        if missing := [name for name in required_columns(dataset) if name not in types]:
+        if missing := [name for name in list_required_columns(dataset) if name not in types]:
             what = f"there is no column '{missing[0]}'"
         elif other := [name for name in TEXTS if types[name] != pa.string()]:
             what = f"column '{other[0]}' is {types[other[0]]}, not string"
@@ -91,7 +91,7 @@ def require_usable(dataset: Dataset, facts: RowFacts, folds: int, tolerance: flo
     if share > tolerance and dataset.payload != "image":
         worst = int(found.by_feature.argmax())
         in_worst = int(found.by_feature[worst])
-        first = source_row(dataset.path, int(found.first_row[worst]))
+        first = find_source_row(dataset.path, int(found.first_row[worst]))
         raise InputError(
             f"{share:.1%} of the rows have NaN or infinite features (tolerance {tolerance:.0%}); "
             f"worst is '{dataset.feature_names[worst]}' "
@@ -214,13 +214,13 @@ def _problem(
     share = aside.mean()
     if share > tolerance or aside.all():
         reason, rows = next(iter(_reasons(findings).items()))
-        first = source_row(dataset.path, int(rows[0]))
+        first = find_source_row(dataset.path, int(rows[0]))
         left = "no row is left" if aside.all() else f"{share:.1%} of {len(aside):,} rows fail validation"
         return (
             f"{left} (tolerance {tolerance:.0%}); most common reason: {reason}, "
             f"in {len(rows):,} rows, first in source row {first}"
         )
-    if drifted := drift_lines([one for one in findings if one.check.stops]):
+    if drifted := describe_drift([one for one in findings if one.check.stops]):
         return f"unlike the last run, {'; '.join(drifted)} (--drift stops at this; --drift warn accepts it)"
     for finding in findings:
         if finding.check.quarantines and not finding.holds:

@@ -14,12 +14,12 @@ from tasks.apply.columnar import _group_rows
 from tasks.apply.correct import apply_plan, compare_versions, plan_for, restore_version
 from tasks.apply.version import (
     Version,
-    changes_table,
     digest_state,
     find_version,
-    key_tables,
     list_versions,
+    make_changes_table,
     name_of,
+    read_key_tables,
     write_version,
 )
 from tasks.errors import InputError
@@ -198,7 +198,7 @@ def test_rows_stay_together_as_the_largest_group_of_the_source_has_them(tmp_path
 
 def test_versions_beyond_four_digits_stay_in_order(out: Path):
     for number in (9_999, 10_000, 2):
-        write_version(out, VERSION.model_copy(update={"number": number}), Path.touch, changes_table())
+        write_version(out, VERSION.model_copy(update={"number": number}), Path.touch, make_changes_table())
     assert [version.number for version in list_versions(out, "digits")] == [2, 9_999, 10_000]
 
 
@@ -268,7 +268,7 @@ def test_killed_at_any_moment_it_leaves_whole_versions_or_none(run: Path, out: P
         process.stdout.close()
         for version in list_versions(out, "digits"):
             folder = out / "datasets" / "digits" / version.label
-            assert digest_state(key_tables(folder / "dataset.parquet")) == (version.state, version.rows)
+            assert digest_state(read_key_tables(folder / "dataset.parquet")) == (version.state, version.rows)
             assert (folder / "changes.parquet").exists()
     apply(run, out)
     left = sorted(path.name for path in (out / "datasets" / "digits").iterdir())

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.config import CleanParameters
-from tasks.encode.encoded import image_batches, read_features
+from tasks.encode.encoded import read_features, read_image_batches
 from tasks.encode.pretrained import ImageModel, TextModel, prepare_image
 from tasks.encode.vision import without_compiled_operators as torchvision_imported
 from tasks.errors import InputError
@@ -135,7 +135,7 @@ def test_a_vision_model_on_disk_sees_images_of_any_size_and_mode(saved, pictures
     assert rows.shape == (3, width)
     assert np.isfinite(rows).all()
     assert not np.allclose(rows[0], rows[1])
-    (files,) = image_batches(pictures)
+    (files,) = read_image_batches(pictures)
     assert np.allclose(ImageModel(model, "cpu", batch=2)(files), rows, atol=1e-4)
 
 

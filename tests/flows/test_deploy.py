@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from flows.cli import run
-from tasks.runs.data_sets import newest_runs
+from tasks.runs.data_sets import find_newest_runs
 
 LIST = """\
 defaults: {{schedule: "0 2 * * *", timezone: Europe/Berlin, rounds: 1, controls: 0, feature_map: raw, folds: 3}}
@@ -107,7 +107,7 @@ def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_i
     out = listed / "results"
     done = on_a_worker(LABELSWEEP_OUT=str(out))
     assert done.state.is_completed(), done.state.message
-    ((data_set, newest),) = newest_runs(out).items()
+    ((data_set, newest),) = find_newest_runs(out).items()
     assert data_set == "pets"
     assert "pets-2026-11-29.parquet" in (out / "runs" / newest / "config.yaml").read_text()
     capsys.readouterr()

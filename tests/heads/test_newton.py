@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.fit import fit_stack
-from tasks.heads.newton import fit_newton, relative_gradient, tolerance_for
+from tasks.heads.newton import choose_tolerance, fit_newton, relative_gradient
 from tasks.heads.softmax import SoftmaxHessian
 from tasks.heads.solve import newton_step
 from tasks.options import AuditOptions
@@ -81,7 +81,7 @@ def test_the_loss_never_rises_and_the_gradient_norm_reported_is_the_one_at_the_e
     assert (np.diff(losses, axis=0) <= 100 * torch.finfo(dtype).eps * losses[:-1]).all()
     at_the_end = relative_gradient(stack, stack.loss_and_gradient(fit.theta)[1])
     assert torch.allclose(fit.gradient_norm, at_the_end, rtol=1e-3)
-    assert (at_the_end <= tolerance_for(dtype)).all()
+    assert (at_the_end <= choose_tolerance(dtype)).all()
     assert fit.iterations == len(fit.curve) - 1
 
 
@@ -97,7 +97,7 @@ def test_too_few_iterations_are_reported_as_such() -> None:
     fit = fit_newton(stacked(features, labels, 1e-4), newton_step, max_iterations=2)
     assert not fit.converged
     assert fit.iterations == 2
-    assert float(fit.gradient_norm.max()) > tolerance_for(torch.float64)
+    assert float(fit.gradient_norm.max()) > choose_tolerance(torch.float64)
 
 
 def test_a_fold_without_a_useful_step_does_not_stop_the_others() -> None:
@@ -112,7 +112,7 @@ def test_a_fold_without_a_useful_step_does_not_stop_the_others() -> None:
     fit = fit_newton(stack, useless_for_the_first)
     assert not fit.converged
     assert float(fit.gradient_norm[0]) == pytest.approx(1.0)
-    assert float(fit.gradient_norm[1:].max()) <= tolerance_for(torch.float64)
+    assert float(fit.gradient_norm[1:].max()) <= choose_tolerance(torch.float64)
 
 
 def test_folds_do_not_influence_each_other() -> None:
@@ -145,6 +145,6 @@ def test_adamw_comes_near_the_same_optimum_and_is_honest_about_the_rest() -> Non
     # A hundred small steps on 300 samples cover most of the way down, and are not the optimum.
     assert ((start - losses[0]) > 0.8 * (start - losses[1])).all()
     assert (losses[0] >= losses[1] - 1e-9).all()
-    assert adamw.converged == bool((adamw.gradient_norm <= tolerance_for(torch.float64)).all())
+    assert adamw.converged == bool((adamw.gradient_norm <= choose_tolerance(torch.float64)).all())
     again = fit_stack(stack, None, AuditOptions(optimizer="adamw"))
     assert torch.equal(again.theta, adamw.theta)

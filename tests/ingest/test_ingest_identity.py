@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.ingest import ingest
-from tasks.ingest.identity import OccurrenceCounter, content_hashes, sample_id, vector_rows
+from tasks.ingest.identity import OccurrenceCounter, hash_contents, make_sample_id, vector_rows
 from tasks.records import Source
 
 SETTINGS = settings(
@@ -78,9 +78,11 @@ def test_ids_are_pinned_across_machines_and_versions():
     """A decision of last year must still find its sample: this is the definition, written out."""
     vector = np.array([[1.0, -0.0]], np.float32)
     content = hashlib.sha256(b"tabular\0x\0y\0" + np.array([1.0, 0.0], "<f4").tobytes()).hexdigest()[:32]
-    assert content_hashes("tabular", ("x", "y"), vector_rows(vector)) == [content]
-    assert sample_id(content, "cat") == hashlib.sha256(f"{content}\0cat".encode()).hexdigest()[:16]
-    assert sample_id(content, "cat", 2) == hashlib.sha256(f"{content}\0cat\0002".encode()).hexdigest()[:16]
+    assert hash_contents("tabular", ("x", "y"), vector_rows(vector)) == [content]
+    assert make_sample_id(content, "cat") == hashlib.sha256(f"{content}\0cat".encode()).hexdigest()[:16]
+    assert (
+        make_sample_id(content, "cat", 2) == hashlib.sha256(f"{content}\0cat\0002".encode()).hexdigest()[:16]
+    )
 
 
 def test_ids_look_as_promised(tmp_path):
@@ -91,7 +93,7 @@ def test_ids_look_as_promised(tmp_path):
 
 @given(st.lists(st.integers(0, 5)))
 def test_occurrences_are_numbered_in_order(values):
-    ids = [sample_id("content", str(value)) for value in values]
+    ids = [make_sample_id("content", str(value)) for value in values]
     occurrences = OccurrenceCounter()
     occurrences.see(ids[:3])
     occurrences.see(ids[3:])
@@ -141,7 +143,7 @@ def test_the_digest_changes_with_label_content_and_order(tmp_path):
 
 
 def test_no_id_of_ours_looks_like_a_number():
-    ids = [sample_id(f"content {number}", "cat") for number in range(20_000)]
+    ids = [make_sample_id(f"content {number}", "cat") for number in range(20_000)]
     assert len(set(ids)) == len(ids)
     assert not [one for one in ids if re.fullmatch(r"[0-9.]+([ed][0-9]+)?", one)]
     assert [one for one in ids if re.match("[g-p]", one)]

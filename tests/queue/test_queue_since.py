@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ingest.content import Tabular
-from tasks.ingest.identity import sample_id
+from tasks.ingest.identity import make_sample_id
 from tasks.queue.earlier_hashes import read_earlier_hashes
 from tasks.queue.open_samples import DECIDED, OPEN, choose_shown
 from tasks.records import Column, Dataset, Reask, Scores
@@ -120,7 +120,7 @@ class History:
         table, columns = self._table(), self._columns()
         hashes = Tabular(columns).encode(table.combine_chunks().to_batches()[0], 0).hashes
         labels = [row.label for row in self.rows]
-        made = [sample_id(*pair) for pair in zip(hashes, labels, strict=True)]
+        made = [make_sample_id(*pair) for pair in zip(hashes, labels, strict=True)]
         names = [f"row-{row.uid}" for row in self.rows] if self.ids else made
         keys = pa.schema([pa.field("sample_id", pa.string(), nullable=False), pa.field("label", pa.string())])
         data = pa.Table.from_arrays([pa.array(names), pa.array(labels)], schema=keys)

@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.review.insights import agreement
+from tasks.review.insights import compare_reviewers
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
 
@@ -110,11 +110,11 @@ def test_agreement_is_cohens_kappa_of_the_blind_answers() -> None:
     # The adjudication that follows a disagreement is no opinion of its own.
     rows.append(replace(rows[45], seq=len(rows) + 1, role="adjudication"))
     ledger = Ledger(rows)
-    found = agreement(ledger, ledger)[0]
+    found = compare_reviewers(ledger, ledger)[0]
     # The worked example of Cohen's kappa: observed 0.7, expected 0.5.
     assert (found.samples, found.agreed, round(found.kappa or 0, 6)) == (50, 35, 0.4)
 
 
 def test_kappa_of_one_single_answer_is_not_defined() -> None:
     ledger = Ledger(answers(("Ada", "keep"), ("Bo", "keep")))
-    assert agreement(ledger, ledger)[0].kappa is None
+    assert compare_reviewers(ledger, ledger)[0].kappa is None

@@ -7,7 +7,7 @@ import pytest
 from review_server import Client, Served, served
 
 from flows.cli import run
-from flows.incremental import _judged
+from flows.incremental import _count_judged
 from tasks.apply.correct import plan_for
 from tasks.review.exchange.export import export_decisions
 from tasks.review.ledger import Ledger
@@ -42,7 +42,7 @@ def check(site: Served, digits: Path, out: Path, client: Client) -> Status:
         site.site.review.count().overall is None or site.site.review.count().overall.decided == queue.judged
     )
     rows = read_log(out)
-    assert _judged(digits, Ledger(rows))["reviewed"] == queue.judged
+    assert _count_judged(digits, Ledger(rows))["reviewed"] == queue.judged
     plan = plan_for(digits, out)
     assert (
         sum(plan.outcomes.values()) + len([e for e in plan.left_out if "disagree" in e.why]) == queue.answered

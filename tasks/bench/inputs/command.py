@@ -76,7 +76,7 @@ def run_inputs(
 def _tables(seeds: Sequence[int], most: int) -> str:
     methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
     found = (
-        (name, _queue(data, given, seed) | _measured(data, given, seed, methods))
+        (name, _queue(data, given, seed) | _measure(data, given, seed, methods))
         for data in tables(most)
         for name, given, seed in _settings(data, seeds)
     )
@@ -85,7 +85,7 @@ def _tables(seeds: Sequence[int], most: int) -> str:
 
 def _images(seeds: Sequence[int]) -> str:
     found = (
-        (name, _measured(data, given, seed, _methods_of_images(shape)))
+        (name, _measure(data, given, seed, _methods_of_images(shape)))
         for data, shape in images()
         for name, given, seed in _settings(data, seeds)
     )
@@ -120,7 +120,7 @@ def _texts(seeds: Sequence[int], cache: Path) -> str:
         for seed in seeds:
             for data in texts(cache, seed):
                 given = data.labels if data.given is None else data.given
-                found = _queue(data, given, seed) | _measured(data, given, seed, methods)
+                found = _queue(data, given, seed) | _measure(data, given, seed, methods)
                 yield f"{data.name} ({len(given):,})", found
 
     return _means("Texts, one rater", rows())
@@ -153,7 +153,7 @@ def exchange_labels(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
     return np.asarray(np.where(generator.random(len(labels)) < rate, (labels + step) % classes, labels))
 
 
-def _measured(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
+def _measure(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
     found = {}
     for name, method in methods.items():
         score, spent = time_call(partial(method, data, given, seed))

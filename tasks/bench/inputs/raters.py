@@ -25,14 +25,14 @@ RATERS = 3
 def rows(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield for each set and truth its name and the average precision of each method, means over the seeds."""
     for name in TEXTS:
-        frames = [_measured(name, seed, cache) for seed in seeds]
+        frames = [_measure(name, seed, cache) for seed in seeds]
         means = sum(frames[1:], frames[0]) / len(frames)
         for truth, found in means.to_dict("index").items():
             wrong = found.pop("wrong")
             yield f"{name} ({len(votes_of(cache, name)):,}), truth: {truth}, {wrong:.0%} wrong", found
 
 
-def _measured(name: str, seed: int, cache: Path) -> pd.DataFrame:
+def _measure(name: str, seed: int, cache: Path) -> pd.DataFrame:
     """Return for each truth the share of wrong labels and what each method reaches."""
     found = votes_of(cache, name)
     texts = [text for text, _ in found]

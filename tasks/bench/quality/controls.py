@@ -113,15 +113,17 @@ def _overview(frame: pd.DataFrame) -> str:
         .groupby("quantity")[["within", "error", "bias", "width"]]
         .mean()
     )
-    rows = [[t, f"{w:.0%}", *(f"{v:.3f}" for v in rest)] for t, (w, *rest) in _titled(table)]
+    rows = [[t, f"{w:.0%}", *(f"{v:.3f}" for v in rest)] for t, (w, *rest) in _title_rows(table)]
     return format_table(["estimate", *table.columns], rows)
 
 
 def _breakdown(frame: pd.DataFrame, by: str) -> str:
     table = frame.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
     heads = [f"{value:.0%}" if by == "rate" else str(value) for value in table.columns]
-    return format_table(["", *heads], [[title, *(f"{v:.0%}" for v in row)] for title, row in _titled(table)])
+    return format_table(
+        ["", *heads], [[title, *(f"{v:.0%}" for v in row)] for title, row in _title_rows(table)]
+    )
 
 
-def _titled(table: pd.DataFrame) -> list[tuple[str, list[float]]]:
+def _title_rows(table: pd.DataFrame) -> list[tuple[str, list[float]]]:
     return [(title, table.loc[name].to_list()) for name, title in QUANTITIES.items()]

@@ -53,7 +53,7 @@ def cleanlab_filter(case: Case, probabilities: Floats) -> MethodVerdict:
 
     flagged = np.asarray(find_label_issues(case.labels, probabilities, n_jobs=1), dtype=np.bool_)
     confidence = cleanlab_rank(case, probabilities, "self_confidence").score
-    return MethodVerdict(_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
+    return MethodVerdict(_put_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
 
 
 def clean_learning(case: Case) -> MethodVerdict:
@@ -65,7 +65,7 @@ def clean_learning(case: Case) -> MethodVerdict:
     issues = learner.find_label_issues(case.features, case.labels)
     flagged, quality = issues["is_label_issue"].to_numpy(bool), issues["label_quality"].to_numpy(float)
     return MethodVerdict(
-        _flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64)
+        _put_flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64)
     )
 
 
@@ -86,7 +86,7 @@ def neighbour_disagreement(case: Case) -> MethodVerdict:
     return MethodVerdict(votes[np.arange(len(rows)), case.labels], predicted != case.labels, predicted)
 
 
-def _flagged_first(score: Floats, flagged: Bools) -> Floats:
+def _put_flagged_first(score: Floats, flagged: Bools) -> Floats:
     """Return `score`, in 0 .. 1, moved so that every flagged sample comes before every other."""
     return np.asarray(score + np.where(flagged, 0.0, 2.0), dtype=np.float64)
 
@@ -172,7 +172,7 @@ def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(case.features[rows]), torch.as_tensor(case.labels[rows])
 
 
-def _ranked_by(method: str) -> Callable[[Case], MethodVerdict]:
+def _rank_by(method: str) -> Callable[[Case], MethodVerdict]:
     return lambda case: cleanlab_rank(case, case.probabilities, method)
 
 
@@ -184,9 +184,9 @@ def list_peers() -> tuple[Method, ...]:
     """
     return (
         Method("training loss", training_loss, "scikit-learn"),
-        Method("out-of-fold self-confidence", _ranked_by("self_confidence"), "cleanlab"),
-        Method("normalized margin", _ranked_by("normalized_margin"), "cleanlab"),
-        Method("confidence-weighted entropy", _ranked_by("confidence_weighted_entropy"), "cleanlab"),
+        Method("out-of-fold self-confidence", _rank_by("self_confidence"), "cleanlab"),
+        Method("normalized margin", _rank_by("normalized_margin"), "cleanlab"),
+        Method("confidence-weighted entropy", _rank_by("confidence_weighted_entropy"), "cleanlab"),
         Method("find_label_issues", lambda case: cleanlab_filter(case, case.probabilities), "cleanlab"),
         Method("CleanLearning", clean_learning, "cleanlab"),
         Method("argmax != label", lambda case: argmax_differs(case, case.probabilities), "scikit-learn"),

@@ -93,7 +93,7 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against the mean of pyDVL's pairwise influences, trust-weighted as ours is."""
     from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
 
-    n, size, stack, theta = _fitted(most, device)
+    n, size, stack, theta = _fit_head(most, device)
     features = torch.cat([block for _, block in stack.rows.blocks()])
     model = torch.nn.Linear(stack.rows.width, 10, bias=False, dtype=torch.float64, device=features.device)
     model.weight.data = theta[:, 0].T.contiguous()
@@ -122,7 +122,7 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
 )
 def kronfluence(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against kronfluence with the evaluation gradients aggregated into one query."""
-    n, size, stack, theta = _fitted(most, device)
+    n, size, stack, theta = _fit_head(most, device)
     mine, time = time_call(lambda: _influences(stack, theta, solve_ihvp(stack, theta, "cg").vector)[:n], 3)
     scores, other = time_call(lambda: compute_aggregated_scores(stack, theta, n))
     correlation = spearmanr(mine.cpu(), scores.cpu()).statistic
@@ -302,7 +302,7 @@ def _folds(n: int, device: Device, d: int = 64, classes: int = 10) -> tuple[Nois
     return data, _stack(data, make_design(data.given, "crossfit", 5, 0), torch.float32, device)
 
 
-def _fitted(most: int, device: Device) -> tuple[int, str, SoftmaxStack, Tensor]:
+def _fit_head(most: int, device: Device) -> tuple[int, str, SoftmaxStack, Tensor]:
     """Return training samples, both sizes in words, and a fitted head with its evaluation set."""
     n, m = min(20_000, most), min(2_000, most // 10)
     return n, f"{n:,} x {m:,}", *_fit_first(draw_noisy_data(n + m, 64, 10), n, device)

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from tasks.errors import InputError, first_line
 from tasks.ingest.content import EncodedBatch
-from tasks.ingest.identity import content_hashes
+from tasks.ingest.identity import hash_contents
 from tasks.ingest.images.depth import (
     FULL,
     Levels,
@@ -113,7 +113,7 @@ class Images:
                     problems[offset] = f"the image does not decode ({image})"
                 else:
                     matrix[offset], stored[offset] = image.pixels.ravel(), image.stored
-        hashes = content_hashes("image", (), [files.get(offset, b"") for offset in range(len(found))])
+        hashes = hash_contents("image", (), [files.get(offset, b"") for offset in range(len(found))])
         return EncodedBatch(matrix, hashes, pa.array(stored, pa.binary()), problems)
 
 

@@ -123,32 +123,32 @@ def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
         shown = names_to_keep([name for name in roles.kept if name not in texts], "text")
         return replace(roles, payload="text", content=tuple(texts), columns=(), suspects=words, kept=shown)
     raise table.problem(
-        f"nothing is left to learn from: {named_reasons(gone)}",
+        f"nothing is left to learn from: {list_reasons(gone)}",
         fix="add columns, or name with --features what is to be learned from all the same",
     )
 
 
-def leak_lines(leaks: dict[str, str], suspects: dict[str, str]) -> list[str]:
+def describe_leaks(leaks: dict[str, str], suspects: dict[str, str]) -> list[str]:
     """Return what a person must know of columns that give the label away, a line for each kind.
 
-    >>> leak_lines({"code": "repeats the label in 100.0 % of the rows"}, {})
+    >>> describe_leaks({"code": "repeats the label in 100.0 % of the rows"}, {})
     ["left out, since it gives the label away: 'code' (repeats the label in 100.0 % of the rows); --features brings it back"]
     """
     lines = []
     if leaks:
         it, gives = ("it", "it gives") if len(leaks) == 1 else ("them", "they give")
         lines.append(
-            f"left out, since {gives} the label away: {named_reasons(leaks)}; --features brings {it} back"
+            f"left out, since {gives} the label away: {list_reasons(leaks)}; --features brings {it} back"
         )
     if suspects:
-        lines.append(f"no estimate of this run can be trusted: {named_reasons(suspects)}")
+        lines.append(f"no estimate of this run can be trusted: {list_reasons(suspects)}")
     return lines
 
 
-def named_reasons(found: dict[str, str]) -> str:
+def list_reasons(found: dict[str, str]) -> str:
     """Return names with their reasons, those of one reason together.
 
-    >>> named_reasons({"a": "repeats the label", "b": "repeats the label"})
+    >>> list_reasons({"a": "repeats the label", "b": "repeats the label"})
     "'a', 'b' (repeats the label)"
     """
     names: dict[str, list[str]] = {}

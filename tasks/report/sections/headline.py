@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.addresses import work_folder
-from tasks.ingest.leaks.search import leak_lines
+from tasks.ingest.leaks.search import describe_leaks
 from tasks.report.sections.controls import interval_of, is_told
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
@@ -36,7 +36,7 @@ def build(view: RunView, summary: Summary) -> Section:
         )
     parts.append(Text(_lead(view, summary)))
     if view.dataset and view.dataset.leaks:
-        lines = leak_lines(view.dataset.leaks, {})
+        lines = describe_leaks(view.dataset.leaks, {})
         parts += [Text(show_plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
     still_open = summary.get("queue", {}).get("still_open", 0)
     if view.queued or still_open:

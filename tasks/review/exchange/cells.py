@@ -86,7 +86,7 @@ class IdFinder:
         if not meant and "e" in bare.lower():
             digits = len(re.sub(r"\D", "", bare.lower().split("e")[0]))
             meant = [
-                one for held, ids in self._numbers.items() if _rounded(held, digits) == number for one in ids
+                one for held, ids in self._numbers.items() if _round(held, digits) == number for one in ids
             ]
         return meant[0] if len(meant) == 1 else cell
 
@@ -96,7 +96,7 @@ def _number(text: str) -> Decimal | None:
     return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
 
-def _rounded(number: Decimal, digits: int) -> Decimal:
+def _round(number: Decimal, digits: int) -> Decimal:
     return Decimal(f"{number:.{max(digits - 1, 0)}e}")
 
 

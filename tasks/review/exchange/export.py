@@ -87,14 +87,14 @@ def _with_samples(table: pa.Table, runs: Path) -> pa.Table:
     for run in pc.unique(table["run"]).to_pylist():
         part = table.filter(pc.equal(table["run"], run))
         if run and (runs / run / "scores.parquet").exists():
-            part = _joined(part, runs / run)
+            part = _join(part, runs / run)
         parts.append(part)
     if not parts:
         return table
     return pa.concat_tables(parts, promote_options="permissive").sort_by("seq")
 
 
-def _joined(part: pa.Table, run: Path) -> pa.Table:
+def _join(part: pa.Table, run: Path) -> pa.Table:
     schema = pq.read_schema(run / "dataset.parquet")
     own = [field.name for field in schema if field.name not in _OURS and not _is_large(field.type)]
     files = {"scores.parquet": list(_FIGURES), "queue.parquet": ["rank", "reason"], "dataset.parquet": own}

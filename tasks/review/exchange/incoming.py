@@ -72,9 +72,9 @@ def import_decisions(
     Raises:
         InputError: At least one row is wrong; nothing was written.
     """
-    samples = known_samples(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
+    samples = find_known(run, {name for row in rows for name in (row.sample_id, row.sample_id.strip())})
     classes = read_dataset(run).offered
-    checked = [_checked(row, samples, classes) for row in rows]
+    checked = [_check(row, samples, classes) for row in rows]
     refuse_import([problem for problem in checked if isinstance(problem, str)], source)
     drafts = {
         (d.sample_id, d.reviewer): replace(d, run=run.name, origin=origin)
@@ -105,7 +105,7 @@ def refuse_import(problems: Sequence[str], source: str) -> None:
         raise InputError(what, where=source, fix=fix)
 
 
-def known_samples(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
+def find_known(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
     """Return hash, label and suggestion of the wanted samples: from the queue, or from the whole data set.
 
     `hashes` are those that the content has in any run: where a column is added, the queue of the run before has another one.
@@ -133,7 +133,7 @@ def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
     return chosen.to_pylist()  # type: ignore[no-any-return]
 
 
-def _checked(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
+def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
     """Return a decision, or what is wrong with the row."""
     sample = samples.get(row.sample_id) or samples.get(row.sample_id.strip())
     if sample is None:

@@ -9,7 +9,7 @@ from tasks.review.filter import Filter
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.page.site import Site
 from tasks.review.state import Answer, Review
-from tasks.review.team import ReviewerProgress, team_of
+from tasks.review.team import ReviewerProgress, list_team
 
 router = APIRouter(prefix="/api")
 
@@ -149,7 +149,7 @@ def undo(site: Here, name: Name, sent: Undo) -> dict[str, Any]:
 def team(site: Here, name: Name) -> list[ReviewerProgress]:  # noqa: ARG001 (must have one)
     """Return how far each reviewer is."""
     site.review.refresh()
-    return team_of(site.review)
+    return list_team(site.review)
 
 
 def _saved(rows: list[Decision]) -> dict[str, Any]:

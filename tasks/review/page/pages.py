@@ -13,14 +13,14 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.exchange.export import export_decisions
 from tasks.review.filter import Filter
-from tasks.review.insights import agreement, reviewers_of
+from tasks.review.insights import compare_reviewers, list_reviewers
 from tasks.review.log import MAX_REVIEWER
 from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
 from tasks.review.page.card import ROWS
 from tasks.review.page.guard import csrf_matches, set_cookie
 from tasks.review.page.pictures import CACHING, Size
 from tasks.review.page.sound import TYPES, find_sound
-from tasks.review.team import team_of
+from tasks.review.team import list_team
 from tasks.show.images import size_of
 from tasks.show.text import trust_line
 from tasks.show.view import EVIDENCE
@@ -191,7 +191,7 @@ def decisions(site: Here, name: Named) -> Response:  # noqa: ARG001 (must have o
 def team(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
     """Show how far each reviewer is."""
     site.review.refresh()
-    return _page("team", request, team=team_of(site.review), queued=len(site.queue.items))
+    return _page("team", request, team=list_team(site.review), queued=len(site.queue.items))
 
 
 @router.get("/insights")
@@ -205,8 +205,8 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
             request,
             standing=now.count(),
             waiting=now.waiting,
-            reviewers=reviewers_of(items, now.ledger),
-            agreements=agreement(now.ledger, [item.key for item in items]),
+            reviewers=list_reviewers(items, now.ledger),
+            agreements=compare_reviewers(now.ledger, [item.key for item in items]),
             enough=ENOUGH,
             window=WINDOW,
             trust=_trust(site.queue.run),

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.queue.rows import take_rows
-from tasks.storage import row_groups
+from tasks.storage import read_row_groups
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
@@ -99,7 +99,7 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
     if not wanted:
         return
     ids = pa.array(wanted, pa.string())
-    for _, group in row_groups(source, ["sample_id", *columns]):
+    for _, group in read_row_groups(source, ["sample_id", *columns]):
         chosen = group.filter(pc.is_in(group["sample_id"].cast(pa.string()), value_set=ids))
         for batch in chosen.to_batches(256):
             yield batch.to_pylist()
