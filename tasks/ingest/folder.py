@@ -34,6 +34,9 @@ _BESIDE = ("json", "tar")
 # Files of a competition at Kaggle.
 _SUBMISSION = re.compile(r"submission[^/]*$", re.IGNORECASE)
 _UNLABELED = re.compile(r"(submission[^/]*|(^|/)test[^/]*)$", re.IGNORECASE)
+# A run's folder, and what else lies where the results go.
+_REQUEST = re.compile(r"((?:.*/)?)runs/[^/]+/request[.]json")
+_RESULTS = ("runs/", "datasets/", "embeddings/", "latest/", "swept/", "decisions.sqlite")
 # What nobody takes for a table.
 _NOTE = re.compile(
     r"(read|licen[cs]e|notes?\b|change|notice|index|about|description|requirements)", re.IGNORECASE
@@ -135,13 +138,14 @@ def _read_folder(
     base = path.rstrip("/") + "/"
     local = isinstance(filesystem, LocalFileSystem)
     paths = sorted(_files_below(path.rstrip("/"), uri) if local else filesystem.find(path))
-    files = [file.removeprefix(base) for file in paths]
+    places = {file.removeprefix(base): file for file in paths}
+    files = _without_results(list(places))
     _check_no_lake(files, uri)
     data: list[Part] = []
     images: list[Part] = []
     others, hidden = [], []
-    for file, relative in zip(paths, files, strict=True):
-        steps = relative.split("/")
+    for relative in files:
+        file, steps = places[relative], relative.split("/")
         # What unpacking and version control leave behind begins with a dot or two such marks.
         aside = any(step.startswith((".", "__")) for step in steps) or steps[-1].lower() in _LEFT_BEHIND
         # The datasets library leaves intermediate results beside a saved data set under this name.
@@ -159,7 +163,7 @@ def _read_folder(
         _check_name(part)
     if not data and not images and (lone := _lone_text(others)):
         others.remove(lone)
-        data.append(Part(filesystem, base + lone, f"{uri.rstrip('/')}/{lone}", archive))
+        data.append(Part(filesystem, places[lone], f"{uri.rstrip('/')}/{lone}", archive))
     rows = _only_data(data, files)
     others += [part.path.removeprefix(base) for part in data if part not in rows]
     if not rows and not images:
@@ -169,6 +173,17 @@ def _read_folder(
         raise mixed_formats(kinds, uri)
     whole = Part(filesystem, base, uri, archive)
     return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
+
+
+def _without_results(files: Sequence[str]) -> list[str]:
+    """Return the files that no run of ours wrote: results lie below the source where one sweeps the folder that one is in.
+
+    >>> _without_results(["x.csv", "data/train.csv", "data/runs/x-1/request.json", "data/runs/x-1/queue.csv"])
+    ['x.csv', 'data/train.csv']
+    """
+    outs = {found[1] for file in files if (found := _REQUEST.fullmatch(file))}
+    ours = tuple(out + name for out in outs for name in _RESULTS)
+    return [file for file in files if not file.startswith(ours)]
 
 
 def _is_table(file: str) -> bool:

@@ -116,6 +116,18 @@ def test_the_test_set_of_a_competition_is_left_out_and_said(tmp_path):
     assert "test.csv beside the other files is not read" in found.notes
 
 
+@pytest.mark.parametrize("out", ["data/", ""])
+def test_results_within_the_swept_folder_are_no_data(out, tmp_path):
+    folder = tmp_path / "pets"
+    run = folder / f"{out}runs" / "pets-1"
+    run.mkdir(parents=True)
+    FRAME.to_csv(folder / "train.csv", index=False)
+    (run / "request.json").write_text("{}")
+    FRAME.to_parquet(run / "scores.parquet")
+    FRAME.to_csv(run / "queue.csv")
+    assert ingested(folder).rows == ROWS
+
+
 def test_a_database_is_told_how_to_name_a_query(tmp_path):
     with sqlite3.connect(tmp_path / "pets.db") as connection:
         FRAME.to_sql("my pets", connection, index=False)
