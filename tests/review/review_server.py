@@ -55,9 +55,9 @@ def served(run: Path, out: Path, **options: Any) -> Iterator[Served]:
 class Process:
     """The real server process, started as a user would."""
 
-    def __init__(self, out: Path, *arguments: str, **variables: str) -> None:
+    def __init__(self, out: Path, *arguments: str, serves: str = "review", **variables: str) -> None:
         code = "import sys; from flows.cli import run; sys.exit(run(sys.argv[1:]))"
-        command = [sys.executable, "-W", "ignore", "-c", code, "review", "--out", str(out), *arguments]
+        command = [sys.executable, "-W", "ignore", "-c", code, serves, "--out", str(out), *arguments]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

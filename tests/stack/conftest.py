@@ -24,12 +24,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     programs = binaries()
     # Runs give a sign of life every 30 s; the shipped 90 s of silence would only make the tests wait.
     variables = {"LABELSWEEP_LOST_AFTER": "40", "LABELSWEEP_RETRY_AFTER": "10"}
+    variables["LABELSWEEP_REPORTS_PORT"] = str(free_port())
     with ExitStack() as exits:
         if programs:
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = exits.enter_context(postgres(programs))
         one = Stack(tmp_path_factory.mktemp("stack"), free_port(), variables)
-        one.start()
         try:
+            one.start()
             yield one
         finally:
             if one.process.poll() is None:

@@ -4,9 +4,11 @@ The tests go in their order: the first loses a run on purpose, which the last bu
 Ctrl-C.
 """
 
+import re
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from local_stack import Stack
 from prefect.states import Cancelling
@@ -74,6 +76,14 @@ def test_fit_ran_on_the_gpu_worker_and_the_rest_on_the_cpu_worker(stack: Stack, 
         where = {line.split()[1] for line in lines if str(run.id) in line}
         assert where == {worker}
     assert (folder / "manifest.json").exists()
+
+
+def test_report_opens_by_the_link_in_the_ui(stack: Stack, sent):
+    parent, _, folder = sent
+    wanted = {"artifacts": {"flow_run_id": {"any_": [str(parent.id)]}, "type": {"any_": ["markdown"]}}}
+    pages = [one["data"] for one in stack.post("/artifacts/filter", wanted)[1]]
+    (link,) = {found for page in pages for found in re.findall(r"\[[^\]]*\]\((http[^)]+)\)", page)}
+    assert httpx.get(link, trust_env=False).text == (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_cancelling_the_parent_cancels_the_child(stack: Stack, tmp_path):
