@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -26,13 +27,26 @@ from tasks.terminal import one_line
 # Exit codes of a program that a signal ended, by the convention of shells: 128 + the number of the signal.
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
+# Prefect's threads send their last lines and events within a second of the end.
+_GOODBYE_SECONDS = 5.0
+
 # Errors that say what is wrong; any other one is a traceback under LABELSWEEP_DEBUG.
 _EXPECTED = (LabelsweepError, TyperException, Interrupted)
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line and leave with its exit code.
+
+    At its end Python waits for threads of the libraries. A command that was told to stop does so for a few seconds only, and a second
+    Ctrl-C ends it at once.
+    """
+    code = run(sys.argv[1:])
+    if code in (INTERRUPTED, TERMINATED):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        last = threading.Timer(_GOODBYE_SECONDS, os._exit, (code,))
+        last.daemon = True
+        last.start()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -76,3 +78,11 @@ def test_a_command_that_fails_after_ctrl_c_was_interrupted(capsys, monkeypatch) 
     monkeypatch.setattr("tasks.synthesize.synthesize", fails)
     assert labelsweep(["synthesize", "x.parquet"]) == 130
     assert capsys.readouterr().err == "labelsweep: interrupted\n"
+
+
+def test_command_that_was_told_to_stop_does_not_wait_for_threads_that_do_not_end() -> None:
+    code = (
+        "import threading, time; from flows import cli; threading.Thread(target=time.sleep, args=(900,)).start(); "
+        "cli.run = lambda _: cli.TERMINATED; cli.main()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 143

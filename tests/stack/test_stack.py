@@ -101,7 +101,7 @@ def test_cancelling_the_parent_cancels_the_child(stack: Stack, tmp_path):
 
 def test_run_that_lost_its_process_is_marked_as_crashed_and_no_other(stack: Stack, lost):
     run, killed, stranger = lost
-    ended = stack.ended(run, max(1.0, killed + 100 - time.monotonic()))
+    ended = stack.ended(run, max(1.0, killed + 150 - time.monotonic()))
     assert ended.state.is_crashed()
     assert "not been heard of" in ended.state.message
     assert stack.state(stranger) == "RUNNING"
