@@ -37,8 +37,8 @@ _EXPECTED = (LabelsweepError, TyperException, Interrupted)
 def main() -> None:
     """Run the command line and leave with its exit code.
 
-    At its end Python waits for threads of the libraries. A command that was told to stop does so for a few seconds only, and a second
-    Ctrl-C ends it at once.
+    At its end Python waits for threads of the libraries. A command that was told to stop does so for a few seconds only, and
+    a second Ctrl-C ends it at once.
     """
     code = run(sys.argv[1:])
     if code in (INTERRUPTED, TERMINATED):
