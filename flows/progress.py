@@ -8,18 +8,8 @@ from contextvars import ContextVar
 from typing import ParamSpec, Self, TypeVar
 
 from flows.signals import stop_if_asked
-from tasks.records import (
-    Controls,
-    Dataset,
-    Encoding,
-    FittedRound,
-    Map,
-    Queue,
-    Record,
-    Report,
-    Scores,
-    Validation,
-)
+from tasks import records
+from tasks.records import Record
 from tasks.runs.progress import call_on_tick
 
 P = ParamSpec("P")
@@ -49,8 +39,9 @@ class Watcher:
     def moved(self, step: str, text: str, percent: float) -> None:
         """Show how far a step is that takes longer than a moment."""
 
-    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
-        """Show what a step made in some seconds, None where they are not known; `done` of `total` are finished."""
+    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
+        """Say what a step made in some seconds, None where they are not known; `done` of `total` are finished."""
+        self.say(f"{step}: {describe_step(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Show something that is not a step."""
@@ -170,38 +161,38 @@ def describe(record: Record) -> str:
     '3 of 3 flagged samples queued, and the 17 most doubtful others'
     """
     match record:
-        case Dataset():
+        case records.Dataset():
             content = {"text": "texts"}.get(record.payload, f"{len(record.feature_names):,} features")
             text = f"{record.rows:,} samples of {len(record.classes):,} classes, {content}"
             # What gives the label away has a line of its own.
             others = {name: why for name, why in record.left_out.items() if name not in record.leaks}
             text += f"; left out: {_why(others)}" if others else ""
-        case Validation():
+        case records.Validation():
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
             reasons = ", ".join(
                 f"{reason}: {count:,}" for reason, count in list(record.reasons.items())[:NAMED]
             )
             text += f" ({reasons})" if reasons else ""
             text += f", {record.conflicting:,} with conflicting labels" if record.conflicting else ""
-        case Encoding():
+        case records.Encoding():
             maps = [f"{member.name} ({member.width:,} features)" for member in record.members]
             text = ", ".join(maps or [f"a network for each fold: {record.choice.model}"])
             text += f"; model {record.choice.model}, since {record.choice.why}" if record.choice.why else ""
             text += f"; {record.encoder}" if record.encoder else ""
-        case FittedRound():
+        case records.FittedRound():
             text = f"{record.folds} folds, {record.iterations} iterations, {_say_converged(record.converged)}"
-        case Scores():
+        case records.Scores():
             text = (
                 f"{record.flagged:,} of {record.rows:,} samples flagged, {_say_converged(record.converged)}"
             )
-        case Controls():
+        case records.Controls():
             text = f"{record.found:,} of {record.planted:,} planted errors found"
-        case Queue():
+        case records.Queue():
             text = f"{record.rows - record.unflagged:,} of {record.flagged:,} flagged samples queued"
             text += f", and the {record.unflagged:,} most doubtful others" if record.unflagged else ""
-        case Map():
+        case records.Map():
             text = f"{record.rows:,} samples placed"
-        case Report():
+        case records.Report():
             text = record.html.name
         case _:
             text = "done"

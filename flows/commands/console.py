@@ -7,17 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.commands.common import note
-from flows.progress import Watcher, describe_step
-from tasks.records import Record
+from flows.progress import Watcher
 from tasks.terminal import one_line
 
 
 class ProgressLines(Watcher):
     """One plain line a finished step on standard error."""
-
-    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
-        """Write what the step made."""
-        note(f"{step}: {describe_step(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line."""
@@ -53,10 +48,6 @@ class ProgressBar(Watcher):
     def moved(self, step: str, text: str, percent: float) -> None:  # noqa: ARG002 (the bar is that of the run)
         """Say how far the step is."""
         self._progress.update(self._task, description=text)
-
-    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
-        """Write what the step made above the bar."""
-        self.say(f"{step}: {describe_step(record, seconds)}")
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""

@@ -18,7 +18,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
 from prefect.states import Crashed, Failed
 
-from flows.progress import Watcher, describe_step
+from flows.progress import Watcher
 from tasks.errors import LabelsweepError, TooMuchNoise
 from tasks.records import Record, Validation
 from tasks.storage import write_json
@@ -124,8 +124,8 @@ class FlowRunWatcher(Watcher):
 
     def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
         """Write what the step made to the log; complete its artifact, if it has one, and move the run's."""
+        super().finished(step, record, seconds, done, total)
         logger, name = get_run_logger(), step.partition(",")[0]
-        logger.info("%s: %s", step, describe_step(record, seconds))
         if isinstance(record, Validation):
             for reason, rows in record.reasons.items():
                 logger.info("set aside: %s (%d rows)", reason, rows)

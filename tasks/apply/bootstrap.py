@@ -22,7 +22,7 @@ LEVEL: Final = 0.95
 class Interval(NamedTuple):
     """A mean with its confidence interval."""
 
-    value: float
+    gain: float
     low: float
     high: float
 

@@ -7,26 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.apply import version as versions
 from tasks.apply.layout import find_written, read_label_options
 from tasks.apply.moved_images import MOVES
 from tasks.apply.plan import KEY_COLUMNS, Plan, carry_decisions, make_plan
 from tasks.apply.source_files import copy_beside, write_beside, write_missing
-from tasks.apply.version import (
-    CHANGES,
-    Version,
-    correct_rows,
-    digest_state,
-    folder_of,
-    list_versions,
-    make_changes_table,
-    make_timestamp,
-    name_columns,
-    name_of,
-    next_number,
-    read_key_tables,
-    share_file,
-    write_version,
-)
 from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import Dataset
 from tasks.review.ledger import Rule
@@ -43,7 +28,7 @@ class Applied:
     `note` says why the layout of the source was not written.
     """
 
-    version: Version | None
+    version: versions.Version | None
     folder: Path | None
     is_new: bool
     note: str = ""
@@ -102,11 +87,11 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         copy_images: Whether a folder of images is copied with its corrections.
     """
     dataset, source = read_dataset(run), run / "dataset.parquet"
-    name = name_of(out, dataset)
-    found = list_versions(out, name)
-    state, rows = digest_state(correct_rows(source, plan))
+    name = versions.name_of(out, dataset)
+    found = versions.list_versions(out, name)
+    state, rows = versions.digest_state(versions.correct_rows(source, plan))
     if found and found[-1].state == state:
-        folder = folder_of(out, found[-1])
+        folder = versions.folder_of(out, found[-1])
         note = (
             write_missing(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
         )
@@ -115,12 +100,12 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         return Applied(None, None, is_new=False)
     parent = _source_version(out, name, dataset, source, found)
     label, encoding = read_label_options(run, dataset)
-    version = Version(
+    version = versions.Version(
         name=name,
-        number=next_number(list_versions(out, name)),
+        number=versions.next_number(versions.list_versions(out, name)),
         kind="corrected",
         parent=parent.number,
-        created=make_timestamp(),
+        created=versions.make_timestamp(),
         state=state,
         rows=rows,
         classes=tuple(sorted(label for label, count in plan.after.items() if count > 0)),
@@ -131,7 +116,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         decisions=tuple(sorted({seq for change in plan.changes for seq in change.decisions})),
         relabeled=sum(change.new_label is not None for change in plan.changes),
         dropped=sum(change.new_label is None for change in plan.changes),
-        columns=name_columns(dataset),
+        columns=versions.name_columns(dataset),
         source_label=label,
         source_encoding=encoding,
     )
@@ -139,37 +124,39 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
 
     def write(target: Path) -> None:
         with table_writer(target, pq.read_schema(source)) as writer:
-            for table in correct_rows(source, plan):
+            for table in versions.correct_rows(source, plan):
                 if table.num_rows:
                     writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
     def beside(folder: Path) -> None:
         notes.append(write_beside(run, dataset, plan, state, folder, copy_images=copy_images))
 
-    folder = write_version(out, version, write, make_changes_table(plan.changes), beside)
+    folder = versions.write_version(out, version, write, versions.make_changes_table(plan.changes), beside)
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 
-def _source_version(out: Path, name: str, dataset: Dataset, source: Path, found: list[Version]) -> Version:
+def _source_version(
+    out: Path, name: str, dataset: Dataset, source: Path, found: list[versions.Version]
+) -> versions.Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
-    state, rows = digest_state(read_key_tables(source))
+    state, rows = versions.digest_state(versions.read_key_tables(source))
     same = [version for version in found if version.state == state]
     if same:
         return same[-1]
-    version = Version(
+    version = versions.Version(
         name=name,
-        number=next_number(found),
+        number=versions.next_number(found),
         kind="source",
         parent=found[-1].number if found else None,
-        created=make_timestamp(),
+        created=versions.make_timestamp(),
         state=state,
         rows=rows,
         classes=dataset.classes,
         source_uri=found[0].source_uri if found else dataset.uri,
         source_digest=dataset.digest,
-        columns=name_columns(dataset),
+        columns=versions.name_columns(dataset),
     )
-    write_version(out, version, share_file(source), make_changes_table())
+    versions.write_version(out, version, versions.share_file(source), versions.make_changes_table())
     return version
 
 
@@ -201,32 +188,36 @@ def compare_versions(old: Path, new: Path) -> pa.Table:
 
 def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for table in read_key_tables(folder / "dataset.parquet"):
+    for table in versions.read_key_tables(folder / "dataset.parquet"):
         for sample_id, content, label in zip(*(table[name].to_pylist() for name in KEY_COLUMNS), strict=True):
             found[sample_id] = (content, label)
     return found
 
 
-def restore_version(out: Path, version: Version) -> Applied:
+def restore_version(out: Path, version: versions.Version) -> Applied:
     """Make an older version the newest again: as a new version, so that the way there stays on record."""
-    found = list_versions(out, version.name)
+    found = versions.list_versions(out, version.name)
     newest = found[-1]
     if newest.state == version.state:
-        return Applied(newest, folder_of(out, newest), is_new=False)
+        return Applied(newest, versions.folder_of(out, newest), is_new=False)
     again = version.model_copy(
         update={
-            "number": next_number(found),
+            "number": versions.next_number(found),
             "kind": "restored",
             "parent": newest.number,
-            "created": make_timestamp(),
+            "created": versions.make_timestamp(),
             "restored_from": version.number,
         }
     )
-    rows = compare_versions(folder_of(out, newest), folder_of(out, version)).to_pylist()
+    rows = compare_versions(versions.folder_of(out, newest), versions.folder_of(out, version)).to_pylist()
     changes = [row | {"reviewers": [], "decisions": []} for row in rows]
-    source = folder_of(out, version) / "dataset.parquet"
+    source = versions.folder_of(out, version) / "dataset.parquet"
     beside = partial(copy_beside, source.parent)
-    folder = write_version(
-        out, again, share_file(source), pa.Table.from_pylist(changes, schema=CHANGES), beside
+    folder = versions.write_version(
+        out,
+        again,
+        versions.share_file(source),
+        pa.Table.from_pylist(changes, schema=versions.CHANGES),
+        beside,
     )
     return Applied(again, folder, is_new=True)

@@ -183,13 +183,7 @@ def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Meas
     interval = mean_interval(improvement, seed)
     if interval is None:
         return None
-    return Measure(
-        before=float(before.mean()),
-        after=float(after.mean()),
-        gain=interval.value,
-        low=interval.low,
-        high=interval.high,
-    )
+    return Measure(before=float(before.mean()), after=float(after.mean()), **interval._asdict())
 
 
 def _compare_prediction(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
@@ -210,7 +204,7 @@ def _compare_prediction(run: Path, plan: Plan, untouched: Array, comparison: Com
     return Predicted(
         changes=len(parts),
         nats=sum(parts) / len(untouched),
-        came_true=interval.value,
+        came_true=interval.gain,
         low=interval.low,
         high=interval.high,
     )

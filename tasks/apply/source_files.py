@@ -5,16 +5,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from tasks.apply import moved_images
 from tasks.apply.corrected import PLACES, find_source_changes, read_places, write_places
 from tasks.apply.layout import SourceLayout, check_digests, find_written, read_layout, write_layout
-from tasks.apply.moved_images import (
-    MOVES,
-    copy_folder,
-    list_targets,
-    plan_all_moves,
-    plan_first_moves,
-    write_moves,
-)
 from tasks.apply.plan import Plan
 from tasks.apply.version import lock_versions
 from tasks.errors import InputError
@@ -61,18 +54,20 @@ def _write_images(layout: SourceLayout, run: Path, plan: Plan, folder: Path, *, 
         return
     written = find_written(layout.version) if layout.version else None
     moved = (
-        plan_all_moves(written / MOVES, run, plan)
+        moved_images.plan_all_moves(written / moved_images.MOVES, run, plan)
         if written
-        else plan_first_moves(images, layout.uri, run, plan, layout.total)
+        else moved_images.plan_first_moves(images, layout.uri, run, plan, layout.total)
     )
-    places = list_targets(moved, images.files)
+    places = moved_images.list_targets(moved, images.files)
     base = images.part
     touched = [part for part in layout.parts if copy_images or part.path.removeprefix(base.path) in moved]
     check_digests(layout, touched)
     folder.mkdir(parents=True)
-    write_moves(moved, places, folder / MOVES)
+    moved_images.write_moves(moved, places, folder / moved_images.MOVES)
     if copy_images:
-        copy_folder(base, places, folder / PurePosixPath(layout.uri.rstrip("/")).name.removesuffix(".zip"))
+        moved_images.copy_folder(
+            base, places, folder / PurePosixPath(layout.uri.rstrip("/")).name.removesuffix(".zip")
+        )
 
 
 def write_missing(
@@ -84,7 +79,9 @@ def write_missing(
         Why they were not written; empty where they were, or where there are none.
     """
     there = find_written(version)
-    lacks_copy = copy_images and there is not None and [path.name for path in there.iterdir()] == [MOVES]
+    lacks_copy = (
+        copy_images and there is not None and [path.name for path in there.iterdir()] == [moved_images.MOVES]
+    )
     if there and not lacks_copy:
         return ""
     prefix = f".{version.name}."  # what is left of it is removed as that of an unfinished version is

@@ -11,14 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.errors import InputError, name_first_three
-from tasks.ingest.class_columns import (
-    ClassOrder,
-    GivenProbabilities,
-    order_of_binary,
-    order_of_columns,
-    order_of_list,
-    require_two,
-)
+from tasks.ingest import class_columns
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_floats
 from tasks.ingest.content import EncodedBatch
@@ -54,7 +47,7 @@ class Probabilities:
 
     columns: tuple[str, ...]
     width: int
-    order: ClassOrder
+    order: class_columns.ClassOrder
     scale: Scale = "probability"
 
     @property
@@ -127,11 +120,15 @@ def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: Lab
     width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
     given = _head(table, columns, width, labels)
     if width == 1:
-        require_two(given)
+        class_columns.require_two(given)
         scale = scale_of(given.values, columns, table.uri)
-        order = order_of_binary(replace(given, values=to_probabilities(given.values, scale)[:, 0]))
+        order = class_columns.order_of_binary(
+            replace(given, values=to_probabilities(given.values, scale)[:, 0])
+        )
     else:
-        order = order_of_columns(given) if len(columns) > 1 else order_of_list(given)
+        order = (
+            class_columns.order_of_columns(given) if len(columns) > 1 else class_columns.order_of_list(given)
+        )
         scale = scale_of(given.values, columns, table.uri)
     return Probabilities(columns, width, order, scale)
 
@@ -181,7 +178,7 @@ def read_numbers(
 
 def _head(
     table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey
-) -> GivenProbabilities:
+) -> class_columns.GivenProbabilities:
     """Return the first rows that have numbers, with their labels."""
     matrices: list[Matrix] = []
     texts: list[str | None] = []
@@ -193,7 +190,7 @@ def _head(
         texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
         if len(texts) >= LOOK:
             break
-    return GivenProbabilities(table.uri, columns, labels, np.concatenate(matrices), texts)
+    return class_columns.GivenProbabilities(table.uri, columns, labels, np.concatenate(matrices), texts)
 
 
 def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -> Scale:

@@ -13,16 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks.encode.distances import (
-    MOST_ROWS,
-    Floats,
-    Ints,
-    choose_distance,
-    draw_row_numbers,
-    pick_rows,
-    read_blocks,
-    search,
-)
+from tasks.encode import distances
 from tasks.encode.encoded import read_stored
 from tasks.encode.feature_names import read_names
 from tasks.encode.groups import load_neighbours
@@ -55,13 +46,13 @@ def oddities(
     """
     features = FileFeatures(encoding.features, torch.empty(0))
     labels = read_labels(dataset)[0]
-    rows: Ints = draw_row_numbers(features.n, 0 if probabilities else MOST_ROWS)
+    rows: distances.Ints = distances.draw_row_numbers(features.n, 0 if probabilities else distances.MOST_ROWS)
     groups: list[NearDuplicates] = []
     far, times = np.empty(0, np.int64), np.empty(0, np.float32)
     if len(rows) > 1:
         found = load_neighbours(folder / "model" / "neighbours.npz")
         if found is None or len(found.index) != len(rows):
-            found = search(features, rows, choose_distance(dataset, options), NEIGHBOURS)
+            found = distances.search(features, rows, distances.choose_distance(dataset, options), NEIGHBOURS)
         content = take_rows(dataset.path, rows, ["content_hash"])["content_hash"].to_numpy()
         groups = find_near_duplicates(found, content)
         far, times = find_outliers(found)
@@ -85,9 +76,9 @@ def oddities(
     return Oddities(path=path, duplicates=members, outliers=len(far), leaks=len(leaks))
 
 
-def _write_groups(dataset: Dataset, rows: Ints, groups: list[NearDuplicates], final: Path) -> int:
+def _write_groups(dataset: Dataset, rows: distances.Ints, groups: list[NearDuplicates], final: Path) -> int:
     """Write the groups of nearly the same samples; return how many samples are in them."""
-    nobody: Ints = np.empty(0, np.int64)
+    nobody: distances.Ints = np.empty(0, np.int64)
     members = np.concatenate([nobody, *(group.members for group in groups)])
     table = take_rows(dataset.path, rows[members], ["sample_id", "label", "content_hash"])
     sizes = [len(group.members) for group in groups]
@@ -102,7 +93,7 @@ def _write_groups(dataset: Dataset, rows: Ints, groups: list[NearDuplicates], fi
     return len(members)
 
 
-def _write_outliers(dataset: Dataset, rows: Ints, times: Floats, final: Path) -> None:
+def _write_outliers(dataset: Dataset, rows: distances.Ints, times: distances.Floats, final: Path) -> None:
     table = take_rows(dataset.path, rows, ["sample_id", "label"])
     columns = {"sample_id": table["sample_id"], "given_label": table["label"]}
     write_table(pa.table({**columns, "distance": pa.array(_short(times), pa.float64())}), final)
@@ -114,7 +105,7 @@ def _short(values: Iterable[float]) -> list[float]:
 
 
 def _leaks(
-    dataset: Dataset, features: FileFeatures, labels: Ints, folder: Path
+    dataset: Dataset, features: FileFeatures, labels: distances.Ints, folder: Path
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the features that tell the label alone, the most telling first, and how many were tried.
 
@@ -124,11 +115,11 @@ def _leaks(
     names = dataset.feature_names if raw else read_names(folder, dataset)
     if len(names) > MOST_FEATURES:
         return [], 0
-    rows = draw_row_numbers(
+    rows = distances.draw_row_numbers(
         features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names))))
     )
-    blocks = read_stored(dataset) if raw else read_blocks(features)
-    values = np.concatenate(list(pick_rows(blocks, rows)))
+    blocks = read_stored(dataset) if raw else distances.read_blocks(features)
+    values = np.concatenate(list(distances.pick_rows(blocks, rows)))
     share = label_share(values, labels[rows], len(dataset.classes))
     order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]
     return [{"feature": names[place], "told": float(f"{share[place]:.4g}")} for place in order], len(names)

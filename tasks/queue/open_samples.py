@@ -19,15 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
-from tasks.queue.earlier_hashes import (
-    KEYS,
-    MatchedRows,
-    list_earlier_hashes,
-    match_rows,
-    number_shared_values,
-    read_earlier_hashes,
-    write_earlier_hashes,
-)
+from tasks.queue import earlier_hashes
 from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
 from tasks.storage import read_parquet, write_json
@@ -111,13 +103,17 @@ def choose_shown(
     if previous is None:
         decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
         return _show_all(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
-    rows = read_parquet(dataset.path, columns=KEYS)
-    last = read_parquet(previous / "dataset.parquet", columns=KEYS)
-    matched = match_rows(rows, last, number_shared_values(dataset.path, dataset.columns, previous))
+    rows = read_parquet(dataset.path, columns=earlier_hashes.KEYS)
+    last = read_parquet(previous / "dataset.parquet", columns=earlier_hashes.KEYS)
+    matched = earlier_hashes.match_rows(
+        rows, last, earlier_hashes.number_shared_values(dataset.path, dataset.columns, previous)
+    )
     carries = matched.same_content if reask == "content" else matched.place >= 0
     known = _read_known_hashes(previous, folder)
-    former = list_earlier_hashes(matched, carries, rows, known, read_earlier_hashes(previous))
-    write_earlier_hashes(former, folder)
+    former = earlier_hashes.list_earlier_hashes(
+        matched, carries, rows, known, earlier_hashes.read_earlier_hashes(previous)
+    )
+    earlier_hashes.write_earlier_hashes(former, folder)
     decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, former, reask)
     compared = compare_rows(matched)
     asked, run = _find_asked(matched, compared == SAME, previous)
@@ -160,7 +156,7 @@ def _doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array
     return order_worst_first(scores.path, ~flagged, least + known)
 
 
-def compare_rows(matched: MatchedRows) -> Array:
+def compare_rows(matched: earlier_hashes.MatchedRows) -> Array:
     """Return for each row whether it is new, changed or the same, (n,) int8."""
     kinds = np.where(matched.same_content & matched.same_label, SAME, CHANGED)
     code: Array = np.where(matched.place < 0, NEW, kinds).astype(np.int8)
@@ -200,7 +196,9 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
     return decided
 
 
-def _find_asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Array, pa.ChunkedArray]:
+def _find_asked(
+    matched: earlier_hashes.MatchedRows, same: Array, previous: Path
+) -> tuple[Array, pa.ChunkedArray]:
     """Return which unchanged rows an earlier queue shows and nobody has answered, and the run that shows each."""
     queued = read_parquet(previous / "queue.parquet", columns=["sample_id"])["sample_id"]
     ids, runs = queued.chunks, [pa.array([previous.name] * len(queued), pa.string())]
@@ -216,7 +214,7 @@ def _find_asked(matched: MatchedRows, same: Array, previous: Path) -> tuple[Arra
     return same & pc.is_valid(place).to_numpy(), run
 
 
-def _read_flagged_before(matched: MatchedRows, previous: Path) -> Array:
+def _read_flagged_before(matched: earlier_hashes.MatchedRows, previous: Path) -> Array:
     scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
     flagged: Array = pc.is_in(matched.before_id, value_set=ids).to_numpy()

@@ -67,15 +67,8 @@ def list_families(dataset: Dataset) -> dict[str, str]:
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
     """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance."""
-    entries = list(_entries(dataset, classes))
-    suite: Entry = {
-        "name": f"{dataset.name} so far",
-        "id": None,
-        "expectations": entries,
-        "meta": {},
-        "notes": None,
-    }
-    return write_json(suite, final)
+    suite = {"name": f"{dataset.name} so far", "id": None, "expectations": list(_entries(dataset, classes))}
+    return write_json(suite | {"meta": {}, "notes": None}, final)
 
 
 def _entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entry]:

@@ -13,57 +13,46 @@ _MOST_LISTED = 10
 # How alike two names of classes are that may be one: a typo in a name of five letters or more ("norht", "north") has .8.
 _ALIKE = 0.8
 
-# (what is expected, what a failing row does instead); braces name the expectation's own arguments.
-_WORDS: dict[str, tuple[str, str]] = {
+_OPPOSITES = {"is": "is not", "are": "are not", "has": "does not have"}
+# What is expected; braces name the expectation's own arguments. A failing row does the opposite, or what stands second.
+_WORDS: dict[str, str | tuple[str, str]] = {
     "expect_column_values_to_not_be_null": ("is present", "is missing"),
-    "expect_column_values_to_be_null": ("is empty", "is not empty"),
-    "expect_column_values_to_be_unique": ("is unique", "is not unique"),
-    "expect_compound_columns_to_be_unique": ("are unique together", "are not unique together"),
+    "expect_column_values_to_be_null": "is empty",
+    "expect_column_values_to_be_unique": "is unique",
+    "expect_compound_columns_to_be_unique": "are unique together",
     "expect_select_column_values_to_be_unique_within_record": (
         "differ within a row",
         "do not differ within the row",
     ),
-    "expect_multicolumn_values_to_be_equal": ("are equal", "are not equal"),
+    "expect_multicolumn_values_to_be_equal": "are equal",
     "expect_multicolumn_sum_to_equal": ("add up to {sum_total}", "do not add up to {sum_total}"),
-    "expect_column_values_to_be_between": ("is {range}", "is not {range}"),
-    "expect_column_value_lengths_to_be_between": ("has a length {range}", "does not have a length {range}"),
-    "expect_column_value_lengths_to_equal": ("has the length {value}", "does not have the length {value}"),
-    "expect_column_values_to_be_in_set": ("is one of {value_set}", "is not one of {value_set}"),
+    "expect_column_values_to_be_between": "is {range}",
+    "expect_column_value_lengths_to_be_between": "has a length {range}",
+    "expect_column_value_lengths_to_equal": "has the length {value}",
+    "expect_column_values_to_be_in_set": "is one of {value_set}",
     "expect_column_values_to_not_be_in_set": ("is none of {value_set}", "is one of {value_set}"),
     "expect_column_values_to_match_regex": ("matches {regex}", "does not match {regex}"),
     "expect_column_values_to_not_match_regex": ("does not match {regex}", "matches {regex}"),
     "expect_column_values_to_be_increasing": ("increases", "does not increase"),
     "expect_column_values_to_be_decreasing": ("decreases", "does not decrease"),
-    "expect_column_values_to_be_of_type": ("has the type {type_}", "does not have the type {type_}"),
+    "expect_column_values_to_be_of_type": "has the type {type_}",
     "expect_column_values_to_be_in_type_list": (
         "has one of the types {type_list}",
         "has none of the types {type_list}",
     ),
-    "expect_column_type_to_be": ("has the type {type_}", "does not have the type {type_}"),
-    "expect_column_to_exist": ("has the column {column}", "does not have the column {column}"),
-    "expect_column_pair_values_to_be_equal": ("are equal", "are not equal"),
-    "expect_column_pair_values_a_to_be_greater_than_b": (
-        "are in descending order",
-        "are not in descending order",
-    ),
-    "expect_column_min_to_be_between": ("has a minimum {range}", "does not have a minimum {range}"),
-    "expect_column_max_to_be_between": ("has a maximum {range}", "does not have a maximum {range}"),
-    "expect_column_mean_to_be_between": ("has a mean {range}", "does not have a mean {range}"),
-    "expect_column_median_to_be_between": ("has a median {range}", "does not have a median {range}"),
-    "expect_column_sum_to_be_between": ("has a sum {range}", "does not have a sum {range}"),
-    "expect_column_stdev_to_be_between": (
-        "has a standard deviation {range}",
-        "does not have a standard deviation {range}",
-    ),
-    "expect_table_row_count_to_be_between": (
-        "has a number of rows {range}",
-        "does not have a number of rows {range}",
-    ),
-    "expect_table_row_count_to_equal": ("has {value} rows", "does not have {value} rows"),
-    "expect_table_columns_to_match_set": (
-        "has the columns {column_set}",
-        "does not have the columns {column_set}",
-    ),
+    "expect_column_type_to_be": "has the type {type_}",
+    "expect_column_to_exist": "has the column {column}",
+    "expect_column_pair_values_to_be_equal": "are equal",
+    "expect_column_pair_values_a_to_be_greater_than_b": "are in descending order",
+    "expect_column_min_to_be_between": "has a minimum {range}",
+    "expect_column_max_to_be_between": "has a maximum {range}",
+    "expect_column_mean_to_be_between": "has a mean {range}",
+    "expect_column_median_to_be_between": "has a median {range}",
+    "expect_column_sum_to_be_between": "has a sum {range}",
+    "expect_column_stdev_to_be_between": "has a standard deviation {range}",
+    "expect_table_row_count_to_be_between": "has a number of rows {range}",
+    "expect_table_row_count_to_equal": "has {value} rows",
+    "expect_table_columns_to_match_set": "has the columns {column_set}",
 }
 
 
@@ -172,6 +161,9 @@ def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
     if templates is None:
         words = kind.removeprefix("expect_").replace("_", " ")
         return f"passes '{words}'", f"fails '{words}'"
+    if isinstance(templates, str):
+        verb, rest = templates.split(" ", 1)
+        templates = templates, f"{_OPPOSITES[verb]} {rest}"
     arguments = {name: format_value(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
     expected, failing = (template.format_map(arguments) for template in templates)
     return expected, failing

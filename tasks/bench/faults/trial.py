@@ -7,15 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from tasks.bench.faults import reference as references
 from tasks.bench.faults.harm import mount, set_clock, strike, unmount
 from tasks.bench.faults.programs import PATIENCE, Program, Submitted
-from tasks.bench.faults.reference import (
-    Reference,
-    count_finished_steps,
-    find_broken_files,
-    list_differences,
-    start,
-)
 from tasks.bench.faults.reviewer import send_decisions, wait_for_address
 from tasks.bench.faults.store import FaultyStore
 from tasks.errors import LabelsweepError
@@ -65,7 +59,9 @@ class Trial(BaseModel):
         return [*([] if self.ended in ALLOWED else [self.ended]), *self.lost]
 
 
-def run_trial(reference: Reference, number: int, way: Way, stage: Stage, strikes: int, seed: int) -> Trial:
+def run_trial(
+    reference: references.Reference, number: int, way: Way, stage: Stage, strikes: int, seed: int
+) -> Trial:
     """Strike one program, or several one after the other, and start it again.
 
     Args:
@@ -94,7 +90,7 @@ class _AtWork:
     sweep of a command does without a Prefect server.
     """
 
-    def __init__(self, reference: Reference, trial: Trial, seed: int) -> None:
+    def __init__(self, reference: references.Reference, trial: Trial, seed: int) -> None:
         self.reference, self.trial = reference, trial
         self.rng = random.Random(f"{seed}-{trial.number}")  # noqa: S311 (no secret)
         self.out = reference.folder / f"trial-{trial.number}"
@@ -121,7 +117,7 @@ class _AtWork:
         if stage != "sweep":
             shutil.copytree(self.reference.results, self.out, symlinks=True, dirs_exist_ok=True)
         if stage == "apply":
-            server = start("review", self.reference, self.out, self.environment, self._address)
+            server = references.start("review", self.reference, self.out, self.environment, self._address)
             self.acknowledged |= send_decisions(wait_for_address(server), self.reference.answers)
             server.process.terminate()
             server.end()
@@ -149,7 +145,7 @@ class _AtWork:
         self.made.append(
             Submitted(way, reference.worker, self.environment, reference.source, self.out)
             if way in SERVED
-            else start(self.trial.stage, reference, self.out, self.environment, self._address)
+            else references.start(self.trial.stage, reference, self.out, self.environment, self._address)
         )
         return self.made[-1]
 
@@ -167,17 +163,17 @@ class _AtWork:
             trial.late += 1
             trial.done += " (after its end)"
             return
-        trial.kept.append(count_finished_steps(self.out))
+        trial.kept.append(references.count_finished_steps(self.out))
         if trial.way in KILLED:
-            trial.lost += [f"broken file: {path.name}" for path in find_broken_files(self.out)]
+            trial.lost += [f"broken file: {path.name}" for path in references.find_broken_files(self.out)]
 
     def _await_moment(self, program: Program | Submitted) -> str:
         """Wait for the moment to strike; return the address of a review server that has answered."""
         rng, seconds, answers = self.rng, self.reference.seconds, self.reference.answers
         if self.trial.stage == "sweep":
-            steps, part = rng.randrange(count_finished_steps(self.reference.results)), rng.random()
-            before = count_finished_steps(self.out)
-            while not program.ended() and count_finished_steps(self.out) < max(steps, before):
+            steps, part = rng.randrange(references.count_finished_steps(self.reference.results)), rng.random()
+            before = references.count_finished_steps(self.out)
+            while not program.ended() and references.count_finished_steps(self.out) < max(steps, before):
                 time.sleep(0.02)
             # Before the first step the part is one of the start-up, which is the longest stretch of a run.
             _pause(program, part * (seconds / 2 if steps <= before else 1.0))
@@ -224,7 +220,7 @@ class _AtWork:
                 return [f"the repetition: {end}: {again.said()[-300:]}"]
             if way in SERVED:
                 expected = {name: digest for name, digest in expected.items() if name in COMPARED}
-            wrong = list_differences(expected, self.out / "runs" / "latest")
+            wrong = references.list_differences(expected, self.out / "runs" / "latest")
             wrong += self.store.find_broken() if self.store else []
             runs = [path for path in (self.out / "runs").iterdir() if path.is_dir() and not path.is_symlink()]
             if way in KILLED and len(runs) > 1:
@@ -249,13 +245,13 @@ class _AtWork:
         reference, out = self.reference, self.out
         if wrong := self._find_wrong_with_log() or (self._review_again() if again else ""):
             return [wrong]
-        applied = start("apply", reference, out, self.environment, self._address)
+        applied = references.start("apply", reference, out, self.environment, self._address)
         if (end := applied.end(self.patience)) != "survived":
             return [f"{end}: {applied.said()[-300:]}"]
         if len(read_log(out)) != len(reference.answers):
             return ["decisions doubled"]
         broken = self.store.find_broken() if self.store else []
-        return [*list_differences(reference.applied, out / "datasets"), *broken]
+        return [*references.list_differences(reference.applied, out / "datasets"), *broken]
 
     def _find_wrong_with_log(self) -> str:
         try:
@@ -267,7 +263,7 @@ class _AtWork:
 
     def _review_again(self) -> str:
         """Send every decision again; return what is wrong."""
-        server = start("review", self.reference, self.out, self.environment, self._address)
+        server = references.start("review", self.reference, self.out, self.environment, self._address)
         try:
             if not (host := wait_for_address(server)):
                 return f"{server.end()}: {server.said()[-300:]}"

@@ -10,19 +10,9 @@ import typer
 from tasks.bench.command import Out, Page, count_of, list_of
 from tasks.bench.datasets import NAMES
 from tasks.bench.helpers import choose_names, split_names
+from tasks.bench.quality import campaign
 from tasks.bench.quality import controls as planted_controls
 from tasks.bench.quality import real as real_errors
-from tasks.bench.quality.campaign import (
-    AS_SHIPPED,
-    RATES,
-    Judge,
-    Setting,
-    judge_cell,
-    list_methods,
-    list_settings,
-    pick_methods,
-    run_campaign,
-)
 from tasks.bench.quality.noise import KINDS
 from tasks.bench.quality.summary import make_quality_tables
 from tasks.bench.tables import publish_tables
@@ -71,24 +61,24 @@ def run_quality(
     default = (*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else (BUNDLED, *QUICK_DATA)
     wanted = half or ("both" if full or controls else "develop")
     grid = tuple(s for s in _grid(data, default, noise, rates) if wanted in ("both", s.half))
-    chosen = tuple(method.name for method in pick_methods(tuple(split_names(methods))))
+    chosen = tuple(method.name for method in campaign.pick_methods(tuple(split_names(methods))))
     if not chosen:
-        known = ", ".join(method.name for method in list_methods())
+        known = ", ".join(method.name for method in campaign.list_methods())
         raise InputError(f"no method '{methods}'", where="--methods", fix=f"choose from: {known}")
     if seeds < 0 or jobs < 1:
         raise InputError(
             "seeds and jobs are counts", where="--seeds, --jobs", fix="give whole numbers from 1"
         )
     seeds = seeds or (FULL_SEEDS if full or controls else QUICK_SEEDS)
-    judge: Judge = judge_cell
+    judge: campaign.Judge = campaign.judge_cell
     if controls:
-        grid = tuple(setting for setting in grid if setting.noise != AS_SHIPPED)
+        grid = tuple(setting for setting in grid if setting.noise != campaign.AS_SHIPPED)
         chosen, jobs, judge = (planted_controls.METHOD,), 1, planted_controls.judge_controls
     results = ResultFile(out or (FULL_OUT if full and not controls else None))
     if redo:
-        redone = {method.name for method in pick_methods(tuple(split_names(redo)))}
+        redone = {method.name for method in campaign.pick_methods(tuple(split_names(redo)))}
         results.forget(lambda row: row["method"] in redone)
-    for line in run_campaign(grid, seeds, chosen, results, jobs, judge):
+    for line in campaign.run_campaign(grid, seeds, chosen, results, jobs, judge):
         sys.stderr.write(line + "\n")
     names = {setting.name for setting in grid}
     rows = [r for r in results.rows if r["setting"] in names and r["method"] in chosen and r["seed"] < seeds]
@@ -107,11 +97,11 @@ def _run_real(folder: Path, half: str | None, results: ResultFile, page: Path | 
     )
 
 
-def _grid(data: str, default: tuple[str, ...], noise: str, rates: str) -> tuple[Setting, ...]:
+def _grid(data: str, default: tuple[str, ...], noise: str, rates: str) -> tuple[campaign.Setting, ...]:
     chosen = choose_names(noise, KINDS, "noise", "--noise")
     try:
         shares = tuple(float(rate) / 100 for rate in split_names(rates))
     except ValueError as error:
         raise InputError(f"'{rates}' are not percentages", where="--rates", fix="say --rates 2,20") from error
     kinds = [kind for kind in KINDS if kind in chosen]
-    return list_settings(split_names(data) or default, kinds, shares or RATES)
+    return campaign.list_settings(split_names(data) or default, kinds, shares or campaign.RATES)

@@ -10,16 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.ingest.columns.numerals import (
-    FALSE,
-    TRUE,
-    Notation,
-    NumberSurvey,
-    NumberVerdict,
-    as_numbers,
-    default_decimal,
-    without_marks,
-)
+from tasks.ingest.columns import numerals
 from tasks.ingest.columns.types import is_numeric
 
 # As pandas writes whole numbers beside missing ones.
@@ -40,7 +31,7 @@ class Conversion:
 
     missing: frozenset[str] = frozenset()
     types: dict[str, pa.DataType] = field(default_factory=dict)
-    notations: dict[str, Notation] = field(default_factory=dict)
+    notations: dict[str, numerals.Notation] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
@@ -56,7 +47,7 @@ class Conversion:
     def _convert_column(self, name: str, column: pa.Array) -> pa.Array:
         column = self._without_missing(column)
         if name in self.types:
-            column = _cast(column, self.types[name], self.notations.get(name, Notation()))
+            column = _cast(column, self.types[name], self.notations.get(name, numerals.Notation()))
         if name in self.whole:
             column = self._without_missing(pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1"))
         return _without_numbers(column, self.missing)
@@ -86,14 +77,14 @@ def infer_types(
         missing: What else stands for a missing value.
     """
     text = [column.name for column in schema if pa.types.is_string(column.type)]
-    surveys = {name: NumberSurvey() for name in text if name not in as_text}
+    surveys = {name: numerals.NumberSurvey() for name in text if name not in as_text}
     kept = {name: _WholeNumbers() for name in text if name in as_text}
     for batch in batches:
         for name, survey in surveys.items():
             survey.see(batch.column(name))
         for name, whole in kept.items():
             whole.see(batch.column(name))
-    decimal = default_decimal((survey.decimal() for survey in surveys.values()), delimiters)
+    decimal = numerals.default_decimal((survey.decimal() for survey in surveys.values()), delimiters)
     verdicts = {name: survey.judge(decimal) for name, survey in surveys.items()}
     types = {name: _type(survey, verdicts[name]) for name, survey in surveys.items()}
     return Conversion(
@@ -105,7 +96,7 @@ def infer_types(
     )
 
 
-def notes_on_numbers(name: str, verdict: NumberVerdict) -> Iterator[str]:
+def notes_on_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str]:
     """Yield what a person should know of a column of text that is read as numbers."""
     if verdict.notation is None:
         return
@@ -115,7 +106,7 @@ def notes_on_numbers(name: str, verdict: NumberVerdict) -> Iterator[str]:
         many = f"{verdict.odd:,} values that are no numbers, such as '{example}', count as missing"
         yield f"column '{name}': {one if verdict.odd == 1 else many}"
     if verdict.unclear:
-        value = as_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
+        value = numerals.as_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
         yield f"column '{name}': '{verdict.unclear}' and its like are read as {value:g}"
 
 
@@ -132,7 +123,7 @@ class _WholeNumbers:
         self.pointed = self.all and (self.pointed or bool(pc.any(pc.match_substring(text, ".")).as_py()))
 
 
-def _type(survey: NumberSurvey, verdict: NumberVerdict) -> pa.DataType:
+def _type(survey: numerals.NumberSurvey, verdict: numerals.NumberVerdict) -> pa.DataType:
     """Return the type of a column; one with no value but marks of missing ones has none."""
     if survey.present == 0:
         return pa.null()
@@ -143,16 +134,16 @@ def _type(survey: NumberSurvey, verdict: NumberVerdict) -> pa.DataType:
     return pa.int64() if survey.are_whole else pa.float64()
 
 
-def _cast(column: pa.Array, kind: pa.DataType, notation: Notation) -> pa.Array:
+def _cast(column: pa.Array, kind: pa.DataType, notation: numerals.Notation) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(column))
     if pa.types.is_boolean(kind):
-        text = without_marks(column)
-        known = pc.is_in(text, value_set=pa.array(TRUE + FALSE))
-        return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), None)
+        text = numerals.without_marks(column)
+        known = pc.is_in(text, value_set=pa.array(numerals.TRUE + numerals.FALSE))
+        return pc.if_else(known, pc.is_in(text, value_set=pa.array(numerals.TRUE)), None)
     if pa.types.is_integer(kind):
-        return without_marks(column).cast(kind)
-    return as_numbers(column, notation)
+        return numerals.without_marks(column).cast(kind)
+    return numerals.as_numbers(column, notation)
 
 
 def _without_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:

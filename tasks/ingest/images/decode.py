@@ -23,15 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from tasks.errors import InputError, first_line
 from tasks.ingest.content import EncodedBatch
 from tasks.ingest.identity import hash_contents
-from tasks.ingest.images.depth import (
-    FULL,
-    Levels,
-    as_8_bits,
-    common_levels,
-    is_deep,
-    levels_of,
-    paint_on_white,
-)
+from tasks.ingest.images import depth
 from tasks.ingest.images.files import ImageFiles, UnreadImage, image_files
 from tasks.ingest.table import SourceTable
 
@@ -80,7 +72,7 @@ class Images:
 
     files: ImageFiles
     shape: tuple[int, ...]
-    levels: Levels = FULL
+    levels: depth.Levels = depth.FULL
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,7 +118,7 @@ def open_image_column(table: SourceTable, column: str) -> Images:
         InputError: There is no image, or none can be read.
     """
     sizes: Counter[tuple[int, int]] = Counter()
-    levels: list[Levels] = []
+    levels: list[depth.Levels] = []
     gray = True
     first: InputError | None = None
     files = image_files(table, column)
@@ -142,7 +134,7 @@ def open_image_column(table: SourceTable, column: str) -> Images:
             levels += [found] if found else []
     if not sizes:
         raise first or table.problem(f"column '{column}' has no image at all", fix=_NAME_ANOTHER)
-    return Images(files, common_shape(sizes, gray=gray), common_levels(levels))
+    return Images(files, common_shape(sizes, gray=gray), depth.common_levels(levels))
 
 
 def _none_readable(table: SourceTable, column: str, row: int, why: str | UnreadImage) -> InputError:
@@ -182,26 +174,28 @@ def holds_images(table: SourceTable, column: str) -> bool:
     return True
 
 
-def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, Levels | None] | str:
+def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, depth.Levels | None] | str:
     """Return (height, width) upright, whether it is gray, and the range of a deep image; or why that cannot be read."""
     try:
         with _open_image(file) as image:
             # The base class looks at what the header said; PNG's own would decode the image to look further.
             orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
             size = image.size if orientation >= 5 else (image.height, image.width)
-            return size, image.mode in _GRAY, levels_of(image) if is_deep(image) else None
+            return size, image.mode in _GRAY, depth.levels_of(image) if depth.is_deep(image) else None
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _reason(error)
 
 
-def decode_image(file: bytes, shape: tuple[int, ...], levels: Levels | None = None) -> Decoded | str:
+def decode_image(file: bytes, shape: tuple[int, ...], levels: depth.Levels | None = None) -> Decoded | str:
     """Return an image in the given shape, or why it does not decode."""
     try:
         with _open_image(file) as image:
-            kept = image.format in _KEPT and not is_deep(image)
+            kept = image.format in _KEPT and not depth.is_deep(image)
             upright = ImageOps.exif_transpose(image)
-            if is_deep(image):
-                upright = as_8_bits(upright, levels or common_levels(filter(None, [levels_of(upright)])))
+            if depth.is_deep(image):
+                upright = depth.as_8_bits(
+                    upright, levels or depth.common_levels(filter(None, [depth.levels_of(upright)]))
+                )
             return Decoded(_pixels(upright, shape), file if kept else _as_png(upright))
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _reason(error)
@@ -246,7 +240,7 @@ def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
     if image.has_transparency_data:
-        image = paint_on_white(image)
+        image = depth.paint_on_white(image)
     image = image.convert(mode)
     size = (shape[1], shape[0])
     if image.size != size:

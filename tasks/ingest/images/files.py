@@ -21,15 +21,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.columns.types import is_image
-from tasks.ingest.images.pixels import (
-    Pixels,
-    as_file,
-    is_pixel_list,
-    is_pixel_text,
-    pixels_of_list,
-    pixels_of_text,
-    white_level,
-)
+from tasks.ingest.images import pixels
 from tasks.ingest.source import Part, explain_access_errors, is_image_file
 from tasks.ingest.table import SourceTable
 
@@ -87,7 +79,9 @@ class ImageFiles:
         """Return the file of each row, why there is none, or None where nothing is named."""
         if self.kind in ("list", "numbers"):
             found = self._pixels(column)
-            return [as_file(each, self.white) if isinstance(each, np.ndarray) else each for each in found]
+            return [
+                pixels.as_file(each, self.white) if isinstance(each, np.ndarray) else each for each in found
+            ]
         inside, beside = _inside_and_beside(column)
         rows = range(first_row, first_row + len(column))
         # Stores and servers are asked for several files at once.
@@ -119,17 +113,21 @@ class ImageFiles:
         """
         found = (image for _, batch in _batches(self.table, self.column) for image in self._pixels(batch))
         ranges = [(float(each.min()), float(each.max())) for each in found if isinstance(each, np.ndarray)]
-        white = white_level(ranges) if ranges else 255.0
+        white = pixels.white_level(ranges) if ranges else 255.0
         if isinstance(white, str):
             raise self.table.problem(f"column '{self.column}': {white}", fix=f"or {_ANOTHER}")
         return replace(self, white=white)
 
-    def _pixels(self, column: pa.Array) -> Iterator[Pixels | UnreadImage | None]:
+    def _pixels(self, column: pa.Array) -> Iterator[pixels.Pixels | UnreadImage | None]:
         for value in column:
             if not value.is_valid or (self.kind == "numbers" and not value.as_py().strip()):
                 yield None
                 continue
-            found = pixels_of_list(value.values) if self.kind == "list" else pixels_of_text(value.as_py())
+            found = (
+                pixels.pixels_of_list(value.values)
+                if self.kind == "list"
+                else pixels.pixels_of_text(value.as_py())
+            )
             yield UnreadImage(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
 
     def _read_one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
@@ -195,13 +193,13 @@ def _shorten(name: str) -> str:
 def image_files(table: SourceTable, column: str) -> ImageFiles:
     """Return how the images of a column are found, told from its type and its first values."""
     kind = table.schema.field(column).type
-    if is_pixel_list(kind):
+    if pixels.is_pixel_list(kind):
         return ImageFiles(table, column, "list").with_white()
     if not pa.types.is_string(kind):
         return ImageFiles(table, column, "file")
     values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
-    if first and all(map(is_pixel_text, first)):
+    if first and all(map(pixels.is_pixel_text, first)):
         return ImageFiles(table, column, "numbers").with_white()
     if first and all(map(_is_base64, first)):
         return ImageFiles(table, column, "base64")

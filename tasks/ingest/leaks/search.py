@@ -18,18 +18,8 @@ import numpy as np
 from tasks.errors import list_names
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.roles import Roles, names_to_keep
+from tasks.ingest.leaks import measures
 from tasks.ingest.leaks.column_names import is_id_name, is_label_name, is_person_name, is_time_name
-from tasks.ingest.leaks.measures import (
-    Ints,
-    as_steps,
-    class_of_flag,
-    classes_in_order,
-    is_numbering,
-    measure_flags,
-    measure_match,
-    measure_order,
-    measure_value,
-)
 from tasks.ingest.leaks.sample import SampledColumn, read_columns
 from tasks.ingest.leaks.texts import find_telling_texts
 from tasks.ingest.table import SourceTable
@@ -167,10 +157,12 @@ def _is_id_by_name(column: SampledColumn) -> bool:
     return bool(whole and column.different > DIFFERENT * present)
 
 
-def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str], label: str) -> _Found:
+def _ask(
+    columns: Sequence[SampledColumn], labels: measures.Ints, classes: Sequence[str], label: str
+) -> _Found:
     """Ask every column alone, and those of two values together."""
     found = _Found()
-    rows_tell = measure_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
+    rows_tell = measures.measure_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
     for column in columns:
         why = (
             _is_label(column, labels, classes, label)
@@ -185,7 +177,7 @@ def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str],
                 f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
                 "name it in --features if it was measured"
             )
-        elif (agreement := measure_match(column.codes, labels))[0] >= _AGREES:
+        elif (agreement := measures.measure_match(column.codes, labels))[0] >= _AGREES:
             found.notes[column.name] = (
                 f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
                 "if it was made from the label, name only the others with --features"
@@ -197,9 +189,9 @@ def _ask(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str],
     return found
 
 
-def _is_label(column: SampledColumn, labels: Ints, classes: Sequence[str], label: str) -> str:
+def _is_label(column: SampledColumn, labels: measures.Ints, classes: Sequence[str], label: str) -> str:
     """Return how a column is the label once more, one value for each class."""
-    share, rows = measure_match(column.codes, labels)
+    share, rows = measures.measure_match(column.codes, labels)
     if share >= REPEATS:
         return f"repeats the label in {rows:.1%} of the rows"
     if share < _AGREES:
@@ -218,44 +210,47 @@ def _is_label(column: SampledColumn, labels: Ints, classes: Sequence[str], label
     return ""
 
 
-def _has_class_names(column: SampledColumn, labels: Ints, classes: Sequence[str]) -> bool:
+def _has_class_names(column: SampledColumn, labels: measures.Ints, classes: Sequence[str]) -> bool:
     """Return whether the values of a column are the names of the classes."""
     names = [name.strip().casefold() for name in classes]
     if len(names) == 2 and set(names) <= _ANY_TWO:
         return False
     place = {name: number for number, name in enumerate(names)}
     number = np.array([place.get(value.strip().casefold(), -1) for value in column.values])
-    return float((number[column.codes] == labels).mean()) >= measure_match(column.codes, labels)[1] - 0.01
+    return (
+        float((number[column.codes] == labels).mean())
+        >= measures.measure_match(column.codes, labels)[1] - 0.01
+    )
 
 
-def _has_gaps(column: SampledColumn, labels: Ints) -> str:
+def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:
     """Return how a column has a value in the rows of one class and none in those of the other."""
     if column.present.all() or not column.present.any():
         return ""
-    share, rows = measure_match(column.present.astype(np.int64), labels)
+    share, rows = measures.measure_match(column.present.astype(np.int64), labels)
     return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
 
 
-def _is_running(column: SampledColumn, labels: Ints, rows_tell: float) -> str:
+def _is_running(column: SampledColumn, labels: measures.Ints, rows_tell: float) -> str:
     """Return how a column numbers rows that were collected class by class."""
     if column.numbers is None or column.present.mean() < 1 - _SHARED:
         return ""
     known, of_known = column.known, labels[column.present]
     steps = np.diff(column.in_rows)
     in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
-    numbering = is_numbering(known) or (in_order and is_numbering(as_steps(known)))
+    numbering = measures.is_numbering(known) or (in_order and measures.is_numbering(measures.as_steps(known)))
     if not numbering and not (column.kind == "date" or is_time_name(column.name)):
         return ""
-    told = measure_order(known, of_known)
+    told = measures.measure_order(known, of_known)
     if told >= (TELLS if numbering or in_order else REPEATS):
         what = "a running number" if numbering else "a time"
         return f"{what} of rows that were collected class by class"
     return ""
 
 
-def _is_code(column: SampledColumn, labels: Ints) -> str:
+def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
     """Return how a column is a code of which each value belongs to one class."""
-    told, shared = measure_value(column.codes, labels)
+    told, shared = measures.measure_value(column.codes, labels)
     if shared < _SHARED or column.different < 2:
         return ""
     somebody = is_person_name(column.name)
@@ -268,34 +263,34 @@ def _is_code(column: SampledColumn, labels: Ints) -> str:
         of_known = labels[column.present]
         dense = whole and np.ptp(column.known) < 2 * column.different
         # A measurement has a threshold between two classes; a code goes to and fro.
-        to_and_fro = whole and classes_in_order(column.known, of_known) > 2 * (int(labels.max()) + 1)
+        to_and_fro = whole and measures.classes_in_order(column.known, of_known) > 2 * (int(labels.max()) + 1)
         if not (to_and_fro and (dense or somebody)):
             return ""
     return "each of its values belongs to one class"
 
 
-def _share_told(column: SampledColumn, labels: Ints) -> float:
+def _share_told(column: SampledColumn, labels: measures.Ints) -> float:
     """Return the share that a column tells where that is nearly all, else 0."""
-    told, shared = measure_value(column.codes, labels)
+    told, shared = measures.measure_value(column.codes, labels)
     found = told if shared >= _SHARED else 0.0
     if column.numbers is not None and column.present.all():
-        found = max(found, measure_order(column.known, labels))
+        found = max(found, measures.measure_order(column.known, labels))
     return found if found >= REPEATS else 0.0
 
 
-def _flags(columns: Sequence[SampledColumn], labels: Ints, classes: Sequence[str]) -> dict[str, str]:
+def _flags(columns: Sequence[SampledColumn], labels: measures.Ints, classes: Sequence[str]) -> dict[str, str]:
     """Return the columns of two values that are the label together, one for each class."""
     two = [column for column in columns if column.different == 2]
     found, all_named = {}, True
     for column in two:
         named = any(column.name.casefold().endswith(name.casefold()) for name in classes)
-        flag = class_of_flag(column.codes, labels, TELLS if named else REPEATS)
+        flag = measures.class_of_flag(column.codes, labels, TELLS if named else REPEATS)
         if flag is not None:
             found[column.name] = flag
             all_named = all_named and named
     if len(found) < 2:
         return {}
-    share, rows = measure_flags(list(found.values()), labels)
+    share, rows = measures.measure_flags(list(found.values()), labels)
     if share < (TELLS if all_named else REPEATS):
         return {}
     why = f"one for each class, together they repeat the label in {rows:.1%} of the rows"
