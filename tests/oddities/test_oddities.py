@@ -107,7 +107,7 @@ from tasks.heads import neighbours as search
 
 search.EXACT_ROWS = 100
 where = np.random.default_rng(0).normal(size=(5_000, 12)).astype(np.float32)
-found = search.neighbours(where)
+found = search.find_neighbours(where)
 assert not found.exact
 print(hashlib.sha256(found.index.tobytes() + found.distance.tobytes()).hexdigest())
 """
