@@ -134,7 +134,7 @@ def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]
         rest = "other " if found else "flagged "
         found += f" The queue holds the worst {view.queued - unflagged:,} of the {asked:,} {rest}samples."
     elif found and asked:
-        found += f" The queue asks the other {asked:,}."
+        found += f" The queue asks about the other {asked:,}."
     elif found and not unflagged:
         found += " The queue is empty."
     return found

@@ -58,7 +58,11 @@ def build(view: RunView, _: Summary) -> Section | None:
 def _shown(shown: int, queued: int) -> str:
     if queued > shown:
         return f"The worst {shown:,} of {pluralise(queued, 'sample')} in the queue; all are in queue.csv and queue.parquet."
-    return f"All {pluralise(queued, 'sample')} of the queue, worst first."
+    return (
+        "The one sample of the queue."
+        if queued == 1
+        else f"All {queued:,} samples of the queue, worst first."
+    )
 
 
 def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:

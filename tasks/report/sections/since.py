@@ -33,11 +33,13 @@ def build(view: RunView, summary: Summary) -> Section | None:
     )
     text = (
         f"Compared with the run of {show_plain(view.name)} of {_date(since['previous'])} UTC. "
-        f"This queue shows the {pluralise(since['shown'] - unflagged, 'sample')} "
-        f"that are new, changed or newly flagged{others}; {pluralise(since['open'], 'sample')} that earlier queues show "
-        f"are still open (open.parquet names the run of each), and {pluralise(since['decided'], 'flagged sample')} "
-        "are not asked again because people have decided on them."
+        f"This queue shows {pluralise(since['shown'] - unflagged, 'new, changed or newly flagged sample')}{others}."
     )
+    if since["open"]:
+        verb = "is" if since["open"] == 1 else "are"
+        text += f" {pluralise(since['open'], 'sample')} of earlier queues {verb} still open (open.parquet names the run of each)."
+    if since["decided"]:
+        text += f" People have decided on {pluralise(since['decided'], 'flagged sample')} before; nobody is asked again."
     drift = view.validation.drift if view.validation else ()
     told = (
         [Text("What the data are like has changed: " + show_plain("; ".join(drift)) + ".")] if drift else []
