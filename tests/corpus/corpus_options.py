@@ -146,7 +146,7 @@ def _other_formats() -> Iterator[Nasty]:
         ("data.jsonl",),
     )
     yield Nasty("pq: good", table_file("data.parquet"), None)
-    for suffix in ("xlsx", "pkl", "npy", "h5", "txt"):
+    for suffix in ("xlsx", "pkl", "npy", "h5", "doc"):
         yield Nasty(
             f"{suffix}: of no format that is read", bytes_file(f"data.{suffix}", csv_text()), (f".{suffix}",)
         )
