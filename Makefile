@@ -48,10 +48,10 @@ nightly: $(VENV)/.installed-serve ## run the nightly deployment now and follow i
 	$(BIN)/prefect deployment run clean-labels/nightly --watch
 	$(BIN)/labelsweep status --out $(or $(LABELSWEEP_OUT),data)
 
-# Two processes, each of which takes whole files: half the time on two cores, and 2 GB of memory whatever the machine. The files of
-# tests/stack share one server, which the last of them stops: they run one after the other.
+# Three processes, each of which takes whole files: on two cores, for half of a test's time is waiting; 3 GB of memory whatever the
+# machine. The files of tests/stack share one server, which the last of them stops: they run one after the other.
 test: $(VENV)/.installed-dev system lint types ## install what the tests need, then lint, check types and run all tests
-	$(BIN)/python -m pytest tests flows tasks -n 2 --dist loadfile --ignore=tests/stack
+	$(BIN)/python -m pytest tests flows tasks -n 3 --dist loadfile --ignore=tests/stack
 	$(BIN)/python -m pytest tests/stack
 
 test-3.13: ## the same on Python 3.13 with numpy 2, in an environment of its own, .venv-3.13

@@ -24,12 +24,9 @@ def prefect_server():
         yield
 
 
-@pytest.mark.parametrize("made", [by_command, by_flow])
-def test_nights_on_a_store_show_what_those_on_a_disk_do(
-    made, prefect_server, s3, objects, tmp_path, monkeypatch
-):
+def test_nights_on_a_store_show_what_those_on_a_disk_do(prefect_server, s3, objects, tmp_path, monkeypatch):
     monkeypatch.setenv("LABELSWEEP_WORK", str(tmp_path / "work"))
-    data = made(tmp_path / "pets.csv", OUT, work_folder(OUT))
+    data = by_flow(tmp_path / "pets.csv", OUT, work_folder(OUT))
     data.live(NIGHTS)
     there = objects()
     assert there["team/runs/latest"].decode() == data.runs[-1].name
