@@ -6,7 +6,7 @@ from prefect import State, flow
 
 from flows.fit_rounds import FITTED, Fitted, count_steps, fit_and_attribute
 from flows.platform.flow_run import FlowRunWatcher, run_or_fail
-from flows.progress import add_watcher, progress
+from flows.progress import add_watcher, count_progress
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 from tasks.runs.lock import hold_lock
@@ -31,7 +31,7 @@ def fit_on_worker(
         with (
             hold_lock(folder / ".fit.lock", "another worker fits this run"),
             add_watcher(FlowRunWatcher(read_data_set_key(folder))),
-            progress(count_steps(options)),
+            count_progress(count_steps(options)),
         ):
             fitted = fit_and_attribute(dataset, folder, options, previous)
             write_json(fitted.model_dump(mode="json"), folder / FITTED)

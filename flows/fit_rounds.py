@@ -5,7 +5,7 @@ Only records cross into and out of it (paths, counts, digests), so it can run on
 
 from pathlib import Path
 
-from flows.progress import step
+from flows.progress import run_step
 from tasks.attribute.rounds import run_rounds
 from tasks.attribute.step import attribute
 from tasks.controls.step import controls
@@ -39,11 +39,11 @@ def fit_and_attribute(
     Args:
         previous: Folder of the last run of the same data set, whose models are where the fit begins.
     """
-    encoding = step(encode, dataset, folder, options, previous)
+    encoding = run_step(encode, dataset, folder, options, previous)
     *_, (model, scores) = run_rounds(
         options.rounds,
-        lambda _, before: step(fit, dataset, encoding, folder, options, before),
-        lambda model: step(attribute, dataset, encoding, model, folder, options),
+        lambda _, before: run_step(fit, dataset, encoding, folder, options, before),
+        lambda model: run_step(attribute, dataset, encoding, model, folder, options),
     )
-    step(controls, dataset, encoding, model, scores, folder, options)
+    run_step(controls, dataset, encoding, model, scores, folder, options)
     return Fitted(encoding=encoding, model=model, scores=scores)

@@ -6,7 +6,7 @@ from flows.config import CleanParameters
 from flows.fit_rounds import Fitted, count_steps, fit_and_attribute
 from flows.incremental import find_run_of_same_content, note_version, take_over_last_run
 from flows.outcome import Cleaned
-from flows.progress import count_steps_done, progress, say, step
+from flows.progress import count_progress, count_steps_done, run_step, say
 from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.leaks.search import describe_leaks
@@ -31,8 +31,8 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
     """
     options = parameters.audit_options()
     previous, anew = take_over_last_run(request, folder)
-    with progress(7 + count_steps(options)):
-        dataset = step(ingest, parameters.records_source(), folder)
+    with count_progress(7 + count_steps(options)):
+        dataset = run_step(ingest, parameters.records_source(), folder)
         for note in (*dataset.notes, *describe_leaks(dataset.leaks, dataset.suspects)):
             say(note)
         if previous and not anew and (earlier := find_run_of_same_content(request, folder)):
@@ -43,8 +43,8 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             say(f"since the last run: {line}")
         dataset = validation.dataset
         fitted = _fit_here_or_on_gpu(dataset, folder, parameters, None if anew else previous)
-        scores = step(flag, dataset, fitted.scores, folder, options)
-        queued = step(
+        scores = run_step(flag, dataset, fitted.scores, folder, options)
+        queued = run_step(
             queue,
             dataset,
             fitted.encoding,
@@ -58,7 +58,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             anew=anew,
             reask=parameters.reask,
         )
-        step(
+        run_step(
             oddities,
             dataset,
             fitted.encoding,
@@ -66,8 +66,8 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             options,
             probabilities=parameters.pred_probs is not None,
         )
-        step(draw_map, dataset, fitted.encoding, scores, folder, options)
-        page = step(report, folder, queued)
+        run_step(draw_map, dataset, fitted.encoding, scores, folder, options)
+        page = run_step(report, folder, queued)
     _say_doubt(dataset, page)
     return Cleaned(
         folder=folder,
@@ -111,7 +111,7 @@ def _validate_or_report(
 ) -> Validation:
     """Validate the data; where they fail, write the report that says why before giving up."""
     try:
-        return step(
+        return run_step(
             validate,
             dataset,
             folder,
@@ -124,6 +124,6 @@ def _validate_or_report(
             drift_tolerance=parameters.drift_tolerance,
         )
     except ValidationFailed as error:
-        page = step(report, folder)
+        page = run_step(report, folder)
         fix = f"{error.fix}; " if error.fix else ""
         raise ValidationFailed(error.what, where=error.where, fix=f"{fix}see {page.html}") from error

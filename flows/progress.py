@@ -75,7 +75,7 @@ def add_watcher(watcher: Watcher) -> Iterator[None]:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[None]:
+def count_progress(total: int) -> Iterator[None]:
     """Count the steps of the enclosed block, `total` in all."""
     token = _current.set(_Progress(total))
     try:
@@ -84,7 +84,7 @@ def progress(total: int) -> Iterator[None]:
         _current.reset(token)
 
 
-def step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def run_step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run one step of a run and tell everyone who watches."""
     stop_if_asked()
     state, name = _current.get(), task.name  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
 from tasks.records import Dataset
-from tasks.runs.finished import read_config
+from tasks.runs.finished import read_run_config
 from tasks.storage import read_json
 
 # Folders beside a version's canonical data: in the layout of the datasets library, or of any other files.
@@ -163,7 +163,7 @@ def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | N
     if version := find_swept_version(run, dataset.uri):
         said = read_lineage(version)
         return said.get("source_label") or None, said.get("source_encoding") or None
-    config = read_config(run)
+    config = read_run_config(run)
     label = None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
     return label, config.get("encoding") or None
 

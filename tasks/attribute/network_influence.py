@@ -145,7 +145,7 @@ def score_network(
 
 
 def network_saliency(whole: FlatNetwork, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
-    """Return the derivative of some samples' influence by their raw features, (q, d); as `tasks.attribute.pairwise.saliency`.
+    """Return the derivative of some samples' influence by their raw features, (q, d), as `pairwise.compute_saliency` does.
 
     Args:
         labels: (n,) given classes.

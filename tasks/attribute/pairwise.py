@@ -93,7 +93,7 @@ def find_most_harmed(
     return HarmedSamples(believed[worst.indices], worst.values)
 
 
-def saliency(
+def compute_saliency(
     feature_map: Callable[[Tensor], Tensor],
     raw: Tensor,
     labels: Tensor,

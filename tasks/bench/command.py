@@ -39,7 +39,7 @@ FUNCTIONS = {
     "inputs image-sizes": "inputs.image_sizes.run_image_sizes",
     "quality": "quality.command.run_quality",
     "review": "review.gain.run_gain",
-    "review kills": "review.server.run_kills",
+    "review kills": "review.server.run_review_kills",
     "review label-studio": "review.label_studio.run_label_studio",
     "review load": "review.server.run_load",
     "review page": "review.page.run_page",

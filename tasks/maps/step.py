@@ -36,10 +36,10 @@ def map(  # noqa: A001 (steps are named by plain nouns, and people read them)
         read_labels(dataset)[0][rows],
         options.seed,
     )
-    return Map(path=write_places(rows, found, folder / "map.parquet"), rows=len(rows))
+    return Map(path=write_positions(rows, found, folder / "map.parquet"), rows=len(rows))
 
 
-def write_places(rows: Ints, found: Places, path: Path) -> Path:
+def write_positions(rows: Ints, found: Places, path: Path) -> Path:
     """Write where some rows of the data set are, one row each."""
     columns = {"row": pa.array(rows, pa.int64())}
     for name, values in (("", found.plane), ("class_", found.classes)):

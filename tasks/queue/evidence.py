@@ -10,7 +10,7 @@ from torch import Tensor
 from tasks.arrays import Array
 from tasks.attribute.heads import make_flat_networks
 from tasks.attribute.network_influence import network_saliency
-from tasks.attribute.pairwise import find_most_harmed, saliency
+from tasks.attribute.pairwise import compute_saliency, find_most_harmed
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head, predict_unseen
 from tasks.heads.feature_map import FeatureMap, squared_distances
@@ -194,7 +194,7 @@ def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor)
         if problem.encode is None:
             return np.empty((0, raw.shape[1]))
         theta, ihvp = head.fit.theta[:, folds], vector[:, folds]
-        total += saliency(problem.encode, raw, labels[chosen], scored[:, folds], theta, ihvp)
+        total += compute_saliency(problem.encode, raw, labels[chosen], scored[:, folds], theta, ihvp)
     mean: Array = (total / scored.sum(1, keepdim=True)).cpu().numpy()
     return mean
 

@@ -51,7 +51,7 @@ def read_dataset(run: Path) -> Dataset:
     raise InputError(what, where=str(run), fix="name a run of `labelsweep runs`")
 
 
-def read_config(run: Path) -> dict[str, Any]:
+def read_run_config(run: Path) -> dict[str, Any]:
     """Return the parameters of a run; none where it kept none."""
     path = run / "config.yaml"
     return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
@@ -59,7 +59,7 @@ def read_config(run: Path) -> dict[str, Any]:
 
 def audit_options_of(run: Path) -> AuditOptions:
     """Return the options that a run was audited with; the defaults where it kept none."""
-    values = read_config(run)
+    values = read_run_config(run)
     return AuditOptions.model_validate(
         {name: values[name] for name in AuditOptions.model_fields.keys() & values}
     )

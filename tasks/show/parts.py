@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 
-class Part:
+class ReportPart:
     """What the template draws, each kind in its own way."""
 
     @property
@@ -29,7 +29,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Text(Part):
+class Text(ReportPart):
     """A paragraph; `tone` is `plain`, `quiet` (an explanation) or `warning`."""
 
     text: str
@@ -37,7 +37,7 @@ class Text(Part):
 
 
 @dataclass(frozen=True)
-class Command(Part):
+class Command(ReportPart):
     """A command to type, with what it does."""
 
     what: str
@@ -45,14 +45,14 @@ class Command(Part):
 
 
 @dataclass(frozen=True)
-class Facts(Part):
+class Facts(ReportPart):
     """A few figures that matter, each with its name and, where one helps, a remark."""
 
     facts: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
-class Figure(Part):
+class Figure(ReportPart):
     """A drawing with a caption; `alt` says in words what is to be seen, `legend` which look means what."""
 
     svg: Markup
@@ -62,7 +62,7 @@ class Figure(Part):
 
 
 @dataclass(frozen=True)
-class Picture(Part):
+class Picture(ReportPart):
     """An image with a caption."""
 
     image: Image
@@ -84,7 +84,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table(Part):
+class Table(ReportPart):
     """A table whose first column names the rows; the columns listed in `numeric` are aligned right.
 
     Attributes:
@@ -110,7 +110,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars(Part):
+class Bars(ReportPart):
     """Signed bars with a caption."""
 
     caption: str
@@ -154,7 +154,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Cards(Part):
+class Cards(ReportPart):
     """The top of the queue: the first `first` in view, the rest on a click."""
 
     cards: Sequence[Card]
@@ -162,7 +162,7 @@ class Cards(Part):
 
 
 @dataclass(frozen=True)
-class Member:
+class GroupMember:
     """A sample of a group; `differs` where its label is not that of the others."""
 
     sample_id: str
@@ -176,12 +176,12 @@ class Member:
 class Group:
     """Samples that belong together; `more` of them are not shown."""
 
-    members: Sequence[Member]
+    members: Sequence[GroupMember]
     more: int = 0
 
 
 @dataclass(frozen=True)
-class Groups(Part):
+class Groups(ReportPart):
     """Groups of samples with their contents and labels."""
 
     caption: str
@@ -189,10 +189,10 @@ class Groups(Part):
 
 
 @dataclass(frozen=True)
-class Columns(Part):
+class Columns(ReportPart):
     """Parts side by side where there is room."""
 
-    parts: Sequence[Part]
+    parts: Sequence[ReportPart]
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,6 @@ class Section:
 
     anchor: str
     title: str
-    parts: Sequence[Part]
+    parts: Sequence[ReportPart]
     short: str
     folded: bool = False

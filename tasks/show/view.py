@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tasks.encode.feature_names import read_names
 from tasks.records import QUEUE_COLUMNS, Dataset, Record, Validation
-from tasks.runs.finished import read_config
+from tasks.runs.finished import read_run_config
 from tasks.show.scores import ScoreColumns, read_scores
 from tasks.storage import open_parquet, read_json, read_parquet
 from tasks.word_weights import Terms, read_terms
@@ -88,7 +88,7 @@ class RunView:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The parameters of the run, as far as they were written down."""
-        return read_config(self.folder)
+        return read_run_config(self.folder)
 
     @cached_property
     def steps(self) -> list[Row]:

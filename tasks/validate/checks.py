@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.records import Dataset
-from tasks.validate.messages import describe_expectation, explain_rows, format_value
+from tasks.validate.messages import describe_expectation, explain_rows, show_value
 
 # columns: the first rows, every column. table: all rows of the columns that it names. rows: part by part.
 Scope = Literal["columns", "table", "rows"]
@@ -109,7 +109,7 @@ def list_contract_checks(dataset: Dataset, columns: Sequence[str]) -> list[Check
     known.says = f"label is one of the {len(dataset.classes)} classes"
     known.fails = "label is not one of the classes"
     known.explain = lambda _, values: [
-        f"label = {format_value(label)} is not one of the classes" for label in values["label"]
+        f"label = {show_value(label)} is not one of the classes" for label in values["label"]
     ]
     return [
         Check(

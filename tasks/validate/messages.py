@@ -87,7 +87,7 @@ def explain_rows(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> 
     rows = values.itertuples(index=False, name=None)
     names = list(values.columns)
     return [
-        ", ".join(f"{name} = {format_value(value)}" for name, value in zip(names, row, strict=True))
+        ", ".join(f"{name} = {show_value(value)}" for name, value in zip(names, row, strict=True))
         + f" {failing}"
         for row in rows
     ]
@@ -135,10 +135,10 @@ def _digits(name: str) -> str:
     return "".join(character for character in name if character.isdigit())
 
 
-def format_value(value: object) -> str:
+def show_value(value: object) -> str:
     """Return a value as a person would write it, on one line.
 
-    >>> format_value(-4.0), format_value(float("nan")), format_value("cat"), format_value([1, 2])
+    >>> show_value(-4.0), show_value(float("nan")), show_value("cat"), show_value([1, 2])
     ('-4', 'NaN', "'cat'", '[1, 2]')
     """
     if hasattr(value, "item"):  # a numpy scalar: its repr names its type
@@ -150,7 +150,7 @@ def format_value(value: object) -> str:
             return "NaN"
         return f"{value:.15g}"
     if isinstance(value, list | tuple | set):
-        items = [format_value(item) for item in list(value)[:_MOST_LISTED]]
+        items = [show_value(item) for item in list(value)[:_MOST_LISTED]]
         return "[" + ", ".join(items) + (", …]" if len(value) > _MOST_LISTED else "]")
     text = repr(value) if isinstance(value, str | bytes) else str(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
@@ -164,7 +164,7 @@ def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(templates, str):
         verb, rest = templates.split(" ", 1)
         templates = templates, f"{_OPPOSITES[verb]} {rest}"
-    arguments = {name: format_value(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
+    arguments = {name: show_value(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
     expected, failing = (template.format_map(arguments) for template in templates)
     return expected, failing
 
@@ -177,4 +177,4 @@ def _range(kwargs: Mapping[str, Any]) -> str:
         if bound is not None and kwargs.get(strict)
     ]
     note = f" ({' and '.join(excluded)} bound excluded)" if excluded else ""
-    return f"between {'-inf' if low is None else format_value(low)} and {'inf' if high is None else format_value(high)}{note}"
+    return f"between {'-inf' if low is None else show_value(low)} and {'inf' if high is None else show_value(high)}{note}"

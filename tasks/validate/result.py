@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.storage import write_json
 from tasks.validate.findings import EXAMPLES, Finding, make_context
-from tasks.validate.messages import format_value
+from tasks.validate.messages import show_value
 from tasks.validate.parts import read_cells
 
 SUITE = "labelsweep"
@@ -49,7 +49,7 @@ def _describe(finding: Finding, named: Mapping[int, Mapping[str, Any]]) -> dict[
         "columns": list(check.columns),
     }
     if finding.observed is not None:
-        entry["observed"] = format_value(finding.observed)
+        entry["observed"] = show_value(finding.observed)
     if not finding.success and len(finding.all_rows):
         few = zip(finding.all_rows[:EXAMPLES].tolist(), finding.reasons(0, EXAMPLES), strict=True)
         entry["examples"] = [dict(named[row]) | {"reason": text} for row, text in few]
@@ -125,7 +125,7 @@ def _native(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is unt
         "missing_count": finding.missing,
         "unexpected_count": finding.unexpected,
         "unexpected_percent": 100 * finding.unexpected / seen if seen else 0.0,
-        "partial_unexpected_list": [", ".join(map(format_value, row)) for row in few],
+        "partial_unexpected_list": [", ".join(map(show_value, row)) for row in few],
     }
     if finding.unexpected and not finding.values:  # it was counted
         details["partial_unexpected_list"] = finding.reasons(0, EXAMPLES)

@@ -14,7 +14,7 @@ from tasks.records import Dataset
 from tasks.validate.checks import Check
 from tasks.validate.facts import RowFacts
 from tasks.validate.findings import Finding
-from tasks.validate.messages import explain_rare_class, find_similar_class, format_value
+from tasks.validate.messages import explain_rare_class, find_similar_class, show_value
 
 Rows = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ def find_unusable_rows(dataset: Dataset, facts: RowFacts) -> list[Finding]:
             return [why.get(row, "there is no image") for row in rows.tolist()]
         some = nonfinite.iloc[np.searchsorted(nonfinite["row"], rows)]
         return [
-            f"feature '{dataset.feature_names[feature]}' is not finite ({format_value(value)})"
+            f"feature '{dataset.feature_names[feature]}' is not finite ({show_value(value)})"
             + (f" and {count - 1} more" if count > 1 else "")
             for feature, value, count in zip(some["feature"], some["value"], some["count"], strict=True)
         ]

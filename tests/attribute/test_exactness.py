@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.attribute.ihvp import solve_ihvp
 from tasks.attribute.influence import evaluation_gradient, score_blocks
-from tasks.attribute.pairwise import pairwise_influence, saliency
+from tasks.attribute.pairwise import compute_saliency, pairwise_influence
 from tasks.heads.design import Design, make_design
 from tasks.heads.feature_map import kernel_map, raw_map
 from tasks.heads.softmax import SoftmaxStack
@@ -100,7 +100,7 @@ def test_saliency_is_pydvls_perturbation_influence() -> None:
     ihvp = solve_ihvp(stack, theta, "direct").vector
     identity = raw_map(torch.zeros(3, dtype=x.dtype), torch.ones(3, dtype=x.dtype))
     chosen = torch.tensor([3, 11])
-    ours = saliency(identity, x[chosen], stack.labels[chosen], torch.ones(2, 1), theta, ihvp)
+    ours = compute_saliency(identity, x[chosen], stack.labels[chosen], torch.ones(2, 1), theta, ihvp)
     step = 1e-6
     for feature in range(3):
         nudged = x.clone()
@@ -119,7 +119,7 @@ def test_saliency_goes_through_kernel_features() -> None:
         torch.randn(kernel.width + 1, 1, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(s))
         for s in (0, 1)
     )
-    ours = saliency(kernel, x[:2], torch.from_numpy(labels[:2]), torch.ones(2, 1), theta, ihvp)
+    ours = compute_saliency(kernel, x[:2], torch.from_numpy(labels[:2]), torch.ones(2, 1), theta, ihvp)
 
     def mean_influence(raw: Tensor) -> Tensor:
         stack = stack_of(kernel(raw).numpy(), labels[:2], make_design(labels[:2], "holdout", 5, seed=0))

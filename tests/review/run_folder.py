@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from tasks.attribute import audit
 from tasks.maps.placement import place_samples
-from tasks.maps.step import write_places
+from tasks.maps.step import write_positions
 from tasks.options import AuditOptions
 from tasks.queue.reason import write_reason
 from tasks.records import Dataset
@@ -167,7 +167,7 @@ def write_run(
     )
     _write_queue(run, scores, content, frame, features)
     found = place_samples(features.astype(np.float32), given.astype(np.int64))
-    write_places(np.arange(len(labels)), found, run / "map.parquet")
+    write_positions(np.arange(len(labels)), found, run / "map.parquet")
 
     dataset = Dataset(
         path=run / "dataset.parquet",

@@ -22,7 +22,7 @@ AGAIN_EVERY = 10
 ANSWERS = ("keep", "suggestion", "drop", "unsure")
 
 
-def run_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, seed: Seed = 0) -> None:
+def run_review_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, seed: Seed = 0) -> None:
     """Kill the review server while a reviewer works, and count lost decisions; exit code 1 where there are any."""
     killing, runs = import_test_module("review", "killing"), import_test_module("review", "run_folder")
     with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:

@@ -63,7 +63,7 @@ def measure_value(codes: Ints, labels: Ints) -> tuple[float, float]:
     return share_avoided(float(right), labels), float(again.mean())
 
 
-def measure_order(numbers: Floats, labels: Ints) -> float:
+def measure_neighbours(numbers: Floats, labels: Ints) -> float:
     """Return how well the neighbours in the order of a column tell the class.
 
     A row counts as told where three of its four neighbours carry its class: strict, so that chance stays near 0 or below. Where
@@ -73,7 +73,7 @@ def measure_order(numbers: Floats, labels: Ints) -> float:
         numbers: (m,) values, none missing; equal ones must be in random order.
         labels: (m,) classes.
 
-    >>> measure_order(np.arange(100.0), np.arange(100) // 50)
+    >>> measure_neighbours(np.arange(100.0), np.arange(100) // 50)
     1.0
     """
     if len(labels) <= 2 * _REACH:

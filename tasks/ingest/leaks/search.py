@@ -162,7 +162,7 @@ def _ask(
 ) -> _Found:
     """Ask every column alone, and those of two values together."""
     found = _Found()
-    rows_tell = measures.measure_order(columns[0].rows.astype(np.float64), labels) if columns else 0.0
+    rows_tell = measures.measure_neighbours(columns[0].rows.astype(np.float64), labels) if columns else 0.0
     for column in columns:
         why = (
             _is_label(column, labels, classes, label)
@@ -241,7 +241,7 @@ def _is_running(column: SampledColumn, labels: measures.Ints, rows_tell: float) 
     numbering = measures.is_numbering(known) or (in_order and measures.is_numbering(measures.as_steps(known)))
     if not numbering and not (column.kind == "date" or is_time_name(column.name)):
         return ""
-    told = measures.measure_order(known, of_known)
+    told = measures.measure_neighbours(known, of_known)
     if told >= (TELLS if numbering or in_order else REPEATS):
         what = "a running number" if numbering else "a time"
         return f"{what} of rows that were collected class by class"
@@ -274,7 +274,7 @@ def _share_told(column: SampledColumn, labels: measures.Ints) -> float:
     told, shared = measures.measure_value(column.codes, labels)
     found = told if shared >= _SHARED else 0.0
     if column.numbers is not None and column.present.all():
-        found = max(found, measures.measure_order(column.known, labels))
+        found = max(found, measures.measure_neighbours(column.known, labels))
     return found if found >= REPEATS else 0.0
 
 

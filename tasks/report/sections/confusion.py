@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.report.matrix import MOST, Ints, count_pairs, link_pair, make_matrix_table
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Part, Section, Table
+from tasks.show.parts import Cell, Columns, ReportPart, Section, Table
 from tasks.show.scores import ScoreColumns
 from tasks.show.text import format_share, show_plain
 from tasks.show.view import RunView
@@ -21,7 +21,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     caption = "Flagged samples by given label (rows) and suggested label (columns)."
     if len(scores.classes) > MOST:
         caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
-    parts: list[Part] = [
+    parts: list[ReportPart] = [
         make_matrix_table(matrix, scores.classes, caption, ("given", "suggested"), linked=True),
         Columns([_pairs(matrix, scores.classes), _by_label(scores)]),
     ]

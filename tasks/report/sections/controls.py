@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
+from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, Text
 from tasks.show.text import format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -24,7 +24,7 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         warning = Text(f"{told}: {show_plain(why, 2_000)}.", "warning")
         return Section("controls", "How good this queue is", [warning], "Controls", folded=True)
     noise = f"of all labels; {interval_of(found['noise_rate'], 1)}"
-    parts: list[Part] = [
+    parts: list[ReportPart] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "
             "Where these landed says how much of what is wrong the queue holds, provided that the data's own errors are "

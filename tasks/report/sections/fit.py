@@ -12,7 +12,7 @@ from tasks.records import FittedRound
 from tasks.report.figures import Axis, Chart
 from tasks.report.matrix import MOST, count_pairs, make_matrix_table
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Figure, Part, Section, Table, Text
+from tasks.show.parts import Cell, Columns, Figure, ReportPart, Section, Table, Text
 from tasks.show.scores import Floats, Ints
 from tasks.show.text import format_number, format_share, pluralise, show_plain
 from tasks.show.view import RunView
@@ -33,7 +33,7 @@ _CURVES = (
 
 def build(view: RunView, summary: Summary) -> Section | None:
     """Return the curves and the confusion matrix of the fit."""
-    parts: list[Part] = []
+    parts: list[ReportPart] = []
     members = summary.get("audit", {}).get("members")
     if members:
         audit = summary["audit"]
@@ -82,7 +82,7 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
     return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
 
 
-def _opinions(audit: Mapping[str, Any]) -> list[Part]:
+def _opinions(audit: Mapping[str, Any]) -> list[ReportPart]:
     """Return the models of other kinds beside the heads, or why there are none."""
     if why := audit.get("alone"):
         return [Text(f"No models of other kinds stand beside these: {show_plain(why)}.", "quiet")]

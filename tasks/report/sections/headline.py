@@ -10,7 +10,7 @@ from tasks.report.sections.controls import interval_of, is_told
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.runs.data_sets import short_name_of
-from tasks.show.parts import Command, Facts, Part, Section, Text
+from tasks.show.parts import Command, Facts, ReportPart, Section, Text
 from tasks.show.text import NAME, format_share, join_names, pluralise, show_plain, trust_line
 from tasks.show.view import RunView
 
@@ -22,7 +22,7 @@ LINE = 2_000
 
 def build(view: RunView, summary: Summary) -> Section:
     """Return the head of the page."""
-    parts: list[Part] = []
+    parts: list[ReportPart] = []
     if loud := warning(view, summary):
         parts.append(Text(loud, "warning"))
     if why := summary.get("queue", {}).get("untrusted"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.report.figures import Axis, Chart
 from tasks.report.summary import Summary
-from tasks.show.parts import Figure, Part, Section, Text
+from tasks.show.parts import Figure, ReportPart, Section, Text
 from tasks.show.scores import Floats, ScoreColumns
 from tasks.show.text import format_number, pluralise
 from tasks.show.view import RunView
@@ -32,7 +32,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     scores = view.scores
     if scores is None or not np.isfinite(scores.influence).any():
         return None
-    parts: list[Part] = [Text(_MEANING), _histogram(scores, summary)]
+    parts: list[ReportPart] = [Text(_MEANING), _histogram(scores, summary)]
     return Section("influence", "Influence of the given labels", parts, "Influence", folded=True)
 
 

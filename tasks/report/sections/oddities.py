@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.report.summary import Summary
 from tasks.show.images import SMALL_SIDE, thumbnail
-from tasks.show.parts import Cell, Group, Groups, Member, Part, Section, Table, Text
+from tasks.show.parts import Cell, Group, GroupMember, Groups, ReportPart, Section, Table, Text
 from tasks.show.text import NAME, format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import Row, RunView
 from tasks.storage import read_parquet
@@ -148,7 +148,7 @@ def leaks(view: RunView, _: Summary) -> Section | None:
     return Section("leaks", "Features that give the label away", [Text(text), table], "Leaks")
 
 
-def _extent(found: dict[str, Any]) -> list[Part]:
+def _extent(found: dict[str, Any]) -> list[ReportPart]:
     """Say what was looked at, where that is not every pair."""
     if found["exact"]:
         return []
@@ -171,7 +171,7 @@ def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
         labels = Counter(row["given_label"] for row in every).most_common()
         usual = labels[0][0] if len(labels) == 1 or labels[0][1] > labels[1][1] else None
         members = [
-            Member(
+            GroupMember(
                 sample_id=show_plain(row["sample_id"]),
                 label=show_plain(row["given_label"]),
                 differs=row["given_label"] != usual,

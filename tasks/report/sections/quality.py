@@ -5,7 +5,7 @@ import numpy as np
 from tasks.report.figures import Axis, Chart
 from tasks.report.quality import RANKED, Ranking, ranking
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Facts, Figure, Part, Section, Table, Text
+from tasks.show.parts import Cell, Columns, Facts, Figure, ReportPart, Section, Table, Text
 from tasks.show.scores import Floats
 from tasks.show.text import format_decimal, format_number, format_share, pluralise
 from tasks.show.view import RunView
@@ -39,7 +39,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
     ]
     what = "The truth is known for this data set. It scored the queue and had no part in making it."
-    parts: list[Part] = [Text(what), Facts(facts)]
+    parts: list[ReportPart] = [Text(what), Facts(facts)]
     ranked = ranking(scores, view.path("baselines.parquet"))
     if ranked is not None and found["average_precision"] is not None:
         parts.append(Columns([_curves(ranked, summary), _table(summary)]))

@@ -11,7 +11,7 @@ from tasks.report.summary import Summary
 from tasks.show.features import SHOWN, effects
 from tasks.show.features import bars as bars_of
 from tasks.show.images import SMALL_SIDE, overlay, thumbnail
-from tasks.show.parts import Bar, Bars, Card, Cards, Part, Section, Text, Witness
+from tasks.show.parts import Bar, Bars, Card, Cards, ReportPart, Section, Text, Witness
 from tasks.show.text import (
     CELL,
     NAME,
@@ -49,7 +49,7 @@ def build(view: RunView, _: Summary) -> Section | None:
         return None
     truth = _truth(view)
     cards = [_card(view, row, truth) for row in view.top]
-    parts: list[Part] = [Text(f"{_shown(len(cards), view.queued)} {_READING}", "quiet")]
+    parts: list[ReportPart] = [Text(f"{_shown(len(cards), view.queued)} {_READING}", "quiet")]
     if any(card.overlay for card in cards):
         parts.append(Text(_OVERLAY, "quiet"))
     return Section("queue", "The top of the queue", [*parts, Cards(cards)], "Queue")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Command, Part, Section, Table
+from tasks.show.parts import Cell, Columns, Command, ReportPart, Section, Table
 from tasks.show.text import format_seconds, show_plain
 from tasks.show.view import RunView
 
@@ -45,13 +45,13 @@ def _name(step: str) -> str:
 
 def settings(view: RunView, summary: Summary) -> Section:
     """Return options and versions."""
-    tables: list[Part] = []
+    tables: list[ReportPart] = []
     options = {"source": summary["source"]} if "source" in summary else {}
     options |= {name: value for name, value in summary.get("audit", {}).items() if name not in _IN_THE_FIT}
     if options:
         tables.append(_table("Options", ["Option", "Value"], options))
     tables.append(_table("Versions", ["Package", "Version"], summary["versions"]))
-    parts: list[Part] = [Columns(tables)]
+    parts: list[ReportPart] = [Columns(tables)]
     if view.path("config.yaml"):
         replay = f"labelsweep clean --config {view.folder / 'config.yaml'}"
         parts.insert(0, Command("Replay this run", replay))

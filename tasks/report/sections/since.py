@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Facts, Part, Section, Table, Text
+from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, Text
 from tasks.show.text import format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -44,7 +44,12 @@ def build(view: RunView, summary: Summary) -> Section | None:
     told = (
         [Text("What the data are like has changed: " + show_plain("; ".join(drift)) + ".")] if drift else []
     )
-    parts: list[Part] = [Text(text), *told, Facts(facts), _trend([*trend[-TREND:], _this(view, summary)])]
+    parts: list[ReportPart] = [
+        Text(text),
+        *told,
+        Facts(facts),
+        _trend([*trend[-TREND:], _this(view, summary)]),
+    ]
     return Section("since", "Since the last run", parts, "Since last run")
 
 

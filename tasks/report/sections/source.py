@@ -2,7 +2,7 @@
 
 from tasks.records import Column
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Part, Section, Table, Text
+from tasks.show.parts import Cell, Columns, ReportPart, Section, Table, Text
 from tasks.show.text import NAME, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -34,7 +34,7 @@ def columns(view: RunView, _: Summary) -> Section | None:
         "of its values, a date its day, season, weekday and hour."
     )
     rows = [[Cell(show_plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]]
-    tables: list[Part] = [Table("Learned from", ["Column", "What it is"], rows)]
+    tables: list[ReportPart] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
         left = list(data.left_out.items())[:SHOWN]
         rows = [[Cell(show_plain(name, NAME)), Cell(show_plain(why))] for name, why in left]

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.records import Validation
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Part, Section, Table, Text
+from tasks.show.parts import Cell, ReportPart, Section, Table, Text
 from tasks.show.text import CELL, SENTENCE, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.storage import open_parquet
@@ -25,7 +25,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     validation = view.validation
     if validation is None:
         return None
-    parts: list[Part] = [Text(_verdict(validation))]
+    parts: list[ReportPart] = [Text(_verdict(validation))]
     if validation.reasons:
         most = max(validation.reasons.values())
         rows = [
