@@ -46,8 +46,11 @@ def write_delimited(
         if not isinstance(reader, DelimitedReader) or label not in reader.dialect.names:
             raise source_changed(corrected.uri)
         dialect = reader.dialect
-        if dialect.escaped:
-            raise part.problem("quotes behind backslashes are not written again", fix=TAKE_LABELS)
+        if dialect.escaped or not dialect.quoted:
+            raise part.problem(
+                "a file in which quotes are text, or stand behind backslashes, is not written again",
+                fix=TAKE_LABELS,
+            )
         skipped = dialect.skipped_lines + dialect.header_lines
         raw = replace(part, encoding=None)
         place = dialect.names.index(label)

@@ -14,6 +14,8 @@ from tasks.errors import InputError, first_line
 from tasks.ingest.compression import COMPRESSIONS
 from tasks.ingest.source import Part, explain_access_errors
 
+# Bytes that tell what a file is: a pointer of Git LFS has the longest beginning.
+HEAD = 64
 _KNOWN_BYTES = {
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow",

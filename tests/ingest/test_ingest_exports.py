@@ -218,6 +218,35 @@ def test_half_floats_are_labels_as_others_are(tmp_path):
     assert ingested(tmp_path / "t.parquet").classes == ("0", "1")
 
 
+@pytest.mark.parametrize("name", ["t.tsv", "t.txt"])
+def test_quotes_that_nothing_closes_are_text_and_swallow_no_row(name, tmp_path):
+    said = [f'"{text}' if row % 10 == 0 else f'{text} of 5" and "so"' for row, text in enumerate(TEXTS)]
+    rows = ["\t".join(pair) for pair in zip(said, CLASSES, strict=True)]
+    (tmp_path / name).write_text("\n".join(["text\tlabel", *rows]))
+    assert pq.read_table(ingested(tmp_path / name).path)["text"].to_pylist() == said
+
+
+def test_quoted_fields_with_line_breaks_stay_whole(tmp_path):
+    said = [f'{text}\nsaid "so", twice' for text in TEXTS]
+    pd.DataFrame({"text": said, "label": CLASSES}).to_csv(tmp_path / "t.csv", index=False)
+    assert pq.read_table(ingested(tmp_path / "t.csv").path)["text"].to_pylist() == said
+
+
+def test_quoted_fields_of_a_tsv_lose_their_quotes(tmp_path):
+    pd.DataFrame({"text": TEXTS, "label": CLASSES}).to_csv(
+        tmp_path / "t.tsv", index=False, sep="\t", quoting=1
+    )
+    assert pq.read_table(ingested(tmp_path / "t.tsv").path)["text"].to_pylist() == TEXTS
+
+
+def test_a_pointer_of_git_lfs_says_how_to_fetch_the_file(tmp_path):
+    (tmp_path / "t.parquet").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n"
+    )
+    with pytest.raises(InputError, match="git lfs pull"):
+        ingested(tmp_path / "t.parquet")
+
+
 def test_short_texts_alone_are_what_is_learned_from(tmp_path):
     pd.DataFrame({"question": TEXTS, "intent": CLASSES}).to_csv(tmp_path / "t.csv", index=False)
     found = ingested(tmp_path / "t.csv")

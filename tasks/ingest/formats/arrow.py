@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tasks.ingest.reading import explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".arrow", ".feather"), False, True
@@ -46,7 +46,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArrowReader:  # noqa: ARG0
         InputError: It is neither, it is truncated, or it is of Feather's first version.
     """
     with explain_damage(part, "Arrow"), ExitStack() as stack:
-        head = stack.enter_context(part.open()).read(16)
+        head = stack.enter_context(part.open()).read(HEAD)
         if head.startswith(_FEATHER_1):
             raise part.problem(
                 "Feather version 1 is not read", fix="write it again with DataFrame.to_feather"

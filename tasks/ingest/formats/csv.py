@@ -51,7 +51,12 @@ class DelimitedReader:
     def _check_end(self, last: pa.RecordBatch | None) -> None:
         """Raise InputError where the last field goes on to the end of the file because its quote is never closed."""
         name = next((name for name in reversed(self.dialect.names) if name), "")
-        if last is not None and name in last.schema.names and "\n" in (last.column(name)[-1].as_py() or ""):
+        if (
+            self.dialect.quoted
+            and last is not None
+            and name in last.schema.names
+            and "\n" in (last.column(name)[-1].as_py() or "")
+        ):
             _check_quotes(self.part)
 
     def place(self, row: int) -> str:
@@ -97,7 +102,10 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
                 column_names=[*names, *surplus],
             ),
             parse_options=pacsv.ParseOptions(
-                delimiter=dialect.delimiter, newlines_in_values=True, escape_char=dialect.escape or False
+                delimiter=dialect.delimiter,
+                newlines_in_values=dialect.quoted,
+                escape_char=dialect.escape or False,
+                quote_char='"' if dialect.quoted else False,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.string()),
@@ -156,7 +164,9 @@ def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         before = dialect.skipped_lines + dialect.header_lines
         body = islice(text, before, None)
-        reader = csv.reader(body, delimiter=dialect.delimiter, escapechar=dialect.escape)
+        reader = csv.reader(
+            body, delimiter=dialect.delimiter, escapechar=dialect.escape, quoting=dialect.quoting
+        )
         begins = before + 1
         with suppress(csv.Error):
             for row in reader:

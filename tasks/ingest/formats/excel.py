@@ -25,7 +25,7 @@ from python_calamine import (
 
 from tasks.errors import list_names
 from tasks.ingest.formats.csv import open_written
-from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, Reader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import ConvertedReader, temporary_part
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
@@ -99,7 +99,7 @@ def _content_of(part: Part) -> bytes:
     with explain_damage(part, "spreadsheet"), part.open() as file:
         content = file.read()
     if not content.startswith((_ZIP, _OLE)):
-        raise wrong_format_error(part, "a spreadsheet", content[:16])
+        raise wrong_format_error(part, "a spreadsheet", content[:HEAD])
     return content
 
 

@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 
 from tasks.errors import list_names
 from tasks.ingest.images.pixels import CHANNELS
-from tasks.ingest.reading import explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
@@ -114,7 +114,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> ArraysReader:
         InputError: It is a lone array, no .npz, or its arrays do not belong together.
     """
     with explain_damage(part, ".npz"), part.open() as file:
-        head = file.read(16)
+        head = file.read(HEAD)
     if head.startswith(_NPY):
         raise part.problem("an .npy file holds one array and no labels", fix=_TOGETHER)
     if not head.startswith(_ZIP):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.ingest.reading import explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".parquet", ".pq"), False, True
@@ -57,7 +57,7 @@ def _open(part: Part) -> pq.ParquetFile:
 def _check_ends(part: Part) -> None:
     """Tell a file that is something else from one whose end is missing: the footer is written last."""
     with part.open() as file:
-        head = file.read(16)
+        head = file.read(HEAD)
         file.seek(-min(4, part.size or 4), 2)
         tail = file.read(4)
     if not head.startswith(_MAGIC):

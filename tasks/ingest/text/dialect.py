@@ -15,6 +15,7 @@ from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.header import has_header, is_second_header, join_headers
 from tasks.ingest.text.lines import check_text, open_text
+from tasks.ingest.text.quotes import are_quotes_text
 
 # The last three are rare in text: Hive, Netezza and mainframes write them.
 DELIMITERS = ",;\t|\x01^~"
@@ -43,6 +44,7 @@ class Dialect:
         line_end: What ends the first line: `\n`, `\r\n` or `\r`.
         renamed: Names that stand twice in the header, or are missing, with the names that these columns got.
         escaped: Whether a quote within quotes has a backslash before it, as MySQL and Spark write it, and is not doubled.
+        quoted: Whether quotes keep a field together; where they do not, they are part of the text.
     """
 
     encoding: str
@@ -54,6 +56,12 @@ class Dialect:
     line_end: str = "\n"
     renamed: tuple[tuple[str, str], ...] = ()
     escaped: bool = False
+    quoted: bool = True
+
+    @property
+    def quoting(self) -> int:
+        """What the standard library calls the use of quotes."""
+        return csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
 
     @property
     def escape(self) -> str | None:
@@ -90,7 +98,8 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         raise part.problem("it has no header and no rows", fix="check how the file was written")
     delimiter = delimiter or _delimiter(part, body, cut=cut)
     escaped = _are_escaped(body, delimiter, cut=cut)
-    records = _records(body, delimiter, cut=cut, escaped=escaped)
+    quoted = not are_quotes_text(part, delimiter)
+    records = _records(body, delimiter, cut=cut, escaped=escaped, quoted=quoted)
     if not records:
         raise part.problem(
             f"its first line has a field of more than {csv.field_size_limit():,} characters",
@@ -110,7 +119,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     header, surplus = _surplus(header, rows)
     names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
     encoding, end = part.encoding or "utf-8", _line_end(lines[0])
-    return Dialect(encoding, delimiter, start, header_lines, names, surplus, end, renamed, escaped)
+    return Dialect(encoding, delimiter, start, header_lines, names, surplus, end, renamed, escaped, quoted)
 
 
 def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
@@ -191,13 +200,14 @@ def _are_escaped(lines: Sequence[str], delimiter: str, *, cut: bool) -> bool:
 
 
 def _records(
-    lines: Iterable[str], delimiter: str, *, cut: bool = False, escaped: bool = False
+    lines: Iterable[str], delimiter: str, *, cut: bool = False, escaped: bool = False, quoted: bool = True
 ) -> list[tuple[list[str], int]]:
     """Return the fields of the first records that are not blank, each with its number of lines.
 
     Where lines are missing at the end (`cut`), the last record may be half of one, and is left out.
     """
-    reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if escaped else None)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if escaped else None, quoting=quoting)
     found: list[tuple[list[str], int]] = []
     before = 0
     try:
