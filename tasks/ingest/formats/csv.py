@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 from tasks.errors import InputError
 from tasks.ingest.reading import explain_damage
 from tasks.ingest.source import Part
-from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on
+from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on, read_fields
 from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
@@ -104,7 +104,7 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
             parse_options=pacsv.ParseOptions(
                 delimiter=dialect.delimiter,
                 newlines_in_values=dialect.quoted,
-                escape_char=dialect.escape or False,
+                escape_char="\\" if dialect.escaped else False,
                 quote_char='"' if dialect.quoted else False,
             ),
             convert_options=pacsv.ConvertOptions(
@@ -164,9 +164,7 @@ def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         before = dialect.skipped_lines + dialect.header_lines
         body = islice(text, before, None)
-        reader = csv.reader(
-            body, delimiter=dialect.delimiter, escapechar=dialect.escape, quoting=dialect.quoting
-        )
+        reader = read_fields(body, dialect.delimiter, escaped=dialect.escaped, quoted=dialect.quoted)
         begins = before + 1
         with suppress(csv.Error):
             for row in reader:

@@ -59,16 +59,6 @@ class Dialect:
     quoted: bool = True
 
     @property
-    def quoting(self) -> int:
-        """What the standard library calls the use of quotes."""
-        return csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-
-    @property
-    def escape(self) -> str | None:
-        """The character before a quote within quotes, None where it is doubled."""
-        return "\\" if self.escaped else None
-
-    @property
     def has_header(self) -> bool:
         """Whether the file names its columns."""
         return self.header_lines > 0
@@ -206,8 +196,7 @@ def _records(
 
     Where lines are missing at the end (`cut`), the last record may be half of one, and is left out.
     """
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if escaped else None, quoting=quoting)
+    reader = read_fields(lines, delimiter, escaped=escaped, quoted=quoted)
     found: list[tuple[list[str], int]] = []
     before = 0
     try:
@@ -218,6 +207,16 @@ def _records(
     except csv.Error:  # a field longer than the standard library reads
         pass
     return found[:-1] if cut and len(found) > 1 else found
+
+
+def read_fields(lines: Iterable[str], delimiter: str, *, escaped: bool, quoted: bool) -> "csv._reader":
+    """Return the standard library's reader of lines that are written so."""
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        escapechar="\\" if escaped else None,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+    )
 
 
 def _commented_header(
