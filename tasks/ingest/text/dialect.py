@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
@@ -209,7 +210,7 @@ def _records(
     return found[:-1] if cut and len(found) > 1 else found
 
 
-def read_fields(lines: Iterable[str], delimiter: str, *, escaped: bool, quoted: bool) -> "csv._reader":
+def read_fields(lines: Iterable[str], delimiter: str, *, escaped: bool, quoted: bool) -> Any:  # noqa: ANN401 (the reader has no public name)
     """Return the standard library's reader of lines that are written so."""
     return csv.reader(
         lines,
