@@ -112,14 +112,14 @@ class CleanParameters(AuditOptions):
     truth: Column = Field(None, description="column of the true labels: scores the queue, never computes it")
     group: Column = Field(
         None,
-        description="column of what rows belong to (patient, session, video, author): the rows of one lie in one fold "
-        "(default: near-duplicates share a fold)",
+        description="column that says which rows belong together (patient, session, video, author): all of a group are in the "
+        "same fold (default: near-duplicates share a fold)",
     )
     encoding: Column = Field(
-        None, description="encoding of a text file, such as cp1252 or utf-16 (default: found out)"
+        None, description="encoding of a text file, such as cp1252 or utf-16 (default: detected)"
     )
     missing: Columns = Field(
-        None, description="what else stands for a missing value, such as NA,? or -999 (default: empty fields)"
+        None, description="more marks for a missing value, such as NA,? or -999 (default: empty fields)"
     )
     name: Column = Field(
         None, description="name of the data set in run ids and lists (default: from the source)"
@@ -127,20 +127,20 @@ class CleanParameters(AuditOptions):
     expectations: File = Field(
         None,
         description="YAML or JSON file of your own Great Expectations expectations, or a suite that Great Expectations 1.x "
-        "wrote, with the names of your columns; critical ones set rows aside, warning and info only tell",
+        "wrote, with the names of your columns; critical ones set rows aside, warning and info only report",
     )
     drift: str = Field(
         "warn",
-        description="what follows where columns, types, classes, shares, missing, ranges or rows are not what they were in "
-        "the last run: off, warn, aside (the rows) or stop, for all or as KIND=EFFECT, such as stop,ranges=warn",
+        description="what to do when columns, types, classes, shares, missing, ranges or rows differ from the last run: off, "
+        "warn, aside (the rows) or stop, for all or as KIND=EFFECT, such as stop,ranges=warn",
         json_schema_extra={"metavar": "EFFECT"},
     )
     drift_tolerance: float = Field(
         0.2,
         ge=0,
         le=10,
-        description="how far rows and ranges may change until the next run, as a share; shares of classes and of missing "
-        "values by half of it",
+        description="share by which rows and ranges may change from run to run; shares of classes and of missing values may "
+        "change by half of it",
     )
     tolerance: float = Field(
         0.2, ge=0, le=1, description="largest share of rows that validation may set aside"
@@ -152,12 +152,12 @@ class CleanParameters(AuditOptions):
     min_queue: int = Field(
         0,
         ge=0,
-        description="shortest queue: where less is flagged, it holds the most doubtful others too, marked as not flagged",
+        description="shortest queue: if fewer samples are flagged, the most doubtful others are added, marked as not flagged",
     )
     reask: Reask = Field(
         "content",
-        description="what has to change of a row that people have decided on for it to be asked again: its label or its "
-        "content, its label alone (with --id), or never",
+        description="when to ask again about a row that people have decided on: when its label or its content changed, when "
+        "its label changed (with --id), or never",
     )
     out: Path = Field(
         Path("data"), description="folder of the results, or an address such as s3://bucket/prefix"
@@ -168,7 +168,7 @@ class CleanParameters(AuditOptions):
         "such an address, which works in a local folder)",
     )
     track: Column = Field(
-        None, description="experiment tracker to tell of each finished run: mlflow or wandb"
+        None, description="experiment tracker that each finished run is logged to: mlflow or wandb"
     )
     metrics: File = Field(None, description="file for the figures of the last sweep, as OpenMetrics")
     wait: float = Field(
@@ -181,16 +181,16 @@ class CleanParameters(AuditOptions):
         description="deployment that fits on a worker of the gpu pool: fit/gpu (default: fit in this process)",
     )
     gpu_timeout: float = Field(
-        600, gt=0, description="seconds that a worker of the gpu pool has to pick the fit up"
+        600, gt=0, description="seconds to wait for a worker of the gpu pool to pick up the fit"
     )
     force: bool = Field(
-        default=False, description="run even if nothing changed, and take nothing over from earlier runs"
+        default=False, description="run even if nothing changed, and reuse nothing of earlier runs"
     )
     max_noise: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="fail (exit code 4) where more labels are wrong, by the lower end of the interval of their share",
+        description="fail (exit code 4) if a larger share of the labels is wrong, by the lower end of its interval",
     )
     wait_for_review: bool = Field(
         default=False,
@@ -201,7 +201,7 @@ class CleanParameters(AuditOptions):
     )
     resume: Column = Field(
         None,
-        description="id of an unfinished run in the results folder, to go on with instead of starting anew",
+        description="id of an unfinished run in the results folder, to resume instead of starting again",
     )
 
     @field_validator("source", "out", "publish", mode="before")

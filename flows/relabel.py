@@ -56,7 +56,7 @@ class ApplyParameters(BaseModel):
         json_schema_extra={"pattern": no_secret_pattern()},
     )
     conflicts: Rule = Field(
-        "majority", description="what counts where reviewers differ; the rest is left out"
+        "majority", description="which answer counts where reviewers differ; the rest is left out"
     )
     gain: bool = Field(default=True, description="refit and measure what the corrections are worth")
     copy_images: bool = Field(
@@ -171,7 +171,7 @@ class ReviewAnswer(RunInput):
         "`labelsweep apply`; reject: end as rejected, nothing is applied",
     )
     conflicts: Rule = Field(
-        "majority", description="what counts where reviewers differ; the rest is left out"
+        "majority", description="which answer counts where reviewers differ; the rest is left out"
     )
     comment: str = Field("", description="why, for whoever reads this run later")
 

@@ -55,7 +55,7 @@ class Results:
             if folder.parent.name == "runs" and folder.is_dir():
                 brought, run = str(folder.parents[1]), folder.name
         if brought and out and not _is_same(brought, str(out)):
-            what = f"the run lies in other results, {brought}"
+            what = f"the run is in other results, {brought}"
             raise InputError(what, where=f"--out {out}", fix="name them, or no --out")
         out = out or brought or DEFAULT
         self.address = str(out).rstrip("/") if "://" in str(out) else None

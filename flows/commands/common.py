@@ -23,7 +23,7 @@ Out = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
-        help="folder of the results, or an address such as s3://bucket/prefix (default: data, or where RUN lies)",
+        help="folder of the results, or an address such as s3://bucket/prefix (default: data, or the folder of RUN)",
         show_default=False,
     ),
 ]

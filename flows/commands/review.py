@@ -22,7 +22,7 @@ TOKEN_VARIABLE = "LABELSWEEP_REVIEW_TOKEN"  # noqa: S105 (the name of a variable
 
 
 Reviewer = Annotated[str | None, typer.Option(metavar="NAME", help="who reviews (default: the page asks)")]
-Host = Annotated[str, typer.Option(help="address to listen on; beyond this machine a token is asked for")]
+Host = Annotated[str, typer.Option(help="address to listen on; other machines need a token")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="port (default: 8765, or a free one)")]
 Token = Annotated[
     str | None, typer.Option(help="token to ask for (default: a new one)", envvar=TOKEN_VARIABLE)
@@ -45,7 +45,9 @@ Controls = Annotated[
 ]
 Worth = Annotated[
     float,
-    typer.Option(metavar="SHARE", min=0.001, max=0.999, help="share of wrong labels from which looking pays"),
+    typer.Option(
+        metavar="SHARE", min=0.001, max=0.999, help="smallest share of wrong labels for which reviewing pays"
+    ),
 ]
 Guideline = Annotated[
     Path | None, typer.Option(metavar="FILE", help="labelling guideline, shown on the page")
@@ -56,9 +58,7 @@ Assign = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="deal the queue to Ada,Bo,… or as a YAML file says, also by class"),
 ]
-OwnKeys = Annotated[
-    Path | None, typer.Option("--keys", metavar="FILE", help="YAML file with keys of your own")
-]
+OwnKeys = Annotated[Path | None, typer.Option("--keys", metavar="FILE", help="YAML file with your own keys")]
 
 Audio = Annotated[
     str | None, typer.Option(metavar="COL", help="column that names sound files, which the page plays")

@@ -25,7 +25,9 @@ def apply(
     *,
     out: Out = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="write without asking")] = False,
-    conflicts: Annotated[Rule, typer.Option(help="what counts where reviewers differ")] = Rule.majority,
+    conflicts: Annotated[
+        Rule, typer.Option(help="which answer counts where reviewers differ")
+    ] = Rule.majority,
     gain: Annotated[
         bool, typer.Option("--gain/--no-gain", help="refit and measure what the corrections are worth")
     ] = True,

@@ -54,7 +54,9 @@ class ReviewOptions(Record):
     hide_suggestion: bool = Field(
         default=False, description="the second reviewer does not see the suggestion either"
     )
-    worth: float = Field(WORTH, gt=0, lt=1, description="share of wrong labels from which looking pays")
+    worth: float = Field(
+        WORTH, gt=0, lt=1, description="smallest share of wrong labels for which reviewing pays"
+    )
     guideline: str = Field("", description="labelling guideline, shown on the page")
     keys: dict[str, str] = Field({}, description="keys of the user's, by action")
     class_keys: dict[str, str] = Field({}, description="keys of the user's, by class")

@@ -147,7 +147,7 @@ def test_results_that_are_named_beside_a_run_of_others_are_refused(
         printed = capsys.readouterr()
         assert printed.out == ""
         (line,) = printed.err.splitlines()
-        assert f"--out {out}: the run lies in other results, {named.rpartition('/runs/')[0]}" in line
+        assert f"--out {out}: the run is in other results, {named.rpartition('/runs/')[0]}" in line
     assert not elsewhere.exists()
 
 
