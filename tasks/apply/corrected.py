@@ -84,9 +84,6 @@ def find_source_changes(
     """Return what a plan changes in the source of a data set.
 
     Args:
-        uri: The source, for messages.
-        dataset: Canonical data as they were swept.
-        plan: What changes.
         places: Row of the source for each row that `source_row` counts; None where both are the same.
         total: How many rows the source had; None where nobody counted them.
     """

@@ -93,10 +93,6 @@ class SourceLayout:
 def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
     """Return the layout that a run's data came in, None where nothing but canonical data can be written.
 
-    Args:
-        run: The run folder.
-        dataset: Its data set.
-
     Raises:
         InputError: The source is not there any more.
     """
@@ -152,10 +148,6 @@ def _is_written(part: Part) -> bool:
 def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:
     """Return how the labels of the source are read.
 
-    Args:
-        run: The run folder.
-        dataset: Its data set.
-
     Returns:
         The column that holds the given label, None where it is the majority of several; and the encoding that the user named,
         None where it is found out.
@@ -201,8 +193,6 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
     """Write the corrected data as the source has them.
 
     Args:
-        layout: The files of the source.
-        corrected: Which rows change.
         state: Digest of the new version: the name under which the datasets library caches is made of it.
         folder: Where to; it is made.
 

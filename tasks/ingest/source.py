@@ -255,7 +255,6 @@ def slug(uri: str, name: str | None = None) -> str:
     """Return the short name of a data set: lower case, digits and dashes.
 
     Args:
-        uri: The source.
         name: What the user calls it, if anything.
 
     >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits"), slug("train.csv", "Pets")

@@ -121,9 +121,6 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     """Raise InputError when there is no such column, with the name that was probably meant.
 
     Args:
-        role: The option without its dashes.
-        name: What was named.
-        table: The source.
         taken: Columns that mean something else, and cannot have been meant.
     """
     names = table.schema.names

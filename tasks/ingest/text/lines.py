@@ -59,8 +59,6 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
     """Return the first bytes of the text after checking that it is text.
 
     Args:
-        part: The file.
-        expected: The format that its name says.
         any_encoding: Whether the caller finds out the encoding, so that UTF-16 and UTF-32 are text too.
 
     Raises:
