@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,10 @@ from PIL import Image
 
 from tasks.addresses import work_folder
 from tasks.report import make_report, summarise
-from tasks.report.sections import headline
+from tasks.report.sections import confusion, headline
 from tasks.show.parts import Command
 from tasks.show.policy import POLICY
+from tasks.show.usual_values import usual_columns
 from tasks.show.view import RunView
 from tasks.storage import read_json, write_json, write_table, write_text
 
@@ -312,3 +314,22 @@ def test_report_leaves_no_partial_file(plane_run: Path, copied: Copied) -> None:
     before = {path.name for path in run.iterdir()}
     make_report(run)
     assert {path.name for path in run.iterdir()} - before == {"report.html", "summary.json"}
+
+
+@pytest.mark.parametrize(("classes", "is_shown"), [(5, True), (200, False)])
+def test_the_matrix_of_mix_ups_is_shown_where_it_holds_half_of_the_flagged(
+    classes: int, *, is_shown: bool
+) -> None:
+    generator = np.random.default_rng(0)
+    given = generator.integers(classes, size=300)
+    suggested = (given + generator.integers(1, classes, size=300)) % classes
+    names = tuple(f"class {number}" for number in range(classes))
+    scores = SimpleNamespace(flagged=np.ones(300, bool), given=given, suggested=suggested, classes=names)
+    section = confusion.build(SimpleNamespace(scores=scores), {})
+    assert any(getattr(part, "heat", False) for part in section.parts) == is_shown
+
+
+def test_a_column_of_names_speaks_for_no_class() -> None:
+    rows = {"label": ["a", "b"] * 50, "name": [f"row {n}" for n in range(100)], "site": ["x", "y"] * 50}
+    view = SimpleNamespace(some_rows=lambda columns, _: pa.table(rows).select(columns))
+    assert list(usual_columns(view, ("name", "site"), ("a", "b"))) == ["site"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.report.matrix import MOST, Ints, count_pairs, link_pair, make_matrix_table
+from tasks.report.matrix import MOST, Ints, count_pairs, find_most_confused, link_pair, make_matrix_table
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, ReportPart, Section, Table
 from tasks.show.scores import ScoreColumns
@@ -21,10 +21,12 @@ def build(view: RunView, _: Summary) -> Section | None:
     caption = "Flagged samples by given label (rows) and suggested label (columns)."
     if len(scores.classes) > MOST:
         caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
-    parts: list[ReportPart] = [
-        make_matrix_table(matrix, scores.classes, caption, ("given", "suggested"), linked=True),
-        Columns([_pairs(matrix, scores.classes), _by_label(scores)]),
-    ]
+    parts: list[ReportPart] = [Columns([_pairs(matrix, scores.classes), _by_label(scores)])]
+    # Of many classes each pair is rare: a matrix that leaves most of the samples out is a field of zeros.
+    shown = find_most_confused(matrix)
+    if 2 * matrix[np.ix_(shown, shown)].sum() >= matrix.sum():
+        table = make_matrix_table(matrix, scores.classes, caption, ("given", "suggested"), linked=True)
+        parts.insert(0, table)
     return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
 
 

@@ -83,7 +83,7 @@ def _lead(view: RunView, summary: Summary) -> str:
     if data and view.dataset:
         shape = " × ".join(f"{side:,}" for side in view.dataset.feature_shape[:2])  # without channels
         contents = {
-            "image": f"images of {shape} pixels",
+            "image": f"images seen at {shape} pixels",
             "embedding": f"embeddings of {shape} numbers",
             "text": "texts",
         }
