@@ -15,11 +15,10 @@ Files are named PROJECT-RELEASE. Every second project in alphabetical order belo
 
 import json
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ from tasks.bench.inputs.raw_sets import fit_frame
 from tasks.bench.quality.case import Case, MethodVerdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
+from tasks.bench.stopwatch import time_call
 from tasks.bench.tables import describe_setup, format_table
 from tasks.bench.tally import ResultFile, Row
 from tasks.errors import InputError
@@ -127,17 +127,15 @@ def _project(path: Path) -> str:
 
 
 def judge_set(data: RealSet) -> Iterator[Row]:
-    """Yield one row for each method: its measures and its seconds; ours with estimates beside the truth."""
-    started = time.perf_counter()
-    score, flagged, differs, said = sweep(data)
-    seconds = time.perf_counter() - started
+    """Yield one row for each method: its measures and its processor seconds; ours with estimates beside the truth."""
+    (score, flagged, differs, said), spent = time_call(lambda: sweep(data))
     truth = {
         "noise_rate": float(data.wrong.mean()),
         "recall": float(flagged[data.wrong].mean()),
         "precision": float(data.wrong[flagged].mean()) if flagged.any() else None,
     }
     estimates = {n: [said[n]["low"], said[n]["high"], truth[n]] for n in ESTIMATES if said.get(n)}
-    yield measure_order(data, OURS, score, flagged, seconds) | {"estimates": estimates}
+    yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates}
     yield measure_order(data, DIFFERS, score, differs, 0.0)
     for name, probabilities, seconds, flag in judge_peers(data):
         ranked = cleanlab_rank(data.case, probabilities, "normalized_margin")
@@ -185,9 +183,8 @@ def judge_peers(
     case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
     models = models_of_texts() if "--text" in data.options else models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
-        started = time.perf_counter()
-        found[name] = _predict(models[name], case)
-        spent[name] = time.perf_counter() - started
+        found[name], took = time_call(partial(_predict, models[name], case))
+        spent[name] = took.cpu
     pair = list(found)[:2]
     better, both = min(pair, key=lambda name: log_loss(case.labels, found[name])), sum(spent[n] for n in pair)
     for name in pair:
@@ -248,7 +245,7 @@ def make_real_tables(rows: Sequence[Row]) -> str:
         _table("Average precision", "ap", frame),
         _table("F1 of what is flagged", "f1", frame),
         _table("F1 of the best cut of the same order", "best", frame),
-        _table("Seconds", "seconds", frame, digits=1),
+        _table("Processor seconds", "seconds", frame, digits=1),
         _estimates([row for row in rows if row["method"] == OURS]),
         describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n",
     )
