@@ -69,13 +69,15 @@ def _count_waiting(folder: Path, settled: set[tuple[str, str]], queued: int) -> 
     files = [path for name in ("queue.parquet", OPEN) if (path := folder / name).exists()]
     if not files:
         return queued + int(read_object(folder / SINCE).get("open", 0))
-    waiting = 0
-    for path in files:
-        label = "given_label" if "given_label" in pq.read_schema(path).names else "label"
-        table = read_parquet(path, columns=["content_hash", label])
-        pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
-        waiting += sum(pair not in settled for pair in pairs)
-    return waiting
+    return sum(count_unsettled(path, settled) for path in files)
+
+
+def count_unsettled(path: Path, settled: set[tuple[str, str]]) -> int:
+    """Return how many samples of a queue's file are not among the settled pairs of content hash and given label."""
+    label = "given_label" if "given_label" in pq.read_schema(path).names else "label"
+    table = read_parquet(path, columns=["content_hash", label])
+    pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return sum(pair not in settled for pair in pairs)
 
 
 def sparkline(values: list[float | None]) -> str:

@@ -7,11 +7,14 @@ from typing import Any
 import pyarrow.compute as pc
 
 from tasks.queue.earlier_hashes import find_equal_hashes
+from tasks.queue.open_samples import OPEN
 from tasks.records import Record
+from tasks.review.data_set_status import count_unsettled
 from tasks.review.estimate import estimate_rate
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.tally import Tally, count_known, keys_of_run, tally_of_run
+from tasks.runs.data_sets import short_name_of
 from tasks.show.text import format_share, pluralise
 from tasks.storage import read_parquet
 
@@ -21,6 +24,7 @@ class Status(Record):
 
     Attributes:
         queue: Those that its queue asks, by state.
+        earlier: Those that earlier queues of the data set asked, and that are still open.
         known: Samples with known answers that were answered, which count nowhere else.
         reviewers: Samples of the queue that each reviewer answered.
     """
@@ -28,6 +32,7 @@ class Status(Record):
     run: str
     flagged: int
     queue: Tally
+    earlier: int
     known: int
     reviewers: dict[str, int]
 
@@ -38,11 +43,13 @@ class Status(Record):
 
     def describe(self, out: str) -> str:
         """Say it in a few lines, the last of which is what to do next."""
-        queue, next_step = self.queue, "apply"
+        queue, next_step = self.queue, f"apply {self.run}"
         rest = f" of {self.flagged:,} flagged" if self.flagged != queue.total else ""
         lines = [
             f"queue:     {pluralise(queue.total, 'sample')}{rest}; {queue.todo:,} open, {queue.answered:,} answered"
         ]
+        if self.earlier:
+            lines.append(f"earlier:   {pluralise(self.earlier, 'sample')} of earlier queues still open")
         if queue.answered:
             lines.append(f"answers:   {queue.describe()}")
         if queue.judged:
@@ -59,9 +66,11 @@ class Status(Record):
             lines.append(
                 f"checks:    {pluralise(self.known, 'sample')} with known answers answered, not counted above"
             )
-        if queue.todo or queue.disagree:
-            next_step = "review"
-        lines.append(f"next:      labelsweep {next_step} {self.run} --out {out}")
+        if self.earlier:
+            next_step = f"review {short_name_of(self.run)}"
+        elif queue.todo or queue.disagree:
+            next_step = f"review {self.run}"
+        lines.append(f"next:      labelsweep {next_step} --out {out}")
         return "\n".join(lines) + "\n"
 
 
@@ -73,11 +82,13 @@ def status_of(run: Path, out: Path) -> Status:
     """
     ledger = Ledger(read_log(out))
     names = Counter(name for key in keys_of_run(run, ledger) for name in ledger.standing(key))
+    earlier = run / OPEN
     flagged = read_parquet(run / "scores.parquet", columns=["flagged"])["flagged"]
     return Status(
         run=run.name,
         flagged=pc.sum(flagged).as_py() or 0,
         queue=tally_of_run(run, ledger, find_equal_hashes(run.parent)),
+        earlier=count_unsettled(earlier, ledger.settled()) if earlier.exists() else 0,
         known=count_known(ledger, run.name),
         reviewers=dict(names.most_common()),
     )

@@ -343,6 +343,10 @@ def test_a_short_queue_holds_the_most_doubtful_and_says_that_they_are_not_flagge
     assert "review: labelsweep review pets --out" in told  # a run's name would show its own queue alone
     assert "There is nothing to review" not in page
     assert f"Earlier queues show {sum(not row['flagged'] for row in left)} sample" in page
+    assert run(["status", "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert f"earlier:   {len(still_open)} samples of earlier queues still open\n" in told
+    assert "next:      labelsweep review pets --out" in told
     assert run([*command, "--max-queue", "2"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("error: --min-queue 8 is more than --max-queue 2")
