@@ -155,9 +155,9 @@ def describe(record: Record) -> str:
     """Say in a few words what a step made.
 
     >>> from pathlib import Path
-    >>> describe(Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=100, flagged=143))
+    >>> describe(records.Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=100, flagged=143))
     '100 of 143 flagged samples queued'
-    >>> describe(Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=20, flagged=3, unflagged=17))
+    >>> describe(records.Queue(parquet=Path("queue.parquet"), csv=Path("queue.csv"), rows=20, flagged=3, unflagged=17))
     '3 of 3 flagged samples queued, and the 17 most doubtful others'
     """
     match record:

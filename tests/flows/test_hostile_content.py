@@ -268,7 +268,8 @@ def test_no_name_of_the_data_becomes_a_path(swept: Swept) -> None:
 def test_label_studio_is_given_what_it_can_read_and_labels_come_back(swept: Swept, tmp_path: Path) -> None:
     swept.do("export", "--to", "label-studio", "--file", str(tmp_path))
     choices = ET.parse(tmp_path / "config.xml").iter("Choice")  # noqa: S314 (our own)
-    assert len([one for one in choices if one.get("value") not in ("drop", "unsure")]) == len(HOSTILE)
+    # '=1' behind a tab and behind a line end are two spellings of one class.
+    assert len([one for one in choices if one.get("value") not in ("drop", "unsure")]) == len(HOSTILE) - 1
 
 
 def test_pictures_lose_all_but_their_pixels(tmp_path: Path) -> None:

@@ -75,6 +75,6 @@ def test_an_image_and_its_metadata_are_learned_from_together(tmp_path):
     flagged = read_parquet(folder / "scores.parquet")["flagged"].to_numpy()
     assert flagged[wrong[rows_of]].mean() > 0.8
     assert flagged[~wrong[rows_of]].mean() < 0.1
-    assert "images of 6 × 6 pixels beside site and age" in (folder / "report.html").read_text()
+    assert "images seen at 6 × 6 pixels beside site and age" in (folder / "report.html").read_text()
     members = [member["name"] for member in read_json(folder / "summary.json")["audit"]["members"]]
     assert any(name.startswith("together") for name in members)

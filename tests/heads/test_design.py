@@ -105,8 +105,8 @@ def test_masks_of_indexed_samples_are_those_of_the_samples(evaluation: str) -> N
 @pytest.mark.parametrize(
     ("trusted", "says"),
     [
-        (None, "no verified"),
-        (np.zeros(9, dtype=bool), "no verified"),
+        (None, "no sample is verified"),
+        (np.zeros(9, dtype=bool), "no sample is verified"),
         (np.ones(9, dtype=bool), "nothing is left"),
     ],
 )

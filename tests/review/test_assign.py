@@ -61,7 +61,7 @@ def test_a_wrong_file_of_names_is_one_line(tmp_path: Path, name: str, text: str,
     [
         ("keep: s", "two things"),
         ("kep: j", "no action 'kep'"),
-        ("keep: jj", "no key"),
+        ("keep: jj", "not a key"),
         ("classes: {dog: q}", "no class"),
     ],
 )
