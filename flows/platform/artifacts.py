@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.platform.plots import draw_plots
+from flows.platform.worker import OUT_VARIABLE
 from tasks.runs.request import read_data_set_key
 from tasks.storage import open_parquet, read_json
 from tasks.terminal import one_line
@@ -43,7 +44,7 @@ def publish_artifacts(folder: Path, headline: str, out: str) -> None:
     )
     create_markdown_artifact(markdown=summary_page(folder, summary, headline, out), key=f"{data_set}-summary")
     ways = f"To review its queue: {format_code(f'labelsweep review {name} --out {out}')}"
-    if link := report_link(name):
+    if link := report_link(folder):
         create_link_artifact(
             link=link, link_text=f"Report of {name}", key=f"{data_set}-report", description=ways
         )
@@ -51,25 +52,29 @@ def publish_artifacts(folder: Path, headline: str, out: str) -> None:
         create_markdown_artifact(markdown=f"{_report(folder)}\n\n{ways}\n", key=f"{data_set}-report")
 
 
-def report_link(run: str) -> str | None:
+def report_link(folder: Path) -> str | None:
     """Return where `labelsweep serve-reports` serves the report of a run; None where nobody said that it does.
+
+    What is served is the folder that the worker's setting names: a run that writes elsewhere has no link.
 
     >>> import os
     >>> os.environ["LABELSWEEP_REPORTS"] = "http://127.0.0.1:4280/?token=secret"
-    >>> report_link("cats-1")
+    >>> report_link(Path("data/runs/cats-1"))
     'http://127.0.0.1:4280/runs/cats-1?token=secret'
     >>> del os.environ["LABELSWEEP_REPORTS"]
     """
     address = os.environ.get("LABELSWEEP_REPORTS", "")
-    if not address:
+    served = os.environ.get(OUT_VARIABLE, "")
+    elsewhere = served and "://" not in served and Path(served).resolve() != folder.resolve().parents[1]
+    if not address or elsewhere:
         return None
     parts = urlsplit(address)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/runs/{quote(run)}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/runs/{quote(folder.name)}"))
 
 
 def _report(folder: Path) -> str:
     """Say where the report is; a browser opens no file of its machine from a page of the UI, so that is not a link."""
-    if link := report_link(folder.name):
+    if link := report_link(folder):
         return f"[Report]({link})"
     path = format_code(str((folder / "report.html").absolute()))
     return f"Report: {path} (`labelsweep serve-reports` and `LABELSWEEP_REPORTS` make it a link)"

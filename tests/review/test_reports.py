@@ -17,7 +17,7 @@ def test_reports_open_by_the_link_of_an_artifact_and_to_nobody_without_the_token
     server = Process(out, "--host", "0.0.0.0", "--port", "0", serves="serve-reports")  # noqa: S104
     try:
         monkeypatch.setenv("LABELSWEEP_REPORTS", server.address)
-        link = report_link("digits-run")
+        link = report_link(digits)
         assert link is not None
         path = "/" + link.split("/", 3)[3]
         browser = Client(server.address)

@@ -62,13 +62,12 @@ def lost(stack: Stack, blobs: Path, tmp_path_factory) -> tuple[str, float, UUID]
 
 
 @pytest.fixture(scope="session")
-def sent(stack: Stack, blobs: Path, tmp_path_factory):
+def sent(stack: Stack, blobs: Path):
     """Sweep with the fit on the gpu worker; return the run, its child and the run folder."""
-    out = tmp_path_factory.mktemp("sent")
+    out = Path(stack.environment()["LABELSWEEP_OUT"])  # the worker's own, of which the reports are served
     run = stack.submit(
         "clean-labels/on-demand",
         source=str(blobs),
-        out=str(out),
         gpu_deployment="fit/gpu",
         gpu_timeout=120,
         **SMALL,
