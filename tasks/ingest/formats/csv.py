@@ -138,10 +138,10 @@ def _check_rows(part: Part, dialect: Dialect) -> None:
         if len(row) != width and not (dialect.surplus and len(row) == width + 1 and not row[-1]):
             found = "1 field" if len(row) == 1 else f"{len(row)} fields"
             what = "header" if dialect.has_header else "first row"
-            raise part.problem(
-                f"line {line} has {found}, the {what} has {width}",
-                fix="quote values that contain the delimiter, or complete the row",
-            )
+            fix = "quote values that contain the delimiter, or complete the row"
+            if width == 1:
+                fix = "remove the lines above the header, such as a title"
+            raise part.problem(f"line {line} has {found}, the {what} has {width}", fix=fix)
 
 
 def _check_quotes(part: Part) -> None:

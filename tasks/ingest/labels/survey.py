@@ -120,9 +120,10 @@ class LabelSurvey:
             )
         self._check_not_measured(written)
         if len(self.counts) == 1:
+            spelled = f": {self.merged[0]}" if self.merged else ""
             raise self._problem(
-                f"has only one class ('{next(iter(self.counts))}')",
-                "finding wrong labels needs two classes or more",
+                f"has only one class ('{next(iter(self.counts))}'){spelled}",
+                "finding wrong labels needs two classes or more, whose names differ in more than capitals and blanks",
             )
         integers = all(_INTEGER.fullmatch(label) for label in self.counts)
         return tuple(sorted(self.counts, key=(lambda label: (int(label), label)) if integers else None))
