@@ -132,7 +132,7 @@ def _open_sparse(part: Part) -> Reader:
             vectors, labels = load_svmlight_file(file)[:2]
         except (ValueError, OverflowError) as error:
             raise part.problem(
-                f"no LIBSVM file ({error})", fix="write 'label index:value …' lines"
+                f"not a LIBSVM file ({error})", fix="write 'label index:value …' lines"
             ) from error
     width = vectors.shape[1]
     if width > _MOST_FEATURES:
