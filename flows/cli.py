@@ -1,5 +1,6 @@
 """The `labelsweep` command. Nothing heavy is imported before a command needs it: help answers at once."""
 
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,10 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 # Prefect's threads send their last lines and events within a second of the end.
 _GOODBYE_SECONDS = 5.0
 
+# Python looks for garbage each time that so many objects are new (700 by its default). Imports make a million that all stay:
+# with this number a sweep of 344 rows takes 6.8 s of the processor instead of 7.8 s (means of three, a busy machine).
+_GARBAGE_AFTER = 100_000
+
 # Errors that say what is wrong; any other one is a traceback under LABELSWEEP_DEBUG.
 _EXPECTED = (LabelsweepError, TyperException, Interrupted)
 
@@ -40,6 +45,7 @@ def main() -> None:
     At its end Python waits for threads of the libraries. A command that was told to stop does so for a few seconds only, and
     a second Ctrl-C ends it at once.
     """
+    gc.set_threshold(_GARBAGE_AFTER, 50, 100)
     code = run(sys.argv[1:])
     if code in (INTERRUPTED, TERMINATED):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
