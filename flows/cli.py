@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from flows.commands.bench import bench, synthesize
 from flows.commands.clean import clean
 from flows.commands.data_sets import datasets, deploy
 from flows.commands.exchange import export, import_
@@ -20,6 +19,7 @@ from flows.commands.reports import serve_reports
 from flows.commands.review import review
 from flows.commands.runs import runs
 from flows.commands.status import status
+from flows.commands.synthesize import synthesize
 from flows.commands.versions import apply, diff, restore
 from flows.signals import Interrupted, Terminated, note_signals
 from tasks.errors import LabelsweepError
@@ -101,7 +101,8 @@ def _explain(error: BaseException, noted: Sequence[int]) -> tuple[str, int]:
 def make_program(arguments: Sequence[str]) -> typer.Typer:
     """Return the command line program for `arguments`.
 
-    The options of `clean` are read off the parameter model, which is imported only where `clean` is meant.
+    The options of `clean` are read off the parameter model, and those of a benchmark off its function: both are imported only
+    where they are meant.
     """
     program = typer.Typer(
         pretty_exceptions_enable=False,
@@ -111,19 +112,21 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
     # Where a shell asks how a line goes on, the line stands in the environment.
     asked = os.environ.get("COMP_WORDS", "") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
     words = [*arguments, *asked.split()[1:]]
-    if next((word for word in words if not word.startswith("-")), None) == "clean":
+    place, name = next((pair for pair in enumerate(words, 1) if not pair[1].startswith("-")), (0, ""))
+    if name == "clean":
         from flows.commands.options import add_parameter_options  # noqa: PLC0415
 
         program.command("clean")(add_parameter_options(clean))
     else:
         program.command("clean", help=clean.__doc__)(lambda: None)
-    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    from tasks.bench.command import make_program as make_bench  # noqa: PLC0415
+
+    program.add_typer(make_bench(words[place:] if name == "bench" else ()), name="bench")
     program.command()(synthesize)
     program.command()(runs)
     program.command()(datasets)
     program.command()(deploy)
     program.command("serve-reports")(serve_reports)
-    program.command(context_settings=passed_on)(bench)
     for command in (review, status, apply, export, import_, diff, restore, prune):
         program.command(command.__name__.rstrip("_"))(command)
     return program

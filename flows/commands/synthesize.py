@@ -1,4 +1,4 @@
-"""The commands for developers: `bench`, and `synthesize`, which makes data of which the truth is known."""
+"""The command `synthesize`, which makes data of which the truth is known."""
 
 import sys
 from pathlib import Path
@@ -8,37 +8,6 @@ import typer
 
 from tasks.errors import InputError
 from tasks.terminal import one_line
-
-BENCHMARKS = {
-    "digests": "SHA-256 of what small runs compute, to compare before and after a change of the code",
-    "faults": "runs killed at random moments, and what was lost",
-    "inputs": "mixed tables and texts from the raw file, beside the peers",
-    "quality": "how well the wrong labels are found, beside the peers",
-    "review": "what looking at samples buys, in the order of our queue and of others",
-    "scale": "what a larger run will cost: a model held against a run of ten million rows",
-    "speed": "how fast it is, beside the peers",
-    "theory": "two Gaussians with planted errors, beside pyDVL's own solvers",
-}
-
-
-def bench(
-    context: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help=" | ".join(f"{key}: {text}" for key, text in BENCHMARKS.items())),
-    ],
-) -> None:
-    """Run a benchmark, side by side with the peers; what follows NAME is passed on to it."""
-    if name not in BENCHMARKS:
-        raise InputError(f"no benchmark '{name}'", fix=f"choose one of: {', '.join(BENCHMARKS)}")
-    from tasks.bench.command import main  # noqa: PLC0415
-
-    try:
-        main([name, *context.args])
-    except ModuleNotFoundError as error:  # peers are imported where they are run
-        raise InputError(
-            f"benchmark '{name}' needs {error.name}", fix="pip install 'labelsweep[bench]'"
-        ) from error
 
 
 def synthesize(
