@@ -27,19 +27,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from itertools import count, groupby
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from tasks.bench.command import Seed, count_of
 from tasks.bench.faults.programs import run_prefect_server
 from tasks.bench.faults.reference import make_reference
-from tasks.bench.faults.trial import ALLOWED, Stage, Trial, Way, run_trial
+from tasks.bench.faults.trial import ALLOWED, SERVED, Plan, Stage, Trial, Way, run_trial
 from tasks.bench.tables import format_table
 from tasks.bench.tally import ResultFile
 from tasks.errors import InputError
@@ -58,123 +56,108 @@ WORDS: dict[Way, str] = {
     "corrupted": "a file is corrupted",
     "store": "the store of the results is lost",
 }
-KILLS: tuple[Way, ...] = ("kill", "run", "worker", "both")
-TROUBLES: tuple[Way, ...] = ("kill", *list(WORDS)[4:])
+KILLS = list(WORDS)[:4]
+TROUBLES = ["kill", *list(WORDS)[4:]]
 STAGES: tuple[Stage, ...] = ("sweep", "review", "apply")
 # Of five trials three strike the sweep, which is by far the longest; the others review and apply.
 STAGES_OF_A_ROUND: tuple[Stage, ...] = ("sweep", "review", "sweep", "apply", "sweep")
-TROUBLES_ROWS = 600
-# Exit code of a program that Ctrl-C ended, by the convention of shells: 128 + SIGINT.
-STOPPED = 130
 
+Rows = Annotated[int, count_of("rows of the data set")]
 Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="keep every trial there, and resume from it")]
-Seconds = Annotated[float | None, count_of("begin no trial after so many seconds")]
-# What is struck in which way how often.
-Plan = tuple[Way, Stage, int]
+Seconds = Annotated[float, count_of("begin no trial after so many seconds")]
+Part = Annotated[
+    str, typer.Option(metavar="I/N", help="the I-th of N parts, so that several processes share a campaign")
+]
 
 
 def run_kills(
     *,
     kills: Annotated[int, count_of("kills in all")] = 100,
     seed: Seed = 0,
-    rows: Annotated[int, count_of("rows of the data set")] = 600,
+    rows: Rows = 600,
     tally: Kept = None,
-    seconds: Seconds = None,
+    seconds: Seconds = float("inf"),
+    part: Part = "1/1",
 ) -> None:
     """Kill real runs, here and on a worker, at random moments, and count what was lost."""
     kept = ResultFile(tally, {"campaign": "kills", "rows": rows, "seed": seed})
-
-    def plan(trials: Sequence[Trial]) -> Iterator[int]:
-        for number in count(len(trials)):
-            if count_strikes(trials) >= kills:
-                return
-            yield number
-
-    def strike(number: int, trials: Sequence[Trial]) -> Plan:
-        strikes = min(1 + number // len(KILLS) % 2, kills - count_strikes(trials))
-        return KILLS[number % len(KILLS)], "sweep", strikes
-
-    _run(kept, plan, strike, seconds, served=True)
+    _run_campaign(list(_plan_kills(kills)), kept, seconds, part)
 
 
 def run_troubles(
     *,
     trials: Annotated[int, count_of("trials in all")] = 200,
     seed: Seed = 0,
+    rows: Rows = 600,
     tally: Kept = None,
-    seconds: Seconds = None,
-    part: Annotated[
-        str,
-        typer.Option(metavar="I/N", help="the I-th of N parts, so that several processes share a campaign"),
-    ] = "1/1",
+    seconds: Seconds = float("inf"),
+    part: Part = "1/1",
 ) -> None:
     """Do more harm than kills to sweeps, reviews and applications at random moments, and count what was lost."""
+    kept = ResultFile(tally, {"campaign": "troubles", "rows": rows, "seed": seed})
+    rounds, each = len(TROUBLES), len(STAGES_OF_A_ROUND)
+    plans: list[Plan] = [
+        (TROUBLES[number // each % rounds], STAGES_OF_A_ROUND[number % each], 1) for number in range(trials)
+    ]
+    _run_campaign(plans, kept, seconds, part)
+
+
+def _plan_kills(kills: int) -> Iterator[Plan]:
+    """Yield sweeps to kill, once or, in every other round, twice, until there are so many kills."""
+    for number in count():
+        strikes = min(1 + number // len(KILLS) % 2, kills)
+        if strikes < 1:
+            return
+        yield KILLS[number % len(KILLS)], "sweep", strikes
+        kills -= strikes
+
+
+def _run_campaign(plans: Sequence[Plan], kept: ResultFile, seconds: float, part: str) -> None:
+    """Run the trials that are not kept, print the table of all, and leave with exit code 1 where something was lost.
+
+    Args:
+        plans: What each trial strikes.
+        seconds: No trial begins after these.
+    """
+    own, trials = _choose_part(part, len(plans)), [Trial.model_validate(row) for row in kept.rows]
+    rows, seed = (kept.about[name] for name in ("rows", "seed"))
+    missing = sorted({*own} - {trial.number for trial in trials})
+    random.Random(seed).shuffle(missing)  # noqa: S311 (so that what is done first has some of everything)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleared up
+    took = None
+    try:
+        if missing:
+            with (
+                tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
+                run_prefect_server(Path(name)) as environment,
+                make_reference(
+                    Path(name), rows, environment, served=any(way in SERVED for way, *_ in plans)
+                ) as reference,
+            ):
+                took, deadline = reference.seconds, time.monotonic() + seconds
+                for number in missing:
+                    if time.monotonic() > deadline:
+                        break
+                    trial = run_trial(reference, number, plans[number], seed)
+                    trials.append(trial)
+                    kept.add(trial.model_dump(mode="json"))
+                    sys.stderr.write(_describe(trial))
+    finally:
+        sys.stdout.write(make_fault_table(trials, rows, took))
+    sys.exit(1 if any(trial.wrong for trial in trials) else 0)
+
+
+def _choose_part(part: str, trials: int) -> range:
+    """Return the numbers of the trials in a part such as 1/2."""
     place, slash, parts = part.partition("/")
     if not (slash and place.isdecimal() and parts.isdecimal() and 1 <= int(place) <= int(parts)):
         raise InputError(f"no part '{part}'", where="--part", fix="write it as 1/2")
-    kept = ResultFile(tally, {"campaign": "troubles", "rows": TROUBLES_ROWS, "seed": seed})
-
-    def plan(made: Sequence[Trial]) -> Iterator[int]:
-        missing = sorted({*range(int(place) - 1, trials, int(parts))} - {trial.number for trial in made})
-        random.Random(seed).shuffle(missing)  # noqa: S311 (so that a part of the campaign has some of everything)
-        yield from missing
-
-    def strike(number: int, _: Sequence[Trial]) -> Plan:
-        way = TROUBLES[number // len(STAGES_OF_A_ROUND) % len(TROUBLES)]
-        return way, STAGES_OF_A_ROUND[number % len(STAGES_OF_A_ROUND)], 1
-
-    _run(kept, plan, strike, seconds, served=False)
+    return range(int(place) - 1, trials, int(parts))
 
 
-def _run(
-    kept: ResultFile,
-    plan: Callable[[Sequence[Trial]], Iterator[int]],
-    strike: Callable[[int, Sequence[Trial]], Plan],
-    seconds: float | None,
-    *,
-    served: bool,
-) -> None:
-    """Run the missing trials for so many seconds, print the table of all, and leave with its exit code.
-
-    Args:
-        plan: From the trials so far to the numbers of those that are missing.
-        strike: From a number and the trials so far to what is done.
-        seconds: No trial begins after these.
-        served: Whether runs are submitted to a worker.
-    """
-    trials = [Trial.model_validate(row) for row in kept.rows]
-    rows, seed = (kept.about[name] for name in ("rows", "seed"))
-    took, is_stopped = None, any(True for _ in plan(trials))
-    if is_stopped:
-        signal.signal(signal.SIGINT, _stop)
-        signal.signal(signal.SIGTERM, _stop)
-        with (
-            suppress(KeyboardInterrupt),
-            tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
-            run_prefect_server(Path(name)) as environment,
-            make_reference(Path(name), rows, environment, served=served) as reference,
-        ):
-            took, deadline = reference.seconds, time.monotonic() + (seconds or float("inf"))
-            for number in plan(trials):
-                if time.monotonic() > deadline:
-                    break
-                trial = run_trial(reference, number, *strike(number, trials), seed)
-                trials.append(trial)
-                kept.add(trial.model_dump(mode="json"))
-                wrong = "; ".join(trial.wrong) or "nothing lost"
-                sys.stderr.write(
-                    f"{number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}\n"
-                )
-            is_stopped = False
-    sys.stdout.write(make_fault_table(trials, rows, took))
-    sys.exit(1 if any(trial.wrong for trial in trials) else STOPPED if is_stopped else 0)
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a handler's signature)
-    """End the campaign with everything cleared up; who asks twice does not interrupt that."""
-    for once in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(once, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _describe(trial: Trial) -> str:
+    wrong = "; ".join(trial.wrong) or "nothing lost"
+    return f"{trial.number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}\n"
 
 
 def count_strikes(trials: Sequence[Trial]) -> int:

@@ -1,78 +1,178 @@
-"""What a campaign of faults does to a program that is running, and to the files that it leaves."""
+"""What a campaign of faults does to the clock, the disk, the files and the store of a program that is running."""
 
+import hashlib
+import json
 import os
 import random
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tasks.bench.faults.programs import Program
+from tasks.addresses import work_folder
+from tasks.bench.helpers import import_test_module
+from tasks.errors import InputError
 
 # Where Debian's package libfaketime keeps what is loaded before a program that shall see another time.
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+PAGE = 4096
+BUCKET = "labels"
+ROOMY = 64 * 2**20
 
 
-def strike(way: str, program: Program, out: Path, rng: random.Random, *, log: bool) -> str:
-    """Do one kind of harm; say what was done.
+class Device:
+    """What the programs of a trial stand on. This one never fails.
 
-    Args:
-        way: One of `kill`, `terminate`, `clock`, `full`, `removed` and `corrupted`.
-        log: Whether to corrupt the decisions' database rather than a file of the run.
+    Attributes:
+        out: Folder in which they work; their results are there or at `address`.
+        environment: Variables of theirs.
     """
-    if way == "terminate":  # as a service manager does
-        program.process.terminate()
-        return "SIGTERM"
-    if way == "clock":
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.address = out, ""
+        self.environment: dict[str, str] = {}
+
+    def strike(self, rng: random.Random) -> str:
+        """Let it fail; return what was done."""
+        raise NotImplementedError
+
+    def mend(self) -> None:
+        """Let it work again."""
+
+    def find_broken(self) -> list[str]:
+        """Return what is wrong with what it holds."""
+        return []
+
+    def close(self) -> None:
+        """Take it away."""
+
+
+class Clock(Device):
+    """The time that the programs see."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        if not FAKETIME.exists():
+            raise InputError("the clock needs libfaketime", fix="apt-get install libfaketime")
+        self._offset = out.with_suffix(".clock")
+        self._offset.write_text("+0\n")
+        switches = dict.fromkeys(("NO_CACHE", "DONT_FAKE_MONOTONIC", "DONT_RESET"), "1")
+        self.environment = {f"FAKETIME_{name}": value for name, value in switches.items()}
+        self.environment |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self._offset)}
+
+    def strike(self, rng: random.Random) -> str:
+        """Jump by up to four hundred days."""
         days = rng.uniform(-400, 400)
-        _clock_file(out).write_text(f"{days * 86_400:+.0f}\n")
+        self._offset.write_text(f"{days * 86_400:+.0f}\n")
         return f"the clock jumps by {days:+.1f} days"
-    if way == "full":
-        return _fill_disk(out, rng)
-    return _harm_files(way, program, out, rng, log=log)
 
 
-def _harm_files(way: str, program: Program, out: Path, rng: random.Random, *, log: bool) -> str:
-    if way == "removed":
-        if not (files := _files_under(out / "runs")):
-            return "nothing to remove yet"
-        path = rng.choice(files)
-        path.unlink(missing_ok=True)
-        return f"{path.name} removed"
-    program.kill()
-    if way == "kill":
-        return "SIGKILL"
+class Disk(Device):
+    """A file system in memory that fills up."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        out.mkdir()
+        self.mend()
+
+    def strike(self, rng: random.Random) -> str:
+        """Leave a few kilobytes."""
+        system = os.statvfs(self.out)
+        left = rng.randrange(0, 160) * 1024
+        self._mount(max((system.f_blocks - system.f_bfree) * system.f_frsize + left, PAGE))
+        return f"{left // 1024} kB left on the disk"
+
+    def mend(self) -> None:
+        """Make room."""
+        self._mount(ROOMY)
+
+    def _mount(self, size: int) -> None:
+        options = f"size={size}" + (",remount" if os.path.ismount(self.out) else "")
+        if _run("/usr/bin/mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.out)):
+            raise InputError(
+                "no file system can be made", where=str(self.out), fix="run the campaign as root"
+            )
+
+    def close(self) -> None:
+        """Take the file system away."""
+        _run("/usr/bin/umount", "--lazy", str(self.out))
+
+
+class Store(Device):
+    """A real S3 API with an empty bucket, behind a proxy that can cut every connection."""
+
+    def __init__(self, out: Path) -> None:
+        from moto.server import ThreadedMotoServer  # noqa: PLC0415 (belongs to the dev extra)
+        from s3fs import S3FileSystem  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        place = f"{BUCKET}/{out.name}"
+        super().__init__(out / work_folder(f"s3://{place}").name)
+        self._server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        port = self._server.get_host_and_port()[1]
+        self._proxy: Any = import_test_module("remote", "dropping").Dropping(port)
+        self._place, self.address = place, f"s3://{place}"
+        keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
+        self.environment = {"LABELSWEEP_WORK": str(out), "AWS_DEFAULT_REGION": "us-east-1", **keys}
+        self.environment |= {"AWS_ENDPOINT_URL": self._proxy.url, "AWS_MAX_ATTEMPTS": "1"}
+        direct = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "test", "secret": "test"}
+        self._files: Any = S3FileSystem(**direct, use_listings_cache=False, skip_instance_cache=True)
+        self._files.mkdir(BUCKET)
+
+    def strike(self, _: random.Random) -> str:
+        """Cut all connections."""
+        self._proxy.allowed = 0
+        return "the store does not answer"
+
+    def mend(self) -> None:
+        """Let connections through."""
+        self._proxy.allowed = None
+
+    def find_broken(self) -> list[str]:
+        """Return what is wrong with the folders there that have a manifest; without one, that there is none."""
+        found: dict[str, bytes] = self._files.cat(self._place, recursive=True)
+        manifests = [key for key in found if key.endswith("/manifest.json")]
+        wrong = [
+            f"{name} on the store differs"
+            for key in manifests
+            for name, entry in json.loads(found[key])["files"].items()
+            if hashlib.sha256(found.get(f"{key[:-13]}{name}", b"")).hexdigest() != entry["sha256"]
+        ]
+        return wrong if manifests else ["nothing was published"]
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._proxy.close()
+        self._server.stop()
+
+
+DEVICES: dict[str, type[Device]] = {"clock": Clock, "full": Disk, "store": Store}
+
+
+def corrupt_something(out: Path, rng: random.Random, *, log: bool) -> str:
+    """Damage the log of decisions or a file of the runs; return what was done."""
     if log:
-        return _corrupt_log(out / "decisions.sqlite", rng)
-    files = _files_under(out / "runs")
-    return damage(rng.choice(files), rng) if files else "nothing to corrupt yet"
+        return damage_page(out / "decisions.sqlite", rng)
+    path = choose_file(out, rng)
+    return damage(path, rng) if path else "no file yet"
 
 
-def _clock_file(out: Path) -> Path:
-    """Return the file whose offset the programs of a trial add to the time."""
-    return out.with_name(out.name + ".clock")
+def remove_file(out: Path, rng: random.Random) -> str:
+    """Remove a file of the runs; return what was done."""
+    if not (path := choose_file(out, rng)):
+        return "no file yet"
+    path.unlink(missing_ok=True)
+    return f"{path.name} removed"
 
 
-def set_clock(environment: Mapping[str, str], out: Path) -> dict[str, str]:
-    """Return variables with which a program sees the time of the trial's clock."""
-    _clock_file(out).write_text("+0\n")
-    return {
-        **environment,
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(_clock_file(out)),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_RESET": "1",
-    }
-
-
-def _files_under(folder: Path) -> list[Path]:
-    """Return the files under a folder in order, links and locks left out."""
-    found = (path for path in folder.rglob("*") if not path.name.endswith((".lock", ".partial")))
-    return sorted(path for path in found if path.is_file() and not path.is_symlink() and path.stat().st_size)
+def choose_file(out: Path, rng: random.Random) -> Path | None:
+    """Return a file of the runs; None where there is none yet."""
+    paths = (path for path in (out / "runs").rglob("*") if not path.name.endswith((".lock", ".partial")))
+    files = [path for path in paths if path.is_file() and not path.is_symlink() and path.stat().st_size]
+    return rng.choice(sorted(files)) if files else None
 
 
 def damage(path: Path, rng: random.Random) -> str:
-    """Damage one file: a bit, its end, or a stretch of zeros."""
+    """Damage one file: a bit, its end, or a stretch of zeros; return what was done."""
     content = bytearray(path.read_bytes())
     way, place = rng.choice(("bit", "end", "zeros")), rng.randrange(len(content))
     if way == "bit":
@@ -85,35 +185,16 @@ def damage(path: Path, rng: random.Random) -> str:
     return f"{path.name} damaged ({way} at {place})"
 
 
-def _corrupt_log(path: Path, rng: random.Random) -> str:
-    """Overwrite a random page of the decisions' database."""
-    if not path.exists() or not path.stat().st_size:
+def damage_page(path: Path, rng: random.Random) -> str:
+    """Overwrite a random page of a database; return what was done."""
+    content = path.read_bytes() if path.exists() else b""
+    if not content:
         return "no log yet"
-    content = bytearray(path.read_bytes())
-    page = rng.randrange(max(1, len(content) // 4096))
-    content[page * 4096 : page * 4096 + 4096] = rng.choice((bytes(4096), rng.randbytes(4096)))
-    path.write_bytes(content)
+    page = rng.randrange(max(1, len(content) // PAGE))
+    written = rng.choice((bytes(PAGE), rng.randbytes(PAGE)))
+    path.write_bytes(content[: page * PAGE] + written + content[(page + 1) * PAGE :])
     return f"page {page} of {path.name} overwritten"
 
 
-def _fill_disk(out: Path, rng: random.Random) -> str:
-    """Leave a few kilobytes of the file system that the results are on."""
-    system = os.statvfs(out)
-    used = (system.f_blocks - system.f_bfree) * system.f_frsize
-    left = rng.randrange(0, 160) * 1024
-    if not mount(out, max(used + left, 4096)):
-        return "no file system could be made"
-    return f"{left // 1024} kB left on the disk"
-
-
-def mount(folder: Path, size: int) -> bool:
-    """Put a file system of `size` bytes in memory at a folder, or change the size of the one there; False where it cannot."""
-    options = f"size={size}" + (",remount" if os.path.ismount(folder) else "")
-    command = ["/usr/bin/mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
-
-
-def unmount(folder: Path) -> None:
-    """Take the file system away again."""
-    if os.path.ismount(folder):
-        subprocess.run(["/usr/bin/umount", "--lazy", str(folder)], capture_output=True, check=False)  # noqa: S603
+def _run(*command: str) -> int:
+    return subprocess.run(command, capture_output=True, check=False).returncode  # noqa: S603 (our own words)

@@ -11,13 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import psutil  # type: ignore[import-untyped]
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
 from tasks.errors import LabelsweepError
@@ -31,33 +32,34 @@ PATIENCE = 180.0
 HANGS = "a program that hangs"
 
 
-def start_group(
-    command: list[str], environment: Mapping[str, str], out: Path, error: Path
-) -> "subprocess.Popen[bytes]":
-    """Start a Python program in a process group of its own, which adds what it says to two files."""
-    with out.open("ab") as output, error.open("ab") as errors:
-        return subprocess.Popen(  # noqa: S603 (our own programs, by this interpreter)
-            [sys.executable, "-m", *command],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
+def wait_until(is_true: Callable[[], object], seconds: float) -> bool:
+    """Wait until something is true; return whether it was within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := bool(is_true())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 class Program:
-    """A labelsweep command in a process group of its own.
+    """A program in a process group of its own.
 
     Args:
-        arguments: What follows `labelsweep`.
+        command: A module of Python, and what follows it.
         environment: Its variables.
         log: File without ending that takes what it says: `.out` and `.err`.
     """
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
-        self.process = start_group(["flows.cli", *arguments], environment, self.out, self.error)
+        with self.out.open("ab") as output, self.error.open("ab") as errors:
+            self.process = subprocess.Popen(  # noqa: S603 (our own programs, by this interpreter)
+                [sys.executable, "-m", *command],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def ended(self) -> bool:
         """Return whether it has ended."""
@@ -111,21 +113,21 @@ class Worker:
     """
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self._environment, self._log = environment, log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {**environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        self._log = log
+        self._program: Program | None = None
 
     def ensure(self) -> None:
         """Start the worker unless it is running."""
-        if self._process is None or self._process.poll() is not None:
-            variables = {**self._environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        if self._program is None or self._program.ended():
             command = ["prefect", "worker", "start", "--pool", "cpu"]
-            self._process = start_group(command, variables, self._log, self._log)
+            self._program = Program(command, self._environment, self._log)
 
     def kill(self) -> None:
-        """Kill the worker alone: the run that it started has nobody left who reads what it says, and soon ends too."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """Kill the worker alone: nobody reads what its run says any more, so that the run soon ends too."""
+        if self._program is not None:
+            self._program.process.kill()
+            self._program.process.wait()
 
     def stop(self) -> None:
         """Kill the worker and every run that a worker of this campaign started."""
@@ -158,21 +160,21 @@ class Submitted:
         ).id
         self._mark = {"PREFECT__FLOW_RUN_ID": str(self._run)}
 
+    def _state(self) -> State:
+        state = self._client.read_flow_run(self._run).state
+        assert state is not None  # noqa: S101 (a run has a state from its submission on)
+        return state
+
     def ended(self) -> bool:
         """Return whether the run is in a final state."""
-        state = self._client.read_flow_run(self._run).state
-        return state is not None and state.is_final()
+        return self._state().is_final()
 
     def end(self, patience: float = PATIENCE) -> str:
         """Wait for the end; return in which state it ended where that is not Completed."""
-        deadline = time.monotonic() + patience
-        while not self.ended():
-            if time.monotonic() > deadline:
-                return HANGS
-            time.sleep(0.2)
-        state = self._client.read_flow_run(self._run).state
-        done = state is not None and state.is_completed()
-        return "survived" if done else f"a run that ended as {state and state.name}"
+        if not wait_until(self.ended, patience):
+            return HANGS
+        state = self._state()
+        return "survived" if state.is_completed() else f"a run that ended as {state.name}"
 
     def said(self) -> str:
         """Return nothing: the server has its log."""
@@ -181,12 +183,10 @@ class Submitted:
     def kill(self) -> None:
         """Kill the run's process, the worker, or first the worker and then the process, so that nobody tells of it."""
         if self._way == "run":
-            deadline = time.monotonic() + PICKED_UP_SECONDS
-            while not [*find_processes(self._mark)] and not self.ended() and time.monotonic() < deadline:
-                time.sleep(0.05)
+            wait_until(lambda: [*find_processes(self._mark)] or self.ended(), PICKED_UP_SECONDS)
         else:
             self._worker.kill()
-        if self._way in ("run", "both"):
+        if self._way != "worker":
             kill_processes(self._mark)
 
     def clear(self) -> None:
@@ -199,7 +199,7 @@ class Submitted:
 def find_processes(wanted: Mapping[str, str], having: str | None = None) -> Iterator[psutil.Process]:
     """Yield the living processes whose environment has the wanted values, and some variable."""
     for process in psutil.process_iter(["environ"]):
-        variables = process.info["environ"] or {}  # nothing of a process that is somebody else's
+        variables = process.info["environ"] or {}  # nothing of a process of another user
         if wanted.items() <= variables.items() and (having is None or having in variables):
             yield process
 
@@ -232,22 +232,14 @@ def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
     serve = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    process = start_group(serve, environment, folder / "server.log", folder / "server.log")
+    server = Program(serve, environment, folder / "server")
     try:
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while not _answers(f"{url}/health"):
-            if time.monotonic() > deadline:
-                raise LabelsweepError(f"the server is not healthy at {url} after {HEALTHY_SECONDS:g} s")
-            time.sleep(0.25)
+        if not wait_until(lambda: _answers(f"{url}/health"), HEALTHY_SECONDS):
+            raise LabelsweepError(f"the server is not healthy at {url} after {HEALTHY_SECONDS:g} s")
         yield environment
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=15)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        server.process.terminate()
+        server.end(15)
 
 
 def _answers(url: str) -> bool:

@@ -5,19 +5,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
-from tasks.bench.faults.programs import Program, Worker, start_group
+from tasks.bench.faults.programs import Program, Worker
 from tasks.bench.faults.reviewer import Answer, make_answers, send_decisions, wait_for_address
 from tasks.errors import LabelsweepError
 from tasks.storage import read_json, sha256_file
 from tasks.synthesize import synthesize
 
 ANSWERS = 12
+SETUP_SECONDS = 600.0
 Digests = Mapping[str, str]
 
 
@@ -36,15 +37,34 @@ class Reference:
     source: Path
     environment: dict[str, str]
     worker: Worker
-    seconds: float
-    swept: Digests
-    applied: Digests
-    answers: tuple[Answer, ...]
+    seconds: float = 0.0
+    swept: Digests = field(default_factory=dict)
+    applied: Digests = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
 
     @property
     def results(self) -> Path:
         """Results of an undisturbed sweep that nobody has reviewed."""
         return self.folder / "reference-unreviewed"
+
+    def start(
+        self, stage: str, out: Path, environment: Mapping[str, str] | None = None, address: str = ""
+    ) -> Program:
+        """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions.
+
+        Args:
+            out: Folder in which the results are made.
+            address: Where the results go, if not into that folder.
+        """
+        run = (out / "runs" / "latest").resolve().name
+        arguments = {
+            "sweep": ["clean", str(self.source), "--quiet"],
+            "review": ["review", run, "--reviewer", "Ada", "--port", "0", "--controls", "0"],
+            "apply": ["apply", run, "--yes"],
+        }[stage]
+        log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
+        command = ["flows.cli", *arguments, "--out", address or str(out)]
+        return Program(command, environment or self.environment, log)
 
 
 @contextmanager
@@ -61,11 +81,10 @@ def make_reference(
     """
     variables = {**environment, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
-    worker, log = Worker(variables, folder / "worker.log"), folder / "setup.log"
-    if served and start_group(["flows.platform.setup"], variables, log, log).wait(timeout=600):
-        raise LabelsweepError("the server could not be set up", where=log.read_text()[-300:])
+    if served:
+        _must_end_well(Program(["flows.platform.setup"], variables, folder / "setup"), SETUP_SECONDS)
     began = time.monotonic()
-    plain = Reference(folder, source, variables, worker, 0.0, {}, {}, ())
+    plain = Reference(folder, source, variables, Worker(variables, folder / "worker"))
     one, other = (_work_through(plain, folder / name, reviewed=not served) for name in ("reference", "again"))
     agreed = replace(one, swept=_agree(one.swept, other.swept), applied=_agree(one.applied, other.applied))
     spent = f"ready after {time.monotonic() - began:.0f} s"
@@ -73,7 +92,7 @@ def make_reference(
     try:
         yield agreed
     finally:
-        worker.stop()
+        plain.worker.stop()
 
 
 def _agree(one: Digests, other: Digests) -> Digests:
@@ -83,43 +102,24 @@ def _agree(one: Digests, other: Digests) -> Digests:
 def _work_through(plain: Reference, out: Path, *, reviewed: bool) -> Reference:
     """Sweep and, if asked, review and apply; return the seconds of the sweep, the digests of both, and the answers."""
     began = time.monotonic()
-    _must_end_well(start("sweep", plain, out, plain.environment))
+    _must_end_well(plain.start("sweep", out))
     seconds = time.monotonic() - began
     shutil.copytree(out, out.with_name(f"{out.name}-unreviewed"), symlinks=True)
     swept = replace(plain, seconds=seconds, swept=digest_files(out / "runs" / "latest"))
     if not reviewed:
         return swept
     answers = tuple(make_answers((out / "runs" / "latest").resolve(), ANSWERS))
-    server = start("review", plain, out, plain.environment)
+    server = plain.start("review", out)
     if len(send_decisions(wait_for_address(server), answers)) != ANSWERS:
         raise LabelsweepError("an undisturbed review failed", where=server.said())
     server.kill()
-    _must_end_well(start("apply", plain, out, plain.environment))
+    _must_end_well(plain.start("apply", out))
     return replace(swept, applied=digest_files(out / "datasets"), answers=answers)
 
 
-def _must_end_well(program: Program) -> None:
-    if program.end() != "survived":
+def _must_end_well(program: Program, *patience: float) -> None:
+    if program.end(*patience) != "survived":
         raise LabelsweepError("an undisturbed command failed", where=program.said()[-300:])
-
-
-def start(
-    stage: str, reference: Reference, out: Path, environment: Mapping[str, str], address: str = ""
-) -> Program:
-    """Start a `sweep` of the data set, or on the finished run a `review` server, or to `apply` the decisions.
-
-    Args:
-        out: Folder in which the results are made.
-        address: Where the results go, if not into that folder.
-    """
-    run = (out / "runs" / "latest").resolve().name
-    arguments = {
-        "sweep": ["clean", str(reference.source), "--quiet"],
-        "review": ["review", run, "--reviewer", "Ada", "--port", "0", "--controls", "0"],
-        "apply": ["apply", run, "--yes"],
-    }[stage]
-    log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
-    return Program([*arguments, "--out", address or str(out)], environment, log)
 
 
 def digest_files(folder: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A reviewer who decides over HTTP while something is done to the review server."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tasks.bench.faults.programs import PATIENCE, Program
+from tasks.bench.faults.programs import PATIENCE, Program, wait_until
 from tasks.review.queue import load_queue
 
 DECISIONS = ("suggestion", "keep", "drop", "unsure")
@@ -31,13 +30,8 @@ def make_answers(run: Path, count: int) -> list[Answer]:
 
 def wait_for_address(server: Program) -> str:
     """Wait for a server to say where it is; empty where it ended first."""
-    deadline = time.monotonic() + PATIENCE
-    while not server.ended() and time.monotonic() < deadline:
-        text = server.out.read_text(errors="replace")
-        if text.endswith("\n"):
-            return text.split("//")[1].strip().strip("/")
-        time.sleep(0.02)
-    return ""
+    wait_until(lambda: server.ended() or server.out.read_text(errors="replace").endswith("\n"), PATIENCE)
+    return server.out.read_text(errors="replace").partition("//")[2].strip().strip("/")
 
 
 def send_decisions(host: str, answers: Sequence[Answer]) -> set[str]:
