@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.errors import TooMuchNoise
 from tasks.records import Record
-from tasks.runs.data_sets import short_name_of
+from tasks.runs.data_sets import find_short_name
 from tasks.show.text import trust_line
 from tasks.storage import read_json
 
@@ -65,7 +65,7 @@ class Cleaned(Record):
 
     def review_command(self) -> str:
         """Return what to type to review the queue, and what earlier queues left open, from any folder."""
-        name = short_name_of(self.folder.name) if self.still_open else self.folder.name
+        name = find_short_name(self.folder.name) if self.still_open else self.folder.name
         out = self.published.rpartition("/runs/")[0] if self.published else str(self.folder.parents[1])
         return f"labelsweep review {name} --out {shlex.quote(out)}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tasks.apply.correct import Applied, apply_plan
 from tasks.apply.gain import Gain, measure_gain
 from tasks.apply.plan import Plan
-from tasks.runs.finished import audit_options_of, read_dataset
+from tasks.runs.finished import read_audit_options, read_dataset
 from tasks.storage import read_json, write_json
 
 GAIN = "gain.json"
@@ -30,6 +30,6 @@ def write_and_measure_plan(
         return applied, Gain.model_validate(read_json(path))
     if not measure:
         return applied, None
-    gain = measure_gain(run, read_dataset(run), plan, audit_options_of(run))
+    gain = measure_gain(run, read_dataset(run), plan, read_audit_options(run))
     write_json(gain.model_dump(mode="json"), path)
     return applied, gain

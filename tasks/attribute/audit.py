@@ -22,7 +22,7 @@ from tasks.heads.ensemble import Opinion
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
-from tasks.heads.sample_order import order_of_rows
+from tasks.heads.sample_order import order_by_content
 from tasks.heads.samples import Samples
 from tasks.heads.solve import Solution
 from tasks.ingest.columns.centres import subtract_centres
@@ -177,7 +177,7 @@ def check_samples(
         y,
         trusted,
         n_classes,
-        order_of_rows(x.cpu().numpy(), labels),
+        order_by_content(x.cpu().numpy(), labels),
         _check_votes(votes, labels, n_classes, x.device),
         _check_groups(groups, labels),
         shared,

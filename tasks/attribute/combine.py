@@ -99,17 +99,17 @@ def combine(
         for number, block in enumerate(blocks):
             relative[number, rows] = block.influence.cpu().numpy()
         said = labels[rows] if votes is None else votes[rows]
-        heard = _heard(blocks, None if opinions is None else opinions[:, rows])
+        heard = _hear_opinions(blocks, None if opinions is None else opinions[:, rows])
         log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
-        p, (evidence, doubts) = heard.mean(0), noise.says(heard, said, labels[rows])
+        p, (evidence, doubts) = heard.mean(0), noise.judge_labels(heard, said, labels[rows])
         wrong[:, rows] = doubts.cpu().numpy()
         for name, values in (_columns_of(blocks, labels[rows], p, log_r) | {"evidence": evidence}).items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
-    influence = _mean_in_units(relative, given := labels.cpu().numpy())
+    influence = _average_units(relative, given := labels.cpu().numpy())
     consensus = noise.weight * influence + noise.heads_weight * columns["odds"] + columns["evidence"]
-    flagged = find_lowest(consensus, noise.flags(wrong))
+    flagged = find_lowest(consensus, noise.count_flags(wrong))
     doubted = flagged | (columns["margin" if votes is None else "odds"] < 0)
     return SampleScores(
         given=given,
@@ -132,7 +132,7 @@ def combine(
     )
 
 
-def _heard(blocks: Sequence[BlockScores], opinions: Tensor | None) -> Tensor:
+def _hear_opinions(blocks: Sequence[BlockScores], opinions: Tensor | None) -> Tensor:
     """Return out-of-fold probabilities of a block: the mean of the heads, then each opinion, (1 + m, b, C)."""
     heads = torch.stack([block.probabilities for block in blocks]).mean(0)[None]
     return heads if opinions is None else torch.cat([heads, opinions.double().exp()])
@@ -173,7 +173,7 @@ def _columns_of(blocks: Sequence[BlockScores], labels: Tensor, p: Tensor, log_r:
     }
 
 
-def _mean_in_units(relative: Array, labels: Array) -> Array:
+def _average_units(relative: Array, labels: Array) -> Array:
     """Return the mean over the members, each in units of a mean magnitude: (members, n) to (n,).
 
     The magnitude is that of the given class that has the largest. A rare class pulls a hundred times harder than the large

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.attribute.noise import estimate, estimate_beliefs
+from tasks.attribute.noise import estimate_beliefs, fit_noise
 from tasks.attribute.votes import AnyNoise, estimate_raters
-from tasks.heads.ensemble import CHUNK_ROWS, Ensemble, fold_probabilities
+from tasks.heads.ensemble import CHUNK_ROWS, Ensemble, compute_fold_probabilities
 
 # Samples that the matrix is estimated from: a rate of 1 % is then known within 0.07 percentage points.
 MATRIX_ROWS = 20_000
@@ -27,19 +27,21 @@ def estimate_noise(ensemble: Ensemble, seed: int) -> AnyNoise:
     if n > most:
         chosen = torch.from_numpy(np.sort(design.draw(most, seed))).long()
     labels = given[chosen.to(given.device)]
-    parts = [_heard(ensemble, part) for part in torch.split(chosen, CHUNK_ROWS)]
+    parts = [_hear_opinions(ensemble, part) for part in torch.split(chosen, CHUNK_ROWS)]
     both = torch.cat([belief for belief, _ in parts])
     said = torch.cat([part for _, part in parts], dim=1)
     if samples.votes is not None:
         return estimate_raters(said.mean(0).log(), samples.votes[chosen.to(given.device)])
-    return estimate(both, said, labels)
+    return fit_noise(both, said, labels)
 
 
-def _heard(ensemble: Ensemble, index: Tensor) -> tuple[Tensor, Tensor]:
+def _hear_opinions(ensemble: Ensemble, index: Tensor) -> tuple[Tensor, Tensor]:
     """Return the heads' mean belief, (b, C), and out-of-fold probabilities: the heads' mean, then each opinion, (1 + m, b, C)."""
     rows = index.to(ensemble.samples.labels.device)
     found = [
-        estimate_beliefs(ensemble.design, rows, fold_probabilities(head.stacks, head.fit.theta, index))
+        estimate_beliefs(
+            ensemble.design, rows, compute_fold_probabilities(head.stacks, head.fit.theta, index)
+        )
         for head in ensemble.heads
     ]
     said = torch.stack([own.exp() for own, _ in found]).mean(0)[None]

@@ -12,8 +12,8 @@ from torch import Tensor
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import BlockScores, score_blocks
 from tasks.attribute.network_influence import (
-    gauss_newton,
-    network_evaluation_gradient,
+    compute_network_gradient,
+    make_gauss_newton,
     score_network,
     solve_network,
 )
@@ -35,7 +35,9 @@ def solve_head(head: Head, solver: str) -> Solution:
     if not wholes:
         return solve_stacks(head.stacks, head.fit.theta, solver)
     solved = [
-        solve_network(gauss_newton(whole, stack), network_evaluation_gradient(whole, stack), SOLVE_TOLERANCE)
+        solve_network(
+            make_gauss_newton(whole, stack), compute_network_gradient(whole, stack), SOLVE_TOLERANCE
+        )
         for whole, stack in zip(wholes, head.stacks, strict=True)
     ]
     vectors = torch.stack([one.vector for one in solved])

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from tasks.attribute.influence import evaluation_gradient
+from tasks.attribute.influence import compute_evaluation_gradient
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import Solution, solve
 
@@ -20,4 +20,6 @@ def solve_ihvp(
         solver: `auto`, or the name of a file in `tasks/heads/solvers`.
         tolerance: Residual |Hv - g| / |g| that is wanted.
     """
-    return solve(stack.hessian(theta), evaluation_gradient(stack, theta), tolerance=tolerance, solver=solver)
+    return solve(
+        stack.hessian(theta), compute_evaluation_gradient(stack, theta), tolerance=tolerance, solver=solver
+    )

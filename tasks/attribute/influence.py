@@ -53,7 +53,7 @@ class BlockScores:
     n_folds: Tensor
 
 
-def evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
+def compute_evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
     """Return the trust-weighted mean gradient of each fold's evaluation set, (width, K, C).
 
     Args:

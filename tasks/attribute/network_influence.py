@@ -65,7 +65,7 @@ class GaussNewton:
         return result
 
 
-def trace_of_body(matrix: GaussNewton) -> float:
+def trace_body(matrix: GaussNewton) -> float:
     """Return Hutchinson's estimate of the trace over the body's parameters, without the damping."""
     whole, total = matrix.whole, 0.0
     generator = torch.Generator().manual_seed(0)
@@ -76,7 +76,7 @@ def trace_of_body(matrix: GaussNewton) -> float:
     return total / TRACE_PROBES
 
 
-def gauss_newton(whole: FlatNetwork, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
+def make_gauss_newton(whole: FlatNetwork, stack: SoftmaxStack, damping: float = DAMPING) -> GaussNewton:
     """Return the damped Gauss-Newton matrix of one fold's training loss.
 
     Args:
@@ -89,11 +89,11 @@ def gauss_newton(whole: FlatNetwork, stack: SoftmaxStack, damping: float = DAMPI
         drawn = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))[:CURVATURE_ROWS]
         index = index[drawn.sort().values.to(index.device)]
     matrix = GaussNewton(whole, index, torch.full_like(whole.parameters, stack.l2))
-    matrix.damping[: whole.of_body] = damping * trace_of_body(matrix)
+    matrix.damping[: whole.of_body] = damping * trace_body(matrix)
     return matrix
 
 
-def network_evaluation_gradient(whole: FlatNetwork, stack: SoftmaxStack) -> Tensor:
+def compute_network_gradient(whole: FlatNetwork, stack: SoftmaxStack) -> Tensor:
     """Return the trust-weighted mean gradient of the fold's evaluation set by every parameter, (P,)."""
     index = torch.nonzero(stack.design.evaluated(slice(0, stack.rows.n))[:, 0] & stack.keep).squeeze(1)
     gradient, total = torch.zeros_like(whole.parameters), 0.0
@@ -144,7 +144,7 @@ def score_network(
         yield replace(block, influence_raw=raw, influence=relative.squeeze(1))
 
 
-def network_saliency(whole: FlatNetwork, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
+def compute_network_saliency(whole: FlatNetwork, labels: Tensor, chosen: Tensor, vector: Tensor) -> Tensor:
     """Return the derivative of some samples' influence by their raw features, (q, d), as `pairwise.compute_saliency` does.
 
     Args:

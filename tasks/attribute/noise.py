@@ -141,7 +141,7 @@ class Noise:
         """Return the logarithm of the posterior of the true class under the heads' belief, (b, C)."""
         return compute_posterior(belief, labels, self.rank)
 
-    def says(self, said: Tensor, labels: Tensor, given: Tensor) -> LabelDoubts:
+    def judge_labels(self, said: Tensor, labels: Tensor, given: Tensor) -> LabelDoubts:
         """Return what all models say of some samples.
 
         Args:
@@ -154,23 +154,23 @@ class Noise:
             for pool, power in zip(pool_probabilities(said), self.powers, strict=True)
         )
         log_r = {power: compute_posterior(power * w, labels, matrix) for power, matrix in self.counts.items()}
-        doubt = 1 - _of(m, given).exp()
-        wrong = [1 - _of(log_r[power], given).exp() for power in POWERS]
+        doubt = 1 - _pick(m, given).exp()
+        wrong = [1 - _pick(log_r[power], given).exp() for power in POWERS]
         wrong += [(m.argmax(1) != given).to(doubt), doubt]
         rival = log_r[ORDERING].scatter(1, given[:, None], -torch.inf).amax(1)
-        by_class = _of(log_r[ORDERING], given) - rival
-        by_sample = DOUBT_WEIGHT * (_of(m, given) - doubt.clamp_min(1e-9).log())
+        by_class = _pick(log_r[ORDERING], given) - rival
+        by_sample = DOUBT_WEIGHT * (_pick(m, given) - doubt.clamp_min(1e-9).log())
         evidence = self.class_share * by_class + (1 - self.class_share) * by_sample
         return LabelDoubts(evidence, torch.stack(wrong))
 
-    def flags(self, wrong: Array) -> int:
+    def count_flags(self, wrong: Array) -> int:
         """Return how many samples to flag, given (ways, n) probabilities of being wrong."""
         differs, doubt = (float(wrong[WAYS.index(way)].mean(dtype=np.float64)) for way in WAYS[-2:])
         by_sample = min(doubt * (1 - doubt), FLAGS_FOR_EACH * differs) * wrong.shape[1]
         return int(self.class_share * count_worthwhile(wrong[0]) + (1 - self.class_share) * by_sample)
 
 
-def _of(values: Tensor, given: Tensor) -> Tensor:
+def _pick(values: Tensor, given: Tensor) -> Tensor:
     return values.gather(1, given[:, None]).squeeze(1)
 
 
@@ -197,12 +197,12 @@ def estimate_calibration(p: Tensor, labels: Tensor) -> float:
     log_p = p.log()
 
     def loss(power: float) -> float:
-        return -float(_of(torch.log_softmax(power * log_p, dim=1), labels).mean())
+        return -float(_pick(torch.log_softmax(power * log_p, dim=1), labels).mean())
 
     return float(minimize_scalar(loss, bounds=(SOFTEST, HARDEST), method="bounded").x)
 
 
-def estimate(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
+def fit_noise(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
     """Estimate how labels go wrong.
 
     Args:
@@ -217,23 +217,23 @@ def estimate(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
     gains = []
     for power, matrix in counts.items():
         joint = torch.log_softmax(power * w, dim=1) + matrix.T[labels]
-        gains.append(joint.logsumexp(1) - _of(w, labels))
+        gains.append(joint.logsumexp(1) - _pick(w, labels))
     gain = max(gains, key=lambda one: float(one.mean()))
     prior = torch.bincount(labels, minlength=said.shape[-1]).double() / n
-    told = _of(m, labels) - prior.log()[labels]
-    doubt = float(1 - _of(m, labels).exp().mean())
+    learned = _pick(m, labels) - prior.log()[labels]
+    doubt = float(1 - _pick(m, labels).exp().mean())
     return Noise(
         rank=estimate_noise_matrix(both, labels),
         counts=counts,
         powers=(powers[0], powers[1]),
         gain=float(gain.mean()),
-        certainty=_in_errors(gain),
-        knowledge=_in_errors(told),
+        certainty=_in_standard_errors(gain),
+        knowledge=_in_standard_errors(learned),
         skill=max(0.0, 1 - doubt / max(1 - float(prior.square().sum()), 1e-9)),
     )
 
 
-def _in_errors(values: Tensor) -> float:
+def _in_standard_errors(values: Tensor) -> float:
     """Return the mean of some values in its standard errors."""
     return float(values.mean()) / max(float(values.std()) / float(np.sqrt(len(values))), 1e-12)
 
@@ -277,7 +277,7 @@ def estimate_noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
     where, belief, labels = belief.device, belief.cpu(), labels.cpu()
     n, classes = belief.shape
     eye = torch.eye(classes, dtype=belief.dtype, device=belief.device)
-    matrix = uniform_errors(0.05, eye)  # any share of errors will do to start from
+    matrix = make_uniform_matrix(0.05, eye)  # any share of errors will do to start from
     # Products in place of sums of logarithms: of a thousand classes, exponentials are most of the time.
     q = torch.softmax(belief, dim=1)
     r = torch.empty_like(q)
@@ -288,14 +288,14 @@ def estimate_noise_matrix(belief: Tensor, labels: Tensor) -> Tensor:
         counts.index_add_(0, labels, r)
         # At least half an error: a matrix without any would never doubt a label.
         errors = (1 - float(counts.diagonal().sum()) / n, 0.5 / n)
-        before, matrix = matrix, counts.T + SHRINKAGE * uniform_errors(max(errors), eye)
+        before, matrix = matrix, counts.T + SHRINKAGE * make_uniform_matrix(max(errors), eye)
         matrix = matrix / matrix.sum(1, keepdim=True)
         if float((matrix - before).abs().max()) < SETTLED:
             break
     return matrix.log().to(where)
 
 
-def uniform_errors(share: float, eye: Tensor) -> Tensor:
+def make_uniform_matrix(share: float, eye: Tensor) -> Tensor:
     """Return the noise matrix of errors that are alike for all classes."""
     return (1 - share) * eye + share / max(len(eye) - 1, 1) * (1 - eye)
 

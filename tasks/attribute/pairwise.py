@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.heads.rows import with_intercept
+from tasks.heads.rows import add_intercept
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import solve_many
 
@@ -34,7 +34,9 @@ class HarmedSamples:
     influence: Tensor
 
 
-def pairwise_influence(stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: Tensor) -> Tensor:
+def compute_pairwise_influence(
+    stack: SoftmaxStack, theta: Tensor, chosen: Tensor, evaluation: Tensor
+) -> Tensor:
     """Return the influence of each chosen sample on the loss of each evaluation sample.
 
     Args:
@@ -88,7 +90,7 @@ def find_most_harmed(
     given = 1 + residual.gather(1, stack.labels[evaluation][:, None]).squeeze(1)
     believed = evaluation[given > 0.5]
     norm = _sample_gradients(stack, theta, chosen).flatten(1).norm(dim=1)
-    influence = pairwise_influence(stack, theta, chosen, believed) / norm[:, None]
+    influence = compute_pairwise_influence(stack, theta, chosen, believed) / norm[:, None]
     worst = influence.topk(min(count, len(believed)), dim=1, largest=False)
     return HarmedSamples(believed[worst.indices], worst.values)
 
@@ -116,7 +118,7 @@ def compute_saliency(
         (r, d), in nats per unit of weight and unit of the feature.
     """
     inputs = raw.detach().clone().requires_grad_()
-    features = with_intercept(feature_map(inputs))
+    features = add_intercept(feature_map(inputs))
     logits, u = (torch.einsum("rd,dkc->rkc", features, t) for t in (theta, ihvp))
     given = labels[:, None, None].expand(-1, theta.shape[1], 1)
     influence = ((torch.softmax(logits, dim=-1) * u).sum(-1, keepdim=True) - u.gather(-1, given)).squeeze(-1)

@@ -40,7 +40,7 @@ def attribute(
     scored = score_round(ensemble, options, keep_probabilities=False)
     scores, solutions = scored.scores, scored.solutions
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
-    write_json(_solve_convergence(solutions, model.round), model.path / "solve.json")
+    write_json(_describe_solve_convergence(solutions, model.round), model.path / "solve.json")
     is_last = model.round == options.rounds
     score, flagged = judge_samples(scores, options.score)
     if is_last:
@@ -58,7 +58,7 @@ def attribute(
     )
 
 
-def _solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:
+def _describe_solve_convergence(solutions: list[Solution], number: int) -> list[dict[str, object]]:
     """Return the evidence of convergence, one entry for each member and fold."""
     return [
         {"round": number, "member": member, "fold": fold, "residual": residual, "converged": one.converged}

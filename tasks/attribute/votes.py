@@ -25,7 +25,14 @@ import torch
 from torch import Tensor
 
 from tasks.arrays import Array
-from tasks.attribute.noise import SHARPNESS, SHRINKAGE, LabelDoubts, Noise, count_worthwhile, uniform_errors
+from tasks.attribute.noise import (
+    SHARPNESS,
+    SHRINKAGE,
+    LabelDoubts,
+    Noise,
+    count_worthwhile,
+    make_uniform_matrix,
+)
 
 # Share of wrong answers that each kind of samples starts with: any shares that differ will do.
 STARTS = {1: (0.05,), 2: (0.03, 0.4)}
@@ -98,7 +105,7 @@ def estimate_answers(belief: Tensor, votes: Tensor, kinds: int) -> Answers:
     classes, raters = belief.shape[1], votes.shape[1]
     own = raters if kinds * raters * classes**2 <= TABLE_VALUES else 1
     eye = torch.eye(classes, dtype=belief.dtype, device=belief.device)
-    tables = torch.stack([uniform_errors(share, eye).expand(own, -1, -1) for share in STARTS[kinds]])
+    tables = torch.stack([make_uniform_matrix(share, eye).expand(own, -1, -1) for share in STARTS[kinds]])
     answers = Answers(tables.log(), belief.new_full((kinds,), 1 / kinds).log(), 1.0)
     affordable = max(FEWEST_ITERATIONS, VALUES // (votes.numel() * classes * kinds + 1))
     for _ in range(min(MAX_ITERATIONS, affordable)):
@@ -123,7 +130,7 @@ def _maximise(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Te
         right = float(kind.diagonal(dim1=1, dim2=2).sum())
         # At least half an error, and no worse than guessing.
         errors = min(max(1 - right / max(total, 1.0), 0.5 / max(total, 1.0)), 1 - 1 / len(eye))
-        shared = _rows(kind.sum(0) + SHRINKAGE * uniform_errors(errors, eye))
+        shared = _rows(kind.sum(0) + SHRINKAGE * make_uniform_matrix(errors, eye))
         tables.append(_rows(kind + SHRINKAGE * shared) if len(kind) > 1 else shared[None])
     shares = (r.sum((0, 2)) + SHRINKAGE / len(counts)) / (len(r) + SHRINKAGE)
     return Answers(torch.stack(tables).log(), shares.log(), _weight(r.sum(1), belief, before.weight))
@@ -173,7 +180,7 @@ class RaterNoise:
         """Return the logarithm of the posterior of the true class under the belief that orders the samples, (b, C)."""
         return self.rank.posterior(belief / 2, votes)
 
-    def says(self, said: Tensor, votes: Tensor, given: Tensor) -> LabelDoubts:
+    def judge_labels(self, said: Tensor, votes: Tensor, given: Tensor) -> LabelDoubts:
         """Return how probably each given label is wrong; the log-odds of the raters are in those of the heads.
 
         Args:
@@ -185,7 +192,7 @@ class RaterNoise:
         wrong = 1 - log_r.gather(1, given[:, None]).squeeze(1).exp()
         return LabelDoubts(torch.zeros_like(wrong), wrong[None])
 
-    def flags(self, wrong: Array) -> int:
+    def count_flags(self, wrong: Array) -> int:
         """Return how many samples to flag, given (1, n) probabilities of being wrong."""
         return count_worthwhile(wrong[0])
 

@@ -23,7 +23,7 @@ from tasks.heads.design import HOLDOUT_TEST, HOLDOUT_TRAIN, Design
 from tasks.heads.newton import fit_newton
 from tasks.heads.rows import MemoryRows
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step, solve
+from tasks.heads.solve import solve, solve_newton_step
 
 ROWS, SIGMA, FIRST, FLIPPED = 10_000, 0.2, 100, 10
 
@@ -66,7 +66,7 @@ def make_example(optimizer: str = "newton", rows: int = ROWS, seed: int = 0) -> 
     group[rows - round(HOLDOUT_TEST * rows) :] = 2
     design, keep = Design("holdout", group, 1), torch.ones(rows, dtype=torch.bool)
     stack = SoftmaxStack(MemoryRows(torch.from_numpy(features)), labels, 2, design, L2, keep)
-    fit = fit_newton(stack, newton_step) if optimizer == "newton" else fit_adamw(stack, seed=seed)
+    fit = fit_newton(stack, solve_newton_step) if optimizer == "newton" else fit_adamw(stack, seed=seed)
     test = torch.nonzero(group == 2).squeeze(1)
     predicted = stack.logits(stack.rows.take(test), fit.theta)[:, 0].argmax(1)
     return Example(stack, fit.theta, flipped, test, float((predicted == labels[test]).double().mean()))

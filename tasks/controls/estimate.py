@@ -119,17 +119,17 @@ def compare_with_shadow(
     doubted = wrong[flagged & others]
     believed = float(doubted.sum(dtype=np.float64)) / max(float(wrong[others].sum(dtype=np.float64)), 1e-9)
     recall = span_both(
-        span_of_share(found / m, m / each, errors, confidence),
-        span_of_share(believed, errors, errors, confidence),
+        make_share_span(found / m, m / each, errors, confidence),
+        make_share_span(believed, errors, errors, confidence),
     )
     purity = float(doubted.mean(dtype=np.float64)) if len(doubted) else 0.0
     precision = span_both(
-        span_of_share(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
+        make_share_span(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
     depths = _depths(np.sort(score[others]), planted, flagged_before)
     quality = Quality(m, found, recall, noise, precision if flagged_before else None, depths, groups)
-    return with_agreeing_depths(quality)
+    return agree_depths(quality)
 
 
 def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:
@@ -146,10 +146,10 @@ def span_both(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(first.estimate, min(first.low, second.low), max(first.high, second.high))
 
 
-def span_of_share(share: float, seen: float, drawn: int, confidence: float) -> Estimate:
+def make_share_span(share: float, seen: float, drawn: int, confidence: float) -> Estimate:
     """Return a share that was estimated from `seen` samples, with the interval of the share among `drawn` others.
 
-    >>> span_of_share(0.5, 10, 20, 0.95)
+    >>> make_share_span(0.5, 10, 20, 0.95)
     Estimate(estimate=0.5, low=0.15, high=0.85)
     """
     # Jeffreys' prior, a half of a sample on either side.
@@ -158,14 +158,14 @@ def span_of_share(share: float, seen: float, drawn: int, confidence: float) -> E
     return Estimate(share, min(float(low), share), max(float(high), share))
 
 
-def best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
+def find_best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
     """Return the share of wrong labels among the other samples.
 
     Args:
         below: (t,) others that score at most each threshold.
         planted_below: (t,) controls that do, above 0.
 
-    >>> best_bin(np.array([5, 10, 60]), np.array([5, 10, 10]), n=100, m=10)  # the first ten of a hundred are wrong
+    >>> find_best_bin(np.array([5, 10, 60]), np.array([5, 10, 10]), n=100, m=10)  # the first ten of a hundred are wrong
     0.1
     """
     wrong, planted = below / n, planted_below / m
@@ -180,7 +180,7 @@ def _interval(planted: Array, below: Array, n: int, confidence: float, unit: Arr
     Controls that were planted together, those of equal `unit`, are drawn together.
     """
     m = len(planted)
-    estimate = best_bin(below, np.arange(1, m + 1), n, m)
+    estimate = find_best_bin(below, np.arange(1, m + 1), n, m)
     generator = np.random.default_rng(0)  # the same run has the same interval
     steps = np.diff(below, prepend=0)
     drawn = []
@@ -189,12 +189,12 @@ def _interval(planted: Array, below: Array, n: int, confidence: float, unit: Arr
     for _ in range(RESAMPLES):
         again = generator.multinomial(units, np.full(units, 1 / units))[unit].cumsum()
         varied = generator.poisson(steps).cumsum()
-        drawn.append(best_bin(varied[again > 0], again[again > 0], n, int(again[-1])))
+        drawn.append(find_best_bin(varied[again > 0], again[again > 0], n, int(again[-1])))
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(estimate, float(min(low, estimate)), float(max(high, estimate)))
 
 
-def with_agreeing_depths(quality: Quality) -> Quality:
+def agree_depths(quality: Quality) -> Quality:
     """Return the quality with depths of which the last one, the end of the queue, has its recall and its precision."""
     if not quality.depths or quality.precision is None:
         return replace(quality, depths=())

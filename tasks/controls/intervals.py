@@ -27,9 +27,9 @@ from tasks.controls.estimate import (
     CONFIDENCE,
     Estimate,
     Quality,
+    agree_depths,
+    make_share_span,
     span_both,
-    span_of_share,
-    with_agreeing_depths,
 )
 
 # The gain of the noise matrix in standard errors from which errors are taken to depend on the class.
@@ -48,28 +48,28 @@ def widen_quality(quality: Quality, doubts: Doubts, confidence: float = CONFIDEN
         return quality
     ways, believed = doubts.ways, 1 - doubts.ways["doubted"].total / doubts.samples
     is_certain = doubts.certainty > CERTAIN
-    told = [ways[name] for name in _BY_MATRIX] if is_certain else list(ways.values())
+    plausible = [ways[name] for name in _BY_MATRIX] if is_certain else list(ways.values())
     if is_certain:
-        told += [_scaled(way, float(np.sqrt(believed * doubts.skill))) for way in told]
+        plausible += [_scaled(way, float(np.sqrt(believed * doubts.skill))) for way in plausible]
     else:
-        told += [_scaled(ways[name], doubts.skill) for name in (f"sharpness {SHARPNESS:g}", "doubted")]
+        plausible += [_scaled(ways[name], doubts.skill) for name in (f"sharpness {SHARPNESS:g}", "doubted")]
     best = ways[f"sharpness {ORDERING:g}"]
     each = 1.0 if quality.planted_groups is None else quality.planted / quality.planted_groups
     n, flagged = doubts.samples, doubts.flagged
-    share = _spanning(best.total / n, (_share(way, n, each, confidence) for way in told))
+    share = _spanning(best.total / n, (_share(way, n, each, confidence) for way in plausible))
     found = [way.flagged / max(way.total, 1e-9) for way in (best, ways["doubted"])]
     recall = _spanning(
         found[0] if is_certain else sum(found) / 2,
         (
-            span_of_share(way.flagged / max(way.total, 1e-9), errors, round(errors), confidence)
-            for way in told
+            make_share_span(way.flagged / max(way.total, 1e-9), errors, round(errors), confidence)
+            for way in plausible
             for errors in [max(1.0, way.total / each)]
         ),
     )
     precision = None
     if flagged:
         drawn = max(1, round(flagged / each))
-        parts = (span_of_share(way.flagged / flagged, drawn, drawn, confidence) for way in told)
+        parts = (make_share_span(way.flagged / flagged, drawn, drawn, confidence) for way in plausible)
         precision = _spanning(best.flagged / flagged, parts)
         if not is_certain:
             least = min(recall.low, precision.low * flagged / n / max(share.high, 1e-9))
@@ -77,7 +77,7 @@ def widen_quality(quality: Quality, doubts: Doubts, confidence: float = CONFIDEN
     if is_certain:
         share, recall = span_both(share, quality.noise_rate), span_both(recall, quality.recall)
         precision = precision and quality.precision and span_both(precision, quality.precision)
-    return with_agreeing_depths(replace(quality, noise_rate=share, recall=recall, precision=precision))
+    return agree_depths(replace(quality, noise_rate=share, recall=recall, precision=precision))
 
 
 def _scaled(way: Way, factor: float) -> Way:

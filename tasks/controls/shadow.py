@@ -128,7 +128,7 @@ def audit_planted(
     shadow = make_model(replace(samples, labels=labels, votes=votes), model.design, options)
     scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
     score, flagged = judge_samples(scores, options.score)
-    told = compare_with_shadow(
+    quality = compare_with_shadow(
         score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit
     )
-    return widen_quality(told, doubts, confidence)
+    return widen_quality(quality, doubts, confidence)

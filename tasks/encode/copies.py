@@ -26,7 +26,7 @@ IMPROBABLE, CLEARLY_MORE = 1e-3, 4
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # spreads small codes over 64 bits (Knuth's multiplicative hashing)
 
 
-def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
+def find_copy_sets(found: Neighbours, content: Array) -> list[Ints]:
     """Return the sets of samples that are copies of one another, each sample at most once; identical ones alone are not a set.
 
     Args:
@@ -36,7 +36,7 @@ def copy_sets(found: Neighbours, content: Array) -> list[Ints]:
     >>> from tasks.heads.neighbours import find_neighbours
     >>> points = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
     >>> points[:20] = points[20:40] + 0.01
-    >>> sets = copy_sets(find_neighbours(points), np.arange(200))
+    >>> sets = find_copy_sets(find_neighbours(points), np.arange(200))
     >>> len(sets), sets[0].tolist()
     (20, [0, 20])
     """

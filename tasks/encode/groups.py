@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from tasks.arrays import Array
-from tasks.encode.copies import are_coincidences, copy_sets, drop_whole_classes, find_identical
+from tasks.encode.copies import are_coincidences, drop_whole_classes, find_copy_sets, find_identical
 from tasks.encode.distances import MOST_ROWS, choose_distance, draw_row_numbers, pick_rows, search
 from tasks.encode.encoded import read_stored
 from tasks.heads.features import FileFeatures
@@ -54,7 +54,7 @@ def find_groups(
         raw = FileFeatures(features, torch.empty(0))
         found = search(raw, np.arange(dataset.rows), choose_distance(dataset, options), MOST_COPIES)
         save_neighbours(found, folder / "neighbours.npz")
-        sets = copy_sets(found, content) + sets
+        sets = find_copy_sets(found, content) + sets
     labels, trusted = read_labels(dataset)
     dealt = (
         ~trusted if trusted is not None and options.evaluation == "trusted" else np.ones_like(labels, bool)

@@ -28,12 +28,14 @@ def fit(
     """
     model = open_model(dataset, encoding, options)
     number = next_round(previous)
-    left_out, target = None if previous is None else previous.path, round_folder(folder, number)
-    members = model.read_members(encoding, None if previous is None else round_folder(folder, previous.round))
+    left_out, target = None if previous is None else previous.path, make_round_folder(folder, number)
+    members = model.read_members(
+        encoding, None if previous is None else make_round_folder(folder, previous.round)
+    )
     fitted = model.fit(members, read_kept(model.samples, left_out), number, RoundStore(target, step_key()))
     fits = [head.fit for head in fitted.heads]
     _write_curve(fits, number, folder / "model" / "training_curve.parquet")
-    write_json(fit_convergence(fits, number), target / "fit.json")
+    write_json(describe_fit_convergence(fits, number), target / "fit.json")
     # Where each round learns features of its own, the encoding names none, and one fold's stand for all.
     own = () if encoding.members else [head.problems[0].member for head in fitted.heads]
     return FittedRound(
@@ -53,12 +55,12 @@ def next_round(previous: Scores | None) -> int:
     return 1 if previous is None else previous.round + 1
 
 
-def round_folder(folder: Path, number: int) -> Path:
+def make_round_folder(folder: Path, number: int) -> Path:
     """Return where a round keeps its parameters and scores."""
     return folder / "model" / f"round-{number}"
 
 
-def fit_convergence(fits: list[Fit], number: int) -> list[dict[str, object]]:
+def describe_fit_convergence(fits: list[Fit], number: int) -> list[dict[str, object]]:
     """Return the evidence of convergence, one entry for each member and fold."""
     return [
         {

@@ -8,7 +8,7 @@ part of the loss here, so that the minimum is the one that Newton's method finds
 import torch
 from torch import Tensor
 
-from tasks.heads.newton import Fit, choose_tolerance, relative_gradient
+from tasks.heads.newton import Fit, choose_tolerance, compute_relative_gradient
 from tasks.heads.softmax import SoftmaxStack
 
 # The theory's example: 50 epochs; the learning rate is the usual one for standardised features.
@@ -36,8 +36,8 @@ def fit_adamw(
             optimizer.step()
         schedule.step()
         loss, gradient = stack.loss_and_gradient(theta.detach())
-        curve.append((loss.tolist(), relative_gradient(stack, gradient).tolist()))
-    relative = relative_gradient(stack, gradient)
+        curve.append((loss.tolist(), compute_relative_gradient(stack, gradient).tolist()))
+    relative = compute_relative_gradient(stack, gradient)
     converged = bool((relative <= choose_tolerance(theta.dtype)).all())
     return Fit(theta.detach(), relative, epochs, converged, curve)
 

@@ -27,7 +27,7 @@ _LEAST_CELL = 2
 _FAINT = 1e-2
 
 
-def histograms(pixels: Tensor, shape: tuple[int, ...]) -> Tensor:
+def compute_edge_histograms(pixels: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return edges and mean light of the cells of some images.
 
     Args:
@@ -38,7 +38,7 @@ def histograms(pixels: Tensor, shape: tuple[int, ...]) -> Tensor:
         (n, (K + channels) x cells).
 
     >>> stripes = (torch.arange(16) // 2 % 2).float().repeat(1, 16)  # light changes along each row, never down a column
-    >>> edges = histograms(stripes, (16, 16))[0, : 8 * 64].reshape(8, 64).mean(1)
+    >>> edges = compute_edge_histograms(stripes, (16, 16))[0, : 8 * 64].reshape(8, 64).mean(1)
     >>> bool(edges[0] > 10 * edges[4])
     True
     """

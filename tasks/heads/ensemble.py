@@ -149,7 +149,7 @@ def join_fits(fits: Sequence[Fit]) -> Fit:
     )
 
 
-def fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Tensor) -> Tensor:
+def compute_fold_probabilities(stacks: Sequence[SoftmaxStack], theta: Tensor, index: Tensor) -> Tensor:
     """Return the logarithms of what each fold of a head makes of some samples, (K, C, m) float64."""
     logits = [
         stack.logits(stack.rows.take(index), theta[:, folds]).double().permute(1, 2, 0)
@@ -168,7 +168,7 @@ def predict_unseen_classes(ensemble: Ensemble, index: Tensor) -> Array:
     found = []
     for head in ensemble.heads:
         parts = [
-            fold_probabilities(head.stacks, head.fit.theta, part)
+            compute_fold_probabilities(head.stacks, head.fit.theta, part)
             .gather(0, fold[None, None].expand(1, ensemble.samples.n_classes, -1))
             .argmax(1)
             for part, fold in zip(torch.split(index, CHUNK_ROWS), torch.split(own, CHUNK_ROWS), strict=True)

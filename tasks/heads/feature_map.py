@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tasks.heads.edges import histograms
+from tasks.heads.edges import compute_edge_histograms
 
 # Directions of the kernel matrix with an eigenvalue below this share of the largest are rounding, not signal.
 EIGENVALUE_FLOOR = 1e-6
@@ -69,14 +69,14 @@ class FeatureMap:
     def standardise(self, raw: Tensor) -> Tensor:
         """Return raw features, or the histograms of an image, in units of their standard deviation, (b, d)."""
         seen = raw[:, slice(*self.columns)] if self.columns else raw
-        seen = histograms(seen, self.image) if self.image else seen
+        seen = compute_edge_histograms(seen, self.image) if self.image else seen
         return (seen - self.mean) / self.scale
 
     def __call__(self, raw: Tensor) -> Tensor:
         """Encode raw features, (b, d) to (b, width)."""
         encoded = self.standardise(raw)
         if self.landmarks is not None:
-            encoded = torch.exp(-self.gamma * squared_distances(encoded, self.landmarks))
+            encoded = torch.exp(-self.gamma * compute_squared_distances(encoded, self.landmarks))
         return encoded if self.projection is None else encoded @ self.projection
 
     def to(self, like: Tensor) -> "FeatureMap":
@@ -100,12 +100,14 @@ class FeatureMap:
         return replace(self, projection=basis if self.projection is None else self.projection @ basis)
 
 
-def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+def compute_squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """Return the squared Euclidean distances of (n, d) and (m, d) as (n, m), by one matrix product."""
     return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
 
 
-def raw_map(mean: Tensor, deviation: Tensor, image: tuple[int, ...] = (), *, shared: int = 0) -> FeatureMap:
+def make_raw_map(
+    mean: Tensor, deviation: Tensor, image: tuple[int, ...] = (), *, shared: int = 0
+) -> FeatureMap:
     """Return the standardising map.
 
     Args:
@@ -130,14 +132,14 @@ def raw_map(mean: Tensor, deviation: Tensor, image: tuple[int, ...] = (), *, sha
     return FeatureMap("edges" if image else "raw", mean, scale, image=image)
 
 
-def part_map(standard: FeatureMap, name: str, seen: slice) -> FeatureMap:
+def make_part_map(standard: FeatureMap, name: str, seen: slice) -> FeatureMap:
     """Return the standardising map that sees some of the features; the others are 0."""
     scale = torch.full_like(standard.scale, torch.inf)
     scale[seen] = standard.scale[seen]
     return replace(standard, name=name, scale=scale)
 
 
-def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap:
+def make_pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap:
     """Return the strongest principal components of raw features of one unit, such as pixels: all are divided by the same scale.
 
     Args:
@@ -151,7 +153,9 @@ def pca_map(standard: FeatureMap, sample: Tensor, components: int) -> FeatureMap
     return replace(turned, projection=turned.projection[:, -components:])
 
 
-def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: float) -> FeatureMap | None:
+def make_kernel_map(
+    standard: FeatureMap, sample: Tensor, landmarks: int, multiple: float
+) -> FeatureMap | None:
     """Return Nyström features of an RBF kernel.
 
     Args:
@@ -164,7 +168,7 @@ def kernel_map(standard: FeatureMap, sample: Tensor, landmarks: int, multiple: f
     """
     chosen = standard(sample[:landmarks])
     # In float64 whatever the features are: the projection divides by the square root of small eigenvalues.
-    distances = squared_distances(chosen.double(), chosen.double())
+    distances = compute_squared_distances(chosen.double(), chosen.double())
     positive = distances[distances > 0]
     if not len(positive):
         return None

@@ -6,7 +6,7 @@ from torch import Tensor
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.newton import Fit, fit_newton
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 from tasks.options import AuditOptions
 
 # All folds start from the optimum of all samples together, and that one from the optimum of a share of them, or of as many as
@@ -23,7 +23,7 @@ def fit_stack(stack: SoftmaxStack, start: Tensor | None, options: AuditOptions) 
     width, _, classes = stack.shape
     if stack.rows.n >= SAMPLES_PER_PARAMETER * width * classes:
         start = _shared_optimum(stack, start, options.seed)
-    return fit_newton(stack, newton_step, start)
+    return fit_newton(stack, solve_newton_step, start)
 
 
 def _shared_optimum(stack: SoftmaxStack, start: Tensor | None, seed: int) -> Tensor:
@@ -34,6 +34,6 @@ def _shared_optimum(stack: SoftmaxStack, start: Tensor | None, seed: int) -> Ten
     shared = stack.shared()
     theta = shared.zeros() if start is None else start.mean(dim=1, keepdim=True)
     for problem in (shared.subset(index), shared):
-        theta = fit_newton(problem, newton_step, theta, tolerance=START_TOLERANCE).theta
+        theta = fit_newton(problem, solve_newton_step, theta, tolerance=START_TOLERANCE).theta
     stack.sampled = shared.sampled
     return theta.expand(-1, stack.design.folds, -1)

@@ -20,7 +20,7 @@ from torch.func import functional_call, jvp, vjp, vmap
 
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.features import Features
-from tasks.heads.rows import with_intercept
+from tasks.heads.rows import add_intercept
 
 # Gradients of single samples are held for as many samples as fill this many values: 64 MiB of float32.
 GRADIENT_VALUES = 2**24
@@ -62,7 +62,7 @@ class FlatNetwork:
             name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
         features = functional_call(self.body, named, (inputs,)) if named else self.body(inputs)
-        return with_intercept(self.feature_map(features)) @ parameters[self.of_body :].reshape(self.width, -1)
+        return add_intercept(self.feature_map(features)) @ parameters[self.of_body :].reshape(self.width, -1)
 
     def derivative(self, inputs: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and their derivative along a direction (P,), (b, C) each."""

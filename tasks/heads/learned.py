@@ -16,15 +16,15 @@ from torch import Tensor
 
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Problem
-from tasks.heads.feature_map import FeatureMap, raw_map
+from tasks.heads.feature_map import FeatureMap, make_raw_map
 from tasks.heads.features import Features, MemoryFeatures, compute_moments
 from tasks.heads.flat_network import FlatNetwork
-from tasks.heads.members import CHOICE_ROWS, CHOICE_TOLERANCE, Member, out_of_fold_log_loss
+from tasks.heads.members import CHOICE_ROWS, CHOICE_TOLERANCE, Member, compute_out_of_fold_loss
 from tasks.heads.model import HEADS, AuditModel
 from tasks.heads.newton import fit_newton
 from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 from tasks.heads.stacks import make_stacks
 from tasks.heads.store import save_members
 from tasks.memory import memory_budget
@@ -154,7 +154,9 @@ def choose_heads(
     part = design.some(chosen)
     drawn = [MemoryFeatures(one.take(chosen)) for one in features]
     some = replace(samples, labels=samples.labels[chosen])
-    maps = [replace(raw_map(*compute_moments(one)).rotate(one.tensor), name=options.model) for one in drawn]
+    maps = [
+        replace(make_raw_map(*compute_moments(one)).rotate(one.tensor), name=options.model) for one in drawn
+    ]
     best: list[Member] = []
     starts: list[Tensor | None] = [None] * design.folds
     least = math.inf
@@ -163,9 +165,9 @@ def choose_heads(
         for fold, (feature_map, own) in enumerate(zip(maps, drawn, strict=True)):
             tried = Member(feature_map, precision / len(chosen), math.inf, own.tensor)
             stack = _stack(own, tried, some, part.single(fold), keep[chosen], options)
-            theta = fit_newton(stack, newton_step, starts[fold], tolerance=CHOICE_TOLERANCE).theta
+            theta = fit_newton(stack, solve_newton_step, starts[fold], tolerance=CHOICE_TOLERANCE).theta
             starts[fold] = theta
-            members.append(Member(feature_map, precision / n, out_of_fold_log_loss(stack, theta), theta))
+            members.append(Member(feature_map, precision / n, compute_out_of_fold_loss(stack, theta), theta))
         loss = sum(member.log_loss for member in members) / len(members)
         if loss >= least:
             break

@@ -14,14 +14,21 @@ import torch
 from torch import Tensor
 
 from tasks.heads.design import Design
-from tasks.heads.edges import histograms
-from tasks.heads.feature_map import ROTATED_WIDTH, FeatureMap, kernel_map, part_map, pca_map, raw_map
+from tasks.heads.edges import compute_edge_histograms
+from tasks.heads.feature_map import (
+    ROTATED_WIDTH,
+    FeatureMap,
+    make_kernel_map,
+    make_part_map,
+    make_pca_map,
+    make_raw_map,
+)
 from tasks.heads.features import Features, compute_moments
 from tasks.heads.newton import fit_newton
 from tasks.heads.part import MANY_CLASSES
-from tasks.heads.rows import MemoryRows, with_intercept
+from tasks.heads.rows import MemoryRows, add_intercept
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 from tasks.options import AuditOptions
 
 # Strength of the Gaussian prior on the weights, l2 x n: decades around 1, the evidence-free choice for
@@ -99,7 +106,7 @@ def choose_members(
     design: Design,
     n_classes: int,
     options: AuditOptions,
-    told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (tells nobody)
+    on_candidate: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (no report)
     image: tuple[int, ...] = (),
     *,
     shared: int = 0,
@@ -112,7 +119,7 @@ def choose_members(
         y: (n,) classes.
         n_classes: C.
         options: `feature_map` says which maps are candidates, `seed` which rows are drawn.
-        told: Told after each candidate how many have been tried, and how many there are.
+        on_candidate: Called after each candidate with how many have been tried, and how many there are.
         image: Shape of an image where the features are its pixels: its edges and its principal components are candidates too.
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: they share one
             scale. Beside other features they are candidates by themselves, and so are these.
@@ -126,53 +133,53 @@ def choose_members(
     chosen = torch.from_numpy(design.draw(CHOICE_ROWS, options.seed)).to(y.device)
     part = design.some(chosen)
     sample, labels = features.take(chosen), y[chosen]
-    standards = _standards(features, options, image, shared, embedded, second)
+    standards = _make_standards(features, options, image, shared, embedded, second)
     several = len(standards) > 1
     products = features.n * LANDMARKS * design.folds * n_classes
     # Of pixels and edges, the narrower kernel was never the best of its kind.
     widths = KERNEL_MULTIPLES[:1] if several else KERNEL_MULTIPLES
-    seated = sample[landmark_rows(labels, n_classes)]
+    seated = sample[choose_landmarks(labels, n_classes)]
     candidates = [
         candidate.rotate(sample)
         for standard in standards
         for candidate in _candidates(standard, seated, options.feature_map, products, widths)
     ]
     if image and options.feature_map == "auto" and COMPONENTS < features.width - embedded <= ROTATED_WIDTH:
-        candidates.append(pca_map(standards[0], sample, COMPONENTS))
+        candidates.append(make_pca_map(standards[0], sample, COMPONENTS))
     is_large = products > ENSEMBLE_BUDGET
     if is_large and len(candidates) > 1:
         candidates = _screen(candidates, sample, labels, part, n_classes)
     members = []
     for candidate in candidates:
-        members.append(_best_l2(candidate, sample, labels, part, n_classes, features.n))
-        told(len(members), len(candidates))
-    found = _within_reach(members, _uninformed_loss(y, n_classes), is_large=is_large)
+        members.append(_choose_l2(candidate, sample, labels, part, n_classes, features.n))
+        on_candidate(len(members), len(candidates))
+    found = _keep_within_reach(members, _compute_uninformed_loss(y, n_classes), is_large=is_large)
     return found[:SEVERAL_MEMBERS] if several else found
 
 
-def _standards(
+def _make_standards(
     features: Features, options: AuditOptions, image: tuple[int, ...], shared: int, embedded: int, second: str
 ) -> list[FeatureMap]:
     """Return the standardising maps: of all features, of numbers and texts each by themselves, edges, what is beside."""
     plain = features.width - embedded
     mean, deviation = compute_moments(features)
     columns = (0, plain) if embedded else ()
-    standards = [replace(raw_map(mean[:plain], deviation[:plain], shared=shared), columns=columns)]
+    standards = [replace(make_raw_map(mean[:plain], deviation[:plain], shared=shared), columns=columns)]
     if 0 < shared < plain:
-        standards.append(part_map(standards[0], "numbers", slice(-shared)))
-        standards.append(part_map(standards[0], "texts", slice(-shared, None)))
+        standards.append(make_part_map(standards[0], "numbers", slice(-shared)))
+        standards.append(make_part_map(standards[0], "texts", slice(-shared, None)))
     if image and options.feature_map != "raw":
-        edges = compute_moments(features, lambda raw: histograms(raw[:, :plain], image))
-        standards.append(replace(raw_map(*edges, image), columns=columns))
+        edges = compute_moments(features, lambda raw: compute_edge_histograms(raw[:, :plain], image))
+        standards.append(replace(make_raw_map(*edges, image), columns=columns))
     if embedded:
-        embedding = raw_map(mean[plain:], deviation[plain:])
+        embedding = make_raw_map(mean[plain:], deviation[plain:])
         standards.append(replace(embedding, name=second, columns=(plain, features.width)))
         if second != "embedding":
-            standards.append(replace(raw_map(mean, deviation), name="together"))
+            standards.append(replace(make_raw_map(mean, deviation), name="together"))
     return standards
 
 
-def _within_reach(members: Sequence[Member], uninformed: float, *, is_large: bool) -> list[Member]:
+def _keep_within_reach(members: Sequence[Member], uninformed: float, *, is_large: bool) -> list[Member]:
     """Return the members near enough to the best one, best first; `uninformed` is the log-loss without any features."""
     ordered = sorted(members, key=lambda member: member.log_loss)
     best = ordered[0].log_loss
@@ -182,7 +189,7 @@ def _within_reach(members: Sequence[Member], uninformed: float, *, is_large: boo
     return cheap if is_large and cheap else within
 
 
-def _uninformed_loss(y: Tensor, n_classes: int) -> float:
+def _compute_uninformed_loss(y: Tensor, n_classes: int) -> float:
     """Return the log-loss of a uniform guess, or where a class is rare that of the shares of the classes, in nats."""
     counts = torch.bincount(y, minlength=n_classes)
     if counts.min() >= RARE_SAMPLES:
@@ -190,10 +197,10 @@ def _uninformed_loss(y: Tensor, n_classes: int) -> float:
     return float(torch.special.entr(counts.double() / len(y)).sum())
 
 
-def landmark_rows(labels: Tensor, n_classes: int) -> Tensor:
+def choose_landmarks(labels: Tensor, n_classes: int) -> Tensor:
     """Return which rows of a random sample are landmarks: the first ones, and enough of each class.
 
-    >>> landmark_rows(torch.tensor([0] * 400 + [1] * 5), 2)[-6:].tolist()
+    >>> choose_landmarks(torch.tensor([0] * 400 + [1] * 5), 2)[-6:].tolist()
     [294, 400, 401, 402, 403, 404]
     """
     enough = min(CLASS_LANDMARKS, LANDMARKS // (2 * n_classes))
@@ -223,7 +230,7 @@ def _screen(
 
 def _explain_share(encoded: Tensor, labels: Tensor, design: Design, n_classes: int) -> float:
     """Return the share of the labels' variance that ridge regression on one-hot labels explains out of fold, R squared."""
-    rows = with_intercept(encoded).double()
+    rows = add_intercept(encoded).double()
     target = torch.nn.functional.one_hot(labels.long(), n_classes).double()
     target -= target.mean(0)
     everything = slice(0, len(rows))
@@ -248,12 +255,12 @@ def _candidates(
     """Return the feature maps to compare; `products` counts the multiply-adds of one pass over kernel features."""
     if maps == "raw" or (maps == "auto" and products > KERNEL_BUDGET):
         return [standard]
-    kernels = [kernel_map(standard, sample, LANDMARKS, multiple) for multiple in widths]
+    kernels = [make_kernel_map(standard, sample, LANDMARKS, multiple) for multiple in widths]
     found = [kernel for kernel in kernels if kernel is not None]
     return found or [standard] if maps == "kernel" else [standard, *found]
 
 
-def _best_l2(
+def _choose_l2(
     feature_map: FeatureMap, sample: Tensor, labels: Tensor, design: Design, n_classes: int, n_total: int
 ) -> Member:
     """Walk the regularisation from strong to weak while the out-of-fold log-loss falls."""
@@ -267,9 +274,9 @@ def _best_l2(
     theta = None
     for precision in PRIOR_PRECISIONS:
         stack = SoftmaxStack(rows, labels, n_classes, design, precision / rows.n, keep)
-        fit = fit_newton(stack, newton_step, theta, tolerance=CHOICE_TOLERANCE)
+        fit = fit_newton(stack, solve_newton_step, theta, tolerance=CHOICE_TOLERANCE)
         theta = fit.theta
-        loss = out_of_fold_log_loss(stack, theta)
+        loss = compute_out_of_fold_loss(stack, theta)
         gain = math.inf if best is None else best.log_loss - loss
         if gain > 0:
             best = Member(feature_map, precision / n_total, loss, theta.expand(-1, folds, -1))
@@ -280,7 +287,7 @@ def _best_l2(
     return best
 
 
-def out_of_fold_log_loss(stack: SoftmaxStack, theta: Tensor) -> float:
+def compute_out_of_fold_loss(stack: SoftmaxStack, theta: Tensor) -> float:
     """Return the mean out-of-fold log-loss of the given labels, in nats."""
     total, count = 0.0, 0
     for part in stack.parts:

@@ -66,7 +66,7 @@ def fit_newton(
     theta = stack.zeros() if start is None else start.clone()
     tolerance = choose_tolerance(theta.dtype) if tolerance is None else tolerance
     loss, gradient = stack.loss_and_gradient(theta)
-    scale = gradient_scale(stack)
+    scale = compute_gradient_scale(stack)
     curve = []
     stuck = torch.zeros_like(scale, dtype=torch.bool)
     for iteration in range(max_iterations + 1):
@@ -83,7 +83,7 @@ def fit_newton(
             solve_step(stack.hessian(theta), -gradient * active[None, :, None], forcing)
             * active[None, :, None]
         )
-        length, theta, loss, gradient = _line_search(stack, theta, loss, gradient, step)
+        length, theta, loss, gradient = _search_line(stack, theta, loss, gradient, step)
         stuck |= active & (length == 0)
     return Fit(theta, relative, iteration, bool((relative <= tolerance).all()), curve)
 
@@ -93,7 +93,7 @@ def _norm(stacked: Tensor) -> Tensor:
     return stacked.square().sum(dim=(0, 2)).sqrt()
 
 
-def gradient_scale(stack: SoftmaxStack) -> Tensor:
+def compute_gradient_scale(stack: SoftmaxStack) -> Tensor:
     """Return the norm of each fold's gradient at theta = 0, (K,): what a gradient norm is relative to."""
     # The intercept alone makes a sample's gradient about one long. A mean this far below it is rounding: features that say
     # nothing of the labels have their optimum at zero, and nothing to be relative to.
@@ -101,12 +101,12 @@ def gradient_scale(stack: SoftmaxStack) -> Tensor:
     return _norm(stack.loss_and_gradient(stack.zeros())[1]).clamp_min(floor)
 
 
-def relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
+def compute_relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
     """Return each fold's gradient norm relative to the one at theta = 0, (width, K, C) to (K,)."""
-    return _norm(gradient) / gradient_scale(stack)
+    return _norm(gradient) / compute_gradient_scale(stack)
 
 
-def _line_search(
+def _search_line(
     stack: SoftmaxStack, theta: Tensor, loss: Tensor, gradient: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Halve each fold's step until its loss falls enough; return lengths (K,), parameters, losses and gradient.

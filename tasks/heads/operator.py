@@ -103,7 +103,7 @@ class RelativeCgOperator(CgOperator):  # type: ignore[misc]
         return solution
 
 
-def relative_cg(hessian: SoftmaxHessian, rtol: float, maxiter: int) -> RelativeCgOperator:
+def make_relative_cg(hessian: SoftmaxHessian, rtol: float, maxiter: int) -> RelativeCgOperator:
     """Return preconditioned conjugate gradients for the Hessian of all folds."""
     factor, diagonal = make_preconditioner(hessian)
     scale = float(diagonal.max()) / torch.finfo(diagonal.dtype).eps

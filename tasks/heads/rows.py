@@ -31,10 +31,10 @@ class Rows(Features, Protocol):
         ...
 
 
-def with_intercept(features: Tensor) -> Tensor:
+def add_intercept(features: Tensor) -> Tensor:
     """Append a column of ones: (n, d) to (n, d + 1).
 
-    >>> with_intercept(torch.zeros(2, 1))
+    >>> add_intercept(torch.zeros(2, 1))
     tensor([[0., 1.],
             [0., 1.]])
     """
@@ -53,7 +53,7 @@ class MemoryRows(HeldRows):
     """Features (n, d) that are taken as they are, the intercept put beside them."""
 
     def __init__(self, features: Tensor, block_rows: int = BLOCK_ROWS) -> None:
-        super().__init__(with_intercept(features), block_rows)
+        super().__init__(add_intercept(features), block_rows)
 
 
 class EncodedRows:
@@ -74,11 +74,11 @@ class EncodedRows:
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Read and encode the features once from front to back."""
         for rows, raw in self.features.blocks():
-            yield rows, with_intercept(self.encode(raw))
+            yield rows, add_intercept(self.encode(raw))
 
     def take(self, index: Tensor) -> Tensor:
         """Return the features of some samples."""
-        return with_intercept(self.encode(self.features.take(index)))
+        return add_intercept(self.encode(self.features.take(index)))
 
     def part(self, start: int, stop: int) -> Rows:
         """Return some samples, still unread."""
@@ -106,13 +106,13 @@ class CachedRows(HeldRows):
         return self._unread.take(index)
 
 
-def encoded_bytes(features: Features, encode: Encode) -> int:
+def count_encoded_bytes(features: Features, encode: Encode) -> int:
     """Return what the encoded features of all samples take in memory."""
     return features.n * (encode.width + 1) * features.like.element_size()
 
 
 def encode_rows(features: Features, encode: Encode, memory: int) -> Rows:
     """Return encoded rows, in memory where they take at most `memory` bytes."""
-    if encoded_bytes(features, encode) <= memory:
+    if count_encoded_bytes(features, encode) <= memory:
         return CachedRows(features, encode)
     return EncodedRows(features, encode)

@@ -14,15 +14,15 @@ from tasks.arrays import Array
 _CHUNK_VALUES = 2**20
 
 
-def order_of_ids(batches: Iterable[pa.Array]) -> Array:
+def order_by_id(batches: Iterable[pa.Array]) -> Array:
     """Return the samples in the order of the hashes of their ids, (n,) int32 places in the file.
 
     Args:
         batches: The ids, as strings. Hashed to 64 bits, of which 8 bytes a sample are held; of ten million ids two meet by
             chance in one data set of 370,000, and then their places in the file decide between the two.
 
-    >>> order_of_ids([pa.array(["a", "b"]), pa.array(["c"])]).tolist() == [
-    ...     2 - place for place in order_of_ids([pa.array(["c", "b", "a"])]).tolist()
+    >>> order_by_id([pa.array(["a", "b"]), pa.array(["c"])]).tolist() == [
+    ...     2 - place for place in order_by_id([pa.array(["c", "b", "a"])]).tolist()
     ... ]
     True
     """
@@ -30,7 +30,7 @@ def order_of_ids(batches: Iterable[pa.Array]) -> Array:
     return _sort(np.concatenate(keys) if keys else np.empty(0, np.uint64))
 
 
-def order_of_rows(features: Array, labels: Array) -> Array:
+def order_by_content(features: Array, labels: Array) -> Array:
     """Return the samples in the order of the hashes of their features and label, (n,) int32, where they have no ids.
 
     Rows with the same features and label are the same sample twice: which of them comes first makes no difference.
@@ -40,8 +40,8 @@ def order_of_rows(features: Array, labels: Array) -> Array:
         labels: (n,) classes.
 
     >>> features, labels = np.array([[0.5, 1.0], [2.0, 3.0], [2.0, 3.0]]), np.array([0, 0, 1])
-    >>> order_of_rows(features, labels).tolist() == [
-    ...     2 - place for place in order_of_rows(features[::-1], labels[::-1]).tolist()
+    >>> order_by_content(features, labels).tolist() == [
+    ...     2 - place for place in order_by_content(features[::-1], labels[::-1]).tolist()
     ... ]
     True
     """

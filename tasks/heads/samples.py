@@ -15,7 +15,7 @@ from tasks.arrays import Array
 from tasks.heads.design import Design, choose_kept, make_design
 from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import Features, FileFeatures
-from tasks.heads.sample_order import order_of_ids
+from tasks.heads.sample_order import order_by_id
 from tasks.ingest.columns.values import convert_to_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
@@ -123,7 +123,7 @@ def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
 def read_order(dataset: Dataset) -> Array:
     """Return the samples of a data set in an order that does not depend on where they are, (n,) int32."""
     with open_parquet(dataset.path) as file:
-        return order_of_ids(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
+        return order_by_id(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
 
 
 def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:

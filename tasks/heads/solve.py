@@ -69,7 +69,7 @@ def solve(
     return Solution(vector, residual, bool((residual <= 10 * tolerance).all()))
 
 
-def newton_step(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float) -> Tensor:
+def solve_newton_step(hessian: SoftmaxHessian, rhs: Tensor, tolerance: float) -> Tensor:
     """Return an inexact Newton step: H s = rhs to a relative residual of `tolerance`, by conjugate gradients.
 
     Args:

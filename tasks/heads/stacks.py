@@ -8,7 +8,7 @@ from tasks.heads.design import Design
 from tasks.heads.executor import Executor, LocalExecutor
 from tasks.heads.features import Features
 from tasks.heads.members import Member
-from tasks.heads.rows import encode_rows, encoded_bytes
+from tasks.heads.rows import count_encoded_bytes, encode_rows
 from tasks.heads.softmax import SoftmaxStack
 
 # Half of the budget for encoded features, a quarter for the probabilities of one Hessian; the last quarter is
@@ -44,7 +44,7 @@ def make_stacks(
     left = int(memory * FEATURES_SHARE) if isinstance(place, LocalExecutor) else -1
     stacks = []
     for member in members:
-        size = encoded_bytes(features, member.feature_map)
+        size = count_encoded_bytes(features, member.feature_map)
         rows = encode_rows(features, member.feature_map, left)
         left -= size if size <= left else 0
         stacks.append(

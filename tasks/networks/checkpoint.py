@@ -11,7 +11,7 @@ from tasks.networks.train import Trained, TrainingTask
 from tasks.runs.parts import load_part, save_part
 
 
-def training_key(task: TrainingTask, index: Tensor, seed: int) -> str:
+def make_training_key(task: TrainingTask, index: Tensor, seed: int) -> str:
     """Return a digest of everything that a training depends on beside the features of the run: whom, on what, how."""
     digest = hashlib.sha256()
     plain = [task.model, task.inputs.shape, task.n_classes, task.features.n, task.features.width, seed]

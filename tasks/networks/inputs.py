@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tasks.errors import InputError
-from tasks.heads.feature_map import raw_map
+from tasks.heads.feature_map import make_raw_map
 from tasks.heads.features import Features, compute_moments
 
 # Augmentation of images, all three well below what changes a class: an eighth of the side, ten degrees, a tenth in size. No
@@ -45,7 +45,7 @@ class InputMap:
         return InputMap(self.shape, self.mean.to(like), self.scale.to(like), self.channels_last)
 
 
-def input_map(features: Features, feature_shape: tuple[int, ...] | None) -> InputMap:
+def make_input_map(features: Features, feature_shape: tuple[int, ...] | None) -> InputMap:
     """Return the map that standardises features: each by itself, pixels by their channel.
 
     Labels are not looked at, so that all samples may be.
@@ -62,13 +62,13 @@ def input_map(features: Features, feature_shape: tuple[int, ...] | None) -> Inpu
         raise InputError(f"a feature shape of {shape} for {features.width} features")
     mean, deviation = (moment.float() for moment in compute_moments(features))
     if len(shape) not in (2, 3):
-        standard = raw_map(mean, deviation)
+        standard = make_raw_map(mean, deviation)
         return InputMap((features.width,), standard.mean, standard.scale)
     channels = shape[2] if len(shape) == 3 else 1
     by_channel = mean.reshape(-1, channels)
     # The variance of all pixels: the mean of their variances plus the variance of their means.
     square = deviation.reshape(-1, channels).square().mean(0) + by_channel.var(0, correction=0)
-    standard = raw_map(by_channel.mean(0), square.sqrt())
+    standard = make_raw_map(by_channel.mean(0), square.sqrt())
     places = shape[0] * shape[1]
     return InputMap(
         (channels, shape[0], shape[1]),

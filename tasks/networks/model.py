@@ -24,9 +24,9 @@ from tasks.heads.samples import Samples
 from tasks.heads.store import write_curve
 from tasks.memory import memory_budget
 from tasks.networks.architecture import split_network
-from tasks.networks.checkpoint import load_network, save_network, training_key
+from tasks.networks.checkpoint import load_network, make_training_key, save_network
 from tasks.networks.factory import Factory, check_derivatives, check_factory, load_factory, make_network
-from tasks.networks.inputs import input_map
+from tasks.networks.inputs import make_input_map
 from tasks.networks.train import EVALUATED, Trained, TrainingTask, train
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
@@ -64,7 +64,7 @@ class NetworkModel(LearnedFeatures):
                 where=f"--solver {options.solver}",
                 fix="use --solver auto, or --params head",
             )
-        factory, inputs = self.factory(), input_map(samples.features, samples.shape)
+        factory, inputs = self.factory(), make_input_map(samples.features, samples.shape)
         check_factory(factory, model, inputs.shape, samples.n_classes)
         if options.params == "all":
             with torch.random.fork_rng(devices=[]):
@@ -120,7 +120,7 @@ def train_or_load(task: TrainingTask, index: Tensor, seed: int, fold: int, folde
     """Train a network, or read the one that was trained with the same arguments."""
     if folder is None:
         return train(task, index, seed)
-    key, path = training_key(task, index, seed), folder / f"network-{fold}.safetensors"
+    key, path = make_training_key(task, index, seed), folder / f"network-{fold}.safetensors"
     kept = load_network(task, key, path)
     if kept is not None:
         return kept

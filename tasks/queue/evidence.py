@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tasks.arrays import Array
 from tasks.attribute.heads import make_flat_networks
-from tasks.attribute.network_influence import network_saliency
+from tasks.attribute.network_influence import compute_network_saliency
 from tasks.attribute.pairwise import compute_saliency, find_most_harmed
 from tasks.heads.design import Design
 from tasks.heads.ensemble import Ensemble, Head, predict_unseen
-from tasks.heads.feature_map import FeatureMap, squared_distances
+from tasks.heads.feature_map import FeatureMap, compute_squared_distances
 from tasks.heads.features import Features
 from tasks.heads.neighbours import Ints, Neighbours, find_nearest
 from tasks.heads.softmax import SoftmaxStack
@@ -90,7 +90,7 @@ def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Arra
     left_out, found = torch.from_numpy(own).to(points.device), []
     places = torch.arange(len(points), device=points.device)
     for some in torch.split(places, max(1, _PAIRS // len(block))):
-        pairs, mine = squared_distances(points[some], block), left_out[some]
+        pairs, mine = compute_squared_distances(points[some], block), left_out[some]
         inside = (mine >= 0) & (mine < len(block))
         pairs[inside, mine[inside]] = torch.inf
         found.append(pairs.topk(min(count, len(block)), dim=1, largest=False))
@@ -189,7 +189,7 @@ def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor)
     wholes = make_flat_networks(head)
     total = torch.zeros_like(raw)
     for fold, whole in enumerate(wholes):
-        total += network_saliency(whole, labels, chosen, vector[fold]) * scored[:, fold, None]
+        total += compute_network_saliency(whole, labels, chosen, vector[fold]) * scored[:, fold, None]
     for problem, folds in () if wholes else head.parts():
         if problem.encode is None:
             return np.empty((0, raw.shape[1]))

@@ -10,7 +10,7 @@ from tasks.json_objects import read_object
 from tasks.queue.open_samples import OPEN, SINCE
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.runs.data_sets import find_newest_runs, short_name_of
+from tasks.runs.data_sets import find_newest_runs, find_short_name
 from tasks.runs.history import read_past_run
 from tasks.runs.request import REQUEST
 from tasks.storage import read_parquet
@@ -53,7 +53,7 @@ def _standing(folder: Path, key: str, settled: set[tuple[str, str]]) -> DataSetS
     noise = summary.get("queue", {}).get("estimated_noise_rate")
     earlier = [line.get("noise_rate") for line in read_object(folder / "before.json").get("trend", [])]
     return DataSetStatus(
-        name=short_name_of(folder.name),
+        name=find_short_name(folder.name),
         key=key,
         run_id=folder.name,
         date=run.date,

@@ -14,7 +14,7 @@ from tasks.review.estimate import estimate_rate
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.tally import Tally, count_known, keys_of_run, tally_of_run
-from tasks.runs.data_sets import short_name_of
+from tasks.runs.data_sets import find_short_name
 from tasks.show.text import format_share, pluralise
 from tasks.storage import read_parquet
 
@@ -67,7 +67,7 @@ class Status(Record):
                 f"checks:    {pluralise(self.known, 'sample')} with known answers answered, not counted above"
             )
         if self.earlier:
-            next_step = f"review {short_name_of(self.run)}"
+            next_step = f"review {find_short_name(self.run)}"
         elif queue.todo or queue.disagree:
             next_step = f"review {self.run}"
         lines.append(f"next:      labelsweep {next_step} --out {out}")

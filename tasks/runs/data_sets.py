@@ -13,10 +13,10 @@ LATEST = "latest"
 _RUN_ID = re.compile(r"(.+)-\d{8}-\d{6}-[0-9a-f]{4}")
 
 
-def short_name_of(run_id: str) -> str:
+def find_short_name(run_id: str) -> str:
     """Return the short name of the data set that a run's id begins with.
 
-    >>> short_name_of("pets-20260102-030405-beef")
+    >>> find_short_name("pets-20260102-030405-beef")
     'pets'
     """
     found = _RUN_ID.fullmatch(run_id)
@@ -60,8 +60,8 @@ def choose_run(newest: Mapping[str, str], name: str | None, where: str) -> str |
     """
     if name is not None and name in newest:
         return newest[name]
-    named = {key: run for key, run in newest.items() if name in (None, short_name_of(run))}
-    if len(names := sorted({short_name_of(run) for run in named.values()})) > 1:
+    named = {key: run for key, run in newest.items() if name in (None, find_short_name(run))}
+    if len(names := sorted({find_short_name(run) for run in named.values()})) > 1:
         fix = "name one of them, or a run of `labelsweep runs`"
         raise InputError(f"there are several data sets: {list_names(names)}", where=where, fix=fix)
     if len(keys := sorted(key for key in named if key != name and key not in names)) > 1:

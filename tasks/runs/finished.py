@@ -57,7 +57,7 @@ def read_run_config(run: Path) -> dict[str, Any]:
     return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
 
 
-def audit_options_of(run: Path) -> AuditOptions:
+def read_audit_options(run: Path) -> AuditOptions:
     """Return the options that a run was audited with; the defaults where it kept none."""
     values = read_run_config(run)
     return AuditOptions.model_validate(

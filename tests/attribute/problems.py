@@ -15,7 +15,7 @@ from tasks.heads.newton import Fit, fit_newton
 from tasks.heads.rows import MemoryRows
 from tasks.heads.samples import Samples
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 
 
 def blobs(
@@ -48,7 +48,7 @@ def stack_of(
 
 def fitted(stack: SoftmaxStack, tolerance: float = 1e-10) -> Tensor:
     """Return parameters far closer to the optimum than any test's tolerance."""
-    return fit_newton(stack, newton_step, tolerance=tolerance).theta
+    return fit_newton(stack, solve_newton_step, tolerance=tolerance).theta
 
 
 def ensemble_of(stack: SoftmaxStack, theta: Tensor) -> Ensemble:

@@ -16,7 +16,7 @@ from test_exactness import given_influence
 from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit, ihvp
 from tasks.attribute.ihvp import solve_ihvp
-from tasks.attribute.influence import evaluation_gradient
+from tasks.attribute.influence import compute_evaluation_gradient
 from tasks.errors import InputError
 from tasks.heads import operator, precondition
 from tasks.heads.precondition import make_preconditioner
@@ -43,7 +43,7 @@ def test_conjugate_gradients_match_a_dense_reference_in_scale_with_every_precond
     features, labels, _ = blobs()
     stack = stack_of(features, labels, crossfit(labels))
     theta = fitted(stack)
-    hessian, gradient = stack.hessian(theta), evaluation_gradient(stack, theta)
+    hessian, gradient = stack.hessian(theta), compute_evaluation_gradient(stack, theta)
     assert (make_preconditioner(hessian)[0] is not None) == (preconditioner == "sampled")
     solution = solve(hessian, gradient, tolerance=1e-9, solver="cg")
     alone = stack_of(features, labels, stack.design.single(0))

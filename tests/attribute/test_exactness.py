@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.attribute.ihvp import solve_ihvp
-from tasks.attribute.influence import evaluation_gradient, score_blocks
-from tasks.attribute.pairwise import compute_saliency, pairwise_influence
+from tasks.attribute.influence import compute_evaluation_gradient, score_blocks
+from tasks.attribute.pairwise import compute_pairwise_influence, compute_saliency
 from tasks.heads.design import Design, make_design
-from tasks.heads.feature_map import kernel_map, raw_map
+from tasks.heads.feature_map import make_kernel_map, make_raw_map
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import solve
 from tasks.heads.solvers import SOLVERS
@@ -87,7 +87,7 @@ def test_pairwise_influences_are_pydvls() -> None:
     theta = fitted(stack)
     matrix, evaluation = pydvl_matrix(stack, theta, 0)
     chosen = torch.tensor([0, 7, 50])
-    ours = pairwise_influence(stack, theta, chosen, evaluation)
+    ours = compute_pairwise_influence(stack, theta, chosen, evaluation)
     # The evidence is solved to 1e-2: enough to name the samples harmed most.
     assert torch.allclose(ours, matrix[:, chosen].T, rtol=3e-2, atol=1e-2 * float(matrix.abs().max()))
 
@@ -98,7 +98,7 @@ def test_saliency_is_pydvls_perturbation_influence() -> None:
     stack = stack_of(features, labels, make_design(labels, "holdout", 5, seed=0))
     theta = fitted(stack)
     ihvp = solve_ihvp(stack, theta, "direct").vector
-    identity = raw_map(torch.zeros(3, dtype=x.dtype), torch.ones(3, dtype=x.dtype))
+    identity = make_raw_map(torch.zeros(3, dtype=x.dtype), torch.ones(3, dtype=x.dtype))
     chosen = torch.tensor([3, 11])
     ours = compute_saliency(identity, x[chosen], stack.labels[chosen], torch.ones(2, 1), theta, ihvp)
     step = 1e-6
@@ -113,7 +113,7 @@ def test_saliency_is_pydvls_perturbation_influence() -> None:
 def test_saliency_goes_through_kernel_features() -> None:
     features, labels, _ = blobs()
     x = torch.from_numpy(features)
-    kernel = kernel_map(raw_map(x.mean(0), x.std(0)), x, landmarks=20, multiple=1.0)
+    kernel = make_kernel_map(make_raw_map(x.mean(0), x.std(0)), x, landmarks=20, multiple=1.0)
     assert kernel is not None
     theta, ihvp = (
         torch.randn(kernel.width + 1, 1, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(s))
@@ -139,7 +139,7 @@ def test_solvers_match_a_dense_reference_in_scale(solver: str) -> None:
     features, labels, _ = blobs()
     stack = stack_of(features, labels, crossfit(labels))
     theta = fitted(stack)
-    gradient = evaluation_gradient(stack, theta)
+    gradient = compute_evaluation_gradient(stack, theta)
     solution = solve(stack.hessian(theta), gradient, tolerance=1e-9, solver=solver)
     assert solution.converged
     for fold in range(stack.design.folds):

@@ -100,8 +100,8 @@ def test_two_kinds_count_errors_that_raters_make_together() -> None:
     noise = estimate_raters(belief, torch.from_numpy(said))
     arguments = belief.exp()[None], torch.from_numpy(said), torch.from_numpy(given)
     wrong = float(np.mean(given != truth))
-    both = float(noise.says(*arguments).wrong.mean())
-    one = float(RaterNoise(noise.rank, noise.rank).says(*arguments).wrong.mean())
+    both = float(noise.judge_labels(*arguments).wrong.mean())
+    one = float(RaterNoise(noise.rank, noise.rank).judge_labels(*arguments).wrong.mean())
     assert abs(both - wrong) < 0.15 * wrong
     assert abs(both - wrong) < abs(one - wrong)
 

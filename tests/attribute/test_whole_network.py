@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from tasks.attribute import AuditOptions, audit
 from tasks.attribute.network_influence import (
     GaussNewton,
-    gauss_newton,
-    network_evaluation_gradient,
-    network_saliency,
+    compute_network_gradient,
+    compute_network_saliency,
+    make_gauss_newton,
     score_network,
     solve_network,
 )
@@ -58,7 +58,7 @@ def members(stack: SoftmaxStack, kind: str) -> Tensor:
 
 def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
     stack, whole = small()
-    matrix = gauss_newton(whole, stack)
+    matrix = make_gauss_newton(whole, stack)
     train = members(stack, "fitted")
     inputs = whole.inputs_of(train)
     jacobian = torch.func.jacrev(lambda t: whole.logits(t, inputs))(whole.parameters)  # (m, C, P)
@@ -68,7 +68,7 @@ def test_the_gauss_newton_solve_matches_a_dense_reference_in_scale() -> None:
     of_body = whole.of_body
     assert float(matrix.damping[0]) == pytest.approx(0.03 * float(dense.diagonal()[:of_body].sum()), rel=0.3)
     assert bool((matrix.damping[of_body:] == L2).all())
-    gradient = network_evaluation_gradient(whole, stack)
+    gradient = compute_network_gradient(whole, stack)
     reference = torch.linalg.solve(dense + torch.diag(matrix.damping), gradient)
     solution = solve_network(matrix, gradient, tolerance=1e-9)
     assert solution.converged
@@ -86,7 +86,7 @@ def test_the_evaluation_gradient_is_that_of_automatic_differentiation() -> None:
     parameters = whole.parameters.clone().requires_grad_()
     losses = F.cross_entropy(whole.logits(parameters, inputs), given, reduction="none")
     (expected,) = torch.autograd.grad((trust * losses).sum() / trust.sum(), parameters)
-    assert torch.allclose(network_evaluation_gradient(whole, stack), expected, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(compute_network_gradient(whole, stack), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_scores_are_derivatives_of_single_losses_whatever_the_blocks() -> None:
@@ -114,7 +114,7 @@ def test_saliency_is_the_derivative_by_the_raw_features() -> None:
         len(whole.parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
     chosen = torch.tensor([3, 11])
-    ours = network_saliency(whole, stack.labels, chosen, vector)
+    ours = compute_network_saliency(whole, stack.labels, chosen, vector)
 
     def influence(raw: Tensor) -> Tensor:
         logits, u = whole.derivative(raw, vector)
@@ -168,7 +168,7 @@ def test_scores_predict_retraining_the_whole_network_without_the_sample() -> Non
         without = optimum(whole, stack, train[train != sample], 1 / len(train), L2)
         actual.append(float((trust * (losses(without) - base)).sum() / trust.sum()) * len(train))
     matrix = GaussNewton(whole, train, torch.full_like(whole.parameters, L2))
-    solution = solve_network(matrix, network_evaluation_gradient(whole, stack), tolerance=1e-9)
+    solution = solve_network(matrix, compute_network_gradient(whole, stack), tolerance=1e-9)
     (block,) = score_network(whole, stack, torch.zeros(stack.shape).double(), solution.vector)
     predicted = block.influence_raw[train, stack.labels[train]].numpy()
     # Measured 0.98 and 1.06; the Hessian's own inverse in the place of the Gauss-Newton matrix's gives 0.98 and 1.02.

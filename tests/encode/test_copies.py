@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
-from tasks.encode.copies import are_coincidences, copy_sets, drop_whole_classes, find_identical
+from tasks.encode.copies import are_coincidences, drop_whole_classes, find_copy_sets, find_identical
 from tasks.encode.featurize import featurize
 from tasks.encode.groups import find_groups
 from tasks.heads.neighbours import find_neighbours
@@ -34,7 +34,7 @@ UNTOUCHED = {
 
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_data_without_copies_have_none(name):
-    assert copy_sets(find_neighbours(UNTOUCHED[name], 32), np.arange(len(UNTOUCHED[name]))) == []
+    assert find_copy_sets(find_neighbours(UNTOUCHED[name], 32), np.arange(len(UNTOUCHED[name]))) == []
 
 
 @pytest.mark.parametrize("width", [2, 4, 16])
@@ -43,7 +43,7 @@ def test_copies_with_a_little_noise_are_found_whole(width, copies):
     original = cloud(300, width)
     points = np.repeat(original, copies, axis=0)
     points += 0.001 * np.random.default_rng(1).normal(size=points.shape).astype(np.float32)
-    sets = copy_sets(find_neighbours(points, 32), np.arange(len(points)))
+    sets = find_copy_sets(find_neighbours(points, 32), np.arange(len(points)))
     whole = [len(rows) == copies * len(np.unique(rows // copies)) for rows in sets]
     assert np.mean(whole) > 0.95  # in a plane some originals lie as near each other as copies do
     assert sum(map(len, sets)) > 0.9 * len(points)
@@ -52,7 +52,7 @@ def test_copies_with_a_little_noise_are_found_whole(width, copies):
 def test_a_few_copies_among_many_samples_are_found():
     points = cloud(1_000, 6)
     points[:20] = points[20:40] + 0.02
-    sets = copy_sets(find_neighbours(points, 32), np.arange(1_000))
+    sets = find_copy_sets(find_neighbours(points, 32), np.arange(1_000))
     assert {(row, row + 20) for row in range(20)} <= {tuple(rows.tolist()) for rows in sets}
     assert len(sets) < 25
 

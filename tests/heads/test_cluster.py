@@ -21,12 +21,12 @@ from tasks.errors import InputError
 from tasks.heads.cluster import DaskCluster, place_of
 from tasks.heads.design import make_design
 from tasks.heads.executor import Executor
-from tasks.heads.feature_map import raw_map
+from tasks.heads.feature_map import make_raw_map
 from tasks.heads.features import FileFeatures
 from tasks.heads.newton import fit_newton
 from tasks.heads.rows import EncodedRows
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 from tasks.records import FeatureFile
 
 
@@ -101,7 +101,7 @@ def problem(folder: Path, place: Executor, rows: int = 2_000) -> SoftmaxStack:
     file = FeatureFile(path=path, rows=rows, width=6)
     features = FileFeatures(file, torch.empty(0), block_rows=100)
     return SoftmaxStack(
-        EncodedRows(features, raw_map(x.mean(0), x.std(0))),
+        EncodedRows(features, make_raw_map(x.mean(0), x.std(0))),
         torch.from_numpy(labels),
         4,
         make_design(labels, "crossfit", 3, seed=0),
@@ -112,7 +112,7 @@ def problem(folder: Path, place: Executor, rows: int = 2_000) -> SoftmaxStack:
 
 
 def scored(stack: SoftmaxStack) -> tuple[Array, ...]:
-    fit = fit_newton(stack, newton_step)
+    fit = fit_newton(stack, solve_newton_step)
     solution = solve_ihvp(stack, fit.theta, "cg")
     blocks = list(score_blocks(stack, fit.theta, solution.vector))
     assert fit.converged

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from tasks.heads.design import make_design
-from tasks.heads.edges import histograms
+from tasks.heads.edges import compute_edge_histograms
 from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import choose_members
 from tasks.heads.store import load_members, save_members
@@ -19,29 +19,29 @@ def pictures(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_a_derivative_is_finite_on_any_image_even_a_blank_one():
     pixels = torch.cat([pictures(2, 48), torch.zeros(1, 48), torch.ones(1, 48)]).requires_grad_()
-    histograms(pixels, (4, 4, 3)).square().sum().backward()
+    compute_edge_histograms(pixels, (4, 4, 3)).square().sum().backward()
     assert torch.isfinite(pixels.grad).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 1, 3)])
 def test_no_images_at_all_have_no_edges(shape):
     """As many are queued where nothing is flagged."""
-    width = histograms(torch.zeros(1, int(np.prod(shape))), shape).shape[1]
-    assert histograms(torch.zeros(0, int(np.prod(shape))), shape).shape == (0, width)
+    width = compute_edge_histograms(torch.zeros(1, int(np.prod(shape))), shape).shape[1]
+    assert compute_edge_histograms(torch.zeros(0, int(np.prod(shape))), shape).shape == (0, width)
 
 
 def test_edges_do_not_depend_on_light_and_hardly_on_contrast():
     pixels = pictures(3, 24 * 24)
-    edges = histograms(pixels, (24, 24))[:, : 8 * 64]
+    edges = compute_edge_histograms(pixels, (24, 24))[:, : 8 * 64]
     torch.testing.assert_close(
-        histograms(pixels / 2 + 0.3, (24, 24))[:, : 8 * 64], edges, atol=0.05, rtol=0.05
+        compute_edge_histograms(pixels / 2 + 0.3, (24, 24))[:, : 8 * 64], edges, atol=0.05, rtol=0.05
     )
 
 
 def test_a_turned_image_has_its_edges_turned():
     pixels = pictures(1, 16, 16)
     upright, turned = (
-        histograms(image.reshape(1, -1), (16, 16))[:, : 8 * 64].reshape(8, 8, 8)
+        compute_edge_histograms(image.reshape(1, -1), (16, 16))[:, : 8 * 64].reshape(8, 8, 8)
         for image in (pixels, pixels.rot90(1, (1, 2)))
     )
     torch.testing.assert_close(turned, upright.roll(4, 0).rot90(1, (1, 2)), atol=1e-4, rtol=1e-4)
@@ -49,7 +49,7 @@ def test_a_turned_image_has_its_edges_turned():
 
 def test_any_size_gives_cells_in_bounds():
     for shape in ((1, 1), (2, 9), (28, 28), (33, 70, 3), (200, 100)):
-        found = histograms(pictures(2, int(np.prod(shape))), shape)
+        found = compute_edge_histograms(pictures(2, int(np.prod(shape))), shape)
         assert torch.isfinite(found).all()
         assert found.shape[1] <= (8 + 3) * 64
 

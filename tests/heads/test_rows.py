@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tasks.arrays import Array
 from tasks.encode.featurize import featurize
 from tasks.heads.design import make_design
-from tasks.heads.feature_map import FeatureMap, kernel_map, raw_map
+from tasks.heads.feature_map import FeatureMap, make_kernel_map, make_raw_map
 from tasks.heads.features import FileFeatures, MemoryFeatures, compute_moments, prefetch
 from tasks.heads.newton import fit_newton
 from tasks.heads.rows import CachedRows, EncodedRows, MemoryRows
 from tasks.heads.samples import read_samples, read_votes
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step
+from tasks.heads.solve import solve_newton_step
 from tasks.records import Dataset, FeatureFile
 
 
@@ -38,9 +38,9 @@ def on_disk(path: Path, raw: Array, feature_map: FeatureMap, block_rows: int) ->
 def test_disk_rows_equal_memory_rows(tmp_path: Path, kind: str, block_rows: int) -> None:
     raw = clouds(100, 3, 2)[0].astype(np.float32)
     x = torch.from_numpy(raw)
-    feature_map: FeatureMap | None = raw_map(x.mean(0), x.std(0))
+    feature_map: FeatureMap | None = make_raw_map(x.mean(0), x.std(0))
     if kind == "kernel":
-        feature_map = kernel_map(feature_map, x, 20, 1.0)
+        feature_map = make_kernel_map(feature_map, x, 20, 1.0)
     disk = on_disk(tmp_path / "raw", raw, feature_map, block_rows)
     memory = CachedRows(MemoryFeatures(x, block_rows), feature_map)
     assert (disk.n, disk.width, disk.like.dtype) == (memory.n, memory.width, memory.like.dtype)
@@ -55,12 +55,12 @@ def test_a_fit_from_disk_is_the_fit_in_memory(tmp_path: Path) -> None:
     raw, labels = clouds(100, 3, 2)
     raw = raw.astype(np.float32)
     x = torch.from_numpy(raw)
-    feature_map = raw_map(x.mean(0), x.std(0))
+    feature_map = make_raw_map(x.mean(0), x.std(0))
     design = make_design(labels, "crossfit", 3, seed=0)
     fits = [
         fit_newton(
             SoftmaxStack(rows, torch.from_numpy(labels), 2, design, 0.01, torch.ones(100, dtype=torch.bool)),
-            newton_step,
+            solve_newton_step,
         )
         for rows in (
             on_disk(tmp_path / "raw", raw, feature_map, 16),

@@ -6,10 +6,10 @@ import torch
 from head_problems import clouds, stacked
 from torch import Tensor
 
-from tasks.attribute.influence import evaluation_gradient
+from tasks.attribute.influence import compute_evaluation_gradient
 from tasks.heads.newton import fit_newton
 from tasks.heads.softmax import SoftmaxHessian
-from tasks.heads.solve import newton_step, solve, solve_many
+from tasks.heads.solve import solve, solve_many, solve_newton_step
 from tasks.heads.solvers import SOLVERS
 
 
@@ -18,8 +18,8 @@ def problem() -> tuple[SoftmaxHessian, Tensor]:
     """Return the Hessian at a hard optimum, and the gradient that the influences are solved for."""
     features, labels = clouds(150, 4, 3)
     stack = stacked(features * np.array([0.03, 0.3, 3.0, 30.0]), labels, 1e-6)
-    theta = fit_newton(stack, newton_step).theta
-    return stack.hessian(theta), evaluation_gradient(stack, theta)
+    theta = fit_newton(stack, solve_newton_step).theta
+    return stack.hessian(theta), compute_evaluation_gradient(stack, theta)
 
 
 def measured(hessian: SoftmaxHessian, vector: Tensor, rhs: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def test_an_empty_evaluation_set_has_no_influence(
 def test_right_hand_sides_that_repeat_each_other_are_all_solved(copies: int) -> None:
     features, labels = clouds(150, 4, 3)
     stack = stacked(features, labels, design=stacked(features, labels).design.single(0))
-    hessian = stack.hessian(fit_newton(stack, newton_step).theta)
+    hessian = stack.hessian(fit_newton(stack, solve_newton_step).theta)
     generator = torch.Generator().manual_seed(0)
     rhs = torch.randn((3, *stack.shape), dtype=torch.float64, generator=generator)
     rhs[2] = 0.5 * rhs[0] - rhs[1]
@@ -88,7 +88,7 @@ def test_right_hand_sides_that_repeat_each_other_are_all_solved(copies: int) -> 
 def test_probabilities_that_do_not_fit_are_computed_again() -> None:
     features, labels = clouds(150, 4, 3)
     stack = stacked(features, labels)
-    theta = fit_newton(stack, newton_step).theta
+    theta = fit_newton(stack, solve_newton_step).theta
     vectors = torch.ones((2, *stack.shape), dtype=torch.float64)
     kept = stack.hessian(theta)
     stack.keep_bytes = 0

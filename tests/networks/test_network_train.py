@@ -10,7 +10,7 @@ from tasks.heads.device import make_deterministic
 from tasks.models.cnn import cnn
 from tasks.models.mlp import mlp
 from tasks.networks.architecture import split_network
-from tasks.networks.inputs import augment_images, input_map
+from tasks.networks.inputs import augment_images, make_input_map
 from tasks.networks.train import mean_loss, train
 
 
@@ -95,7 +95,7 @@ def test_images_come_to_a_network_channels_first_and_standardised() -> None:
     task = digits_task("cnn")
     colour = torch.randint(0, 255, (50, 6, 4, 3), generator=torch.Generator().manual_seed(0)).float()
     colour[..., 1] = 7.0  # a channel that is constant
-    inputs = input_map(type(task.features)(colour.reshape(50, -1)), (6, 4, 3))
+    inputs = make_input_map(type(task.features)(colour.reshape(50, -1)), (6, 4, 3))
     images = inputs(colour.reshape(50, -1))
     assert images.shape == (50, 3, 6, 4)
     assert torch.allclose(

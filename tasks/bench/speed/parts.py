@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.attribute import AuditOptions, audit
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
-from tasks.attribute.influence import evaluation_gradient, score_blocks
+from tasks.attribute.influence import compute_evaluation_gradient, score_blocks
 from tasks.bench.command import Device
 from tasks.bench.speed.solvers import compare_solvers
 from tasks.bench.stopwatch import NoisyData, draw_noisy_data, time_call
@@ -27,7 +27,7 @@ from tasks.heads.fit import fit_stack
 from tasks.heads.newton import fit_newton
 from tasks.heads.rows import MemoryRows
 from tasks.heads.softmax import SoftmaxStack
-from tasks.heads.solve import newton_step, solve
+from tasks.heads.solve import solve, solve_newton_step
 from tasks.memory import peak_memory, reset_peak_memory
 
 Row = list[str]
@@ -107,7 +107,7 @@ def pydvl(most: int, device: Device) -> Iterator[Row]:
         return (trust * matrix).sum(0) / trust.sum()
 
     def ours() -> Tensor:
-        gradient = evaluation_gradient(stack, theta)
+        gradient = compute_evaluation_gradient(stack, theta)
         vector = solve(stack.hessian(theta), gradient, tolerance=1e-6, solver="cg").vector
         return _influences(stack, theta, vector)[:n]
 
@@ -251,7 +251,7 @@ def sampling(most: int, device: Device) -> Iterator[Row]:
     some = stack.subset(index.to(theta.device))
 
     def solved(gradient: SoftmaxStack, hessian: SoftmaxStack) -> Tensor:
-        rhs = evaluation_gradient(gradient, theta)
+        rhs = compute_evaluation_gradient(gradient, theta)
         return solve(hessian.hessian(theta), rhs, tolerance=SOLVE_TOLERANCE, solver="cg").vector
 
     ways: dict[str, Callable[[], Tensor]] = {
@@ -313,7 +313,7 @@ def _fit_first(data: NoisyData, n: int, device: Device) -> tuple[SoftmaxStack, T
     group = torch.zeros(len(data.given), dtype=torch.int8)
     group[n:] = 2
     stack = _stack(data, Design("holdout", group, 1), torch.float64, device)
-    return stack, fit_newton(stack, newton_step).theta
+    return stack, fit_newton(stack, solve_newton_step).theta
 
 
 def _stack(data: NoisyData, design: Design, dtype: torch.dtype, device: Device) -> SoftmaxStack:

@@ -12,7 +12,7 @@ from pydvl.influence.torch.operator import LowRankOperator
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from tasks.attribute.influence import evaluation_gradient, score_blocks
+from tasks.attribute.influence import compute_evaluation_gradient, score_blocks
 from tasks.heads.operator import StackedHessian
 from tasks.heads.softmax import SoftmaxHessian, SoftmaxStack
 from tasks.heads.solve import solve
@@ -49,7 +49,7 @@ def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
     Args:
         theta: (width, 1, C) its fitted parameters.
     """
-    hessian, gradient = stack.hessian(theta), evaluation_gradient(stack, theta)
+    hessian, gradient = stack.hessian(theta), compute_evaluation_gradient(stack, theta)
 
     def influence(vector: Tensor) -> Tensor:
         return torch.cat([block.influence for block in score_blocks(stack, theta, vector)])

@@ -9,7 +9,7 @@ from tasks.ingest.leaks.search import describe_leaks
 from tasks.report.sections.controls import interval_of, is_told
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
-from tasks.runs.data_sets import short_name_of
+from tasks.runs.data_sets import find_short_name
 from tasks.show.parts import Command, Facts, ReportPart, Section, Text
 from tasks.show.text import NAME, format_share, join_names, pluralise, show_plain, trust_line
 from tasks.show.view import RunView
@@ -40,7 +40,7 @@ def build(view: RunView, summary: Summary) -> Section:
         parts += [Text(show_plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
     still_open = summary.get("queue", {}).get("still_open", 0)
     if view.queued or still_open:
-        named = short_name_of(view.run_id) if still_open else view.run_id
+        named = find_short_name(view.run_id) if still_open else view.run_id
         parts += [
             Command("Review them, one key a sample", _typed("review", named, view)),
             Command("Correct the data, measure the gain", _typed("apply", view.run_id, view)),
