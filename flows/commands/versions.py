@@ -4,12 +4,17 @@ import json
 import sys
 import warnings
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.common import AsJson, Name, Out, Run, find_run_or_name_it
+from tasks.errors import InputError
 from tasks.terminal import json_lines, lines, one_line
+
+if TYPE_CHECKING:
+    from tasks.apply.version import Version
 
 
 class Rule(StrEnum):
@@ -37,6 +42,13 @@ def apply(
             "--copy-images", help="copy a folder of images with its corrections, beside the list of moves"
         ),
     ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="hub:OWNER/NAME", help="send the version to a data set of the Hugging Face Hub"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="with --push: list what would be sent, and send nothing")
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Make a new version of the data set from the decisions, refit, and measure the gain."""
@@ -44,8 +56,14 @@ def apply(
     from flows.results import Results  # noqa: PLC0415
     from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
     from tasks.apply.messages import describe_gain, plan_text, summarise_outcome  # noqa: PLC0415
+    from tasks.apply.push import find_repository  # noqa: PLC0415
     from tasks.apply.write_and_measure import write_and_measure_plan  # noqa: PLC0415
 
+    if dry_run and not push:
+        raise InputError(
+            "there is nothing to send without --push", where="--dry-run", fix="add --push hub:OWNER/NAME"
+        )
+    repository = find_repository(push, sends=not dry_run) if push else None
     results = Results(out, run)
     folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
@@ -66,9 +84,28 @@ def apply(
     published = results.publish_versions(applied.folder) if applied.folder else None
     if published:
         (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
+    if repository and applied.folder and applied.version:
+        (sys.stderr if json_ else sys.stdout).write(
+            lines(_push(applied.version, applied.folder, repository, dry_run=dry_run))
+        )
     if json_:
         result = summarise_outcome(plan, applied, measured)
         sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _push(version: "Version", folder: Path, repository: str, *, dry_run: bool) -> str:
+    """Send a version to the Hub, or list what would be sent."""
+    from tasks.apply.push import list_files, push_files  # noqa: PLC0415
+
+    files = list_files(version, folder)
+    if dry_run:
+        sizes = {
+            name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()
+        }
+        listed = "".join(f"  {size:>13,} bytes  {name}\n" for name, size in sizes.items())
+        return f"would be sent to {repository}:\n{listed}"
+    message = f"{version.label}: {version.relabeled:,} relabeled, {version.dropped:,} dropped"
+    return f"pushed: {push_files(files, repository, message)}\n"
 
 
 def _confirm(changes: int) -> bool:

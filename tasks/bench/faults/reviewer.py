@@ -1,5 +1,6 @@
-"""A reviewer who decides over HTTP while something is done to the review server."""
+"""A reviewer who decides over HTTP, while something may be done to the review server, or in the spreadsheet."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,18 @@ def make_answers(run: Path, count: int) -> list[Answer]:
         }
         for item in load_queue(run).items[:count]
     ]
+
+
+def fill_spreadsheet(run: Path, filled: Path, count: int) -> Path:
+    """Write a queue's spreadsheet with decisions on its first samples."""
+    lines = list(csv.DictReader((run / "queue.csv").open(newline="", encoding="utf-8-sig")))
+    for position, line in enumerate(lines[:count]):
+        line["decision"] = DECISIONS[1:][position % len(DECISIONS[1:])]
+    with filled.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    return filled
 
 
 def wait_for_address(server: Program) -> str:

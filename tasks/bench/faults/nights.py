@@ -1,0 +1,351 @@
+"""Live through nights of many data sets on the stack of `make serve`, and strike workers and runs while they are at work.
+
+Before each night every data set changes: rows come, go, or get another label, a column appears, the order changes, or nothing
+does. Then all are swept at once on a server with Postgres, by two workers that take one run at a time. Some of the runs are
+struck at a random moment, and left to what the stack does by itself: it starts the worker again, and the run once more. What
+that leaves unfinished is submitted again, as the next night would. Between the nights people decide, on the review page and in
+the spreadsheet.
+
+Wrong is: a data set that is not swept in the end, or not from tonight's rows; a file under its final name that is not whole; a
+manifest that does not hold; a decided sample that is asked again under the same label; a flagged sample that nobody is asked
+about; an acknowledged decision that is not in the log exactly once; a file or folder that an unfinished run left behind.
+"""
+
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+
+from tasks.bench.command import Seed, count_of
+from tasks.bench.faults.changing import CHANGES, Table, list_differences
+from tasks.bench.faults.programs import Program, find_processes
+from tasks.bench.faults.reference import find_broken_files
+from tasks.bench.faults.reviewer import fill_spreadsheet, make_answers, send_decisions, wait_for_address
+from tasks.bench.helpers import import_test_module
+from tasks.bench.tables import describe_setup, format_table
+from tasks.errors import InputError, LabelsweepError
+from tasks.review.log import read_log
+from tasks.review.queue import load_queue
+from tasks.runs.data_sets import LATEST
+
+WAYS = {
+    "run, SIGKILL": ("run", signal.SIGKILL),
+    "run, SIGTERM": ("run", signal.SIGTERM),
+    "worker, SIGKILL": ("worker", signal.SIGKILL),
+    "worker, SIGTERM": ("worker", signal.SIGTERM),
+    "both, SIGKILL": ("both", signal.SIGKILL),
+}
+OPTIONS = {"label": "label", "id": "id", "rounds": 1, "folds": 3, "feature_map": "raw", "controls": 0}
+# As in the tests of the stack: the shipped 90 s of silence and 60 s before a retry would only make the nights longer.
+VARIABLES = {
+    "LABELSWEEP_RUNS": "1",
+    "LABELSWEEP_LOST_AFTER": "40",
+    "LABELSWEEP_UNSTARTED_AFTER": "40",
+    "LABELSWEEP_RETRY_AFTER": "10",
+}
+# How long a night may stand still before what is left is submitted again: several times what giving up a silent run takes.
+STILL_SECONDS = 240.0
+# What a run takes before one was measured.
+RUN_SECONDS = 15.0
+FIRST_DAY = date(2026, 12, 1)
+# Of so many data sets people decide after each night, half of them on the page, and on so many samples of each.
+REVIEWED, ANSWERS = 8, 3
+
+
+@dataclass
+class Strike:
+    """A run that is struck once, so many seconds after its process began."""
+
+    way: str
+    after: float
+    began: float | None = None
+    steps: int | None = None
+
+
+@dataclass
+class Night:
+    """What is counted of a night."""
+
+    number: int
+    changes: Counter[str]
+    ends: Counter[str] = field(default_factory=Counter)
+    strikes: list[Strike] = field(default_factory=list)
+    seconds: float = 0.0
+    again: int = 0
+    submitted: int = 0
+    decisions: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def run_nights(
+    *,
+    data_sets: Annotated[int, count_of("data sets")] = 20,
+    nights: Annotated[int, count_of("nights")] = 5,
+    strikes: Annotated[int, count_of("strikes in all")] = 40,
+    seed: Seed = 0,
+) -> None:
+    """Sweep many changing data sets for several nights on the stack with Postgres, strike, decide, and count what was lost."""
+    stacks, servers = (import_test_module("stack", name) for name in ("local_stack", "postgres_server"))
+    if servers.binaries() is None:
+        raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
+    with tempfile.TemporaryDirectory(prefix="labelsweep-nights-") as name, servers.postgres(None) as database:
+        ports = {"LABELSWEEP_REPORTS_PORT": str(servers.free_port())}
+        variables = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database, **VARIABLES, **ports}
+        stack = stacks.Stack(Path(name), servers.free_port(), variables)
+        stack.start()
+        try:
+            with _second_worker(stack):
+                campaign = Campaign(stack, data_sets, random.Random(seed))  # noqa: S311 (no secret)
+                for number in range(nights):
+                    missing = strikes - sum(len(night.strikes) for night in campaign.nights)
+                    campaign.live(number, -(-missing // (nights - number)))
+                sys.stdout.write(campaign.make_table())
+        finally:
+            stack.stop()
+    sys.exit(1 if any(night.wrong for night in campaign.nights) else 0)
+
+
+@contextmanager
+def _second_worker(stack: Any) -> Iterator[None]:  # noqa: ANN401 (of the tests)
+    """Run another worker beside that of the stack, kept alive in the same way."""
+    first = next(_workers(stack))
+    command = ["sh", "deploy/keep.sh", "prefect", "worker", "start", "--pool", "cpu", "--name", "second"]
+    with (stack.folder / "second.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 (our own command)
+            [*command, "--limit", "1"], env=first.environ(), cwd=first.cwd(), stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        shell = psutil.Process(process.pid)
+        for one in (shell, *shell.children(recursive=True)):
+            one.terminate()
+        process.wait(60)
+
+
+def _workers(stack: Any) -> Iterator[psutil.Process]:  # noqa: ANN401
+    """Yield the workers of the cpu pool, without the shells that keep them."""
+    for pid, line in stack.processes().items():
+        if "worker start --pool cpu" in line and "keep.sh" not in line:
+            yield psutil.Process(pid)
+
+
+class Campaign:
+    """Data sets on a stack, night after night."""
+
+    def __init__(self, stack: Any, count: int, rng: random.Random) -> None:  # noqa: ANN401
+        self.stack, self.rng = stack, rng
+        self.out = Path(stack.environment()["LABELSWEEP_OUT"])
+        self.sources = stack.folder / "exports"
+        self.sources.mkdir()
+        self.tables = [
+            Table(name := f"set-{n:02}", f"{name}-{{date}}.csv" if n % 2 else f"{name}.csv", rng)
+            for n in range(count)
+        ]
+        for table in self.tables:
+            table.add(rng.randrange(60, 151))
+        self.nights: list[Night] = []
+        self.acknowledged: set[tuple[str, str]] = set()
+        self.reviewed: set[str] = set()
+        self.took: list[float] = []
+
+    def live(self, number: int, strikes: int) -> None:
+        """Let a night pass and look at what it leaves; then let people decide."""
+        night = Night(number + 1, Counter())
+        self.nights.append(night)
+        for table in self.tables:
+            how = self.rng.choice(CHANGES) if number else "new"
+            table.change(how)
+            table.write(self.sources, FIRST_DAY + timedelta(number))
+            night.changes[how] += 1
+        if not number:
+            self._deploy()
+        began = time.monotonic()
+        self._sweep(night, strikes)
+        night.seconds = time.monotonic() - began
+        self._look(night)
+        for place, table in enumerate(self.rng.sample(self.tables, min(REVIEWED, len(self.tables)))):
+            self._decide(night, (self.out / LATEST / table.name).resolve(), on_page=place % 2 == 0)
+        night.wrong += self._find_wrong_with_log()
+        sys.stderr.write(
+            f"night {night.number}: {dict(night.ends)}, {len(night.strikes)} strikes, {night.again} started again, "
+            f"{night.submitted} submitted again, {night.seconds:.0f} s; {'; '.join(night.wrong) or 'nothing wrong'}\n"
+        )
+
+    def _command(self, *arguments: str) -> Program:
+        log = self.stack.folder / f"command-{uuid.uuid4().hex}.log"
+        where = [] if arguments[0] == "deploy" else ["--out", str(self.out)]
+        return Program([*arguments, *where], self.stack.environment(), log)
+
+    def _deploy(self) -> None:
+        entries = {table.name: {"source": f"exports/{table.source}"} for table in self.tables}
+        file = self.stack.folder / "datasets.yaml"
+        file.write_text(repr({"defaults": OPTIONS, "datasets": entries}))  # which is YAML too
+        if (program := self._command("deploy", "--file", str(file))).end() != "survived":
+            raise LabelsweepError("the data sets could not be deployed", where=program.said()[-300:])
+
+    def _submit(self, table: Table) -> str:
+        with self.stack.client() as client:
+            found = client.read_deployment_by_name(f"clean-labels/{table.name}")
+            return str(client.create_flow_run_from_deployment(found.id).id)
+
+    def _sweep(self, night: Night, strikes: int) -> None:
+        """Submit all data sets and wait until each is swept; strike some of the runs."""
+        names = {self._submit(table): table for table in self.tables}
+        last, plan, moved = dict[str, str](), dict[str, Strike](), time.monotonic()
+        while True:
+            states = self._states(names)
+            now = {run: f"{one['state_name']} {one['run_count']}" for run, one in states.items()}
+            if now != last:
+                last, moved = now, time.monotonic()
+            at_work = [run for run, one in states.items() if one["state_type"] != "COMPLETED"]
+            if not at_work:
+                break
+            if time.monotonic() - moved > STILL_SECONDS:
+                left = Counter(states[run]["state_name"] for run in at_work)
+                sys.stderr.write(f"night {night.number}: submitted again: {dict(left)}\n")
+                for run in at_work:
+                    night.ends[f"left as {states[run]['state_name']}"] += 1
+                    table = names.pop(run)
+                    names[self._submit(table)] = table
+                night.submitted += len(at_work)
+                moved = time.monotonic()
+                if night.submitted > 2 * len(self.tables):
+                    break  # what is missing is found when the night is looked at
+            self._strike(night, plan, strikes, names)
+            time.sleep(0.3)
+        for one in self._states(names).values():
+            night.ends[one["state_name"]] += 1
+            night.again += one["run_count"] > 1
+            if one["run_count"] == 1 and one["state_name"] == "Completed":
+                self.took.append(one["total_run_time"])
+
+    def _states(self, names: dict[str, Table]) -> dict[str, dict[str, Any]]:
+        """Return the runs as the server has them; it may be too busy to answer at once."""
+        deadline = time.monotonic() + STILL_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                status, found = self.stack.post(
+                    "/flow_runs/filter", {"flow_runs": {"id": {"any_": list(names)}}}
+                )
+                if status == httpx.codes.OK:
+                    return {one["id"]: one for one in found}
+            time.sleep(1)
+        raise LabelsweepError("the server does not answer", where=self.stack.url)
+
+    def _strike(self, night: Night, plan: dict[str, Strike], wanted: int, names: dict[str, Table]) -> None:
+        """Draw moments for runs that began, and strike those whose moment has come."""
+        living: dict[str, psutil.Process] = {}
+        for process in find_processes({"PREFECT_API_URL": self.stack.url}, having="PREFECT__FLOW_RUN_ID"):
+            living.setdefault(process.info["environ"]["PREFECT__FLOW_RUN_ID"], process)
+        planned = [one for run, one in plan.items() if one.steps is None and run in living]
+        for run in living.keys() & names.keys() - plan.keys():
+            if len(night.strikes) + len(planned) < wanted and self.rng.random() < 0.5:
+                way = list(WAYS)[(sum(len(one.strikes) for one in self.nights) + len(planned)) % len(WAYS)]
+                # A process starts up for about as long as the sweep itself takes, which Prefect does not count.
+                length = 2 * (statistics.median(self.took) if self.took else RUN_SECONDS)
+                plan[run] = Strike(way, self.rng.random() * length, time.monotonic())
+                planned.append(plan[run])
+        for run, one in plan.items():
+            if one.steps is None and run in living and time.monotonic() - (one.began or 0) > one.after:
+                one.steps = self._count_steps(names[run])
+                self._kill(one.way, living[run])
+                night.strikes.append(one)
+
+    def _kill(self, way: str, process: psutil.Process) -> None:
+        """Strike a run's process, the worker that it has, or both, so that nobody tells of it."""
+        what, with_signal = WAYS[way]
+        workers = {worker.pid for worker in _workers(self.stack)}
+        with suppress(psutil.NoSuchProcess):  # it ended in this moment
+            above = [parent for parent in process.parents() if parent.pid in workers]
+            for one in (above if what != "run" else []) + ([process] if what != "worker" else []):
+                one.send_signal(with_signal)
+
+    def _runs(self, table: Table) -> list[Path]:
+        return sorted(path for path in self.out.glob(f"runs/{table.name}-*") if path.is_dir())
+
+    def _count_steps(self, table: Table) -> int:
+        """Return how many steps the run of a data set that is not finished has kept."""
+        unfinished = [path for path in self._runs(table) if not (path / "manifest.json").exists()]
+        return sum(len(list(path.glob("steps/*.json"))) for path in unfinished)
+
+    def _look(self, night: Night) -> None:
+        """Compare what the night left with what is known by id."""
+        night.wrong += [f"not whole: {path}" for path in find_broken_files(self.out)]
+        night.wrong += [f"left behind: {path}" for path in self.out.rglob("*.partial*")]
+        log = read_log(self.out)
+        settled = {(row.sample_id, label) for row in log for label in (row.given_label, row.new_label)}
+        for table in self.tables:
+            unfinished = [run for run in self._runs(table) if not (run / "manifest.json").exists()]
+            night.wrong += [f"not finished: {run.name}" for run in unfinished]
+            run = (self.out / LATEST / table.name).resolve()
+            # An unchanged night shows the last queue, in which the decisions since then are marked.
+            night.wrong += list_differences(run, table, settled, is_reviewed=run.name in self.reviewed)
+
+    def _decide(self, night: Night, run: Path, *, on_page: bool) -> None:
+        """Decide on the first samples of a queue, unless that was done after an earlier night."""
+        samples = [item.sample_id for item in load_queue(run).items[:ANSWERS]]
+        if run.name in self.reviewed or not samples:
+            return
+        self.reviewed.add(run.name)
+        if on_page:
+            answers = [{**answer, "action": uuid.uuid4().hex} for answer in make_answers(run, ANSWERS)]
+            program = self._command("review", run.name, "--reviewer", "Ada", "--port", "0", "--controls", "0")
+            done = len(send_decisions(wait_for_address(program), answers)) == len(answers)
+            program.process.terminate()
+            program.end()
+        else:
+            filled = fill_spreadsheet(run, self.stack.folder / "filled.csv", ANSWERS)
+            program = self._command("import", str(filled), "--run", run.name, "--reviewer", "Bob")
+            done = program.end() == "survived"
+        if not done:
+            night.wrong.append(f"decisions on {run.name} were refused: {program.said()[-300:]}")
+            return
+        self.acknowledged |= {(run.name, sample) for sample in samples}
+        night.decisions += len(samples)
+
+    def _find_wrong_with_log(self) -> list[str]:
+        """Return what the log does not have once of the decisions that were acknowledged."""
+        found = Counter((row.run, row.sample_id) for row in read_log(self.out))
+        return [f"{count} times in the log: {key}" for key in self.acknowledged if (count := found[key]) != 1]
+
+    def make_table(self) -> str:
+        """Return what was seen as Markdown."""
+        strikes = [strike for night in self.nights for strike in night.strikes]
+        rows = [
+            [
+                night.number,
+                ", ".join(f"{count} {name}" for name, count in sorted(night.ends.items())),
+                ", ".join(f"{count} {how}" for how, count in sorted(night.changes.items())),
+                *(len(night.strikes), night.again, night.submitted, night.decisions, f"{night.seconds:.0f}"),
+            ]
+            for night in self.nights
+        ]
+        heads = ["night", "runs ended as", "files before it", "strikes", "started again by the stack"]
+        heads += ["submitted again", "decisions after it", "seconds"]
+        ways = Counter(strike.way for strike in strikes)
+        steps = Counter(strike.steps or 0 for strike in strikes)
+        wrong = [(night.number, text) for night in self.nights for text in night.wrong]
+        parts = [
+            f"{len(self.tables)} data sets of 60 to 150 rows, {len(self.nights)} nights, {len(strikes)} strikes.\n",
+            format_table(heads, rows, words=3),
+            format_table(["struck", "strikes"], sorted(ways.items())),
+            format_table(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
+            format_table(["night", "what was wrong"], wrong or [("", "nothing")], words=2),
+            f"{describe_setup('prefect', 'labelsweep')}\n",
+        ]
+        return "\n".join(parts)
