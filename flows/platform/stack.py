@@ -28,6 +28,8 @@ _PATIENCE = {
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     # A server that was away hears of the runs at work with their next heartbeats, and looks who is silent only then.
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT40S",
+    # It has seen none of the events before its start, and waits for them no longer than a minute.
+    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.platform.event_order",
 }
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 _ASKS, _ANSWERS = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"

@@ -58,6 +58,20 @@ def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: S
     assert stack.ended(run.id).state.is_completed()
 
 
+def test_run_that_crashes_after_the_server_came_back_is_started_once_more_soon(
+    stack: Stack, blobs: Path, tmp_path
+):
+    """Left alone, Prefect holds the event of the crash for 15 minutes: it follows one that the new server has not seen."""
+    run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None, **SMALL)
+    stack.wait(lambda: stack.state(run.id) == "RUNNING", 120)
+    os.kill(stack.process_of(run.id), signal.SIGSTOP)
+    os.kill(process_with(stack, "server start"), signal.SIGKILL)
+    stack.wait(lambda: not stack.workers("cpu"), 30)
+    stack.wait(lambda: stack.workers("cpu"), 120)
+    os.kill(stack.process_of(run.id), signal.SIGKILL)
+    stack.wait(lambda: stack.run(run.id).state.name == "Completed", 360)
+
+
 def test_run_that_waits_for_a_review_has_no_process_and_goes_on_with_the_answer(
     stack: Stack, blobs: Path, tmp_path
 ):
