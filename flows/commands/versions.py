@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.common import AsJson, Name, Out, Run, find_run_or_name_it
-from tasks.errors import InputError
 from tasks.terminal import json_lines, lines, one_line
 
 if TYPE_CHECKING:
@@ -59,17 +58,14 @@ def apply(
     from tasks.apply.push import find_repository  # noqa: PLC0415
     from tasks.apply.write_and_measure import write_and_measure_plan  # noqa: PLC0415
 
-    if dry_run and not push:
-        raise InputError(
-            "there is nothing to send without --push", where="--dry-run", fix="add --push hub:OWNER/NAME"
-        )
-    repository = find_repository(push, sends=not dry_run) if push else None
+    repository = find_repository(push, sends=not dry_run)
+    say = (sys.stderr if json_ else sys.stdout).write
     results = Results(out, run)
     folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
     results.fetch_versions()
     plan = plan_for(folder, results.out, conflicts.value)
-    (sys.stderr if json_ else sys.stdout).write(lines(plan_text(plan)))
+    say(lines(plan_text(plan)))
     if plan.changes and not yes and not _confirm(len(plan.changes)):
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
@@ -81,13 +77,10 @@ def apply(
             sys.stdout.write(lines(applied.sentence()))
             sys.stdout.write("\n" + lines(describe_gain(measured)) if measured else "")
     results.publish_decisions()
-    published = results.publish_versions(applied.folder) if applied.folder else None
-    if published:
-        (sys.stderr if json_ else sys.stdout).write(f"published: {published}\n")
+    if applied.folder and (published := results.publish_versions(applied.folder)):
+        say(f"published: {published}\n")
     if repository and applied.folder and applied.version:
-        (sys.stderr if json_ else sys.stdout).write(
-            lines(_push(applied.version, applied.folder, repository, dry_run=dry_run))
-        )
+        say(lines(_push(applied.version, applied.folder, repository, dry_run=dry_run)))
     if json_:
         result = summarise_outcome(plan, applied, measured)
         sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")

@@ -27,8 +27,8 @@ _READABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow")
 _MOST = 100
 
 
-def find_repository(target: str, *, sends: bool = True) -> str:
-    """Return OWNER/NAME of where a version is to go, before anything is written.
+def find_repository(target: str | None, *, sends: bool) -> str | None:
+    """Return OWNER/NAME of where a version is to go, before anything is written; None where nothing is to be sent.
 
     Args:
         sends: Whether something is sent there, which takes the Hub's package and a token.
@@ -36,6 +36,11 @@ def find_repository(target: str, *, sends: bool = True) -> str:
     Raises:
         InputError: It names no data set of the Hub, its package is not installed, or there is no token.
     """
+    if target is None:
+        if sends:
+            return None
+        fix = "add --push hub:OWNER/NAME"
+        raise InputError("there is nothing to send without --push", where="--dry-run", fix=fix)
     name = target.removeprefix(_PREFIX)
     if name == target or not _NAME.fullmatch(name):
         raise InputError(

@@ -337,8 +337,7 @@ class Campaign:
         ]
         heads = ["night", "runs ended as", "files before it", "strikes", "started again by the stack"]
         heads += ["submitted again", "decisions after it", "seconds"]
-        ways = Counter(strike.way for strike in strikes)
-        steps = Counter(strike.steps or 0 for strike in strikes)
+        ways, steps = Counter(one.way for one in strikes), Counter(one.steps or 0 for one in strikes)
         wrong = [(night.number, text) for night in self.nights for text in night.wrong]
         parts = [
             f"{len(self.tables)} data sets of 60 to 150 rows, {len(self.nights)} nights, {len(strikes)} strikes.\n",
