@@ -13,4 +13,4 @@ from prefect.server.events.ordering.memory import CausalOrdering
 __all__ = ["CausalOrdering"]
 
 # An event and the one it follows are sent by the same process within seconds; a busy machine delays both.
-memory.PRECEDING_EVENT_LOOKBACK = timedelta(minutes=1)
+memory.PRECEDING_EVENT_LOOKBACK = timedelta(minutes=1)  # type: ignore[attr-defined]

@@ -40,7 +40,10 @@ BENCHMARKS = {
     ),
     "faults": ("faults.campaign.run_kills", "runs killed at random moments, and what was lost"),
     "faults fuzz": ("faults.fuzz.run_fuzz", "a coverage-guided fuzzer on readers and imports"),
-    "faults nights": ("faults.nights.run_nights", "nights of many data sets that change, workers and runs killed"),
+    "faults nights": (
+        "faults.nights.run_nights",
+        "nights of many data sets that change, workers and runs killed",
+    ),
     "faults troubles": (
         "faults.campaign.run_troubles",
         "more harm than kills, to sweeps, reviews and applications",
