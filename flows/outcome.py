@@ -104,12 +104,13 @@ def check_noise(cleaned: Cleaned, most: float | None) -> None:
     """
     if most is None:
         return
-    queue = read_json(cleaned.summary)["queue"]
+    summary = read_json(cleaned.summary)
+    queue, is_table = summary["queue"], summary["data"]["payload"] == "tabular"
     if why := queue.get("untrusted"):
         raise TooMuchNoise(
             f"the share of wrong labels cannot be estimated (--max-noise): {why}",
             where=str(cleaned.report),
-            fix="leave it out with --features, and sweep again",
+            fix=f"leave it out{' with --features' if is_table else ' of the data'}, and sweep again",
         )
     interval = queue.get("controls", {}).get("noise_rate")
     least = interval["low"] if interval else queue["estimated_noise_rate"]

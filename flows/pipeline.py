@@ -125,5 +125,7 @@ def _validate_or_report(
         )
     except ValidationFailed as error:
         page = run_step(report, folder)
-        fix = f"{error.fix}; " if error.fix else ""
-        raise ValidationFailed(error.what, where=error.where, fix=f"{fix}see {page.html}") from error
+        result = str(folder / "validation" / "result.json")
+        # The report shows what the result holds.
+        fix = (error.fix or f"see {result}").replace(result, str(page.html))
+        raise ValidationFailed(error.what, where=error.where, fix=fix) from error

@@ -26,6 +26,14 @@ Summary = dict[str, Any]
 # That of docs/summary.schema.json: it changes where a field goes away or means something else.
 SCHEMA_VERSION = 1
 
+# What may give the label away in content that has no columns.
+_SEPARATED = {
+    "image": "a single number of each picture tells {} of what there is to tell of the label, as where every class has a mark, "
+    "a border or a brightness of its own",
+    "embedding": "a single number of each embedding tells {} of what there is to tell of the label, as where it was made from "
+    "the label",
+}
+
 # The distributions that decide the numbers.
 _DISTRIBUTIONS = (
     *("labelsweep", "torch", "pydvl", "prefect", "great_expectations"),
@@ -156,13 +164,13 @@ def explain_distrust(view: RunView) -> str:
     """Return why no estimate of this run can be trusted: something that was learned from gives the label away."""
     if view.dataset is None:
         return ""
-    found = dict(view.dataset.suspects)
-    if view.dataset.payload in ("image", "embedding"):
-        oddities = view.json("oddities.json") or {}
-        for one in oddities.get("telling_features", []):
-            if one["told"] >= REPEATS:
-                found[one["feature"]] = f"tells {one['told']:.1%} of what there is to tell of the label"
-    return list_reasons(found)
+    reasons = [list_reasons(view.dataset.suspects)] if view.dataset.suspects else []
+    telling = (view.json("oddities.json") or {}).get("telling_features", [])
+    most = max((one["told"] for one in telling), default=0.0)
+    # Nobody chose the numbers that stand for a picture or an embedding: which of them it is helps nobody.
+    if most >= REPEATS and (words := _SEPARATED.get(view.dataset.payload)):
+        reasons.append(words.format(f"{most:.1%}"))
+    return "; ".join(reasons)
 
 
 def _oddities(view: RunView) -> Summary | None:

@@ -18,8 +18,7 @@ import pyarrow.compute as pc
 from tasks.errors import InputError
 from tasks.queue.reason import write_reason
 from tasks.queue.rows import take_rows
-from tasks.review.ledger import Key
-from tasks.review.queue import Item, ReviewQueue
+from tasks.review.queue import Item, ReviewQueue, make_item
 from tasks.storage import read_parquet
 
 Floats = npt.NDArray[np.float32]
@@ -167,30 +166,17 @@ class Atlas:
             self._rows[item.sample_id] = row
 
     def _item(self, row: int, values: dict[str, Any], content_hash: str, near: Ints) -> Item:
-        given = str(values["given_label"])
         evidence = self._evidence(near)
-        return Item(
-            position=len(self.queue.items) + row,
-            rank=0,
-            sample_id=str(values["sample_id"]),
-            key=Key(content_hash, given),
-            suggested=str(values["suggested_label"]),
-            given_probability=float(values["given_probability"]),
-            suggested_probability=float(values["suggested_probability"]),
-            score=float(values["score"]),
-            influence=float(values["influence"]),
-            gain=float(values["relabel_gain"]),
-            reason=write_reason(
-                given,
-                str(values["suggested_label"]),
-                values["given_probability"],
-                values["suggested_probability"],
-                [one["label"] for one in evidence["neighbours"]],
-                conflict=False,
-            ),
-            evidence=evidence,
-            borrows=str(values["sample_id"]),
+        reason = write_reason(
+            str(values["given_label"]),
+            str(values["suggested_label"]),
+            values["given_probability"],
+            values["suggested_probability"],
+            [one["label"] for one in evidence["neighbours"]],
+            conflict=False,
         )
+        shown = {**values, "rank": 0, "content_hash": content_hash, "reason": reason}
+        return make_item(len(self.queue.items) + row, shown, evidence)
 
     def _evidence(self, near: Ints) -> dict[str, list[dict[str, Any]]]:
         """Return the neighbours of a sample, (k,) places with itself first, and its likeliest classes by their labels."""

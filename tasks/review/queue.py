@@ -152,10 +152,13 @@ def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[ReviewerCheck])
     rows: list[Mapping[str, Any]] = []
     for number, row in enumerate(queue):
         rows += [row, *({**row, "borrows": row["sample_id"], **control.shown()} for control in after[number])]
-    return tuple(_item(position, row) for position, row in enumerate(rows))
+    return tuple(
+        make_item(position, row, json.loads(row["evidence"] or "{}")) for position, row in enumerate(rows)
+    )
 
 
-def _item(position: int, row: Mapping[str, Any]) -> Item:
+def make_item(position: int, row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Item:
+    """Return the item of a row: of the queue, or of the scores with rank, content hash and reason."""
     return Item(
         position=position,
         rank=int(row["rank"]),
@@ -168,7 +171,7 @@ def _item(position: int, row: Mapping[str, Any]) -> Item:
         influence=float(row["influence"]),
         gain=float(row["relabel_gain"]),
         reason=str(row["reason"] or ""),
-        evidence=json.loads(row["evidence"] or "{}"),
+        evidence=evidence,
         borrows=str(row.get("borrows", row["sample_id"])),
         seen=str(row.get("seen") or ""),
     )

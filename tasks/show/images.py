@@ -64,7 +64,10 @@ def decode_picture(data: object, side: int = SIDE) -> Pillow.Image | None:
         with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
             if opened.width * opened.height > (Pillow.MAX_IMAGE_PIXELS or 0):
                 return None
-            opened.draft("RGB", (side, side))
+            # A JPEG is decoded at a half, a quarter or an eighth where that is still as large as it is shown.
+            longest = max(opened.size)
+            width, height = (-(-length * side // longest) for length in opened.size)
+            opened.draft("RGB", (width, height))
             return _opaque(ImageOps.exif_transpose(opened))
     except MemoryError:
         raise

@@ -83,21 +83,36 @@ class Cell:
     to: str = ""
 
 
+TableRows = Sequence[Sequence[Cell | str | int]]
+
+
 @dataclass(frozen=True)
 class Table(ReportPart):
     """A table whose first column names the rows; the columns listed in `numeric` are aligned right.
 
     Attributes:
+        rows: The cells of each row; a text or a count alone stands for a plain cell.
         heat: Whether this is a matrix: narrow cells, centred, shaded by weight.
         corner: For a matrix, what its rows and columns are.
     """
 
     caption: str
     header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: TableRows
     numeric: frozenset[int] = frozenset()
     heat: bool = False
     corner: tuple[str, str] = ("", "")
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """The rows as cells alone."""
+        return [[_make_cell(value) for value in row] for row in self.rows]
+
+
+def _make_cell(value: Cell | str | int) -> Cell:
+    if isinstance(value, Cell):
+        return value
+    return Cell(value if isinstance(value, str) else f"{value:,}")
 
 
 @dataclass(frozen=True)

@@ -77,4 +77,7 @@ def test_a_number_of_an_embedding_that_is_the_label_shuts_the_gate(prefect_serve
     pd.DataFrame({"v": list(vectors), "label": label}).to_parquet(tmp_path / "t.parquet")
     options = ["--embedding", "v", "--out", str(tmp_path / "out"), "--max-noise", "0.5"]
     assert run(["clean", str(tmp_path / "t.parquet"), *options]) == 4
-    assert "'v[5]' (tells 100.0% of what there is to tell" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "a single number of each embedding tells 100.0% of what there is to tell of the label" in error
+    assert "v[5]" not in error
+    assert "--features" not in error

@@ -56,6 +56,20 @@ def test_data_over_the_tolerance_exit_3_and_the_report_says_why(prefect_server, 
     assert entry["state"] == "failed"
 
 
+def test_drift_that_stops_the_run_is_one_line_that_names_the_report_alone(prefect_server, tmp_path, capsys):
+    source, options = tmp_path / "pets.csv", ["--out", str(tmp_path / "out"), "--quiet", "--drift", "stop"]
+    rows = [f"{number},{number % 7},{('cat', 'dog')[number % 2]}\n" for number in range(60)]
+    source.write_text("a,b,label\n" + "".join(rows))
+    assert run(["clean", str(source), *options]) == 0
+    source.write_text("a,b,label\n" + "".join(rows[:40]))
+    capsys.readouterr()
+    assert run(["clean", str(source), *options]) == 3
+    line = complaint(capsys)
+    assert "60 rows have become 40" in line
+    assert line.endswith(("/report.html)", "/report.html"))
+    assert line.count(str(tmp_path / "out")) == 1
+
+
 def test_rows_within_the_tolerance_are_set_aside_and_the_run_goes_on(prefect_server, tmp_path, capsys):
     labels = [None if n < 3 else ("cat", "dog")[n % 2] for n in range(60)]
     source = parquet(tmp_path, label=labels)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.show.images import HARMFUL, HELPFUL, overlay, safe_png, thumbnail
+from tasks.show.images import HARMFUL, HELPFUL, decode_picture, overlay, safe_png, thumbnail
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
@@ -73,6 +73,14 @@ def test_sixteen_bits_of_gray_show_more_than_white() -> None:
         values = np.asarray(picture.convert("L"))
         assert values.min() < 10 < 240 < values.max()
         assert len(np.unique(values)) > 30
+
+
+def test_a_photograph_is_decoded_no_larger_than_it_is_shown() -> None:
+    data = encoded(Image.new("RGB", (4_000, 3_000), "red"), "JPEG")
+    for side, size in ((1_000, (1_000, 750)), (999, (1_000, 750)), (256, (500, 375))):
+        picture = decode_picture(data, side)
+        assert picture is not None
+        assert picture.size == size
 
 
 def test_metadata_of_a_photograph_does_not_reach_the_page() -> None:

@@ -98,6 +98,21 @@ def test_counts_agree_with_the_files(digits_run: Path) -> None:
     assert Path(summary["queue"]["parquet"]) == digits_run / "queue.parquet"
 
 
+def test_pictures_that_one_pixel_tells_apart_are_doubted_without_naming_the_pixel(
+    digits_run: Path, copied: Copied
+) -> None:
+    folder = copied(digits_run)
+    oddities = read_json(folder / "oddities.json")
+    telling = [{"feature": f"pixel 12,{number}", "told": 1.0} for number in range(9)]
+    write_json(oddities | {"telling_features": telling}, folder / "oddities.json")
+    queue = summarise(folder)["queue"]
+    assert queue["untrusted"].startswith(
+        "a single number of each picture tells 100.0% of what there is to tell"
+    )
+    assert "pixel" not in queue["untrusted"]
+    assert queue["estimated_noise_rate"] is None
+
+
 def test_without_controls_the_flagged_share_is_the_noise_estimate(plane_run: Path) -> None:
     flagged = pq.read_table(plane_run / "scores.parquet")["flagged"].to_numpy()
     assert summarise(plane_run)["queue"]["estimated_noise_rate"] == pytest.approx(flagged.mean())

@@ -132,7 +132,6 @@ def test_a_body_that_is_too_large_or_of_unknown_length_is_not_read(
     ],
 )
 def test_no_path_leads_out_of_the_page(page: Served, path: str) -> None:
-    page.site.pictures._complete.wait(20)
     status, _, text = Client(page.address).request("GET", path)
     assert status in (404, 422)
     assert not re.search(r"root:|import |class ", text)

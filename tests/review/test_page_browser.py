@@ -283,6 +283,22 @@ def test_the_grid_says_how_many_and_applies_to_just_those(page: Served, tab: Pag
     assert [row.decision for row in read_log(out)][4:] == ["undo"] * 4
 
 
+def test_the_grid_says_how_to_select_and_names_the_keys_of_the_user(
+    digits: Path, out: Path, tab: Page
+) -> None:
+    with served(digits, out, reviewer="Ada", options=ReviewOptions(keys={"undo": "q"})) as site:
+        opened(tab, f"{site.address}/grid")
+        for key in "/k":
+            tab.keyboard.press(key)
+            assert tab.inner_text("#saved") == "Select samples first: Space selects one, a the page."
+        tab.click("#tiles li >> nth=0")
+        tab.keyboard.press("/")
+        assert tab.evaluate("document.activeElement.id") == "bulk-class"
+        tab.keyboard.press("Escape")
+        tab.keyboard.press("s")
+        tab.wait_for_selector("text=q takes it back.")
+
+
 def test_the_grid_works_by_keyboard_alone_on_all_results(digits: Path, out: Path, tab: Page) -> None:
     stretched(digits, 300)
     with served(digits, out, reviewer="Ada", control_share=0) as site:

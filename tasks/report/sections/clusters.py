@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from tasks.arrays import Array
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Section, Table, Text
+from tasks.show.parts import Cell, Section, Table, TableRows, Text
 from tasks.show.text import NAME, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -69,11 +69,11 @@ def build(view: RunView, _: Summary) -> Section | None:
         f"device, a day.{rest}"
     )
     largest = max(one.flagged / one.rows for one in found)
-    rows = [
+    rows: TableRows = [
         [
-            Cell(show_plain(one.column, NAME)),
-            Cell(show_plain(one.value)),
-            Cell(f"{one.flagged:,} of {one.rows:,}"),
+            show_plain(one.column, NAME),
+            show_plain(one.value),
+            f"{one.flagged:,} of {one.rows:,}",
             Cell(format_share(one.flagged / one.rows, 1), one.flagged / one.rows / largest),
         ]
         for one in found[:SHOWN]

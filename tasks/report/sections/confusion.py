@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.report.matrix import MOST, Ints, count_pairs, find_most_confused, link_pair, make_matrix_table
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, ReportPart, Section, Table
+from tasks.show.parts import Cell, Columns, ReportPart, Section, Table, TableRows
 from tasks.show.scores import ScoreColumns
 from tasks.show.text import format_share, show_plain
 from tasks.show.view import RunView
@@ -35,10 +35,10 @@ def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     off = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
     pairs = zip(*np.unravel_index(order, off.shape), strict=True)
-    rows = [
+    rows: TableRows = [
         [
-            Cell(show_plain(names[i])),
-            Cell(show_plain(names[j])),
+            show_plain(names[i]),
+            show_plain(names[j]),
             Cell(f"{off[i, j]:,}", float(off[i, j] / off.max()), to=link_pair(names[i], names[j])),
         ]
         for i, j in pairs
@@ -55,9 +55,9 @@ def _by_label(scores: ScoreColumns) -> Table:
     share = flagged / np.maximum(every, 1)
     order = [int(i) for i in np.argsort(-share, kind="stable")[:PAIRS] if flagged[i]]
     most = max((float(share[i]) for i in order), default=1.0)
-    rows = [
+    rows: TableRows = [
         [
-            Cell(show_plain(scores.classes[i])),
+            show_plain(scores.classes[i]),
             Cell(f"{flagged[i]:,} of {every[i]:,}", to=link_pair(scores.classes[i])),
             Cell(format_share(share[i], 1), float(share[i]) / most),
         ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, Text
+from tasks.show.parts import Facts, ReportPart, Section, Table, Text
 from tasks.show.text import format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -40,11 +40,7 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
     ]
     if found.get("depths"):
         rows = [
-            [
-                Cell(f"{depth['depth']:,}"),
-                Cell(format_share(depth["recall"])),
-                Cell(format_share(depth["precision"])),
-            ]
+            [f"{depth['depth']:,}", format_share(depth["recall"]), format_share(depth["precision"])]
             for depth in found["depths"]
         ]
         header = ["Reviewed, from the top", "Wrong labels met", "Wrong among them"]

@@ -53,17 +53,18 @@ def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title:
     """Return one row for each round; iterations only where they were counted."""
     counted_too = any(entry.get("iterations") is not None for entry in entries)
     measures = [measure, "iterations"] if counted_too else [measure]
-    rows = []
+    rows: list[list[Cell | str]] = []
     for number_of_round in sorted({entry.get("round", 1) for entry in entries}):
         mine = [entry for entry in entries if entry.get("round", 1) == number_of_round]
         converged = sum(bool(entry.get("converged")) for entry in mine)
         failed = converged < len(mine)
-        row = [
-            Cell(f"Round\u00a0{number_of_round}"),
-            Cell(f"{converged:,} of {len(mine):,}" + (" ✗" if failed else ""), strong=failed),
-            *(Cell(format_number(find_largest(entry.get(name) for entry in mine))) for name in measures),
-        ]
-        rows.append(row)
+        rows.append(
+            [
+                f"Round\u00a0{number_of_round}",
+                Cell(f"{converged:,} of {len(mine):,}" + (" ✗" if failed else ""), strong=failed),
+                *(format_number(find_largest(entry.get(name) for entry in mine)) for name in measures),
+            ]
+        )
     header = [name, "Converged", f"{title}, worst", *(["Iterations, most"] if counted_too else [])]
     return Table(
         f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3})

@@ -12,7 +12,7 @@ from tasks.records import FittedRound
 from tasks.report.figures import Axis, Chart
 from tasks.report.matrix import MOST, count_pairs, make_matrix_table
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Figure, ReportPart, Section, Table, Text
+from tasks.show.parts import Columns, Figure, ReportPart, Section, Table, Text
 from tasks.show.scores import Floats, Ints
 from tasks.show.text import format_number, format_share, pluralise, show_plain
 from tasks.show.view import RunView
@@ -63,12 +63,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
 def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool) -> Table:
     """Return the ensemble that the run chose, and for images why that and not another model."""
     rows = [
-        [
-            Cell(show_plain(m["name"])),
-            Cell(f"{m['width']:,}"),
-            Cell(format_number(m["l2"])),
-            Cell(f"{m['log_loss']:.3f}"),
-        ]
+        [show_plain(m["name"]), f"{m['width']:,}", format_number(m["l2"]), f"{m['log_loss']:.3f}"]
         for m in members
     ]
     header = ["Features", "Numbers a sample", "l2", "Log-loss, nats"]
@@ -89,7 +84,7 @@ def _opinions(audit: Mapping[str, Any]) -> list[ReportPart]:
     opinions = audit.get("opinions")
     if not opinions:
         return []
-    rows = [[Cell(show_plain(one["name"])), Cell(f"{one['log_loss']:.3f}")] for one in opinions]
+    rows = [[show_plain(one["name"]), f"{one['log_loss']:.3f}"] for one in opinions]
     heads, each = (f"{share:.0%}" for share in (0.5 + 0.5 / (1 + len(rows)), 0.5 / (1 + len(rows))))
     caption = (
         "Models of other kinds, asked out of fold on the same folds. Where some classes are mistaken for others more than the "

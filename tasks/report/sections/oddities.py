@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.report.summary import Summary
 from tasks.show.images import SMALL_SIDE, thumbnail
-from tasks.show.parts import Cell, Group, GroupMember, Groups, ReportPart, Section, Table, Text
+from tasks.show.parts import Cell, Group, GroupMember, Groups, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import NAME, format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import Row, RunView
 from tasks.storage import read_parquet
@@ -112,11 +112,11 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     )
     rows = view.first_rows("outliers.parquet", OUTLIERS)
     images = view.payload({row["sample_id"] for row in rows}, "image")
-    cells = [
+    cells: TableRows = [
         [
             Cell(show_plain(row["sample_id"]), image=_image(images, row)),
-            Cell(show_plain(row["given_label"])),
-            Cell(f"{format_decimal(row['distance'], 1)} ×"),
+            show_plain(row["given_label"]),
+            f"{format_decimal(row['distance'], 1)} ×",
         ]
         for row in rows
     ]
@@ -134,11 +134,11 @@ def leaks(view: RunView, _: Summary) -> Section | None:
     text = (
         f"{pluralise(len(telling), 'feature')} of {found['features_tried']:,} "
         f"{'tells' if len(telling) == 1 else 'tell'} the label almost alone. Where such a feature was made from the label, or is "
-        "known only after it, models learn to repeat the given label, wrong or not: leave it out (--features). Where it is "
-        "simply a good measurement, all is well."
+        "known only after it, models learn to repeat the given label, wrong or not: leave it out. Where it is simply a good "
+        "measurement, all is well."
     )
-    cells = [
-        [Cell(show_plain(one["feature"], NAME)), Cell(format_share(one["told"], 1), one["told"])]
+    cells: TableRows = [
+        [show_plain(one["feature"], NAME), Cell(format_share(one["told"], 1), one["told"])]
         for one in telling[:FEATURES]
     ]
     caption = (

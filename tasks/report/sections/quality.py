@@ -5,7 +5,7 @@ import numpy as np
 from tasks.report.figures import Axis, Chart
 from tasks.report.quality import RANKED, Ranking, ranking
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Facts, Figure, ReportPart, Section, Table, Text
+from tasks.show.parts import Cell, Columns, Facts, Figure, ReportPart, Section, Table, TableRows, Text
 from tasks.show.scores import Floats
 from tasks.show.text import format_decimal, format_number, format_share, pluralise
 from tasks.show.view import RunView
@@ -90,8 +90,8 @@ def _table(summary: Summary) -> Table:
     found = summary["quality"]
     rankings = {"score": found, **found["baselines"]}
     best = {key: max(r[key] for r in rankings.values() if r) for key in RANKED}
-    rows = [
-        [Cell(NAMES[name]), *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in RANKED)]
+    rows: TableRows = [
+        [NAMES[name], *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in RANKED)]
         for name, r in rankings.items()
         if r
     ]

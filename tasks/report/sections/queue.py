@@ -1,8 +1,7 @@
 """The top of the queue, as cards: what the reviewer will be asked, and the evidence."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +28,8 @@ from tasks.word_weights import find_telling_words
 # What fits a card without crowding it; everything is in the queue's files.
 COLUMNS_SHOWN = 6
 WITNESSES = 5
+# What is said of a sample that is named as evidence.
+MEASURES = {"harms": "influence", "neighbours": "distance"}
 LONG_TEXT = 240
 
 _READING = (
@@ -47,8 +48,8 @@ def build(view: RunView, _: Summary) -> Section | None:
     """Return the cards, worst first."""
     if not view.top:
         return None
-    truth = _truth(view)
-    cards = [_card(view, row, truth) for row in view.top]
+    truth, decimals = _truth(view), {kind: _count_decimals(view, kind) for kind in MEASURES}
+    cards = [_card(view, row, truth, decimals) for row in view.top]
     parts: list[ReportPart] = [Text(f"{_shown(len(cards), view.queued)} {_READING}", "quiet")]
     if any(card.overlay for card in cards):
         parts.append(Text(_OVERLAY, "quiet"))
@@ -65,7 +66,14 @@ def _shown(shown: int, queued: int) -> str:
     )
 
 
-def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
+def _count_decimals(view: RunView, kind: str) -> int:
+    """Return how many decimals the numbers of a kind of evidence have: all are compared, and the largest shows three digits."""
+    items = (item for row in view.top for item in row["evidence"][kind])
+    largest = max((abs(item.get(MEASURES[kind]) or 0.0) for item in items), default=0.0)
+    return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+
+def _card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[str, int]) -> Card:
     sample = str(row["sample_id"])
     given, suggested = show_plain(row["given_label"]), show_plain(row["suggested_label"])
     name = show_plain(sample)
@@ -98,8 +106,7 @@ def _card(view: RunView, row: Row, truth: dict[str, str]) -> Card:
         overlay=tint,
         columns=_columns(row, {bar.name for bar in bars.bars} if bars else set()),
         bars=bars,
-        harms=_witnesses(view, row["evidence"]["harms"], "influence", row),
-        neighbours=_witnesses(view, row["evidence"]["neighbours"], "distance", row),
+        **{kind: _witnesses(view, row, kind, decimals[kind]) for kind in MEASURES},
     )
 
 
@@ -156,12 +163,13 @@ def _columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _witnesses(view: RunView, items: Sequence[dict[str, Any]], measure: str, row: Row) -> list[Witness]:
+def _witnesses(view: RunView, row: Row, kind: str, decimals: int) -> list[Witness]:
     found = []
-    for item in items[:WITNESSES]:
+    for item in row["evidence"][kind][:WITNESSES]:
         label, name = show_plain(item.get("label")), show_plain(item["sample_id"])
         picture = view.neighbour_images.get(item["sample_id"])
         image = thumbnail(picture, f"Sample {name}, labeled {label}", SMALL_SIDE)
         agrees = item.get("label") == row["suggested_label"]
-        found.append(Witness(label, name, format_number(item.get(measure)), agrees, image))
+        value = format_decimal(item.get(MEASURES[kind]), decimals)
+        found.append(Witness(label, name, value, agrees, image))
     return found

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, Command, ReportPart, Section, Table
+from tasks.show.parts import Cell, Columns, Command, ReportPart, Section, Table, TableRows
 from tasks.show.text import format_seconds, show_plain
 from tasks.show.view import RunView
 
@@ -19,12 +19,12 @@ def timing(_: RunView, summary: Summary) -> Section | None:
     if not steps:
         return None
     longest = max(step["seconds"] for step in steps) or 1.0
-    rows = [
+    rows: TableRows = [
         [
-            Cell(_name(step["step"])),
+            _name(step["step"]),
             Cell(format_seconds(step["seconds"]), step["seconds"] / longest),
-            Cell(f"{step['peak_memory_mb']:,.0f} MB"),
-            Cell("–" if step["rows"] is None else f"{step['rows']:,}"),
+            f"{step['peak_memory_mb']:,.0f} MB",
+            "–" if step["rows"] is None else f"{step['rows']:,}",
         ]
         for step in steps
     ]
@@ -59,10 +59,7 @@ def settings(view: RunView, summary: Summary) -> Section:
 
 
 def _table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:
-    rows = [
-        [Cell(show_plain(name).replace("_", " ")), Cell(show_plain(value, LONG))]
-        for name, value in values.items()
-    ]
+    rows = [[show_plain(name).replace("_", " "), show_plain(value, LONG)] for name, value in values.items()]
     return Table(caption, header, rows)
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, Text
+from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -76,14 +76,14 @@ def _date(run_id: str) -> str:
 
 def _trend(runs: list[dict[str, Any]]) -> Table:
     most = max((run["noise_rate"] or 0.0 for run in runs), default=0.0) or 1.0
-    lines = [
+    lines: TableRows = [
         [
             Cell(_date(run["run_id"]), strong=run is runs[-1]),
-            Cell(f"{run['rows']:,}"),
-            Cell(f"{run['flagged']:,}"),
+            run["rows"],
+            run["flagged"],
             Cell(format_share(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
-            Cell(f"{run['reviewed']:,}" if run["reviewed"] else "–"),
-            Cell("–" if run["precision"] is None else format_decimal(run["precision"], 2)),
+            run["reviewed"] or "–",
+            format_decimal(run["precision"], 2),
         ]
         for run in runs
     ]

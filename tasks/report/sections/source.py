@@ -2,7 +2,7 @@
 
 from tasks.records import Column
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, Columns, ReportPart, Section, Table, Text
+from tasks.show.parts import Columns, ReportPart, Section, Table, Text
 from tasks.show.text import NAME, pluralise, show_plain
 from tasks.show.view import RunView
 
@@ -18,7 +18,7 @@ def reading(view: RunView, _: Summary) -> Section | None:
     data = view.dataset
     if data is None or not data.notes:
         return None
-    rows = [[Cell(show_plain(note, _LONGEST))] for note in data.notes]
+    rows = [[show_plain(note, _LONGEST)] for note in data.notes]
     table = Table("Decided without being asked", ["What was decided"], rows)
     return Section("reading", "How the source was read", [table], "Reading", folded=True)
 
@@ -33,11 +33,12 @@ def columns(view: RunView, _: Summary) -> Section | None:
         "any label: a missing value becomes the column's median and a note that it is missing, a category one number for each "
         "of its values, a date its day, season, weekday and hour."
     )
-    rows = [[Cell(show_plain(column.name, NAME)), Cell(_kind(column))] for column in data.columns[:SHOWN]]
+    rows = [[show_plain(column.name, NAME), _kind(column)] for column in data.columns[:SHOWN]]
     tables: list[ReportPart] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
-        left = list(data.left_out.items())[:SHOWN]
-        rows = [[Cell(show_plain(name, NAME)), Cell(show_plain(why))] for name, why in left]
+        rows = [
+            [show_plain(name, NAME), show_plain(why)] for name, why in list(data.left_out.items())[:SHOWN]
+        ]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns", folded=True)
 

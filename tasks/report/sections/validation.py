@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.records import Validation
 from tasks.report.summary import Summary
-from tasks.show.parts import Cell, ReportPart, Section, Table, Text
+from tasks.show.parts import Cell, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import CELL, SENTENCE, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.storage import open_parquet
@@ -28,8 +28,8 @@ def build(view: RunView, _: Summary) -> Section | None:
     parts: list[ReportPart] = [Text(_verdict(validation))]
     if validation.reasons:
         most = max(validation.reasons.values())
-        rows = [
-            [Cell(show_plain(reason, REASON)), Cell(f"{count:,}", count / most)]
+        rows: TableRows = [
+            [show_plain(reason, REASON), Cell(f"{count:,}", count / most)]
             for reason, count in validation.reasons.items()
         ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
@@ -62,8 +62,7 @@ def _quarantine(view: RunView) -> Table | None:
     rows = view.first_rows("quarantine.parquet", EXAMPLES, names)
     if not rows:
         return None
-    limit = {"reason": REASON}
-    cells = [[Cell(show_plain(row[name], limit.get(name, CELL))) for name in names] for row in rows]
+    cells = [[show_plain(row[name], REASON if name == "reason" else CELL) for name in names] for row in rows]
     some = total > len(rows)
     shown = f"The first {len(rows):,} of {total:,} rows set aside" if some else "The rows set aside"
     return Table(f"{shown} (quarantine.parquet)", [show_plain(name) for name in names], cells)
@@ -81,11 +80,11 @@ def _checks(view: RunView) -> Table | None:
     return Table(caption, header, rows, numeric=frozenset({3}))
 
 
-def _check(entry: Mapping[str, Any]) -> list[Cell]:
+def _check(entry: Mapping[str, Any]) -> list[Cell | str]:
     passed, failed = bool(entry.get("success")), entry.get("unexpected")
     return [
-        Cell(show_plain(entry.get("says") or entry.get("check"), SENTENCE)),
-        Cell(_ASKED_BY.get(str(entry.get("source")), "labelsweep")),
+        show_plain(entry.get("says") or entry.get("check"), SENTENCE),
+        _ASKED_BY.get(str(entry.get("source")), "labelsweep"),
         Cell("✓\u00a0yes" if passed else "✗\u00a0no", strong=not passed),
-        Cell("–" if failed is None else f"{int(failed):,}"),
+        "–" if failed is None else f"{int(failed):,}",
     ]

@@ -92,14 +92,12 @@ class CardMaker:
         found = []
         for near in item.evidence.get(kind, ()):
             sample = near["sample_id"]
-            shown: dict[str, Any] = {
-                "image": self.address(sample, "tile"),
-                "large": self.address(sample, "page"),
-            }
+            shown: dict[str, Any]
+            shown = {"image": self.address(sample, "tile"), "large": self.address(sample, "page")}
             if self._queue.prose:
-                prose, _ = self.row(sample)
-                shown = {"text": self.text(item, sample, blind=blind, limit=LISTED), "length": len(prose)}
-                shown["length"] = len(prose) if len(prose) > LISTED else 0
+                length = len(self.row(sample)[0])
+                text = self.text(item, sample, blind=blind, limit=LISTED)
+                shown = {"text": text, "length": length if length > LISTED else 0}
             found.append({**near, **shown})
         return found
 

@@ -15,7 +15,7 @@ from tasks.review.exchange.export import export_decisions
 from tasks.review.filter import Filter
 from tasks.review.insights import compare_reviewers, list_reviewers
 from tasks.review.log import MAX_REVIEWER
-from tasks.review.page.api import Here, Wanted, reviewer_of, site_of
+from tasks.review.page.api import Here, Name, Wanted, reviewer_of, site_of
 from tasks.review.page.card import ROWS
 from tasks.review.page.guard import csrf_matches, set_cookie
 from tasks.review.page.pictures import CACHING, Size
@@ -94,22 +94,18 @@ def review(
 
 
 @router.get("/item/{position}")
-def item(request: Request, site: Here, position: int, *, ahead: bool = False) -> HTMLResponse:
+def item(request: Request, site: Here, name: Name, position: int, *, ahead: bool = False) -> HTMLResponse:
     """Return one sample as a fragment of the page; `ahead` when it is only fetched in advance."""
-    shown, name = site.item(position), site.who(request)
-    if not name:
-        raise HTTPException(404, "no such sample in this queue")
+    shown = site.item(position)
     if not ahead:
         site.review.open(shown, name)
     return HTMLResponse(site.render("sample.html", request, view=site.view(shown, name)))
 
 
 @router.post("/open/{position}")
-def opened(request: Request, site: Here, position: int) -> Response:
+def opened(site: Here, name: Name, position: int) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
-    name = site.who(request)
-    if name and site.finder.atlas.has(position):
-        site.review.open(site.item(position), name)
+    site.review.open(site.item(position), name)
     return Response(status_code=204)
 
 
@@ -141,12 +137,9 @@ def grid(
 
 
 @router.get("/tile/{position}")
-def tile(request: Request, site: Here, position: int) -> HTMLResponse:
+def tile(request: Request, site: Here, name: Name, position: int) -> HTMLResponse:
     """Return one sample as the grid shows it, for the map."""
-    item, name = site.item(position), site.who(request)
-    if not name:
-        raise HTTPException(404, "no such sample in this run")
-    return HTMLResponse(site.render("tile.html", request, view=site.tile(item, name)))
+    return HTMLResponse(site.render("tile.html", request, view=site.tile(site.item(position), name)))
 
 
 @router.get("/map")
@@ -157,10 +150,10 @@ def show_map(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
 
 
 @router.get("/map/points")
-def map_points(request: Request, site: Here) -> Response:
+def map_points(site: Here, name: Name) -> Response:
     """Return the dots of the map, a column after the other: position, two views of two numbers each, class, state."""
-    name, atlas, review = site.who(request), site.finder.atlas, site.review
-    if not name or not atlas.exists:
+    atlas, review = site.finder.atlas, site.review
+    if not atlas.exists:
         raise HTTPException(404, "no map of this run")
     review.refresh()
     statuses = [review.status(item, name) for item in site.queue.items]
@@ -260,21 +253,19 @@ def audio(site: Here, name: Named, id: str) -> FileResponse:  # noqa: A002, ARG0
 
 
 @router.get("/text/{position}")
-def text(request: Request, site: Here, position: int, id: str) -> HTMLResponse:  # noqa: A002
+def text(site: Here, name: Name, position: int, id: str) -> HTMLResponse:  # noqa: A002
     """Return the whole text of a sample, or of one of its neighbours, as a fragment of the page."""
-    shown, name = site.item(position), site.who(request)
+    shown = site.item(position)
     near = {near["sample_id"] for kind in EVIDENCE for near in shown.evidence.get(kind, ())}
-    if not name or id not in {shown.sample_id, *near}:
+    if id not in {shown.sample_id, *near}:
         raise HTTPException(404, "no such text in this queue")
     return HTMLResponse(site.cards.text(shown, id, blind=site.is_blind(shown, name)))
 
 
 @router.get("/columns/{position}")
-def columns(request: Request, site: Here, position: int) -> HTMLResponse:
+def columns(request: Request, site: Here, name: Name, position: int) -> HTMLResponse:
     """Return the columns of a sample that its card leaves out, as rows of its table."""
-    shown, name = site.item(position), site.who(request)
-    if not name:
-        raise HTTPException(404, "no such sample in this queue")
+    shown = site.item(position)
     rest = site.cards.columns(shown, slice(ROWS, None), blind=site.is_blind(shown, name))
     return HTMLResponse(site.render("columns.html", request, columns=rest, item=shown))
 

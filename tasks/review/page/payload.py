@@ -22,6 +22,8 @@ from tasks.storage import read_row_groups
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
+# Rows that are Python objects at once: of photographs these are a few hundred megabytes at most.
+_AT_ONCE = 32
 
 
 class PayloadStore:
@@ -31,24 +33,25 @@ class PayloadStore:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the store)
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
-        self._lock = threading.Lock()
-        self._complete = threading.Event()
+        self._grown = threading.Condition()
+        self._is_complete = False
 
     def __contains__(self, sample_id: str) -> bool:
         return sample_id in self._places
 
     def put(self, sample_id: str, value: bytes) -> None:
         """Keep `value`; the first one stays."""
-        with self._lock:
+        with self._grown:
             if sample_id not in self._places:
                 os.pwrite(self._file.fileno(), value, self._end)
                 self._places[sample_id] = (self._end, len(value))
                 self._end += len(value)
+                self._grown.notify_all()
 
     def get(self, sample_id: str) -> bytes | None:
-        """Return a sample's bytes, waiting a while for the background thread; None for an unknown one."""
-        if sample_id not in self._places:
-            self._complete.wait(_PATIENCE_S)
+        """Return a sample's bytes, waiting a while for the background thread to reach it; None for an unknown one."""
+        with self._grown:
+            self._grown.wait_for(lambda: sample_id in self or self._is_complete, _PATIENCE_S)
         place = self._places.get(sample_id)
         return None if place is None else os.pread(self._file.fileno(), place[1], place[0])
 
@@ -89,7 +92,9 @@ class PayloadStore:
             try:
                 self.fill(source, columns, wanted)
             finally:
-                self._complete.set()
+                with self._grown:
+                    self._is_complete = True
+                    self._grown.notify_all()
 
         threading.Thread(target=work, name="payload", daemon=True).start()
 
@@ -101,7 +106,7 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
     ids = pa.array(wanted, pa.string())
     for _, group in read_row_groups(source, ["sample_id", *columns]):
         chosen = group.filter(pc.is_in(group["sample_id"].cast(pa.string()), value_set=ids))
-        for batch in chosen.to_batches(256):
+        for batch in chosen.to_batches(_AT_ONCE):
             yield batch.to_pylist()
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from tasks.review.atlas import Atlas
 from tasks.review.filter import Filter, cell_test
 from tasks.review.page.payload import PayloadStore
-from tasks.review.queue import Item, ReviewQueue
+from tasks.review.queue import Item
 from tasks.review.state import Review
 
 # A lasso around more is for counting, not for looking at each.
@@ -23,12 +23,19 @@ class SampleSearch:
         review: What is looked through.
         pictures: The images by sample.
         rows: The other columns by sample.
+
+    Attributes:
+        stores: Both, each with the columns of the data set that it holds.
     """
 
     def __init__(self, review: Review, pictures: PayloadStore, rows: PayloadStore) -> None:
         self.atlas = Atlas(review.queue)
         self._review, self._queue = review, review.queue
-        self._stores = [(pictures, picture_columns(self._queue)), (rows, row_columns(self._queue))]
+        prose = [self._queue.prose] if self._queue.prose else []
+        self.stores = (
+            (pictures, ["image"] if self._queue.content == "image" else []),
+            (rows, [*prose, *self._queue.columns]),
+        )
         self._rows = rows
         self._matches = lru_cache(_KEPT_SEARCHES)(self._search)
 
@@ -70,15 +77,5 @@ class SampleSearch:
         beyond = [item for item in items if item.position >= len(self._queue.items)]
         ids = {near["sample_id"] for item in beyond for near in item.evidence["neighbours"]}
         rows = self.atlas.rows_of({*ids, *(item.sample_id for item in beyond)})
-        for store, columns in self._stores:
+        for store, columns in self.stores:
             store.take(self._queue.run / "dataset.parquet", columns, rows)
-
-
-def picture_columns(queue: ReviewQueue) -> list[str]:
-    """Return the columns of the data set that hold pictures."""
-    return ["image"] if queue.content == "image" else []
-
-
-def row_columns(queue: ReviewQueue) -> list[str]:
-    """Return the other columns that a reviewer sees."""
-    return [queue.prose, *queue.columns] if queue.prose else list(queue.columns)

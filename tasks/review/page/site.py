@@ -75,11 +75,7 @@ class Site:
         others = [item.sample_id for item in queue.items]
         for item in queue.items:
             others += [near["sample_id"] for kind in EVIDENCE for near in item.evidence.get(kind, ())]
-        cells = [queue.prose, *queue.columns] if queue.prose else list(queue.columns)
-        for store, columns in (
-            (self.pictures, ["image"] if queue.content == "image" else []),
-            (self.rows, cells),
-        ):
+        for store, columns in self.finder.stores:
             store.fill(queue.run / "queue.parquet", columns, queued)
             store.fill_later(queue.run / "dataset.parquet", columns, others)
 

@@ -1,7 +1,7 @@
 """The review page as a web application, and the process that serves it."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -58,29 +58,19 @@ def create_app(
     app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
     app.include_router(pages.router)
     app.include_router(api.router)
-    app.exception_handler(HTTPException)(_refused)
-    app.exception_handler(RequestValidationError)(_misunderstood)
-    app.exception_handler(InputError)(_wrong)
+    for kind in (HTTPException, RequestValidationError, InputError):
+        app.exception_handler(kind)(_refuse)
     return app
 
 
-def _refused(request: Request, error: HTTPException) -> Response:
-    return _answer(request, str(error.detail), error.status_code, error.headers)
-
-
-def _misunderstood(request: Request, error: RequestValidationError) -> Response:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(request, f"{where}: {first['msg']}", 422)
-
-
-def _wrong(request: Request, error: InputError) -> Response:
-    return _answer(request, str(error), 422)
-
-
-def _answer(
-    request: Request, message: str, status: int, headers: Mapping[str, str] | None = None
-) -> Response:
+def _refuse(request: Request, error: HTTPException | RequestValidationError | InputError) -> Response:
+    """Say what is wrong with a request, to the page's script or to a person."""
+    message, status, headers = str(error), 422, None
+    if isinstance(error, HTTPException):
+        message, status, headers = str(error.detail), error.status_code, error.headers
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        message = f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": message}, status, headers)
     return PlainTextResponse(message, status, headers)

@@ -102,6 +102,11 @@ const moved = new Set(Object.values(own));
 const meaning = (key) => own[key] ?? (moved.has(key) ? '' : key);
 const acts = [];
 
+/** What the user has to press for a key that the page knows. */
+export function keyFor(known) {
+  return Object.keys(own).find((key) => own[key] === known) ?? known;
+}
+
 /** Call `act(key, event)` for keys that are meant for the page and not for a text box, a menu or the browser. */
 export function onKey(act) {
   acts.push(act);

@@ -1,7 +1,7 @@
 // Many samples, one key. How many is said before it is applied; more than what is on the page asks once more.
 
 import { matches } from './chooser.js';
-import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, saved } from './common.js';
+import { $, $$, Refused, clock, figures, get, keyFor, newAction, onKey, persist, saved } from './common.js';
 
 const tiles = $('#tiles');
 const all = tiles ? $$('li', tiles) : [];
@@ -32,6 +32,12 @@ function changed() {
     $('.n', button).hidden = !number;
   }
   $('#bulk-class').disabled = !number;
+}
+
+/** Whether there is something to decide on; says how to select where there is nothing. */
+function isSelected() {
+  if (!count()) saved('idle', `Select samples first: Space selects one, ${keyFor('a')} the page.`);
+  return count() > 0;
 }
 
 function toggle(tile, stretch) {
@@ -99,7 +105,7 @@ async function confirmed(decision, label, number) {
 
 async function apply(decision, label = null) {
   const number = count();
-  if (pending || !number || !(await confirmed(decision, label, number))) return;
+  if (pending || !isSelected() || !(await confirmed(decision, label, number))) return;
   pending = true;
   saved('saving', `Saving ${number}…`);
   const body = {
@@ -115,7 +121,7 @@ async function apply(decision, label = null) {
   else body.positions = chosen().map((tile) => Number(tile.dataset.position));
   try {
     const news = await persist('/api/decide-many', body, () => saved('waiting', 'Not saved yet: the server does not answer…'));
-    leave(`Saved ${plural(news.rows)} at ${clock(news.time)}. z takes it back.`);
+    leave(`Saved ${plural(news.rows)} at ${clock(news.time)}. ${keyFor('z')} takes it back.`);
   } catch (error) {
     saved('failed', `Not saved: ${error instanceof Refused ? error.message : 'something went wrong'}`);
     pending = false;
@@ -193,7 +199,7 @@ onKey((key, event) => {
     case 'a': selectPage(); return true;
     case 'Escape': clear(); return true;
     case ' ': if (tile) toggle(tile, event.shiftKey); return Boolean(tile);
-    case '/': box.focus(); return true;
+    case '/': if (isSelected()) box.focus(); return true;
     case 'o': case 'Enter': return open(tile);
     case 'f': return similar(tile);
     case 'ArrowRight': move(1); return true;
