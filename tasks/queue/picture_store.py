@@ -16,8 +16,9 @@ import pyarrow as pa
 from tasks.arrays import Array
 from tasks.storage import read_row_groups, table_writer, write_table
 
-# Bytes of pictures that one row group of the queue holds: a reader takes one into memory at a time.
-GROUP_BYTES = 2**26
+# Bytes of pictures that one row group of the queue holds: who reads or writes it has one in memory, several times while
+# it is compressed. A data set is kept in groups of the same size.
+GROUP_BYTES = 2**24
 
 
 class PictureStore:

@@ -17,8 +17,8 @@ from openpyxl.drawing.image import Image as Drawing
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
-from PIL import Image
 
+from tasks.pictures import decode_picture, encode_png, fit_picture
 from tasks.queue.picture_store import PictureStore
 from tasks.queue.spreadsheet import sheet_columns, sheet_rows
 from tasks.storage import atomic_path
@@ -121,18 +121,7 @@ def _add_choices(
         sheet.data_validations.append(choice)
 
 
-def _thumbnail(picture: bytes | None) -> Any:  # noqa: ANN401 (of openpyxl)
+def _thumbnail(data: bytes) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a small picture, None where the bytes do not decode."""
-    try:
-        with Image.open(io.BytesIO(picture or b"")) as opened:
-            small = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    if max(small.size) < THUMBNAIL:  # a digit of 8 x 8 pixels is seen only when it is enlarged
-        share = THUMBNAIL // max(small.size)
-        small = small.resize((small.width * share, small.height * share), Image.Resampling.NEAREST)
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    held = io.BytesIO()
-    small.save(held, "PNG")
-    held.seek(0)
-    return Drawing(held)
+    picture = decode_picture(data, THUMBNAIL)
+    return None if picture is None else Drawing(io.BytesIO(encode_png(fit_picture(picture, THUMBNAIL))))

@@ -2,14 +2,13 @@
 
 import base64
 import io
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import ImageOps
 
+from tasks.pictures import decode_picture, encode_png, fit_picture
 from tasks.show.parts import Image
 
 Floats = npt.NDArray[np.float64]
@@ -23,12 +22,6 @@ MAX_SIDE = 1000
 EXACT_SIDE = 160
 # Photographs of 12 megapixels: 60 kB at 1,000 pixels a side, without a difference that the eye finds.
 _QUALITY = 85
-
-# What ingest accepts and what cameras and browsers write. Formats with programs inside them (PostScript) stay out.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-
-# What Pillow warns of before it refuses it, a few bytes that unfold to half a gigabyte, is no picture here, and not worth a word.
-warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
 
 # A photograph of 96 pixels keeps its look in this many colours and takes a third of the bytes.
 _COLOURS = 128
@@ -52,58 +45,16 @@ def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
     return None if picture is None else encode_data_uri(picture, alt, side)
 
 
-def decode_picture(data: object, side: int = SIDE) -> Pillow.Image | None:
-    """Return a picture in RGB or gray, upright, transparency on white; None where the bytes are not a picture.
-
-    Args:
-        side: Side at which it is shown: a JPEG is not decoded much larger.
-    """
-    if not isinstance(data, bytes):
-        return None
-    try:
-        with Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
-            if opened.width * opened.height > (Pillow.MAX_IMAGE_PIXELS or 0):
-                return None
-            # A JPEG is decoded at a half, a quarter or an eighth where that is still as large as it is shown.
-            longest = max(opened.size)
-            width, height = (-(-length * side // longest) for length in opened.size)
-            opened.draft("RGB", (width, height))
-            return _opaque(ImageOps.exif_transpose(opened))
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
-        return None
-
-
-def _opaque(picture: Pillow.Image) -> Pillow.Image:
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, dtype=np.float64)
-        low, high = values.min(), values.max()
-        return Pillow.fromarray(np.uint8(255 * (values - low) / max(high - low, 1e-12)))
-    if picture.mode in ("1", "L"):
-        return picture.convert("L")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture.convert("RGB")
-
-
 def encode_data_uri(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
     """Return a picture as a PNG in a `data:` URI.
 
     Args:
         side: Largest width and height; smaller pictures are enlarged by a whole factor.
     """
-    width, height = picture.size
-    factor = side // max(width, height)
-    if factor >= 1:
-        picture = picture.resize((width * factor, height * factor), Pillow.Resampling.NEAREST)
-    else:
-        picture = picture.copy()
-        picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    picture = fit_picture(picture, side)
     if picture.mode == "RGB" and picture.getcolors(_COLOURS) is None:
         picture = picture.quantize(_COLOURS, dither=Pillow.Dither.NONE)
-    uri = "data:image/png;base64," + base64.b64encode(_png(picture, optimize=True)).decode("ascii")
+    uri = "data:image/png;base64," + base64.b64encode(encode_png(picture, optimize=True)).decode("ascii")
     return Image(uri, alt, *picture.size)
 
 
@@ -114,7 +65,7 @@ def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) ->
         saliency: (features,) derivative of the influence with respect to each value of the input.
         shape: Shape of the input: (height, width) or (height, width, channels).
     """
-    picture, field = decode_picture(data), sum_channels(saliency, shape)
+    picture, field = decode_picture(data, SIDE), sum_channels(saliency, shape)
     if picture is None or field is None:
         return None
     return encode_data_uri(tint(np.asarray(picture.convert("L"), dtype=np.float64), field), alt)
@@ -167,7 +118,7 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     True
     """
     shown = _within(data, side)
-    return None if shown is None else _png(shown)
+    return None if shown is None else encode_png(shown)
 
 
 def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
@@ -176,7 +127,7 @@ def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
     if shown is None:
         return None
     if max(shown.size) <= EXACT_SIDE:
-        return _png(shown), "image/png"
+        return encode_png(shown), "image/png"
     buffer = io.BytesIO()
     shown.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue(), "image/jpeg"
@@ -214,10 +165,4 @@ def saliency_png(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) 
     pixels = np.zeros((*values.shape, 4), dtype=np.uint8)
     pixels[..., :3] = np.where(values[..., None] < 0, HARMFUL, HELPFUL)
     pixels[..., 3] = np.round(220 * np.clip(magnitude / strength, 0, 1))
-    return _png(Pillow.fromarray(pixels, "RGBA").resize(size, Pillow.Resampling.NEAREST))
-
-
-def _png(picture: Pillow.Image, *, optimize: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=optimize)
-    return buffer.getvalue()
+    return encode_png(Pillow.fromarray(pixels, "RGBA").resize(size, Pillow.Resampling.NEAREST))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.show.images import HARMFUL, HELPFUL, decode_picture, overlay, safe_png, thumbnail
+from tasks.pictures import decode_picture
+from tasks.show.images import HARMFUL, HELPFUL, overlay, safe_png, thumbnail
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
