@@ -42,15 +42,28 @@ function fragment(position) {
   return fragments.get(position);
 }
 
-function prefetch() {
+/** Fetch the next samples at once, and their pictures one sample after the other when all of this one are there. */
+async function prefetch() {
+  const from = here;
   const at = order.indexOf(here);
-  const next = order.slice(at + 1).filter((position) => !decided.has(position)).slice(0, AHEAD);
-  for (const position of next) {
-    fragment(position).then((html) => {
-      const parsed = new DOMParser().parseFromString(html, 'text/html');
-      for (const picture of $$('img', parsed).filter((each) => !each.closest('details') && !each.hidden)) new Image().src = picture.getAttribute('src');
-    }, () => {});
+  const next = order.slice(at + 1).filter((position) => !decided.has(position)).slice(0, AHEAD).map(fragment);
+  let shown = stage;
+  for (const asked of next) {
+    await Promise.all($$('img', shown).filter(isInView).map(load));
+    const html = await asked.catch(() => '');
+    if (here !== from) return;
+    shown = new DOMParser().parseFromString(html, 'text/html');
   }
+  $$('img', shown).filter(isInView).forEach(load);
+}
+
+const isInView = (picture) => !picture.closest('details') && !picture.hidden;
+
+/** Load a picture; a lazy one too, so that nobody waits for it. */
+function load(picture) {
+  const loaded = new Image();
+  loaded.src = picture.getAttribute('src');
+  return loaded.decode().catch(() => {});
 }
 
 async function show(position, { fresh = false } = {}) {
