@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
-from tasks.ingest.formats.arrow import ArrowReader
-from tasks.ingest.formats.parquet import ParquetReader
+from tasks.ingest.formats.arrow import is_stream
 from tasks.ingest.labels.survey import class_names, name_classes
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
@@ -124,7 +123,7 @@ def _value(label: str, kind: pa.DataType) -> object:
 
 def _group_rows(reader: Reader) -> int:
     """Return how many rows the source keeps together."""
-    if not isinstance(reader, ParquetReader):
+    if reader.part.kind != "parquet":
         return 1_000  # what the datasets library writes at once
     with reader.part.open() as file:
         meta = pq.read_metadata(file)
@@ -133,7 +132,6 @@ def _group_rows(reader: Reader) -> int:
 
 
 def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
-    if isinstance(reader, ParquetReader):
+    if reader.part.kind == "parquet":
         return pq.ParquetWriter(target, reader.schema)
-    stream = isinstance(reader, ArrowReader) and reader.stream
-    return (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(target), reader.schema)
+    return (pa.ipc.new_stream if is_stream(reader.part) else pa.ipc.new_file)(str(target), reader.schema)

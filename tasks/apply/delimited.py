@@ -17,7 +17,6 @@ from typing import BinaryIO, TextIO
 from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
 from tasks.apply.text_files import LineWriter, write_texts
 from tasks.errors import InputError
-from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text.lines import open_text
@@ -42,10 +41,9 @@ def write_delimited(
     """Write corrected CSV files, as `tasks.apply.layout.Write` says."""
     files = []
     for part in parts:
-        reader = open_part(part, frozenset({label}))
-        if not isinstance(reader, DelimitedReader) or label not in reader.dialect.names:
+        dialect = getattr(open_part(part, frozenset({label})), "dialect", None)
+        if dialect is None or label not in dialect.names:
             raise source_changed(corrected.uri)
-        dialect = reader.dialect
         if dialect.escaped or not dialect.quoted:
             raise part.problem(
                 "a file in which quotes are text, or stand behind backslashes, is not written again",

@@ -14,10 +14,8 @@ from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
 from tasks.ingest.formats.json import table_key
-from tasks.ingest.formats.jsonl import JsonLinesReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
-from tasks.ingest.temporary_files import ConvertedReader
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import DECODER, read_values
 from tasks.ingest.text.lines import open_text
@@ -35,11 +33,11 @@ def write_json_files(
     # An export of Label Studio says there what is the label: its rows are not objects of the file.
     if any(reader.schema.metadata for reader in readers):
         raise _other_form(parts[0])
-    lines = all(isinstance(reader, JsonLinesReader) for reader in readers)
-    first = readers[0].made if isinstance(readers[0], ConvertedReader) else readers[0]
-    if not isinstance(first, JsonLinesReader) or label not in first.paths:
+    lines = not any(getattr(reader, "converted", False) for reader in readers)
+    paths = getattr(readers[0], "paths", {})
+    if label not in paths:
         raise source_changed(corrected.uri)
-    tokens = Tokens(first.paths[label])
+    tokens = Tokens(paths[label])
     files = [(JsonLinesFile if lines else JsonDocument)(part, tokens) for part in parts]
     return write_texts(files, corrected, targets)
 

@@ -23,9 +23,9 @@ from tasks.apply.moved_images import MOVES
 from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
-from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
+from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
@@ -119,14 +119,15 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
     images = None
     if any(part.kind is None for part in parts):
         readers = open_source(uri, frozenset({label})).readers
-        if label in getattr(readers[0], "added", ()):
+        images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
+        if images and label in images.added:
             raise InputError(
                 "the label is the name of a folder, and there is a table beside the images",
                 where=uri,
                 fix=TAKE_LABELS,
             )
-        images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
         # Beside images lies a table, which says more than their folders do.
+        images = None if images and images.part.kind else images
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
     if not images and (other := next((part for part in parts if not _is_written(part)), None)):
         raise InputError(
@@ -141,8 +142,9 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
 
 def _is_written(part: Part) -> bool:
     """Return whether a file can be written again; of plain text, columns between delimiters can."""
-    plain = part.kind == "plain" and not isinstance(open_part(part, frozenset()), DelimitedReader)
-    return part.kind in WRITERS and not plain
+    reader = open_part(part, frozenset()) if part.kind == "plain" else None
+    columns = isinstance(reader, FileReader) and reader.dialect is not None and not reader.converted
+    return part.kind in WRITERS and (reader is None or columns)
 
 
 def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | None]:

@@ -16,7 +16,7 @@ from tasks.encode.pretrained import ImageModel, TextModel, check_folder
 from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
 from tasks.errors import InputError
-from tasks.ingest.content import Tabular
+from tasks.ingest.content import encode_columns
 from tasks.options import AuditOptions
 from tasks.records import Column, Dataset
 from tasks.storage import open_parquet
@@ -155,10 +155,10 @@ def read_text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[s
 
 def _read_beside(dataset: Dataset) -> Iterator[Array]:
     """Yield the columns beside an image or an embedding as numbers, (b, columns) each."""
-    read = Tabular(dataset.beside)
+    names = [column.name for column in dataset.beside]
     with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(TEXTS, columns=list(read.names)):
-            yield np.asarray(read.encode(batch, 0).matrix)
+        for batch in file.iter_batches(TEXTS, columns=names):
+            yield np.asarray(encode_columns(batch, dataset.beside).matrix)
 
 
 def join_texts(dataset: Dataset) -> Iterator[list[str]]:

@@ -1,11 +1,10 @@
 """What the model sees of a row: the columns of a table, an embedding, or a text.
 
-Images are a module of their own; all kinds of content answer to the same few names.
+Images and probabilities have modules of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -40,115 +39,84 @@ class EncodedBatch:
     problems: dict[int, str] = field(default_factory=dict)
 
 
-class Content(Protocol):
-    """How one kind of content becomes features."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each feature, in the order of the matrix."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one row's features."""
-
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:
-        """Return the features and hashes of a batch whose first row has this number."""
-
-
 @dataclass(frozen=True)
-class Tabular:
-    """The columns of a table, in the order of the source: numbers as they are, dates as days, categories as their places.
+class Content:
+    """How one kind of content becomes features.
 
-    Nothing is encoded yet, so that the numbers stay those of the source: an encoder fills gaps and spreads categories.
+    Attributes:
+        names: Name of each feature, in the order of the matrix.
+        shape: Shape of one row's features.
+        encode: Returns features and hashes of a batch, given the number of its first row.
+        notes: What was decided without being asked, a line each.
+        classes: The class of each feature, where features are probabilities.
     """
 
-    columns: tuple[Column, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(column.name for column in self.columns)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """One number a column."""
-        return (len(self.columns),)
-
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
-        """Return the features and hashes; the hash does not depend on the order of the columns.
-
-        Nor does it depend on which categories other rows have: it is that of the value, not of its place.
-        """
-        matrix = np.empty((batch.num_rows, len(self.columns)), np.float32)
-        for place, column in enumerate(self.columns):
-            matrix[:, place] = _as_number(batch.column(column.name), column)
-        places = sorted(range(len(self.columns)), key=self.names.__getitem__)
-        in_order = [(place, self.columns[place]) for place in places]
-        numbers = [place for place, column in in_order if column.kind not in _WORDS and not column.centre]
-        names = [self.names[place] for place in numbers]
-        contents: Sequence[bytes | memoryview]
-        contents = vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
-        words = [column.name for _, column in in_order if column.kind in _WORDS]
-        if words:
-            texts = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in words), strict=True)
-            contents = [bytes(row) + repr(text).encode() for row, text in zip(contents, texts, strict=True)]
-        # Of these float32 does not say all, and what is taken off may be another value tomorrow.
-        far = [column for _, column in in_order if column.centre]
-        if far:
-            whole = np.stack([exact_values(batch.column(column.name), column) for column in far], axis=1)
-            exact = np.ascontiguousarray(whole, "<f8")
-            contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
-        hashes = hash_contents("tabular", [*names, *words, *(column.name for column in far)], contents)
-        problems = {**_too_large(batch, self.columns, matrix), **_bad_dates(batch, self.columns)}
-        return EncodedBatch(matrix, hashes, problems=problems)
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    encode: Callable[[pa.RecordBatch, int], EncodedBatch]
+    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class TextContent:
-    """A column of text; what is blank is missing."""
+def open_columns(columns: Sequence[Column]) -> Content:
+    """Return how the columns of a table are encoded."""
+    names = tuple(column.name for column in columns)
+    return Content(names, (len(columns),), lambda batch, _: encode_columns(batch, columns))
 
-    column: str
-    names: tuple[str, ...] = ()  # an encoder makes features of all texts
-    shape: tuple[int, ...] = (0,)
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (no row can be wrong here)
-        """Return the texts and their hashes."""
-        text = convert_to_text(batch.column(self.column))
+def encode_columns(batch: pa.RecordBatch, columns: Sequence[Column]) -> EncodedBatch:
+    """Return columns in their order: numbers as they are, dates as days, categories as their places.
+
+    Nothing is encoded yet, so that the numbers stay those of the source: an encoder fills gaps and spreads categories.
+    A hash depends neither on the order of the columns nor on the categories that other rows have.
+    """
+    matrix = np.empty((batch.num_rows, len(columns)), np.float32)
+    for place, column in enumerate(columns):
+        matrix[:, place] = _as_number(batch.column(column.name), column)
+    in_order = sorted(enumerate(columns), key=lambda pair: pair[1].name)
+    numbers = [place for place, column in in_order if column.kind not in _WORDS and not column.centre]
+    names = [columns[place].name for place in numbers]
+    contents: Sequence[bytes | memoryview]
+    contents = vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
+    words = [column.name for _, column in in_order if column.kind in _WORDS]
+    if words:
+        texts = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in words), strict=True)
+        contents = [bytes(row) + repr(text).encode() for row, text in zip(contents, texts, strict=True)]
+    # Of these float32 does not say all, and what is taken off may be another value tomorrow.
+    far = [column for _, column in in_order if column.centre]
+    if far:
+        whole = np.stack([exact_values(batch.column(column.name), column) for column in far], axis=1)
+        exact = np.ascontiguousarray(whole, "<f8")
+        contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
+    hashes = hash_contents("tabular", [*names, *words, *(column.name for column in far)], contents)
+    problems = {**_too_large(batch, columns, matrix), **_bad_dates(batch, columns)}
+    return EncodedBatch(matrix, hashes, problems=problems)
+
+
+def open_texts(column: str) -> Content:
+    """Return how a column of text is read; what is blank is missing, and an encoder makes features of all texts."""
+
+    def encode(batch: pa.RecordBatch, _: int) -> EncodedBatch:
+        text = convert_to_text(batch.column(column))
         hashes = hash_contents("text", (), [(value or "").encode() for value in text.to_pylist()])
         return EncodedBatch(None, hashes, text)
 
-
-@dataclass(frozen=True)
-class Embedding:
-    """A column of vectors of equal lengths: lists, or text that is written so."""
-
-    column: str
-    width: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The column's name with the position in the vector."""
-        return tuple(f"{self.column}[{position}]" for position in range(self.width))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """One number an element of the vector."""
-        return (self.width,)
-
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
-        """Return the features and hashes; a vector that is missing, or of another length, is all NaN."""
-        vectors = read_vectors(batch.column(self.column), self.column)
-        matrix, problems = vectors.of_width(self.width, self.column)
-        return EncodedBatch(matrix, hash_contents("embedding", (), vector_rows(matrix)), problems=problems)
+    return Content((), (0,), encode)
 
 
-def open_embedding(table: SourceTable, column: str) -> Embedding:
-    """Return how an embedding column is encoded; most of its first vectors tell the length.
+def open_embedding(table: SourceTable, column: str) -> Content:
+    """Return how a column of vectors is encoded; most of the first vectors tell the length, another one is all NaN.
 
     Raises:
         InputError: There is no vector, or their lengths differ from row to row.
     """
-    return Embedding(column, width_of(table, column, "--embedding"))
+    width = width_of(table, column, "--embedding")
+
+    def encode(batch: pa.RecordBatch, _: int) -> EncodedBatch:
+        matrix, problems = read_vectors(batch.column(column), column).of_width(width, column)
+        return EncodedBatch(matrix, hash_contents("embedding", (), vector_rows(matrix)), problems=problems)
+
+    return Content(tuple(f"{column}[{place}]" for place in range(width)), (width,), encode)
 
 
 def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:

@@ -37,13 +37,8 @@ class Export:
         return f"task {self.tasks[row]}"
 
 
-@dataclass(frozen=True)
-class _Answer:
-    task: str
-    data: dict[str, Any]
-    annotator: str
-    control: str
-    value: Any
+# Task, control, annotator and value.
+Answer = tuple[str, str, str, Any]
 
 
 def is_label_studio(item: object) -> bool:
@@ -62,7 +57,7 @@ def read_export(items: Sequence[Any], where: str) -> Export:
     """
     kinds: Counter[str] = Counter()
     tasks: dict[str, dict[str, Any]] = {}
-    answers: list[_Answer] = []
+    answers: list[Answer] = []
     for place, item in enumerate(items, start=1):
         try:
             task = str(item.get("id", place))
@@ -91,17 +86,16 @@ def _data(item: dict[str, Any]) -> dict[str, Any]:
 
 def _controls(item: dict[str, Any]) -> list[str]:
     names = list(item)
-    first, last = names.index("id"), names.index("annotator")
-    return names[first + 1 : last]
+    return names[names.index("id") + 1 : names.index("annotator")]
 
 
-def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[_Answer]:
+def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[Answer]:
     if "annotations" not in item:
         for control in _controls(item):
             value = item[control]
             value = value.get("choices", value) if isinstance(value, dict) else value
             if isinstance(value, str | int | float) or _are_texts(value):
-                yield _Answer(task, {}, str(item["annotator"]), control, _single(value))
+                yield task, control, str(item["annotator"]), _single(value)
             else:
                 kinds[control] += 1
         return
@@ -115,8 +109,7 @@ def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[_
             kinds[kind] += 1
             value = (part.get("value") or {}).get(kind)
             if kind in _CLASSES and value not in (None, []):
-                name = "annotator" if who is None else str(who)
-                yield _Answer(task, {}, name, str(part["from_name"]), _single(value))
+                yield task, str(part["from_name"]), "annotator" if who is None else str(who), _single(value)
 
 
 def _are_texts(value: object) -> bool:
@@ -127,40 +120,37 @@ def _single(value: Any) -> Any:  # noqa: ANN401 (a choice, or several)
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _table(tasks: dict[str, dict[str, Any]], answers: list[_Answer]) -> Export:
+def _table(tasks: dict[str, dict[str, Any]], answers: list[Answer]) -> Export:
     """Return a row for each task that is finished: its data, then what was answered."""
-    controls = list(dict.fromkeys(answer.control for answer in answers))
+    controls = list(dict.fromkeys(control for _, control, _, _ in answers))
+    people = list(dict.fromkeys(person for _, _, person, _ in answers))
     label = controls[0] if len(controls) == 1 else "label" if "label" in controls else None
-    given: dict[tuple[str, str], dict[str, Any]] = {}
-    for answer in answers:
-        given.setdefault((answer.task, answer.control), {})[answer.annotator] = answer.value
-    many = any(isinstance(answer.value, list) for answer in answers)
-    several = any(len(found) > 1 for found in given.values())
-    people = list(dict.fromkeys(answer.annotator for answer in answers))
+    given: dict[str, dict[tuple[str, str], Any]] = {}
+    for task, control, person, value in answers:
+        given.setdefault(task, {})[control, person] = value
+    many = any(isinstance(value, list) for *_, value in answers)
+    several = any(len({control for control, _ in found}) < len(found) for found in given.values())
     data_names = {name for data in tasks.values() for name in data}
 
-    def column(control: str, who: str) -> str:
-        person = f"annotator {who}" if len(controls) == 1 else f"{control}, annotator {who}"
-        name = person if several else control
+    def column(control: str, person: str) -> str:
+        named = f"annotator {person}" if len(controls) == 1 else f"{control}, annotator {person}"
+        name = named if several else control
         return f"annotation.{name}" if name in data_names else name
 
-    rows, kept = [], []
+    rows = {}
     for task, data in tasks.items():
-        found = {
-            column(control, who): [value] if many and not isinstance(value, list) else value
-            for control in controls
-            for who, value in given.get((task, control), {}).items()
-        }
-        if any((task, control) in given for control in ([label] if label else controls)):
-            rows.append({**data, **found})
-            kept.append(task)
+        found = sorted(given.get(task, {}).items(), key=lambda answer: controls.index(answer[0][0]))
+        if any(label in (None, control) for (control, _), _ in found):
+            rows[task] = data | {
+                column(*who): [value] if many and not isinstance(value, list) else value
+                for who, value in found
+            }
     notes, metadata = [], {}
-    if len(rows) < len(tasks):
-        without = len(tasks) - len(rows)
+    if without := len(tasks) - len(rows):
         notes.append(f"{without} of {len(tasks)} tasks have no finished annotation and are left out")
     if label and several:
-        metadata[RATERS_NOTE] = json.dumps([column(label, who) for who in people])
+        metadata[RATERS_NOTE] = json.dumps([column(label, person) for person in people])
         notes.append(f"Label Studio: '{label}' is the label, and its {len(people)} annotators are raters")
     elif label:
         metadata[LABEL_NOTE] = column(label, people[0])
-    return Export(rows, kept, tuple(notes), metadata)
+    return Export(list(rows.values()), list(rows), tuple(notes), metadata)

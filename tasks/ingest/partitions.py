@@ -1,63 +1,16 @@
 """Folders named `column=value`, as Spark, Hive and pandas write them: the column is not in the files but in their path."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.reading import Reader
-from tasks.ingest.source import Part
+from tasks.ingest.reading import FileReader, Reader
 
 # What Hive and Spark call the folder of rows without a value.
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
-
-
-@dataclass(frozen=True)
-class PartitionedReader:
-    """A file with the columns that its folders say."""
-
-    file: Reader
-    values: dict[str, object]
-    fields: tuple[pa.Field, ...]
-
-    @property
-    def part(self) -> Part:
-        """The file."""
-        return self.file.part
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The file's columns, then those of its folders; these win where both have one."""
-        own = [field for field in self.file.schema if field.name not in self.values]
-        return pa.schema([*own, *self.fields], self.file.schema.metadata)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was decided about the file without being asked."""
-        both = [name for name in self.values if name in self.file.schema.names]
-        said = (f"column '{name}' is what the folders say, and not what the files hold" for name in both)
-        return (*getattr(self.file, "notes", ()), *said)
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns."""
-        own = [name for name in columns if name not in self.values]
-        schema = pa.schema([self.schema.field(name) for name in columns])
-        # A column that is not wanted still says how many rows there are.
-        read = own or [next(name for name in self.file.schema.names if name)]
-        for batch in self.file.batches(read, rows):
-            found = [self._column(field, batch) for field in schema]
-            yield pa.RecordBatch.from_arrays(found, names=schema.names)
-
-    def _column(self, field: pa.Field, batch: pa.RecordBatch) -> pa.Array:
-        if field.name not in self.values:
-            return batch.column(field.name)
-        return pa.repeat(pa.scalar(self.values[field.name], field.type), batch.num_rows)
-
-    def place(self, row: int) -> str:
-        """Return how a person finds the row."""
-        return self.file.place(row)
 
 
 def folder_values(relative: str) -> dict[str, str | None]:
@@ -107,9 +60,33 @@ def with_folder_columns(
     kinds = {name: _type([values[name] for values in said], name in as_text) for name in said[0]}
     fields = tuple(pa.field(name, kind) for name, kind in kinds.items())
     return tuple(
-        PartitionedReader(reader, {name: _value(text, kinds[name]) for name, text in values.items()}, fields)
+        _with_columns(reader, fields, {name: _value(text, kinds[name]) for name, text in values.items()})
         for reader, values in zip(readers, said, strict=True)
     )
+
+
+def _with_columns(file: Reader, fields: Sequence[pa.Field], values: dict[str, object]) -> FileReader:
+    """Return the reader of a file and the columns of its folders; these win where both have one."""
+    own = [field for field in file.schema if field.name not in values]
+    schema = pa.schema([*own, *fields], file.schema.metadata)
+    both = [name for name in values if name in file.schema.names]
+    said = (f"column '{name}' is what the folders say, and not what the files hold" for name in both)
+
+    def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        inside = [name for name in columns if name not in values]
+        # A column that is not wanted still says how many rows there are.
+        for batch in file.batches(inside or [next(filter(None, file.schema.names))], rows):
+            beside = {
+                field.name: pa.repeat(pa.scalar(values[field.name], field.type), batch.num_rows)
+                for field in fields
+            }
+            found = [beside[name] if name in values else batch.column(name) for name in columns]
+            yield pa.RecordBatch.from_arrays(found, names=columns)
+
+    notes = (*getattr(file, "notes", ()), *said)
+    if isinstance(file, FileReader):
+        return replace(file, schema=schema, scan=scan, notes=notes)
+    return FileReader(file.part, schema, scan, file.place, notes)
 
 
 def _type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT001 (read once, above)

@@ -13,14 +13,13 @@ from tasks.ingest.columns.choice import content_options
 from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, raters_of_file
 from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, named_columns
 from tasks.ingest.columns.types import is_displayable
-from tasks.ingest.content import Content, Tabular, TextContent, open_embedding
+from tasks.ingest.content import Content, open_columns, open_embedding, open_texts
 from tasks.ingest.identity import IdSurvey
-from tasks.ingest.images.decode import Images, open_image_column
+from tasks.ingest.images.decode import open_image_column
 from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check_raters, unwrap_labels
 from tasks.ingest.labels.survey import LabelSurvey, class_names
 from tasks.ingest.leaks.search import drop_leaks
-from tasks.ingest.opinions import Opinions, open_models
-from tasks.ingest.probabilities import Probabilities
+from tasks.ingest.probabilities import open_probabilities
 from tasks.ingest.source import remember_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
@@ -85,12 +84,12 @@ def ingest(source: Source, folder: Path) -> Dataset:
         truth=truth if survey.truths else None,
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
-        given_probabilities=content.order.classes if isinstance(content, Probabilities | Opinions) else (),
+        given_probabilities=content.classes,
         notes=(
             *notes,
             *roles.notes,
             *survey.labels.notes,
-            *(content.notes if isinstance(content, Probabilities | Opinions | Images) else ()),
+            *content.notes,
         ),
         **_columns(source, table, roles),
     )
@@ -200,11 +199,11 @@ def _survey(table: SourceTable, roles: Roles) -> _Survey:
 
 def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:
     if roles.payload == "tabular":
-        return Tabular(roles.columns)
+        return open_columns(roles.columns)
     if roles.payload == "text":
-        return TextContent(roles.content[0])
+        return open_texts(roles.content[0])
     if source.pred_probs is not None:
-        return open_models(table, source.models, labels)
+        return open_probabilities(table, source.models, labels)
     return (open_embedding if roles.payload == "embedding" else open_image_column)(table, roles.content[0])
 
 

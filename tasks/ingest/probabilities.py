@@ -1,8 +1,10 @@
-"""Probabilities that a model gave already: clipped logs as features, which is what a linear head reads best.
+"""Probabilities that models gave already: clipped logs as features, which is what a linear head reads best.
 
-They should be out of fold: a model that has seen a label when it gave its probability defends the label.
+They should be out of fold: a model that has seen a label when it gave its probability defends the label. Several models are read
+as their weighted mean. A model weighs exp(-l) with l its log-loss on the given labels, in nats: what predicts worse says less.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.arrays import Array
 from tasks.errors import InputError, name_first_three
 from tasks.ingest import class_columns
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_floats
-from tasks.ingest.content import EncodedBatch
+from tasks.ingest.content import Content, EncodedBatch
 from tasks.ingest.identity import hash_contents, vector_rows
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable
@@ -38,8 +41,8 @@ _EXACT = 0.02
 
 
 @dataclass(frozen=True)
-class Probabilities:
-    """One column of vectors, one column for each class, or with two classes the column of one of them.
+class GivenModel:
+    """The probabilities of one model: a column of vectors, a column for each class, or with two classes the column of one.
 
     Attributes:
         order: The class of each probability.
@@ -51,56 +54,90 @@ class Probabilities:
     scale: Scale = "probability"
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The columns' own names, or the column's name with the class."""
-        if len(self.columns) > 1:
-            return self.columns
-        return tuple(f"{self.columns[0]}[{name}]" for name in self.order.classes)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """One number a class."""
-        return (len(self.order.classes),)
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What was decided without being asked."""
         return self.order.notes + _SCALES.get(self.scale, ())
 
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:  # noqa: ARG002 (a row that is wrong is told by its place)
-        """Return log-probabilities and hashes; a row that holds no probabilities is all NaN."""
-        values, problems = self.read(batch)
-        logs = clip_logs(values)
-        return EncodedBatch(logs, hash_contents("probabilities", (), vector_rows(values)), problems=problems)
-
     def read(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
         """Return the probabilities of a batch, (rows, classes), and why a row has none: it is all NaN."""
         given, problems = read_numbers(batch, self.columns, self.width)
-        values, wrong = self.scale_rows(given)
+        values = to_probabilities(given, self.scale)
+        outside = (values < -TOLERANCE) | (values > 1 + TOLERANCE)
+        wrong = outside.any(axis=1)
+        if self.width == 1:
+            values = np.concatenate([1 - values, values], axis=1)[:, :: 1 if self.order.positive_last else -1]
+        else:
+            sums = values.sum(axis=1)
+            off = np.abs(sums - 1) > SUM
+            rounded = ~off & (np.abs(sums - 1) > TOLERANCE)
+            values[rounded] /= sums[rounded, None]
+            wrong = wrong | off
         for row in np.flatnonzero(wrong).tolist():
-            problems.setdefault(row, self._why_wrong(given[row]))
+            why = f"sums to {given[row].sum():g}, not to 1"
+            if self.scale == "probability" and outside[row].any():
+                why = f"holds {given[row][outside[row].argmax()]:g}, which is no probability"
+            problems.setdefault(row, f"--pred-probs {name_first_three(self.columns)} {why}")
         values[list(problems)] = np.nan
         return values, problems
 
-    def scale_rows(self, given: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
-        """Return probabilities of shape (rows, classes), and which rows hold none; a missing number is not wrong."""
-        values = to_probabilities(given, self.scale)
-        outside = ((values < -TOLERANCE) | (values > 1 + TOLERANCE)).any(axis=1)
-        if self.width == 1:
-            positive = values[:, 0]
-            both = np.stack([1 - positive, positive], axis=1)
-            return both if self.order.positive_last else both[:, ::-1].copy(), outside
-        sums = values.sum(axis=1)
-        off = np.abs(sums - 1) > SUM
-        rounded = ~off & (np.abs(sums - 1) > TOLERANCE)
-        values[rounded] /= sums[rounded, None]
-        return values, outside | off
 
-    def _why_wrong(self, row: Matrix) -> str:
-        outside = (row < -TOLERANCE) | (row > 1 + TOLERANCE)
-        if self.scale == "probability" and outside.any():
-            return f"--pred-probs {name_first_three(self.columns)} holds {row[outside.argmax()]:g}, which is no probability"
-        return f"--pred-probs {name_first_three(self.columns)} sums to {row.sum():g}, not to 1"
+def open_probabilities(table: SourceTable, models: Sequence[tuple[str, ...]], labels: LabelSurvey) -> Content:
+    """Return how the probabilities of one model are read, or the mean of several.
+
+    Raises:
+        InputError: Columns do not fit the classes, hold no probabilities, or models know different classes.
+    """
+    opened = tuple(_open_model(table, columns, labels) for columns in models)
+    first = opened[0]
+    for model in opened[1:]:
+        if unlike := set(model.order.classes) ^ set(first.order.classes):
+            raise InputError(
+                f"--pred-probs {name_first_three(model.columns)} and {name_first_three(first.columns)} differ in classes: "
+                f"{name_first_three(sorted(unlike))}",
+                where=table.uri,
+                fix="give every model one probability for each class",
+            )
+    places = [[model.order.classes.index(name) for name in first.order.classes] for model in opened]
+    weight = np.exp(-_log_losses(table, opened, labels)) if len(opened) > 1 else np.ones(1)
+    weights = weight / weight.sum()
+    classes, columns = first.order.classes, first.columns
+    notes = tuple(dict.fromkeys(note for model in opened for note in model.notes))
+    name = columns[0]
+    if len(opened) > 1:
+        pairs = zip(opened, weights, strict=True)
+        shares = ", ".join(f"{model.columns[0]} {weight:.0%}" for model, weight in pairs)
+        notes += (f"--pred-probs is the mean of {len(opened)} models, weighted by log-loss: {shares}",)
+        name = "probability"
+
+    def encode(batch: pa.RecordBatch, _: int) -> EncodedBatch:
+        """Return log-probabilities of the mean and hashes of all; a row of which some model says nothing is all NaN."""
+        read = [model.read(batch) for model in opened]
+        values = [v[:, order] for (v, _), order in zip(read, places, strict=True)]
+        mean = np.tensordot(weights.astype(np.float32), np.stack(values), axes=1)
+        problems = {row: why for _, found in reversed(read) for row, why in found.items()}
+        hashes = hash_contents("probabilities", (), vector_rows(np.concatenate(values, axis=1)))
+        return EncodedBatch(clip_logs(mean), hashes, problems=problems)
+
+    own = len(opened) == 1 and len(columns) > 1
+    names = columns if own else tuple(f"{name}[{each}]" for each in classes)
+    return Content(names, (len(classes),), encode, notes, classes)
+
+
+def _log_losses(table: SourceTable, models: Sequence[GivenModel], labels: LabelSurvey) -> Array:
+    """Return the mean log-loss of each model on the given labels, in nats, over the rows that have both."""
+    total, count = np.zeros(len(models)), np.zeros(len(models))
+    code = [{name: place for place, name in enumerate(model.order.classes)} for model in models]
+    columns = dict.fromkeys([labels.column, *(name for model in models for name in model.columns)])
+    for batch in table.scan(list(columns)):
+        given = labels.text(batch.column(labels.column)).to_pylist()
+        for number, model in enumerate(models):
+            place = np.array([code[number].get(name or "", -1) for name in given])
+            logs = clip_logs(model.read(batch)[0])[np.arange(len(place)), place].astype(np.float64)
+            known = (place >= 0) & np.isfinite(logs)
+            total[number] -= logs[known].sum()
+            count[number] += known.sum()
+    losses: Array = total / np.maximum(count, 1)
+    return losses
 
 
 _SCALES: dict[str, tuple[str, ...]] = {
@@ -110,27 +147,18 @@ _SCALES: dict[str, tuple[str, ...]] = {
 }
 
 
-def open_probabilities(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> Probabilities:
-    """Return how probabilities are read: the class of each, and what makes probabilities of the numbers.
-
-    Raises:
-        InputError: The columns do not fit the classes, or their numbers are not probabilities.
-    """
+def _open_model(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> GivenModel:
+    """Return the class of each column of one model, and what makes probabilities of its numbers."""
     numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
     width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
     given = _head(table, columns, width, labels)
     if width == 1:
         class_columns.require_two(given)
         scale = scale_of(given.values, columns, table.uri)
-        order = class_columns.order_of_binary(
-            replace(given, values=to_probabilities(given.values, scale)[:, 0])
-        )
-    else:
-        order = (
-            class_columns.order_of_columns(given) if len(columns) > 1 else class_columns.order_of_list(given)
-        )
-        scale = scale_of(given.values, columns, table.uri)
-    return Probabilities(columns, width, order, scale)
+        likely = to_probabilities(given.values, scale)[:, 0]
+        return GivenModel(columns, width, class_columns.order_of_binary(replace(given, values=likely)), scale)
+    find_order = class_columns.order_of_columns if len(columns) > 1 else class_columns.order_of_list
+    return GivenModel(columns, width, find_order(given), scale_of(given.values, columns, table.uri))
 
 
 def clip_logs(values: Matrix) -> Matrix:

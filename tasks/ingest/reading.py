@@ -4,15 +4,19 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from tasks.errors import InputError, first_line
 from tasks.ingest.compression import COMPRESSIONS
 from tasks.ingest.source import Part, explain_access_errors
+
+if TYPE_CHECKING:
+    from tasks.ingest.text.dialect import Dialect
 
 # Bytes that tell what a file is: a pointer of Git LFS has the longest beginning.
 HEAD = 64
@@ -54,6 +58,63 @@ class Reader(Protocol):
         """Return how a person finds a row, given from 0: 'row 1', or 'line 2' of a text file."""
 
 
+def number_row(row: int) -> str:
+    """Return how a person finds a row of a file without lines.
+
+    >>> number_row(0)
+    'row 1'
+    """
+    return f"row {row + 1}"
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """An open file of one of our formats.
+
+    Attributes:
+        scan: Yields batches of the named columns; they may have more rows than were asked for.
+        place: How a person finds a row, given from 0.
+        notes: What was decided without being asked, a line each.
+        dialect: How delimited text is written; None for every other format.
+        texts: Columns of delimited text that were written as text, whatever their values look like.
+        paths: Where each column lies within the objects of JSON Lines.
+        image: The column that holds images, where the format says so.
+        converted: Whether it is read by way of a temporary file.
+    """
+
+    part: Part
+    schema: pa.Schema
+    scan: Callable[[list[str], int], Iterator[pa.RecordBatch]]
+    place: Callable[[int], str] = number_row
+    notes: tuple[str, ...] = ()
+    dialect: "Dialect | None" = None
+    texts: frozenset[str] = frozenset()
+    paths: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    image: str | None = None
+    converted: bool = False
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most `rows` rows at a time."""
+        for batch in self.scan(list(columns), rows):
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+
+    def standing_for(
+        self,
+        part: Part,
+        place: Callable[[int], str],
+        notes: tuple[str, ...] = (),
+        metadata: dict[str, str] | None = None,
+    ) -> "FileReader":
+        """Return the reader of a file that this temporary one was made of.
+
+        Args:
+            metadata: What the file says of its columns.
+        """
+        schema = self.schema.with_metadata(metadata)
+        return replace(self, part=part, schema=schema, place=place, notes=notes, converted=True)
+
+
 def describe_bytes(head: bytes) -> str | None:
     """Return what a file's first bytes say it is, for a message.
 
@@ -72,42 +133,38 @@ def wrong_format_error(part: Part, expected: str, head: bytes) -> InputError:
     return part.problem(f"not {expected} although it is named so: {tail}", fix="rename or convert it")
 
 
-@contextmanager
-def explain_damage(part: Part, expected: str) -> Iterator[None]:
-    """Turn what a library says about damaged bytes into InputError; leave passing faults as they are."""
-    try:
-        with explain_access_errors(part.shown):
-            yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile) as error:
-        packed = (
-            COMPRESSIONS[part.compression][0] if part.compression else "archive" if part.archive else expected
-        )
-        raise _damage_error(part, packed, error) from error
-    except pa.ArrowMemoryError as error:  # a length that broken bytes say, or a machine that is full
-        raise part.problem(
-            f"{expected} that takes more memory than there is ({first_line(error, _SAID)})",
-            fix="free some memory; if the file is not that large, write or download it again",
-        ) from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise _damage_error(part, expected, error) from error
-    except OSError as error:
-        # Arrow reports broken bytes as a bare OSError; the system and the network give a number or a type.
-        if error.errno is not None or type(error) is not OSError:
-            raise
-        raise _damage_error(part, expected, error) from error
-
-
 # Characters of a library's words that are enough to search for.
 _SAID = 160
 # What Arrow says of a sound Parquet file with a missing value in a column of lists of fixed length, which it cannot read.
 _MISSING_LIST = "Expected all lists to be of size"
 
 
-def _damage_error(part: Part, expected: str, error: BaseException) -> InputError:
-    if str(error).startswith(_MISSING_LIST):
-        return part.problem(
-            f"a column of lists of a fixed length lacks one in some row, which is not read ({first_line(error, _SAID)})",
-            fix="write it as lists of any length, or leave out the rows without one",
-        )
-    what = f"damaged or truncated {expected} ({first_line(error, _SAID)})"
-    return part.problem(what)
+@contextmanager
+def explain_damage(part: Part, expected: str) -> Iterator[None]:
+    """Turn what a library says about damaged bytes into InputError; leave passing faults as they are."""
+    what, fix = f"damaged or truncated {expected}", "write or download the file again"
+    try:
+        with explain_access_errors(part.shown):
+            yield
+    except (
+        *(EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile),
+        *(pa.ArrowException, UnicodeDecodeError, OSError),
+    ) as error:
+        # Arrow reports broken bytes as a bare OSError; the system and the network give a number or a type.
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile | pa.ArrowException):
+            if error.errno is not None or type(error) is not OSError:
+                raise
+        elif isinstance(
+            error, pa.ArrowMemoryError
+        ):  # a length that broken bytes say, or a machine that is full
+            what = f"{expected} that takes more memory than there is"
+            fix = "free some memory; if the file is not that large, write or download it again"
+        elif str(error).startswith(_MISSING_LIST):
+            what = "a column of lists of a fixed length lacks one in some row, which is not read"
+            fix = "write it as lists of any length, or leave out the rows without one"
+        elif not isinstance(error, pa.ArrowException | UnicodeDecodeError) and (
+            part.compression or part.archive
+        ):
+            packed = COMPRESSIONS[part.compression][0] if part.compression else "archive"
+            what = f"damaged or truncated {packed}"
+        raise part.problem(f"{what} ({first_line(error, _SAID)})", fix=fix) from error

@@ -13,7 +13,6 @@ from tasks.errors import InputError
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import folder_at, mixed_formats
 from tasks.ingest.formats import formats
-from tasks.ingest.formats.csv import DelimitedReader
 from tasks.ingest.images.source import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
@@ -147,24 +146,13 @@ def open_source(
 
 def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     """Return a table of untyped files with the types that all of its values have."""
-    written = [found for reader in table.readers if (found := as_delimited(reader)) is not None]
-    conversion = infer_types(
-        table.scan(table.schema.names),
-        table.schema,
-        as_text.union(*(reader.texts for reader in written)),
-        table.conversion.missing,
-        [reader.dialect.delimiter for reader in written],
-    )
+    texts = as_text.union(*(getattr(reader, "texts", ()) for reader in table.readers))
+    dialects = [found for reader in table.readers if (found := getattr(reader, "dialect", None))]
+    delimiters = [dialect.delimiter for dialect in dialects]
+    names, missing = table.schema.names, table.conversion.missing
+    conversion = infer_types(table.scan(names), table.schema, texts, missing, delimiters)
     fields = [column.with_type(conversion.types.get(column.name, column.type)) for column in table.schema]
     return replace(table, schema=pa.schema(fields, table.schema.metadata), conversion=conversion)
-
-
-def as_delimited(reader: Reader) -> DelimitedReader | None:
-    """Return the reader of delimited text behind those that add folders or stand for another file, if it is one."""
-    inner: Reader | None = reader
-    while inner is not None and not isinstance(inner, DelimitedReader):
-        inner = getattr(inner, "made", None) or getattr(inner, "file", None)
-    return inner
 
 
 def _open_tables(

@@ -1,15 +1,15 @@
-"""A file that is read by way of another one: an Excel sheet as text with tabs, a JSON document as JSON Lines."""
+"""Files that are read by way of another one: an Excel sheet as text with tabs, a JSON document as JSON Lines."""
 
+import csv
+import io
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
 
 
@@ -20,35 +20,18 @@ class TemporaryPart(Part):
     file: Any = None
 
 
-@dataclass(frozen=True)
-class ConvertedReader:
-    """A file of the source, read by way of a temporary one.
-
-    Attributes:
-        place: How a person finds a row, given from 0.
-        notes: What was decided without being asked, a line each.
-        metadata: What the file says of its columns, for the schema.
-    """
-
-    part: Part
-    made: Reader
-    place: Callable[[int], str]
-    notes: tuple[str, ...] = ()
-    metadata: dict[str, str] | None = None
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns and types."""
-        return self.made.schema.with_metadata(self.metadata)
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        return self.made.batches(columns, rows)
-
-
 @contextmanager
 def temporary_part(part: Part, suffix: str) -> Iterator[tuple[TemporaryPart, BinaryIO]]:
     """Yield a temporary file that stands for `part`, and the file to write it to."""
     file = tempfile.NamedTemporaryFile(prefix="labelsweep-", suffix=suffix)  # noqa: SIM115 (the part keeps it)
     yield TemporaryPart(LocalFileSystem(), file.name, part.shown, file=file), cast("BinaryIO", file)
     file.flush()
+
+
+def write_tabs(part: Part, rows: Iterable[Sequence[str]]) -> TemporaryPart:
+    """Return a temporary file that stands for `part`, with the rows as text between tabs."""
+    with temporary_part(part, ".tsv") as (made, file):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+        text.detach()
+    return made

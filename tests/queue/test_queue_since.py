@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.ingest.content import Tabular
+from tasks.ingest.content import encode_columns
 from tasks.ingest.identity import make_sample_id
 from tasks.queue.earlier_hashes import read_earlier_hashes
 from tasks.queue.open_samples import DECIDED, OPEN, choose_shown
@@ -118,7 +118,7 @@ class History:
         folder = self.folder / f"run-{len(self.runs):03}"
         folder.mkdir()
         table, columns = self._table(), self._columns()
-        hashes = Tabular(columns).encode(table.combine_chunks().to_batches()[0], 0).hashes
+        hashes = encode_columns(table.combine_chunks().to_batches()[0], columns).hashes
         labels = [row.label for row in self.rows]
         made = [make_sample_id(*pair) for pair in zip(hashes, labels, strict=True)]
         names = [f"row-{row.uid}" for row in self.rows] if self.ids else made

@@ -27,7 +27,7 @@ from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
 from tasks.errors import InputError
 from tasks.ingest.columns.kinds import survey_default
-from tasks.ingest.content import Tabular
+from tasks.ingest.content import open_columns
 from tasks.ingest.table import open_source
 
 VADER = "vaderSentiment==3.3.2"
@@ -143,7 +143,7 @@ def fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
             table = open_source(str(path), frozenset())
             names = [n for n in table.schema.names if not n.lower().startswith(("unnamed", "__index"))]
             columns = columns or survey_default(table, names).used
-            content = Tabular(columns)
+            content = open_columns(columns)
             parts = [content.encode(b, 0).matrix for b in table.scan(content.names, 2**16)]
             return np.concatenate([p for p in parts if p is not None]), columns
 

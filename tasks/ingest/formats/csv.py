@@ -8,14 +8,15 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
-from tasks.ingest.reading import explain_damage
+from tasks.ingest.reading import FileReader, explain_damage, number_row
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on, read_fields
 from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
@@ -26,48 +27,7 @@ SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 SURPLUS = "\0surplus"
 
 
-@dataclass(frozen=True)
-class DelimitedReader:
-    """One CSV or TSV file."""
-
-    part: Part
-    schema: pa.Schema
-    dialect: Dialect
-    notes: tuple[str, ...] = ()
-    texts: frozenset[str] = frozenset()
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        with _explain_rows(self.part, self.dialect), _stream(self.part, self.dialect, columns) as stream:
-            last = None
-            for batch in stream:
-                if self.dialect.surplus and batch.column(len(columns)).null_count < batch.num_rows:
-                    _check_rows(self.part, self.dialect)
-                for start in range(0, batch.num_rows, rows):
-                    yield batch.slice(start, rows).select(list(columns))
-                last = batch if batch.num_rows else last
-            self._check_end(last)
-
-    def _check_end(self, last: pa.RecordBatch | None) -> None:
-        """Raise InputError where the last field goes on to the end of the file because its quote is never closed."""
-        name = next((name for name in reversed(self.dialect.names) if name), "")
-        if (
-            self.dialect.quoted
-            and last is not None
-            and name in last.schema.names
-            and "\n" in (last.column(name)[-1].as_py() or "")
-        ):
-            _check_quotes(self.part)
-
-    def place(self, row: int) -> str:
-        """Return the line on which the row begins: quoted line breaks make it differ from its number."""
-        lines = _lines(self.part, self.dialect)
-        return next(
-            (f"line {line}" for index, (line, _) in enumerate(lines) if index == row), f"row {row + 1}"
-        )
-
-
-def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open a CSV or TSV file and find out how it is written.
 
     Raises:
@@ -76,15 +36,38 @@ def open_part(part: Part, as_text: frozenset[str]) -> DelimitedReader:
     with explain_damage(part, "CSV"):
         dialect = detect_dialect(part, as_text)
         notes = notes_on(part, dialect)
-    return open_written(part, dialect, frozenset(), notes)
+    return open_written(part, dialect, notes=notes)
 
 
 def open_written(
-    part: Part, dialect: Dialect, texts: frozenset[str], notes: tuple[str, ...] = ()
-) -> DelimitedReader:
+    part: Part, dialect: Dialect, texts: frozenset[str] = frozenset(), notes: tuple[str, ...] = ()
+) -> FileReader:
     """Open a file of delimited text of which it is known how it is written."""
+    part = replace(part, encoding=dialect.encoding)
     schema = pa.schema([(name, pa.string()) for name in dialect.names if name])
-    return DelimitedReader(replace(part, encoding=dialect.encoding), schema, dialect, notes, texts)
+    place = partial(_place, part, dialect)
+    return FileReader(part, schema, partial(_scan, part, dialect), place, notes, dialect, texts)
+
+
+def _scan(part: Part, dialect: Dialect, columns: list[str], _: int) -> Iterator[pa.RecordBatch]:
+    with _explain_rows(part, dialect), _stream(part, dialect, columns) as stream:
+        last = None
+        for batch in stream:
+            if dialect.surplus and batch.column(len(columns)).null_count < batch.num_rows:
+                _check_rows(part, dialect)
+            yield batch.select(columns)
+            last = batch if batch.num_rows else last
+        # A last field that has a line break may go on to the end of the file because its quote is never closed.
+        name = next((name for name in reversed(dialect.names) if name), "")
+        end = last.column(name)[-1].as_py() if last is not None and name in columns else None
+        if dialect.quoted and "\n" in (end or ""):
+            _check_quotes(part)
+
+
+def _place(part: Part, dialect: Dialect, row: int) -> str:
+    """Return the line on which a row begins: quoted line breaks make it differ from its number."""
+    line, _ = next(islice(_lines(part, dialect), row, None), (None, None))
+    return f"line {line}" if line else number_row(row)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ A sheet is read as the text that a spreadsheet program would save of it, with ta
 `book.xlsx#Sheet2` names a sheet; without a name it is the first one that looks like a table.
 """
 
-import csv
 import io
 import re
 import zipfile
@@ -25,9 +24,9 @@ from python_calamine import (
 
 from tasks.errors import list_names
 from tasks.ingest.formats.csv import open_written
-from tasks.ingest.reading import HEAD, Reader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import ConvertedReader, temporary_part
+from tasks.ingest.temporary_files import write_tabs
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
 from tasks.ingest.text.header import has_header, join_headers
 
@@ -66,7 +65,7 @@ class Sheet:
     columns: tuple[int, ...] = ()
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open a sheet.
 
     Raises:
@@ -77,16 +76,14 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     sheet, notes = _choose_sheet(part, content, as_text)
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
-    with temporary_part(part, ".tsv") as (made, file):
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        csv.writer(text, delimiter="\t", lineterminator="\n").writerows(sheet.rows)
-        text.detach()
     names, renamed = unique_names(sheet.names, as_text, part, sheet.rows)
     dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
-    reader = open_written(made, dialect, _codes(sheet))
-    said = notes_on(part, replace(dialect, header_lines=int(sheet.headed > 0)))
+    headed = replace(dialect, header_lines=int(sheet.headed > 0))
+    reader = open_written(write_tabs(part, sheet.rows), dialect, _codes(sheet))
     numbers, name = sheet.numbers, sheet.name
-    return ConvertedReader(part, reader, lambda row: f"row {numbers[row]} of sheet '{name}'", (*notes, *said))
+    notes = (*notes, *notes_on(part, headed))
+    reader = reader.standing_for(part, lambda row: f"row {numbers[row]} of sheet '{name}'", notes)
+    return replace(reader, dialect=headed)
 
 
 def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:

@@ -13,9 +13,9 @@ from typing import Any
 from tasks.errors import InputError, list_names
 from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import Export, is_label_studio, read_export
-from tasks.ingest.reading import Reader, explain_damage, wrong_format_error
+from tasks.ingest.reading import FileReader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import ConvertedReader, temporary_part
+from tasks.ingest.temporary_files import temporary_part
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import read_values
 from tasks.ingest.text.lines import check_text, open_text
@@ -27,7 +27,7 @@ _TABLES = ("data", "records", "rows", "items", "samples", "examples", "instances
 _LISTED = "write an array of objects, or one object a line"
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open a JSON file.
 
     Raises:
@@ -54,7 +54,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
 
 def _converted(
     part: Part, rows: Iterator[Any], notes: tuple[str, ...], export: Export | None, as_text: frozenset[str]
-) -> Reader:
+) -> FileReader:
     """Write the rows as JSON Lines, and return the reader of those."""
     count = 0
     with temporary_part(part, ".jsonl") as (made, file):
@@ -71,9 +71,9 @@ def _converted(
         raise part.problem(what, fix=error.fix) from error
     if export is None:
         said = (re.sub(r"\bline (\d+)", r"record \1", note) for note in reader.notes)
-        metadata = reader.metadata if isinstance(reader, ConvertedReader) else None
-        return ConvertedReader(part, reader, lambda row: f"record {row + 1}", (*notes, *said), metadata)
-    return ConvertedReader(part, reader, export.place, export.notes, export.metadata)
+        metadata = reader.schema.metadata
+        return reader.standing_for(part, lambda row: f"record {row + 1}", (*notes, *said), metadata)
+    return reader.standing_for(part, export.place, export.notes, export.metadata)
 
 
 def _are_lines(part: Part) -> bool:

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,9 +20,9 @@ import pyarrow.json as pajson
 from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
-from tasks.ingest.reading import explain_damage
+from tasks.ingest.reading import FileReader, explain_damage, number_row
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import ConvertedReader, temporary_part
+from tasks.ingest.temporary_files import temporary_part
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
@@ -66,54 +67,7 @@ class Uneven:
         return b"\n".join(lines)
 
 
-@dataclass(frozen=True)
-class JsonLinesReader:
-    """One JSON Lines file.
-
-    Attributes:
-        part: The file.
-        nested: Columns and types as the lines have them.
-        paths: Where each column lies in them.
-        uneven: Columns whose values are of several kinds.
-    """
-
-    part: Part
-    nested: pa.Schema
-    paths: dict[str, tuple[str, ...]]
-    uneven: Uneven
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was decided without being asked, a line each."""
-        return tuple(self.uneven.texts.values())
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns and types."""
-        return pa.schema(
-            [
-                pa.field(name, _type_at(self.nested, path), metadata=NESTED if len(path) > 1 else None)
-                for name, path in self.paths.items()
-            ]
-        )
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        paths = [self.paths[name] for name in columns]
-        wanted = pa.schema([self.nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
-        with explain_damage(self.part, "JSON Lines"), open_text(self.part) as file:
-            for block in lines_in_blocks(file):
-                found = _parse(self.uneven.make_even(block), wanted, "ignore")
-                arrays = [_at(found[path[0]], path[1:]) for path in paths]
-                yield from pa.table(arrays, names=list(columns)).to_batches(max_chunksize=rows)
-
-    def place(self, row: int) -> str:
-        """Return the line of the row; blank lines make it differ from the row's number."""
-        lines = (number for number, _ in _lines(self.part))
-        return next((f"line {line}" for index, line in enumerate(lines) if index == row), f"row {row + 1}")
-
-
-def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader | ConvertedReader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open a JSON Lines file, or the labels that an annotation tool wrote as one.
 
     Raises:
@@ -130,7 +84,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> JsonLinesReader | Converte
     return _open_lines(part, as_text, head)
 
 
-def _open_answers(part: Part, as_text: frozenset[str]) -> ConvertedReader:
+def _open_answers(part: Part, as_text: frozenset[str]) -> FileReader:
     """Write the answers of an annotation tool as rows, and return the reader of those."""
     numbered = [(number, _object_of(part, number, line)) for number, line in _lines(part)]
     rows = list(rows_of([item for _, item in numbered]))
@@ -144,10 +98,10 @@ def _open_answers(part: Part, as_text: frozenset[str]) -> ConvertedReader:
     left = len(rows) - len(lines)
     said = (f"{left:,} of {len(rows):,} questions have no answer that is a label, and are left out",)
     notes = (*(said if left else ()), *reader.notes)
-    return ConvertedReader(part, reader, lambda row: f"line {lines[row]}", notes, {LABEL_NOTE: "label"})
+    return reader.standing_for(part, lambda row: f"line {lines[row]}", notes, {LABEL_NOTE: "label"})
 
 
-def _open_lines(part: Part, as_text: frozenset[str], head: bytes) -> JsonLinesReader:
+def _open_lines(part: Part, as_text: frozenset[str], head: bytes) -> FileReader:
     """Infer the types of the columns by reading the file once."""
     with explain_damage(part, "JSON Lines"):
         if head.lstrip().startswith(b"["):
@@ -159,7 +113,31 @@ def _open_lines(part: Part, as_text: frozenset[str], head: bytes) -> JsonLinesRe
             check_utf8(part)
             uneven = _survey_lines(part, as_text)
             nested, uneven = _infer_uneven(part, uneven, as_text)
-    return JsonLinesReader(part, nested, _paths(nested), uneven)
+    columns = {".".join(path): (path, kind) for path, kind in _columns(nested)}
+    fields = [
+        pa.field(name, kind, metadata=NESTED if len(path) > 1 else None)
+        for name, (path, kind) in columns.items()
+    ]
+
+    def scan(names: list[str], _: int) -> Iterator[pa.RecordBatch]:
+        paths = [columns[name][0] for name in names]
+        wanted = pa.schema([nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
+        with explain_damage(part, "JSON Lines"), open_text(part) as file:
+            for block in lines_in_blocks(file):
+                found = _parse(uneven.make_even(block), wanted, "ignore")
+                # In an object that is missing, all values are.
+                arrays = [
+                    pc.struct_field(found[first], rest) if rest else found[first] for first, *rest in paths
+                ]
+                yield from pa.table(arrays, names=names).to_batches()
+
+    def place(row: int) -> str:
+        line, _ = next(islice(_lines(part), row, None), (None, None))
+        return f"line {line}" if line else number_row(row)
+
+    notes = tuple(uneven.texts.values())
+    paths = {name: path for name, (path, _) in columns.items()}
+    return FileReader(part, pa.schema(fields), scan, place, notes, paths=paths)
 
 
 def _infer_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
@@ -176,37 +154,19 @@ def _infer_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[
             uneven = replace(uneven, texts={**uneven.texts, name: said})
 
 
-def _paths(nested: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """Return the columns, with those of nested objects under names such as `a.b`; an image stays one column."""
-    found: dict[str, tuple[str, ...]] = {}
-    waiting: list[tuple[tuple[str, ...], pa.DataType]] = [
-        ((field.name,), field.type) for field in reversed(nested)
-    ]
+def _columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]:
+    """Yield path and type of each column, those of nested objects one by one; an image stays one column."""
+    waiting: list[tuple[tuple[str, ...], pa.DataType]]
+    waiting = [((field.name,), field.type) for field in reversed(nested)]
     while waiting:
         path, kind = waiting.pop()
-        name = ".".join(path)
-        inner = [kind.field(place) for place in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+        inner = list(kind) if pa.types.is_struct(kind) else []
         names = {field.name for field in inner}
-        clash = any(f"{name}.{other}" in nested.names for other in names)
+        clash = any(f"{'.'.join(path)}.{name}" in nested.names for name in names)
         if not inner or names & {"bytes", "path"} or clash:
-            found[name] = path
+            yield path, kind
         else:
             waiting += [((*path, field.name), field.type) for field in reversed(inner)]
-    return found
-
-
-def _type_at(nested: pa.Schema, path: tuple[str, ...]) -> pa.DataType:
-    kind = nested.field(path[0]).type
-    for name in path[1:]:
-        kind = kind.field(name).type
-    return kind
-
-
-def _at(column: pa.ChunkedArray, path: tuple[str, ...]) -> pa.ChunkedArray:
-    """Return the values that lie within objects; in an object that is missing, all of them are."""
-    for name in path:
-        column = pc.struct_field(column, name)
-    return column
 
 
 def _infer_types(part: Part, uneven: Uneven) -> pa.Schema:
@@ -214,16 +174,14 @@ def _infer_types(part: Part, uneven: Uneven) -> pa.Schema:
     with open_text(part) as file:
         for block in lines_in_blocks(file):
             block.decode()
+            found = _parse(uneven.make_even(block), None, "infer").schema
             # The parser takes text that looks like a time for one; text stays as it is written.
-            found = pa.schema(
-                [_without_times(field) for field in _parse(uneven.make_even(block), None, "infer").schema]
-            )
-            schema = pa.unify_schemas([schema, found], promote_options="permissive")
+            plain = [
+                field.with_type(pa.string()) if pa.types.is_timestamp(field.type) else field
+                for field in found
+            ]
+            schema = pa.unify_schemas([schema, pa.schema(plain)], promote_options="permissive")
     return schema
-
-
-def _without_times(field: pa.Field) -> pa.Field:
-    return field.with_type(pa.string()) if pa.types.is_timestamp(field.type) else field
 
 
 def _parse(block: bytes, schema: pa.Schema | None, unexpected: str) -> pa.Table:

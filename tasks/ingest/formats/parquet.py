@@ -1,12 +1,11 @@
 """Read Parquet, some rows of some columns at a time."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.ingest.reading import HEAD, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".parquet", ".pq"), False, True
@@ -18,35 +17,23 @@ _BUFFER = 2**20
 _BATCH_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True)
-class ParquetReader:
-    """One Parquet file."""
-
-    part: Part
-    schema: pa.Schema
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows and about 64 MiB at a time."""
-        with explain_damage(self.part, "Parquet"), _open(self.part) as file:
-            for batch in file.iter_batches(batch_size=_batch_rows(file, rows), columns=list(columns)):
-                batch.validate(full=True)  # text that is not UTF-8, above all
-                yield batch
-
-    def place(self, row: int) -> str:
-        """Return how a person finds the row."""
-        return f"row {row + 1}"
-
-
-def open_part(part: Part, as_text: frozenset[str]) -> ParquetReader:  # noqa: ARG001 (Parquet has types of its own)
+def open_part(part: Part, as_text: frozenset[str] = frozenset()) -> FileReader:  # noqa: ARG001 (Parquet has types of its own)
     """Open a Parquet file.
 
     Raises:
         InputError: It is not Parquet, or its end is missing.
     """
+
+    def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        with explain_damage(part, "Parquet"), _open(part) as file:
+            for batch in file.iter_batches(batch_size=_batch_rows(file, rows), columns=columns):
+                batch.validate(full=True)  # text that is not UTF-8, above all
+                yield batch
+
     with explain_damage(part, "Parquet"):
         _check_ends(part)
         with _open(part) as file:
-            return ParquetReader(part, file.schema_arrow)
+            return FileReader(part, file.schema_arrow, scan)
 
 
 def _open(part: Part) -> pq.ParquetFile:

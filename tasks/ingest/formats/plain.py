@@ -3,10 +3,9 @@
 Its first lines tell: Weka's ARFF, labels as fastText or LIBSVM write them, JSON Lines, or columns between delimiters or blanks.
 """
 
-import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -14,15 +13,14 @@ from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.ingest.compression import decompress
 from tasks.ingest.formats import csv as delimited
-from tasks.ingest.formats import jsonl, parquet
+from tasks.ingest.formats import jsonl
 from tasks.ingest.label_studio import LABEL_NOTE
-from tasks.ingest.reading import Reader, explain_damage
+from tasks.ingest.reading import FileReader, explain_damage
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import ConvertedReader, temporary_part
+from tasks.ingest.temporary_files import write_tabs
 from tasks.ingest.text.arff import ArffFile, is_arff
 from tasks.ingest.text.dialect import DELIMITERS, Dialect, unique_names
 from tasks.ingest.text.encoding import detect_encoding
@@ -38,10 +36,9 @@ _SPARSE = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?(\s+qid:\d+)?(\s+\d+:\S+)+\s*(#.*)
 _FIELD = re.compile(r'"([^"]*)"|(\S+)')
 # Of sparse vectors with more features (words, mostly) a dense table is no way to learn.
 _MOST_FEATURES = 1_000
-_ROWS = 10_000
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open a text file.
 
     Raises:
@@ -76,24 +73,24 @@ def _text(part: Part) -> Iterator[TextIO]:
 def _as_table(
     part: Part,
     names: Sequence[str],
-    rows: Iterator[tuple[int, list[str]]],
+    rows: Iterable[tuple[int, Sequence[str]]],
     texts: frozenset[str] = frozenset(),
     metadata: dict[str, str] | None = None,
-) -> Reader:
+) -> FileReader:
     """Write rows, each with the number of its line, as text with tabs, and return the reader of that."""
     lines: list[int] = []
-    with temporary_part(part, ".tsv") as (made, file):
-        table = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(table, delimiter="\t", lineterminator="\n")
+
+    def numbered() -> Iterator[Sequence[str]]:
         for line, row in rows:
-            writer.writerow(row)
             lines.append(line)
-        table.detach()
+            yield row
+
+    made = write_tabs(part, numbered())
     reader = delimited.open_written(made, Dialect("utf-8", "\t", 0, 0, tuple(names)), texts)
-    return ConvertedReader(part, reader, lambda row: f"line {lines[row]}", metadata=metadata)
+    return reader.standing_for(part, lambda row: f"line {lines[row]}", metadata=metadata)
 
 
-def _open_arff(part: Part, known: Part, as_text: frozenset[str]) -> Reader:
+def _open_arff(part: Part, known: Part, as_text: frozenset[str]) -> FileReader:
     with _text(known) as text:
         file = ArffFile.begin(part, text)
         names = unique_names([each.name for each in file.attributes], as_text, part, [])[0]
@@ -123,7 +120,7 @@ def _fasttext_rows(part: Part) -> Iterator[tuple[int, list[str]]]:
             yield number, [labels[0].removeprefix(_PREFIX) if labels else "", rest]
 
 
-def _open_sparse(part: Part) -> Reader:
+def _open_sparse(part: Part) -> FileReader:
     """Read LIBSVM's sparse vectors as a table with a column a feature."""
     from sklearn.datasets import load_svmlight_file  # noqa: PLC0415 (takes a while)
 
@@ -141,16 +138,16 @@ def _open_sparse(part: Part) -> Reader:
             fix="save fewer, such as with sklearn's TruncatedSVD, as .npz; or sweep the texts themselves with --text",
         )
     names = ["label", *(f"f{place}" for place in range(1, width + 1))]
-    given = [f"{label:g}" for label in labels]
-    with temporary_part(part, ".parquet") as (made, file):
-        schema = pa.schema([(names[0], pa.string()), *((name, pa.float32()) for name in names[1:])])
-        with pq.ParquetWriter(file, schema) as writer:
-            for start in range(0, len(given), _ROWS):
-                dense = vectors[start : start + _ROWS].toarray().astype(np.float32)
-                columns = [pa.array(given[start : start + _ROWS]), *(pa.array(each) for each in dense.T)]
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-    reader = parquet.open_part(made, frozenset())
-    return ConvertedReader(part, reader, lambda row: f"line {row + 1}")
+    schema = pa.schema([(names[0], pa.string()), *((name, pa.float32()) for name in names[1:])])
+    given = pa.array([f"{label:g}" for label in labels])
+
+    def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(given), rows):
+            dense = vectors[start : start + rows].toarray().astype(np.float32)
+            batch = [given[start : start + rows], *map(pa.array, dense.T)]
+            yield pa.RecordBatch.from_arrays(batch, schema=schema).select(columns)
+
+    return FileReader(part, schema, scan, lambda row: f"line {row + 1}")
 
 
 def _has_columns_of_blanks(lines: Sequence[str]) -> bool:
@@ -166,13 +163,9 @@ def _has_columns_of_blanks(lines: Sequence[str]) -> bool:
     return len(counts) == 1 and min(counts) > 1 and not parted and not marked
 
 
-def _open_blanks(part: Part, known: Part, as_text: frozenset[str]) -> Reader:
+def _open_blanks(part: Part, known: Part, as_text: frozenset[str]) -> FileReader:
     """Read columns with blanks between them as columns with tabs between them, line for line."""
-    with _text(known) as text, temporary_part(part, ".tsv") as (made, file):
-        table = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(table, delimiter="\t", lineterminator="\n")
-        for line in text:
-            writer.writerow([quoted or plain for quoted, plain in _FIELD.findall(line)])
-        table.detach()
-    reader = delimited.open_part(made, as_text)
-    return ConvertedReader(part, reader, reader.place, reader.notes)
+    with _text(known) as text:
+        fields = ([quoted or plain for quoted, plain in _FIELD.findall(line)] for line in text)
+        reader = delimited.open_part(write_tabs(part, fields), as_text)
+    return reader.standing_for(part, reader.place, reader.notes)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.addresses import redact
 from tasks.errors import InputError, StoreError, first_line
 from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, look_once
 from tasks.queries import Query, parse_query
 
@@ -38,33 +39,8 @@ _EXTRA = "pip install 'labelsweep[sql]'"
 
 
 @dataclass(frozen=True)
-class QueryAnswer:
-    """The rows that a query gave.
-
-    Attributes:
-        part: The query.
-        file: Arrow streams, one after the other, each with types of its own.
-        schema: Columns, with types that hold the values of all streams.
-    """
-
-    part: Part
-    file: Any
-    schema: pa.Schema
-
-    def place(self, row: int) -> str:
-        """Return how a person finds the row."""
-        return f"row {row + 1} of the query"
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        schema = pa.schema([self.schema.field(name) for name in columns])
-        with pa.OSFile(self.file.name) as file:
-            while file.tell() < file.size():
-                for batch in pa.ipc.open_stream(file):
-                    found = [_cast(batch.column(field.name), field.type) for field in schema]
-                    whole = pa.RecordBatch.from_arrays(found, schema=schema)
-                    for start in range(0, whole.num_rows, rows):
-                        yield whole.slice(start, rows)
+class QueryAnswer(FileReader):
+    """The rows that a query gave."""
 
     @cached_property
     def digest(self) -> str:
@@ -74,10 +50,7 @@ class QueryAnswer:
             for batch in self.batches(self.schema.names, _BATCH)
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
         ]
-        whole = hashlib.sha256(str(self.schema).encode())
-        for found in sorted(hashes):
-            whole.update(found)
-        return whole.hexdigest()
+        return hashlib.sha256(b"".join([str(self.schema).encode(), *sorted(hashes)])).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -173,7 +146,16 @@ def _ask(part: QueryPart) -> QueryAnswer:
             schema = batch.schema if schema is None else _merge_schemas(schema, batch.schema)
     if schema is None:
         raise part.problem("the query gives no rows", fix="check the query")
-    return QueryAnswer(part, file, schema)
+
+    def scan(columns: list[str], _: int) -> Iterator[pa.RecordBatch]:
+        wanted = pa.schema([schema.field(name) for name in columns])
+        with pa.OSFile(file.name) as source:
+            while source.tell() < source.size():
+                for batch in pa.ipc.open_stream(source):
+                    found = [_cast(batch.column(field.name), field.type) for field in wanted]
+                    yield pa.RecordBatch.from_arrays(found, schema=wanted)
+
+    return QueryAnswer(part, schema, scan, lambda row: f"row {row + 1} of the query")
 
 
 def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:

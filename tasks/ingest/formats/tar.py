@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.ingest.formats import parquet
-from tasks.ingest.reading import Reader, explain_damage
+from tasks.ingest.reading import FileReader, explain_damage
 from tasks.ingest.source import Part, is_image_file
-from tasks.ingest.temporary_files import ConvertedReader, temporary_part
+from tasks.ingest.temporary_files import temporary_part
 
 SUFFIXES, GZIP, TYPED = (".tar", ".tgz"), True, False
 
@@ -28,7 +28,7 @@ _UNPACK = "unpack it and name the file or folder, or pack it as .zip"
 Sample = dict[str, Any]
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:  # noqa: ARG001 (types are found out later)
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG001 (types are found out later)
     """Open a shard.
 
     Raises:
@@ -56,7 +56,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:  # noqa: ARG001 (t
                     writer.write_table(pa.Table.from_pylist(rows, schema))
                     rows = []
             writer.write_table(pa.Table.from_pylist(rows, schema))
-    return ConvertedReader(part, parquet.open_part(made, frozenset()), lambda row: f"sample {keys[row]}")
+    return parquet.open_part(made).standing_for(part, lambda row: f"sample {keys[row]}")
 
 
 def _samples(part: Part) -> Iterator[tuple[str, Sample]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from tasks.errors import InputError, first_line
-from tasks.ingest.content import EncodedBatch
+from tasks.ingest.content import Content, EncodedBatch
 from tasks.ingest.identity import hash_contents
 from tasks.ingest.images import depth
 from tasks.ingest.images.files import ImageFiles, UnreadImage, image_files
@@ -62,54 +62,31 @@ class Decoded:
     stored: bytes
 
 
-@dataclass(frozen=True)
-class Images:
-    """An image column, with the shape that all images get: (height, width) or (height, width, 3).
+def _encode(
+    batch: pa.RecordBatch, first_row: int, files: ImageFiles, shape: tuple[int, ...], levels: depth.Levels
+) -> EncodedBatch:
+    """Return pixels, hashes and files; an image that is missing or does not decode is all NaN.
 
-    Attributes:
-        levels: What stands for black and white where pixels have more than 8 bits.
+    The hash is that of the file: it does not depend on the decoder's version or on the common size.
     """
-
-    files: ImageFiles
-    shape: tuple[int, ...]
-    levels: depth.Levels = depth.FULL
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was decided without being asked."""
-        return self.files.notes
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Pixels by row, column and channel."""
-        places = ["pixel {},{}".format(*place) for place in np.ndindex(self.shape[:2])]
-        if len(self.shape) == 2:
-            return tuple(places)
-        return tuple(f"{place} {channel}" for place in places for channel in ("red", "green", "blue"))
-
-    def encode(self, batch: pa.RecordBatch, first_row: int) -> EncodedBatch:
-        """Return pixels, hashes and files; an image that is missing or does not decode is all NaN.
-
-        The hash is that of the file: it does not depend on the decoder's version or on the common size.
-        """
-        found = self.files.read(batch.column(self.files.column), first_row)
-        matrix = np.full((len(found), int(np.prod(self.shape))), np.nan, np.float32)
-        stored: list[bytes | None] = [None] * len(found)
-        problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, UnreadImage)}
-        files = {offset: file for offset, file in enumerate(found) if isinstance(file, bytes)}
-        decoder = partial(decode_image, shape=self.shape, levels=self.levels)
-        # Pillow decodes outside the interpreter's lock.
-        with _without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            for offset, image in zip(files, pool.map(decoder, files.values()), strict=True):
-                if isinstance(image, str):
-                    problems[offset] = f"the image does not decode ({image})"
-                else:
-                    matrix[offset], stored[offset] = image.pixels.ravel(), image.stored
-        hashes = hash_contents("image", (), [files.get(offset, b"") for offset in range(len(found))])
-        return EncodedBatch(matrix, hashes, pa.array(stored, pa.binary()), problems)
+    found = files.read(batch.column(files.column), first_row)
+    matrix = np.full((len(found), int(np.prod(shape))), np.nan, np.float32)
+    stored: list[bytes | None] = [None] * len(found)
+    problems = {offset: file.why for offset, file in enumerate(found) if isinstance(file, UnreadImage)}
+    there = {offset: file for offset, file in enumerate(found) if isinstance(file, bytes)}
+    decoder = partial(decode_image, shape=shape, levels=levels)
+    # Pillow decodes outside the interpreter's lock.
+    with _without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for offset, image in zip(there, pool.map(decoder, there.values()), strict=True):
+            if isinstance(image, str):
+                problems[offset] = f"the image does not decode ({image})"
+            else:
+                matrix[offset], stored[offset] = image.pixels.ravel(), image.stored
+    hashes = hash_contents("image", (), [there.get(offset, b"") for offset in range(len(found))])
+    return EncodedBatch(matrix, hashes, pa.array(stored, pa.binary()), problems)
 
 
-def open_image_column(table: SourceTable, column: str) -> Images:
+def open_image_column(table: SourceTable, column: str) -> Content:
     """Return how an image column is encoded, after a look at the size and mode of every image.
 
     An image that is missing or does not decode has no say; it is set aside later, and the others continue.
@@ -134,7 +111,12 @@ def open_image_column(table: SourceTable, column: str) -> Images:
             levels += [found] if found else []
     if not sizes:
         raise first or table.problem(f"column '{column}' has no image at all", fix=_NAME_ANOTHER)
-    return Images(files, common_shape(sizes, gray=gray), depth.common_levels(levels))
+    shape = common_shape(sizes, gray=gray)
+    names = ["pixel {},{}".format(*place) for place in np.ndindex(shape[:2])]
+    if len(shape) == 3:
+        names = [f"{name} {channel}" for name in names for channel in ("red", "green", "blue")]
+    encode = partial(_encode, files=files, shape=shape, levels=depth.common_levels(levels))
+    return Content(tuple(names), shape, encode, files.notes)
 
 
 def _none_readable(table: SourceTable, column: str, row: int, why: str | UnreadImage) -> InputError:

@@ -1,12 +1,12 @@
 """A folder of images as a table: the label is the name of the class folder, or is in `metadata.csv`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from tasks.ingest.images.layout import FolderLayout, ImagePlace
-from tasks.ingest.reading import Reader
+from tasks.ingest.reading import FileReader, Reader
 from tasks.ingest.source import Part
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -15,34 +15,16 @@ OWN_COLUMNS = frozenset({"image", "label", "file", "split"})
 
 
 @dataclass(frozen=True)
-class ImageFolderReader:
-    """The images below a folder, in the order of their paths.
+class ImageFolderReader(FileReader):
+    """The images below a folder, in the order of their paths; they are read where they are needed.
 
     Attributes:
-        part: The folder; its path ends with a slash.
-        table: For each its path as the picture, its class, the file again, and its split; images are read where they are needed.
-        notes: What a person should know of the source.
-        image: Name of the column that holds the images.
+        files: Their paths within the folder, or those that a table beside them names.
+        added: Columns that the folders say and such a table lacks.
     """
 
-    part: Part
-    files: tuple[str, ...]
-    table: pa.Table
-    notes: tuple[str, ...] = ()
-    image: str = "image"
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns and types."""
-        return self.table.schema
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most `rows` rows at a time."""
-        yield from self.table.select(list(columns)).to_batches(max_chunksize=rows)
-
-    def place(self, row: int) -> str:
-        """Return the file."""
-        return self.files[row]
+    files: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
 
 def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -> ImageFolderReader:
@@ -51,64 +33,42 @@ def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -
     said = _columns_of_folders(files, [layout.places[file] for file in files])
     names = ["label", "file", *(["split"] if layout.splits else [])]
     table = pa.table({"image": _paths(files), **{name: said[name] for name in names}})
-    return ImageFolderReader(part, files, table, tuple(notes))
+
+    def scan(columns: list[str], _: int) -> Iterator[pa.RecordBatch]:
+        yield from table.select(columns).to_batches()
+
+    place = files.__getitem__
+    return ImageFolderReader(part, table.schema, scan, place, tuple(notes), image="image", files=files)
 
 
-@dataclass(frozen=True)
-class MetadataReader:
-    """A table beside images, each row of which names one of them.
+def open_metadata(table: Reader, names: str, folder: str, layout: FolderLayout) -> ImageFolderReader:
+    """Return a table beside images, each row of which names one of them, with what the folders say.
 
-    Attributes:
+    Args:
         names: Its column of paths, relative to its folder.
-        image: Name of the column that holds the images.
         folder: The folder of the table within the source: empty, or with a slash at its end.
-        places: What the folders say of each image.
-        added: Columns that the folders say and the table lacks.
-        notes: What a person should know of the source.
     """
+    own = table.schema.names
+    image = "image" if "image" not in own else "image_file"
+    told = {"label": bool(layout.labeled), "file": True, "split": bool(layout.splits)}
+    added = [name for name, known in told.items() if known and name not in own]
+    strings = [(name, pa.string()) for name in added]
+    schema = pa.schema([(image, _IMAGE), *strings, *table.schema], table.schema.metadata)
 
-    table: Reader
-    names: str
-    image: str
-    folder: str
-    places: dict[str, ImagePlace]
-    added: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        needed = list(dict.fromkeys([*(name for name in columns if name in own), names]))
+        for batch in table.batches(needed, rows):
+            files = [_inside(name) for name in batch.column(names).to_pylist()]
+            paths = [folder + file if file else None for file in files]
+            said = _columns_of_folders(paths, [layout.places.get(path or "", ImagePlace()) for path in paths])
+            found = {name: batch.column(name) for name in needed} | {name: said[name] for name in added}
+            found[image] = _paths(files)
+            yield pa.RecordBatch.from_arrays([found[name] for name in columns], columns)
 
-    @property
-    def part(self) -> Part:
-        """The table's file."""
-        return self.table.part
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The picture, what the folders say, and the table's own columns."""
-        added = [(name, pa.string()) for name in self.added]
-        return pa.schema([(self.image, _IMAGE), *added, *self.table.schema], self.table.schema.metadata)
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns; the images are read where they are needed."""
-        own = set(self.table.schema.names)
-        needed = list(dict.fromkeys([*(name for name in columns if name in own), self.names]))
-        for batch in self.table.batches(needed, rows):
-            files = [_inside(name) for name in batch.column(self.names).to_pylist()]
-            places = [
-                self.places.get(self.folder + file, ImagePlace()) if file else ImagePlace() for file in files
-            ]
-            paths = [self.folder + file if file else None for file in files]
-            said = _columns_of_folders(paths, places)
-            found = {name: batch.column(name) for name in needed} | {name: said[name] for name in self.added}
-            found[self.image] = _paths(files)
-            yield pa.RecordBatch.from_arrays([found[name] for name in columns], list(columns))
-
-    def place(self, row: int) -> str:
-        """Return the line or row of the table."""
-        return self.table.place(row)
-
-    def files(self) -> Iterator[str]:
-        """Yield the path of each image within the source."""
-        for batch in self.table.batches([self.names], 2**16):
-            yield from (self.folder + file for name in batch.column(0).to_pylist() if (file := _inside(name)))
+    named = (name for batch in table.batches([names], 2**16) for name in batch.column(0).to_pylist())
+    files = tuple(folder + file for name in named if (file := _inside(name)))
+    reader = ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files)
+    return replace(reader, added=tuple(added))
 
 
 def find_name_column(schema: pa.Schema) -> str | None:

@@ -6,7 +6,13 @@ from dataclasses import replace
 from tasks.errors import InputError, list_names
 from tasks.ingest.folder import TYPED_TABLES, Folder
 from tasks.ingest.images.annotations import unsupported_layout
-from tasks.ingest.images.folder import OWN_COLUMNS, MetadataReader, find_name_column, open_class_folders
+from tasks.ingest.images.folder import (
+    OWN_COLUMNS,
+    ImageFolderReader,
+    find_name_column,
+    open_class_folders,
+    open_metadata,
+)
 from tasks.ingest.images.layout import FolderLayout, classes_in_names, count_files, infer_layout
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part
@@ -62,7 +68,7 @@ def _with_class_folders(folder: Folder, layout: FolderLayout) -> tuple[Reader, .
 
 def _with_metadata(folder: Folder, layout: FolderLayout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
     readers = [_metadata_reader(folder, layout, table) for table in tables]
-    known = {file for reader in readers for file in reader.files()}
+    known = {file for reader in readers for file in reader.files}
     unknown = [file for file in layout.places if file not in known]
     read = {table.part.path for table in tables}
     others = [folder.relative(part) for part in folder.data if part.path not in read]
@@ -73,18 +79,9 @@ def _with_metadata(folder: Folder, layout: FolderLayout, tables: Sequence[Reader
     return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
 
-def _metadata_reader(folder: Folder, layout: FolderLayout, table: Reader) -> MetadataReader:
+def _metadata_reader(folder: Folder, layout: FolderLayout, table: Reader) -> ImageFolderReader:
     path = folder.relative(table.part)
-    names = set(table.schema.names)
-    said = {"label": bool(layout.labeled), "file": True, "split": bool(layout.splits)}
-    return MetadataReader(
-        table,
-        find_name_column(table.schema) or "",
-        "image" if "image" not in names else "image_file",
-        path[: path.rfind("/") + 1],
-        layout.places,
-        tuple(name for name, known in said.items() if known and name not in names),
-    )
+    return open_metadata(table, find_name_column(table.schema) or "", path[: path.rfind("/") + 1], layout)
 
 
 def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
