@@ -13,7 +13,7 @@ from tasks.errors import InputError
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import folder_at, mixed_formats
 from tasks.ingest.formats import formats
-from tasks.ingest.images.source import open_images
+from tasks.ingest.images.folder import open_images
 from tasks.ingest.partitions import with_folder_columns
 from tasks.ingest.reading import Reader
 from tasks.ingest.source import Part, explain_access_errors, locate

@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -26,7 +25,7 @@ from tasks.errors import list_names
 from tasks.ingest.formats.csv import open_written
 from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import write_tabs
+from tasks.ingest.temporary_files import write_tabs, write_value
 from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
 from tasks.ingest.text.header import has_header, join_headers
 
@@ -40,8 +39,6 @@ _NO_VALUE = re.compile(
 # Rows by which a header is told from data.
 _LOOKED_AT = 100
 _CODE = re.compile("0[0-9]+")
-# Whole numbers beyond this one have no exact place among the numbers of a sheet.
-_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def _choose_sheet(part: Part, content: bytes, needed: frozenset[str]) -> tuple[S
 def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     """Return a sheet as a table, None where it has no row below its header."""
     # Nothing is cut off: row 0 here is row 1 of the sheet.
-    cells = [[_text(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+    cells = [[write_value(value) or "" for value in row] for row in sheet.to_python(skip_empty_area=False)]
     width = max(map(len, cells), default=0)
     merged = sheet.merged_cell_ranges or []
     for first, last in merged:
@@ -212,24 +209,6 @@ def _header(
         return [cells[start][place] for place in used], start
     above, below = ([cells[row][place] for place in used] for row in (start, start + 1))
     return join_headers(above, below), start + 1
-
-
-def _text(value: object) -> str:  # noqa: PLR0911 (one line a type)
-    """Return a cell as text; an error such as #N/A comes as an empty cell."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        whole = value == int(value) and abs(value) < _WHOLE
-        return str(int(value)) if whole else repr(value)
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return repr(value.total_seconds())
-    return "" if value is None else str(value)
 
 
 def _check_values(part: Part, content: bytes, sheet: str) -> None:

@@ -22,7 +22,7 @@ from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
 from tasks.ingest.reading import FileReader, explain_damage, number_row
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import temporary_part
+from tasks.ingest.temporary_files import temporary_part, write_value
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
@@ -62,7 +62,7 @@ class Uneven:
             for name in self.gaps & row.keys():
                 row[name] = None if _is_nan(row[name]) else row[name]
             for name in self.texts.keys() & row.keys():
-                row[name] = _as_text(row[name])
+                row[name] = write_value(row[name])
             lines.append(json.dumps(row).encode())
         return b"\n".join(lines)
 
@@ -242,12 +242,3 @@ def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def _as_text(value: object) -> str | None:
-    """Return a value of an uneven column as text, None where it is missing."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return None if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
-    return json.dumps(value, ensure_ascii=False)

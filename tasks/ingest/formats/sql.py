@@ -25,6 +25,7 @@ from tasks.errors import InputError, StoreError, first_line
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, look_once
+from tasks.ingest.temporary_files import write_value
 from tasks.queries import Query, parse_query
 
 # No file has this format.
@@ -252,7 +253,7 @@ def _column(values: list[Any]) -> pa.Array:
     try:
         return pa.array(plain)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        return pa.array([None if value is None else _text(value) for value in plain], pa.string())
+        return pa.array(list(map(write_value, plain)), pa.string())
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a driver gives)
@@ -266,21 +267,13 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a driver gives)
     return value if hasattr(value, "hour") else str(value)
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 (a plain value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
 def _merge_schemas(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """Return a schema that holds the values of both; kinds that have nothing in common are text."""
     fields = []
     for one, other in zip(first, second, strict=True):
         try:
-            kind = pa.unify_schemas(
-                [pa.schema([("a", one.type)]), pa.schema([("a", other.type)])], promote_options="permissive"
-            )
-            fields.append(pa.field(one.name, kind.field("a").type))
+            both = pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive")
+            fields += list(both)
         except pa.ArrowException:
             fields.append(pa.field(one.name, pa.string()))
     return pa.schema(fields)

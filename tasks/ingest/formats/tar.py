@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks.ingest.formats import parquet
 from tasks.ingest.reading import FileReader, explain_damage
 from tasks.ingest.source import Part, is_image_file
-from tasks.ingest.temporary_files import temporary_part
+from tasks.ingest.temporary_files import temporary_part, write_value
 
 SUFFIXES, GZIP, TYPED = (".tar", ".tgz"), True, False
 
@@ -91,11 +91,5 @@ def _columns(kind: str, content: bytes) -> Sample:
     if kind == "json":
         found = json.loads(content)
         plain = found.items() if isinstance(found, dict) else ()
-        return {name: _text(value) for name, value in plain if not isinstance(value, list | dict)}
+        return {name: write_value(value) for name, value in plain if not isinstance(value, list | dict)}
     return {}
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)

@@ -1,17 +1,26 @@
 """A folder of images as a table: the label is the name of the class folder, or is in `metadata.csv`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from tasks.ingest.images.layout import FolderLayout, ImagePlace
+from tasks.errors import InputError, list_names
+from tasks.ingest.folder import TYPED_TABLES, Folder
+from tasks.ingest.images.annotations import unsupported_layout
+from tasks.ingest.images.layout import (
+    FolderLayout,
+    ImagePlace,
+    classes_in_names,
+    count_files,
+    infer_layout,
+)
 from tasks.ingest.reading import FileReader, Reader
 from tasks.ingest.source import Part
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 # The columns of a folder of images; `split` only where there are splits.
-OWN_COLUMNS = frozenset({"image", "label", "file", "split"})
+_OWN_COLUMNS = frozenset({"image", "label", "file", "split"})
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,52 @@ class ImageFolderReader(FileReader):
     added: tuple[str, ...] = ()
 
 
-def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -> ImageFolderReader:
+def open_images(
+    folder: Folder, named: frozenset[str], open_table: Callable[[Part], Reader]
+) -> tuple[Reader, ...]:
+    """Return the readers of a folder of images; none where its tables are the data.
+
+    Raises:
+        InputError: There are images alone, and nothing says their classes.
+    """
+    if not folder.images:
+        return ()
+    layout = infer_layout([folder.relative(part) for part in folder.images])
+    tables = [open_table(part) for part in folder.metadata]
+    if described := [table for table in tables if _name_column(table)]:
+        return _open_described(folder, layout, described)
+    if any(part.kind in TYPED_TABLES for part in folder.data) or (folder.data and not named <= _OWN_COLUMNS):
+        return ()
+    classes = {layout.places[file].label for file in layout.labeled}
+    # One class cannot be swept: its folder may be none, and a table beside it may know better.
+    if len(classes) < 2:
+        if (refused := unsupported_layout(folder)) is not None:
+            raise refused
+        if folder.data:
+            return ()
+        if not classes or classes_in_names(list(layout.places)):
+            raise _without_classes(folder, layout)
+    return (_open_class_folders(folder, layout),)
+
+
+def _open_class_folders(folder: Folder, layout: FolderLayout) -> FileReader:
     """Return the images that are in class folders."""
     files = tuple(layout.labeled)
-    said = _columns_of_folders(files, [layout.places[file] for file in files])
+    notes = []
+    if splits := sorted({split for file in files if (split := layout.places[file].split)}):
+        notes.append(f"column 'split' has the folders {list_names(splits)}")
+    if layout.alike:
+        notes.append(
+            f"every class folder has the same sub-folders ({list_names(layout.alike)}): "
+            "if these are the classes, name one of the folders above them as the source"
+        )
+    tables = [folder.relative(part) for part in folder.data]
+    left = [
+        *count_files(layout.outside, "image", " in no class folder"),
+        *count_files(tables, "table", " beside the images"),
+    ]
+    notes += _note_unread(folder, left)
+    said = _columns_of_folders(files, layout)
     names = ["label", "file", *(["split"] if layout.splits else [])]
     table = pa.table({"image": _paths(files), **{name: said[name] for name in names}})
 
@@ -38,46 +89,53 @@ def open_class_folders(part: Part, layout: FolderLayout, notes: Sequence[str]) -
         yield from table.select(columns).to_batches()
 
     place = files.__getitem__
-    return ImageFolderReader(part, table.schema, scan, place, tuple(notes), image="image", files=files)
+    return ImageFolderReader(folder.base, table.schema, scan, place, tuple(notes), image="image", files=files)
 
 
-def open_metadata(table: Reader, names: str, folder: str, layout: FolderLayout) -> ImageFolderReader:
-    """Return a table beside images, each row of which names one of them, with what the folders say.
+def _open_described(folder: Folder, layout: FolderLayout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
+    readers = [_open_metadata(folder, layout, table) for table in tables]
+    known = {file for reader in readers for file in reader.files}
+    unknown = [file for file in layout.places if file not in known]
+    read = {table.part.path for table in tables}
+    others = [folder.relative(part) for part in folder.data if part.path not in read]
+    left = [
+        *count_files(unknown, "image", " that the metadata does not name"),
+        *count_files(others, "other table"),
+    ]
+    return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
-    Args:
-        names: Its column of paths, relative to its folder.
-        folder: The folder of the table within the source: empty, or with a slash at its end.
-    """
-    own = table.schema.names
+
+def _open_metadata(folder: Folder, layout: FolderLayout, table: Reader) -> ImageFolderReader:
+    """Return a table beside images, each row of which names one of them, with what the folders say."""
+    path, names, own = folder.relative(table.part), _name_column(table) or "", table.schema.names
+    within = path[: path.rfind("/") + 1]  # the paths are relative to the folder of the table
     image = "image" if "image" not in own else "image_file"
     told = {"label": bool(layout.labeled), "file": True, "split": bool(layout.splits)}
-    added = [name for name, known in told.items() if known and name not in own]
+    added = tuple(name for name, known in told.items() if known and name not in own)
     strings = [(name, pa.string()) for name in added]
     schema = pa.schema([(image, _IMAGE), *strings, *table.schema], table.schema.metadata)
 
     def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         needed = list(dict.fromkeys([*(name for name in columns if name in own), names]))
         for batch in table.batches(needed, rows):
-            files = [_inside(name) for name in batch.column(names).to_pylist()]
-            paths = [folder + file if file else None for file in files]
-            said = _columns_of_folders(paths, [layout.places.get(path or "", ImagePlace()) for path in paths])
-            found = {name: batch.column(name) for name in needed} | {name: said[name] for name in added}
-            found[image] = _paths(files)
+            files = [_with_slashes(name) for name in batch.column(names).to_pylist()]
+            found = {name: batch.column(name) for name in needed} | {image: _paths(files)}
+            said = _columns_of_folders([within + file if file else None for file in files], layout)
+            found |= {name: said[name] for name in added}
             yield pa.RecordBatch.from_arrays([found[name] for name in columns], columns)
 
     named = (name for batch in table.batches([names], 2**16) for name in batch.column(0).to_pylist())
-    files = tuple(folder + file for name in named if (file := _inside(name)))
-    reader = ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files)
-    return replace(reader, added=tuple(added))
+    files = tuple(within + file for name in named if (file := _with_slashes(name)))
+    return ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files, added=added)
 
 
-def find_name_column(schema: pa.Schema) -> str | None:
+def _name_column(table: Reader) -> str | None:
     """Return the column of a metadata table that names the images, None where it has none."""
-    text = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
+    text = [field.name for field in table.schema if field.type in (pa.string(), pa.large_string())]
     return next((name for name in ("file_name", "filename", "image_file_name") if name in text), None)
 
 
-def _inside(name: str | None) -> str:
+def _with_slashes(name: str | None) -> str:
     """Return a path with slashes, as Windows may not have written it."""
     return (name or "").strip().replace("\\", "/").removeprefix("./")
 
@@ -86,11 +144,30 @@ def _paths(files: Sequence[str]) -> pa.Array:
     return pa.array([{"bytes": None, "path": file or None} for file in files], _IMAGE)
 
 
-def _columns_of_folders(files: Sequence[str | None], places: Sequence[ImagePlace]) -> dict[str, pa.Array]:
+def _columns_of_folders(files: Sequence[str | None], layout: FolderLayout) -> dict[str, pa.Array]:
     """Return the columns that the folders say of some images."""
-    said = {
-        "label": [place.label for place in places],
-        "file": files,
-        "split": [place.split for place in places],
-    }
+    places = [layout.places.get(file or "", ImagePlace()) for file in files]
+    labels, splits = [place.label for place in places], [place.split for place in places]
+    said = {"label": labels, "file": files, "split": splits}
     return {name: pa.array(values, pa.string()) for name, values in said.items()}
+
+
+def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
+    """Say in one line what is not read."""
+    left = [*left, *count_files(folder.others, "other file"), *count_files(folder.hidden, "hidden file")]
+    return [f"not read: {', '.join(left)}"] if left else []
+
+
+def _without_classes(folder: Folder, layout: FolderLayout) -> InputError:
+    files = list(layout.places)
+    one = len(files) == 1
+    what = "the image is not in a class folder" if one else f"{len(files):,} images are not in a class folder"
+    if layout.splits:
+        what += f" (the folders {list_names(layout.splits)} are splits)"
+    if classes := classes_in_names(files):
+        what += f"; their file names seem to begin with the class ({list_names(classes)})"
+    return folder.base.problem(
+        what,
+        fix="put each image into a folder named after its class, "
+        "or write a metadata.csv with the columns file_name and label",
+    )

@@ -15,8 +15,7 @@ from typing import Any
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.header import has_header, is_second_header, join_headers
-from tasks.ingest.text.lines import check_text, open_text
-from tasks.ingest.text.quotes import are_quotes_text
+from tasks.ingest.text.lines import check_text, lines_in_blocks, open_text
 
 # The last three are rare in text: Hive, Netezza and mainframes write them.
 DELIMITERS = ",;\t|\x01^~"
@@ -89,7 +88,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         raise part.problem("it has no header and no rows", fix="check how the file was written")
     delimiter = delimiter or _delimiter(part, body, cut=cut)
     escaped = _are_escaped(body, delimiter, cut=cut)
-    quoted = not are_quotes_text(part, delimiter)
+    quoted = not _are_quotes_text(part, delimiter)
     records = _records(body, delimiter, cut=cut, escaped=escaped, quoted=quoted)
     if not records:
         raise part.problem(
@@ -188,6 +187,33 @@ def _are_escaped(lines: Sequence[str], delimiter: str, *, cut: bool) -> bool:
         return False
     plain, escaped = (_agreement(_records(lines, delimiter, cut=cut, escaped=each)) for each in (False, True))
     return escaped >= plain
+
+
+def _are_quotes_text(part: Part, delimiter: str) -> bool:
+    """Return whether fields begin with quotes that nothing closes, while each line has all fields, as in the TSV files of GLUE.
+
+    Read as quotes, they would make one row of all lines up to the next of them. A field that goes on behind a line's end, or
+    has a delimiter in it, leaves lines with another number of delimiters. Between commas quotes always keep fields together.
+    """
+    if delimiter in ",;":
+        return False
+    mark = delimiter.encode()
+    field = rb'(?:^|[\n%b])"[^"\r\n%b]*%b[\r\n%b]'
+    opened, closed = (
+        re.compile(field % (*[re.escape(mark)] * 2, end, re.escape(mark))) for end in (b"", b'"')
+    )
+    per_line: set[int] = set()
+    opens = closes = 0
+    with open_text(part) as file:
+        for block in lines_in_blocks(file):
+            if b'"' not in block:
+                continue
+            per_line |= {line.count(mark) for line in block.splitlines() if line}
+            if len(per_line) > 1:
+                return False
+            opens += len(opened.findall(block + b"\n"))
+            closes += len(closed.findall(block + b"\n"))
+    return opens > closes
 
 
 def _records(
