@@ -21,12 +21,10 @@ class ClassOrder:
     """The classes of the probabilities.
 
     Attributes:
-        extra: Those that no row is labeled with.
         positive_last: With one column: whether it is the probability of the second class.
     """
 
     classes: tuple[str, ...]
-    extra: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     positive_last: bool = True
 
@@ -74,7 +72,7 @@ def order_of_columns(given: GivenProbabilities) -> ClassOrder:
         notes.append(f"no row is labeled {name_first_three(extra)}, which --pred-probs has a column for")
     if without := [name for name in classes if name not in named]:
         notes.append(f"--pred-probs has no column for {name_first_three(without)}")
-    return ClassOrder(named, extra, tuple(notes))
+    return ClassOrder(named, tuple(notes))
 
 
 def order_of_list(given: GivenProbabilities) -> ClassOrder:
@@ -87,12 +85,8 @@ def order_of_list(given: GivenProbabilities) -> ClassOrder:
     places = tuple(str(place) for place in range(given.width))
     if set(classes) <= set(places):  # class numbers: each is its own place
         extra = tuple(name for name in places if name not in classes)
-        note = (
-            (f"no row is labeled {name_first_three(extra)}, which --pred-probs has a place for",)
-            if extra
-            else ()
-        )
-        return ClassOrder(places, extra, note)
+        note = f"no row is labeled {name_first_three(extra)}, which --pred-probs has a place for"
+        return ClassOrder(places, (note,) if extra else ())
     lists = f"the lists in column '{given.columns[0]}'"
     order = _in_order(given, classes, f"{lists} have {given.width} numbers")
     told = _order_by_labels(order, given.values, given.texts)

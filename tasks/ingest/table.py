@@ -1,7 +1,7 @@
 """A source as one table: its parts one after the other, with one schema of plain types."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -124,7 +124,11 @@ def open_source(
     folder = folder_at(uri)
     pictures = open_images(folder, named, open_table) if folder else ()
     parts = list(folder.data) if folder else locate(uri)
-    readers = pictures or _open_tables(uri, parts, open_table, as_text)
+    kinds = sorted({part.kind or "" for part in parts})
+    if len(kinds) > 1 and not pictures:
+        raise mixed_formats(kinds, uri)
+    relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
+    readers = pictures or with_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
     schema = _plain(readers[0].schema)
     for reader in readers[1:]:
         try:
@@ -153,17 +157,6 @@ def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     conversion = infer_types(table.scan(names), table.schema, texts, missing, delimiters)
     fields = [column.with_type(conversion.types.get(column.name, column.type)) for column in table.schema]
     return replace(table, schema=pa.schema(fields, table.schema.metadata), conversion=conversion)
-
-
-def _open_tables(
-    uri: str, parts: Sequence[Part], open_table: Callable[[Part], Reader], as_text: frozenset[str]
-) -> tuple[Reader, ...]:
-    kinds = sorted({part.kind or "" for part in parts})
-    if len(kinds) > 1:
-        raise mixed_formats(kinds, uri)
-    opened = tuple(map(open_table, parts))
-    relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
-    return with_folder_columns(opened, relative, as_text, uri)
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> Reader:
@@ -198,15 +191,13 @@ def regroup(batches: Iterator[pa.RecordBatch], rows: int, limit: int) -> Iterato
             pending.append(piece)
             start, count, size = start + piece.num_rows, count + piece.num_rows, size + each * piece.num_rows
             if count == rows or size >= limit:
-                yield _concatenate(pending)
+                yield _join(pending)
                 pending, count, size = [], 0, 0
     if pending:
-        yield _concatenate(pending)
+        yield _join(pending)
 
 
-def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(batches) == 1:
-        return batches[0]
+def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 

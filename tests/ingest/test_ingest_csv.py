@@ -97,7 +97,7 @@ def test_utf8_with_a_damaged_character_is_refused_and_not_read_as_something_else
 def test_delimiters_and_line_ends_are_found_out(delimiter, end, tmp_path):
     path = written(tmp_path, table(delimiter, end))
     check(ingest(Source(uri=str(path)), tmp_path / "run"))
-    assert dialect_of(path) == Dialect("utf-8", delimiter, 0, 1, ("size", "weight", "label"), line_end=end)
+    assert dialect_of(path) == Dialect("utf-8", delimiter, 0, 1, ("size", "weight", "label"))
 
 
 @pytest.mark.parametrize(

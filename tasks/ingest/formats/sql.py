@@ -170,15 +170,25 @@ def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
             if found is not None:
                 yield from found.to_arrow_reader(_BATCH)
     except duckdb.Error as error:
-        raise _query_error(uri, error) from error
+        raise _database_error(uri, error, connected=True) from error
 
 
 def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 (takes a while)
 
-    options = {"stream_results": True, "no_parameters": True, "yield_per": _BATCH}
+    options: dict[str, Any] = {"stream_results": True, "no_parameters": True, "yield_per": _BATCH}
+    if query.database.startswith("postgres"):
+        options["postgresql_readonly"] = True
+    engine, connected = None, False
     try:
         engine = _engine(query)
+        with engine.connect() as connection:
+            connected = True
+            found = connection.execution_options(**options).exec_driver_sql(query.sql)
+            names = list(found.keys())
+            for rows in found.partitions(_BATCH):
+                columns = [_column(list(values)) for values in zip(*rows, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, names=names)
     except ImportError as error:
         driver = "pip install the driver that SQLAlchemy takes for it, such as pymysql with mysql+pymysql://"
         raise InputError(
@@ -186,26 +196,12 @@ def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
             where=uri,
             fix=_EXTRA if query.database in ("postgresql", "postgres") else driver,
         ) from error
-    except SQLAlchemyError as error:
-        raise _query_error(uri, error) from error
-    try:
-        try:
-            connection = engine.connect()
-        except DBAPIError as error:
-            raise _connection_error(uri, error) from error
-        with connection:
-            if query.database.startswith("postgres"):
-                options["postgresql_readonly"] = True
-            found = connection.execution_options(**options).exec_driver_sql(query.sql)
-            names = list(found.keys())
-            for rows in found.partitions(_BATCH):
-                columns = [_column(list(values)) for values in zip(*rows, strict=True)]
-                yield pa.RecordBatch.from_arrays(columns, names=names)
     except (SQLAlchemyError, sqlite3.Error) as error:
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        raise (_connection_error if lost else _query_error)(uri, error) from error
+        lost = isinstance(error, DBAPIError) and (error.connection_invalidated or not connected)
+        raise _database_error(uri, error, connected=not lost) from error
     finally:
-        engine.dispose()
+        if engine is not None:
+            engine.dispose()
 
 
 def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
@@ -214,20 +210,19 @@ def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
     if query.file:
         return sqlalchemy.create_engine("sqlite://", creator=partial(_open_read_only, query.file))
     url = sqlalchemy.make_url(query.address)
-    arguments: dict[str, Any] = {}
-    if query.database in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg" if "+" not in url.drivername else url.drivername)
-        if url.drivername == "postgresql+psycopg":
-            arguments = {"connect_timeout": _CONNECT_SECONDS}
-    return sqlalchemy.create_engine(url, connect_args=arguments)
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    psycopg = url.drivername == "postgresql+psycopg"
+    return sqlalchemy.create_engine(
+        url, connect_args={"connect_timeout": _CONNECT_SECONDS} if psycopg else {}
+    )
 
 
-def _query_error(uri: str, error: Exception) -> InputError:
-    return InputError(f"the database refuses the query ({_said(error)})", where=uri, fix="check the query")
-
-
-def _connection_error(uri: str, error: Exception) -> InputError | StoreError:
-    said = _said(error)
+def _database_error(uri: str, error: Exception, *, connected: bool) -> InputError | StoreError:
+    # 200 characters of the database's own error hold what is wrong and where; what follows is a hint or the query again.
+    said = redact(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
+    if connected:
+        return InputError(f"the database refuses the query ({said})", where=uri, fix="check the query")
     if any(word in said for word in ("authentication", "password", "does not exist", "denied")):
         return InputError(
             f"the database refuses the connection ({said})",
@@ -239,12 +234,6 @@ def _connection_error(uri: str, error: Exception) -> InputError | StoreError:
         where=uri,
         fix="check address and connection; then run the same command again",
     )
-
-
-def _said(error: Exception) -> str:
-    """Return the first line of what the database's own error says."""
-    # 200 characters hold what is wrong and where; what follows is a hint or the query again.
-    return redact(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
 
 
 def _column(values: list[Any]) -> pa.Array:

@@ -7,13 +7,13 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -42,8 +42,6 @@ _AT_ONCE = 16
 _ANOTHER = "name another with --image"
 _RELATIVE = "paths are relative to the folder of the source"
 
-Kind = Literal["file", "base64", "list", "numbers"]
-
 
 @dataclass(frozen=True)
 class UnreadImage:
@@ -65,108 +63,126 @@ class ImageFiles:
     """How the image of each row is found.
 
     Attributes:
-        white: The number that stands for white, where images are numbers.
-        by_name: Image files near the source, where the column has bare names.
+        read: Returns the file of each row, why there is none, or None where nothing is named; given the first row's number.
+        notes: What was decided without being asked.
     """
 
     table: SourceTable
     column: str
-    kind: Kind
-    white: float = 255.0
-    by_name: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def read(self, column: pa.Array, first_row: int) -> list[File]:
-        """Return the file of each row, why there is none, or None where nothing is named."""
-        if self.kind in ("list", "numbers"):
-            found = self._pixels(column)
-            return [
-                pixels.as_file(each, self.white) if isinstance(each, np.ndarray) else each for each in found
-            ]
-        inside, beside = _inside_and_beside(column)
-        rows = range(first_row, first_row + len(column))
-        # Stores and servers are asked for several files at once.
-        far = getattr(self.table.readers[0].part.filesystem, "async_impl", False)
-        if not far and not any("://" in (name.as_py() or "") for name in beside):
-            return list(map(self._read_one, rows, inside, beside))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(self._read_one, rows, inside, beside))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was decided without being asked."""
-        if not self.by_name:
-            return ()
-        return ("images are found by their names below the folder of the source",)
+    read: Callable[[pa.Array, int], list[File]]
+    notes: tuple[str, ...] = ()
 
     def numbered(self) -> Iterator[tuple[int, bytes | UnreadImage]]:
         """Yield each image that is named, with the number of its row."""
-        for row, batch in _batches(self.table, self.column):
-            for offset, file in enumerate(self.read(batch, row)):
+        for first, values in _batches(self.table, self.column):
+            for row, file in enumerate(self.read(values, first), start=first):
                 if file is not None:
-                    yield row + offset, file
+                    yield row, file
 
-    def with_white(self) -> "ImageFiles":
-        """Return the same with the number that stands for white, told from all images.
 
-        Raises:
-            InputError: There is none: pixels are negative, or too large.
-        """
-        found = (image for _, batch in _batches(self.table, self.column) for image in self._pixels(batch))
-        ranges = [(float(each.min()), float(each.max())) for each in found if isinstance(each, np.ndarray)]
-        white = pixels.white_level(ranges) if ranges else 255.0
-        if isinstance(white, str):
-            raise self.table.problem(f"column '{self.column}': {white}", fix=f"or {_ANOTHER}")
-        return replace(self, white=white)
+def image_files(table: SourceTable, column: str) -> ImageFiles:
+    """Return how the images of a column are found, told from its type and its first values.
 
-    def _pixels(self, column: pa.Array) -> Iterator[pixels.Pixels | UnreadImage | None]:
-        for value in column:
-            if not value.is_valid or (self.kind == "numbers" and not value.as_py().strip()):
+    Raises:
+        InputError: Images are pixels written as numbers, which are negative or too large.
+    """
+    kind = table.schema.field(column).type
+    if pixels.is_pixel_list(kind):
+        return _pixel_files(table, column, lambda value: pixels.pixels_of_list(value.values))
+    if not pa.types.is_string(kind):
+        return ImageFiles(table, column, partial(_read_files, table))
+    values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
+    first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
+    if first and all(map(pixels.is_pixel_text, first)):
+        return _pixel_files(table, column, lambda value: pixels.pixels_of_text(value.as_py()))
+    if first and all(map(_is_base64, first)):
+        return ImageFiles(table, column, partial(_read_files, table, base64=True))
+    by_name = _by_name(table, first)
+    notes = ("images are found by their names below the folder of the source",) if by_name else ()
+    return ImageFiles(table, column, partial(_read_files, table, by_name=by_name), notes)
+
+
+def _pixel_files(table: SourceTable, column: str, parse: Callable[[Any], pixels.Pixels | str]) -> ImageFiles:
+    """Return the files of images that are written as numbers; the number for white is told from all of them."""
+
+    def parse_all(values: pa.Array) -> Iterator[pixels.Pixels | UnreadImage | None]:
+        for value in values:
+            if not value.is_valid or (pa.types.is_string(value.type) and not value.as_py().strip()):
                 yield None
                 continue
-            found = (
-                pixels.pixels_of_list(value.values)
-                if self.kind == "list"
-                else pixels.pixels_of_text(value.as_py())
-            )
+            found = parse(value)
             yield UnreadImage(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
 
-    def _read_one(self, row: int, inside: pa.Scalar, beside: pa.Scalar) -> File:
-        if inside.is_valid:
-            return bytes(inside.as_py())
-        name = (beside.as_py() or "").strip() if beside.is_valid else ""
+    images = (image for _, values in _batches(table, column) for image in parse_all(values))
+    ranges = [(float(each.min()), float(each.max())) for each in images if isinstance(each, np.ndarray)]
+    white = pixels.white_level(ranges) if ranges else 255.0
+    if isinstance(white, str):
+        raise table.problem(f"column '{column}': {white}", fix=f"or {_ANOTHER}")
+
+    def read(values: pa.Array, _: int) -> list[File]:
+        found = parse_all(values)
+        return [pixels.as_file(each, white) if isinstance(each, np.ndarray) else each for each in found]
+
+    return ImageFiles(table, column, read)
+
+
+def _read_files(
+    table: SourceTable,
+    column: pa.Array,
+    first: int,
+    *,
+    by_name: Mapping[str, Sequence[str]] | None = None,
+    base64: bool = False,
+) -> list[File]:
+    """Return files whose bytes are in the column, or that it names."""
+
+    def read(row: int, content: pa.Scalar, beside: pa.Scalar) -> File:
+        if content.is_valid:
+            return bytes(content.as_py())
+        name = (beside.as_py() or "").strip()
         if not name:
             return None
         if name.startswith("data:"):
             return _from_data_uri(name)
-        return _from_base64(name) if self.kind == "base64" else self._read_beside(row, name)
+        return _from_base64(name) if base64 else _read_beside(table.part_of(row), name, by_name or {})
 
-    def _read_beside(self, row: int, name: str) -> File:
-        part = self.table.part_of(row)
-        try:
-            return _fetch(part, name) if "://" in name else self._find(part, name)
-        except (FileNotFoundError, NotADirectoryError):
-            return UnreadImage(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
-        except (OSError, ValueError) as error:
-            # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
-            wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
-            if not wrong and getattr(error, "errno", None) not in _WRONG_NAME:
-                raise
-            return UnreadImage(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
+    inside, names = _inside_and_beside(column)
+    rows = range(first, first + len(column))
+    # Stores and servers are asked for several files at once.
+    far = getattr(table.readers[0].part.filesystem, "async_impl", False)
+    if not far and not any("://" in (name.as_py() or "") for name in names):
+        return list(map(read, rows, inside, names))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(read, rows, inside, names))
 
-    def _find(self, part: Part, name: str) -> File:
-        names = self.by_name.get(name, (name,))
-        if len(names) > 1:
-            what = f"{len(names)} image files are called '{_shorten(name)}'"
-            return UnreadImage(what, "write paths, not bare names")
-        try:
-            return part.read_beside(names[0])
-        except FileNotFoundError:
-            spelled: str | None = name.replace("\\", "/")  # as Windows writes it
-            if spelled and part.local and name[0] != "/":
-                spelled = _as_on_disk(part.path.rsplit("/", 1)[0], spelled)
-            if self.by_name or not spelled or spelled == name:
-                raise
-            return part.read_beside(spelled)
+
+def _read_beside(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) -> File:
+    try:
+        return _fetch(part, name) if "://" in name else _find(part, name, by_name)
+    except (FileNotFoundError, NotADirectoryError):
+        return UnreadImage(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
+    except (OSError, ValueError) as error:
+        # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
+        wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
+        if not wrong and getattr(error, "errno", None) not in _WRONG_NAME:
+            raise
+        return UnreadImage(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
+
+
+def _find(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) -> File:
+    names = by_name.get(name, (name,))
+    if len(names) > 1:
+        what = f"{len(names)} image files are called '{_shorten(name)}'"
+        return UnreadImage(what, "write paths, not bare names")
+    try:
+        return part.read_beside(names[0])
+    except FileNotFoundError:
+        spelled: str | None = name.replace("\\", "/")  # as Windows writes it
+        if spelled and part.local and name[0] != "/":
+            spelled = _as_on_disk(part.path.rsplit("/", 1)[0], spelled)
+        if by_name or not spelled or spelled == name:
+            raise
+        return part.read_beside(spelled)
 
 
 def _fetch(part: Part, address: str) -> File:
@@ -188,22 +204,6 @@ def _fetch(part: Part, address: str) -> File:
 
 def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
-
-
-def image_files(table: SourceTable, column: str) -> ImageFiles:
-    """Return how the images of a column are found, told from its type and its first values."""
-    kind = table.schema.field(column).type
-    if pixels.is_pixel_list(kind):
-        return ImageFiles(table, column, "list").with_white()
-    if not pa.types.is_string(kind):
-        return ImageFiles(table, column, "file")
-    values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
-    first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
-    if first and all(map(pixels.is_pixel_text, first)):
-        return ImageFiles(table, column, "numbers").with_white()
-    if first and all(map(_is_base64, first)):
-        return ImageFiles(table, column, "base64")
-    return ImageFiles(table, column, "file", by_name=_by_name(table, first))
 
 
 def _batches(table: SourceTable, column: str) -> Iterator[tuple[int, pa.Array]]:
@@ -242,15 +242,14 @@ def _from_data_uri(text: str) -> File:
     return _from_base64(body) if head.endswith(";base64") else unquote_to_bytes(body)
 
 
-def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the image files near the source by name and by stem, if the column has bare names that are not beside it.
 
     Kaggle's tables have an `image_id`, and its images are in a folder of another name.
     """
     part = table.readers[0].part
     base = part.path.rsplit("/", 1)[0] + "/"
-    bare = [name for name in names if not re.search(r"[/\\]", name)]
-    if not bare or len(bare) < len(names) or any(part.filesystem.exists(base + name) for name in bare):
+    if not names or any(re.search(r"[/\\]", name) or part.filesystem.exists(base + name) for name in names):
         return {}
     found: dict[str, list[str]] = defaultdict(list)
     for path in part.filesystem.find(base, maxdepth=_DEEPEST):
@@ -259,7 +258,7 @@ def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, tuple[str, .
             name = inside.rsplit("/", 1)[-1]
             found[name].append(inside)
             found[name.rsplit(".", 1)[0]].append(inside)
-    return {name: tuple(files) for name, files in found.items()} if any(map(found.get, bare)) else {}
+    return dict(found) if any(name in found for name in names) else {}
 
 
 def _what_to_do(part: Part, name: str) -> str:

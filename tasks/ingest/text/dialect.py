@@ -32,7 +32,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Dialect:
-    r"""How one file of delimited text is written.
+    """How one file of delimited text is written.
 
     Attributes:
         encoding: Python's name of it: `utf-8`, `utf-8-sig` where a byte order mark stands first, `utf-16`, `cp1252`.
@@ -41,7 +41,6 @@ class Dialect:
         header_lines: Lines of the header itself: 0 where there is none, more than 1 where a name has a line break.
         names: Name of each field of a row, unique and without blanks around it; empty where the header has none.
         surplus: Whether every row ends with a delimiter that the header does not have.
-        line_end: What ends the first line: `\n`, `\r\n` or `\r`.
         renamed: Names that stand twice in the header, or are missing, with the names that these columns got.
         escaped: Whether a quote within quotes has a backslash before it, as MySQL and Spark write it, and is not doubled.
         quoted: Whether quotes keep a field together; where they do not, they are part of the text.
@@ -53,7 +52,6 @@ class Dialect:
     header_lines: int
     names: tuple[str, ...]
     surplus: bool = False
-    line_end: str = "\n"
     renamed: tuple[tuple[str, str], ...] = ()
     escaped: bool = False
     quoted: bool = True
@@ -108,8 +106,8 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         header, start, header_lines = [f"c{place}" for place in range(len(fields[0]))], skipped, 0
     header, surplus = _surplus(header, rows)
     names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
-    encoding, end = part.encoding or "utf-8", _line_end(lines[0])
-    return Dialect(encoding, delimiter, start, header_lines, names, surplus, end, renamed, escaped, quoted)
+    encoding = part.encoding or "utf-8"
+    return Dialect(encoding, delimiter, start, header_lines, names, surplus, renamed, escaped, quoted)
 
 
 def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
@@ -319,7 +317,3 @@ def _has_values(place: int, rows: Sequence[Sequence[str]]) -> bool:
     values = [row[place] for row in rows if len(row) > place and row[place].strip()]
     names_rows = len(set(values)) == len(values) or all(value.isdecimal() for value in values)
     return bool(values) and (place > 0 or not names_rows)
-
-
-def _line_end(line: str) -> str:
-    return "\r\n" if line.endswith("\r\n") else "\r" if line.endswith("\r") else "\n"
