@@ -5,6 +5,7 @@ print ("[ 0.1  0.2\\n 0.3]", "array([0.1, 0.2])"). numpy prints an array of more
 text has lost them.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import cast
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.arrays import Array
 from tasks.errors import InputError
 from tasks.ingest.columns.types import is_embedding
 from tasks.ingest.columns.values import convert_to_floats
@@ -34,12 +36,16 @@ _HALF = 0.5
 # What a message shows of a value.
 _SHOWN = 40
 
-_WRAPPED = r"^\s*(?:\w+\.)*(?:array|tensor)\s*\(|(?:,\s*(?:dtype|device|shape|grad_fn|requires_grad)\s*=[^=]*)*\)\s*$"
-_SCALAR = r"(?:np|numpy)\.\w+\(([^()]*)\)"
+_WRAPPED = re.compile(
+    r"^\s*(?:\w+\.)*(?:array|tensor)\s*\(|(?:,\s*(?:dtype|device|shape|grad_fn|requires_grad)\s*=[^=]*)*\)\s*$"
+)
+_SCALAR = re.compile(r"(?:np|numpy)\.\w+\(([^()]*)\)")
+_DECIMAL_COMMA = re.compile(r"\d,\d")
+_NULL = re.compile(r"\b(?:None|null)\b")
 _BRACKETED = r"^\s*(?:(?:\w+\.)*(?:array|tensor)\s*\(\s*)?[\[({].*[\])}]\s*$"
 _ELLIPSIS = r"[0-9.,;\s\[](?:\.\.\.|…)[\s,;\]0-9+-]"
-_PARTS = r"[\s,;|\[\](){}]+"
-_NUMBER = r"^[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|nan|inf)$"
+_MARKS = str.maketrans(",;|[](){}", " " * 9)
+_VECTOR = pa.list_(pa.float64())
 _FIX_CUT = "save the whole vectors: as .npz or Parquet, or as text with ' '.join(map(str, vector))"
 
 
@@ -85,24 +91,25 @@ def read_vectors(column: pa.Array, name: str) -> Vectors:
     """
     if not pa.types.is_string(column.type):
         return Vectors(column)
-    text = _as_words(column)
-    words = pc.split_pattern(text, " ")
-    words = pc.if_else(pc.equal(pc.utf8_length(text), 0), None, words)
-    flat = words.flatten()
-    wrong = pc.invert(pc.match_substring_regex(pc.utf8_lower(flat), _NUMBER))
-    problems: dict[int, str] = {}
-    if pc.any(wrong).as_py():
-        owners = pc.list_parent_indices(words)
-        for row in dict.fromkeys(owners.filter(wrong).to_pylist()):
-            problems[row] = f"column '{name}': {_what_is(column[row].as_py())}"
-        bad = pa.array(np.isin(np.arange(len(column)), list(problems)))
-        words = pc.if_else(bad, None, words)
-    numbers = words.flatten().cast(pa.float64())
-    lengths = pc.fill_null(pc.list_value_length(words), 0).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    missing = words.is_null()
-    lists = pa.ListArray.from_arrays(pa.array(offsets), numbers)
-    return Vectors(pc.if_else(missing, None, lists), problems)
+    texts = column.to_pylist()
+    found = [None if text is None else _parse(text) for text in texts]
+    lists = pa.array([None if each is None or not len(each) else each for each in found], _VECTOR)
+    wrong = [row for row, each in enumerate(found) if each is None and texts[row] is not None]
+    return Vectors(lists, {row: f"column '{name}': {_what_is(texts[row])}" for row in wrong})
+
+
+def _parse(text: str) -> Array | None:
+    """Return the numbers of a text, none where it is blank; None where it is no vector."""
+    if "(" in text:
+        text = _WRAPPED.sub("", _SCALAR.sub(r"\1", text))
+    if "null" in text or "None" in text:
+        text = _NULL.sub("nan", text)
+    if ";" in text and _DECIMAL_COMMA.search(text):
+        text = text.replace(",", ".")
+    try:  # 1_000 is a number for Python alone
+        return None if "_" in text else np.fromiter(map(float, text.translate(_MARKS).split()), np.float64)
+    except ValueError:
+        return None
 
 
 def width_of(table: SourceTable, column: str, option: str) -> int:
@@ -190,16 +197,6 @@ def require_whole(column: pa.Array, name: str, where: str) -> None:
         )
 
 
-def _as_words(column: pa.Array) -> pa.Array:
-    """Return the numbers of each text with one blank between them."""
-    text = pc.replace_substring_regex(column, _SCALAR, r"\1")
-    text = pc.replace_substring_regex(text, _WRAPPED, "")
-    text = pc.replace_substring_regex(text, r"\b(?:None|null|NaN)\b", "nan")
-    commas = pc.and_(pc.match_substring(text, ";"), pc.match_substring_regex(text, r"\d,\d"))
-    text = pc.if_else(commas, pc.replace_substring(text, ",", "."), text)
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _PARTS, " "))
-
-
 def _share(matches: pa.Array) -> float:
     return float(pc.mean(matches.cast(pa.float64())).as_py())
 
@@ -210,5 +207,5 @@ def _is_cut(text: pa.Array) -> pa.Array:
 
 def _what_is(text: str) -> str:
     shown = " ".join(text[:_SHOWN].split())
-    cut = pc.match_substring_regex(pa.array([text]), _ELLIPSIS)[0].as_py()
+    cut = re.search(_ELLIPSIS, text)
     return f"the vector '{shown}…' is cut short with '...'" if cut else f"'{shown}' is no vector"
