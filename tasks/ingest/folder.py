@@ -160,7 +160,9 @@ def _read_folder(
         else:
             others.append(relative)
     for part in [*data, *images]:
-        _check_name(part)
+        named = part.shown.encode(errors="backslashreplace").decode()  # no record could hold the name itself
+        if named != part.shown:
+            raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file")
     if not data and not images and (lone := _lone_text(others)):
         others.remove(lone)
         data.append(Part(filesystem, places[lone], f"{uri.rstrip('/')}/{lone}", archive))
@@ -168,9 +170,6 @@ def _read_folder(
     others += [part.path.removeprefix(base) for part in data if part not in rows]
     if not rows and not images:
         raise _nothing_readable(others, uri)
-    kinds = sorted({part.kind or "" for part in rows})
-    if len(kinds) > 1 and not images:
-        raise mixed_formats(kinds, uri)
     whole = Part(filesystem, base, uri, archive)
     return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
 
@@ -201,15 +200,6 @@ def _lone_text(others: Sequence[str]) -> str | None:
     return texts[0] if len(texts) == 1 and "/" not in texts[0] else None
 
 
-def _check_name(part: Part) -> None:
-    """Raise InputError where the name of a file is not UTF-8, which no record could hold."""
-    try:
-        part.shown.encode()
-    except UnicodeEncodeError as error:
-        named = part.shown.encode(errors="backslashreplace").decode()
-        raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file") from error
-
-
 def _files_below(folder: str, uri: str) -> list[str]:
     """Return the files of a local folder; a link to a folder is followed, but never in a circle.
 
@@ -231,13 +221,6 @@ def _files_below(folder: str, uri: str) -> list[str]:
         above |= {f"{place}/{name}": (*above[place], reals[name]) for name in names}
         found += [f"{place}/{name}" for name in files]
     return found
-
-
-def mixed_formats(kinds: list[str], uri: str) -> InputError:
-    """Return the error for a folder with tables of several formats."""
-    return InputError(
-        f"the folder mixes formats ({', '.join(kinds)})", where=uri, fix="keep one format, or name one file"
-    )
 
 
 def _is_hidden(step: str) -> bool:

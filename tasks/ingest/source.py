@@ -201,11 +201,10 @@ def locate(uri: str) -> list[Part]:
     file, sheet = split_sheet(uri)
     with explain_access_errors(uri):
         filesystem, path = open_address(file)
-    if format_of_name(path) is None:
-        with explain_access_errors(uri), filesystem.open(path, "rb") as opened:
-            is_database = opened.read(16).startswith(b"SQLite format 3")
-        raise _a_database(path, uri) if is_database else _unknown_type(path, uri)
-    return [Part(filesystem, path, uri, sheet=sheet)]
+    part = Part(filesystem, path, uri, sheet=sheet)
+    if part.kind is None:
+        raise _unreadable(part)
+    return [part]
 
 
 def sample_path(name: str) -> Path:
@@ -224,31 +223,26 @@ def sample_path(name: str) -> Path:
     raise InputError("the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again")
 
 
-def _a_database(path: str, uri: str) -> InputError:
-    from tasks.ingest.formats.sql import tables_of  # noqa: PLC0415 (builds on this module)
+def _unreadable(part: Part) -> InputError:
+    """Return the error about a file of a type that is not read: what it is, and what to do."""
+    with explain_access_errors(part.shown), part.open() as opened:
+        head = opened.read(16)
+    if head.startswith(b"SQLite format 3"):
+        from tasks.ingest.formats.sql import tables_of  # noqa: PLC0415 (builds on this module)
 
-    tables = tables_of(path)
-    query = f"'sqlite:///{uri}?query=SELECT * FROM {tables[0] if tables else 'pets'}'"  # noqa: S608 (shown, not run)
-    what = (
-        f"an SQLite database with the tables {list_names(tables)}"
-        if len(tables) > 1
-        else "an SQLite database"
-    )
-    return InputError(what, where=uri, fix=f"name a query: {query}")
-
-
-def _unknown_type(path: str, uri: str) -> InputError:
-    plain, compression = split_compression(plain_path(path))
-    suffix = PurePosixPath(plain).suffix
+        tables = tables_of(part.path)
+        query = f"'sqlite:///{part.shown}?query=SELECT * FROM {tables[0] if tables else 'pets'}'"  # noqa: S608 (shown, not run)
+        several = f" with the tables {list_names(tables)}" if len(tables) > 1 else ""
+        return part.problem(f"an SQLite database{several}", fix=f"name a query: {query}")
+    suffix = PurePosixPath(split_compression(plain_path(part.path))[0]).suffix
     if suffix.lower() in ARCHIVES:
-        return InputError(
-            f"archives of type '{suffix}{compression}' are not read",
-            where=uri,
+        return part.problem(
+            f"archives of type '{suffix}{part.compression}' are not read",
             fix="unpack it and name the file or folder, or pack it as .zip",
         )
-    suffix += compression
+    suffix += part.compression
     named = f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
-    return InputError(named, where=uri, fix=f"convert it to (or name it) {readable_suffixes()}")
+    return part.problem(named, fix=f"convert it to (or name it) {readable_suffixes()}")
 
 
 def slug(uri: str, name: str | None = None) -> str:
@@ -277,13 +271,9 @@ def _source_name(uri: str) -> str:
 
 def fingerprint(uri: str) -> str:
     """Return a digest of the names, sizes and times of a source's files: it changes when a file does."""
-
-    def look() -> str:
-        with explain_access_errors(uri):
-            stamps = [part.fingerprint() for part in locate(uri)]
-        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
-
-    return look_once(("fingerprint", uri), look)
+    with explain_access_errors(uri):
+        stamps = look_once(("stamps", uri), lambda: [part.fingerprint() for part in locate(uri)])
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
-from tasks.ingest.folder import folder_at, mixed_formats
+from tasks.ingest.folder import folder_at
 from tasks.ingest.formats import formats
 from tasks.ingest.images.folder import open_images
 from tasks.ingest.partitions import with_folder_columns
@@ -126,7 +126,11 @@ def open_source(
     parts = list(folder.data) if folder else locate(uri)
     kinds = sorted({part.kind or "" for part in parts})
     if len(kinds) > 1 and not pictures:
-        raise mixed_formats(kinds, uri)
+        raise InputError(
+            f"the folder mixes formats ({', '.join(kinds)})",
+            where=uri,
+            fix="keep one format, or name one file",
+        )
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
     readers = pictures or with_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
     schema = _plain(readers[0].schema)

@@ -39,8 +39,10 @@ def detect_encoding(part: Part, head: bytes) -> str:
         for block in lines_in_blocks(file):
             if block.isascii():
                 continue
-            broken = _count_broken(block)
             text = block.decode(errors="replace")
+            broken = text.count("\ufffd") - block.count(
+                "\ufffd".encode()
+            )  # the text may have this character itself
             bad += broken
             good += len(text) - len(text.encode("ascii", "ignore")) - broken
             if bad:
@@ -52,14 +54,6 @@ def detect_encoding(part: Part, head: bytes) -> str:
     if good > bad:
         check_utf8(part)
     return _guess(b"\n".join(fields))
-
-
-def _count_broken(block: bytes) -> int:
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return block.decode(errors="replace").count("\ufffd")
-    return 0
 
 
 def _guess(sample: bytes) -> str:
