@@ -5,17 +5,16 @@ A document is an object with one list of objects in it, or what pandas writes: b
 
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from tasks.errors import InputError, list_names
+from tasks.errors import list_names
 from tasks.ingest.formats import jsonl
-from tasks.ingest.label_studio import Export, is_label_studio, read_export
+from tasks.ingest.formats.jsonl import LISTED
+from tasks.ingest.label_studio import is_label_studio, read_export
 from tasks.ingest.reading import FileReader, explain_damage, wrong_format_error
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import temporary_part
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import read_values
 from tasks.ingest.text.lines import check_text, open_text
@@ -24,7 +23,6 @@ SUFFIXES, GZIP, TYPED = (".json",), True, True
 
 # Where a document has several lists of objects, one that is called so is the table.
 _TABLES = ("data", "records", "rows", "items", "samples", "examples", "instances")
-_LISTED = "write an array of objects, or one object a line"
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
@@ -43,37 +41,10 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
         first = list(islice(values, 2))
     rows, notes = _rows(part, first, values, array=head.startswith(b"["))
     found = list(islice(rows, 1))
-    export = None
     if found and is_label_studio(found[0]):
         export = read_export([*found, *rows], part.shown)
-        rows = iter(export.rows)
-    else:
-        rows = chain(found, rows)
-    return _converted(part, rows, notes, export, as_text)
-
-
-def _converted(
-    part: Part, rows: Iterator[Any], notes: tuple[str, ...], export: Export | None, as_text: frozenset[str]
-) -> FileReader:
-    """Write the rows as JSON Lines, and return the reader of those."""
-    count = 0
-    with temporary_part(part, ".jsonl") as (made, file):
-        for count, row in enumerate(rows, start=1):
-            if not isinstance(row, dict):
-                raise part.problem(f"record {count} is not a JSON object", fix=_LISTED)
-            file.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
-    if not count:
-        raise part.problem("holds no rows", fix=_LISTED)
-    try:
-        reader = jsonl.open_part(made, as_text)
-    except InputError as error:
-        what = re.sub(r"\bline (\d+)", r"record \1", error.what)
-        raise part.problem(what, fix=error.fix) from error
-    if export is None:
-        said = (re.sub(r"\bline (\d+)", r"record \1", note) for note in reader.notes)
-        metadata = reader.schema.metadata
-        return reader.standing_for(part, lambda row: f"record {row + 1}", (*notes, *said), metadata)
-    return reader.standing_for(part, export.place, export.notes, export.metadata)
+        return jsonl.open_objects(part, export.rows, export.place, as_text, export.notes, export.metadata)
+    return jsonl.open_objects(part, chain(found, rows), lambda row: f"record {row + 1}", as_text, notes)
 
 
 def _are_lines(part: Part) -> bool:
@@ -101,7 +72,7 @@ def _values(part: Part) -> Iterator[Any]:
             if written:
                 yield value
             elif rest := before.partition("]")[2].strip():
-                raise part.problem(f"more text follows the end of its array ({rest[:20]!r})", fix=_LISTED)
+                raise part.problem(f"more text follows the end of its array ({rest[:20]!r})", fix=LISTED)
 
 
 def _rows(
@@ -109,12 +80,12 @@ def _rows(
 ) -> tuple[Iterator[Any], tuple[str, ...]]:
     """Return the rows of what the file holds, and what there is to say about it."""
     if array and first and isinstance(first[0], list):
-        raise part.problem("an array of arrays has no names of columns", fix=_LISTED)
+        raise part.problem("an array of arrays has no names of columns", fix=LISTED)
     if array or len(first) > 1:
         return chain(first, rest), ()
     document = first[0] if first else None
     if not isinstance(document, dict):
-        raise part.problem("holds no list of objects", fix=_LISTED)
+        raise part.problem("holds no list of objects", fix=LISTED)
     return _rows_of_document(part, document)
 
 
@@ -135,7 +106,7 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
         )
     rows = _from_pandas(document)
     if rows is None:
-        raise part.problem("holds one object, which is no table", fix=_LISTED)
+        raise part.problem("holds one object, which is no table", fix=LISTED)
     return rows, ()
 
 

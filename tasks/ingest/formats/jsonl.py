@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
+from tasks.errors import InputError
 from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
@@ -26,6 +27,8 @@ from tasks.ingest.temporary_files import temporary_part, write_value
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
+
+LISTED = "write an array of objects, or one object a line"
 
 _KINDS = {
     bool: "true or false",
@@ -81,31 +84,62 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
             found = json.loads(first)
             if is_prodigy(found) or is_doccano(found):
                 return _open_answers(part, as_text)
-    return _open_lines(part, as_text, head)
+    if head.lstrip().startswith(b"["):
+        raise part.problem("a JSON array, not JSON Lines", fix="write one object a line")
+    return _open_lines(part, as_text)
+
+
+def open_objects(
+    part: Part,
+    rows: Iterable[Any],
+    place: Callable[[int], str],
+    as_text: frozenset[str],
+    notes: tuple[str, ...] = (),
+    metadata: dict[str, str] | None = None,
+) -> FileReader:
+    """Write rows as JSON Lines, and return the reader of those; messages say where a row is in the file.
+
+    Raises:
+        InputError: There are no rows, or one is no object.
+    """
+    count = 0
+    with temporary_part(part, ".jsonl") as (made, file):
+        for count, row in enumerate(rows, start=1):
+            if not isinstance(row, dict):
+                raise part.problem(f"{place(count - 1)} is not a JSON object", fix=LISTED)
+            file.write(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    if not count:
+        raise part.problem("holds no rows", fix=LISTED)
+
+    def find_row(text: str) -> str:
+        return re.sub(r"\bline (\d+)", lambda found: place(int(found[1]) - 1), text)
+
+    try:
+        reader = open_part(made, as_text)
+    except InputError as error:
+        raise part.problem(find_row(error.what), fix=error.fix) from error
+    said = map(find_row, reader.notes)
+    return reader.standing_for(part, place, (*notes, *said), metadata or reader.schema.metadata)
 
 
 def _open_answers(part: Part, as_text: frozenset[str]) -> FileReader:
-    """Write the answers of an annotation tool as rows, and return the reader of those."""
+    """Return the reader of what an annotation tool wrote: a row for each answer that is a label."""
     numbered = [(number, _object_of(part, number, line)) for number, line in _lines(part)]
-    rows = list(rows_of([item for _, item in numbered]))
-    lines = [number for (number, _), row in zip(numbered, rows, strict=True) if row is not None]
-    if not lines:
+    answers = rows_of([item for _, item in numbered])
+    found = [(number, row) for (number, _), row in zip(numbered, answers, strict=True) if row is not None]
+    if not found:
         raise part.problem("no question in it was answered", fix="export it again")
-    with temporary_part(part, ".jsonl") as (made, file):
-        for row in filter(None, rows):
-            file.write(json.dumps(row).encode() + b"\n")
-    reader = _open_lines(made, as_text, b"")
-    left = len(rows) - len(lines)
-    said = (f"{left:,} of {len(rows):,} questions have no answer that is a label, and are left out",)
-    notes = (*(said if left else ()), *reader.notes)
-    return reader.standing_for(part, lambda row: f"line {lines[row]}", notes, {LABEL_NOTE: "label"})
+    left = len(numbered) - len(found)
+    said = (f"{left:,} of {len(numbered):,} questions have no answer that is a label, and are left out",)
+    rows, notes = (row for _, row in found), said if left else ()
+    return open_objects(
+        part, rows, lambda row: f"line {found[row][0]}", as_text, notes, {LABEL_NOTE: "label"}
+    )
 
 
-def _open_lines(part: Part, as_text: frozenset[str], head: bytes) -> FileReader:
+def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
     """Infer the types of the columns by reading the file once."""
     with explain_damage(part, "JSON Lines"):
-        if head.lstrip().startswith(b"["):
-            raise part.problem("a JSON array, not JSON Lines", fix="write one object a line")
         uneven = Uneven({})
         try:
             nested = _infer_types(part, uneven)
