@@ -65,7 +65,6 @@ BENCHMARKS = {
     ),
     "scale stack": ("scale.stack.run_stack", "many runs at once on the stack with Postgres"),
     "speed": ("speed.command.run_speed", "how fast it is, beside the peers"),
-    "speed gpu": ("speed.gpu.run_gpu", "what a GPU brings, beside that machine's processor"),
     "theory": ("theory.run_theory", "two Gaussians with planted errors, beside pyDVL's own solvers"),
 }
 

@@ -1,11 +1,13 @@
 """The tables of all benchmarks: Markdown that is readable as plain text too."""
 
+import math
 import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tasks.storage import write_text
 
@@ -35,6 +37,34 @@ def format_table(
             rule = ["-" * (w + 2) if n < words else "-" * (w + 1) + ":" for n, w in enumerate(widths)]
             text += f"|{'|'.join(rule)}|\n"
     return (f"## {title}\n\n" if title else "") + text
+
+
+def format_frame(frame: Any, *, title: str = "", show: str = ".3f") -> str:  # noqa: ANN401 (pandas takes a second to import)
+    """Return the table of a frame: its index in words, then its columns.
+
+    Args:
+        show: How a float is written; where it is missing, a dash is.
+
+    >>> import pandas as pd
+    >>> print(format_frame(pd.DataFrame({"AP": [0.5, None]}, index=["ours", "theirs"])), end="")
+    |        |    AP |
+    |--------|------:|
+    | ours   | 0.500 |
+    | theirs |     – |
+    """
+    words = frame.index.nlevels
+    rows = [
+        [*(names if words > 1 else [names]), *(_show_cell(cell, show) for cell in cells)]
+        for names, *cells in frame.itertuples()
+    ]
+    heads = [*(name or "" for name in frame.index.names), *map(str, frame.columns)]
+    return format_table(heads, rows, title=title, words=words)
+
+
+def _show_cell(cell: object, show: str) -> object:
+    if not isinstance(cell, float):
+        return cell
+    return "–" if math.isnan(cell) else f"{cell:{show}}"
 
 
 def publish_tables(text: str, page: Path | None) -> None:

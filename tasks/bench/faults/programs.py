@@ -41,19 +41,22 @@ def wait_until(is_true: Callable[[], object], seconds: float) -> bool:
 
 
 class Program:
-    """A program in a process group of its own.
+    """A labelsweep command, or another module of Python, in a process group of its own.
 
     Args:
-        command: A module of Python, and what follows it.
+        arguments: What follows the command.
         environment: Its variables.
         log: File without ending that takes what it says: `.out` and `.err`.
+        module: What is run.
     """
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: list[str], environment: Mapping[str, str], log: Path, module: str = "flows.cli"
+    ) -> None:
         self.out, self.error = log.with_suffix(".out"), log.with_suffix(".err")
         with self.out.open("ab") as output, self.error.open("ab") as errors:
             self.process = subprocess.Popen(  # noqa: S603 (our own programs, by this interpreter)
-                [sys.executable, "-m", *command],
+                [sys.executable, "-m", module, *arguments],
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -120,8 +123,8 @@ class Worker:
     def ensure(self) -> None:
         """Start the worker unless it is running."""
         if self._program is None or self._program.ended():
-            command = ["prefect", "worker", "start", "--pool", "cpu"]
-            self._program = Program(command, self._environment, self._log)
+            arguments = ["worker", "start", "--pool", "cpu"]
+            self._program = Program(arguments, self._environment, self._log, "prefect")
 
     def kill(self) -> None:
         """Kill the worker alone: nobody reads what its run says any more, so that the run soon ends too."""
@@ -231,8 +234,8 @@ def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
-    serve = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    server = Program(serve, environment, folder / "server")
+    serve = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    server = Program(serve, environment, folder / "server", "prefect")
     try:
         if not wait_until(lambda: _answers(f"{url}/health"), HEALTHY_SECONDS):
             raise LabelsweepError(f"the server is not healthy at {url} after {HEALTHY_SECONDS:g} s")

@@ -63,8 +63,7 @@ class Reference:
             "apply": ["apply", run, "--yes"],
         }[stage]
         log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
-        command = ["flows.cli", *arguments, "--out", address or str(out)]
-        return Program(command, environment or self.environment, log)
+        return Program([*arguments, "--out", address or str(out)], environment or self.environment, log)
 
 
 @contextmanager
@@ -82,7 +81,7 @@ def make_reference(
     variables = {**environment, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
     if served:
-        _must_end_well(Program(["flows.platform.setup"], variables, folder / "setup"), SETUP_SECONDS)
+        _must_end_well(Program([], variables, folder / "setup", "flows.platform.setup"), SETUP_SECONDS)
     began = time.monotonic()
     plain = Reference(folder, source, variables, Worker(variables, folder / "worker"))
     one, other = (_work_through(plain, folder / name, reviewed=not served) for name in ("reference", "again"))

@@ -8,9 +8,9 @@ Questions, all on the same folds and the same wrong labels:
   logistic regression fitted again in every fold;
 - images: the audit that sees pixels and edges beside the one that sees pixels alone, and cleanlab on a logistic regression of
   the pixels;
-- embeddings, predicted probabilities, an own model, a Hugging Face data set: the command itself on such a file
+- command: embeddings, predicted probabilities, an own model and a Hugging Face data set, swept by the command itself
   (`tasks.bench.inputs.through_command`);
-- several raters of each text: the command beside cleanlab's scores for several annotators (`tasks.bench.inputs.raters`);
+- raters: several raters of each text, the command beside cleanlab's scores for several annotators (`tasks.bench.inputs.raters`);
 - does it matter that our encoders see all rows at once: the same logistic regression on an encoder fitted on everything,
   and on one fitted on the training rows of each fold.
 
@@ -20,7 +20,7 @@ beside the best F1 that any number of samples from the front of the same queue w
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,18 +32,18 @@ import typer
 from tasks.attribute import Audit, AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Page, count_of
 from tasks.bench.datasets import Floats, Ints
-from tasks.bench.inputs import peers, raters
-from tasks.bench.inputs.raw_sets import RawSet, images, tables, texts
+from tasks.bench.inputs import peers
+from tasks.bench.inputs.raters import judge_raters
+from tasks.bench.inputs.raw_sets import RawSet, images, plant_each, tables, texts
 from tasks.bench.inputs.through_command import judge_inputs
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
-from tasks.bench.stopwatch import time_call
-from tasks.bench.tables import format_table as table_of
-from tasks.bench.tables import publish_tables
+from tasks.bench.tables import format_frame, publish_tables
 from tasks.encode.cache import embed_contents
 from tasks.encode.packaged import PACKAGED, Paced, Packaged
 
-NOISE = (("uniform", 0.1), ("next class", 0.2))
 Score = Callable[[RawSet, Ints, int], Floats]
+# The name of a row, and its figures.
+Found = Iterator[tuple[str, dict[str, float]]]
 ENCODERS: dict[str, Score] = {
     "cleanlab, our encoder + LR": peers.encoder_once,
     "same, encoder per fold": peers.encoder_by_fold,
@@ -63,103 +63,60 @@ def run_inputs(
     """Mixed tables, images and texts from the raw file, beside what a user would build by hand."""
     drawn = range(seeds)
     cache.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Callable[[], str]] = {
-        "tables": lambda: _tables(drawn, rows),
-        "images": lambda: _images(drawn),
-        "texts": lambda: _texts(drawn, cache),
-        "command": lambda: _command(drawn),
-        "raters": lambda: _means("Three raters of each text", raters.rows(drawn, cache.absolute())),
+    parts = {
+        "tables": ("Mixed tables", _judge_tables(drawn, rows)),
+        "images": ("Images", _judge_images(drawn)),
+        "texts": ("Texts, one rater", _judge_texts(drawn, cache)),
+        "command": ("Through the command", judge_inputs(drawn)),
+        "raters": ("Three raters of each text", judge_raters(drawn, cache.absolute())),
     }
-    publish_tables("\n".join(make() for name, make in parts.items() if only in (None, name)), markdown)
+    publish_tables(
+        "\n".join(_average(*part) for name, part in parts.items() if only in (None, name)), markdown
+    )
 
 
-def _tables(seeds: Sequence[int], most: int) -> str:
+def _judge_tables(seeds: Sequence[int], most: int) -> Found:
     methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
-    found = (
-        (name, _queue(data, given, seed) | _measure(data, given, seed, methods))
-        for data in tables(most)
-        for name, given, seed in _settings(data, seeds)
-    )
-    return _means("Mixed tables", found)
+    for data in tables(most):
+        for planted, seed, given in plant_each(data.labels, seeds):
+            found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
+            yield f"{data.name} ({len(given):,}), {planted}", found
 
 
-def _images(seeds: Sequence[int]) -> str:
-    found = (
-        (name, _measure(data, given, seed, _methods_of_images(shape)))
-        for data, shape in images()
-        for name, given, seed in _settings(data, seeds)
-    )
-    return _means("Images", found)
+def _judge_images(seeds: Sequence[int]) -> Found:
+    for data, shape in images():
+        methods: dict[str, Score] = {
+            "labelsweep": partial(_score_images, shape),
+            "labelsweep, pixels alone": partial(_score_images, None),
+            "cleanlab, pixels + LR": peers.encoder_once,
+        }
+        for planted, seed, given in plant_each(data.labels, seeds):
+            yield f"{data.name} ({len(given):,}), {planted}", _measure(data, given, seed, methods)
 
 
-def _methods_of_images(shape: tuple[int, ...]) -> dict[str, Score]:
-    return {
-        "labelsweep": lambda data, given, seed: _audit(data, given, seed, shape).score,
-        "labelsweep, pixels alone": lambda data, given, seed: _audit(data, given, seed).score,
-        "cleanlab, pixels + LR": peers.encoder_once,
-    }
+def _score_images(shape: tuple[int, ...] | None, data: RawSet, given: Ints, seed: int) -> Floats:
+    return _audit(data, given, seed, shape).score
 
 
-def _settings(data: RawSet, seeds: Sequence[int]) -> Iterator[tuple[str, Ints, int]]:
-    """Yield each kind of error with each seed: its name, the given labels, the seed."""
-    for kind, rate in NOISE:
-        for seed in seeds:
-            name = f"{data.name} ({len(data.labels):,}), {kind} {rate:.0%}"
-            yield name, exchange_labels(data.labels, kind, rate, seed), seed
-
-
-def _texts(seeds: Sequence[int], cache: Path) -> str:
+def _judge_texts(seeds: Sequence[int], cache: Path) -> Found:
     packaged = PACKAGED["text"]
     methods: dict[str, Score] = {
-        f"labelsweep, with {packaged.name}": partial(_with_encoder, packaged, cache),
+        f"labelsweep, with {packaged.name}": partial(_score_with_encoder, packaged, cache),
         "cleanlab, TF-IDF + LR": peers.tf_idf,
+        **ENCODERS,
     }
-    methods |= ENCODERS
-
-    def rows() -> Iterable[tuple[str, dict[str, float]]]:
-        for seed in seeds:
-            for data in texts(cache, seed):
-                given = data.labels if data.given is None else data.given
-                found = _queue(data, given, seed) | _measure(data, given, seed, methods)
-                yield f"{data.name} ({len(given):,})", found
-
-    return _means("Texts, one rater", rows())
-
-
-def _command(seeds: Sequence[int]) -> str:
-    found = []
     for seed in seeds:
-        plants = {
-            f"{kind} {rate:.0%}": partial(exchange_labels, kind=kind, rate=rate, seed=seed)
-            for kind, rate in NOISE
-        }
-        for name, ours, peer, theirs in judge_inputs(plants, seed):
-            found.append({"": name, "the peer": peer, "labelsweep": ours, "the peer's": theirs})
-            sys.stderr.write(f"{name}, seed {seed}: labelsweep {ours:.3f}, {peer} {theirs:.3f}\n")
-    means = pd.DataFrame(found).groupby(["", "the peer"], sort=False, as_index=False).mean()
-    rows = [[name, peer, *(f"{value:.3f}" for value in line)] for _, name, peer, *line in means.itertuples()]
-    return table_of(list(means.columns), rows, title="Through the command", words=2)
-
-
-def exchange_labels(labels: Ints, kind: str, rate: float, seed: int) -> Ints:
-    """Return labels with a share of them exchanged.
-
-    >>> bool((exchange_labels(np.array([0, 1, 2] * 100), "next class", 0.2, 0) != np.array([0, 1, 2] * 100)).any())
-    True
-    """
-    generator = np.random.default_rng(seed)
-    classes = int(labels.max()) + 1
-    step = generator.integers(1, classes, len(labels)) if kind == "uniform" else 1
-    return np.asarray(np.where(generator.random(len(labels)) < rate, (labels + step) % classes, labels))
+        for data in texts(cache, seed):
+            given = data.labels if data.given is None else data.given
+            found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
+            yield f"{data.name} ({len(given):,})", found
 
 
 def _measure(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
-    found = {}
-    for name, method in methods.items():
-        score, spent = time_call(partial(method, data, given, seed))
-        found[name] = average_precision(given != data.labels, score)
-        sys.stderr.write(f"{data.name}, seed {seed}: {name} {found[name]:.3f} ({spent.wall:.1f} s)\n")
-    return found
+    return {
+        name: average_precision(given != data.labels, method(data, given, seed))
+        for name, method in methods.items()
+    }
 
 
 def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None = None) -> Audit:
@@ -170,7 +127,7 @@ def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None =
     return audit(features, given, options, shared=shared, feature_shape=shape)
 
 
-def _with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, seed: int) -> Floats:
+def _score_with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, seed: int) -> Floats:
     """Score texts by an audit that sees their embeddings beside their directions."""
     features, model = data.features(), Paced(packaged, "cpu", len(given), math.inf)
     embedding = embed_contents(
@@ -188,8 +145,8 @@ def _with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, se
     return audited.score
 
 
-def _queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
-    """Return what is said of our own queue, from one audit."""
+def _judge_queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
+    """Return the measures of our own queue, from one audit."""
     audited, wrong = _audit(data, given, seed), given != data.labels
     return {
         "labelsweep": average_precision(wrong, audited.score),
@@ -199,10 +156,13 @@ def _queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
     }
 
 
-def _means(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> str:
-    """Return the means of the rows of each name, and the means of its columns below."""
-    names, found = zip(*rows, strict=True)
-    means = pd.DataFrame(found, index=names).groupby(level=0, sort=False).mean()
+def _average(title: str, found: Found) -> str:
+    """Return the means of the figures of each name, and the means of the columns below; say each row as it is measured."""
+    rows = []
+    for name, figures in found:
+        rows.append({"": name, **figures})
+        said = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+        sys.stderr.write(f"{name}: {said}\n")
+    means = pd.DataFrame(rows).groupby("", sort=False).mean()
     means.loc["**mean**"] = means.mean()
-    shown = [[name, *(f"{value:.3f}" for value in line)] for name, *line in means.itertuples()]
-    return table_of(["", *means.columns], shown, title=title)
+    return format_frame(means, title=title)

@@ -30,8 +30,7 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Device, Seed, count_of, list_of
 from tasks.bench.helpers import choose_names
-from tasks.bench.inputs.command import NOISE, exchange_labels
-from tasks.bench.inputs.raw_sets import fetch
+from tasks.bench.inputs.raw_sets import NOISE, fetch, plant_each
 from tasks.bench.quality.metrics import average_precision
 from tasks.bench.stopwatch import time_call
 from tasks.heads.device import pick_device
@@ -50,7 +49,7 @@ def run_image_sizes(
         str, typer.Option(metavar="N,N", help="numbers of images, all where a set is smaller")
     ] = "1000,2500,5000",
     models: Annotated[str, list_of("kinds of model")] = "linear,cnn",
-    noise: Annotated[str, list_of("kinds of error")] = "uniform,next class",
+    noise: Annotated[str, list_of("kinds of error")] = "",
     device: Device = "auto",
     folds: Annotated[int, count_of("folds")] = 5,
     rounds: Annotated[int, count_of("rounds")] = 2,
@@ -61,16 +60,16 @@ def run_image_sizes(
     Prints one JSON line for each set, size, kind of error and model.
     """
     options = AuditOptions(device=device, seed=seed, folds=folds, rounds=rounds)
+    kinds = choose_names(noise, NOISE, "noise", "--noise")
     for name in choose_names(sets, SETS, "set", "--sets"):
         images, labels = load_images(name, cache)
         order = np.random.default_rng(options.seed).permutation(len(labels))
         for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
             chosen = order[:size]
-            for kind, rate in (pair for pair in NOISE if pair[0] in noise.split(",")):
-                wrong = exchange_labels(labels[chosen], kind, rate, options.seed)
+            for planted, _, wrong in plant_each(labels[chosen], [seed], kinds):
                 for model in models.split(","):
                     changed = options.model_copy(update={"model": model})
-                    row = {"set": name, "n": size, "noise": f"{kind} {rate:.0%}", "model": model}
+                    row = {"set": name, "n": size, "noise": planted, "model": model}
                     row |= measure_images(images[chosen], labels[chosen], wrong, changed)
                     sys.stdout.write(json.dumps(row) + "\n")
                     sys.stdout.flush()

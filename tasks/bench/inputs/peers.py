@@ -1,9 +1,11 @@
 """What a user would do by hand: models fitted out of fold, and cleanlab on their probabilities."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -14,9 +16,23 @@ from sklearn.preprocessing import StandardScaler
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs.raw_sets import RawSet
 from tasks.bench.quality.case import FOLDS
+from tasks.bench.quality.peers import cleanlab_rank
 
-# From the rows to fit on and those held out to the classes and their probabilities.
-Predict = Callable[[Ints, Ints], tuple[Ints, Floats]]
+
+class FoldEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Our encoder as a step of a pipeline, which fits it to the training rows of each fold."""
+
+    def __init__(self, learn: Callable[[Any], Callable[[Any], Floats]]) -> None:
+        self.learn = learn
+
+    def fit(self, rows: Any, _: object = None) -> "FoldEncoder":  # noqa: ANN401 (a frame or texts)
+        """Fit the encoder to some rows."""
+        self.encode_ = self.learn(rows)
+        return self
+
+    def transform(self, rows: Any) -> Floats:  # noqa: ANN401
+        """Encode some rows."""
+        return self.encode_(rows)
 
 
 def make_regression() -> Pipeline:
@@ -31,65 +47,37 @@ def make_text_model() -> Pipeline:
 
 
 def predict_out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
-    """Return the probabilities (n, C) of a model that is fitted without each fold in turn."""
+    """Return the probabilities (n, C) of a model that is fitted without each fold in turn; none of them is 0."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(model, features, given, cv=folds, method="predict_proba"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
+        found = cross_val_predict(model, features, given, cv=folds, method="predict_proba")
+    found = np.maximum(found, 1e-9)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def compute_margin(given: Ints, probabilities: Floats) -> Floats:
-    """Return cleanlab's normalized margin, (n,)."""
-    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
-
-    return np.asarray(get_label_quality_scores(given, probabilities, method="normalized_margin"))
+def compute_margin(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401
+    """Return cleanlab's normalized margin of a model's out-of-fold probabilities, (n,)."""
+    return cleanlab_rank(given, predict_out_of_fold(model, features, given, seed), "normalized_margin").score
 
 
 def boosting(data: RawSet, given: Ints, seed: int) -> Floats:
     """Score by gradient boosting, which takes gaps and categories as they are."""
     texts = [name for name in data.rows if data.rows[name].dtype.kind not in "biuf"]
-    frame = data.rows.astype(dict.fromkeys(texts, "category"))
-
-    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
-        model.fit(frame.iloc[fit], given[fit])
-        return model.classes_, model.predict_proba(frame.iloc[held])
-
-    return _margin_by_fold(given, seed, predict)
+    model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
+    return compute_margin(model, data.rows.astype(dict.fromkeys(texts, "category")), given, seed)
 
 
 def encoder_once(data: RawSet, given: Ints, seed: int) -> Floats:
     """Score by a logistic regression on our encoder's features, the encoder fitted to all rows."""
-    encode = data.fit(data.rows)
-    return _margin_by_fold(given, seed, lambda fit, held: _regress(data, given, encode, fit, held))
+    return compute_margin(make_regression(), data.features(), given, seed)
 
 
 def encoder_by_fold(data: RawSet, given: Ints, seed: int) -> Floats:
     """Score by the same where the encoder is fitted again on each fold's training rows."""
-    return _margin_by_fold(
-        given, seed, lambda fit, held: _regress(data, given, data.fit(data.part(fit)), fit, held)
-    )
+    return compute_margin(make_pipeline(FoldEncoder(data.fit), make_regression()), data.rows, given, seed)
 
 
 def tf_idf(data: RawSet, given: Ints, seed: int) -> Floats:
     """Score by TF-IDF and logistic regression, fitted again in every fold."""
-
-    def predict(fit: Ints, held: Ints) -> tuple[Ints, Floats]:
-        model = make_text_model().fit(data.part(fit), given[fit])
-        return model[-1].classes_, model.predict_proba(data.part(held))
-
-    return _margin_by_fold(given, seed, predict)
-
-
-def _regress(
-    data: RawSet, given: Ints, encode: Callable[[Any], Floats], fit: Ints, held: Ints
-) -> tuple[Ints, Floats]:
-    model = make_regression().fit(encode(data.part(fit)), given[fit])
-    return model[-1].classes_, model.predict_proba(encode(data.part(held)))
-
-
-def _margin_by_fold(given: Ints, seed: int, predict: Predict) -> Floats:
-    """Return cleanlab's normalized margin on out-of-fold probabilities; a class that a fold lacks has next to none."""
-    probabilities = np.full((len(given), int(given.max()) + 1), 1e-9)
-    for fit, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(given, given):
-        classes, found = predict(fit, held)
-        probabilities[np.ix_(held, classes)] = np.maximum(found, 1e-9)
-    return compute_margin(given, probabilities / probabilities.sum(axis=1, keepdims=True))
+    return compute_margin(make_text_model(), data.rows, given, seed)

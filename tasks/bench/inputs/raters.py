@@ -5,7 +5,6 @@ holds the drawn three and so favours whoever counts votes, and the majority of t
 Average precision of finding the labels, majorities of the drawn three, that are wrong.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,65 +15,55 @@ import pandas as pd
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs.peers import make_text_model, predict_out_of_fold
 from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, votes_of
-from tasks.bench.inputs.through_command import sweep_folder, write_columns
+from tasks.bench.inputs.through_command import sweep_folder
 from tasks.bench.quality.metrics import average_precision
 
 RATERS = 3
 
 
-def rows(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield for each set and truth its name and the average precision of each method, means over the seeds."""
+def judge_raters(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield for each set, truth and seed its name, the share of wrong labels and the average precision of each method."""
     for name in TEXTS:
-        frames = [_measure(name, seed, cache) for seed in seeds]
-        means = sum(frames[1:], frames[0]) / len(frames)
-        for truth, found in means.to_dict("index").items():
-            wrong = found.pop("wrong")
-            yield f"{name} ({len(votes_of(cache, name)):,}), truth: {truth}, {wrong:.0%} wrong", found
+        found = votes_of(cache, name)
+        texts = [text for text, _ in found]
+        counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
+        for seed in seeds:
+            generator = np.random.default_rng(seed)
+            drawn = np.array([generator.choice(votes, RATERS, replace=False) for _, votes in found])
+            others = counts - np.array([np.bincount(row, minlength=len(CLASSES)) for row in drawn])
+            ours, given = _sweep(texts, drawn, counts.argmax(1), seed)
+            theirs, consensus = _ask_peer(drawn, predict_out_of_fold(make_text_model(), texts, given, seed))
+            for truth, votes in {"all raters": counts, "raters not drawn": others}.items():
+                true = votes.argmax(1)
+                wrong = given != true
+                yield (
+                    f"{name} ({len(texts):,}), truth: {truth}",
+                    {
+                        "wrong": float(wrong.mean()),
+                        "labelsweep": average_precision(wrong, ours),
+                        "agreement alone": average_precision(wrong, (drawn == given[:, None]).mean(1)),
+                        "cleanlab, the same labels": average_precision(wrong, theirs),
+                        "cleanlab, labels of its own": average_precision(consensus != true, theirs),
+                    },
+                )
 
 
-def _measure(name: str, seed: int, cache: Path) -> pd.DataFrame:
-    """Return for each truth the share of wrong labels and what each method reaches."""
-    found = votes_of(cache, name)
-    texts = [text for text, _ in found]
-    generator = np.random.default_rng(seed)
-    drawn = np.array([generator.choice(votes, RATERS, replace=False) for _, votes in found])
-    counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
-    others = counts - np.array([np.bincount(row, minlength=len(CLASSES)) for row in drawn])
-    truths = {"all raters": counts.argmax(1), "raters not drawn": others.argmax(1)}
-    ours, given = _ours(texts, drawn, truths["all raters"], seed)
-    theirs, consensus = _peer(drawn, predict_out_of_fold(make_text_model(), texts, given, seed))
-    result = {
-        truth: {
-            "wrong": float(np.mean(given != true)),
-            "labelsweep": average_precision(given != true, ours),
-            "agreement alone": average_precision(given != true, (drawn == given[:, None]).mean(1)),
-            "cleanlab, the same labels": average_precision(given != true, theirs),
-            "cleanlab, labels of its own": average_precision(consensus != true, theirs),
-        }
-        for truth, true in truths.items()
-    }
-    for row in result.values():
-        said = ", ".join(f"{method} {value:.3f}" for method, value in row.items())
-        sys.stderr.write(f"{name}, seed {seed}: {said}\n")
-    return pd.DataFrame.from_dict(result, orient="index")
-
-
-def _ours(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats, Ints]:
+def _sweep(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats, Ints]:
     """Return score and given label of each text, in the order of the texts, as the command writes them."""
     raters = {f"rater_{place}": drawn[:, place] for place in range(RATERS)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ids = [f"{place:06}" for place in range(len(texts))]
-        write_columns(folder / "votes.parquet", {"id": ids, **raters, "text": texts, "true": true})
-        sweep_folder(
-            folder, ["votes.parquet", "--raters", ",".join(raters), "--text", "text", "--id", "id"], seed
-        )
+        frame = pd.DataFrame({"id": ids, **raters, "text": texts, "true": true})
+        frame.to_parquet(folder / "votes.parquet", index=False)
+        options = ["--raters", ",".join(raters), "--text", "text", "--id", "id"]
+        sweep_folder(folder, ["votes.parquet", *options], seed)
         scores = pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
     scores = scores.sort_values("sample_id")
     return scores["score"].to_numpy(), scores["given_label"].to_numpy().astype(np.int64)
 
 
-def _peer(drawn: Ints, probabilities: Floats) -> tuple[Floats, Ints]:
+def _ask_peer(drawn: Ints, probabilities: Floats) -> tuple[Floats, Ints]:
     """Return cleanlab's quality of each consensus of the raters, and the consensus, a majority whose ties it breaks itself."""
     from cleanlab.multiannotator import get_label_quality_multiannotator  # noqa: PLC0415 (belongs to the bench extra)
 

@@ -23,6 +23,7 @@ import pandas as pd
 from sklearn.datasets import load_digits
 
 from tasks.bench.datasets import Floats, Ints
+from tasks.bench.quality.noise import plant
 from tasks.encode.table import fit_table
 from tasks.encode.text import fit_text
 from tasks.errors import InputError
@@ -30,6 +31,7 @@ from tasks.ingest.columns.kinds import survey_default
 from tasks.ingest.content import open_columns
 from tasks.ingest.table import open_source
 
+NOISE = {"uniform": 0.1, "next_class": 0.2}
 VADER = "vaderSentiment==3.3.2"
 _ARCHIVE = "additional_resources/hutto_ICWSM_2014.tar.gz"
 # Raters marked each text from -4 to 4; its authors call -0.5 to 0.5 of the mean neutral, which of a whole number is 0.
@@ -54,13 +56,19 @@ class RawSet:
     given: Ints | None
     fit: Callable[[Any], Callable[[Any], Floats]]
 
-    def part(self, index: Ints) -> Any:  # noqa: ANN401 (a frame or a list)
-        """Return some of the rows."""
-        return [self.rows[i] for i in index] if isinstance(self.rows, list) else self.rows.iloc[index]
-
     def features(self) -> Floats:
         """Return all rows, encoded by an encoder that saw all of them."""
         return self.fit(self.rows)(self.rows)
+
+
+def plant_each(
+    labels: Ints, seeds: Sequence[int], kinds: Sequence[str] = tuple(NOISE)
+) -> Iterator[tuple[str, int, Ints]]:
+    """Yield each kind of error with each seed: what is planted, the seed, and the given labels."""
+    for kind in kinds:
+        for seed in seeds:
+            given = plant(kind, np.empty((len(labels), 0)), labels, NOISE[kind], seed)
+            yield f"{kind.replace('_', ' ')} {NOISE[kind]:.0%}", seed, given
 
 
 def tables(rows: int) -> Iterator[RawSet]:

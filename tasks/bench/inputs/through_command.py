@@ -11,13 +11,12 @@ data: cleanlab on out-of-fold probabilities.
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
@@ -26,8 +25,10 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Floats, Ints, load_data
 from tasks.bench.helpers import run_command
-from tasks.bench.inputs.peers import compute_margin, make_regression, predict_out_of_fold
+from tasks.bench.inputs.peers import make_regression, predict_out_of_fold
+from tasks.bench.inputs.raw_sets import plant_each
 from tasks.bench.quality.metrics import average_precision
+from tasks.bench.quality.peers import cleanlab_rank
 
 NETWORK = """\
 from torch import nn
@@ -37,78 +38,70 @@ def factory(feature_shape, n_classes):
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, n_classes))
 """
 COMMON = ("--truth", "true", "--json", "--quiet", "--controls", "0", "--device", "cpu", "--out", "out")
-# How a row is made: its name, the options of the command, the peer's name and its probabilities.
-Made = tuple[str, list[str], str, Floats]
+# For each kind of input its data set and the peer beside it.
+KINDS = {
+    "embeddings": ("mnist", "cleanlab, LR"),
+    "predicted probabilities": ("digits", "cleanlab, the same"),
+    "own model": ("digits", "cleanlab, MLP"),
+    "Hugging Face": ("digits", "cleanlab, pixels + LR"),
+}
 
 
-def judge_inputs(
-    plants: Mapping[str, Callable[[Ints], Ints]], seed: int
-) -> Iterator[tuple[str, float, str, float]]:
-    """Yield for each kind of input its name, the command's average precision, the peer, and the peer's.
-
-    Args:
-        plants: From true labels to given ones, by what is planted.
-    """
-    for make, name in (
-        (_embedding, "mnist"),
-        (_probabilities, "digits"),
-        (_own_model, "digits"),
-        (_hugging_face, "digits"),
-    ):
-        for said, plant in plants.items():
-            data = load_data(name)
-            given = plant(data.labels)
+def judge_inputs(seeds: Sequence[int]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield for each kind of input, error and seed its name, the command's average precision and the peer's."""
+    for kind, (name, peer) in KINDS.items():
+        data = load_data(name)
+        for planted, seed, given in plant_each(data.labels, seeds):
+            found = predict_out_of_fold(_make_peer(kind, seed), data.features, given, seed)
+            theirs = average_precision(
+                given != data.labels, cleanlab_rank(given, found, "normalized_margin").score
+            )
             with tempfile.TemporaryDirectory() as folder:
-                kind, options, peer, found = make(Path(folder), data.features, given, data.labels, seed)
-                theirs = average_precision(given != data.labels, compute_margin(given, found))
-                yield f"{kind}, {said}", sweep_folder(Path(folder), options, seed), peer, theirs
+                columns = {"label": given, "true": data.labels}
+                options = write_input(Path(folder), kind, data.features, columns, found)
+                ours = sweep_folder(Path(folder), options, seed)
+            row = f"{kind} ({name}, {len(given):,}), {planted}, beside {peer}"
+            yield row, {"labelsweep": ours, "the peer": theirs}
 
 
-def sweep_folder(folder: Path, options: list[str], seed: int) -> float:
+def sweep_folder(folder: Path, options: Sequence[str], seed: int) -> float:
     """Run the command in a folder and return the average precision that it reports against the truth."""
     printed = run_command(folder, "clean", *options, *COMMON, "--seed", str(seed), patience=1800)
     return float(json.loads(printed)["quality"]["average_precision"])
 
 
-def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write columns to a Parquet file."""
-    pq.write_table(pa.table(columns), path)
+def _make_peer(kind: str, seed: int) -> Any:  # noqa: ANN401 (an estimator)
+    if kind == "predicted probabilities":
+        return RandomForestClassifier(200, random_state=seed)
+    if kind == "own model":
+        network = MLPClassifier((128,), early_stopping=True, random_state=seed)
+        return make_pipeline(StandardScaler(), network)
+    return make_regression()
 
 
-def _embedding(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
-    columns = {"vector": list(features.astype(np.float32)), "label": given, "true": true}
-    write_columns(folder / "vectors.parquet", columns)
-    options = ["vectors.parquet", "--embedding", "vector"]
-    found = predict_out_of_fold(make_regression(), features, given, seed)
-    return f"embeddings (MNIST, {len(given):,})", options, "cleanlab, LR", found
+def write_input(
+    folder: Path, kind: str, features: Floats, columns: dict[str, Ints], probabilities: Floats
+) -> list[str]:
+    """Write the data set as one kind of input; return what the command is told of it."""
+    if kind == "Hugging Face":
+        _save_images(folder / "saved", features, columns)
+        return ["saved"]
+    if kind == "own model":
+        (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
+    lists = probabilities if kind == "predicted probabilities" else features
+    pd.DataFrame({"list": list(lists.astype(np.float32)), **columns}).to_parquet(
+        folder / "data.parquet", index=False
+    )
+    more = ["--model", "mynet:factory"] if kind == "own model" else []
+    return ["data.parquet", "--pred-probs" if lists is probabilities else "--embedding", "list", *more]
 
 
-def _probabilities(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
-    found = predict_out_of_fold(RandomForestClassifier(200, random_state=seed), features, given, seed)
-    columns = {"p": list(found.astype(np.float32)), "label": given, "true": true}
-    write_columns(folder / "scored.parquet", columns)
-    options = ["scored.parquet", "--pred-probs", "p"]
-    return f"predicted probabilities (digits, {len(given):,})", options, "cleanlab, the same", found
-
-
-def _own_model(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
-    (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
-    columns = {"vector": list(features.astype(np.float32)), "label": given, "true": true}
-    write_columns(folder / "vectors.parquet", columns)
-    network = make_pipeline(StandardScaler(), MLPClassifier((128,), early_stopping=True, random_state=seed))
-    options = ["vectors.parquet", "--embedding", "vector", "--model", "mynet:factory"]
-    found = predict_out_of_fold(network, features, given, seed)
-    return f"own model (digits, {len(given):,})", options, "cleanlab, MLP", found
-
-
-def _hugging_face(folder: Path, features: Floats, given: Ints, true: Ints, seed: int) -> Made:
+def _save_images(path: Path, features: Floats, columns: dict[str, Ints]) -> None:
     import datasets  # noqa: PLC0415 (belongs to the bench extra)
 
     label = datasets.ClassLabel(names=[f"digit {c}" for c in range(10)])
     kinds = datasets.Features({"image": datasets.Image(), "label": label, "true": label})
     pictures = [Image.fromarray(np.uint8(row.reshape(8, 8) * 15)) for row in features]
-    columns = {"image": pictures, "label": given.tolist(), "true": true.tolist()}
+    lists = {name: values.tolist() for name, values in columns.items()}
     datasets.disable_progress_bars()
-    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(folder / "saved"))
-    found = predict_out_of_fold(make_regression(), features, given, seed)
-    return f"Hugging Face (digits, {len(given):,})", ["saved"], "cleanlab, pixels + LR", found
+    datasets.Dataset.from_dict({"image": pictures, **lists}, features=kinds).save_to_disk(str(path))

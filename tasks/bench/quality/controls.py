@@ -18,7 +18,7 @@ from tasks.attribute.noise import SHARPNESS, estimate_noise_matrix
 from tasks.bench.datasets import Ints
 from tasks.bench.quality.campaign import HALVES, Setting, prepare_cell
 from tasks.bench.quality.summary import PARTS
-from tasks.bench.tables import format_table
+from tasks.bench.tables import format_frame
 from tasks.bench.tally import Row
 from tasks.controls.shadow import estimate_quality
 
@@ -108,22 +108,13 @@ def make_control_tables(rows: Sequence[Row]) -> str:
 
 
 def _overview(frame: pd.DataFrame) -> str:
-    table = (
-        frame.assign(error=frame["bias"].abs())
-        .groupby("quantity")[["within", "error", "bias", "width"]]
-        .mean()
-    )
-    rows = [[t, f"{w:.0%}", *(f"{v:.3f}" for v in rest)] for t, (w, *rest) in _title_rows(table)]
-    return format_table(["estimate", *table.columns], rows)
+    means = frame.assign(error=frame["bias"].abs()).groupby("quantity")[["within", "error", "bias", "width"]]
+    table = means.mean().loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis("estimate")
+    return format_frame(table.assign(within=table["within"].map("{:.0%}".format)))
 
 
 def _breakdown(frame: pd.DataFrame, by: str) -> str:
     table = frame.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
-    heads = [f"{value:.0%}" if by == "rate" else str(value) for value in table.columns]
-    return format_table(
-        ["", *heads], [[title, *(f"{v:.0%}" for v in row)] for title, row in _title_rows(table)]
-    )
-
-
-def _title_rows(table: pd.DataFrame) -> list[tuple[str, list[float]]]:
-    return [(title, table.loc[name].to_list()) for name, title in QUANTITIES.items()]
+    if by == "rate":
+        table = table.rename(columns="{:.0%}".format)
+    return format_frame(table.loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis(""), show=".0%")

@@ -61,12 +61,12 @@ def our_probabilities(case: Case, **options: object) -> Floats:
 
 def margin_on_ours(case: Case, **options: object) -> MethodVerdict:
     """Normalized margin, by cleanlab, of our out-of-fold probabilities."""
-    return cleanlab_rank(case, our_probabilities(case, **options), "normalized_margin")
+    return cleanlab_rank(case.labels, our_probabilities(case, **options), "normalized_margin")
 
 
 def filter_on_ours(case: Case, **options: object) -> MethodVerdict:
     """The issues that cleanlab finds with our out-of-fold probabilities."""
-    return cleanlab_filter(case, our_probabilities(case, **options))
+    return cleanlab_filter(case.labels, our_probabilities(case, **options))
 
 
 def _with(judge: Callable[..., MethodVerdict], **options: object) -> Callable[[Case], MethodVerdict]:

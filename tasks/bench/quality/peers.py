@@ -39,20 +39,20 @@ def training_loss(case: Case) -> MethodVerdict:
     return MethodVerdict(np.log(np.clip(own, 1e-300, None)), suggested=probabilities.argmax(axis=1))
 
 
-def cleanlab_rank(case: Case, probabilities: Floats, method: str) -> MethodVerdict:
+def cleanlab_rank(labels: Ints, probabilities: Floats, method: str) -> MethodVerdict:
     """Score by one of cleanlab's label quality scores; a ranking has no threshold."""
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
 
-    score = get_label_quality_scores(case.labels, probabilities, method=method)
+    score = get_label_quality_scores(labels, probabilities, method=method)
     return MethodVerdict(np.asarray(score, dtype=np.float64), suggested=probabilities.argmax(axis=1))
 
 
-def cleanlab_filter(case: Case, probabilities: Floats) -> MethodVerdict:
+def cleanlab_filter(labels: Ints, probabilities: Floats) -> MethodVerdict:
     """Flag by `find_label_issues` as it comes; the flagged come first, ordered by self-confidence."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 (belongs to the bench extra)
 
-    flagged = np.asarray(find_label_issues(case.labels, probabilities, n_jobs=1), dtype=np.bool_)
-    confidence = cleanlab_rank(case, probabilities, "self_confidence").score
+    flagged = np.asarray(find_label_issues(labels, probabilities, n_jobs=1), dtype=np.bool_)
+    confidence = cleanlab_rank(labels, probabilities, "self_confidence").score
     return MethodVerdict(_put_flagged_first(confidence, flagged), flagged, probabilities.argmax(axis=1))
 
 
@@ -69,10 +69,10 @@ def clean_learning(case: Case) -> MethodVerdict:
     )
 
 
-def argmax_differs(case: Case, probabilities: Floats) -> MethodVerdict:
+def argmax_differs(labels: Ints, probabilities: Floats) -> MethodVerdict:
     """Flag where the out-of-fold prediction is not the given label: the one-liner, with two score values."""
     predicted = probabilities.argmax(axis=1)
-    return MethodVerdict((predicted == case.labels).astype(np.float64), predicted != case.labels, predicted)
+    return MethodVerdict((predicted == labels).astype(np.float64), predicted != labels, predicted)
 
 
 def neighbour_disagreement(case: Case) -> MethodVerdict:
@@ -173,7 +173,7 @@ def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
 
 
 def _rank_by(method: str) -> Callable[[Case], MethodVerdict]:
-    return lambda case: cleanlab_rank(case, case.probabilities, method)
+    return lambda case: cleanlab_rank(case.labels, case.probabilities, method)
 
 
 def list_peers() -> tuple[Method, ...]:
@@ -187,9 +187,13 @@ def list_peers() -> tuple[Method, ...]:
         Method("out-of-fold self-confidence", _rank_by("self_confidence"), "cleanlab"),
         Method("normalized margin", _rank_by("normalized_margin"), "cleanlab"),
         Method("confidence-weighted entropy", _rank_by("confidence_weighted_entropy"), "cleanlab"),
-        Method("find_label_issues", lambda case: cleanlab_filter(case, case.probabilities), "cleanlab"),
+        Method(
+            "find_label_issues", lambda case: cleanlab_filter(case.labels, case.probabilities), "cleanlab"
+        ),
         Method("CleanLearning", clean_learning, "cleanlab"),
-        Method("argmax != label", lambda case: argmax_differs(case, case.probabilities), "scikit-learn"),
+        Method(
+            "argmax != label", lambda case: argmax_differs(case.labels, case.probabilities), "scikit-learn"
+        ),
         Method("kNN disagreement", neighbour_disagreement, "scikit-learn"),
         Method("area under the margin (linear)", area_under_margin, "aum"),
         Method("area under the margin (MLP)", partial(area_under_margin, hidden=HIDDEN), "aum"),

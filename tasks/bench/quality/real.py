@@ -15,7 +15,6 @@ Files are named PROJECT-RELEASE. Every second project in alphabetical order belo
 
 import json
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -35,7 +34,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tasks.bench.datasets import Bools, Floats
+from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.bench.helpers import run_command
 from tasks.bench.inputs.peers import predict_out_of_fold
 from tasks.bench.inputs.raw_sets import fit_frame
@@ -43,7 +42,7 @@ from tasks.bench.quality.case import Case, MethodVerdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
 from tasks.bench.stopwatch import time_call
-from tasks.bench.tables import describe_setup, format_table
+from tasks.bench.tables import describe_setup, format_frame, format_table
 from tasks.bench.tally import ResultFile, Row
 from tasks.errors import InputError
 
@@ -138,10 +137,9 @@ def judge_set(data: RealSet) -> Iterator[Row]:
     yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates}
     yield measure_order(data, DIFFERS, score, differs, 0.0)
     for name, probabilities, seconds, flag in judge_peers(data):
-        ranked = cleanlab_rank(data.case, probabilities, "normalized_margin")
-        yield measure_order(
-            data, name, ranked.score, np.asarray(flag(data.case, probabilities).flagged), seconds
-        )
+        labels = data.case.labels
+        score = cleanlab_rank(labels, probabilities, "normalized_margin").score
+        yield measure_order(data, name, score, np.asarray(flag(labels, probabilities).flagged), seconds)
 
 
 def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
@@ -178,12 +176,13 @@ def sweep(data: RealSet) -> tuple[Floats, Bools, Bools, dict[str, Any]]:
 
 def judge_peers(
     data: RealSet,
-) -> Iterator[tuple[str, Floats, float, Callable[[Case, Floats], MethodVerdict]]]:
+) -> Iterator[tuple[str, Floats, float, Callable[[Ints, Floats], MethodVerdict]]]:
     """Yield of each peer its name, probabilities and seconds, and how it flags."""
     case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
     models = models_of_texts() if "--text" in data.options else models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
-        found[name], took = time_call(partial(_predict, models[name], case))
+        fit = partial(predict_out_of_fold, models[name], case.features, case.labels, case.seed)
+        found[name], took = time_call(fit)
         spent[name] = took.cpu
     pair = list(found)[:2]
     better, both = min(pair, key=lambda name: log_loss(case.labels, found[name])), sum(spent[n] for n in pair)
@@ -220,14 +219,6 @@ def models_of_texts() -> dict[str, Any]:
     }
 
 
-def _predict(model: Any, case: Case) -> Floats:  # noqa: ANN401 (an estimator)
-    """Return the probabilities of each sample by the model that was fitted without its fold, (n, C)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
-        found = np.maximum(predict_out_of_fold(model, case.features, case.labels, case.seed), 1e-9)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
 def run_real(folder: Path, half: str | None, results: ResultFile) -> Iterator[str]:
     """Judge the sets that `results` lacks; yield each one's name."""
     known = {row["setting"] for row in results.rows}
@@ -242,38 +233,35 @@ def make_real_tables(rows: Sequence[Row]) -> str:
     """Return the tables of result rows."""
     frame = pd.DataFrame(rows)
     tables = (
-        _table("Average precision", "ap", frame),
-        _table("F1 of what is flagged", "f1", frame),
-        _table("F1 of the best cut of the same order", "best", frame),
-        _table("Processor seconds", "seconds", frame, digits=1),
-        _estimates([row for row in rows if row["method"] == OURS]),
+        _compare("Average precision", "ap", frame),
+        _compare("F1 of what is flagged", "f1", frame),
+        _compare("F1 of the best cut of the same order", "best", frame),
+        _compare("Processor seconds", "seconds", frame, show=".1f"),
+        _hold_estimates([row for row in rows if row["method"] == OURS]),
         describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n",
     )
     return "\n".join(tables)
 
 
-def _table(title: str, measure: str, frame: pd.DataFrame, digits: int = 3) -> str:
-    table = frame.pivot(index="setting", columns="method", values=measure)
+def _compare(title: str, measure: str, frame: pd.DataFrame, show: str = ".3f") -> str:
+    table = frame.pivot(index="setting", columns="method", values=measure).rename_axis("")
     table = table.loc[frame["setting"].unique(), frame["method"].unique()]
     table.loc["**mean**"] = table.mean()
-    lines = [[name, *(f"{value:.{digits}f}" for value in line)] for name, *line in table.itertuples()]
-    return format_table(["", *table.columns], lines, title=title)
+    return format_frame(table, title=title, show=show)
 
 
-def _estimates(rows: Iterable[Row]) -> str:
+def _hold_estimates(rows: Iterable[Row]) -> str:
     """Return what labelsweep says of itself beside the truth, and in how many sets its intervals hold."""
     lines, held = [], {name: list[bool]() for name in ESTIMATES}
     for row in rows:
         cells = [row["setting"], row["samples"], f"{row['wrong']:.1%}", f"{row['flagged']:.1%}"]
         for name in ESTIMATES:
             low, high, truth = row["estimates"].get(name, (0.0, 0.0, None))
-            if truth is not None:
-                held[name].append(low <= truth <= high)
-            said = (
-                truth is not None
-                and f"{low:.3f} to {high:.3f}, {'' if held[name][-1] else 'not '}{truth:.3f}"
-            )
-            cells.append(said or "–")
+            if truth is None:
+                cells.append("–")
+                continue
+            held[name].append(low <= truth <= high)
+            cells.append(f"{low:.3f} to {high:.3f}, {'' if held[name][-1] else 'not '}{truth:.3f}")
         lines.append(cells)
     lines.append(["**held**", "", "", "", *(f"{sum(h)} of {len(h)}" for h in held.values())])
     heads = ["", "samples", "wrong", "flagged", "share of wrong labels", "recall", "precision"]

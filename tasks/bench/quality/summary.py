@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tasks.bench.datasets import Floats
 from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, list_methods
 from tasks.bench.quality.ours import DEFAULT
-from tasks.bench.tables import format_table
+from tasks.bench.tables import format_frame, format_table
 from tasks.bench.tally import Row
 
 COLUMNS = {
@@ -100,100 +99,85 @@ def list_measures(rows: Sequence[Row]) -> pd.DataFrame:
     return frame.astype({name: float for name in (*COLUMNS, "flagged", "seconds") if name in frame})
 
 
-def compare_leads(lead: Floats) -> str:
-    """Return who is ahead, from the leads of one method over another on a setting's seeds, (seeds,).
-
-    >>> [compare_leads(np.array(lead)) for lead in ([0.01, 0.02, 0.03], [-0.01, 0.02, 0.0], [-0.1, -0.1])]
-    ['win', 'tie', 'loss']
-    """
-    error = float(lead.std(ddof=1)) / np.sqrt(len(lead)) if len(lead) > 1 else 0.0
-    if abs(float(lead.mean())) <= error:
-        return "tie"
-    return "win" if lead.mean() > 0 else "loss"
-
-
 def compare_methods(frame: pd.DataFrame, first: str, second: str) -> dict[str, str]:
     """Return the outcome of `first` against `second` in each setting where both have measures."""
     table = frame.pivot_table(index=["setting", "seed"], columns="method", values="ap")
-    if first not in table or second not in table:
+    if not {first, second} <= set(table):
         return {}
-    lead = (table[first] - table[second]).dropna()
-    return {str(name): compare_leads(part.to_numpy()) for name, part in lead.groupby(level="setting")}
+    leads = (table[first] - table[second]).dropna().groupby(level="setting").agg(["mean", "sem"])
+    error = leads["sem"].fillna(0.0)  # there is none of one seed
+    ends = np.select([leads["mean"] > error, leads["mean"] < -error], ["win", "loss"], "tie")
+    return dict(zip(leads.index, map(str, ends), strict=True))
 
 
 def best_peers(frame: pd.DataFrame) -> dict[str, str]:
     """Return for each setting the peer that is best there, chosen with the truth at hand."""
-    return dict(_setting_means(frame[frame["block"] == "peers"], "ap").idxmax(axis=1))
+    return dict(_average_seeds(frame[frame["block"] == "peers"], "ap").idxmax(axis=1))
 
 
 def overview(frame: pd.DataFrame, default: str) -> str:
     """Return the table of all methods, best first in each block, and how the default fares against each."""
-    ranks = _setting_means(frame, "ap").rank(axis=1, ascending=False)
-    lines: list[list[str]] = []
-    for block, title in BLOCKS.items():
-        part = frame[frame["block"] == block]
-        for method in _setting_means(part, "ap").mean().sort_values(ascending=False).index:
-            own, found = (
-                part[part["method"] == method],
-                list(compare_methods(frame, default, method).values()),
-            )
-            count = own["setting"].nunique()
-            rank = f"{ranks[method].mean():.1f}" if count == frame["setting"].nunique() else "–"
-            counts = [str(found.count(end)) for end in ("win", "tie", "loss")]
-            against = " / ".join(counts) if method != default and found else "–"
-            name = f"**{method}**" if method == default else method
-            figures = [_figure(own, column) for column in COLUMNS]
-            lines.append([name, title, own["package"].iloc[0], *figures, rank, against, f"{count}"])
+    means, settings = _average_seeds(frame, "ap"), frame["setting"].nunique()
+    ranks = means.rank(axis=1, ascending=False).mean()
+    lines: list[list[object]] = []
+    for method in means.mean().sort_values(ascending=False).index:
+        own = frame[frame["method"] == method]
+        found = list(compare_methods(frame, default, method).values())
+        counts = " / ".join(str(found.count(end)) for end in ("win", "tie", "loss"))
+        lines.append(
+            [
+                f"**{method}**" if method == default else method,
+                BLOCKS[own["block"].iloc[0]],
+                own["package"].iloc[0],
+                *(_figure(own, column) for column in COLUMNS),
+                f"{ranks[method]:.1f}" if means[method].count() == settings else "–",
+                counts if method != default and found else "–",
+                f"{means[method].count()}",
+            ]
+        )
+    lines.sort(key=lambda line: list(BLOCKS.values()).index(str(line[1])))
     ends = ["mean rank", "default wins / ties / losses", "settings"]
     return format_table(["method", "block", "package", *COLUMNS.values(), *ends], lines)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
     """Return what the figures say of the default: its places, and how often no peer beats it."""
-    against = [
-        compare_methods(frame[frame["setting"] == setting], default, peer)[setting]
-        for setting, peer in best_peers(frame).items()
-        if default in set(frame.loc[frame["setting"] == setting, "method"])
-    ]
+    outcomes = {
+        peer: compare_methods(frame, default, peer)
+        for peer in sorted(set(frame.loc[frame["block"] == "peers", "method"]))
+    }
+    best = best_peers(frame).items()
+    against = [outcomes[peer][setting] for setting, peer in best if setting in outcomes[peer]]
     if not against:
         return "The default was not run on these settings.\n"
-    held = len(against) - against.count("loss")
+    shares = [
+        (1 - list(found.values()).count("loss") / len(found), peer, len(found))
+        for peer, found in outcomes.items()
+        if found
+    ]
+    share, peer, settings = min(shares)
     count = f"{against.count('win')} wins, {against.count('tie')} ties, {against.count('loss')} losses"
-    share = f"wins or ties in {100 * held / len(against):.0f} % of {len(against)} settings"
+    held = (
+        f"wins or ties in {100 * (1 - against.count('loss') / len(against)):.0f} % of {len(against)} settings"
+    )
+    alone = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of"
     lines = [
         _place(frame, default, "ap", "AP"),
         _place(frame, default, "f1", "F1 at its own threshold"),
-        *_against_each(frame, default),
-        f"Against the best peer of each setting, picked with the truth at hand: {count}; {share}.",
+        f"{alone} the settings; closest is {peer} ({settings} settings).",
+        f"Against the best peer of each setting, picked with the truth at hand: {count}; {held}.",
     ]
     return "".join(f"- {line}\n" for line in lines)
 
 
-def _against_each(frame: pd.DataFrame, default: str) -> list[str]:
-    """Return how the default fares against the one peer that holds out best against it; nothing where there is no peer."""
-    peers = sorted(set(frame.loc[frame["block"] == "peers", "method"]))
-    ends = {peer: list(compare_methods(frame, default, peer).values()) for peer in peers}
-    shares = [
-        (1 - found.count("loss") / len(found), peer, len(found)) for peer, found in ends.items() if found
-    ]
-    if not shares:
-        return []
-    share, peer, count = min(shares)
-    line = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings"
-    return [f"{line}; closest is {peer} ({count} settings)."]
-
-
 def _place(frame: pd.DataFrame, default: str, measure: str, title: str) -> str:
-    table = _setting_means(frame[frame["block"].eq("peers") | frame["method"].eq(default)], measure)
-    table = table.dropna(axis=1)  # only those that ran on every setting can be averaged
-    if default not in table:
+    table = _average_seeds(frame[frame["block"].eq("peers") | frame["method"].eq(default)], measure)
+    means = table.dropna(axis=1).mean()  # only those that ran on every setting can be averaged
+    if default not in means:
         return f"{title}: the default was not run on every setting."
-    means = table.mean().sort_values(ascending=False)
     rivals = means.drop(default)
     place = 1 + int((rivals > means[default]).sum())
-    best = (
-        f"the best peer is {rivals.index[0]} with {rivals.iloc[0]:.3f}" if len(rivals) else "no peer has one"
-    )
+    best = f"the best peer is {rivals.idxmax()} with {rivals.max():.3f}" if len(rivals) else "no peer has one"
     return f"Mean {title}: {means[default]:.3f}, place {place} of {len(means)}; {best}."
 
 
@@ -201,11 +185,10 @@ def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
     """Return the mean of one measure for each method and each value of `by`: noise, rate or data."""
     means = frame.groupby(["method", "setting", by])[measure].mean()
     table = means.groupby(["method", by]).mean().unstack(by)
-    order = _setting_means(frame, measure).mean().sort_values(ascending=False).index
-    heads = [f"{100 * value:.0f} %" if by == "rate" else str(value) for value in table.columns]
-    return format_table(
-        ["method", *heads], [[m, *map(_number, table.loc[m])] for m in order if m in table.index]
-    )
+    order = _average_seeds(frame, measure).mean().sort_values(ascending=False).index
+    if by == "rate":
+        table = table.rename(columns=lambda rate: f"{100 * rate:.0f} %")
+    return format_frame(table.loc[order].map(_number))
 
 
 def by_setting(frame: pd.DataFrame, default: str) -> str:
@@ -215,9 +198,8 @@ def by_setting(frame: pd.DataFrame, default: str) -> str:
         part = frame[frame["setting"] == setting]
         ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
-        lines.append(
-            [setting, errors, ours, peer, theirs, compare_methods(part, default, peer).get(setting, "–")]
-        )
+        end = compare_methods(part, default, peer).get(setting, "–")
+        lines.append([setting, errors, ours, peer, theirs, end])
     return format_table(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
 
 
@@ -233,7 +215,7 @@ def failures(rows: Sequence[Row]) -> str:
     return "".join(lines)
 
 
-def _setting_means(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+def _average_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the mean over seeds, one line for each setting and one column for each method."""
     return frame.pivot_table(index="setting", columns="method", values=measure)
 

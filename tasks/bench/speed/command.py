@@ -8,6 +8,7 @@ import torch
 
 from tasks.bench.command import Device, Out, count_of, list_of
 from tasks.bench.helpers import choose_names
+from tasks.bench.speed import gpu as _gpu_parts  # noqa: F401 (registers them)
 from tasks.bench.speed.parts import PARTS, Row
 from tasks.bench.tables import describe_setup, format_table
 from tasks.bench.tally import compute_once
@@ -15,6 +16,7 @@ from tasks.errors import InputError
 from tasks.heads.device import pick_device
 from tasks.memory import machine_memory
 
+BY_DEFAULT = [name for name, part in PARTS.items() if part.by_default]
 LEGEND = (
     "Times are seconds on the wall, in brackets those of the processor over all threads; ratios likewise."
 )
@@ -22,13 +24,15 @@ LEGEND = (
 
 def run_speed(
     *,
-    parts: Annotated[str, list_of(f"which to run (default: all): {', '.join(PARTS)}")] = "",
+    parts: Annotated[
+        str, list_of(f"which to run (default: up to {BY_DEFAULT[-1]}): {', '.join(PARTS)}")
+    ] = "",
     most: Annotated[int, count_of("samples of the largest data set")] = 1_000_000,
     device: Device = "auto",
     out: Out = None,
 ) -> None:
     """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
-    wanted = choose_names(parts, PARTS, "part", "--parts")
+    wanted = choose_names(parts, PARTS, "part", "--parts") if parts else BY_DEFAULT
     if most < 1_000:
         raise InputError("too few samples to measure", where="--most", fix="give at least 1000")
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"

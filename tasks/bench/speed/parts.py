@@ -45,21 +45,22 @@ KNOBS: dict[str, dict[str, object]] = {
 
 
 class SpeedTable(NamedTuple):
-    """A part: the title of its table, the names of its columns, and what yields the rows."""
+    """A part: the title of its table, the names of its columns, what yields the rows, and whether it is run unasked."""
 
     title: str
     heads: list[str]
     measure: Measure
+    by_default: bool
 
 
 PARTS: dict[str, SpeedTable] = {}
 
 
-def register_table(title: str, heads: str) -> Callable[[Measure], Measure]:
+def register_table(title: str, heads: str, *, by_default: bool = True) -> Callable[[Measure], Measure]:
     """Register a part under the name of the function that measures it."""
 
     def register(measure: Measure) -> Measure:
-        PARTS[measure.__name__] = SpeedTable(title, heads.split(" | "), measure)
+        PARTS[measure.__name__] = SpeedTable(title, heads.split(" | "), measure, by_default)
         return measure
 
     return register
