@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 from tasks.errors import InputError
 from tasks.ingest.source import sample_path
@@ -110,6 +111,5 @@ def standardise(features: Floats, *others: Floats) -> tuple[Floats, ...]:
     >>> [float(part[0, 0]) for part in standardise(np.array([[0.0], [2.0]]), np.array([[3.0]]))]
     [-1.0, 2.0]
     """
-    centre, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    return tuple((part - centre) / spread for part in (features, *others))
+    scaler = StandardScaler().fit(features)
+    return tuple(map(scaler.transform, (features, *others)))

@@ -28,32 +28,35 @@ class NoisyData:
         features: (n, d) float32.
         given: (n,) labels, some of them wrong.
         truth: (n,) labels.
+        centres: (C, d) of the classes.
     """
 
     features: Array
     given: Array
     truth: Array
+    centres: Array
 
     def precision(self, score: Array) -> float:
         """Return the average precision of finding the wrong labels, lowest score first."""
         return float(average_precision_score(self.given != self.truth, -score))
 
 
-def draw_noisy_data(n: int, d: int, classes: int, seed: int = 0) -> NoisyData:
-    """Draw a data set.
+def draw_noisy_data(n: int, d: int, classes: int, seed: int = 0, centres: Array | None = None) -> NoisyData:
+    """Draw a data set, around the centres of an earlier one if they are given.
 
     >>> drawn = draw_noisy_data(1_000, 4, 3)
     >>> drawn.features.shape, round(float((drawn.given != drawn.truth).mean()), 2)
     ((1000, 4), 0.08)
     """
     generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(classes, d)).astype(np.float32) * np.float32(APART / np.sqrt(d))
+    if centres is None:
+        centres = generator.normal(size=(classes, d)).astype(np.float32) * np.float32(APART / np.sqrt(d))
     truth = generator.permutation(np.arange(n) % classes)
     features = generator.standard_normal(size=(n, d), dtype=np.float32) + centres[truth]
     given = truth.copy()
     wrong = generator.choice(n, round(ERRORS * n), replace=False)
     given[wrong] = (truth[wrong] + generator.integers(1, classes, size=len(wrong))) % classes
-    return NoisyData(features, given, truth)
+    return NoisyData(features, given, truth, centres)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def play_reviewer(name: str, seeds: int) -> Curves:
     found: dict[str, list[Floats]] = {OURS: [], PEER: [], CHANCE: []}
     wrong = []
     for seed in range(seeds):
+        sys.stderr.write(f"split {seed + 1} of {seeds}\n")
         audited, test = split_clean_test(data.labels, seed)
         features, test_features = standardise(data.features[audited], data.features[test])
         true, given = data.labels[audited], data.given[audited]
@@ -90,7 +91,6 @@ def play_reviewer(name: str, seeds: int) -> Curves:
             reviewed = [order[: round(share * len(order))] for share in steps]
             found[queue].append(follow_queue(true, given, reviewed, judge))
         wrong.append(int((true != given).sum()))
-        sys.stderr.write(f"split {seed + 1} of {seeds}\n")
     arrays = {queue: np.stack(rows) for queue, rows in found.items()}
     return Curves(steps, arrays, len(audited), len(test), float(np.mean(wrong)))
 

@@ -4,8 +4,9 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tasks.bench.command import Page, count_of
 from tasks.bench.helpers import ROOT, import_test_module, run_command
+from tasks.bench.stopwatch import draw_noisy_data, time_call
 from tasks.bench.tables import describe_setup, format_table, publish_tables
 
 QUEUE = 10_000
@@ -64,17 +66,13 @@ def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Pa
 def _sweeps(out: Path) -> Iterator[list[object]]:
     """Sweep a small table and a sample, twice; yield a row for each."""
     penguins = [str(ROOT / "data" / "penguins.csv"), "--label", "species"]
-    for name, source in (
-        ("344 rows", penguins),
-        ("344 rows, unchanged", penguins),
-        ("sample:digits", ["sample:digits"]),
-        ("sample:digits, unchanged", ["sample:digits"]),
-    ):
-        before, started = os.times(), time.perf_counter()
-        run_command(out, "clean", *source, "--quiet", "--out", str(out / "swept"), patience=900)
-        wall, after = time.perf_counter() - started, os.times()
-        used = after.children_user + after.children_system - before.children_user - before.children_system
-        yield [name, f"{wall:.1f}", f"{used:.1f}"]
+    for name, source in (("344 rows", penguins), ("sample:digits", ["sample:digits"])):
+        sweep = partial(
+            run_command, out, "clean", *source, "--quiet", "--out", str(out / "swept"), patience=900
+        )
+        for said in (name, f"{name}, unchanged"):
+            _, spent = time_call(sweep)
+            yield [said, f"{spent.wall:.1f}", f"{spent.cpu:.1f}"]
 
 
 @contextmanager
@@ -133,62 +131,48 @@ def _photographs(out: Path, run: Path) -> tuple[float, float]:
 
 def _table(out: Path) -> Path:
     """Return a run on rows of 60 columns with long names."""
-    rng = np.random.default_rng(0)
-    truth = rng.integers(4, size=900)
-    values = rng.normal(size=(4, 60))[truth] * 0.4 + rng.normal(size=(900, 60))
-    frame = pd.DataFrame(values, columns=[f"measurement_of_sensor_{n}_over_the_last_day" for n in range(60)])
-    return _run(out, "columns", "tabular", frame, values, truth)
+    names = [f"measurement_of_sensor_{n}_over_the_last_day" for n in range(60)]
+    return _write_run(
+        out, "columns", "tabular", lambda features, _: pd.DataFrame(features, columns=names), 900
+    )
 
 
 def _texts(out: Path) -> Path:
-    """Return a run on long texts, each of words of which some tell its class."""
+    """Return a run on long texts."""
     rng = np.random.default_rng(0)
-    words = np.array(["".join(rng.choice(list("aeioudklmnrst"), rng.integers(2, 9))) for _ in range(3_000)])
-    truth = rng.integers(4, size=600)
-    texts = []
-    for label in truth:
-        drawn = rng.integers(len(words), size=WORDS)
-        telling = rng.random(WORDS) < 0.02
-        drawn[telling] = label * 20 + rng.integers(20, size=telling.sum())
-        texts.append(" ".join(words[drawn]))
-    told = np.array(
-        [[sum(text.count(word) for word in words[c * 20 : c * 20 + 20]) for c in range(4)] for text in texts]
-    )
-    return _run(out, "texts", "text", pd.DataFrame({"text": texts}), told, truth)
+    words = ["".join(rng.choice(list("aeioudklmnrst"), rng.integers(2, 9))) for _ in range(3_000)]
+    texts = [" ".join(rng.choice(words, WORDS)) for _ in range(600)]
+    return _write_run(out, "texts", "text", lambda *_: pd.DataFrame({"text": texts}), 600)
 
 
 def _photos(out: Path) -> Path:
     """Return a run on photographs: grain over a bright or a dark ground, which no camera writes in less than megabytes."""
     rng = np.random.default_rng(0)
-    truth = rng.integers(2, size=48)
     grain = rng.integers(-16, 16, (PHOTOGRAPH[1], PHOTOGRAPH[0], 3), dtype=np.int16)
-    pictures, features = [], []
-    for label in truth:
-        ground = Image.fromarray(np.uint8(rng.integers(30, 120, (12, 16, 3)) + 90 * label))
-        pixels = np.asarray(ground.resize(PHOTOGRAPH, Image.Resampling.BICUBIC), np.int16)
-        held = io.BytesIO()
-        Image.fromarray(np.uint8(np.clip(pixels + grain, 0, 255))).save(held, "JPEG", quality=92)
-        pictures.append(held.getvalue())
-        features.append(np.asarray(ground.convert("L"), float).ravel())
-    return _run(out, "photos", "image", pd.DataFrame({"image": pictures}), np.array(features), truth)
+
+    def draw(_: Any, truth: Any) -> pd.DataFrame:  # noqa: ANN401
+        pictures = []
+        for label in truth:
+            ground = Image.fromarray(np.uint8(rng.integers(30, 100, (12, 16, 3)) + 40 * label))
+            pixels = np.asarray(ground.resize(PHOTOGRAPH, Image.Resampling.BICUBIC), np.int16)
+            held = io.BytesIO()
+            Image.fromarray(np.uint8(np.clip(pixels + grain, 0, 255))).save(held, "JPEG", quality=92)
+            pictures.append(held.getvalue())
+        return pd.DataFrame({"image": pictures})
+
+    return _write_run(out, "photos", "image", draw, 48)
 
 
-def _run(out: Path, name: str, payload: str, frame: pd.DataFrame, features: Any, truth: Any) -> Path:  # noqa: ANN401
-    """Return a run with planted errors."""
+def _write_run(
+    out: Path, name: str, payload: str, show: Callable[[Any, Any], pd.DataFrame], count: int
+) -> Path:
+    """Return a run on four Gaussian classes with planted errors, whose samples are shown as some content."""
     runs = import_test_module("review", "run_folder")
-    classes = [f"class {number}" for number in range(truth.max() + 1)]
-    names = tuple(f"feature {number}" for number in range(features.shape[1]))
-    labels = np.array(classes)[truth]
+    drawn = draw_noisy_data(count, 60, 4)
+    classes = [f"class {number}" for number in range(4)]
+    labels, names = np.array(classes)[drawn.truth], tuple(f"feature {number}" for number in range(60))
+    given, frame = runs.plant(labels, 0.15, classes), show(drawn.features, drawn.truth)
     run: Path = runs.write_run(
-        out,
-        f"{name}-run",
-        name,
-        payload,
-        frame,
-        features,
-        runs.plant(labels, 0.15, classes),
-        labels,
-        names,
-        (),
+        out, f"{name}-run", name, payload, frame, drawn.features, given, labels, names, ()
     )
     return run

@@ -4,19 +4,22 @@ import secrets
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from threading import Barrier
+from typing import Annotated, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from tasks.bench.command import Seed, count_of
 from tasks.bench.helpers import import_test_module
 from tasks.bench.tables import describe_setup, format_table
 from tasks.review.log import log_path, read_log
-from tasks.review.queue import ReviewQueue, load_queue
+from tasks.review.queue import Item, load_queue
 
 AGAIN_EVERY = 10
 ANSWERS = ("keep", "suggestion", "drop", "unsure")
@@ -42,41 +45,13 @@ def run_review_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, s
     sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
 
 
-class LoadReviewer(threading.Thread):
-    """Decides samples of its own, one after the other without a pause, and keeps what was acknowledged.
+class Request(NamedTuple):
+    """A decision that was sent, and the answer to it."""
 
-    Each reviewer has a connection and a name. Every tenth request is sent twice, as after an answer that was lost.
-    """
-
-    def __init__(
-        self, number: int, address: str, queue: ReviewQueue, decisions: int, begin: threading.Event
-    ) -> None:
-        super().__init__(daemon=True)
-        self._name, self._address, self._begin = f"Reviewer+{number}", address, begin
-        self._items = queue.items[number * decisions : (number + 1) * decisions]
-        self.acknowledged: list[str] = []
-        self.refused: Counter[int] = Counter()
-        self.seconds: list[float] = []
-        self.again = 0
-
-    def run(self) -> None:
-        """Decide one sample after the other."""
-        client = import_test_module("review", "review_server").Client(self._address, self._name)
-        self._begin.wait()
-        seen = 0
-        for number, item in enumerate(self._items):
-            action = secrets.token_hex(16)
-            for again in range(2 if number % AGAIN_EVERY == 0 else 1):
-                started = time.perf_counter()
-                answer = ANSWERS[number % len(ANSWERS)]
-                status, body = client.decide(item, answer, action=action, since=seen)
-                self.seconds.append(time.perf_counter() - started)
-                self.again += again
-                if status == 200:
-                    self.acknowledged.append(action)
-                    seen = body["seq"]
-                else:
-                    self.refused[status] += 1
+    action: str
+    again: int
+    status: int
+    seconds: float
 
 
 def run_load(
@@ -91,46 +66,61 @@ def run_load(
         out = Path(folder)
         run = runs.digits_run(out)
         runs.stretched(run, reviewers * each)
-        queue = load_queue(run)
+        items, begin = load_queue(run).items, Barrier(reviewers + 1)
         server = servers.Process(out, run.name, "--port", "0", "--controls", "0")
         try:
-            begin = threading.Event()
-            people = [LoadReviewer(n, server.address, queue, each, begin) for n in range(reviewers)]
-            for person in people:
-                person.start()
-            time.sleep(5)  # everybody has told the page a name
-            started = time.perf_counter()
-            begin.set()
-            for person in people:
-                person.join()
+            with ThreadPoolExecutor(reviewers) as pool:
+                people = [
+                    pool.submit(_review, server.address, n, items[n * each : (n + 1) * each], begin)
+                    for n in range(reviewers)
+                ]
+                begin.wait()
+                started = time.perf_counter()
+                sent = [request for person in people for request in person.result()]
             whole = time.perf_counter() - started
         finally:
             server.kill()
         written = Counter(row.action for row in read_log(out))
         with sqlite3.connect(log_path(out)) as log:
             (integrity,) = log.execute("PRAGMA integrity_check").fetchone()
-    sys.stdout.write(_load_table(people, written, integrity, whole))
+    sys.stdout.write(
+        f"{reviewers} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
+        f"{_make_load_table(pd.DataFrame(sent), written, integrity, whole)}\n"
+        f"SQLite {sqlite3.sqlite_version}, {describe_setup()}\n"
+    )
 
 
-def _load_table(people: list[LoadReviewer], written: Counter[str], integrity: str, whole: float) -> str:
+def _review(address: str, number: int, items: Sequence[Item], begin: Barrier) -> list[Request]:
+    """Decide samples one after the other without a pause; send every tenth twice, as after an answer that was lost."""
+    client = import_test_module("review", "review_server").Client(address, f"Reviewer+{number}")
+    begin.wait()
+    sent, seen = list[Request](), 0
+    for place, item in enumerate(items):
+        action = secrets.token_hex(16)
+        for again in range(2 if place % AGAIN_EVERY == 0 else 1):
+            started = time.perf_counter()
+            status, body = client.decide(item, ANSWERS[place % len(ANSWERS)], action=action, since=seen)
+            sent.append(Request(action, again, status, time.perf_counter() - started))
+            seen = body["seq"] if status == 200 else seen
+    return sent
+
+
+def _make_load_table(sent: pd.DataFrame, written: Counter[str], integrity: str, whole: float) -> str:
     """Return what was sent, what was written, and how long it took."""
-    acknowledged = {action for person in people for action in person.acknowledged}
-    times = 1000 * np.array([second for person in people for second in person.seconds])
-    waits = (f"{value:,.0f} ms" for value in (np.median(times), np.quantile(times, 0.95), times.max()))
+    is_taken = sent["status"] == 200
+    counts = [written[action] for action in sent.loc[is_taken, "action"].unique()]
+    waits = (f"{1000 * value:,.0f} ms" for value in np.quantile(sent["seconds"], [0.5, 0.95, 1.0]))
     figures = {
-        "decisions acknowledged": len(acknowledged),
-        "of them in the log exactly once": sum(written[action] == 1 for action in acknowledged),
-        "of them lost": sum(action not in written for action in acknowledged),
-        "of them written twice": sum(written[action] > 1 for action in acknowledged),
+        "decisions acknowledged": len(counts),
+        "of them in the log exactly once": counts.count(1),
+        "of them lost": counts.count(0),
+        "of them written twice": sum(count > 1 for count in counts),
         "rows of the log": sum(written.values()),
-        "requests sent twice": sum(person.again for person in people),
-        "requests refused, by status": dict(sum((p.refused for p in people), Counter[int]())) or "none",
+        "requests sent twice": int(sent["again"].sum()),
+        "requests refused, by status": dict(Counter(sent.loc[~is_taken, "status"])) or "none",
         "integrity check of the database": integrity,
         "seconds in all": f"{whole:.0f}",
-        "requests a second": f"{len(times) / whole:.0f}",
+        "requests a second": f"{len(sent) / whole:.0f}",
         "wait for an answer, median / 95 % / longest": " / ".join(waits),
     }
-    return (
-        f"{len(people)} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
-        f"{format_table(['', ''], figures.items())}\nSQLite {sqlite3.sqlite_version}, {describe_setup()}\n"
-    )
+    return format_table(["", ""], figures.items())

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +19,7 @@ from tasks.bench.command import Out, count_of
 from tasks.bench.helpers import run_command
 from tasks.bench.scale.cost_model import MATHS, QUEUED, CostModel, Size, fit_costs, make_run, total
 from tasks.bench.speed.command import describe_versions
-from tasks.bench.stopwatch import APART, ERRORS
+from tasks.bench.stopwatch import draw_noisy_data
 from tasks.bench.tables import format_table
 from tasks.bench.tally import compute_once
 from tasks.storage import read_json
@@ -92,24 +91,15 @@ def measure_run(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
 
 def write_planted(path: Path, size: Size) -> None:
     """Write Gaussian classes with uniform label errors as Parquet: an embedding and a label, a chunk at a time."""
-    generator = np.random.default_rng(0)
-    centres = generator.normal(size=(size.classes, size.features)).astype(np.float32)
-    centres *= np.float32(APART / np.sqrt(size.features))
-    kind = pa.list_(pa.float32(), size.features)
+    kind, centres = pa.list_(pa.float32(), size.features), None
     with pq.ParquetWriter(path, pa.schema([("embedding", kind), ("label", pa.string())])) as writer:
         for start in range(0, size.rows, CHUNK):
             count = min(CHUNK, size.rows - start)
-            truth = generator.integers(size.classes, size=count)
-            points = generator.standard_normal((count, size.features), dtype=np.float32) + centres[truth]
-            wrong = generator.random(count) < ERRORS
-            given = np.where(
-                wrong, (truth + generator.integers(1, size.classes, size=count)) % size.classes, truth
-            )
-            columns = [
-                pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), size.features),
-                pa.array(given.astype(str)),
-            ]
-            writer.write_table(pa.table(columns, schema=writer.schema))
+            drawn = draw_noisy_data(count, size.features, size.classes, start, centres)
+            centres = drawn.centres
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(drawn.features.reshape(-1)), size.features)
+            labels = pa.array(drawn.given.astype(str))
+            writer.write_table(pa.table([lists, labels], schema=writer.schema))
 
 
 def _runs_table(runs: list[tuple[Size, pd.DataFrame]], model: CostModel) -> str:

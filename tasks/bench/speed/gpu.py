@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import Device
-from tasks.bench.speed.parts import Row, register_table
+from tasks.bench.speed.parts import Row, register_table, time_audit
 from tasks.bench.stopwatch import R, Time, draw_noisy_data, time_call
 from tasks.encode.pretrained import ImageModel, TextModel, prepare_image
 from tasks.heads.features import FileFeatures, MemoryFeatures, compute_moments
@@ -174,10 +173,10 @@ def audits(most: int, device: Device) -> Iterator[Row]:
         if n > most:
             continue
         data = draw_noisy_data(n, d, 10)
-        options = AuditOptions.model_validate({"device": device, "feature_map": kind})
-        work = partial(audit, data.features, data.given, options)
         if n < 1_000_000:
-            work()  # what is loaded or compiled on first use is not what is measured
-        found, spent, held = measure_call(work)
+            time_audit(
+                data, device, feature_map=kind
+            )  # what is loaded or compiled on first use does not count
+        (found, spent), _, held = measure_call(partial(time_audit, data, device, feature_map=kind))
         precision = f"{data.precision(found.score):.4f}"
         yield [f"{n:,} x {d} x 10, {kind}", str(spent), precision, str(found.converged), held]

@@ -13,12 +13,12 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from tasks.attribute import AuditOptions, audit
+from tasks.attribute import Audit, AuditOptions, audit
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import compute_evaluation_gradient, score_blocks
 from tasks.bench.command import Device
 from tasks.bench.speed.solvers import compare_solvers
-from tasks.bench.stopwatch import NoisyData, draw_noisy_data, time_call
+from tasks.bench.stopwatch import NoisyData, Time, draw_noisy_data, time_call
 from tasks.bench.with_kronfluence import compute_aggregated_scores
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import Design, make_design
@@ -56,6 +56,12 @@ class SpeedTable(NamedTuple):
 PARTS: dict[str, SpeedTable] = {}
 
 
+def time_audit(data: NoisyData, device: Device, **options: object) -> tuple[Audit, Time]:
+    """Return an audit of the data and its time."""
+    made = AuditOptions.model_validate({"device": device} | options)
+    return time_call(partial(audit, data.features, data.given, made))
+
+
 def register_table(title: str, heads: str, *, by_default: bool = True) -> Callable[[Measure], Measure]:
     """Register a part under the name of the function that measures it."""
 
@@ -77,7 +83,7 @@ def cleanlab(most: int, device: Device) -> Iterator[Row]:
 
     for n in (n for n in (20_000, 100_000) if n <= most):
         data = draw_noisy_data(n, 128, 10)
-        ours, time = time_call(partial(audit, data.features, data.given, AuditOptions(device=device)))
+        ours, time = time_audit(data, device)
         learner = CleanLearning(LogisticRegression(), find_label_issues_kwargs={"n_jobs": 1})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,8 +168,7 @@ def adamw(most: int, device: Device) -> Iterator[Row]:
     alone = _stack(data, Design("holdout", torch.zeros(n, dtype=torch.int8), 1), torch.float32, device)
     _, theirs = time_call(partial(fit_adamw, alone))
     for kind in ("auto", "raw"):
-        options = AuditOptions(feature_map=kind, device=device)
-        _, time = time_call(partial(audit, data.features, data.given, options))
+        _, time = time_audit(data, device, feature_map=kind)
         yield [f"{n:,} x 128 x 10, feature map {kind}", str(time), str(theirs), time / theirs]
 
 
@@ -176,12 +181,11 @@ def growth(most: int, device: Device) -> Iterator[Row]:
     sizes = [(n, 16, 10) for n in (10_000, 100_000, 1_000_000) if n <= most]
     sizes += [(10_000, 16, many) for many in (2, 100, 1_000)]
     sizes += [(10_000, d, 10) for d in (64, 256, 1_024)]
-    options = AuditOptions(feature_map="raw", rounds=1, folds=5, memory=64_000_000, device=device)
     for n, d, many in sizes:
         data = draw_noisy_data(n, d, many)
         reset_peak_memory()
         before = peak_memory()
-        _, time = time_call(partial(audit, data.features, data.given, options))
+        _, time = time_audit(data, device, feature_map="raw", rounds=1, memory=64_000_000)
         above = f"{(peak_memory() - before) / 1e6:,.0f} MB"
         yield [f"{n:,}", f"{d:,}", f"{many:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
 
@@ -196,7 +200,7 @@ def classes(most: int, device: Device) -> Iterator[Row]:
         first = None
         for count in (10, min(many, min(n, most) // 10)):
             data = draw_noisy_data(min(n, most), d, count)
-            result, time = time_call(partial(audit, data.features, data.given, AuditOptions(device=device)))
+            result, time = time_audit(data, device)
             first = first or time
             size = f"{len(data.given):,} x {d} x {count:,}"
             yield [size, str(time), time / first, f"{data.precision(result.score):.4f}"]
@@ -234,8 +238,7 @@ def knobs(most: int, device: Device) -> Iterator[Row]:
     """Measure options of the audit: what each costs and brings."""
     data = draw_noisy_data(min(100_000, most), 64, 10)
     for name, changed in KNOBS.items():
-        options = AuditOptions.model_validate({"feature_map": "raw", "device": device} | changed)
-        result, spent = time_call(partial(audit, data.features, data.given, options))
+        result, spent = time_audit(data, device, feature_map="raw", **changed)
         yield [name, str(spent), f"{data.precision(result.score):.4f}"]
 
 
