@@ -189,7 +189,7 @@ class Campaign:
     def _command(self, *arguments: str) -> Program:
         log = self.stack.folder / f"command-{uuid.uuid4().hex}.log"
         where = [] if arguments[0] == "deploy" else ["--out", str(self.out)]
-        return Program(["flows.cli", *arguments, *where], self.stack.environment(), log)
+        return Program([*arguments, *where], self.stack.environment(), log)
 
     def _deploy(self) -> None:
         entries = {table.name: {"source": f"exports/{table.source}"} for table in self.tables}
