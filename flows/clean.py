@@ -46,7 +46,7 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
         cleaned = sweep(parameters, claim_folder)
     ask_server(lambda: publish_artifacts(cleaned.folder, cleaned.headline(), parameters.results))
     if not cleaned.unchanged:
-        announce_flagged(cleaned.folder, parameters.results)
+        announce_flagged(cleaned, parameters.results)
     check_noise(cleaned, parameters.max_noise)
     if cleaned.unchanged:
         return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)

@@ -1,5 +1,6 @@
 """The command `serve-reports`: the reports of past runs as web pages, for links in Prefect's UI."""
 
+import os
 import secrets
 import sys
 from typing import Annotated
@@ -34,8 +35,8 @@ def serve_reports(
     def started() -> None:
         sys.stdout.write(address + "\n")
         sys.stdout.flush()
-        note(
-            f"serving reports; set {ADDRESS_VARIABLE} to this address where flows run, and Prefect's UI links to them"
-        )
+        linked = os.environ.get(ADDRESS_VARIABLE)
+        how = f"set {ADDRESS_VARIABLE} to this address where flows run, and Prefect's UI links to them"
+        note("serving reports" + ("" if linked else f"; {how}"))
 
     serve(app, opened, started)

@@ -19,6 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.clean import clean_labels
 from flows.data_sets import DataSet, Operation
 from flows.platform.events import DATA_SET_LABEL, FLAGGED
+from flows.platform.flow_run import GATE
 from tasks.errors import InputError
 
 # The tag by which a deployment is known as one of the list.
@@ -29,8 +30,7 @@ _WAIT_SECONDS = 3600.0
 _PAGE = 200
 KINDS = ("flagged", "failed", "crashed")
 _SAYS = {
-    "flagged": "{{ event.payload.flagged }} labels of {{ event.payload.rows }} are likely wrong; "
-    "labelsweep review {{ event.payload.run_id }} --out {{ event.payload.out }}",
+    "flagged": "{{ event.payload.flagged }} labels of {{ event.payload.rows }} are likely wrong; {{ event.payload.review }}",
     "failed": "{{ flow_run.name }}: {{ flow_run.state.name }}: {{ flow_run.state.message }}",
 }
 
@@ -236,7 +236,9 @@ def _automation(name: str, data_set: str, kind: str, block: UUID) -> AutomationC
         trigger = EventTrigger(match=match, expect={FLAGGED}, posture=Posture.Reactive, threshold=1)
     else:
         related = {"prefect.resource.id": f"prefect.tag.dataset:{data_set}"}
-        expect = {"prefect.flow-run.Failed" if kind == "failed" else "prefect.flow-run.Crashed"}
+        # A run that the gate stopped has failed, too.
+        names = ("Failed", GATE) if kind == "failed" else ("Crashed",)
+        expect = {f"prefect.flow-run.{name}" for name in names}
         trigger = EventTrigger(match_related=related, expect=expect, posture=Posture.Reactive, threshold=1)
     says = _SAYS["flagged" if kind == "flagged" else "failed"]
     action = SendNotification(block_document_id=block, subject=f"labelsweep {data_set}: {kind}", body=says)

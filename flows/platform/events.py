@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from flows.outcome import Cleaned
 from tasks.runs.request import read_data_set_key
 from tasks.storage import read_json
 
@@ -11,16 +12,17 @@ FLAGGED, REVIEWED = "labels.flagged", "labels.reviewed"
 DATA_SET_LABEL = "labelsweep.dataset"
 
 
-def announce_flagged(folder: Path, out: str) -> None:
-    """Emit `labels.flagged` with the counts of a finished run.
+def announce_flagged(cleaned: Cleaned, out: str) -> None:
+    """Emit `labels.flagged` with the counts of a finished run, and the command that shows what waits.
 
     Args:
         out: Folder or address of the results that it belongs to.
     """
-    summary = read_json(folder / "summary.json")
+    summary = read_json(cleaned.summary)
     queue = summary["queue"]
     counts = {name: queue[name] for name in ("flagged", "queued", "estimated_noise_rate")}
-    _emit(FLAGGED, folder, out, source=summary["source"], rows=summary["data"]["rows"], **counts)
+    counts |= {"rows": summary["data"]["rows"], "still_open": cleaned.still_open}
+    _emit(FLAGGED, cleaned.folder, out, source=summary["source"], review=cleaned.review_command(), **counts)
 
 
 def announce_reviewed(folder: Path, out: str) -> None:

@@ -30,6 +30,8 @@ _PATIENCE = {
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT40S",
     # It has seen none of the events before its start, and waits for them no longer than a minute.
     "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.platform.event_order",
+    # Whose run has the one slot of a deployment is on disk: in memory, a restart would end the runs that renew theirs.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 _ASKS, _ANSWERS = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"

@@ -9,6 +9,7 @@ from pathlib import Path
 from tasks.records import Record
 from tasks.review.log import UNDO, Decision, read_log
 from tasks.runs.history import PastRun, list_past_runs
+from tasks.show.text import pluralise
 from tasks.storage import read_json
 from tasks.terminal import one_line
 
@@ -91,6 +92,7 @@ def _line(week: Week) -> str:
     known = [f"{rate:.1%}" for rate in week.noise if rate is not None]
     trend = " → ".join(dict.fromkeys([known[0], known[-1]])) if known else "unknown"
     return (
-        f"{re.sub(r'^.*/', '', one_line(week.source))}: {week.flagged:,} new flags in {week.nights:,} sweeps, "
+        f"{re.sub(r'^.*/', '', one_line(week.source))}: {pluralise(week.flagged, 'new flag')} "
+        f"in {pluralise(week.nights, 'sweep')}, "
         f"{week.decided:,} decided{f' ({who})' if who else ''}, noise {trend}"
     )

@@ -80,6 +80,8 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
         assert run(["deploy"]) == 0
         assert "pets: tells slack-webhook/team of: flagged, failed" in capsys.readouterr().out
         assert client.read_automations_by_name("labelsweep pets: flagged")
+        (failed,) = client.read_automations_by_name("labelsweep pets: failed")
+        assert failed.trigger.expect == {"prefect.flow-run.Failed", "prefect.flow-run.Gate"}
     file.write_text(file.read_text().replace("  pets:", "  cats:"))
     assert run(["deploy"]) == 0
     assert "pets: is not listed any more; --prune removes it" in capsys.readouterr().out

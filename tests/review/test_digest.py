@@ -40,5 +40,5 @@ def test_digest_counts_the_week_by_data_set_and_reviewer(tmp_path: Path):
     log.close()
     assert format_digest(make_digest(tmp_path, SINCE)).splitlines() == [
         "pets.csv: 9 new flags in 2 sweeps, 3 decided (Ada 2, Bob 1), noise 8.0% → 6.0%",
-        "toys.csv: 1 new flags in 1 sweeps, 0 decided, noise unknown",
+        "toys.csv: 1 new flag in 1 sweep, 0 decided, noise unknown",
     ]

@@ -69,7 +69,7 @@ def sent(stack: Stack, blobs: Path):
         "clean-labels/on-demand",
         source=str(blobs),
         gpu_deployment="fit/gpu",
-        gpu_timeout=120,
+        gpu_timeout=600,
         **SMALL,
     )
     ended = stack.ended(run.id)

@@ -61,13 +61,20 @@ def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: S
 def test_run_that_crashes_after_the_server_came_back_is_started_once_more_soon(
     stack: Stack, blobs: Path, tmp_path
 ):
-    """Left alone, Prefect holds the event of the crash for 15 minutes: it follows one that the new server has not seen."""
-    run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None, **SMALL)
+    """Left alone, Prefect holds the event of the crash for 15 minutes: it follows one that the new server has not seen.
+
+    It also forgets who has the slot of a deployment that runs one at a time, and ends the run that renews it.
+    """
+    parameters = {"source": str(blobs), "out": str(tmp_path), "gpu_deployment": None, **SMALL}
+    run = stack.submit("clean-labels/nightly", **parameters)
     stack.wait(lambda: stack.state(run.id) == "RUNNING", 120)
     os.kill(stack.process_of(run.id), signal.SIGSTOP)
+    lease = stack.run(run.id).state.state_details.deployment_concurrency_lease_id
     os.kill(process_with(stack, "server start"), signal.SIGKILL)
     stack.wait(lambda: not stack.workers("cpu"), 30)
     stack.wait(lambda: stack.workers("cpu"), 120)
+    renewed, said = stack.post(f"/v2/concurrency_limits/leases/{lease}/renew", {"lease_duration": 300})
+    assert renewed < 300, said
     os.kill(stack.process_of(run.id), signal.SIGKILL)
     stack.wait(lambda: stack.run(run.id).state.name == "Completed", 360)
 

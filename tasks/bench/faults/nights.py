@@ -54,7 +54,7 @@ OPTIONS = {"label": "label", "id": "id", "rounds": 1, "folds": 3, "feature_map":
 VARIABLES = {
     "LABELSWEEP_RUNS": "1",
     "LABELSWEEP_LOST_AFTER": "40",
-    "LABELSWEEP_UNSTARTED_AFTER": "40",
+    "LABELSWEEP_UNSTARTED_AFTER": "180",
     "LABELSWEEP_RETRY_AFTER": "10",
 }
 # How long a night may stand still before what is left is submitted again: several times what giving up a silent run takes.
@@ -227,7 +227,7 @@ class Campaign:
                 if night.submitted > 2 * len(self.tables):
                     break  # what is missing is found when the night is looked at
             self._strike(night, plan, strikes, names)
-            time.sleep(0.3)
+            time.sleep(1)
         for one in self._states(names).values():
             night.ends[one["state_name"]] += 1
             night.again += one["run_count"] > 1
