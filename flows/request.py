@@ -34,9 +34,8 @@ def make_request(parameters: CleanParameters) -> Request:
     source = parameters.records_source().uri
     # Controls change no score, but they are in the report, and somebody who asks for more of them wants to see those.
     unasked = _NOT_ASKED_FOR | AuditOptions.indifferent - {"controls"}
-    if (
-        parameters.name
-    ):  # the file of another day is the same data set: its digest tells whether anything changed
+    # The file of another day is the same data set: its digest tells whether anything changed.
+    if parameters.name:
         unasked |= {"source"}
     text = parameters.model_copy(update={"source": source}).model_dump_json(exclude=set(unasked))
     # An extra that was installed since, or a new version of its weights, is a new model.

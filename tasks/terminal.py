@@ -5,6 +5,7 @@ overrides show letters in an order in which they are not.
 """
 
 import re
+from collections.abc import Sequence
 
 # Control characters of both blocks, line and paragraph separators, and whatever changes the direction of text.
 _OBEYED = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -47,6 +48,16 @@ def blank_controls(text: str) -> str:
     'cannot be read: cut [31m'
     """
     return _STRETCH.sub(" ", text).strip()
+
+
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of cells as lines, the cells of a column below one another.
+
+    >>> align_columns([("RUN", "ROWS"), ("cats-1", "7")])
+    ['RUN     ROWS', 'cats-1  7']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.commands.common import AsJson, note
-from tasks.errors import InputError
-from tasks.terminal import json_lines, lines, one_line
+from tasks.terminal import align_columns, json_lines, lines, one_line
 
 ListFile = Annotated[
     Path, typer.Option("--file", "-f", metavar="FILE", help="list of the data sets", show_default=True)
@@ -31,14 +30,10 @@ def deploy(
     says on the worker.
     """
     from flows.data_sets import read_list  # noqa: PLC0415
-    from flows.platform.server import check_server, is_server_named, set_defaults  # noqa: PLC0415
+    from flows.platform.server import require_server  # noqa: PLC0415
 
     listed = read_list(file)
-    set_defaults()
-    if not is_server_named():
-        fix = "set it to http://127.0.0.1:4200/api"
-        raise InputError("no Prefect server is named", where="PREFECT_API_URL", fix=fix)
-    check_server()
+    require_server()
     from flows.platform.deploy import deploy_data_sets as bring_up_to_date  # noqa: PLC0415
 
     for line in bring_up_to_date(listed, prune=prune):
@@ -109,5 +104,4 @@ def _table(rows: list[dict[str, Any]]) -> str:
                 row["owner"] or "-",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in cells)
+    return "".join(f"{line}\n" for line in align_columns(cells))

@@ -30,9 +30,8 @@ def add_parameter_options(run: Callable[..., None]) -> Callable[..., None]:
     """
     own = [p for p in inspect.signature(run).parameters.values() if p.kind is p.KEYWORD_ONLY]
     fields = {name: field for name, field in CleanParameters.model_fields.items() if name not in _NOT_OPTIONS}
-    fields = dict(
-        sorted(fields.items(), key=lambda item: item[0] in AuditOptions.model_fields)
-    )  # the data first
+    # The options of the data come first.
+    fields = dict(sorted(fields.items(), key=lambda item: item[0] in AuditOptions.model_fields))
 
     def called(**given: Any) -> None:  # noqa: ANN401 (typed by the signature below)
         rest = {parameter.name: given.pop(parameter.name) for parameter in own}

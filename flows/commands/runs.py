@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from flows.commands.common import note
-from tasks.errors import InputError
 from tasks.terminal import json_lines
 
 
@@ -32,16 +31,9 @@ def runs(
     if not found:
         note(f"no runs under {out.rstrip('/')}/runs")
     if record:
-        from flows.platform.server import check_server, is_server_named, set_defaults  # noqa: PLC0415
+        from flows.platform.server import require_server  # noqa: PLC0415
 
-        set_defaults()
-        if not is_server_named():
-            raise InputError(
-                "no Prefect server is named",
-                where="PREFECT_API_URL",
-                fix="set it to http://127.0.0.1:4200/api",
-            )
-        check_server()
+        require_server()
         from flows.platform.record import record_runs  # noqa: PLC0415
 
         for run in record_runs(results.out, results.name):

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from tasks.errors import StoreError
+from tasks.errors import InputError, StoreError
 
 # What a run in this process wants of the libraries, unless the user decided otherwise: no telemetry, nothing pickled.
 _SETTINGS = {
@@ -51,6 +51,20 @@ def _has_url(file: Path) -> bool:
     except OSError:
         return False
     return "url" in text and ("prefect" in text or file.name == "prefect.toml")
+
+
+def require_server() -> None:
+    """Set the defaults, and check that the user named a server and that it is there.
+
+    Raises:
+        InputError: None is named.
+        StoreError: It is not there, or it is no Prefect server of our version.
+    """
+    set_defaults()
+    if not is_server_named():
+        fix = "set it to http://127.0.0.1:4200/api"
+        raise InputError("no Prefect server is named", where="PREFECT_API_URL", fix=fix)
+    check_server()
 
 
 def check_server() -> None:

@@ -43,15 +43,11 @@ def mean_interval(differences: Array, seed: int) -> Interval | None:
     values = np.asarray(differences, dtype=np.float64)
     if len(values) > GROUPS:
         parts = np.array_split(rng.permutation(values), GROUPS)
-        sums, sizes = (
-            np.array([part.sum() for part in parts]),
-            np.array([len(part) for part in parts], dtype=float),
-        )
+        sums, sizes = np.array([part.sum() for part in parts]), np.array([float(len(part)) for part in parts])
     else:
         sums, sizes = values, np.ones(len(values))
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS).astype(
-        float
-    )  # (draws, groups)
+    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
+    weights = drawn.astype(float)  # (draws, groups)
     means = (weights @ sums) / (weights @ sizes)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(means, [tail, 1 - tail])

@@ -11,7 +11,7 @@ from tasks.apply import version as versions
 from tasks.apply.layout import find_written, read_label_options
 from tasks.apply.moved_images import MOVES
 from tasks.apply.plan import KEY_COLUMNS, Plan, carry_decisions, make_plan
-from tasks.apply.source_files import copy_beside, write_beside, write_missing
+from tasks.apply.source_files import SourceFiles, copy_beside
 from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.records import Dataset
 from tasks.review.ledger import Rule
@@ -90,11 +90,10 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     name = versions.name_of(out, dataset)
     found = versions.list_versions(out, name)
     state, rows = versions.digest_state(versions.correct_rows(source, plan))
+    own = SourceFiles(run, dataset, plan, state, copy_images)
     if found and found[-1].state == state:
         folder = versions.folder_of(out, found[-1])
-        note = (
-            write_missing(run, dataset, plan, state, folder, copy_images=copy_images) if plan.changes else ""
-        )
+        note = own.write_missing(folder) if plan.changes else ""
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
@@ -128,10 +127,12 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
                 if table.num_rows:
                     writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
-    def beside(folder: Path) -> None:
-        notes.append(write_beside(run, dataset, plan, state, folder, copy_images=copy_images))
+    changes = versions.make_changes_table(plan.changes)
 
-    folder = versions.write_version(out, version, write, versions.make_changes_table(plan.changes), beside)
+    def beside(folder: Path) -> None:
+        notes.append(own.write(folder))
+
+    folder = versions.write_version(out, version, write, changes, beside)
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 

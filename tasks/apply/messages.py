@@ -7,7 +7,7 @@ from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
 from tasks.show.text import pluralise
-from tasks.terminal import one_line
+from tasks.terminal import align_columns, one_line
 
 # A screen of lines; what does not fit is counted.
 _MOST = 12
@@ -161,10 +161,6 @@ def _nats(measure: Measure) -> str:
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align rows, at most a screen of them."""
-    shown = [[one_line(cell) for cell in row] for row in rows[:_MOST]]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))] if shown else []
-    lines = [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in shown
-    ]
-    return lines + ([f"  and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else [])
+    shown = align_columns([[one_line(cell) for cell in row] for row in rows[:_MOST]])
+    more = [f"and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else []
+    return [f"  {line}" for line in (*shown, *more)]

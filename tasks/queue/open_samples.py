@@ -207,9 +207,8 @@ def _find_asked(
         still_open = read_parquet(previous / OPEN, columns=["sample_id", "run"])
         ids, runs = [*ids, *still_open["sample_id"].chunks], [*runs, *still_open["run"].chunks]
     known = pa.chunked_array(ids, pa.string()).combine_chunks()
-    place = pc.index_in(
-        matched.before_id, value_set=known, skip_nulls=True
-    )  # null where it is missing or not known
+    # Null where it is missing or not known.
+    place = pc.index_in(matched.before_id, value_set=known, skip_nulls=True)
     run = pa.chunked_array(runs, pa.string()).take(place)
     return same & pc.is_valid(place).to_numpy(), run
 

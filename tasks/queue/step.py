@@ -59,7 +59,7 @@ def queue(
     asked = order_worst_first(scores.path, found.shown, max_queue)
     order = np.concatenate([asked, order_worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
-    evidence, neighbours, agree = _evidence(dataset, encoding, model, folder, options, order, scores)
+    evidence, neighbours, agree = _evidence(dataset, encoding, model, folder, options, scores, order, chosen)
     reasons = _reasons(chosen, neighbours, _answers(dataset, order), agree, dataset.typos)
     ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
     ranked = ranked.append_column("seen", pa.array(np.array(SEEN, object)[found.seen[order]], pa.string()))
@@ -147,12 +147,17 @@ def _evidence(
     model: FittedRound,
     folder: Path,
     options: AuditOptions,
-    order: Array,
     scores: Scores,
+    order: Array,
+    chosen: pa.Table,
 ) -> tuple[list[str], list[list[str]], list[tuple[int, int]]]:
     """Return for each queued sample its evidence as JSON, its neighbours' labels, and how many of how many models agree.
 
     The saliency of the top is written.
+
+    Args:
+        order: (q,) the queued samples, worst first.
+        chosen: Their scores.
     """
     ensemble = open_model(dataset, encoding, options).load(encoding, model)
     # A copy: Arrow gives memory that must not be written to.
@@ -160,7 +165,7 @@ def _evidence(
     like = ensemble.samples.features.like
     found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
     saliency = {
-        "sample_id": take_rows(scores.path, order[: len(found.saliency)], ["sample_id"])["sample_id"],
+        "sample_id": chosen["sample_id"].slice(0, len(found.saliency)),
         "saliency": pa.array(list(_of_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32())),
     }
     write_table(pa.table(saliency), folder / "saliency.parquet")
@@ -172,8 +177,7 @@ def _evidence(
     rest: list[list[int]] = [[] for _ in order[len(near) :]]
     near, distances, evidence = near + rest, distances + rest, []
     likely = _likely(found.likely, dataset.classes)
-    suggested = take_rows(scores.path, order, ["suggested_label"])["suggested_label"]
-    agree = _agree(predict_unseen_classes(ensemble, index), suggested, dataset.classes)
+    agree = _agree(predict_unseen_classes(ensemble, index), chosen["suggested_label"], dataset.classes)
     rows = zip(order.tolist(), near, distances, likely, agree, strict=True)
     for sample, others, distance, classes, models in rows:
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import InputError
+from tasks.heads.neighbours import find_closest
 from tasks.queue.reason import write_reason
 from tasks.queue.rows import take_rows
 from tasks.review.queue import Item, ReviewQueue, make_item
@@ -142,14 +143,9 @@ class Atlas:
 
     def _nearest(self, places: Sequence[int] | Ints, count: int) -> Ints:
         """Return the nearest samples on the map of some of them, each itself first, (q, at most count) places."""
-        points = self.directions
-        squares = (points**2).sum(1)
-        distance = squares - 2 * points[places] @ points.T
-        distance[np.arange(len(places)), places] = -np.inf
-        kept = min(count, len(points))
-        some = np.argpartition(distance, kept - 1, axis=1)[:, :kept]
-        order = np.argsort(np.take_along_axis(distance, some, 1), axis=1, kind="stable")
-        return np.take_along_axis(some, order, 1)
+        points, own = self.directions, np.asarray(places, np.int64)
+        _, found = find_closest(points[own], points, own, min(count, len(points)) - 1)
+        return np.column_stack([own, found])
 
     def _read(self, rows: Ints) -> None:
         """Make items of some rows of the data set."""

@@ -15,7 +15,7 @@ from tasks.runs.history import read_past_run
 from tasks.runs.request import REQUEST
 from tasks.storage import read_parquet
 
-# The files of a run that a line is read from where the queue itself is not at hand.
+# The files of a run that a line is read from where the queue itself is not on this machine.
 DESCRIBING = ("config.yaml", "summary.json", "before.json", "steps/ingest.json", SINCE, REQUEST)
 # Nights that a trend shows, as the report's table does.
 TREND = 14
@@ -81,7 +81,7 @@ def count_unsettled(path: Path, settled: set[tuple[str, str]]) -> int:
 
 
 def sparkline(values: list[float | None]) -> str:
-    """Return a line of bars, the largest value the highest; a dot where there is none.
+    """Return a line of bars, the largest value the highest; a dot for a missing value.
 
     >>> sparkline([0.0, 0.05, None, 0.1])
     '▁▅·█'

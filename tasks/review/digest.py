@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.records import Record
-from tasks.review.log import UNDO, Decision, read_log
+from tasks.review.ledger import Ledger
+from tasks.review.log import read_log
 from tasks.runs.history import PastRun, list_past_runs
 from tasks.show.text import pluralise
 from tasks.storage import read_json
@@ -41,7 +42,8 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
         since: From when on, in UTC.
     """
     runs = [run for run in list_past_runs(out) if run.state == "finished"]
-    counted = _keep_counted(read_log(out), since)
+    standing = (row for row in Ledger(read_log(out)).rows() if not row.control)
+    counted = [row for row in standing if datetime.fromisoformat(row.time) >= since]
     found = []
     for source in sorted({run.source for run in runs}):
         own = [run for run in runs if run.source == source]
@@ -59,18 +61,6 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
                 )
             )
     return found
-
-
-def _keep_counted(log: Sequence[Decision], since: datetime) -> list[Decision]:
-    undone = {row.undoes for row in log}
-    return [
-        row
-        for row in log
-        if row.decision != UNDO
-        and row.seq not in undone
-        and not row.control
-        and datetime.fromisoformat(row.time) >= since
-    ]
 
 
 def _figures(out: Path, run: PastRun) -> tuple[int, float | None]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tasks.records import Record
 from tasks.review.queue import Item
+from tasks.show.usual_values import parse_number
 
 State = Literal["todo", "done", "keep", "relabel", "drop", "unsure", "disagree", "all"]
 Sort = Literal["rank", "influence", "gain", "class"]
@@ -71,15 +72,8 @@ def cell_test(value: str) -> Callable[[str], bool]:
     (True, False, True, False)
     """
     compared = re.fullmatch(r"\s*(>=|<=|>|<)\s*(-?[\d.]+(?:e-?\d+)?)\s*", value)
-    if compared and (bound := _number(compared[2])) is not None:
+    if compared and (bound := parse_number(compared[2])) is not None:
         compare = _COMPARISONS[compared[1]]
-        return lambda cell: (number := _number(cell)) is not None and compare(number, bound)
+        return lambda cell: (number := parse_number(cell)) is not None and compare(number, bound)
     words = value.casefold().split()
     return lambda cell: all(word in cell.casefold() for word in words)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

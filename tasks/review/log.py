@@ -6,7 +6,7 @@ disk, so a decision that the page called saved survives a killed process. What t
 from them, in `tasks.review.ledger`.
 
 An *action* is what a reviewer did at once: one key on one sample, or one key on a selection of many. It
-carries an identifier chosen by whoever sends it, so that sending it again after a lost answer changes
+carries an identifier chosen by the sender, so that sending it again after a lost answer changes
 nothing.
 """
 
@@ -246,7 +246,7 @@ class DecisionLog:
                 yield
             except sqlite3.OperationalError as error:
                 what = f"nothing was written to the decision log ({error})"
-                fix = "free some space or wait for whoever holds it, then do the same again"
+                fix = "free some space or wait until it is released, then do the same again"
                 raise InputError(what, where=str(self.path), fix=fix) from error
             except sqlite3.IntegrityError as error:
                 what = f"nothing was written to the decision log: no valid decision ({error})"
@@ -275,7 +275,7 @@ def read_log(out: Path) -> list[Decision]:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Who decided what, and why, is for whoever runs the review; SQLite gives its other files the mode of this one.
+        # Only the user who runs the review may read who decided what; SQLite gives its other files the mode of this one.
         path.touch(mode=0o600)
         connection = sqlite3.connect(
             path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False

@@ -84,7 +84,7 @@ class ReviewQueue:
     """The items of one run in order, and what is needed to show them.
 
     Attributes:
-        prose: The column that is read as running text, empty if there is none.
+        prose: The column that is read as running text, empty if there is no such column.
         columns: The other columns that a reviewer sees.
     """
 

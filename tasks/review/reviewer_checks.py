@@ -1,8 +1,8 @@
 """Planted controls: samples whose right answer is known, hidden among the queue.
 
 Two kinds, in equal numbers. A *flip* is a sample believed clean that is shown with a wrong given label, its
-own label being the suggestion: whoever works with care finds it. A *clean* one is shown with its own label
-and a wrong suggestion: whoever accepts suggestions unseen fails it. Both take their numbers (rank, score,
+own label being the suggestion: a careful reviewer finds it. A *clean* one is shown with its own label
+and a wrong suggestion: a reviewer who accepts suggestions unseen fails it. Both take their numbers (rank, score,
 probabilities) from the queue row before them and their pair of labels from pairs that occur in the queue, so
 that only their content tells them apart.
 

@@ -33,8 +33,7 @@ from tasks.review.log import Decision, DecisionLog
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, combine_answers, is_settled
 
-# A sample that somebody has had open this long is offered to others again: several times what a decision
-# takes.
+# A sample that a reviewer has had open this long is offered to others again: several times what a decision takes.
 _LEASE_S: Final = 120.0
 # The figures move in steps of this many rows of the log: a counter that stood still for one answer would give a
 # control away.
@@ -96,7 +95,7 @@ class Review:
         self._places: dict[Key, list[int]] = defaultdict(list)
         for item in queue.items:
             self._places[item.key].append(item.position)
-        self._beyond: dict[Key, Item] = {}  # samples beyond the queue that somebody decided on
+        self._beyond: dict[Key, Item] = {}  # samples beyond the queue with a decision
         self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
         self._dealt = deal_items(queue.items, self.options.shares, self._is_double)
         self._read_log()
@@ -106,14 +105,11 @@ class Review:
         size = len(self.queue.items)
         self._rows = self.log.since(0)  # every row taken in so far, undos too, in order
         self.ledger = Ledger(self._rows)
-        self._unanswered = np.zeros(
-            size, np.int8
-        )  # the state of each item before anybody answers: to do, or settled
-        self._state = np.zeros(size, np.int8)  # what everybody may know of it
-        self._when = np.zeros(size, np.int64)  # the row that decided; 0 while it is open
-        self._first: dict[
-            int, str
-        ] = {}  # who gave the first of two blind opinions, where the second is waited for
+        # Of each item: its state without answers (to do, or settled), its public state, and the row that decided (0: open).
+        self._unanswered = np.zeros(size, np.int8)
+        self._state, self._when = np.zeros(size, np.int8), np.zeros(size, np.int64)
+        # Who gave the first of two blind opinions, where the second is still missing.
+        self._first: dict[int, str] = {}
         self._standing: ReviewStanding | None = None
         self._counted = -1
         self._torn = False
@@ -268,9 +264,8 @@ class Review:
             rows = self.log.append(drafts, action=answer.action)
             self.refresh()
             done = self.is_finished() and not before
-        if (
-            done and self.when_finished is not None
-        ):  # that may take a second, for which the reviewer does not wait
+        # That may take a second, for which the reviewer does not wait.
+        if done and self.when_finished is not None:
             threading.Thread(target=self.when_finished, name="finished").start()
         return rows
 

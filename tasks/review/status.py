@@ -1,4 +1,4 @@
-"""Where the review of a run stands, for whoever asks without opening the page."""
+"""Where the review of a run stands, without opening the page."""
 
 from collections import Counter
 from pathlib import Path

@@ -50,7 +50,7 @@ class Tally(Record):
 
     @property
     def answered(self) -> int:
-        """Those that somebody has answered, whatever was said."""
+        """Those with an answer of any kind."""
         return self.total - self.todo
 
     @property
@@ -72,7 +72,7 @@ class Tally(Record):
 def combine_answers(ledger: Ledger, key: Key) -> int:
     """Return what the reviewers of a key say together, as an index into `STATES`; TODO where nobody answered.
 
-    Reviewers disagree until somebody settles it, also where `apply` would follow the majority.
+    Reviewers disagree until one of them settles it, also where `apply` would follow the majority.
     """
     resolved = ledger.resolve(key)
     if not resolved.votes:

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.apply.corrected import PLACES
 from tasks.apply.plan import Change, Plan
-from tasks.apply.source_files import write_beside
+from tasks.apply.source_files import SourceFiles
 from tasks.apply.text_files import create
 from tasks.ingest import ingest
 from tasks.ingest.compression import decompress
@@ -40,7 +40,7 @@ def corrected(run: Path, changes: dict[int, str | None], folder: Path, **options
     assert len(found) == len(changes)
     plan = Plan(tuple(found), (), {}, {}, "majority", {one.sample_id: one for one in found})
     folder.mkdir(exist_ok=True)
-    return write_beside(run, read_dataset(run), plan, "state", folder, **options)
+    return SourceFiles(run, read_dataset(run), plan, "state", **options).write(folder)
 
 
 # Each: bytes of a file, what changes by row (None: dropped), and the bytes that are expected.

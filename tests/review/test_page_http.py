@@ -82,7 +82,8 @@ def test_pictures_are_encoded_anew_and_other_bytes_are_not_shown(page: Served) -
     sample = page.site.queue.items[0].sample_id
     page.site.pictures.put("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
     assert client.request("GET", f"/image?id={sample}")[1]["content-type"] == "image/png"
-    assert client.request("GET", "/image?id=svg")[0] == 404
+    status, headers, _ = client.request("GET", "/image?id=svg")
+    assert (status, headers["cache-control"]) == (404, "no-store")
     assert client.request("GET", "/image?id=../../etc/passwd")[0] == 404
 
 

@@ -22,7 +22,7 @@ from tasks.synthesize import decision_boundary
 # More points hide one another at this size of drawing.
 POINTS = 2_500
 
-# Colour tells influence, so the label is told by shape, as a path around the point; a seventh label starts again.
+# Colour shows the influence, so shape shows the label, as a path around the point; a seventh label starts again.
 MARKERS = (
     "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",
     "M0-3.6L3.4 2.6H-3.4z",
@@ -141,9 +141,8 @@ def _boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[F
     normal, offset = decision_boundary(synthetic.mean_0, synthetic.mean_1)
     foot, along = normal * offset, np.array([-normal[1], normal[0]])
     with np.errstate(divide="ignore"):
-        ends = np.stack(
-            [(low - foot) / along, (high - foot) / along]
-        )  # (side, axis), where the line leaves the drawing
+        # (side, axis), where the line leaves the drawing
+        ends = np.stack([(low - foot) / along, (high - foot) / along])
     start, end = ends.min(axis=0).max(), ends.max(axis=0).min()
     at = foot + np.array([[start], [end]]) * along
     return (at[:, 0], at[:, 1]) if start < end else None

@@ -75,7 +75,7 @@ class IdFinder:
                 self._numbers[number].append(one)
 
     def find(self, cell: str) -> str:
-        """Return the one id that the cell can have been, the cell itself where there is none or more than one."""
+        """Return the one id that the cell can have been, the cell itself where no id or several fit."""
         bare = cell.strip()
         if cell in self._exact or bare in self._exact:
             return cell if cell in self._exact else bare

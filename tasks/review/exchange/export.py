@@ -63,8 +63,9 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
         file: Where to; an existing file is replaced in one piece.
         run_id: Only the decisions made in this run.
     """
-    rows = [row for row in decision_rows(read_log(out)) if run_id is None or row["run"] == run_id]
-    table = _with_samples(_with_outcomes(rows, out), out / "runs")
+    log = read_log(out)
+    rows = [row for row in decision_rows(log) if run_id is None or row["run"] == run_id]
+    table = _with_samples(_with_outcomes(rows, Ledger(log)), out / "runs")
     if file.suffix == ".csv":
         _write_csv(table, file)
     else:
@@ -73,9 +74,8 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
     return Exported(len(rows), len(standing), sum(bool(row["control"]) for row in standing))
 
 
-def _with_outcomes(rows: Sequence[dict[str, Any]], out: Path) -> pa.Table:
+def _with_outcomes(rows: Sequence[dict[str, Any]], ledger: Ledger) -> pa.Table:
     """Return the rows as a table, with what the reviewers of each sample say together; null where they disagree."""
-    ledger = Ledger(read_log(out))
     keys = [Key(row["content_hash"], row["given_label"], row["control"]) for row in rows]
     together = pa.array([ledger.resolve(key).outcome for key in keys], pa.string())
     return pa.Table.from_pylist(rows, schema=SCHEMA).append_column("together", together)

@@ -139,7 +139,7 @@ def _picture(data: bytes | None, folder: Path, number: int, image_root: str | No
 def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
     """Import the JSON export of a Label Studio project.
 
-    Each annotation is a decision of whoever completed it. Skipped and empty annotations carry none; the
+    Each annotation is a decision of the person who completed it. Skipped and empty annotations carry none; the
     predictions that came from here are not decisions either, an accepted or changed one is.
 
     Args:
@@ -217,9 +217,8 @@ def _decision(
                 raise ValueError(f"{name} has {len(values)} values, one is allowed")
             found[name] = "\n".join(str(v) for v in values)
             untouched |= name == LABEL and part.get("origin") == "prediction"
-    if (
-        found[VERDICT] and untouched
-    ):  # it starts with our suggestion chosen; whoever says drop need not take it back
+    # A task starts with our suggestion chosen: a reviewer who drops the sample need not take it back.
+    if found[VERDICT] and untouched:
         found[LABEL] = ""
     if bool(found[LABEL]) == bool(found[VERDICT]):
         both = "a label and a verdict contradict each other"

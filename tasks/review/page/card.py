@@ -22,7 +22,7 @@ from tasks.word_weights import find_telling_words
 
 # Rows of a table that a screen shows beside the buttons; the others are a request away.
 ROWS: Final = 10
-# Twice as usual for one class as for the other: less is told from chance by nobody.
+# Twice as usual for one class as for the other: less cannot be distinguished from chance.
 TELLING: Final = float(np.log(2))
 # Words that speak for a label are looked for once, though the next samples are fetched ahead and shown later.
 _KEPT_TEXTS: Final = 64

@@ -1,6 +1,6 @@
 """What stands between the review page and the rest of the world.
 
-The page listens on this machine alone unless it is told otherwise, and then asks for a token. Beyond that: a
+The page listens on this machine alone by default, and asks for a token on any other address. Beyond that: a
 Host header of our own (against DNS rebinding), an Origin of our own and a token in every POST that equals a
 cookie other sites cannot read (against forged requests), no script, style or picture from anywhere else, no
 framing, no guessing of content types. Bodies are bounded. Nobody guesses the 144
@@ -97,7 +97,9 @@ class Guarded:
                 # A report has styles of its own, and the one script that is ours.
                 if request.url.path.startswith(("/report", "/runs/")):
                     headers["Content-Security-Policy"] = SERVED_POLICY
-                if request.url.path.startswith(("/static/", "/image", "/saliency")):
+                # What is not there yet, or failed, is asked for again.
+                is_lasting = request.url.path.startswith(("/static/", "/image", "/saliency"))
+                if is_lasting and message["status"] < 400:
                     headers.setdefault("Cache-Control", "private, max-age=3600")
                 else:
                     headers["Cache-Control"] = "no-store"

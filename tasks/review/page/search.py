@@ -43,7 +43,7 @@ class SampleSearch:
         """Return the items that a filter finds, in order.
 
         Raises:
-            InputError: The filter's lasso is none.
+            InputError: The filter's lasso is not valid.
         """
         items = self._review.select(wanted, reviewer, self._among(wanted))
         if not wanted.value:

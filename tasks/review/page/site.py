@@ -83,7 +83,7 @@ class Site:
         """Return the item at a position.
 
         Raises:
-            HTTPException: There is none.
+            HTTPException: There is no sample there.
         """
         if not self.finder.atlas.has(position):
             raise HTTPException(404, "no such sample in this run")

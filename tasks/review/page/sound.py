@@ -41,7 +41,7 @@ def sound_folder(column: str, columns: Sequence[str], source: str, folder: Path 
 
 
 def find_sound(folder: Path, name: str) -> Path | None:
-    """Return the file of a sound within the folder; None where there is none that may be served."""
+    """Return the file of a sound within the folder; None where no such file may be served."""
     try:
         path = (folder / name).resolve()
         is_there = path.is_file()

@@ -39,7 +39,7 @@ def create_app(
 
     Args:
         out: The output folder, where the decision log is.
-        reviewer: Name of whoever reviews; None asks each browser for one.
+        reviewer: Name of the reviewer; None asks each browser for one.
         control_share: Share of planted controls; 0 plants none.
         guard: Who may reach the page; this machine alone if None.
         when_finished: Called when a decision leaves nothing open in the queue.
@@ -120,7 +120,7 @@ def guard_for(host: str, token: str | None) -> Guard:
         raise InputError(
             "other machines could reach the page", where=f"--host {host}", fix="set a token with --token"
         )
-    # Whoever has the token may come by any name: a page of another site cannot have it, so rebinding gains nothing.
+    # With the token any host name may be used: a page of another site cannot have it, so rebinding gains nothing.
     return Guard(None, token)
 
 
