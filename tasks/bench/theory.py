@@ -6,16 +6,15 @@ regression trained by AdamW with cosine annealing for 50 epochs. pyDVL's own sol
 """
 
 import sys
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.bench.command import Seed
+from tasks.bench.influence_peers import fit_pydvl, make_head
 from tasks.bench.stopwatch import time_call
 from tasks.bench.tables import format_table
 from tasks.heads.adamw import fit_adamw
@@ -90,28 +89,13 @@ def _residuals(example: Example, samples: Tensor) -> tuple[Tensor, Tensor]:
 def pydvl_influences(example: Example, solver: str) -> Tensor:
     """Return pyDVL's influences of the first samples, averaged over the test set: (100,)."""
     stack = example.stack
-    model = torch.nn.Linear(3, 2, bias=False).double()
-    model.weight.data = example.theta[:, 0].T.contiguous()
-    model.eval()
 
     def samples(index: Tensor) -> tuple[Tensor, Tensor]:
         return stack.rows.take(index), stack.labels[index]
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the notices of its dependencies
-        from pydvl.influence.torch import CgInfluence, DirectInfluence  # noqa: PLC0415 (imports dask)
-
-        loss = torch.nn.functional.cross_entropy
-        # Block mode: without it pyDVL 0.10 returns zeros for every right-hand side beyond the number of parameters.
-        block = {"rtol": 1e-4, "solve_simultaneously": True, "warn_on_max_iteration": False}
-        influence = (
-            DirectInfluence(model, loss, regularization=L2)
-            if solver == "direct"
-            else CgInfluence(model, loss, regularization=L2, **block)
-        )
-        train = torch.nonzero(stack.design.group == 0).squeeze(1)
-        fitted = influence.fit(DataLoader(TensorDataset(*samples(train)), batch_size=len(train)))
-        matrix: Tensor = fitted.influences(*samples(example.test), *samples(torch.arange(FIRST)))
+    train = torch.nonzero(stack.design.group == 0).squeeze(1)
+    fitted = fit_pydvl(make_head(example.theta[:, 0].T), *samples(train), L2, solver)
+    matrix: Tensor = fitted.influences(*samples(example.test), *samples(torch.arange(FIRST)))
     return matrix.mean(0)
 
 

@@ -19,11 +19,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 from tasks.bench.datasets import Bools, Floats, Ints
+from tasks.bench.influence_peers import fit_analyzer, fit_pydvl, make_head
 from tasks.bench.quality.case import FOLDS, Case, Method, MethodVerdict, SoftmaxHead
-from tasks.bench.with_kronfluence import fit_analyzer
 
 NEIGHBOURS = 10  # the k of cleanlab's own nearest-neighbour checks
 EPOCHS, BATCH, HIDDEN = 50, 64, 64
@@ -154,18 +154,11 @@ def kronfluence_self_influence(case: Case) -> MethodVerdict:
 
 
 def _direct(case: Case, head: SoftmaxHead, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
-    """Return pyDVL's DirectInfluence with the Hessian of the mean loss over `rows` plus the l2 of the fit."""
-    from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
-
-    influence = DirectInfluence(_linear(head), nn.functional.cross_entropy, regularization=head.l2)
-    # One batch: pyDVL averages batches without weights, so unequal ones would bias the Hessian.
-    return influence.fit(DataLoader(TensorDataset(*_tensors(case, rows)), batch_size=len(rows)))
+    return fit_pydvl(_linear(head), *_tensors(case, rows), head.l2)
 
 
 def _linear(head: SoftmaxHead) -> nn.Linear:
-    model = nn.Linear(head.weight.shape[1], len(head.bias)).double()
-    model.weight.data, model.bias.data = torch.as_tensor(head.weight), torch.as_tensor(head.bias)
-    return model.eval()
+    return make_head(torch.as_tensor(head.weight), torch.as_tensor(head.bias))
 
 
 def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:

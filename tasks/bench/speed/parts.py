@@ -11,15 +11,14 @@ from typing import NamedTuple
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.attribute import Audit, AuditOptions, audit
 from tasks.attribute.ihvp import SOLVE_TOLERANCE, solve_ihvp
 from tasks.attribute.influence import compute_evaluation_gradient, score_blocks
 from tasks.bench.command import Device
+from tasks.bench.influence_peers import compute_aggregated_scores, fit_pydvl, make_head
 from tasks.bench.speed.solvers import compare_solvers
 from tasks.bench.stopwatch import NoisyData, Time, draw_noisy_data, time_call
-from tasks.bench.with_kronfluence import compute_aggregated_scores
 from tasks.heads.adamw import fit_adamw
 from tasks.heads.design import Design, make_design
 from tasks.heads.device import pick_device
@@ -98,19 +97,14 @@ def cleanlab(most: int, device: Device) -> Iterator[Row]:
 )
 def pydvl(most: int, device: Device) -> Iterator[Row]:
     """Measure all scores against the mean of pyDVL's pairwise influences, trust-weighted as ours is."""
-    from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
-
     n, size, stack, theta = _fit_head(most, device)
     features = torch.cat([block for _, block in stack.rows.blocks()])
-    model = torch.nn.Linear(stack.rows.width, 10, bias=False, dtype=torch.float64, device=features.device)
-    model.weight.data = theta[:, 0].T.contiguous()
+    head = make_head(theta[:, 0].T)
     train, evaluation = (features[:n], stack.labels[:n]), (features[n:], stack.labels[n:])
     trust = torch.softmax(features[n:] @ theta[:, 0], 1).gather(1, stack.labels[n:, None]).square()
 
     def theirs() -> Tensor:
-        influence = DirectInfluence(model.eval(), torch.nn.functional.cross_entropy, regularization=L2)
-        influence = influence.fit(DataLoader(TensorDataset(*train), batch_size=n))
-        matrix: Tensor = influence.influences(*evaluation, *train)
+        matrix: Tensor = fit_pydvl(head, *train, L2).influences(*evaluation, *train)
         return (trust * matrix).sum(0) / trust.sum()
 
     def ours() -> Tensor:

@@ -1,7 +1,8 @@
-"""kronfluence on a softmax head, with its default factors."""
+"""The packages that compute influences, on a softmax head: pyDVL, and kronfluence with its default factors."""
 
 import gc
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +10,44 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from tasks.heads.softmax import SoftmaxStack
+
+
+def make_head(weight: Tensor, bias: Tensor | None = None) -> torch.nn.Linear:
+    """Return a head of the packages: from features to logits.
+
+    Args:
+        weight: (C, d).
+        bias: (C,), if there is one.
+    """
+    classes, width = weight.shape
+    with torch.device(weight.device):
+        head = torch.nn.Linear(width, classes, bias is not None, dtype=weight.dtype)
+    head.weight.data = weight.contiguous()
+    if bias is not None:
+        head.bias.data = bias
+    return head.eval()
+
+
+def fit_pydvl(
+    head: torch.nn.Linear, features: Tensor, labels: Tensor, l2: float, solver: str = "direct"
+) -> Any:  # noqa: ANN401 (an object of a package without types)
+    """Return pyDVL's influence with the Hessian of the mean loss over some samples plus an l2 penalty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the notices of its dependencies
+        from pydvl.influence.torch import CgInfluence, DirectInfluence  # noqa: PLC0415 (imports dask)
+
+    # Block mode: without it pyDVL 0.10 returns zeros for every right-hand side beyond the number of parameters.
+    block = {"rtol": 1e-4, "solve_simultaneously": True, "warn_on_max_iteration": False}
+    influence = (
+        DirectInfluence(head, cross_entropy, regularization=l2)
+        if solver == "direct"
+        else CgInfluence(head, cross_entropy, regularization=l2, **block)
+    )
+    # One batch: pyDVL averages batches without weights, so unequal ones would bias the Hessian.
+    return influence.fit(DataLoader(TensorDataset(features, labels), batch_size=len(labels)))
 
 
 @contextmanager
@@ -57,9 +93,7 @@ def compute_aggregated_scores(stack: SoftmaxStack, theta: Tensor, n: int) -> Ten
     features = torch.cat([block for _, block in stack.rows.blocks()]).float().cpu()
     labels = stack.labels.cpu()
     train, query = TensorDataset(features[:n], labels[:n]), TensorDataset(features[n:], labels[n:])
-    head = torch.nn.Linear(theta.shape[0], theta.shape[2], bias=False)
-    head.weight.data = theta[:, 0].T.contiguous().float()
-    with fit_analyzer(head, train, 1_024) as analyzer:
+    with fit_analyzer(make_head(theta[:, 0].T.float()), train, 1_024) as analyzer:
         analyzer.compute_pairwise_scores(
             "scores",
             "factors",
