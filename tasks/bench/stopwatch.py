@@ -80,7 +80,7 @@ class Time:
 def time_call(work: Callable[[], R], repeat: int = 1) -> tuple[R, Time]:
     """Return what the work returned the last time, and the shortest times of `repeat` runs.
 
-    The clocks are read when a GPU, if the work used one, has done what it was told.
+    The clocks are read when a GPU, if the work used one, has finished.
     """
     walls, cpus = [], []
     for _ in range(repeat):
@@ -99,6 +99,6 @@ def _processor_time() -> float:
 
 
 def wait_for_gpu() -> None:
-    """Wait until a GPU has done everything that it was told; at once where none is in use."""
+    """Wait until a GPU has finished its work; return at once where no GPU is in use."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""The table of planted controls counts what it says, on real settings, and goes on where it stopped."""
+"""The table of planted controls counts what it says, on real settings, and resumes where it stopped."""
 
 from pathlib import Path
 

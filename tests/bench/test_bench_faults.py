@@ -7,7 +7,7 @@ import pytest
 
 from tasks.bench.faults.campaign import count_strikes, make_fault_table
 from tasks.bench.faults.harm import damage
-from tasks.bench.faults.programs import name_end
+from tasks.bench.faults.programs import describe_end
 from tasks.bench.faults.reference import count_finished_steps, find_broken_files
 from tasks.bench.faults.trial import Trial
 from tasks.bench.tally import ResultFile, compute_once
@@ -62,11 +62,11 @@ def test_table_counts_how_programs_ended_and_names_every_trial_with_something_wr
 
 
 def test_end_with_one_line_is_a_refusal_and_any_other_is_not() -> None:
-    assert name_end(1, "labelsweep: error: the disk is full") == "refused"
-    assert name_end(1, "one\ntwo") == "more or less than one line"
-    assert name_end(1, "") == "more or less than one line"
-    assert name_end(-9, "") == "killed"
-    assert name_end(1, "Traceback (most recent call last):\n  MemoryError") == "a traceback"
+    assert describe_end(1, "labelsweep: error: the disk is full") == "refused"
+    assert describe_end(1, "one\ntwo") == "more or less than one line"
+    assert describe_end(1, "") == "more or less than one line"
+    assert describe_end(-9, "") == "killed"
+    assert describe_end(1, "Traceback (most recent call last):\n  MemoryError") == "a traceback"
 
 
 def test_damaged_file_differs_from_what_it_was(tmp_path: Path) -> None:

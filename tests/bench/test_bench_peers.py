@@ -1,4 +1,4 @@
-"""Peers are judged on what their packages say, and nobody sees what it must not."""
+"""Peers are judged on what their packages say, and no method sees the held-out labels."""
 
 import numpy as np
 import pytest

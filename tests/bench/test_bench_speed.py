@@ -1,4 +1,4 @@
-"""The benchmark of speed measures on the device that it is told, and refuses one that is not there."""
+"""The benchmark of speed measures on the device that is named, and refuses a missing one."""
 
 import pytest
 import torch

@@ -3,7 +3,7 @@
 It needs atheris (pip install atheris==3.0.0).
 
 Atheris (libFuzzer for Python) mutates the files of the corpus and keeps those that reach new branches of our code. A finding
-is anything but a result or an `InputError` on one line: another exception (told apart by type and place), a crash of the
+is anything but a result or an `InputError` on one line: another exception (distinguished by type and place), a crash of the
 interpreter, more than 20 s or 2 GB for one file. Files that made one are kept in the folder that the table names.
 """
 
@@ -160,7 +160,7 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
         once = choose_reader(target, home)
     tally: dict[str, int] = {"tried": 0, "read": 0, "refused": 0}
     found: dict[str, int] = {}
-    told = [0.0]
+    written = [0.0]
 
     def one(data: bytes) -> None:
         tally["tried"] += 1
@@ -174,8 +174,8 @@ def fuzz(target: str, home: Path, seconds: int) -> None:
         except Exception as error:  # noqa: BLE001 (what is looked for)
             last = [at for at in traceback.extract_tb(error.__traceback__) if str(ROOT) in at.filename][-1]
             note(f"{type(error).__name__} at {Path(last.filename).relative_to(ROOT)}:{last.lineno}", data)
-        if time.monotonic() > told[0] + 0.2:
-            told[0] = time.monotonic()
+        if time.monotonic() > written[0] + 0.2:
+            written[0] = time.monotonic()
             (home / "tally.json").write_text(json.dumps({**tally, "found": found}))
 
     def note(what: str, data: bytes) -> None:

@@ -12,7 +12,7 @@ from tasks.addresses import work_folder
 from tasks.bench.helpers import import_test_module
 from tasks.errors import InputError
 
-# Where Debian's package libfaketime keeps what is loaded before a program that shall see another time.
+# Where Debian's package libfaketime keeps what is loaded into a program so that it sees another time.
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 PAGE = 4096
 BUCKET = "labels"
@@ -128,7 +128,7 @@ class Store(Device):
         self._proxy.allowed = None
 
     def find_broken(self) -> list[str]:
-        """Return what is wrong with the folders there that have a manifest; without one, that there is none."""
+        """Return what is wrong with the folders there that have a manifest, or that no folder has one."""
         found: dict[str, bytes] = self._files.cat(self._place, recursive=True)
         manifests = [key for key in found if key.endswith("/manifest.json")]
         wrong = [
@@ -165,7 +165,7 @@ def remove_file(out: Path, rng: random.Random) -> str:
 
 
 def choose_file(out: Path, rng: random.Random) -> Path | None:
-    """Return a file of the runs; None where there is none yet."""
+    """Return a file of the runs; None where no file is written yet."""
     paths = (path for path in (out / "runs").rglob("*") if not path.name.endswith((".lock", ".partial")))
     files = [path for path in paths if path.is_file() and not path.is_symlink() and path.stat().st_size]
     return rng.choice(sorted(files)) if files else None

@@ -74,7 +74,7 @@ class Program:
             self.process.wait(patience)
         hangs = not self.ended()
         self.kill()
-        return HANGS if hangs else name_end(self.process.returncode, self.said())
+        return HANGS if hangs else describe_end(self.process.returncode, self.said())
 
     def said(self) -> str:
         """Return what it said on standard error, but for the news of a server."""
@@ -90,10 +90,10 @@ class Program:
     clear = kill
 
 
-def name_end(code: int, said: str) -> str:
+def describe_end(code: int, said: str) -> str:
     """Return in a word how a program ended.
 
-    >>> name_end(2, "labelsweep: error: no column"), name_end(1, "labelsweep: internal error (KeyError)")
+    >>> describe_end(2, "labelsweep: error: no column"), describe_end(1, "labelsweep: internal error (KeyError)")
     ('refused', 'an internal error')
     """
     if code == 0:
@@ -127,7 +127,7 @@ class Worker:
             self._program = Program(arguments, self._environment, self._log, "prefect")
 
     def kill(self) -> None:
-        """Kill the worker alone: nobody reads what its run says any more, so that the run soon ends too."""
+        """Kill the worker alone. Its run loses its standard output with it, and soon ends too."""
         if self._program is not None:
             self._program.process.kill()
             self._program.process.wait()
@@ -184,7 +184,7 @@ class Submitted:
         return ""
 
     def kill(self) -> None:
-        """Kill the run's process, the worker, or first the worker and then the process, so that nobody tells of it."""
+        """Kill the run's process, the worker, or first the worker and then the process, so that no one reports it."""
         if self._way == "run":
             wait_until(lambda: [*find_processes(self._mark)] or self.ended(), PICKED_UP_SECONDS)
         else:

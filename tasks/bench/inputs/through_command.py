@@ -82,7 +82,7 @@ def _make_peer(kind: str, seed: int) -> Any:  # noqa: ANN401 (an estimator)
 def write_input(
     folder: Path, kind: str, features: Floats, columns: dict[str, Ints], probabilities: Floats
 ) -> list[str]:
-    """Write the data set as one kind of input; return what the command is told of it."""
+    """Write the data set as one kind of input; return the arguments of the command."""
     if kind == "Hugging Face":
         _save_images(folder / "saved", features, columns)
         return ["saved"]

@@ -72,7 +72,7 @@ class SeededSetting:
     Attributes:
         labels: True labels of the audited samples, shape (n,).
         smoother: Of `tasks.bench.quality.metrics.kernel_smoother`; None where there is no clean test set.
-        test_labels: Labels of the clean test set; None where there is none.
+        test_labels: Labels of the clean test set; None if the set has none.
     """
 
     case: Case

@@ -91,7 +91,7 @@ def run_quality(
 def _run_real(folder: Path, half: str | None, results: ResultFile, page: Path | None) -> None:
     for line in real_errors.run_real(folder, half, results):
         sys.stderr.write(line + "\n")
-    names = {path.stem for path in real_errors.files_of(folder, half)}
+    names = {path.stem for path in real_errors.list_files(folder, half)}
     publish_tables(
         real_errors.make_real_tables([row for row in results.rows if row["setting"] in names]), page
     )

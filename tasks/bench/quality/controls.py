@@ -56,10 +56,10 @@ def judge_controls(setting: Setting, seed: int, _: tuple[str, ...] = ()) -> Iter
     for name, value in truth.items():
         if (estimate := getattr(quality, name)) is not None:
             row[name] = [estimate.estimate, estimate.low, estimate.high, value]
-    yield row | {"class_rate": _class_rates(found.probabilities, given, cell.labels)}
+    yield row | {"class_rate": _estimate_class_rates(found.probabilities, given, cell.labels)}
 
 
-def _class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[float]]:
+def _estimate_class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[float]]:
     """Return for each true class the estimated share of wrong labels, its interval, and the true share."""
     belief = SHARPNESS * torch.from_numpy(probabilities.astype(np.float64)).clamp_min(1e-300).log()
     generator, n = np.random.default_rng(0), len(given)

@@ -1,6 +1,6 @@
 """How good is a queue, once the truth is known.
 
-Scores are lower = more likely mislabeled everywhere. Ties are broken by nobody: every measure of a ranking is
+Scores are lower = more likely mislabeled everywhere. Ties are not broken: every measure of a ranking is
 the expectation over random orders of the tied samples, so that a method with two score values is treated like
 one with many.
 
@@ -101,7 +101,7 @@ def kernel_smoother(features: Floats, test_features: Floats) -> Floats:
     """Return S, shape (m, n): a kernel ridge classifier fitted to one-hot labels Y predicts S @ Y.
 
     The classifier that the repaired labels are for: an RBF kernel of width 1 / d and ridge 1, scikit-learn's
-    defaults, on standardised features. It is none of the audited models, its capacity is high enough to
+    defaults, on standardised features. It is not one of the audited models, its capacity is high enough to
     suffer from wrong labels, and being linear in the labels it is refitted exactly at every depth of the
     queue for the price of one vector addition.
 

@@ -37,7 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from tasks.bench.datasets import Bools, Floats, Ints
 from tasks.bench.helpers import run_command
 from tasks.bench.inputs.peers import predict_out_of_fold
-from tasks.bench.inputs.raw_sets import fit_frame
+from tasks.bench.inputs.raw_sets import learn_table_encoder
 from tasks.bench.quality.case import Case, MethodVerdict
 from tasks.bench.quality.metrics import average_precision, best_f1, f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
@@ -59,7 +59,7 @@ class RealSet:
     Attributes:
         name: Of the file.
         frame: What the command is given: the labels, and what to learn from.
-        options: Which columns of it the command is told of.
+        options: Options of the command that name its columns.
         wrong: Whether each label is wrong, (n,).
         given: Out-of-fold probabilities by column, each (n, C), if the set consists of them.
     """
@@ -82,7 +82,7 @@ class RealSet:
         elif "--embedding" in self.options:
             features = np.stack(rest[self.options[1]].to_list())
         else:
-            features = fit_frame(rest)(rest)
+            features = learn_table_encoder(rest)(rest)
         return Case(features, labels.astype(np.int64), len(classes), seed=0)
 
 
@@ -111,7 +111,7 @@ def read_real(path: Path) -> RealSet:
     return RealSet(path.stem, frame, options, wrong.to_numpy(dtype=np.bool_), given)
 
 
-def files_of(folder: Path, half: str | None) -> list[Path]:
+def list_files(folder: Path, half: str | None) -> list[Path]:
     """Return the files of a folder, or of one half of it, by project."""
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
@@ -179,7 +179,7 @@ def judge_peers(
 ) -> Iterator[tuple[str, Floats, float, Callable[[Ints, Floats], MethodVerdict]]]:
     """Yield of each peer its name, probabilities and seconds, and how it flags."""
     case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
-    models = models_of_texts() if "--text" in data.options else models_of_numbers()
+    models = list_models_of_texts() if "--text" in data.options else list_models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
         fit = partial(predict_out_of_fold, models[name], case.features, case.labels, case.seed)
         found[name], took = time_call(fit)
@@ -194,7 +194,7 @@ def judge_peers(
     yield "mean of several", mean, sum(spent.values()), argmax_differs
 
 
-def models_of_numbers() -> dict[str, Any]:
+def list_models_of_numbers() -> dict[str, Any]:
     """Return the peers' models of tables and vectors, those of cleanlab first."""
     return {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
@@ -205,7 +205,7 @@ def models_of_numbers() -> dict[str, Any]:
     }
 
 
-def models_of_texts() -> dict[str, Any]:
+def list_models_of_texts() -> dict[str, Any]:
     """Return the peers' models of texts, those of cleanlab first."""
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)
@@ -222,7 +222,7 @@ def models_of_texts() -> dict[str, Any]:
 def run_real(folder: Path, half: str | None, results: ResultFile) -> Iterator[str]:
     """Judge the sets that `results` lacks; yield each one's name."""
     known = {row["setting"] for row in results.rows}
-    for path in files_of(folder, half):
+    for path in list_files(folder, half):
         if path.stem not in known:
             for row in [*judge_set(read_real(path))]:  # all rows of a set, or none
                 results.add(row)

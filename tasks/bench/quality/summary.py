@@ -105,12 +105,12 @@ def compare_methods(frame: pd.DataFrame, first: str, second: str) -> dict[str, s
     if not {first, second} <= set(table):
         return {}
     leads = (table[first] - table[second]).dropna().groupby(level="setting").agg(["mean", "sem"])
-    error = leads["sem"].fillna(0.0)  # there is none of one seed
+    error = leads["sem"].fillna(0.0)  # of one seed it is missing
     ends = np.select([leads["mean"] > error, leads["mean"] < -error], ["win", "loss"], "tie")
     return dict(zip(leads.index, map(str, ends), strict=True))
 
 
-def best_peers(frame: pd.DataFrame) -> dict[str, str]:
+def find_best_peers(frame: pd.DataFrame) -> dict[str, str]:
     """Return for each setting the peer that is best there, chosen with the truth at hand."""
     return dict(_average_seeds(frame[frame["block"] == "peers"], "ap").idxmax(axis=1))
 
@@ -146,7 +146,7 @@ def verdict(frame: pd.DataFrame, default: str) -> str:
         peer: compare_methods(frame, default, peer)
         for peer in sorted(set(frame.loc[frame["block"] == "peers", "method"]))
     }
-    best = best_peers(frame).items()
+    best = find_best_peers(frame).items()
     against = [outcomes[peer][setting] for setting, peer in best if setting in outcomes[peer]]
     if not against:
         return "The default was not run on these settings.\n"
@@ -194,7 +194,7 @@ def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
 def by_setting(frame: pd.DataFrame, default: str) -> str:
     """Return each setting: the default's AP beside that of the best peer there, and the outcome."""
     lines: list[list[str]] = []
-    for setting, peer in sorted(best_peers(frame).items()):
+    for setting, peer in sorted(find_best_peers(frame).items()):
         part = frame[frame["setting"] == setting]
         ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
@@ -204,7 +204,7 @@ def by_setting(frame: pd.DataFrame, default: str) -> str:
 
 
 def failures(rows: Sequence[Row]) -> str:
-    """Return which methods gave no result where, and why; empty if all did."""
+    """Return which methods have no result in which settings, and why; empty if all have one."""
     frame = pd.DataFrame([row for row in rows if row["error"] is not None])
     if frame.empty:
         return ""

@@ -1,11 +1,11 @@
 """`labelsweep bench review`: what looking at samples buys, in the order of our queue and of others.
 
-The reviewer is played by the truth: whoever looks at a sample gives it its true label. After every so many samples a
+The reviewer is played by the truth: each sample that is looked at gets its true label. After every so many samples a
 classifier is fitted again on everything, corrected or not, and judged on test samples that were set aside with clean
 labels. The curve runs from nothing reviewed to everything reviewed; what is between is the possible gain. The measure
 under it is DataPerf's (Mazumder et al. 2023, training set cleaning): the share of the data to look at for 95 % of the gain.
 
-The classifier is scikit-learn's logistic regression on standardised pixels, which is nobody's base model but cleanlab's.
+The classifier is scikit-learn's logistic regression on standardised pixels, which is the base model of cleanlab alone.
 """
 
 import sys

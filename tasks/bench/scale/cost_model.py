@@ -116,7 +116,7 @@ def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> CostModel:
 
 def _combine(rows: Array, measured: Array) -> Array:
     """Return non-negative coefficients that reproduce what was measured with the least relative error."""
-    # A step that takes no measurable time counts as a hundredth of a second: its relative error is nobody's concern.
+    # A step that takes no measurable time counts as a hundredth of a second: its relative error does not matter.
     weight = 1 / np.maximum(measured, 0.01)
     scale = np.abs(rows * weight[:, None]).max(axis=0)
     solution, _ = nnls(rows * weight[:, None] / scale, measured * weight)
