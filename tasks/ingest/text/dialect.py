@@ -7,9 +7,10 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from typing import Any
 
 from tasks.ingest.source import Part
@@ -27,6 +28,8 @@ _CHARACTERS = 2**22
 _SHOWN = 24
 # Renamed columns that are named one by one: more lines would hide the others.
 _NAMED = 3
+# The fields of a row, and the number of its lines.
+Record = tuple[list[str], int]
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
@@ -81,29 +84,36 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         part = replace(part, encoding=detect_encoding(part, head))
     lines, cut = _first_lines(part)
     skipped, delimiter = _preamble(lines)
-    body = lines[skipped:]
-    if not body:
+    if skipped == len(lines):
         raise part.problem("it has no header and no rows", fix="check how the file was written")
-    delimiter = delimiter or _delimiter(part, body, cut=cut)
-    escaped = _are_escaped(body, delimiter, cut=cut)
+    read = partial(_records, lines[skipped:], cut=cut)
+    if not delimiter:
+        # The delimiter that parts the header and the rows alike, into the most fields.
+        marks = [mark for mark in DELIMITERS if mark in lines[skipped]] or [","]
+        tabs = part.plain_name.endswith(".tsv") and "\t" in marks
+        delimiter = "\t" if tabs else max(marks, key=lambda mark: _agreement(read(mark)))
+    escaped = _are_escaped(lines[skipped:], delimiter, read)
     quoted = not _are_quotes_text(part, delimiter)
-    records = _records(body, delimiter, cut=cut, escaped=escaped, quoted=quoted)
+    records = read(delimiter, escaped=escaped, quoted=quoted)
     if not records:
         raise part.problem(
             f"its first line has a field of more than {csv.field_size_limit():,} characters",
             fix="close the quote that opens it, or check how the file was written",
         )
     fields = rows = [row for row, _ in records]
+    places = [f"c{place}" for place in range(len(fields[0]))]
+    # The user may name a column as those of a file without a header are.
+    asks_for_places = not needed.isdisjoint(places) and not needed & {name.strip() for name in fields[0]}
     if commented := _commented_header(lines[:skipped], fields, delimiter, needed):
         header, start, header_lines = commented, skipped - 1, 1
-    elif not _names_places(needed, fields[0]) and has_header(fields, needed):
+    elif not asks_for_places and has_header(fields, needed):
         header, header_lines = records[0]
         start, rows = skipped, fields[1:]
         if rows and is_second_header(header, rows[0], rows[1:]):
             header, header_lines = join_headers(header, rows[0]), header_lines + records[1][1]
             rows = rows[1:]
     else:
-        header, start, header_lines = [f"c{place}" for place in range(len(fields[0]))], skipped, 0
+        header, start, header_lines = places, skipped, 0
     header, surplus = _surplus(header, rows)
     names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
     encoding = part.encoding or "utf-8"
@@ -115,7 +125,10 @@ def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
     name = part.shown.rsplit("/", 1)[-1]
     notes = []
     if part.encoding is None and not dialect.encoding.startswith("utf-"):
-        word = _odd_word(replace(part, encoding=dialect.encoding))
+        # By the first word that is not ASCII a person sees whether the encoding is right.
+        with open_text(replace(part, encoding=dialect.encoding)) as file:
+            line = next((line for line in file if not line.isascii()), b"").decode(errors="replace")
+        word = next((word for word in re.findall(r"\w+", line) if not word.isascii()), line.strip())[:_SHOWN]
         notes.append(f"{name} is read as {dialect.encoding}, as in '{word}'; --encoding names another")
     if not dialect.has_header:
         last = len(dialect.names) - 1
@@ -126,13 +139,6 @@ def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
     if len(dialect.renamed) > _NAMED:
         notes.append(f"{name}: {len(dialect.renamed) - _NAMED:,} more columns are renamed in this way")
     return tuple(notes)
-
-
-def _odd_word(part: Part) -> str:
-    """Return the first word that is not ASCII, by which a person sees whether the encoding is right."""
-    with open_text(part) as file:
-        line = next((line for line in file if not line.isascii()), b"").decode(errors="replace")
-    return next((word for word in re.findall(r"\w+", line) if not word.isascii()), line.strip())[:_SHOWN]
 
 
 def _first_lines(part: Part) -> tuple[list[str], bool]:
@@ -159,15 +165,7 @@ def _preamble(lines: Sequence[str]) -> tuple[int, str]:
     return len(lines), delimiter
 
 
-def _delimiter(part: Part, lines: Sequence[str], *, cut: bool) -> str:
-    """Return the delimiter that parts the header and the rows alike, into the most fields."""
-    found = [mark for mark in DELIMITERS if mark in lines[0]]
-    if part.plain_name.endswith(".tsv") and "\t" in found:
-        return "\t"
-    return max(found or [","], key=lambda mark: _agreement(_records(lines, mark, cut=cut)))
-
-
-def _agreement(records: Sequence[tuple[list[str], int]]) -> tuple[float, int]:
+def _agreement(records: Sequence[Record]) -> tuple[float, int]:
     """Return the share of rows that have as many fields as the header, or an empty one more, and how many fields that are."""
     width = len(records[0][0]) if records else 0
     rows = [fields for fields, _ in records[1:]]
@@ -175,7 +173,7 @@ def _agreement(records: Sequence[tuple[list[str], int]]) -> tuple[float, int]:
     return (fit / len(rows) if rows and width > 1 else 0.0, width)
 
 
-def _are_escaped(lines: Sequence[str], delimiter: str, *, cut: bool) -> bool:
+def _are_escaped(lines: Sequence[str], delimiter: str, read: Callable[..., list[Record]]) -> bool:
     """Return whether quotes within quotes have a backslash before them.
 
     Where quotes are doubled, a backslash before one is the last character of a value, or a second quote follows.
@@ -183,8 +181,7 @@ def _are_escaped(lines: Sequence[str], delimiter: str, *, cut: bool) -> bool:
     marked = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
     if not any(map(marked.search, lines)):
         return False
-    plain, escaped = (_agreement(_records(lines, delimiter, cut=cut, escaped=each)) for each in (False, True))
-    return escaped >= plain
+    return _agreement(read(delimiter, escaped=True)) >= _agreement(read(delimiter))
 
 
 def _are_quotes_text(part: Part, delimiter: str) -> bool:
@@ -216,13 +213,13 @@ def _are_quotes_text(part: Part, delimiter: str) -> bool:
 
 def _records(
     lines: Iterable[str], delimiter: str, *, cut: bool = False, escaped: bool = False, quoted: bool = True
-) -> list[tuple[list[str], int]]:
+) -> list[Record]:
     """Return the fields of the first records that are not blank, each with its number of lines.
 
     Where lines are missing at the end (`cut`), the last record may be half of one, and is left out.
     """
     reader = read_fields(lines, delimiter, escaped=escaped, quoted=quoted)
-    found: list[tuple[list[str], int]] = []
+    found: list[Record] = []
     before = 0
     try:
         for fields in reader:
@@ -256,12 +253,6 @@ def _commented_header(
     return names if needed & {name.strip() for name in names} or not has_header(fields, needed) else []
 
 
-def _names_places(needed: frozenset[str], first: Sequence[str]) -> bool:
-    """Return whether the user named a column as those of a file without a header are, and the first row has no such name."""
-    places = {f"c{place}" for place in range(len(first))}
-    return bool(needed & places) and not needed & {name.strip() for name in first}
-
-
 def _surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], bool]:
     """Return the header without a field that no row has, and whether each row has one more, and that empty.
 
@@ -291,25 +282,20 @@ def unique_names(
     taken = set(header)
     counts: Counter[str] = Counter()
     names: list[str] = []
-    renamed: list[tuple[str, str]] = []
     for place, name in enumerate(header):
-        counts[name] += 1
+        new = name
         if not name and _has_values(place, rows):
-            names.append(f"column {place + 1}")
-            renamed.append(("", names[-1]))
-            continue
-        if not name or counts[name] == 1:
-            names.append(name)
-            continue
-        if name in needed:
-            raise part.problem(f"{header.count(name)} columns are named '{name}'", fix="rename one of them")
-        number = counts[name] - 1
-        while (new := f"{name}.{number}") in taken:
-            number += 1
-        taken.add(new)
+            new = f"column {place + 1}"
+        elif name and counts[name]:
+            if name in needed:
+                raise part.problem(
+                    f"{header.count(name)} columns are named '{name}'", fix="rename one of them"
+                )
+            new = next(f"{name}.{k}" for k in count(counts[name]) if f"{name}.{k}" not in taken)
+            taken.add(new)
+        counts[name] += 1
         names.append(new)
-        renamed.append((name, new))
-    return tuple(names), tuple(renamed)
+    return tuple(names), tuple((old, new) for old, new in zip(header, names, strict=True) if old != new)
 
 
 def _has_values(place: int, rows: Sequence[Sequence[str]]) -> bool:
