@@ -13,7 +13,7 @@ from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import is_stream
 from tasks.ingest.labels.survey import class_names, name_classes
-from tasks.ingest.reading import Reader
+from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part, plain_type
 
@@ -42,7 +42,7 @@ def write_columnar(
     return written
 
 
-def _values(readers: Sequence[Reader], label: str, corrected: SourceChanges) -> dict[str, Any]:
+def _values(readers: Sequence[FileReader], label: str, corrected: SourceChanges) -> dict[str, Any]:
     """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
     values: dict[str, Any] = {}
     labels = WrittenLabels(corrected)
@@ -121,7 +121,7 @@ def _value(label: str, kind: pa.DataType) -> object:
         raise InputError(f"the label '{label}' is not of type {kind}") from error
 
 
-def _group_rows(reader: Reader) -> int:
+def _group_rows(reader: FileReader) -> int:
     """Return how many rows the source keeps together."""
     if reader.part.kind != "parquet":
         return 1_000  # what the datasets library writes at once
@@ -131,7 +131,7 @@ def _group_rows(reader: Reader) -> int:
     return max((int(meta.row_group(i).num_rows) for i in range(meta.num_row_groups)), default=0) or _ROWS
 
 
-def _writer(reader: Reader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
+def _writer(reader: FileReader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
     if reader.part.kind == "parquet":
         return pq.ParquetWriter(target, reader.schema)
     return (pa.ipc.new_stream if is_stream(reader.part) else pa.ipc.new_file)(str(target), reader.schema)

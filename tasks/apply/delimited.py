@@ -41,7 +41,7 @@ def write_delimited(
     """Write corrected CSV files, as `tasks.apply.layout.Write` says."""
     files = []
     for part in parts:
-        dialect = getattr(open_part(part, frozenset({label})), "dialect", None)
+        dialect = open_part(part, frozenset({label})).dialect
         if dialect is None or label not in dialect.names:
             raise source_changed(corrected.uri)
         if dialect.escaped or not dialect.quoted:

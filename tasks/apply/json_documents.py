@@ -33,8 +33,8 @@ def write_json_files(
     # An export of Label Studio says there what is the label: its rows are not objects of the file.
     if any(reader.schema.metadata for reader in readers):
         raise _other_form(parts[0])
-    lines = not any(getattr(reader, "converted", False) for reader in readers)
-    paths = getattr(readers[0], "paths", {})
+    lines = not any(reader.converted for reader in readers)
+    paths = readers[0].paths
     if label not in paths:
         raise source_changed(corrected.uri)
     tokens = Tokens(paths[label])

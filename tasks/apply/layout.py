@@ -25,7 +25,6 @@ from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.partitions import folder_values
-from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
@@ -143,7 +142,7 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
 def _is_written(part: Part) -> bool:
     """Return whether a file can be written again; of plain text, columns between delimiters can."""
     reader = open_part(part, frozenset()) if part.kind == "plain" else None
-    columns = isinstance(reader, FileReader) and reader.dialect is not None and not reader.converted
+    columns = reader is not None and reader.dialect is not None and not reader.converted
     return part.kind in WRITERS and (reader is None or columns)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.ingest.reading import FileReader, Reader
+from tasks.ingest.reading import FileReader
 
 # What Hive and Spark call the folder of rows without a value.
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
@@ -35,8 +35,8 @@ def _decode(text: str) -> str:
 
 
 def with_folder_columns(
-    readers: Sequence[Reader], paths: Sequence[str], as_text: frozenset[str], uri: str
-) -> tuple[Reader, ...]:
+    readers: Sequence[FileReader], paths: Sequence[str], as_text: frozenset[str], uri: str
+) -> tuple[FileReader, ...]:
     """Return the readers with the columns that their folders say, where they say any.
 
     Args:
@@ -65,7 +65,7 @@ def with_folder_columns(
     )
 
 
-def _with_columns(file: Reader, fields: Sequence[pa.Field], values: dict[str, object]) -> FileReader:
+def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str, object]) -> FileReader:
     """Return the reader of a file and the columns of its folders; these win where both have one."""
     own = [field for field in file.schema if field.name not in values]
     schema = pa.schema([*own, *fields], file.schema.metadata)
@@ -83,10 +83,7 @@ def _with_columns(file: Reader, fields: Sequence[pa.Field], values: dict[str, ob
             found = [beside[name] if name in values else batch.column(name) for name in columns]
             yield pa.RecordBatch.from_arrays(found, names=columns)
 
-    notes = (*getattr(file, "notes", ()), *said)
-    if isinstance(file, FileReader):
-        return replace(file, schema=schema, scan=scan, notes=notes)
-    return FileReader(file.part, schema, scan, file.place, notes)
+    return replace(file, schema=schema, scan=scan, notes=(*file.notes, *said))
 
 
 def _type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT001 (read once, above)

@@ -41,11 +41,7 @@ _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
 
 
 class Reader(Protocol):
-    """One open file."""
-
-    @property
-    def part(self) -> Part:
-        """The file."""
+    """One open file, as the module of a format may have it: `tasks.ingest.table` makes a `FileReader` of it."""
 
     @property
     def schema(self) -> pa.Schema:

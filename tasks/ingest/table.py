@@ -15,7 +15,7 @@ from tasks.ingest.folder import folder_at
 from tasks.ingest.formats import formats
 from tasks.ingest.images.folder import open_images
 from tasks.ingest.partitions import with_folder_columns
-from tasks.ingest.reading import Reader
+from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate
 
 # Rows that are looked at together, where nothing asks for fewer.
@@ -27,7 +27,7 @@ class SourceTable:
     """What `ingest` reads: rows are numbered from 0 over all parts."""
 
     uri: str
-    readers: tuple[Reader, ...]
+    readers: tuple[FileReader, ...]
     schema: pa.Schema
     conversion: Conversion = AS_WRITTEN
     passed_over: tuple[str, ...] = ()
@@ -41,14 +41,14 @@ class SourceTable:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the files without being asked, a line each."""
-        said = (note for reader in self.readers for note in getattr(reader, "notes", ()))
+        said = (note for reader in self.readers for note in reader.notes)
         beside = (f"{name} beside the other files is not read" for name in self.passed_over)
         return tuple(dict.fromkeys([*said, *beside, *self.conversion.notes]))
 
     @property
     def image(self) -> str | None:
         """The column of the images, where the source is a folder of them."""
-        return getattr(self.readers[0], "image", None)
+        return self.readers[0].image
 
     def scan(self, columns: Sequence[str], rows: int = LOOK) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
@@ -87,7 +87,7 @@ class SourceTable:
                 starts.append(starts[-1] + count)
         return starts
 
-    def _reader_of(self, row: int) -> tuple[Reader, int]:
+    def _reader_of(self, row: int) -> tuple[FileReader, int]:
         for reader, (start, end) in zip(self.readers, pairwise(self._starts), strict=False):
             if row < end:
                 return reader, row - start
@@ -116,7 +116,7 @@ def open_source(
             or holds a NUL.
     """
 
-    def open_table(part: Part) -> Reader:
+    def open_table(part: Part) -> FileReader:
         reader = open_part(replace(part, encoding=encoding), as_text)
         _check_names(reader)
         return reader
@@ -154,16 +154,15 @@ def open_source(
 
 def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     """Return a table of untyped files with the types that all of its values have."""
-    texts = as_text.union(*(getattr(reader, "texts", ()) for reader in table.readers))
-    dialects = [found for reader in table.readers if (found := getattr(reader, "dialect", None))]
-    delimiters = [dialect.delimiter for dialect in dialects]
+    texts = as_text.union(*(reader.texts for reader in table.readers))
+    delimiters = [reader.dialect.delimiter for reader in table.readers if reader.dialect]
     names, missing = table.schema.names, table.conversion.missing
     conversion = infer_types(table.scan(names), table.schema, texts, missing, delimiters)
     fields = [column.with_type(conversion.types.get(column.name, column.type)) for column in table.schema]
     return replace(table, schema=pa.schema(fields, table.schema.metadata), conversion=conversion)
 
 
-def open_part(part: Part, as_text: frozenset[str]) -> Reader:
+def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """Open one file with the reader that its suffix names.
 
     Args:
@@ -175,7 +174,10 @@ def open_part(part: Part, as_text: frozenset[str]) -> Reader:
     with explain_access_errors(part.shown):
         if part.size == 0:
             raise part.problem("the file is empty")
-    return formats()[part.kind or ""].open_part(part, as_text)
+    found = formats()[part.kind or ""].open_part(part, as_text)
+    return (
+        found if isinstance(found, FileReader) else FileReader(part, found.schema, found.batches, found.place)
+    )
 
 
 def regroup(batches: Iterator[pa.RecordBatch], rows: int, limit: int) -> Iterator[pa.RecordBatch]:
@@ -205,12 +207,12 @@ def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
-def _any_column(reader: Reader) -> list[str]:
+def _any_column(reader: FileReader) -> list[str]:
     """Return a column that tells how many rows there are."""
     return [next(name for name in reader.schema.names if name)]
 
 
-def _check_names(reader: Reader) -> None:
+def _check_names(reader: FileReader) -> None:
     try:
         names = [name for name in reader.schema.names if name]
     except UnicodeDecodeError as error:  # Arrow trusts what it reads, and decodes a name when it is asked for

@@ -19,7 +19,6 @@ from tasks.ingest.columns.choice import (
 from tasks.ingest.columns.types import fits_parquet, has_text
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.derived import AGREEMENT
-from tasks.ingest.reading import FileReader
 from tasks.ingest.table import SourceTable
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Payload, Source
 
@@ -123,7 +122,7 @@ def _check_group(group: str, table: SourceTable) -> None:
 def _check_header(source: Source, table: SourceTable) -> None:
     """Raise InputError when the label is not among the columns of a file that does not name them."""
     reader = table.readers[0]
-    dialect = reader.dialect if isinstance(reader, FileReader) and reader.notes else None
+    dialect = reader.dialect if reader.notes else None
     if dialect is not None and not dialect.has_header and source.label not in table.schema.names:
         last = f"c{len(dialect.names) - 1}"
         raise table.problem(

@@ -15,7 +15,7 @@ from tasks.ingest.images.layout import (
     count_files,
     infer_layout,
 )
-from tasks.ingest.reading import FileReader, Reader
+from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -37,8 +37,8 @@ class ImageFolderReader(FileReader):
 
 
 def open_images(
-    folder: Folder, named: frozenset[str], open_table: Callable[[Part], Reader]
-) -> tuple[Reader, ...]:
+    folder: Folder, named: frozenset[str], open_table: Callable[[Part], FileReader]
+) -> tuple[FileReader, ...]:
     """Return the readers of a folder of images; none where its tables are the data.
 
     Raises:
@@ -92,7 +92,9 @@ def _open_class_folders(folder: Folder, layout: FolderLayout) -> FileReader:
     return ImageFolderReader(folder.base, table.schema, scan, place, tuple(notes), image="image", files=files)
 
 
-def _open_described(folder: Folder, layout: FolderLayout, tables: Sequence[Reader]) -> tuple[Reader, ...]:
+def _open_described(
+    folder: Folder, layout: FolderLayout, tables: Sequence[FileReader]
+) -> tuple[FileReader, ...]:
     readers = [_open_metadata(folder, layout, table) for table in tables]
     known = {file for reader in readers for file in reader.files}
     unknown = [file for file in layout.places if file not in known]
@@ -105,7 +107,7 @@ def _open_described(folder: Folder, layout: FolderLayout, tables: Sequence[Reade
     return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
 
-def _open_metadata(folder: Folder, layout: FolderLayout, table: Reader) -> ImageFolderReader:
+def _open_metadata(folder: Folder, layout: FolderLayout, table: FileReader) -> ImageFolderReader:
     """Return a table beside images, each row of which names one of them, with what the folders say."""
     path, names, own = folder.relative(table.part), _name_column(table) or "", table.schema.names
     within = path[: path.rfind("/") + 1]  # the paths are relative to the folder of the table
@@ -129,7 +131,7 @@ def _open_metadata(folder: Folder, layout: FolderLayout, table: Reader) -> Image
     return ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files, added=added)
 
 
-def _name_column(table: Reader) -> str | None:
+def _name_column(table: FileReader) -> str | None:
     """Return the column of a metadata table that names the images, None where it has none."""
     text = [field.name for field in table.schema if field.type in (pa.string(), pa.large_string())]
     return next((name for name in ("file_name", "filename", "image_file_name") if name in text), None)
