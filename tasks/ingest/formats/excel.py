@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from python_calamine import (
@@ -137,24 +136,27 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     """Return a sheet as a table, None where it has no row below its header."""
     # Nothing is cut off: row 0 here is row 1 of the sheet.
     cells = [[write_value(value) or "" for value in row] for row in sheet.to_python(skip_empty_area=False)]
-    width = max(map(len, cells), default=0)
     merged = sheet.merged_cell_ranges or []
-    for first, last in merged:
-        _fill_merged(cells, first, last)
-    used = [place for place in range(width) if any(row[place] for row in cells)]
+    for (top, left), (bottom, right) in merged:  # their value is that of each of them
+        value = cells[top][left] if top < len(cells) and left < len(cells[top]) else ""
+        for row in cells[top : bottom + 1]:
+            row[left : right + 1] = [value] * len(row[left : right + 1])
+    across = [(top, bottom) for (top, left), (bottom, right) in merged if right > left]
+    used = [place for place in range(max(map(len, cells), default=0)) if any(row[place] for row in cells)]
     filled = [number for number, row in enumerate(cells) if any(row)]
-    start = _first_of_header(cells, filled, used, merged)
+    titled = {row for top, bottom in across for row in range(top, bottom + 1)}
+    start = next(
+        (number for number in filled if not _is_title(cells[number], number in titled, len(used))), None
+    )
     if start is None:
         return None
-    first_rows = [[cells[number][place] for place in used] for number in filled if number >= start][
-        :_LOOKED_AT
-    ]
+    names, end = [cells[start][place] for place in used], start
+    first = [[cells[number][place] for place in used] for number in filled if number >= start][:_LOOKED_AT]
     # Nobody merges cells of a row of data across columns.
-    if _are_merged(merged, start) or has_header(first_rows, needed):
-        names, end = _header(cells, start, used, merged)
-    else:
+    if start not in titled and not has_header(first, needed):
         names, end = [f"c{place}" for place in range(len(used))], start - 1
-    headed = end + 1 if end >= start else 0
+    elif (start, start) in across and start + 1 < len(cells):  # names stand below merged groups
+        names, end = join_headers(names, [cells[start + 1][place] for place in used]), start + 1
     below = [number for number in filled if number > end]
     if not below:
         return None
@@ -164,51 +166,20 @@ def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
         for place, name in zip(used, names, strict=True)
         if name or any(cells[number][place] for number in below)
     ]
-    rows = tuple(tuple(cells[number][place] for place, _ in kept) for number in below)
     return Sheet(
         sheet.name,
         tuple(" ".join(name.split()) for _, name in kept),  # a name in a cell may have line breaks
-        rows,
+        tuple(tuple(cells[number][place] for place, _ in kept) for number in below),
         tuple(number + 1 for number in below),
-        headed,
+        end + 1 if end >= start else 0,
         tuple(place + 1 for place, _ in kept),
     )
 
 
-def _fill_merged(cells: list[list[str]], first: tuple[int, int], last: tuple[int, int]) -> None:
-    """Write the value of merged cells into each of them."""
-    value = cells[first[0]][first[1]] if first[0] < len(cells) and first[1] < len(cells[first[0]]) else ""
-    for row in cells[first[0] : last[0] + 1]:
-        for place in range(first[1], min(last[1] + 1, len(row))):
-            row[place] = value
-
-
-def _first_of_header(
-    cells: list[list[str]], filled: Sequence[int], used: Sequence[int], merged: Sequence[Any]
-) -> int | None:
-    """Return the first row that is no title: a title has one text, in one cell or in merged ones."""
-    for number in filled:
-        texts = {cells[number][place] for place in used} - {""}
-        alone = sum(1 for place in used if cells[number][place]) == 1 or _are_merged(merged, number)
-        if len(used) == 1 or len(texts) > 1 or not alone:
-            return number
-    return None
-
-
-def _are_merged(merged: Sequence[Any], row: int) -> bool:
-    """Return whether cells of a row are merged across columns."""
-    return any(first[0] <= row <= last[0] and last[1] > first[1] for first, last in merged)
-
-
-def _header(
-    cells: list[list[str]], start: int, used: Sequence[int], merged: Sequence[Any]
-) -> tuple[list[str], int]:
-    """Return the names of the columns and the last row of the header: two rows where names stand below merged groups."""
-    grouped = any(first[0] == start == last[0] and last[1] > first[1] for first, last in merged)
-    if not grouped or start + 1 >= len(cells):
-        return [cells[start][place] for place in used], start
-    above, below = ([cells[row][place] for place in used] for row in (start, start + 1))
-    return join_headers(above, below), start + 1
+def _is_title(row: Sequence[str], merged: bool, columns: int) -> bool:  # noqa: FBT001 (asked once, above)
+    """Return whether a row has one text alone, in one cell or in merged ones, above a table of several columns."""
+    texts = [value for value in row if value]
+    return columns > 1 and len(set(texts)) <= 1 and (merged or len(texts) == 1)
 
 
 def _check_values(part: Part, content: bytes, sheet: str) -> None:
