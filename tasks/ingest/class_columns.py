@@ -49,49 +49,39 @@ class GivenProbabilities:
         return int(self.values.shape[1])
 
 
-def order_of_columns(given: GivenProbabilities) -> ClassOrder:
-    """Return the class of each column: that of its name, whatever comes before or behind it in all names.
+def find_order(given: GivenProbabilities) -> ClassOrder:
+    """Return the class of each number: that of its column's name or its place, or else the classes in their order.
+
+    A name is a class whatever comes before or behind it in all names. The labels may say that the order is another one.
 
     Raises:
-        InputError: No column is named after a class, and there are not as many columns as classes.
+        InputError: No name is a class, and there are not as many numbers as classes.
     """
     classes = given.labels.classes()
-    named = _match_names(given.columns, classes)
-    if named is None:
-        order = _in_order(given, classes, f"--pred-probs names {given.width} columns")
-        told = _order_by_labels(order, given.values, given.texts)
-        pairs = ", ".join(
-            f"{column} = '{name}'" for column, name in zip(given.columns[:3], told, strict=False)
-        )
-        by = "the sorted order of the classes is" if told == order else "what fits the labels best is"
-        note = f"--pred-probs columns are not named after the classes; {by} taken: {pairs}"
-        return ClassOrder(told, notes=(note + (", …" if given.width > 3 else ""),))
-    extra = tuple(name for name in named if name not in classes)
-    notes = []
-    if extra:
-        notes.append(f"no row is labeled {name_first_three(extra)}, which --pred-probs has a column for")
-    if without := [name for name in classes if name not in named]:
-        notes.append(f"--pred-probs has no column for {name_first_three(without)}")
-    return ClassOrder(named, tuple(notes))
-
-
-def order_of_list(given: GivenProbabilities) -> ClassOrder:
-    """Return the class of each number in the lists of a column: the classes in their order, unless the labels say otherwise.
-
-    Raises:
-        InputError: There are not as many numbers as classes.
-    """
-    classes = given.labels.classes()
+    lists = len(given.columns) == 1
     places = tuple(str(place) for place in range(given.width))
-    if set(classes) <= set(places):  # class numbers: each is its own place
-        extra = tuple(name for name in places if name not in classes)
-        note = f"no row is labeled {name_first_three(extra)}, which --pred-probs has a place for"
-        return ClassOrder(places, (note,) if extra else ())
-    lists = f"the lists in column '{given.columns[0]}'"
-    order = _in_order(given, classes, f"{lists} have {given.width} numbers")
+    named = (
+        _match_names(given.columns, classes) if not lists else places if set(classes) <= set(places) else None
+    )
+    if named is not None:
+        notes = []
+        what = "place" if lists else "column"
+        if extra := tuple(name for name in named if name not in classes):
+            notes.append(f"no row is labeled {name_first_three(extra)}, which --pred-probs has a {what} for")
+        if without := [name for name in classes if name not in named]:
+            notes.append(f"--pred-probs has no column for {name_first_three(without)}")
+        return ClassOrder(named, tuple(notes))
+    what = f"the lists in column '{given.columns[0]}'"
+    found = f"{what} have {given.width} numbers" if lists else f"--pred-probs names {given.width} columns"
+    order = _in_order(given, classes, found)
     told = _order_by_labels(order, given.values, given.texts)
-    said = f"{lists} fit the labels best in the order {name_first_three(told)}"
-    return ClassOrder(told, notes=() if told == order else (said,))
+    if lists:
+        said = f"{what} fit the labels best in the order {name_first_three(told)}"
+        return ClassOrder(told, () if told == order else (said,))
+    pairs = ", ".join(f"{column} = '{name}'" for column, name in zip(given.columns[:3], told, strict=False))
+    by = "the sorted order of the classes is" if told == order else "what fits the labels best is"
+    note = f"--pred-probs columns are not named after the classes; {by} taken: {pairs}"
+    return ClassOrder(told, (note + (", …" if given.width > 3 else ""),))
 
 
 def require_two(given: GivenProbabilities) -> None:

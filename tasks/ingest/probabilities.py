@@ -157,8 +157,8 @@ def _open_model(table: SourceTable, columns: tuple[str, ...], labels: LabelSurve
         scale = scale_of(given.values, columns, table.uri)
         likely = to_probabilities(given.values, scale)[:, 0]
         return GivenModel(columns, width, class_columns.order_of_binary(replace(given, values=likely)), scale)
-    find_order = class_columns.order_of_columns if len(columns) > 1 else class_columns.order_of_list
-    return GivenModel(columns, width, find_order(given), scale_of(given.values, columns, table.uri))
+    order = class_columns.find_order(given)
+    return GivenModel(columns, width, order, scale_of(given.values, columns, table.uri))
 
 
 def clip_logs(values: Matrix) -> Matrix:
