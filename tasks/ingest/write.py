@@ -51,10 +51,11 @@ class Canonical:
     @property
     def schema(self) -> pa.Schema:
         """Columns of `dataset.parquet`."""
+        features = pa.field("features", pa.list_(pa.float32(), self._width), nullable=False)
         fields = [
             pa.field("sample_id", pa.string(), nullable=False),
             pa.field("label", pa.string()),
-            *self._features(),
+            *([features] if self._width else []),
             pa.field("content_hash", pa.string(), nullable=False),
             pa.field("source_row", pa.int64(), nullable=False),
         ]
@@ -70,11 +71,6 @@ class Canonical:
     def _width(self) -> int:
         return int(np.prod(self.content.shape))
 
-    def _features(self) -> list[pa.Field]:
-        return (
-            [pa.field("features", pa.list_(pa.float32(), self._width), nullable=False)] if self._width else []
-        )
-
     def write(self, path: Path) -> str:
         """Write all rows and return the digest of contents and labels in their order."""
         digest = hashlib.sha256()
@@ -82,6 +78,7 @@ class Canonical:
         with table_writer(path, self.schema) as writer:
             for batch in self._batches(digest, occurrences):
                 writer.write_batch(batch)
+        self.problems.update(self.without_id)
         numbers = occurrences.numbers() if occurrences else None
         if numbers is not None:
             number_occurrences(path, numbers)
@@ -101,26 +98,24 @@ class Canonical:
             texts = labels.to_pylist()
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(identity_line(row_hash, label))
-            if roles.id:
-                ids = self._with_made_ids(convert_to_text(batch.column(roles.id)), encoded, texts, row)
+            if occurrences is None:
+                ids = self._own_ids(batch, encoded, texts, row)
             else:
                 made = [make_sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
+                occurrences.see(made)
                 ids = pa.array(made, pa.string())
-                if occurrences is not None:
-                    occurrences.see(made)
             yield self._batch(batch, encoded, ids, labels, row)
             row += batch.num_rows
             report_progress("rows", row, self.rows)
 
-    def _with_made_ids(
-        self, ids: pa.Array, encoded: EncodedBatch, labels: list[str | None], row: int
+    def _own_ids(
+        self, batch: pa.RecordBatch, encoded: EncodedBatch, labels: list[str | None], row: int
     ) -> pa.Array:
-        """Return the ids, with one that is made where a row has none of its own; say so of the row."""
-        numbers = range(len(ids)) if self.without_id else ()
-        wrong = {at: self.without_id[row + at] for at in numbers if row + at in self.without_id}
+        """Return the ids of the source, with one that is made where a row has none of its own."""
+        ids = convert_to_text(batch.column(self.roles.id))
+        wrong = [at for at in range(len(ids)) if row + at in self.without_id] if self.without_id else []
         if not wrong:
             return ids
-        self.problems.update({row + at: why for at, why in wrong.items()})
         values = ids.to_pylist()
         for at in wrong:
             values[at] = make_sample_id(encoded.hashes[at], labels[at], row + at + 1)
