@@ -59,13 +59,10 @@ def with_folder_columns(
         )
     kinds = {name: _type([values[name] for values in said], name in as_text) for name in said[0]}
     fields = tuple(pa.field(name, kind) for name, kind in kinds.items())
-    return tuple(
-        _with_columns(reader, fields, {name: _value(text, kinds[name]) for name, text in values.items()})
-        for reader, values in zip(readers, said, strict=True)
-    )
+    return tuple(_with_columns(reader, fields, values) for reader, values in zip(readers, said, strict=True))
 
 
-def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str, object]) -> FileReader:
+def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str, str | None]) -> FileReader:
     """Return the reader of a file and the columns of its folders; these win where both have one."""
     own = [field for field in file.schema if field.name not in values]
     schema = pa.schema([*own, *fields], file.schema.metadata)
@@ -77,7 +74,9 @@ def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str
         # A column that is not wanted still says how many rows there are.
         for batch in file.batches(inside or [next(filter(None, file.schema.names))], rows):
             beside = {
-                field.name: pa.repeat(pa.scalar(values[field.name], field.type), batch.num_rows)
+                field.name: pa.repeat(
+                    pa.scalar(values[field.name], pa.string()).cast(field.type), batch.num_rows
+                )
                 for field in fields
             }
             found = [beside[name] if name in values else batch.column(name) for name in columns]
@@ -94,7 +93,3 @@ def _type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT
         value.lstrip("-").isdecimal() and len(value) < 19 and str(int(value)) == value for value in known
     )
     return pa.int64() if known and whole and not text else pa.string()
-
-
-def _value(text: str | None, kind: pa.DataType) -> object:
-    return int(text) if text is not None and pa.types.is_integer(kind) else text

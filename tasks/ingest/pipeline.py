@@ -85,12 +85,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_synthetic(table, content),
         given_probabilities=content.classes,
-        notes=(
-            *notes,
-            *roles.notes,
-            *survey.labels.notes,
-            *content.notes,
-        ),
+        notes=(*notes, *roles.notes, *survey.labels.notes, *content.notes),
         **_columns(source, table, roles),
     )
 

@@ -36,6 +36,8 @@ _SPARSE = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?(\s+qid:\d+)?(\s+\d+:\S+)+\s*(#.*)
 _FIELD = re.compile(r'"([^"]*)"|(\S+)')
 # Of sparse vectors with more features (words, mostly) a dense table is no way to learn.
 _MOST_FEATURES = 1_000
+# Rows of them that are dense at once.
+_ROWS = 10_000
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
@@ -142,9 +144,10 @@ def _open_sparse(part: Part) -> FileReader:
     given = pa.array([f"{label:g}" for label in labels])
 
     def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(given), rows):
-            dense = vectors[start : start + rows].toarray().astype(np.float32)
-            batch = [given[start : start + rows], *map(pa.array, dense.T)]
+        size = min(rows, _ROWS)
+        for start in range(0, len(given), size):
+            dense = vectors[start : start + size].toarray().astype(np.float32)
+            batch = [given[start : start + size], *map(pa.array, dense.T)]
             yield pa.RecordBatch.from_arrays(batch, schema=schema).select(columns)
 
     return FileReader(part, schema, scan, lambda row: f"line {row + 1}")
