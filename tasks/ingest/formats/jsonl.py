@@ -5,11 +5,9 @@ A column that mixes kinds of values is read as text. NaN, as Python writes it, i
 
 import io
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -24,6 +22,7 @@ from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
 from tasks.ingest.reading import FileReader, explain_damage, number_row
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import temporary_part, write_value
+from tasks.ingest.text.json_values import DECODER
 from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
@@ -38,36 +37,12 @@ _KINDS = {
     list: "a list",
     dict: "an object",
 }
-_NUMBER = ("a number", 0)
 # How Arrow names a column whose values do not fit together, within one block and between two.
 _NAMED = re.compile(r"Column\(/([^/)]+)[^)]*\) changed|Field (.+) has incompatible types")
 
 
-@dataclass(frozen=True)
-class Uneven:
-    """Columns whose values are of several kinds.
-
-    Attributes:
-        texts: Those that are read as text, each with what there is to say of it.
-        gaps: Those in which NaN stands beside values that are no numbers.
-    """
-
-    texts: dict[str, str]
-    gaps: frozenset[str] = frozenset()
-
-    def make_even(self, block: bytes) -> bytes:
-        """Return lines in which each column has one kind of value."""
-        if not self.texts and not self.gaps:
-            return block
-        lines = []
-        for line in filter(bytes.strip, block.splitlines()):
-            row = json.loads(line)
-            for name in self.gaps & row.keys():
-                row[name] = None if _is_nan(row[name]) else row[name]
-            for name in self.texts.keys() & row.keys():
-                row[name] = write_value(row[name])
-            lines.append(json.dumps(row).encode())
-        return b"\n".join(lines)
+# Columns of several kinds of values, which are read as text, with what there is to say of each; None where all lines are even.
+Uneven = dict[str, str] | None
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
@@ -140,13 +115,12 @@ def _open_answers(part: Part, as_text: frozenset[str]) -> FileReader:
 def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
     """Infer the types of the columns by reading the file once."""
     with explain_damage(part, "JSON Lines"):
-        uneven = Uneven({})
+        texts: Uneven = None
         try:
-            nested = _infer_types(part, uneven)
+            nested = _infer_types(part, texts)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError):
             check_utf8(part)
-            uneven = _survey_lines(part, as_text)
-            nested, uneven = _infer_uneven(part, uneven, as_text)
+            nested, texts = _infer_uneven(part, _survey_lines(part, as_text), as_text)
     columns = {".".join(path): (path, kind) for path, kind in _columns(nested)}
     fields = [
         pa.field(name, kind, metadata=NESTED if len(path) > 1 else None)
@@ -158,7 +132,7 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
         wanted = pa.schema([nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
         with explain_damage(part, "JSON Lines"), open_text(part) as file:
             for block in lines_in_blocks(file):
-                found = _parse(uneven.make_even(block), wanted, "ignore")
+                found = _parse(_make_even(block, texts), wanted, "ignore")
                 # In an object that is missing, all values are.
                 arrays = [
                     pc.struct_field(found[first], rest) if rest else found[first] for first, *rest in paths
@@ -169,23 +143,36 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
         line, _ = next(islice(_lines(part), row, None), (None, None))
         return f"line {line}" if line else number_row(row)
 
-    notes = tuple(uneven.texts.values())
+    notes = tuple((texts or {}).values())
     paths = {name: path for name, (path, _) in columns.items()}
     return FileReader(part, pa.schema(fields), scan, place, notes, paths=paths)
 
 
-def _infer_uneven(part: Part, uneven: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
+def _infer_uneven(
+    part: Part, texts: dict[str, str], as_text: frozenset[str]
+) -> tuple[pa.Schema, dict[str, str]]:
     """Return the types of columns of which some are uneven; those that are uneven within lists or objects are found here."""
     while True:
         try:
-            return _infer_types(part, uneven), uneven
+            return _infer_types(part, texts), texts
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             found = _NAMED.search(str(error))
             name = next(filter(None, found.groups()), "") if found else ""
-            if not name or name in uneven.texts or name in as_text:
+            if not name or name in texts or name in as_text:
                 raise
             said = f"column '{name}' holds lists or objects of several kinds, and is read as text"
-            uneven = replace(uneven, texts={**uneven.texts, name: said})
+            texts = {**texts, name: said}
+
+
+def _make_even(block: bytes, texts: Uneven) -> bytes:
+    """Return lines in which each column has one kind of value, and what is not a number is missing."""
+    if texts is None:
+        return block
+    rows = [
+        json.loads(line, parse_constant=DECODER.parse_constant) for line in block.splitlines() if line.strip()
+    ]
+    even = (row | {name: write_value(row[name]) for name in texts.keys() & row.keys()} for row in rows)
+    return b"\n".join(json.dumps(row).encode() for row in even)
 
 
 def _columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]:
@@ -203,12 +190,12 @@ def _columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]
             waiting += [((*path, field.name), field.type) for field in reversed(inner)]
 
 
-def _infer_types(part: Part, uneven: Uneven) -> pa.Schema:
+def _infer_types(part: Part, texts: Uneven) -> pa.Schema:
     schema = pa.schema([])
     with open_text(part) as file:
         for block in lines_in_blocks(file):
             block.decode()
-            found = _parse(uneven.make_even(block), None, "infer").schema
+            found = _parse(_make_even(block, texts), None, "infer").schema
             # The parser takes text that looks like a time for one; text stays as it is written.
             plain = [
                 field.with_type(pa.string()) if pa.types.is_timestamp(field.type) else field
@@ -236,43 +223,34 @@ def _lines(part: Part) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
-    """Return the columns whose values are of several kinds.
+def _survey_lines(part: Part, as_text: frozenset[str]) -> dict[str, str]:
+    """Return the columns whose values are of several kinds, each with what there is to say of it.
 
     Raises:
         InputError: A line is no object, or labels or ids mix values with lists or objects.
     """
     first: dict[str, tuple[str, int]] = {}
     texts: dict[str, str] = {}
-    gaps: set[str] = set()
     for number, line in _lines(part):
         for name, item in _object_of(part, number, line).items():
             kind = _KINDS.get(type(item))
-            if _is_nan(item):
-                gaps.add(name)
-            elif kind and first.setdefault(name, (kind, number))[0] != kind:
-                expected, before = first[name]
-                what = f"{kind} where line {before} has {expected}"
-                if name in as_text and {kind, expected} & {"a list", "an object"}:
-                    raise part.problem(
-                        f"line {number}, column '{name}': {what}", fix="use one kind of value in a column"
-                    )
-                said = f"column '{name}' is read as text: line {number} has {what}"
-                texts.setdefault(name, said)
-    return Uneven(
-        texts, frozenset(gaps - {name for name in gaps if first.get(name, _NUMBER)[0] == _NUMBER[0]})
-    )
+            if not kind or first.setdefault(name, (kind, number))[0] == kind:
+                continue
+            expected, before = first[name]
+            what = f"{kind} where line {before} has {expected}"
+            if name in as_text and {kind, expected} & {"a list", "an object"}:
+                raise part.problem(
+                    f"line {number}, column '{name}': {what}", fix="use one kind of value in a column"
+                )
+            texts.setdefault(name, f"column '{name}' is read as text: line {number} has {what}")
+    return texts
 
 
 def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=DECODER.parse_constant)
     except (ValueError, RecursionError) as error:
         raise part.problem(f"line {number} is not JSON ({error})", fix="write one object a line") from error
     if not isinstance(value, dict):
         raise part.problem(f"line {number} is not a JSON object", fix="write one object a line")
     return value
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
