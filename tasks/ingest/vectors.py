@@ -42,8 +42,8 @@ _WRAPPED = re.compile(
 _SCALAR = re.compile(r"(?:np|numpy)\.\w+\(([^()]*)\)")
 _DECIMAL_COMMA = re.compile(r"\d,\d")
 _NULL = re.compile(r"\b(?:None|null)\b")
-_BRACKETED = r"^\s*(?:(?:\w+\.)*(?:array|tensor)\s*\(\s*)?[\[({].*[\])}]\s*$"
-_ELLIPSIS = r"[0-9.,;\s\[](?:\.\.\.|…)[\s,;\]0-9+-]"
+_BRACKETED = re.compile(r"^\s*(?:(?:\w+\.)*(?:array|tensor)\s*\(\s*)?[\[({].*[\])}]\s*$", re.DOTALL)
+_ELLIPSIS = re.compile(r"[0-9.,;\s\[](?:\.\.\.|…)[\s,;\]0-9+-]")
 _MARKS = str.maketrans(",;|[](){}", " " * 9)
 _VECTOR = pa.list_(pa.float64())
 _FIX_CUT = "save the whole vectors: as .npz or Parquet, or as text with ' '.join(map(str, vector))"
@@ -167,29 +167,27 @@ def is_written_vector(column: pa.Array) -> bool:
     >>> is_written_vector(pa.array(["[0.1 0.2 ... 0.3]"])), is_written_vector(pa.array(["[1]", "[1, 2]", "[]"]))
     (True, False)
     """
-    text = column.drop_null()
-    text = text.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0))
-    if not len(text):
+    texts = [text for text in column.to_pylist() if text and text.strip()]
+    found = [_parse(text) for text in texts]
+    bracketed = sum(_BRACKETED.match(text) is not None for text in texts) > _HALF * len(texts)
+    cut = _count_cut(texts) if bracketed else 0
+    if not texts or sum(each is None for each in found) - cut > _ODD * len(texts):
         return False
-    bracketed = _share(pc.match_substring_regex(text, f"(?s){_BRACKETED}")) > _HALF
-    vectors = read_vectors(text, "")
-    cut = pc.sum(_is_cut(text).cast(pa.int64())).as_py() if bracketed else 0
-    if len(vectors.problems) - cut > _ODD * len(text):
-        return False
-    if cut > _HALF * len(text):
+    if cut > _HALF * len(texts):
         return True
-    width, rows = Counter(vectors.lengths).most_common(1)[0]
-    if rows < (1 - _ODD) * len(text):
+    lengths = Counter(len(each) for each in found if each is not None and len(each))
+    width, rows = lengths.most_common(1)[0] if lengths else (0, 0)
+    if rows < (1 - _ODD) * len(texts):
         return False
-    points = pc.mean(pc.count_substring(text, ".")).as_py()
+    points = sum(text.count(".") for text in texts) / len(texts)
     decimal = width >= _PLAIN_DECIMALS and points >= _PLAIN_DECIMALS - 1
-    return bool(width > 1 if bracketed else (decimal or width >= _PLAIN_NUMBERS))
+    return width > 1 if bracketed else decimal or width >= _PLAIN_NUMBERS
 
 
 def require_whole(column: pa.Array, name: str, where: str) -> None:
     """Raise InputError where most vectors of a column of text are cut short, as numpy prints long ones."""
-    text = column.drop_null()
-    if len(text) and _share(_is_cut(text)) > _HALF:
+    texts = column.drop_null().to_pylist()
+    if _count_cut(texts) > _HALF * len(texts):
         raise InputError(
             f"the vectors in column '{name}' are cut short with '...', as numpy prints long arrays",
             where=where,
@@ -197,15 +195,11 @@ def require_whole(column: pa.Array, name: str, where: str) -> None:
         )
 
 
-def _share(matches: pa.Array) -> float:
-    return float(pc.mean(matches.cast(pa.float64())).as_py())
-
-
-def _is_cut(text: pa.Array) -> pa.Array:
-    return pc.match_substring_regex(text, _ELLIPSIS)
+def _count_cut(texts: list[str]) -> int:
+    return sum(_ELLIPSIS.search(text) is not None for text in texts)
 
 
 def _what_is(text: str) -> str:
     shown = " ".join(text[:_SHOWN].split())
-    cut = re.search(_ELLIPSIS, text)
+    cut = _ELLIPSIS.search(text)
     return f"the vector '{shown}…' is cut short with '...'" if cut else f"'{shown}' is no vector"
