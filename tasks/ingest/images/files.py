@@ -26,7 +26,7 @@ from tasks.ingest.source import Part, explain_access_errors, is_image_file
 from tasks.ingest.table import SourceTable
 
 _BATCH = 256
-# What tells paths, base64 and numbers apart; mixed columns are told by each value's own form.
+# What tells names and numbers apart; addresses and base64 are told by each value's own form.
 _LOOKED_AT = 20
 # How the base64 of PNG, JPEG, GIF, WebP, BMP and TIFF files begins.
 _BASE64_HEADS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")
@@ -90,16 +90,14 @@ def image_files(table: SourceTable, column: str) -> ImageFiles:
     if pixels.is_pixel_list(kind):
         return _pixel_files(table, column, lambda value: pixels.pixels_of_list(value.values))
     if not pa.types.is_string(kind):
-        return ImageFiles(table, column, partial(_read_files, table))
+        return ImageFiles(table, column, partial(_read_files, table, {}))
     values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
     if first and all(map(pixels.is_pixel_text, first)):
         return _pixel_files(table, column, lambda value: pixels.pixels_of_text(value.as_py()))
-    if first and all(map(_is_base64, first)):
-        return ImageFiles(table, column, partial(_read_files, table, base64=True))
-    by_name = _by_name(table, first)
+    by_name = {} if any(map(_is_base64, first)) else _by_name(table, first)
     notes = ("images are found by their names below the folder of the source",) if by_name else ()
-    return ImageFiles(table, column, partial(_read_files, table, by_name=by_name), notes)
+    return ImageFiles(table, column, partial(_read_files, table, by_name), notes)
 
 
 def _pixel_files(table: SourceTable, column: str, parse: Callable[[Any], pixels.Pixels | str]) -> ImageFiles:
@@ -127,12 +125,7 @@ def _pixel_files(table: SourceTable, column: str, parse: Callable[[Any], pixels.
 
 
 def _read_files(
-    table: SourceTable,
-    column: pa.Array,
-    first: int,
-    *,
-    by_name: Mapping[str, Sequence[str]] | None = None,
-    base64: bool = False,
+    table: SourceTable, by_name: Mapping[str, Sequence[str]], column: pa.Array, first: int
 ) -> list[File]:
     """Return files whose bytes are in the column, or that it names."""
 
@@ -144,7 +137,9 @@ def _read_files(
             return None
         if name.startswith("data:"):
             return _from_data_uri(name)
-        return _from_base64(name) if base64 else _read_beside(table.part_of(row), name, by_name or {})
+        if _is_base64(name):
+            return _from_base64(name)
+        return _read_beside(table.part_of(row), name, by_name)
 
     inside, names = _inside_and_beside(column)
     rows = range(first, first + len(column))
