@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import InputError, list_names
+from tasks.errors import list_names
+from tasks.ingest.source import Part
 
 LABEL_NOTE, RATERS_NOTE = "labelsweep.label", "labelsweep.raters"
 _CLASSES = ("choices", "rating")
@@ -49,7 +50,7 @@ def is_label_studio(item: object) -> bool:
     return full or (all(name in item for name in ("id", *_MIN)) and bool(_controls(item)))
 
 
-def read_export(items: Sequence[Any], where: str) -> Export:
+def read_export(items: Sequence[Any], part: Part) -> Export:
     """Return the table of an export.
 
     Raises:
@@ -64,14 +65,12 @@ def read_export(items: Sequence[Any], where: str) -> Export:
             tasks[task] = _data(item)
             answers += _answers(item, task, kinds)
         except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(
-                f"task {place} is not as Label Studio writes it", where=where, fix='export as "JSON" again'
-            ) from error
+            what = f"task {place} is not as Label Studio writes it"
+            raise part.problem(what, fix='export as "JSON" again') from error
     if not answers:
         found = f" but {list_names(list(kinds))}" if kinds else ""
-        raise InputError(
+        raise part.problem(
             f"a Label Studio export without choices{found}",
-            where=where,
             fix="only labels of whole samples are read: choices and ratings",
         )
     return _table(tasks, answers)

@@ -138,19 +138,20 @@ _MISSING_LIST = "Expected all lists to be of size"
 @contextmanager
 def explain_damage(part: Part, expected: str) -> Iterator[None]:
     """Turn what a library says about damaged bytes into InputError; leave passing faults as they are."""
-    what, fix = f"damaged or truncated {expected}", "write or download the file again"
     try:
         with explain_access_errors(part.shown):
             yield
-    except (
-        *(EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile),
-        *(pa.ArrowException, UnicodeDecodeError, OSError),
-    ) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile) as error:
+        packed = (
+            COMPRESSIONS[part.compression][0] if part.compression else "archive" if part.archive else expected
+        )
+        raise part.problem(f"damaged or truncated {packed} ({first_line(error, _SAID)})") from error
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         # Arrow reports broken bytes as a bare OSError; the system and the network give a number or a type.
-        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile | pa.ArrowException):
-            if error.errno is not None or type(error) is not OSError:
-                raise
-        elif isinstance(
+        if isinstance(error, OSError) and (error.errno is not None or type(error) is not OSError):
+            raise
+        what, fix = f"damaged or truncated {expected}", "write or download the file again"
+        if isinstance(
             error, pa.ArrowMemoryError
         ):  # a length that broken bytes say, or a machine that is full
             what = f"{expected} that takes more memory than there is"
@@ -158,9 +159,4 @@ def explain_damage(part: Part, expected: str) -> Iterator[None]:
         elif str(error).startswith(_MISSING_LIST):
             what = "a column of lists of a fixed length lacks one in some row, which is not read"
             fix = "write it as lists of any length, or leave out the rows without one"
-        elif not isinstance(error, pa.ArrowException | UnicodeDecodeError) and (
-            part.compression or part.archive
-        ):
-            packed = COMPRESSIONS[part.compression][0] if part.compression else "archive"
-            what = f"damaged or truncated {packed}"
         raise part.problem(f"{what} ({first_line(error, _SAID)})", fix=fix) from error

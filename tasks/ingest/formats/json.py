@@ -42,7 +42,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     rows, notes = _rows(part, first, values, array=head.startswith(b"["))
     found = list(islice(rows, 1))
     if found and is_label_studio(found[0]):
-        export = read_export([*found, *rows], part.shown)
+        export = read_export([*found, *rows], part)
         return jsonl.open_objects(part, export.rows, export.place, as_text, export.notes, export.metadata)
     return jsonl.open_objects(part, chain(found, rows), lambda row: f"record {row + 1}", as_text, notes)
 
