@@ -4,9 +4,11 @@ import gzip
 import lzma
 import zipfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -61,6 +63,25 @@ def number_row(row: int) -> str:
     'row 1'
     """
     return f"row {row + 1}"
+
+
+def number_lines(rows: Iterator[tuple[int, object]]) -> Callable[[int], str]:
+    """Return how a person finds a row of a text file: by its line, which may differ from its number.
+
+    Args:
+        rows: The line of each row with whatever is there; read once, and only as far as a row is asked for.
+
+    >>> find = number_lines(iter([(2, "a"), (5, "b")]))
+    >>> find(1), find(0), find(2)
+    ('line 5', 'line 2', 'row 3')
+    """
+    known = array("q")
+
+    def place(row: int) -> str:
+        known.extend(line for line, _ in islice(rows, max(0, row + 1 - len(known))))
+        return f"line {known[row]}" if row < len(known) else number_row(row)
+
+    return place
 
 
 @dataclass(frozen=True)

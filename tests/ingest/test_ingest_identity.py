@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.ingest import ingest
 from tasks.ingest.identity import OccurrenceCounter, hash_contents, make_sample_id, vector_rows
+from tasks.ingest.source import Part
 from tasks.records import Source
 
 SETTINGS = settings(
@@ -150,3 +151,22 @@ def test_no_id_of_ours_looks_like_a_number():
     seen = OccurrenceCounter()
     seen.see([*ids, ids[0]])
     assert seen.numbers().tolist() == [0] * len(ids) + [1]
+
+
+def test_the_lines_of_repeated_ids_are_found_in_one_pass_over_the_file(tmp_path, monkeypatch):
+    openings: list[str] = []
+    open_file = Part.open
+    monkeypatch.setattr(Part, "open", lambda part: openings.append(part.shown) or open_file(part))
+    counts, reasons = [], []
+    for repeated in (2, 30):
+        ids = [f"k{row}" for row in range(400)]
+        ids[200 : 200 + repeated] = ids[:repeated]
+        rows = [f"{key},{row % 7 + 0.5},{'cat' if row % 2 else 'dog'}" for row, key in enumerate(ids)]
+        path = tmp_path / f"r{repeated}.csv"
+        path.write_text("\n".join(["key,x,label", "", *rows]))
+        openings.clear()
+        data = ingest(Source(uri=str(path), id="key"), tmp_path / f"run{repeated}")
+        counts.append(len(openings))
+        reasons.append(pq.read_table(data.unreadable)["reason"].to_pylist())
+    assert counts[0] == counts[1]
+    assert reasons[1] == [f"id 'k{n}' in column 'key' is also the id of line {n + 3}" for n in range(30)]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.errors import InputError
-from tasks.ingest.reading import FileReader, explain_damage, number_row
+from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on, read_fields
 from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
@@ -45,7 +45,7 @@ def open_written(
     """Open a file of delimited text of which it is known how it is written."""
     part = replace(part, encoding=dialect.encoding)
     schema = pa.schema([(name, pa.string()) for name in dialect.names if name])
-    place = partial(_place, part, dialect)
+    place = number_lines(_lines(part, dialect))
     return FileReader(part, schema, partial(_scan, part, dialect), place, notes, dialect, texts)
 
 
@@ -62,12 +62,6 @@ def _scan(part: Part, dialect: Dialect, columns: list[str], _: int) -> Iterator[
         end = last.column(name)[-1].as_py() if last is not None and name in columns else None
         if dialect.quoted and "\n" in (end or ""):
             _check_quotes(part)
-
-
-def _place(part: Part, dialect: Dialect, row: int) -> str:
-    """Return the line on which a row begins: quoted line breaks make it differ from its number."""
-    line, _ = next(islice(_lines(part, dialect), row, None), (None, None))
-    return f"line {line}" if line else number_row(row)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from tasks.errors import InputError
 from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
-from tasks.ingest.reading import FileReader, explain_damage, number_row
+from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import temporary_part, write_value
 from tasks.ingest.text.json_values import DECODER
@@ -139,13 +138,9 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
                 ]
                 yield from pa.table(arrays, names=names).to_batches()
 
-    def place(row: int) -> str:
-        line, _ = next(islice(_lines(part), row, None), (None, None))
-        return f"line {line}" if line else number_row(row)
-
     notes = tuple((texts or {}).values())
     paths = {name: path for name, (path, _) in columns.items()}
-    return FileReader(part, pa.schema(fields), scan, place, notes, paths=paths)
+    return FileReader(part, pa.schema(fields), scan, number_lines(_lines(part)), notes, paths=paths)
 
 
 def _infer_uneven(
