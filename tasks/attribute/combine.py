@@ -103,7 +103,9 @@ def combine(
         log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
         p, (evidence, doubts) = heard.mean(0), noise.judge_labels(heard, said, labels[rows])
         wrong[:, rows] = doubts.cpu().numpy()
-        for name, values in (_columns_of(blocks, labels[rows], p, log_r) | {"evidence": evidence}).items():
+        for name, values in (
+            _compute_columns(blocks, labels[rows], p, log_r) | {"evidence": evidence}
+        ).items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
@@ -147,7 +149,9 @@ _COLUMNS: dict[str, type[np.generic] | None] = {
 }
 
 
-def _columns_of(blocks: Sequence[BlockScores], labels: Tensor, p: Tensor, log_r: Tensor) -> dict[str, Tensor]:
+def _compute_columns(
+    blocks: Sequence[BlockScores], labels: Tensor, p: Tensor, log_r: Tensor
+) -> dict[str, Tensor]:
     """Return the columns of a block, b values each.
 
     Args:

@@ -81,7 +81,7 @@ def _evaluation_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor
     return gradient, total
 
 
-def _directional_derivative(block: Block, theta: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+def _differentiate_along(block: Block, theta: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits and their derivative along a direction of theta, (K, C, b) each, in one pass.
 
     The logits are linear in theta: the derivative is the same product with the direction in the place of theta.
@@ -109,15 +109,17 @@ def score_part(part: StackPart, theta: Tensor, ihvp: Tensor) -> Iterator[BlockSc
     """Score the samples of a part, a few thousand at a time; `rows` are places in the part."""
     some = max(LEAST_SCORED, SCORED_VALUES // (part.design.folds * part.n_classes))
     for block in part.blocks():
-        logits, derivative = _directional_derivative(block, theta, ihvp)
+        logits, derivative = _differentiate_along(block, theta, ihvp)
         norm = block.features.norm(dim=1)
         for start in range(0, len(norm), some):
             here = slice(start, min(start + some, len(norm)))
             rows = slice(block.rows.start + here.start, block.rows.start + here.stop)
-            yield _scores(part, rows, logits[..., here], derivative[..., here], norm[here])
+            yield _compute_scores(part, rows, logits[..., here], derivative[..., here], norm[here])
 
 
-def _scores(part: StackPart, rows: slice, logits: Tensor, derivative: Tensor, norm: Tensor) -> BlockScores:
+def _compute_scores(
+    part: StackPart, rows: slice, logits: Tensor, derivative: Tensor, norm: Tensor
+) -> BlockScores:
     """Return the scores of some samples of a part from their logits and derivatives, (K, C, b), and |h|, (b,)."""
     # Where a label is almost certain, p - e_c is a difference of almost equal numbers: float32 would leave nothing of it.
     u = derivative.double()

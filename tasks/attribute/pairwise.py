@@ -48,16 +48,16 @@ def compute_pairwise_influence(
     Returns:
         (r, m) influences; positive = helpful.
     """
-    gradients = _sample_gradients(stack, theta, chosen)
+    gradients = _compute_sample_gradients(stack, theta, chosen)
     factors = solve_many(
         stack.hessian(theta), gradients[:, :, None, :], tolerance=PAIRWISE_TOLERANCE
     ).squeeze(2)
-    features, residual = _residuals(stack, theta, evaluation)
+    features, residual = _compute_residuals(stack, theta, evaluation)
     u = torch.einsum("md,rdc->rmc", features, factors)
     return torch.einsum("rmc,mc->rm", u, residual)
 
 
-def _residuals(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_residuals(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
     """Return features (m, width) and p - e_y (m, C) of some samples."""
     features = stack.rows.take(samples)
     residual = torch.softmax(stack.logits(features, theta), dim=-1).squeeze(1)
@@ -65,9 +65,9 @@ def _residuals(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> tuple[Ten
     return features, residual
 
 
-def _sample_gradients(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> Tensor:
+def _compute_sample_gradients(stack: SoftmaxStack, theta: Tensor, samples: Tensor) -> Tensor:
     """Return the loss gradients of some samples, (r, width, C)."""
-    features, residual = _residuals(stack, theta, samples)
+    features, residual = _compute_residuals(stack, theta, samples)
     return torch.einsum("rd,rc->rdc", features, residual)
 
 
@@ -86,10 +86,10 @@ def find_most_harmed(
         evaluation: (m,) evaluation samples of the fold.
         count: k, at most how many.
     """
-    _, residual = _residuals(stack, theta, evaluation)
+    _, residual = _compute_residuals(stack, theta, evaluation)
     given = 1 + residual.gather(1, stack.labels[evaluation][:, None]).squeeze(1)
     believed = evaluation[given > 0.5]
-    norm = _sample_gradients(stack, theta, chosen).flatten(1).norm(dim=1)
+    norm = _compute_sample_gradients(stack, theta, chosen).flatten(1).norm(dim=1)
     influence = compute_pairwise_influence(stack, theta, chosen, believed) / norm[:, None]
     worst = influence.topk(min(count, len(believed)), dim=1, largest=False)
     return HarmedSamples(believed[worst.indices], worst.values)

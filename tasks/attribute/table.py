@@ -23,7 +23,7 @@ def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Arra
     with open_parquet(dataset.path) as file, table_writer(path, _SCHEMA) as writer:
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id"]):
             rows = slice(start, start + len(batch))
-            writer.write_table(_table(batch.column(0), names, scores, score, flagged, rows))
+            writer.write_table(_make_table(batch.column(0), names, scores, score, flagged, rows))
             start += len(batch)
     return path
 
@@ -43,7 +43,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def _table(
+def _make_table(
     ids: pa.Array, names: pa.Array, scores: SampleScores, score: Array, flagged: Array, rows: slice
 ) -> pa.Table:
     """Return some rows; whatever precision the columns are kept in, the file has float64."""

@@ -29,7 +29,7 @@ def suggest_unseen(
     """
     if not dataset.unseen:
         return scores, score, flagged
-    logs = _logs(dataset)
+    logs = _take_logs(dataset)
     places = {name: place for place, name in enumerate(dataset.given_probabilities)}
     unseen = np.array([places[name] for name in dataset.unseen])
     own = np.array([places.get(name, -1) for name in dataset.classes])[scores.given]
@@ -53,7 +53,7 @@ def suggest_unseen(
     return changed, np.where(theirs, np.minimum(score, odds), score), flagged | theirs
 
 
-def _logs(dataset: Dataset) -> Array:
+def _take_logs(dataset: Dataset) -> Array:
     """Return the logarithms of the given probabilities, (n, classes of them)."""
     with open_parquet(dataset.path) as file:
         pieces = [

@@ -130,13 +130,13 @@ def _maximise(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Te
         right = float(kind.diagonal(dim1=1, dim2=2).sum())
         # At least half an error, and no worse than guessing.
         errors = min(max(1 - right / max(total, 1.0), 0.5 / max(total, 1.0)), 1 - 1 / len(eye))
-        shared = _rows(kind.sum(0) + SHRINKAGE * make_uniform_matrix(errors, eye))
-        tables.append(_rows(kind + SHRINKAGE * shared) if len(kind) > 1 else shared[None])
+        shared = _normalise_rows(kind.sum(0) + SHRINKAGE * make_uniform_matrix(errors, eye))
+        tables.append(_normalise_rows(kind + SHRINKAGE * shared) if len(kind) > 1 else shared[None])
     shares = (r.sum((0, 2)) + SHRINKAGE / len(counts)) / (len(r) + SHRINKAGE)
     return Answers(torch.stack(tables).log(), shares.log(), _weight(r.sum(1), belief, before.weight))
 
 
-def _rows(table: Tensor) -> Tensor:
+def _normalise_rows(table: Tensor) -> Tensor:
     return table / table.sum(-1, keepdim=True)
 
 

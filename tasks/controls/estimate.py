@@ -111,8 +111,8 @@ def compare_with_shadow(
     groups = None if unit is None else int(unit.max()) + 1
     each = 1 if groups is None else len(controls) / groups
     below = np.searchsorted(np.sort(score[others]), planted, side="right")
-    best = _interval(planted, below, int(others.sum()), confidence, unit)
-    share = _spanned(best, wrong[others], confidence, each)
+    best = _find_interval(planted, below, int(others.sum()), confidence, unit)
+    share = _span_mean(best, wrong[others], confidence, each)
     found, m = int(flagged[controls].sum()), len(controls)
     noise = share.scaled(others.sum() / len(score))
     errors = max(1, round(noise.estimate * len(score) / each))
@@ -127,12 +127,12 @@ def compare_with_shadow(
         make_share_span(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
-    depths = _depths(np.sort(score[others]), planted, flagged_before)
+    depths = _list_depths(np.sort(score[others]), planted, flagged_before)
     quality = Quality(m, found, recall, noise, precision if flagged_before else None, depths, groups)
     return agree_depths(quality)
 
 
-def _spanned(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:
+def _span_mean(best: Estimate, wrong: Array, confidence: float, each: float) -> Estimate:
     """Return the mean probability of being wrong, with an interval that spans its own and that of the best bin."""
     mean = float(wrong.mean(dtype=np.float64))
     # Which of the labels are wrong is not known, nor is the share that the data were drawn with.
@@ -174,7 +174,9 @@ def find_best_bin(below: Array, planted_below: Array, n: int, m: int) -> float:
     return float(min(wrong[best] / planted[best], 1.0))
 
 
-def _interval(planted: Array, below: Array, n: int, confidence: float, unit: Array | None = None) -> Estimate:
+def _find_interval(
+    planted: Array, below: Array, n: int, confidence: float, unit: Array | None = None
+) -> Estimate:
     """Return the estimate and its bootstrap interval: controls drawn again, counts of the others varied as Poisson.
 
     Controls that were planted together, those of equal `unit`, are drawn together.
@@ -208,7 +210,7 @@ def agree_depths(quality: Quality) -> Quality:
     return replace(quality, depths=depths)
 
 
-def _depths(others: Array, planted: Array, flagged: int) -> tuple[Depth, ...]:
+def _list_depths(others: Array, planted: Array, flagged: int) -> tuple[Depth, ...]:
     """Return recall by the controls at round depths up to what is flagged, and there, where enough controls lie above."""
     depths = [depth for depth in DEPTHS if depth < flagged] + ([flagged] if flagged else [])
     found = []

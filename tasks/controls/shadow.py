@@ -110,6 +110,8 @@ def audit_planted(
     planted: PlantedControls,
     doubts: Doubts,
     confidence: float = CONFIDENCE,
+    *,
+    of_texts: bool = False,
 ) -> Quality:
     """Audit once more with the planted labels flipped, and return what that says of the real queue.
 
@@ -120,6 +122,7 @@ def audit_planted(
         planted: Which labels are flipped.
         doubts: Of the real audit.
         confidence: Of the intervals.
+        of_texts: Whether the samples are texts.
     """
     samples, options, chosen = model.samples, model.options, planted.chosen
     labels, votes = flip_labels(
@@ -131,4 +134,4 @@ def audit_planted(
     quality = compare_with_shadow(
         score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit
     )
-    return widen_quality(quality, doubts, confidence)
+    return widen_quality(quality, doubts, confidence, of_texts=of_texts)

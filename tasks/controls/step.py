@@ -43,6 +43,7 @@ def controls(
     ensemble = audited.load(encoding, model)
     index = torch.from_numpy(planted.chosen).to(audited.samples.labels.device)
     doubts = read_doubts(read_json(model.path / NOISE))
-    quality = audit_planted(audited, ensemble.members, predict_unseen(ensemble, index), planted, doubts)
+    believed, of_texts = predict_unseen(ensemble, index), dataset.payload == "text"
+    quality = audit_planted(audited, ensemble.members, believed, planted, doubts, of_texts=of_texts)
     path = write_json(asdict(quality), folder / "controls.json")
     return Controls(path=path, planted=quality.planted, found=quality.found)

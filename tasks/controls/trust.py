@@ -56,7 +56,7 @@ def judge_trust(
     is_clear = min(doubts.skill, right) > CLEAR
     verdict: Verdict = "cannot tell"
     if doubts.knowledge >= INFORMED:
-        verdict = _verdict(doubts, doubts.skill, doubts.certainty)
+        verdict = _choose_verdict(doubts, doubts.skill, doubts.certainty)
     if verdict == "weak" and is_clear and controls and 2 * controls["found"] > controls["planted"]:
         verdict = "fair"
     if share and share["high"] - share["low"] > WIDE and verdict in ("strong", "fair"):
@@ -70,10 +70,10 @@ def judge_trust(
         why += f"; {controls['found']:,} of {controls['planted']:,} labels made wrong on purpose were flagged"
     if doubts.kind == "sample" and verdict in ("fair", "weak"):
         why += "; the errors follow no pattern, so right labels of hard samples are flagged too"
-    return Trust(verdict, why, "" if verdict == "strong" else _help(payload, is_clear=is_clear))
+    return Trust(verdict, why, "" if verdict == "strong" else _suggest_help(payload, is_clear=is_clear))
 
 
-def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
+def _choose_verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
     if not doubts.flagged:
         return "strong" if skill >= WIDE else "fair" if skill >= WEAKER[1] else "weak"
     purity = doubts.ways[f"sharpness {ORDERING:g}"].flagged / doubts.flagged
@@ -83,7 +83,7 @@ def _verdict(doubts: Doubts, skill: float, certainty: float) -> Verdict:
     return next((word for word, (pure, able) in bounds if purity >= pure and skill >= able), "weak")
 
 
-def _help(payload: str, *, is_clear: bool) -> str:
+def _suggest_help(payload: str, *, is_clear: bool) -> str:
     """Return what would help, of what this program can use; no better features where the models know the classes."""
     if is_clear:
         return "verified labels (--trusted) or several raters (--raters)"

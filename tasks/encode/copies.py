@@ -45,7 +45,7 @@ def find_copy_sets(found: Neighbours, content: Array) -> list[Ints]:
     found = Neighbours(np.where(same, np.float32(0), found.distance), found.index)
     for ratio in RATIOS:
         sets = _find_isolated(found, ratio)
-        expected = len(found.index) * ratio ** _dimension(found, sets) / 2
+        expected = len(found.index) * ratio ** _estimate_dimension(found, sets) / 2
         if len(sets) > CLEARLY_MORE * expected and poisson.sf(len(sets) - 1, expected) < IMPROBABLE:
             return sets
     return []
@@ -65,7 +65,7 @@ def _find_isolated(found: Neighbours, ratio: float) -> list[Ints]:
     return [np.array(claim, np.int64) for claim, times in sorted(claims.items()) if times == len(claim)]
 
 
-def _dimension(found: Neighbours, sets: list[Ints]) -> float:
+def _estimate_dimension(found: Neighbours, sets: list[Ints]) -> float:
     """Return the dimension that the samples fill, by the distances beyond the sets (Levina and Bickel, 2004)."""
     own = np.zeros(len(found.index), np.int64)
     for rows in sets:
@@ -95,25 +95,25 @@ def are_coincidences(values: Array) -> bool:
     codes = np.stack(
         [np.unique(column, return_inverse=True, equal_nan=True)[1] for column in values.T], axis=1
     )
-    mixed = codes.astype(np.uint64) * _factors(values.shape[1]) * _SPREAD
+    mixed = codes.astype(np.uint64) * _draw_factors(values.shape[1]) * _SPREAD
     mixed ^= mixed >> np.uint64(29)
     whole = mixed.sum(axis=1)
-    identical = _pairs(whole)
+    identical = _count_pairs(whole)
     expected = 0.0
     for place in range(values.shape[1]):
-        equal = _pairs(codes[:, place]) / max(len(codes) * (len(codes) - 1) / 2, 1)
-        nearly = _pairs(whole - mixed[:, place]) - identical
+        equal = _count_pairs(codes[:, place]) / max(len(codes) * (len(codes) - 1) / 2, 1)
+        nearly = _count_pairs(whole - mixed[:, place]) - identical
         if equal < 1:
             expected = max(expected, nearly * equal / (1 - equal))
     return identical <= CLEARLY_MORE * expected
 
 
-def _factors(count: int) -> Array:
+def _draw_factors(count: int) -> Array:
     drawn: Array = np.random.default_rng(0).integers(2**64, size=count, dtype=np.uint64) | np.uint64(1)
     return drawn
 
 
-def _pairs(keys: Array) -> float:
+def _count_pairs(keys: Array) -> float:
     """Return how many pairs of keys are equal."""
     counts = np.unique(keys, return_counts=True)[1].astype(np.float64)
     return float((counts * (counts - 1)).sum() / 2)

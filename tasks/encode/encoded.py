@@ -66,65 +66,65 @@ def read_features(dataset: Dataset, options: AuditOptions, cache: Path | None = 
             "a network takes one kind of content, and there are columns beside it", where=where, fix=fix
         )
     own = options.own_encoder and _embed_pretrained(dataset, Path(options.own_encoder), options.device, cache)
-    found = own if own and dataset.payload != "tabular" else _plain(dataset, options)
+    found = own if own and dataset.payload != "tabular" else _encode_alone(dataset, options)
     if dataset.beside:
-        columns = _columns(dataset, options, dataset.beside, partial(_read_beside, dataset))
+        columns = _encode_columns(dataset, options, dataset.beside, partial(_read_beside, dataset))
         found = _join(found, replace(columns, second="columns"))
     if own and found is not own and dataset.payload == "tabular":
         return _join(found, own)
     packaged = None if options.encoder else find_packaged(dataset, options)
-    return found if packaged is None else _with_packaged(found, packaged, dataset, options, cache)
+    return found if packaged is None else _add_packaged(found, packaged, dataset, options, cache)
 
 
-def _plain(dataset: Dataset, options: AuditOptions) -> EncodedFeatures:
+def _encode_alone(dataset: Dataset, options: AuditOptions) -> EncodedFeatures:
     """Return what the data alone give."""
     if dataset.payload == "text":
-        return _texts(dataset, "text", options)
+        return _encode_texts(dataset, "text", options)
     if not dataset.columns:
         return EncodedFeatures(dataset.feature_names, lambda: read_stored(dataset))
-    return _columns(dataset, options, dataset.columns, lambda: read_stored(dataset))
+    return _encode_columns(dataset, options, dataset.columns, lambda: read_stored(dataset))
 
 
-def _columns(
+def _encode_columns(
     dataset: Dataset, options: AuditOptions, columns: tuple[Column, ...], raw: Callable[[], Iterator[Array]]
 ) -> EncodedFeatures:
     """Return columns of a table: numbers first, then the directions of each text."""
     table = fit_table(columns, raw)
     numbers = EncodedFeatures(table.names, lambda: (table(batch) for batch in raw()))
-    texts = [_texts(dataset, column, options, f"{column}: ") for column in dataset.texts]
+    texts = [_encode_texts(dataset, column, options, f"{column}: ") for column in dataset.texts]
     if not table.names and not texts:
         raise InputError(
             "all rows have the same values in every column",
             where=dataset.uri,
             fix="name other columns with --features",
         )
-    return _side_by_side([numbers, *texts]) if texts else numbers
+    return _put_side_by_side([numbers, *texts]) if texts else numbers
 
 
-def _texts(dataset: Dataset, column: str, options: AuditOptions, prefix: str = "") -> EncodedFeatures:
+def _encode_texts(dataset: Dataset, column: str, options: AuditOptions, prefix: str = "") -> EncodedFeatures:
     """Return the directions of a column of texts."""
     encoder = fit_text(lambda: read_text_batches(dataset, column), options.seed)
     names = tuple(f"{prefix}{name}" for name in encoder.names)
     return EncodedFeatures(names, lambda: map(encoder, read_text_batches(dataset, column)), len(names))
 
 
-def _side_by_side(parts: Sequence[EncodedFeatures]) -> EncodedFeatures:
+def _put_side_by_side(parts: Sequence[EncodedFeatures]) -> EncodedFeatures:
     """Return features side by side: numbers first, then the directions of each text."""
     return EncodedFeatures(
         tuple(name for part in parts for name in part.names),
-        lambda: map(np.hstack, zip(*(_even(part.batches()) for part in parts), strict=True)),
+        lambda: map(np.hstack, zip(*(_rebatch(part.batches()) for part in parts), strict=True)),
         sum(part.shared for part in parts),
     )
 
 
 def _join(first: EncodedFeatures, second: EncodedFeatures) -> EncodedFeatures:
     """Return features with others behind them, each of which is a candidate by itself."""
-    both, width = _side_by_side([first, second]), len(second.names)
+    both, width = _put_side_by_side([first, second]), len(second.names)
     named = f"{first.second} and {second.second}" if first.embedded else second.second
     return replace(both, shared=first.shared, embedded=first.embedded + width, second=named)
 
 
-def _even(batches: Iterator[Array]) -> Iterator[Array]:
+def _rebatch(batches: Iterator[Array]) -> Iterator[Array]:
     """Yield the same rows in batches of `TEXTS`."""
     rest: Array | None = None
     for batch in batches:
@@ -188,10 +188,10 @@ def _embed_pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) 
     check_folder(folder)
     store = cache / f"{folder.name}-{digest_model(folder)}.sqlite"
     model = (ImageModel if dataset.payload == "image" else TextModel)(folder, device)
-    return _embeddings(dataset, store, model)
+    return _embed(dataset, store, model)
 
 
-def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array]) -> EncodedFeatures:
+def _embed(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array]) -> EncodedFeatures:
     """Return the embeddings of texts or images, each content embedded once for all runs."""
 
     def batches() -> Iterator[Array]:
@@ -206,7 +206,7 @@ def _embeddings(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], 
     return EncodedFeatures(tuple(f"embedding[{place}]" for place in range(width)), batches)
 
 
-def _with_packaged(
+def _add_packaged(
     plain: EncodedFeatures, packaged: Packaged, dataset: Dataset, options: AuditOptions, cache: Path
 ) -> EncodedFeatures:
     """Return features with the embedding of a packaged encoder behind them, where it is installed and fast enough."""
@@ -215,7 +215,7 @@ def _with_packaged(
     model = Paced(packaged, options.device, dataset.rows, options.encoder_minutes)
     try:
         # All at once: whether there is time for them is known once they are there.
-        embedding = _embeddings(dataset, cache / f"{packaged.name}-{packaged.digest[:32]}.sqlite", model)
+        embedding = _embed(dataset, cache / f"{packaged.name}-{packaged.digest[:32]}.sqlite", model)
         for _ in embedding.batches():
             pass
     except TooSlow as slow:

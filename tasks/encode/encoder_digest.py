@@ -23,10 +23,10 @@ def describe_encoders(encoder: str | None) -> str:
     """
     if encoder is not None:
         return digest_model(Path(encoder)) if Path(encoder).exists() else ""
-    return "" if is_switched_off() else " ".join(filter(None, map(_installed, PACKAGES.values())))
+    return "" if is_switched_off() else " ".join(filter(None, map(_find_version, PACKAGES.values())))
 
 
-def _installed(package: str) -> str:
+def _find_version(package: str) -> str:
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:

@@ -80,7 +80,7 @@ class TextModel:
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415 (seconds to import)
         except ModuleNotFoundError as error:
-            raise _missing("sentence-transformers", "text") from error
+            raise _explain_missing("sentence-transformers", "text") from error
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
         disable_progress_bar()  # of weights read from disk
@@ -115,7 +115,7 @@ class ImageModel:
             with _explained(self._folder):
                 vision = open_vision(self._folder)
         except ModuleNotFoundError as error:
-            raise _missing(str(error.name), "vision") from error
+            raise _explain_missing(str(error.name), "vision") from error
         vision.module.to(self._device).eval()
         return vision
 
@@ -180,7 +180,7 @@ class _explained:  # noqa: N801 (a context manager)
             ) from error
 
 
-def _missing(package: str, extra: str) -> InputError:
+def _explain_missing(package: str, extra: str) -> InputError:
     return InputError(
         f"{package} is not installed", where="--encoder", fix=f"pip install 'labelsweep[{extra}]'"
     )

@@ -80,7 +80,7 @@ def fit_table(columns: tuple[Column, ...], batches: Callable[[], Iterable[Floats
         seen.see(batch)
     parts: list[EncodedColumn] = []
     for place, column in enumerate(columns):
-        parts.extend(_MAKE.get(column.kind, _number)(column, place, seen))
+        parts.extend(_MAKE.get(column.kind, _encode_number)(column, place, seen))
     return TableEncoder(tuple(parts))
 
 
@@ -111,12 +111,12 @@ class _Seen:
                 codes = batch[~gaps[:, place], place].astype(np.int64)
                 self.levels[place] += np.bincount(codes, minlength=len(self.levels[place]))
         self._hours |= (np.nan_to_num(batch + self._centres) % 1 != 0).any(axis=0)
-        self._sample.append(batch[self._generator.random(len(batch)) < self._share()])
+        self._sample.append(batch[self._generator.random(len(batch)) < self._compute_share()])
         if sum(map(len, self._sample)) > 2 * MEDIAN_ROWS:
             pool = np.concatenate(self._sample)
             self._sample = [pool[self._generator.permutation(len(pool))[:MEDIAN_ROWS]]]
 
-    def _share(self) -> float:
+    def _compute_share(self) -> float:
         """Return the share of the next rows that keeps the sample even over all rows."""
         return min(1.0, MEDIAN_ROWS / max(1, self.rows))
 
@@ -139,21 +139,21 @@ class _Seen:
         return bool(LEAST_ROWS <= self.missing[place] <= self.rows - LEAST_ROWS)
 
 
-def _number(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
+def _encode_number(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     if seen.missing[place] < seen.rows:
         middle = np.float32(seen.median(place))
         yield EncodedColumn(column.name, place, lambda values: np.where(np.isnan(values), middle, values))
-    yield from _gaps(column, place, seen)
+    yield from _encode_gaps(column, place, seen)
 
 
-def _gaps(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
+def _encode_gaps(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     if seen.has_gaps(place):
         yield EncodedColumn(
             f"{column.name} is missing", place, lambda values: np.isnan(values).astype(np.float32)
         )
 
 
-def _category(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
+def _encode_category(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     counts = seen.levels[place]
     present = [level for level in range(len(counts)) if counts[level]]
     kept = [level for level in present if counts[level] >= LEAST_ROWS]
@@ -164,15 +164,15 @@ def _category(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn
     for level in kept:
         other = level == len(column.categories)
         name = f"{column.name} is another value" if other else f"{column.name} = {column.categories[level]}"
-        yield EncodedColumn(name, place, _equals(level))
-    yield from _gaps(column, place, seen)
+        yield EncodedColumn(name, place, _make_equals(level))
+    yield from _encode_gaps(column, place, seen)
 
 
-def _equals(level: int) -> Callable[[Floats], Floats]:
+def _make_equals(level: int) -> Callable[[Floats], Floats]:
     return lambda values: (values == level).astype(np.float32)
 
 
-def _date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
+def _encode_date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     """Yield days, and the calendar: the place in the year on a circle, the weekday, the hour on a circle."""
     if seen.varies(place):
         middle = np.float32(seen.median(place))
@@ -198,12 +198,12 @@ def _date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
         if seen.has_hours(place):
             yield EncodedColumn(f"{column.name}: hour (sine)", place, circle(1.0, np.sin))
             yield EncodedColumn(f"{column.name}: hour (cosine)", place, circle(1.0, np.cos))
-    yield from _gaps(column, place, seen)
+    yield from _encode_gaps(column, place, seen)
 
 
 # What the columns of a kind become; whatever is not here is a number. Of a text only its gaps: directions are beside the table.
 _MAKE: dict[str, Callable[[Column, int, _Seen], Iterator[EncodedColumn]]] = {
-    "category": _category,
-    "date": _date,
-    "text": _gaps,
+    "category": _encode_category,
+    "date": _encode_date,
+    "text": _encode_gaps,
 }

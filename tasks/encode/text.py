@@ -61,14 +61,14 @@ def fit_text(batches: Callable[[], Iterable[Sequence[str]]], seed: int = 0) -> T
     """
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415 (seconds to import)
 
-    texts = _some(batches(), seed)
-    vectorizers = tuple(_fit(vectorizer, texts) for vectorizer in _vectorizers(len(texts)))
+    texts = _draw_texts(batches(), seed)
+    vectorizers = tuple(_fit(vectorizer, texts) for vectorizer in _make_vectorizers(len(texts)))
     weighted = _weigh(vectorizers, texts)
     components = max(1, min(COMPONENTS, len(texts) - 1, weighted.shape[1] - 1))
     return TextEncoder(vectorizers, TruncatedSVD(components, random_state=seed).fit(weighted))
 
 
-def _vectorizers(count: int) -> Iterator[Any]:
+def _make_vectorizers(count: int) -> Iterator[Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 (seconds to import)
 
     # A term of a single text relates it to no other one; tiny sets have too few texts to ask for two.
@@ -98,7 +98,7 @@ def _weigh(vectorizers: tuple[Any, ...], texts: Sequence[str]) -> Any:  # noqa: 
     return hstack([vectorizer.transform(read) for vectorizer in vectorizers]).tocsr()
 
 
-def _some(batches: Iterable[Sequence[str]], seed: int) -> list[str]:
+def _draw_texts(batches: Iterable[Sequence[str]], seed: int) -> list[str]:
     """Return the texts, or an even random part where there are many (reservoir sampling, Vitter 1985)."""
     generator = np.random.default_rng(seed)
     kept: list[str] = []

@@ -45,16 +45,16 @@ def open_vision(path: Path) -> Vision:
         ModuleNotFoundError: The library that saved it is not installed.
     """
     if path.is_file():
-        return _lite0(path) if path.name.startswith("efficientnet-lite0-") else _torchvision(path)
+        return _open_lite0(path) if path.name.startswith("efficientnet-lite0-") else _open_torchvision(path)
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     return (
-        _timm(path, config)
+        _open_timm(path, config)
         if "architecture" in config and "model_type" not in config
-        else _transformers(path)
+        else _open_transformers(path)
     )
 
 
-def _transformers(folder: Path) -> Vision:
+def _open_transformers(folder: Path) -> Vision:
     hide_broken_torchvision()
     from transformers import AutoModel  # noqa: PLC0415 (seconds to import)
 
@@ -78,7 +78,7 @@ def _transformers(folder: Path) -> Vision:
     return Vision(model, module, how)
 
 
-def _timm(folder: Path, config: dict[str, Any]) -> Vision:
+def _open_timm(folder: Path, config: dict[str, Any]) -> Vision:
     with without_compiled_operators():
         import timm  # noqa: PLC0415 (seconds to import)
     from safetensors.torch import load_file  # noqa: PLC0415
@@ -89,13 +89,15 @@ def _timm(folder: Path, config: dict[str, Any]) -> Vision:
     head = cfg.get("classifier") or "head"
     heads = tuple(f"{name}." for name in ([head] if isinstance(head, str) else head))
     weights = load_file(next(iter(sorted(folder.glob("*.safetensors")))))
-    _load(module, {name: value for name, value in weights.items() if not name.startswith(heads)})
+    _load_weights(module, {name: value for name, value in weights.items() if not name.startswith(heads)})
     side = int(cfg.get("input_size", (3, 224, 224))[1])
-    how = _centre(round(side / cfg.get("crop_pct", 0.875)), side, cfg.get("mean", 0.5), cfg.get("std", 0.5))
+    how = _describe_preprocessing(
+        round(side / cfg.get("crop_pct", 0.875)), side, cfg.get("mean", 0.5), cfg.get("std", 0.5)
+    )
     return Vision(module, module, how | {"resample": 2 if cfg.get("interpolation") == "bilinear" else 3})
 
 
-def _lite0(path: Path) -> Vision:
+def _open_lite0(path: Path) -> Vision:
     """Return the network whose parts have other names in the file than in timm, but the same order and shapes."""
     with without_compiled_operators():
         import timm  # noqa: PLC0415 (seconds to import)
@@ -109,7 +111,7 @@ def _lite0(path: Path) -> Vision:
     return Vision(module, module, how)
 
 
-def _torchvision(path: Path) -> Vision:
+def _open_torchvision(path: Path) -> Vision:
     with without_compiled_operators():
         from torchvision.models import get_model, get_model_weights, list_models  # noqa: PLC0415
     import torch  # noqa: PLC0415
@@ -129,15 +131,15 @@ def _torchvision(path: Path) -> Vision:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     classes = [value.shape[0] for value in weights.values() if value.ndim == 2][-1:]
     module = get_model(name, weights=None, **({"num_classes": int(classes[0])} if classes else {}))
-    _load(module, weights)
-    _cut(module)
+    _load_weights(module, weights)
+    _cut_classifier(module)
     known = list(get_model_weights(name))
     preset = next((each for each in known if each.url.endswith(path.name)), known[0]).transforms()
-    how = _centre(preset.resize_size[0], preset.crop_size[0], preset.mean, preset.std)
+    how = _describe_preprocessing(preset.resize_size[0], preset.crop_size[0], preset.mean, preset.std)
     return Vision(module, module, how | {"resample": 3 if "cubic" in str(preset.interpolation.value) else 2})
 
 
-def _centre(edge: int, side: int, mean: Any, deviation: Any) -> dict[str, Any]:  # noqa: ANN401 (a number or one for each channel)
+def _describe_preprocessing(edge: int, side: int, mean: Any, deviation: Any) -> dict[str, Any]:  # noqa: ANN401 (a number or one for each channel)
     return {
         "size": {"shortest_edge": edge},
         "crop_size": {"height": side},
@@ -147,14 +149,14 @@ def _centre(edge: int, side: int, mean: Any, deviation: Any) -> dict[str, Any]: 
     }
 
 
-def _load(module: Any, weights: dict[str, Any]) -> None:  # noqa: ANN401 (a torch module)
+def _load_weights(module: Any, weights: dict[str, Any]) -> None:  # noqa: ANN401 (a torch module)
     """Load weights; those that only training needs may be left over, none may be missing."""
     missing = module.load_state_dict(weights, strict=False).missing_keys
     if missing:
         raise ValueError(f"it lacks the weights {', '.join(missing[:3])}")
 
 
-def _cut(module: Any) -> None:  # noqa: ANN401 (a torch module)
+def _cut_classifier(module: Any) -> None:  # noqa: ANN401 (a torch module)
     """Take the last linear layer off, so that features come out where classes did."""
     from torch import nn  # noqa: PLC0415
 

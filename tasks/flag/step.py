@@ -104,7 +104,7 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
                 columns["conflict"] = pc.is_in(ids, value_set=conflicting)
                 if labels is not None:
                     given = labels.slice(start, len(batch)).combine_chunks()
-                    columns |= _with_typos(columns, given, dataset.typos, before_all)
+                    columns |= _add_typos(columns, given, dataset.typos, before_all)
                 start += len(batch)
                 count += columns["flagged"].true_count
                 writer.write_batch(
@@ -113,7 +113,7 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
     return count
 
 
-def _with_typos(
+def _add_typos(
     columns: Mapping[str, pa.Array], given: pa.Array, typos: Mapping[str, str], before_all: float
 ) -> dict[str, pa.Array]:
     """Return the columns that change where the given label is nearly the name of a class; the models took it for that class."""

@@ -47,14 +47,14 @@ def compute_edge_histograms(pixels: Tensor, shape: tuple[int, ...]) -> Tensor:
     images = pixels.reshape(len(pixels), height, width, channels).permute(0, 3, 1, 2)
     cell = max(_LEAST_CELL, math.ceil(max(height, width) / CELLS))
     light = F.avg_pool2d(images, cell, ceil_mode=True, count_include_pad=False)
-    votes = _votes(images)
+    votes = _compute_votes(images)
     pooled = F.avg_pool2d(votes, cell, ceil_mode=True, count_include_pad=False)
     energy = F.avg_pool2d(pooled.square().sum(1, keepdim=True), 3, 1, 1, count_include_pad=False)
     edges = pooled / (energy + _FAINT**2).sqrt()
     return torch.cat([edges.flatten(1), light.flatten(1)], dim=1)
 
 
-def _votes(images: Tensor) -> Tensor:
+def _compute_votes(images: Tensor) -> Tensor:
     """Return how much each pixel votes for each orientation, summed over channels: (n, K, height, width)."""
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]

@@ -22,11 +22,11 @@ def fit_stack(stack: SoftmaxStack, start: Tensor | None, options: AuditOptions) 
         return fit_adamw(stack, None, seed=options.seed)
     width, _, classes = stack.shape
     if stack.rows.n >= SAMPLES_PER_PARAMETER * width * classes:
-        start = _shared_optimum(stack, start, options.seed)
+        start = _find_shared_optimum(stack, start, options.seed)
     return fit_newton(stack, solve_newton_step, start)
 
 
-def _shared_optimum(stack: SoftmaxStack, start: Tensor | None, seed: int) -> Tensor:
+def _find_shared_optimum(stack: SoftmaxStack, start: Tensor | None, seed: int) -> Tensor:
     """Return the optimum of all samples, whatever their fold, as the parameters of every fold: (width, K, C)."""
     count = int(min(START_SHARE * stack.rows.n, START_NUMBERS // stack.rows.width))
     generator = torch.Generator().manual_seed(seed)

@@ -81,9 +81,9 @@ class FlatNetwork:
         """Return |J_i^T r_ic|, (b, m), for m vectors of each sample, (b, m, C)."""
         some = max(1, GRADIENT_VALUES // len(self.parameters))
         pairs = zip(torch.split(inputs, some), torch.split(residuals, some), strict=True)
-        return torch.cat([vmap(self._lengths)(*pair) for pair in pairs])
+        return torch.cat([vmap(self._compute_lengths)(*pair) for pair in pairs])
 
-    def _lengths(self, one: Tensor, residuals: Tensor) -> Tensor:
+    def _compute_lengths(self, one: Tensor, residuals: Tensor) -> Tensor:
         """Do the same for one sample: (*shape) and (m, C) to (m,)."""
         _, pull, *_ = vjp(lambda parameters: self.logits(parameters, one[None])[0], self.parameters)
         return torch.stack([pull(residual)[0].square().sum() for residual in residuals]).sqrt()

@@ -87,7 +87,7 @@ def deal_groups(
     load = np.zeros((folds, classes), np.int64)
     alone = members.size[members.code] == 1
     total = np.maximum(np.bincount(labels[dealt], minlength=classes), 1)
-    for rows in _largest_first(shuffled, members):
+    for rows in _iterate_by_size(shuffled, members):
         kinds, counts = np.unique(labels[rows], return_counts=True)
         # What the placing adds to the sum of squares of the folds' shares of each class, and of all samples.
         crowded = load[:, kinds] @ (counts / total[kinds] ** 2) + load.sum(1) * len(rows) / len(dealt) ** 2
@@ -97,7 +97,7 @@ def deal_groups(
     return fold
 
 
-def _largest_first(shuffled: Array, members: Members) -> Iterator[Array]:
+def _iterate_by_size(shuffled: Array, members: Members) -> Iterator[Array]:
     """Yield the samples of each group of two or more."""
     rows = shuffled[np.argsort(members.code, kind="stable")]
     stop = members.size.cumsum()

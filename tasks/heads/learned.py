@@ -95,22 +95,22 @@ class LearnedFeatures(AuditModel):
         if folder is not None:
             save_members(heads, folder / HEADS)
             self.note(learned, number, folder)
-        return self._problems(learned, heads, keep)
+        return self._make_problems(learned, heads, keep)
 
     def recall(
         self, members: Sequence[Member], keep: Tensor, number: int, folder: Path
     ) -> list[list[Problem]]:
         """Read back the features of every fold, or learn them again."""
-        return self._problems(self.learn_folds(keep, number, folder), members, keep)
+        return self._make_problems(self.learn_folds(keep, number, folder), members, keep)
 
-    def _problems(
+    def _make_problems(
         self, learned: Sequence[Learned], members: Sequence[Member], keep: Tensor
     ) -> list[list[Problem]]:
         """Return the one head's problems, one of each fold."""
         problems = []
         for fold, (one, member) in enumerate(zip(learned, members, strict=True)):
             alone = self.design.single(fold)
-            stack = _stack(one.features, member, self.samples, alone, keep, self.options)
+            stack = _make_stack(one.features, member, self.samples, alone, keep, self.options)
             problems.append(
                 Problem(stack, member, one.features, _through(one, member), _whole(one, member.feature_map))
             )
@@ -164,7 +164,7 @@ def choose_heads(
         members = []
         for fold, (feature_map, own) in enumerate(zip(maps, drawn, strict=True)):
             tried = Member(feature_map, precision / len(chosen), math.inf, own.tensor)
-            stack = _stack(own, tried, some, part.single(fold), keep[chosen], options)
+            stack = _make_stack(own, tried, some, part.single(fold), keep[chosen], options)
             theta = fit_newton(stack, solve_newton_step, starts[fold], tolerance=CHOICE_TOLERANCE).theta
             starts[fold] = theta
             members.append(Member(feature_map, precision / n, compute_out_of_fold_loss(stack, theta), theta))
@@ -175,7 +175,7 @@ def choose_heads(
     return best
 
 
-def _stack(
+def _make_stack(
     features: Features, member: Member, samples: Samples, alone: Design, keep: Tensor, options: AuditOptions
 ) -> SoftmaxStack:
     """Return the problem of one fold's head."""

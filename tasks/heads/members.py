@@ -142,7 +142,7 @@ def choose_members(
     candidates = [
         candidate.rotate(sample)
         for standard in standards
-        for candidate in _candidates(standard, seated, options.feature_map, products, widths)
+        for candidate in _make_candidates(standard, seated, options.feature_map, products, widths)
     ]
     if image and options.feature_map == "auto" and COMPONENTS < features.width - embedded <= ROTATED_WIDTH:
         candidates.append(make_pca_map(standards[0], sample, COMPONENTS))
@@ -249,7 +249,7 @@ def _explain_share(encoded: Tensor, labels: Tensor, design: Design, n_classes: i
     return 1 - float(left.min() / total.clamp_min(torch.finfo(total.dtype).tiny))
 
 
-def _candidates(
+def _make_candidates(
     standard: FeatureMap, sample: Tensor, maps: str, products: int, widths: Sequence[float]
 ) -> list[FeatureMap]:
     """Return the feature maps to compare; `products` counts the multiply-adds of one pass over kernel features."""

@@ -70,7 +70,7 @@ def fit_newton(
     curve = []
     stuck = torch.zeros_like(scale, dtype=torch.bool)
     for iteration in range(max_iterations + 1):
-        relative = _norm(gradient) / scale
+        relative = _compute_norm(gradient) / scale
         curve.append((loss.tolist(), relative.tolist()))
         active = (relative > tolerance) & ~stuck
         if not active.any() or iteration == max_iterations:
@@ -88,7 +88,7 @@ def fit_newton(
     return Fit(theta, relative, iteration, bool((relative <= tolerance).all()), curve)
 
 
-def _norm(stacked: Tensor) -> Tensor:
+def _compute_norm(stacked: Tensor) -> Tensor:
     """Return the Euclidean norm of each fold's part, (width, K, C) to (K,)."""
     return stacked.square().sum(dim=(0, 2)).sqrt()
 
@@ -98,12 +98,12 @@ def compute_gradient_scale(stack: SoftmaxStack) -> Tensor:
     # The intercept alone makes a sample's gradient about one long. A mean this far below it is rounding: features that say
     # nothing of the labels have their optimum at zero, and nothing to be relative to.
     floor = torch.finfo(stack.rows.like.dtype).eps ** 0.5
-    return _norm(stack.loss_and_gradient(stack.zeros())[1]).clamp_min(floor)
+    return _compute_norm(stack.loss_and_gradient(stack.zeros())[1]).clamp_min(floor)
 
 
 def compute_relative_gradient(stack: SoftmaxStack, gradient: Tensor) -> Tensor:
     """Return each fold's gradient norm relative to the one at theta = 0, (width, K, C) to (K,)."""
-    return _norm(gradient) / compute_gradient_scale(stack)
+    return _compute_norm(gradient) / compute_gradient_scale(stack)
 
 
 def _search_line(

@@ -107,11 +107,11 @@ def make_relative_cg(hessian: SoftmaxHessian, rtol: float, maxiter: int) -> Rela
     """Return preconditioned conjugate gradients for the Hessian of all folds."""
     factor, diagonal = make_preconditioner(hessian)
     scale = float(diagonal.max()) / torch.finfo(diagonal.dtype).eps
-    given = _preconditioner(hessian, factor, diagonal, scale)
+    given = _make_preconditioner(hessian, factor, diagonal, scale)
     return RelativeCgOperator(StackedHessian(hessian, scale), rtol, maxiter, given)
 
 
-def _preconditioner(
+def _make_preconditioner(
     hessian: SoftmaxHessian, factor: Tensor | None, diagonal: Tensor, scale: float
 ) -> Preconditioner:
     if factor is None:
@@ -127,7 +127,7 @@ def block_cg(hessian: SoftmaxHessian, tolerance: float, maxiter: int) -> CgOpera
         rtol=math.sqrt(tolerance),  # pyDVL stops at |r| <= rtol^2 |g|
         atol=0.0,
         maxiter=maxiter,
-        preconditioner=_preconditioner(hessian, factor, diagonal, 1.0),
+        preconditioner=_make_preconditioner(hessian, factor, diagonal, 1.0),
         use_block_cg=True,
         warn_on_max_iteration=False,
     )

@@ -112,19 +112,19 @@ def make_preconditioner(hessian: SoftmaxHessian) -> tuple[Tensor | None, Tensor]
     )
     if width * classes > SAMPLED_PARAMETERS or cost > WORTH_PRODUCTS * product:
         return None, hessian.diagonal().reshape(-1)
-    factor, diagonal = _sample_hessian(stack, hessian.theta, min(rows, stack.rows.n))
+    factor, diagonal = _estimate_hessian(stack, hessian.theta, min(rows, stack.rows.n))
     spread = diagonal.reshape(width, 1, classes).expand(-1, folds, -1).reshape(-1)
     return factor, spread.to(stack.rows.like)
 
 
-def _sample_hessian(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _estimate_hessian(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return factor and diagonal of the sampled Hessian at the folds' mean parameters, again only where these moved."""
     mean = theta.mean(dim=1)
     if stack.sampled is not None:
         at, factor, diagonal = stack.sampled
         if (mean - at).norm() <= SAME_SHARE * at.norm():
             return factor, diagonal
-    features, p, weight = _sample(stack, mean, count)
+    features, p, weight = _draw_sample(stack, mean, count)
     width, classes = mean.shape
     blocks = mean.new_zeros(classes, width, classes, width)
     add_curvature(blocks, features, p, weight)
@@ -137,7 +137,7 @@ def _sample_hessian(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Ten
     return factor, diagonal
 
 
-def _sample(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _draw_sample(stack: SoftmaxStack, theta: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return features (count, width), probabilities (C, count) at theta (width, C) and weights (count,) of sampled rows.
 
     Rows are drawn, out of a larger pool of random ones, in proportion to |h|^2 (1 - |p|^2), the trace of what they add to the

@@ -167,13 +167,13 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
         for batch in file.iter_batches(columns=list(dataset.raters)):
             here = votes[start : start + len(batch)]
             for rater, name in enumerate(dataset.raters):
-                here[:, rater] = _places(convert_to_text(batch.column(name)), classes)
+                here[:, rater] = _find_places(convert_to_text(batch.column(name)), classes)
             _overrule(here, labels[start : start + len(batch)])
             start += len(batch)
     return votes
 
 
-def _places(answers: pa.Array, classes: pa.Array) -> Array:
+def _find_places(answers: pa.Array, classes: pa.Array) -> Array:
     """Return the class of each answer, -1 where it is none; a whole number may be written with a point, as pandas does."""
     whole = pc.replace_substring_regex(answers, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1")
     places = pc.coalesce(pc.index_in(answers, value_set=classes), pc.index_in(whole, value_set=classes))

@@ -40,7 +40,7 @@ def make_stacks(
     Raises:
         InputError: The cluster cannot be used.
     """
-    place = _place_of(dask)
+    place = _choose_place(dask)
     left = int(memory * FEATURES_SHARE) if isinstance(place, LocalExecutor) else -1
     stacks = []
     for member in members:
@@ -55,7 +55,7 @@ def make_stacks(
     return stacks
 
 
-def _place_of(dask: str | None) -> Executor:
+def _choose_place(dask: str | None) -> Executor:
     if dask is None:
         return LocalExecutor()
     from tasks.heads.cluster import place_of  # noqa: PLC0415 (a second, and only with a cluster)

@@ -52,7 +52,7 @@ def place_samples(points: Floats, labels: Ints, seed: int = 0) -> Places:
     ):  # of samples that are all alike no share is explained
         principal = PCA(count, svd_solver="randomized", random_state=seed).fit(points[some])
     directions = principal.transform(points).astype(np.float32)
-    plane = _two(directions)
+    plane = _reduce_to_two(directions)
     return Places(directions, plane, _separate(directions, labels, some, plane))
 
 
@@ -68,6 +68,6 @@ def _separate(directions: Floats, labels: Ints, some: Ints, plane: Floats) -> Fl
     return np.column_stack([apart, plane[:, :1]])[:, :2]
 
 
-def _two(directions: Floats) -> Floats:
+def _reduce_to_two(directions: Floats) -> Floats:
     """Return the first two directions; where there is one alone, the second is zero."""
     return np.column_stack([directions, np.zeros(len(directions), np.float32)])[:, :2]

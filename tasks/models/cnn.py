@@ -52,11 +52,11 @@ def cnn(feature_shape: tuple[int, ...], n_classes: int) -> nn.Module:
             layers.append(nn.MaxPool2d(2))
             sides = [side // 2 for side in sides]
     # Four quadrants rather than one mean: where a stroke is tells a 6 from a 9.
-    layers += [_quadrants(sides), nn.Flatten(), nn.Linear(4 * channels, CNN_FEATURES), nn.ReLU()]
+    layers += [_make_pooling(sides), nn.Flatten(), nn.Linear(4 * channels, CNN_FEATURES), nn.ReLU()]
     return nn.Sequential(*layers, nn.Dropout(CNN_DROPOUT), nn.Linear(CNN_FEATURES, n_classes))
 
 
-def _quadrants(sides: list[int]) -> nn.Module:
+def _make_pooling(sides: list[int]) -> nn.Module:
     """Return the pooling to 2 x 2; where it can, as a plain one, whose gradient a GPU sums in a fixed order."""
     if min(sides) < 2:
         return nn.AdaptiveAvgPool2d(2)

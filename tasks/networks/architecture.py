@@ -32,7 +32,7 @@ def split_network(network: nn.Module, probe: Tensor) -> Split:
     Raises:
         InputError: The network's output is not that of a linear layer on (b, h) features.
     """
-    last = _last_linear(network, probe)
+    last = _find_last_linear(network, probe)
     if last is None:
         raise InputError("the network does not end in torch.nn.Linear")
     body = copy.deepcopy(network)
@@ -50,7 +50,7 @@ def split_network(network: nn.Module, probe: Tensor) -> Split:
     return Split(body, head)
 
 
-def _last_linear(network: nn.Module, probe: Tensor) -> str | None:
+def _find_last_linear(network: nn.Module, probe: Tensor) -> str | None:
     """Return the name of the linear layer whose output is the network's output."""
     outputs: dict[str, Tensor] = {}
     hooks = [

@@ -42,7 +42,7 @@ def load_factory(model: str) -> Factory:
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise _wrong(model, f"module '{name}' has no function '{attribute}'")
+        raise _make_error(model, f"module '{name}' has no function '{attribute}'")
     _check_signature(found, model)
     factory: Factory = found
     return factory
@@ -58,10 +58,10 @@ def _import(name: str, model: str) -> object:
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(missing + "."):
-            raise _wrong(model, f"no module '{missing}' in {here} or on PYTHONPATH") from error
-        raise _wrong(model, f"module '{name}' needs '{missing}', which is not installed") from error
+            raise _make_error(model, f"no module '{missing}' in {here} or on PYTHONPATH") from error
+        raise _make_error(model, f"module '{name}' needs '{missing}', which is not installed") from error
     except (Exception, SystemExit) as error:  # what a user's module does on import is not ours to foresee
-        raise _wrong(model, f"module '{name}' cannot be imported ({_shorten_error(error)})") from error
+        raise _make_error(model, f"module '{name}' cannot be imported ({_shorten_error(error)})") from error
 
 
 def _check_signature(found: Callable[..., object], model: str) -> None:
@@ -69,7 +69,7 @@ def _check_signature(found: Callable[..., object], model: str) -> None:
         inspect.signature(found).bind((1,), 2)
     except TypeError as error:
         wrong = f"cannot be called with (feature_shape, n_classes): {error}"
-        raise _wrong(model, wrong) from error
+        raise _make_error(model, wrong) from error
     except ValueError:  # a callable without a signature to read: the call itself will tell
         return
 
@@ -83,9 +83,11 @@ def make_network(factory: Factory, model: str, feature_shape: tuple[int, ...], n
     try:
         network = factory(feature_shape, n_classes)
     except Exception as error:
-        raise _wrong(model, f"factory{feature_shape, n_classes} failed ({_shorten_error(error)})") from error
+        raise _make_error(
+            model, f"factory{feature_shape, n_classes} failed ({_shorten_error(error)})"
+        ) from error
     if not isinstance(network, nn.Module):
-        raise _wrong(model, f"the factory returned a {type(network).__name__}, not a torch.nn.Module")
+        raise _make_error(model, f"the factory returned a {type(network).__name__}, not a torch.nn.Module")
     return network
 
 
@@ -106,29 +108,29 @@ def check_factory(factory: Factory, model: str, feature_shape: tuple[int, ...], 
     with torch.random.fork_rng(devices=[]):
         network = make_network(factory, model, feature_shape, n_classes).eval()
         probe = torch.rand(PROBES, *feature_shape)
-    logits = _try(network, probe, model)
+    logits = _try_network(network, probe, model)
     if not isinstance(logits, Tensor) or logits.shape != (PROBES, n_classes):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         wanted = f"(batch, n_classes) = {PROBES, n_classes}"
-        raise _wrong(model, f"the network returned {got} for {PROBES} inputs, not {wanted}")
+        raise _make_error(model, f"the network returned {got} for {PROBES} inputs, not {wanted}")
     if not torch.is_floating_point(logits) or not torch.isfinite(logits).all():
-        raise _wrong(model, "the network returned logits that are not finite floating point numbers")
+        raise _make_error(model, "the network returned logits that are not finite floating point numbers")
     try:
         return split_network(network, probe).head.in_features
     except InputError as error:
-        raise _wrong(model, error.what) from error
+        raise _make_error(model, error.what) from error
     except Exception as error:
         wrong = f"the network cannot be used without its last layer ({_shorten_error(error)})"
-        raise _wrong(model, wrong) from error
+        raise _make_error(model, wrong) from error
 
 
-def _try(network: nn.Module, probe: Tensor, model: str) -> object:
+def _try_network(network: nn.Module, probe: Tensor, model: str) -> object:
     try:
         with torch.no_grad():
             return network(probe)
     except Exception as error:
         wrong = f"the network does not take inputs of shape {tuple(probe.shape)} ({_shorten_error(error)})"
-        raise _wrong(model, wrong) from error
+        raise _make_error(model, wrong) from error
 
 
 def _shorten_error(error: BaseException) -> str:
@@ -137,7 +139,7 @@ def _shorten_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
-def _wrong(model: str, what: str) -> InputError:
+def _make_error(model: str, what: str) -> InputError:
     return InputError(what, where=f"--model {model}", fix=f"write {SIGNATURE}, ending in torch.nn.Linear")
 
 

@@ -71,7 +71,7 @@ class NetworkModel(LearnedFeatures):
                 network = make_network(factory, model, inputs.shape, samples.n_classes).eval()
                 check_derivatives(network, inputs.shape, model)
         return TrainingTask(
-            _in_memory(samples.features, options),
+            _hold_in_memory(samples.features, options),
             samples.labels,
             samples.n_classes,
             inputs,
@@ -92,7 +92,7 @@ class NetworkModel(LearnedFeatures):
             return task.inputs(raw).float()
 
         return Penultimate(
-            _features(task, body, fold, folder),
+            _compute_features(task, body, fold, folder),
             lambda raw: body(inputs(raw)),
             (lambda feature_map, theta: make_flat_network(body, feature_map, theta, task.features, inputs))
             if self.options.params == "all"
@@ -108,7 +108,7 @@ class NetworkModel(LearnedFeatures):
             features.unlink()
 
 
-def _in_memory(features: Features, options: AuditOptions) -> Features:
+def _hold_in_memory(features: Features, options: AuditOptions) -> Features:
     """Return the same features from memory where they fill at most half of the budget: training reads them many times."""
     size = features.n * features.width * features.like.element_size()
     if isinstance(features, MemoryFeatures) or size > memory_budget(options.memory) // 2:
@@ -124,7 +124,7 @@ def train_or_load(task: TrainingTask, index: Tensor, seed: int, fold: int, folde
     kept = load_network(task, key, path)
     if kept is not None:
         return kept
-    _features_path(folder, fold).unlink(missing_ok=True)  # of another network: never beside this one
+    _name_features_file(folder, fold).unlink(missing_ok=True)  # of another network: never beside this one
     trained = train(task, index, seed)
     save_network(trained, key, path)
     return trained
@@ -136,24 +136,24 @@ def body_of(task: TrainingTask, network: nn.Module) -> nn.Module:
     return split_network(network, probe).body.eval()
 
 
-def _features_path(folder: Path, fold: int) -> Path:
+def _name_features_file(folder: Path, fold: int) -> Path:
     return folder / f"features-{fold}.f32"
 
 
-def _features(task: TrainingTask, body: nn.Module, fold: int, folder: Path | None) -> Features:
+def _compute_features(task: TrainingTask, body: nn.Module, fold: int, folder: Path | None) -> Features:
     """Return the penultimate features of all samples; where there is a folder, from a file in it."""
     if folder is None:
-        return MemoryFeatures(torch.cat(list(_blocks(task, body))))
-    path, n = _features_path(folder, fold), task.features.n
+        return MemoryFeatures(torch.cat(list(_compute_blocks(task, body))))
+    path, n = _name_features_file(folder, fold), task.features.n
     if not path.exists():
         with atomic_path(path) as partial, partial.open("wb") as file:
-            for block in _blocks(task, body):
+            for block in _compute_blocks(task, body):
                 block.cpu().numpy().astype(STORED, copy=False).tofile(file)
     width = path.stat().st_size // (STORED.itemsize * n)
     return FileFeatures(FeatureFile(path=path, rows=n, width=width), task.features.like)
 
 
-def _blocks(task: TrainingTask, body: nn.Module) -> Iterator[Tensor]:
+def _compute_blocks(task: TrainingTask, body: nn.Module) -> Iterator[Tensor]:
     index = torch.arange(task.features.n, device=task.labels.device)
     with torch.no_grad():
         for part in torch.split(index, EVALUATED):

@@ -122,12 +122,12 @@ def _train(task: TrainingTask, index: Tensor, generator: torch.Generator) -> Tra
     batch = BATCH if len(outer) < LARGE else LARGE_BATCH
     per_epoch = math.ceil(len(outer) / batch)
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, STEPS // per_epoch))
-    optimizer = torch.optim.AdamW(_groups(network), lr=task.learning_rate)
+    optimizer = torch.optim.AdamW(_group_parameters(network), lr=task.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * per_epoch))
     curve: list[tuple[float, float]] = []
     best, kept = 0, copy.deepcopy(network.state_dict())
     for epoch in range(epochs):
-        loss = _epoch(task, network, optimizer, schedule, outer, batch, generator)
+        loss = _run_epoch(task, network, optimizer, schedule, outer, batch, generator)
         curve.append((loss, mean_loss(task, network, inner)))
         if not math.isfinite(curve[0][1]):
             raise InputError(
@@ -158,7 +158,7 @@ def _split(index: Tensor, generator: torch.Generator, groups: Array | None) -> t
     return order[:inner], order[inner:] if len(index) > 1 else order
 
 
-def _groups(network: nn.Module) -> list[dict[str, object]]:
+def _group_parameters(network: nn.Module) -> list[dict[str, object]]:
     """Return the parameters in two groups: weights, which decay, and the rest."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     return [
@@ -176,7 +176,7 @@ class _warm_cosine:  # noqa: N801 (a function of the step with one constant)
         return rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
-def _epoch(
+def _run_epoch(
     task: TrainingTask,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -188,7 +188,7 @@ def _epoch(
     """Train one epoch; return the mean training loss."""
     network.train()
     total = torch.zeros((), device=task.device)
-    for inputs, labels in _batches(task, index, size, generator):
+    for inputs, labels in _draw_batches(task, index, size, generator):
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(network(inputs), labels, label_smoothing=LABEL_SMOOTHING)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -199,7 +199,7 @@ def _epoch(
     return float(total) / len(index)
 
 
-def _batches(
+def _draw_batches(
     task: TrainingTask, index: Tensor, size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one epoch of shuffled batches; a last one of a single sample joins none, as batch norms need two."""

@@ -43,7 +43,7 @@ def digest_written(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
 
 def add_check(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry with a digest of itself beside it."""
-    return {**entry, _CHECK: _digest(entry)}
+    return {**entry, _CHECK: _compute_digest(entry)}
 
 
 def read_entry(path: Path) -> dict[str, Any] | None:
@@ -59,10 +59,10 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     True
     """
     entry = read_object(path)
-    return entry if entry.pop(_CHECK, None) == _digest(entry) else None
+    return entry if entry.pop(_CHECK, None) == _compute_digest(entry) else None
 
 
-def _digest(entry: Mapping[str, Any]) -> str:
+def _compute_digest(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 

@@ -45,10 +45,10 @@ def read_past_run(folder: Path) -> PastRun:
     changed = datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0)
     return PastRun(
         run_id=folder.name,
-        date=_date_of(folder.name) or changed,
-        source=_source(config),
-        rows=_record(folder, "ingest").get("rows"),
-        flagged=_record(folder, "flag").get("flagged"),
+        date=_read_date(folder.name) or changed,
+        source=_describe_source(config),
+        rows=_make_record(folder, "ingest").get("rows"),
+        flagged=_make_record(folder, "flag").get("flagged"),
         state=read_state(folder),
     )
 
@@ -61,17 +61,17 @@ def describe_run(folder: Path) -> str:
     return f"{run.run_id} (data set {run.source}, {run.date:%Y-%m-%d %H:%M} UTC)"
 
 
-def _date_of(run_id: str) -> datetime | None:
+def _read_date(run_id: str) -> datetime | None:
     """Return when a run began, as its id says; a copy of its folder has other times.
 
-    >>> _date_of("cats-20260102-030405-beef")
+    >>> _read_date("cats-20260102-030405-beef")
     datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
     """
     found = re.fullmatch(r".*-(\d{8}-\d{6})-[0-9a-f]{4}", run_id)
     return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if found else None
 
 
-def _source(config: Path) -> str:
+def _describe_source(config: Path) -> str:
     """Return what a run swept."""
     try:
         return str(yaml.safe_load(config.read_text(encoding="utf-8"))["source"])
@@ -80,7 +80,7 @@ def _source(config: Path) -> str:
         return "unknown"
 
 
-def _record(folder: Path, step: str) -> dict[str, Any]:
+def _make_record(folder: Path, step: str) -> dict[str, Any]:
     """Return the record that a step left, or nothing if the run did not come that far."""
     record = read_object(folder / "steps" / f"{step}.json").get("record")
     return record if isinstance(record, dict) else {}

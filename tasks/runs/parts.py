@@ -29,7 +29,7 @@ def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mappin
     # Copies, as safetensors takes no two names for one memory.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {"key": key, "about": json.dumps(about)}
-    header["check"] = _digest(plain, header["about"])
+    header["check"] = _compute_digest(plain, header["about"])
     with atomic_path(path) as unpublished:
         save_file(plain, unpublished, make_metadata(header))
 
@@ -46,12 +46,12 @@ def load_part(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, ValueError):  # not whole: it did not come from here
         return None
-    if header.get("check") != _digest(tensors, header["about"]):  # a bit flipped since
+    if header.get("check") != _compute_digest(tensors, header["about"]):  # a bit flipped since
         return None
     return tensors, json.loads(header["about"])
 
 
-def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
+def _compute_digest(tensors: Mapping[str, Tensor], about: str) -> str:
     found = hashlib.sha256(about.encode())
     for name, tensor in sorted(tensors.items()):
         found.update(name.encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
