@@ -103,9 +103,8 @@ def combine(
         log_r = noise.posterior(torch.stack([block.belief for block in blocks]).mean(0), said)
         p, (evidence, doubts) = heard.mean(0), noise.judge_labels(heard, said, labels[rows])
         wrong[:, rows] = doubts.cpu().numpy()
-        for name, values in (
-            _compute_columns(blocks, labels[rows], p, log_r) | {"evidence": evidence}
-        ).items():
+        found = _compute_columns(blocks, labels[rows], p, log_r) | {"evidence": evidence}
+        for name, values in found.items():
             columns[name][rows] = values.reshape(-1).cpu().numpy()
         if probabilities is not None:
             probabilities[rows] = p.cpu().numpy()
