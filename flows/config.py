@@ -85,7 +85,10 @@ class CleanParameters(AuditOptions):
         description="Parquet, CSV, Excel, JSON or Arrow file, a folder or .zip of them, an fsspec URL, a query such as "
         "postgresql://host/pets?query=SELECT ..., or sample:digits; {date} in it stands for the newest date: pets-{date}.csv",
     )
-    label: str = Field("label", min_length=1, description="column of the given labels")
+    label: Column = Field(
+        None,
+        description="column of the given labels (default: the one called label, or another obvious name)",
+    )
     id: Column = Field(None, description="column that identifies a sample (default: a hash of its content)")
     features: Columns = Field(
         None,

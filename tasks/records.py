@@ -53,7 +53,7 @@ class Source(Record):
 
     uri: str
     name: str | None = None
-    label: str = "label"
+    label: str | None = None
     id: str | None = None
     features: tuple[str, ...] | None = None
     embedding: str | None = None

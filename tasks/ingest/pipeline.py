@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from tasks.ingest.columns.choice import content_options
-from tasks.ingest.columns.defaults import find_id, find_image, find_label, id_columns, raters_of_file
+from tasks.ingest.columns.defaults import LABEL, find_id, find_image, find_label, id_columns, raters_of_file
 from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, named_columns
 from tasks.ingest.columns.types import is_displayable
 from tasks.ingest.content import Content, open_columns, open_embedding, open_texts
@@ -56,9 +56,11 @@ def ingest(source: Source, folder: Path) -> Dataset:
     >>> data.rows, data.payload, data.feature_shape, data.classes[:3]
     (1797, 'image', (8, 8), ('0', '1', '2'))
     """
+    is_guessed = source.label is None and not source.raters
     source, table, notes = _open(source)
     roles = assign_roles(source, table)
-    survey = _survey(table, roles)
+    # A person named the classes of a folder of images when they made a folder for each.
+    survey = _survey(table, roles, is_guessed=is_guessed and table.image is None)
     roles = drop_leaks(source, table, roles)
     content = _content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
@@ -101,7 +103,8 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
         check_raters(table, source.raters)
         # The label of a corrected version is what people decided, no longer what raters said.
         if not is_ours(source, table.schema):
-            label = MAJORITY if source.label in source.raters else source.label
+            label = source.label or LABEL
+            label = MAJORITY if label in source.raters else label
             source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
             table = add_majority(table, source.raters or (), label)
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
@@ -112,6 +115,8 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
 
 def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label, its ids and its images where the user did not and they are obvious."""
+    is_named = source.label is not None
+    source = source.model_copy(update={"label": source.label or LABEL})
     roles = (source.label, source.id, source.truth, source.group, source.text, *(source.raters or ()))
     texts = {name for name in (*roles, source.image) if name}  # names of image files may look like numbers
     missing = frozenset(source.missing or ())
@@ -119,8 +124,9 @@ def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]
         open_source, source.uri, named=named_columns(source), encoding=source.encoding, missing=missing
     )
     table = reopen(frozenset(texts))
-    source = source.model_copy(update={"raters": raters_of_file(source, table)})
-    found = {"label": find_label(source, table)}
+    if not is_named and not source.raters:
+        source = source.model_copy(update={"raters": raters_of_file(table)})
+    found = {"label": None if is_named or source.raters else find_label(source, table)}
     wanted = id_columns(source, table.schema.names) | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
         table = reopen(frozenset(texts | wanted))
@@ -135,7 +141,7 @@ def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
-    return source, unwrap_labels(table, source.label), (*table.notes, *notes)
+    return source, unwrap_labels(table, source.label or LABEL), (*table.notes, *notes)
 
 
 def _check_no_header_rows(table: SourceTable) -> None:
@@ -169,10 +175,12 @@ class _Survey:
     without_id: dict[int, str]
 
 
-def _survey(table: SourceTable, roles: Roles) -> _Survey:
+def _survey(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
     """Look at labels, ids and truths once, before anything is written."""
     seen = {
-        role: LabelSurvey(name, table.uri, role, class_names(table.schema, name))
+        role: LabelSurvey(
+            name, table.uri, role, class_names(table.schema, name), is_guessed=is_guessed and role == "label"
+        )
         for role, name in (("label", roles.label), ("truth", roles.truth))
         if name
     }

@@ -48,12 +48,28 @@ def test_one_obvious_label_is_taken_as_it_is_written_and_said(name, tmp_path):
         ({"target": CLASSES, "class": CLASSES}, "'target', 'class' could each be it"),
         ({"target": [f"t{n}" for n in range(ROWS)]}, "no label column 'label'"),
         ({"y": np.linspace(0, 1, ROWS)}, "no label column 'label'"),
-        ({"kind": CLASSES}, "no label column 'label'"),
+        ({"kind": CLASSES}, "no label column 'label'.* such as --label kind"),
+        ({"class": CLASSES, "survived": CLASSES}, "'class', 'survived' could each be it"),
+        ({"x": np.arange(ROWS), "y": CLASSES}, "no label column 'label'"),
     ],
 )
 def test_without_one_obvious_label_the_user_is_asked(columns, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read(table(**columns), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "label"), [("a", "1.5", "c0"), ("x{row}", "b", "c2"), ("a", "b", "c2")]
+)
+def test_without_a_header_the_column_of_classes_is_proposed(first, last, label, tmp_path):
+    rows = [
+        [first, second, last] if row % 2 else [f"{first}2", second, f"{last}{row if last == '1.5' else ''}2"]
+        for row, second in enumerate(np.linspace(0, 1, ROWS))
+    ]
+    lines = "\n".join(",".join(map(str, row)).format(row=place) for place, row in enumerate(rows))
+    (tmp_path / "t.data").write_text(lines + "\n")
+    with pytest.raises(InputError, match=f"it has no header, .* such as --label {label}, or write a header"):
+        ingest(Source(uri=str(tmp_path / "t.data")), tmp_path / "run")
 
 
 def test_a_better_name_wins_over_one_that_may_mean_something_else(tmp_path):

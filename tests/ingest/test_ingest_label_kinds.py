@@ -14,9 +14,17 @@ GENRES = ["action", "comedy", "drama", "horror", "war"]
 SETS = [sorted(DRAW.choice(GENRES, DRAW.integers(1, 4), replace=False)) for _ in range(ROWS)]
 
 
-def ingested(tmp_path, labels):
+def ingested(tmp_path, labels, **named):
     pd.DataFrame({"x": np.arange(len(labels)) / 7, "label": labels}).to_csv(tmp_path / "t.csv", index=False)
-    return ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+    return ingest(Source(uri=str(tmp_path / "t.csv"), **named), tmp_path / "run")
+
+
+def check_quantity(tmp_path, labels):
+    with pytest.raises(
+        InputError, match=r"column 'label' looks like a quantity \(\d+ .*--label label .*bins"
+    ):
+        ingested(tmp_path, labels)
+    assert "looks like a quantity" in ingested(tmp_path, labels, label="label").notes[0]
 
 
 @pytest.mark.parametrize(
@@ -65,11 +73,34 @@ def test_a_value_of_its_own_in_each_row_is_no_class(labels, said, tmp_path):
         ingested(tmp_path, labels)
 
 
-def test_class_numbers_are_classes_and_a_quantity_is_told(tmp_path):
-    assert len(ingested(tmp_path, list(range(1_000, 1_060)) * 5).classes) == 60
-    assert ingested(tmp_path, DRAW.integers(3, 10, ROWS)).notes == ()
-    ages = ingested(tmp_path, DRAW.normal(40, 6, 2_000).astype(int))
-    assert "looks like a quantity" in ages.notes[0]
+@pytest.mark.parametrize(
+    "labels",
+    [
+        list(range(1_000, 1_060)) * 5,
+        DRAW.integers(0, 10, ROWS),
+        DRAW.integers(1, 6, ROWS),
+        DRAW.integers(3, 10, ROWS),
+        DRAW.integers(0, 2, ROWS),
+        DRAW.integers(-1, 40, 2_000),
+        DRAW.permutation(np.repeat(np.arange(-1, 40), np.arange(60, 19, -1))),
+        DRAW.choice([250, 401, 410, 427, 428, 486, 491, 518, 571, 584, 780, 786, *range(800, 860, 5)], 900),
+        [f"{code:03d}" for code in DRAW.integers(10, 50, 900)],
+    ],
+    ids=["balanced", "digits", "stars", "quality", "bits", "clusters", "by size", "diagnoses", "padded"],
+)
+def test_class_numbers_are_classes(labels, tmp_path):
+    found = ingested(tmp_path, labels)
+    assert len(found.classes) == len(set(labels))
+    assert found.notes == ()
+
+
+def test_a_quantity_is_a_label_only_where_a_person_named_it(tmp_path):
+    check_quantity(tmp_path, DRAW.normal(40, 6, 2_000).astype(int))
+    pd.DataFrame({"x": np.arange(300) / 7, "y": DRAW.normal(40, 6, 300).astype(int)}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    with pytest.raises(InputError, match=r"column 'y' looks like a quantity .* --label y takes"):
+        ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +113,8 @@ def test_class_numbers_are_classes_and_a_quantity_is_told(tmp_path):
     ],
     ids=["years", "steps of five", "percent", "prices"],
 )
-def test_numbers_that_lie_close_together_are_told_however_they_are_written(labels, tmp_path):
-    assert "looks like a quantity" in ingested(tmp_path, labels).notes[0]
+def test_numbers_that_lie_close_together_are_a_quantity_however_they_are_written(labels, tmp_path):
+    check_quantity(tmp_path, labels)
 
 
 def test_numbers_with_decimal_commas_are_measured_quantities(tmp_path):

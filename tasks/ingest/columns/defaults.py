@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tasks.errors import list_names
 from tasks.ingest.columns.choice import content_options
+from tasks.ingest.columns.label_hints import has_classes
 from tasks.ingest.columns.roles import named_columns
-from tasks.ingest.columns.types import has_text, is_embedding, is_image, is_list
-from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.columns.types import is_embedding, is_image, is_numeric
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
@@ -21,54 +20,52 @@ from tasks.records import Source
 LABEL = "label"
 ID_NAMES = ("sample_id", "id")
 # What well-known data sets call their label. The first names mean nothing else: scikit-learn and Kaggle say target, UCI
-# and OpenML class, Hugging Face labels. The others need to be the only one: y (UCI bank marketing), species (penguins),
-# variety (iris), sentiment (IMDB), diagnosis (breast cancer), outcome (Pima diabetes), survived (Titanic), churn (telco),
-# attrition (IBM), income (Adult), category (news), intent (banking77), emotion, topic.
+# and OpenML class, Hugging Face labels. The others need to be the only one, class as well (of tickets in the Titanic): y (UCI
+# bank marketing), species (penguins), variety (iris), sentiment (IMDB), diagnosis (breast cancer), outcome (Pima diabetes),
+# survived (Titanic), churn (telco), attrition (IBM), income (Adult), category (news), intent (banking77), emotion, topic.
 _NAMES = (
     ("label",),
     ("target", "class", "labels"),
     (
-        *("y", "species", "variety", "sentiment", "diagnosis", "outcome", "survived", "churn", "attrition"),
-        *("income", "category", "intent", "emotion", "topic"),
+        *("class", "y", "species", "variety", "sentiment", "diagnosis", "outcome", "survived", "churn"),
+        *("attrition", "income", "category", "intent", "emotion", "topic"),
     ),
 )
-# A class has a sample in each of the five folds of the default, on average.
-_ROWS_PER_CLASS = 5
 # Twenty values tell paths from other text.
 _FIRST = 20
 
 
 def find_label(source: Source, table: SourceTable) -> str | None:
-    """Return the column that is obviously the label, None where the user named one or none is obvious.
+    """Return the column that is obviously the label though it has another name than that, None where none is.
 
     Raises:
         InputError: Two columns could be it.
     """
-    if source.label != LABEL or source.raters:
-        return None
     if noted := (table.schema.metadata or {}).get(LABEL_NOTE.encode()):
         return str(noted.decode())
     if LABEL in table.schema.names:
         return None
-    for names in _NAMES:
-        found = [name for name in _free(source, table) if name.strip().lower() in names]
-        found = [name for name in found if _has_classes(table, name)]
+    free = {name: name.strip().lower() for name in _free(source, table)}
+    if len(free) > 2 and any(
+        plain == "x" and is_numeric(table.schema.field(name).type) for name, plain in free.items()
+    ):
+        free = {name: plain for name, plain in free.items() if plain != "y"}  # a coordinate
+    for place, names in enumerate(_NAMES):
+        found = [name for name, plain in free.items() if plain in names and has_classes(table, name)]
         if len(found) > 1:
             raise table.problem(
                 f"no label column '{LABEL}', and {list_names(found)} could each be it",
                 fix="name one with --label",
             )
-        if found:
+        if found and not any(free[found[0]] in later for later in _NAMES[place + 1 :]):
             return found[0]
     return None
 
 
-def raters_of_file(source: Source, table: SourceTable) -> tuple[str, ...] | None:
-    """Return the raters that the file names, None where it names none or the user named a label or raters."""
+def raters_of_file(table: SourceTable) -> tuple[str, ...] | None:
+    """Return the raters that the file names, None where it names none."""
     noted = (table.schema.metadata or {}).get(RATERS_NOTE.encode())
-    if noted is None or source.raters or source.label != LABEL:
-        return source.raters
-    return tuple(json.loads(noted))
+    return tuple(json.loads(noted)) if noted else None
 
 
 def find_id(source: Source, table: SourceTable) -> str | None:
@@ -100,22 +97,6 @@ def id_columns(source: Source, names: Sequence[str]) -> set[str]:
 def _free(source: Source, table: SourceTable) -> list[str]:
     named = named_columns(source)
     return [name for name in table.schema.names if name not in named]
-
-
-def _has_classes(table: SourceTable, name: str) -> bool:
-    """Return whether a column has two values or more, and few for its rows."""
-    kind = table.schema.field(name).type
-    lists = is_list(kind) and not is_embedding(kind)
-    kind = kind.value_type if lists else kind
-    if not has_text(kind) or pa.types.is_temporal(kind):
-        return False
-    seen: set[str] = set()
-    rows = 0
-    for batch in table.scan([name]):
-        column = convert_to_text(pc.list_flatten(batch.column(0)) if lists else batch.column(0))
-        seen.update(pc.unique(column.drop_null()).to_pylist())
-        rows += len(column) - column.null_count
-    return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)
 
 
 def _names_images(table: SourceTable, name: str) -> bool:

@@ -1,23 +1,26 @@
-"""What to do where no column is called the label: labels that stand in several columns, as one-hot data and raters write them."""
+"""What to do where no column is called the label: a column of classes, or several as one-hot data and raters write them."""
 
 import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import list_names
-from tasks.ingest.columns.types import has_text, is_numeric
+from tasks.ingest.columns.types import has_text, is_embedding, is_list, is_numeric
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
 from tasks.ingest.table import LOOK, SourceTable
 
 # Of rounded shares of a class each row sums to 1 but for the last digit.
 _SUM = 0.02
+# A class has a sample in each of the five folds of the default, on average.
+_ROWS_PER_CLASS = 5
 # More values than this are no classes of raters.
 _MOST_CLASSES = 50
 
 
 def suggest_label(table: SourceTable) -> str | None:
-    """Return what to do where columns are the label together, None where none are."""
+    """Return what to do where the last or the first column may be the label, or several are together; None where none are."""
     batch = next(table.scan(table.schema.names, LOOK), None)
     if batch is None or not batch.num_rows:
         return None
@@ -29,7 +32,25 @@ def suggest_label(table: SourceTable) -> str | None:
         )
     if raters := _find_raters(batch):
         return f"if several people gave the labels, name them with --raters {','.join(raters)}"
-    return None
+    edges = (table.schema.names[-1], table.schema.names[0])
+    found = next((name for name in edges if has_classes(table, name)), None)
+    return f"name one with --label, such as --label {found}" if found else None
+
+
+def has_classes(table: SourceTable, name: str) -> bool:
+    """Return whether a column has two values or more, and few for its rows."""
+    kind = table.schema.field(name).type
+    lists = is_list(kind) and not is_embedding(kind)
+    kind = kind.value_type if lists else kind
+    if not has_text(kind) or pa.types.is_temporal(kind):
+        return False
+    seen: set[str] = set()
+    rows = 0
+    for batch in table.scan([name]):
+        column = convert_to_text(pc.list_flatten(batch.column(0)) if lists else batch.column(0))
+        seen.update(pc.unique(column.drop_null()).to_pylist())
+        rows += len(column) - column.null_count
+    return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)
 
 
 def _find_shares(batch: pa.RecordBatch) -> list[str]:

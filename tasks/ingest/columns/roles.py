@@ -16,6 +16,7 @@ from tasks.ingest.columns.choice import (
     choose_content,
     content_options,
 )
+from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import fits_parquet, has_text
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.derived import AGREEMENT
@@ -124,10 +125,9 @@ def _check_header(source: Source, table: SourceTable) -> None:
     reader = table.readers[0]
     dialect = reader.dialect if reader.notes else None
     if dialect is not None and not dialect.has_header and source.label not in table.schema.names:
-        last = f"c{len(dialect.names) - 1}"
         raise table.problem(
-            f"it has no header, and its columns are named c0 to {last}",
-            fix=f"name the column of the labels, such as --label {last}, or write a header",
+            f"it has no header, and its columns are named c0 to c{len(dialect.names) - 1}",
+            fix=f"{suggest_label(table) or 'name the column of the labels with --label'}, or write a header",
         )
 
 

@@ -31,6 +31,8 @@ _OWN_NUMBER, _OWN_TEXT = 0.2, 0.5
 _MOST_CLASSES = 100_000
 # Longer ones are keys; Python reads none of more than 4,300 digits.
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
+# Codes are filled up with zeros, and a quantity is not.
+_PADDED = re.compile(r"0\d+")
 # Larger ones are keys, too: a float tells no two of them apart.
 _LARGEST = 2**53
 
@@ -42,6 +44,7 @@ class LabelSurvey:
     Attributes:
         role: What the column was named as: label or truth.
         names: Names of the classes where the column holds their places, as the datasets library keeps them.
+        is_guessed: Whether nobody named the column, so that it may be no label.
         counts: How often each label occurs, as text.
         spellings: The class of each label that is another spelling of it.
         merged: What there is to say of these.
@@ -51,6 +54,7 @@ class LabelSurvey:
     where: str
     role: str = "label"
     names: tuple[str, ...] = ()
+    is_guessed: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     spellings: dict[str, str] = field(default_factory=dict)
     merged: tuple[str, ...] = ()
@@ -93,7 +97,8 @@ class LabelSurvey:
         """Return the classes in order: numerically when all are integers.
 
         Raises:
-            InputError: There are no labels, only one class, or the labels are measured quantities.
+            InputError: There are no labels, only one class, or the labels are measured quantities, or look like a quantity
+                in a column that nobody named.
         """
         if not self.counts:
             what = f"all labels are missing in column '{self.column}'"
@@ -125,27 +130,38 @@ class LabelSurvey:
                 f"has only one class ('{next(iter(self.counts))}'){spelled}",
                 "finding wrong labels needs two classes or more, whose names differ in more than capitals and blanks",
             )
+        quantity = self._whole_quantity()
+        if quantity is not None and self.is_guessed:
+            raise self._problem(
+                f"looks like a quantity ({len(quantity)} different whole numbers from {quantity[0]} to {quantity[-1]}), and "
+                "nobody named it as the label",
+                f"--label {self.column} takes each number as a class; else name another column, or write ranges of the "
+                "numbers (bins) into one",
+            )
         integers = all(_INTEGER.fullmatch(label) for label in self.counts)
         return tuple(sorted(self.counts, key=(lambda label: (int(label), label)) if integers else None))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the classes, a line each."""
-        return (*self._notes_on_quantity(), *self.merged, *notes_on_names(self.counts))
+        quantity = self._whole_quantity()
+        said = (
+            f"column '{self.column}' looks like a quantity: its {len(quantity or ())} different whole numbers are taken as "
+            "classes, ranges of them would be better ones"
+        )
+        return (*((said,) if quantity else ()), *self.merged, *notes_on_names(self.counts))
 
-    def _notes_on_quantity(self) -> tuple[str, ...]:
-        """Return what there is to say where the classes may be a quantity, such as an age or a year."""
+    def _whole_quantity(self) -> list[int] | None:
+        """Return the labels as whole numbers where they look like a quantity, such as an age or a year; else None."""
         written = _written_numbers(self.counts)
         numbers = _numbers(self.counts) if written is None else written
         if len(self.counts) <= _MOST_FRACTIONS or numbers is None:
-            return ()
+            return None
         if (numbers != np.rint(numbers)).any() or np.abs(numbers).max() > _LARGEST:
-            return ()
+            return None
         rows = dict(zip(numbers.astype(np.int64).tolist(), self.counts.values(), strict=True))
-        if written is None and not _is_quantity(rows):
-            return ()
-        said = f"column '{self.column}' looks like a quantity: its {len(rows)} different whole numbers are taken as classes"
-        return (f"{said}, ranges of them would be better ones",)
+        padded = any(_PADDED.fullmatch(label) for label in self.counts)
+        return sorted(rows) if written is not None or (not padded and _is_quantity(rows)) else None
 
     def _problem(self, what: str, fix: str) -> InputError:
         return InputError(f"column '{self.column}' {what}", where=self.where, fix=fix)
@@ -234,8 +250,14 @@ def _written_numbers(labels: Counter[str]) -> Array | None:
 
 
 def _is_quantity(rows: dict[int, int]) -> bool:
-    """Return whether whole numbers are a quantity by how many rows each has; classes are counted from 0 or 1."""
-    numbers = np.sort(list(rows))
+    """Return whether whole numbers are a quantity by how many rows each has.
+
+    Classes are counted from 0 or 1, clusters with -1 for what is in none. Classes as large as each other were chosen so, and
+    those that only become smaller were numbered by their size.
+    """
+    numbers = np.sort([number for number in rows if number != -1])
+    if (np.diff([rows[number] for number in numbers]) <= 0).all():
+        return False
     steps = np.diff(numbers)
     step = np.gcd.reduce(steps)
     # Years, or prices in steps of 5, lie close together, and far from 1.

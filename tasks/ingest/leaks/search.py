@@ -84,18 +84,18 @@ def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
         texts = list(roles.content)
     words: dict[str, str] = {}
     for name in texts:
-        words |= find_telling_texts(table, source.label, name, LEAST_ROWS, REPEATS)
+        words |= find_telling_texts(table, roles.label, name, LEAST_ROWS, REPEATS)
     told = [column for column in (*roles.columns, *roles.beside) if column.kind != "text"]
     if not told:
         return replace(roles, suspects=words)
-    labels, classes, columns = read_columns(table, source.label, told)
+    labels, classes, columns = read_columns(table, roles.label, told)
     ids = {
         column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)
     }
     asked = [column for column in columns if column.name not in ids or source.features is not None]
     found = _Found()
     if len(labels) >= LEAST_ROWS and len(labels) - np.bincount(labels).max() >= _LEAST_OTHERS:
-        found = _ask(asked, labels, classes, source.label)
+        found = _ask(asked, labels, classes, roles.label)
     if source.features is not None:
         return replace(roles, suspects=found.left_out | words)
     gone = {**ids, **found.left_out}
