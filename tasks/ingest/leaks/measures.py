@@ -105,11 +105,7 @@ def measure_match(codes: Ints, labels: Ints) -> tuple[float, float]:
     (0.0, 0.5)
     """
     value, label, count = _cells(codes, labels)
-    best_of_value = np.zeros(codes.max() + 1, np.int64)
-    best_of_label = np.zeros(labels.max() + 1, np.int64)
-    order = np.argsort(count, kind="stable")  # the most frequent is written last
-    best_of_value[value[order]] = label[order]
-    best_of_label[label[order]] = value[order]
+    best_of_value, best_of_label = _most_frequent(value, label, count), _most_frequent(label, value, count)
     together = (best_of_value[value] == label) & (best_of_label[label] == value)
     right = float(count[together].sum() / len(labels))
     return share_avoided(right, labels), right
@@ -188,12 +184,16 @@ def classes_in_order(numbers: Floats, labels: Ints) -> int:
     >>> classes_in_order(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
     2
     """
-    codes = np.unique(numbers, return_inverse=True)[1]
-    value, label, count = _cells(codes, labels)
-    best = np.zeros(codes.max() + 1, np.int64)
-    order = np.argsort(count, kind="stable")
-    best[value[order]] = label[order]
+    best = _most_frequent(*_cells(np.unique(numbers, return_inverse=True)[1], labels))
     return 1 + int((best[1:] != best[:-1]).sum())
+
+
+def _most_frequent(groups: Ints, members: Ints, count: Ints) -> Ints:
+    """Return the member of each group that occurs most often with it."""
+    best = np.zeros(groups.max() + 1, np.int64)
+    order = np.argsort(count, kind="stable")  # the most frequent is written last
+    best[groups[order]] = members[order]
+    return best
 
 
 def _cells(codes: Ints, labels: Ints) -> tuple[Ints, Ints, Ints]:

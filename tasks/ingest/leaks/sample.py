@@ -23,13 +23,12 @@ _LOOK = 2**14
 
 @dataclass(frozen=True)
 class SampledColumn:
-    """One column on the sampled rows, which are in random order.
+    """One column on the sampled rows.
 
     Attributes:
         codes: (m,) number of each row's value; a missing value is one, too.
-        distinct: The different values, by their number: text, or numbers.
+        distinct: The different values, by their number: text, empty where missing, or numbers.
         numbers: (m,) values, NaN where missing; None where they are not numbers.
-        rows: (m,) number of each row in the order of the source.
     """
 
     name: str
@@ -37,7 +36,6 @@ class SampledColumn:
     codes: Ints
     distinct: tuple[str, ...] | Floats
     numbers: Floats | None
-    rows: Ints
 
     @property
     def different(self) -> int:
@@ -45,19 +43,16 @@ class SampledColumn:
         return len(self.distinct)
 
     @property
-    def values(self) -> tuple[str, ...]:
-        """The different values as text; a missing one is empty."""
-        return tuple(
-            value if isinstance(value, str) else "" if np.isnan(value) else f"{value:.15g}"
-            for value in self.distinct
-        )
+    def is_whole(self) -> bool:
+        """Whether no number has a fraction."""
+        return self.numbers is None or not (self.known != np.rint(self.known)).any()
 
     @cached_property
     def present(self) -> Flags:
         """(m,) whether there is a value."""
         if self.numbers is not None:
             return np.isfinite(self.numbers)
-        return np.array([value != "" for value in self.values])[self.codes]
+        return np.array([value != "" for value in self.distinct])[self.codes]
 
     @cached_property
     def known(self) -> Floats:
@@ -65,51 +60,44 @@ class SampledColumn:
         numbers = self.codes.astype(np.float64) if self.numbers is None else self.numbers
         return numbers[self.present]
 
-    @property
-    def in_rows(self) -> Floats:
-        """The values that there are, in the order of the source."""
-        return self.known[np.argsort(self.rows[self.present])]
 
+@dataclass(frozen=True)
+class Sample:
+    """Some rows that have a label, in random order.
 
-def read_columns(
-    table: SourceTable, label: str, columns: Sequence[Column]
-) -> tuple[Ints, tuple[str, ...], list[SampledColumn]]:
-    """Read a random sample of the rows that have a label.
-
-    Returns:
-        (m,) classes, their names, and the columns.
+    Attributes:
+        rows: (m,) number of each row in the order of the source.
+        labels: (m,) classes, by their places in `classes`.
     """
+
+    rows: Ints
+    labels: Ints
+    classes: tuple[str, ...]
+    columns: list[SampledColumn]
+
+    def without_copies(self) -> "Sample":
+        """Return the rows without copies of others: each measurement of a row that is there twice would tell the label.
+
+        Rows without a measurement, in which nearly every value is different, are alike by chance, and stay.
+        """
+        values = np.column_stack([self.labels, *(column.codes for column in self.columns)])
+        first = np.flatnonzero(~pd.DataFrame(values).duplicated().to_numpy())
+        most = DIFFERENT * len(first)
+        if not any(column.numbers is not None and column.different > most for column in self.columns):
+            return self
+        columns = [
+            replace(one, codes=one.codes[first], numbers=None if one.numbers is None else one.numbers[first])
+            for one in self.columns
+        ]
+        return replace(self, rows=self.rows[first], labels=self.labels[first], columns=columns)
+
+
+def sample_columns(table: SourceTable, label: str, columns: Sequence[Column]) -> Sample:
+    """Return some columns on a random sample of the rows that have a label."""
     most = min(MOST_ROWS, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(columns))))
-    rows, sample = draw_labeled_rows(table, label, [column.name for column in columns], most)
-    coded = convert_to_text(sample[label]).dictionary_encode()
-    labels = coded.indices.to_numpy().astype(np.int64)
-    asked = [_sample_column(column, sample[column.name], rows) for column in columns]
-    labels, asked = _without_copies(labels, asked)
-    return labels, tuple(coded.dictionary.to_pylist()), asked
-
-
-def _without_copies(labels: Ints, columns: list[SampledColumn]) -> tuple[Ints, list[SampledColumn]]:
-    """Return the rows without copies of others: each measurement of a row that is there twice would tell the label.
-
-    Rows without a measurement, in which nearly every value is different, are alike by chance, and stay.
-    """
-    again = pd.DataFrame(np.column_stack([labels, *(column.codes for column in columns)])).duplicated()
-    first = np.flatnonzero(~again.to_numpy())
-    measured = any(
-        column.numbers is not None and column.different > DIFFERENT * len(first) for column in columns
-    )
-    if len(first) == len(labels) or not measured:
-        return labels, columns
-    kept = [
-        replace(
-            column,
-            codes=column.codes[first],
-            numbers=None if column.numbers is None else column.numbers[first],
-            rows=column.rows[first],
-        )
-        for column in columns
-    ]
-    return labels[first], kept
+    rows, drawn = draw_labeled_rows(table, label, [column.name for column in columns], most)
+    labels, classes = encode_text(drawn[label])
+    return Sample(rows, labels, classes, [_sample_column(column, drawn[column.name]) for column in columns])
 
 
 def draw_labeled_rows(
@@ -120,40 +108,36 @@ def draw_labeled_rows(
     Every row draws a number, and those with the lowest are kept, so that one pass over any number of rows is enough.
     """
     generator = np.random.default_rng(0)
-    kept: pa.Table | None = None
+    wanted = [label, *names]
+    kept = pa.schema([table.schema.field(name) for name in wanted]).empty_table()
     drawn, rows = np.empty(0), np.empty(0, np.int64)
     below, first = np.inf, 0
-    for batch in table.scan([label, *names], _LOOK):
+    for batch in table.scan(wanted, _LOOK):
         lots = generator.random(batch.num_rows)
-        wanted = np.flatnonzero(
-            (lots < below) & convert_to_text(batch.column(label)).is_valid().to_numpy(zero_copy_only=False)
-        )
-        part = pa.Table.from_batches([batch]).take(pa.array(wanted))
-        kept = part if kept is None else pa.concat_tables([kept, part])
-        drawn, rows = np.concatenate([drawn, lots[wanted]]), np.concatenate([rows, first + wanted])
+        labeled = convert_to_text(batch.column(label)).is_valid().to_numpy(zero_copy_only=False)
+        found = np.flatnonzero((lots < below) & labeled)
+        kept = pa.concat_tables([kept, pa.Table.from_batches([batch]).take(pa.array(found))])
+        drawn, rows = np.concatenate([drawn, lots[found]]), np.concatenate([rows, first + found])
         first += batch.num_rows
         if len(drawn) > 2 * most:
             order = np.argsort(drawn)[:most]
             kept, drawn, rows = kept.take(pa.array(order)), drawn[order], rows[order]
             below = drawn[-1]
     order = np.argsort(drawn)[:most]
-    if kept is None:
-        return rows, {name: pa.array([], pa.string()) for name in (label, *names)}
-    kept = kept.take(pa.array(order)).combine_chunks()
-    return rows[order], {name: _one_array(kept[name]) for name in kept.schema.names}
+    kept = kept.take(pa.array(order))
+    return rows[order], {name: kept[name].combine_chunks() for name in wanted}
 
 
-def _sample_column(column: Column, values: pa.Array, rows: Ints) -> SampledColumn:
+def encode_text(values: pa.Array) -> tuple[Ints, tuple[str, ...]]:
+    """Return the number of each value as text, and the different values by their numbers; a missing one is empty."""
+    coded = pc.fill_null(convert_to_text(values), "").dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64), tuple(coded.dictionary.to_pylist())
+
+
+def _sample_column(column: Column, values: pa.Array) -> SampledColumn:
     if column.kind == "category":
-        coded = pc.fill_null(convert_to_text(values), "").dictionary_encode()
-        codes = coded.indices.to_numpy().astype(np.int64)
-        return SampledColumn(column.name, column.kind, codes, tuple(coded.dictionary.to_pylist()), None, rows)
+        return SampledColumn(column.name, column.kind, *encode_text(values), None)
     # In full precision, which tells large ids apart.
     numbers = exact_values(values, column).astype(np.float64)
     different, codes = np.unique(numbers, return_inverse=True)
-    return SampledColumn(column.name, column.kind, codes.astype(np.int64), different, numbers, rows)
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined
+    return SampledColumn(column.name, column.kind, codes.astype(np.int64), different, numbers)

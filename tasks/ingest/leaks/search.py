@@ -20,7 +20,7 @@ from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.roles import Roles, names_to_keep
 from tasks.ingest.leaks import measures
 from tasks.ingest.leaks.column_names import is_id_name, is_label_name, is_person_name, is_time_name
-from tasks.ingest.leaks.sample import SampledColumn, read_columns
+from tasks.ingest.leaks.sample import Sample, SampledColumn, sample_columns
 from tasks.ingest.leaks.texts import find_telling_texts
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
@@ -79,42 +79,39 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
 
 
 def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
-    texts = [column.name for column in (*roles.columns, *roles.beside) if column.kind == "text"]
-    if roles.payload == "text":
-        texts = list(roles.content)
+    features = (*roles.columns, *roles.beside)
+    texts = roles.content if roles.payload == "text" else [one.name for one in features if one.kind == "text"]
     words: dict[str, str] = {}
     for name in texts:
         words |= find_telling_texts(table, roles.label, name, LEAST_ROWS, REPEATS)
-    told = [column for column in (*roles.columns, *roles.beside) if column.kind != "text"]
-    if not told:
+    asked = [column for column in features if column.kind != "text"]
+    if not asked:
         return replace(roles, suspects=words)
-    labels, classes, columns = read_columns(table, roles.label, told)
-    ids = {
-        column.name: "an id: nearly every value is different" for column in columns if _is_id_by_name(column)
-    }
-    asked = [column for column in columns if column.name not in ids or source.features is not None]
-    found = _Found()
-    if len(labels) >= LEAST_ROWS and len(labels) - np.bincount(labels).max() >= _LEAST_OTHERS:
-        found = _ask(asked, labels, classes, roles.label)
+    sample = sample_columns(table, roles.label, asked).without_copies()
     if source.features is not None:
-        return replace(roles, suspects=found.left_out | words)
+        return replace(roles, suspects=_ask(sample, roles.label).left_out | words)
+    ids = {
+        one.name: "an id: nearly every value is different" for one in sample.columns if _is_id_by_name(one)
+    }
+    found = _ask(replace(sample, columns=[one for one in sample.columns if one.name not in ids]), roles.label)
     gone = {**ids, **found.left_out}
     kept = tuple(column for column in roles.columns if column.name not in gone)
-    roles = replace(roles, left_out={**roles.left_out, **gone}, leaks=found.left_out)
-    if any(column.kind != "text" for column in kept) or len(kept) > 1:
-        return replace(
-            roles,
-            content=tuple(column.name for column in kept),
-            columns=kept,
-            suspects=found.suspects | words,
-            notes=(*roles.notes, *found.notes.values()),
+    if not kept:
+        raise table.problem(
+            f"nothing is left to learn from: {list_reasons(gone)}",
+            fix="add columns, or name with --features what is to be learned from all the same",
         )
-    if texts:
-        shown = names_to_keep([name for name in roles.kept if name not in texts], "text")
-        return replace(roles, payload="text", content=tuple(texts), columns=(), suspects=words, kept=shown)
-    raise table.problem(
-        f"nothing is left to learn from: {list_reasons(gone)}",
-        fix="add columns, or name with --features what is to be learned from all the same",
+    roles = replace(roles, left_out={**roles.left_out, **gone}, leaks=found.left_out)
+    if len(kept) == 1 and kept[0].kind == "text":
+        shown = names_to_keep([name for name in roles.kept if name != kept[0].name], "text")
+        text = (kept[0].name,)
+        return replace(roles, payload="text", content=text, columns=(), suspects=words, kept=shown)
+    return replace(
+        roles,
+        content=tuple(column.name for column in kept),
+        columns=kept,
+        suspects=found.suspects | words,
+        notes=(*roles.notes, *found.notes.values()),
     )
 
 
@@ -152,21 +149,19 @@ def _is_id_by_name(column: SampledColumn) -> bool:
     """Return whether name and values say that a column tells rows apart."""
     if not is_id_name(column.name) or column.kind == "date" or not len(column.known):
         return False
-    whole = column.numbers is None or not (column.known != np.rint(column.known)).any()
-    present = column.present.sum()
-    return bool(whole and column.different > DIFFERENT * present)
+    return column.is_whole and column.different > DIFFERENT * len(column.known)
 
 
-def _ask(
-    columns: Sequence[SampledColumn], labels: measures.Ints, classes: Sequence[str], label: str
-) -> _Found:
+def _ask(sample: Sample, label: str) -> _Found:
     """Ask every column alone, and those of two values together."""
-    found = _Found()
-    rows_tell = measures.measure_neighbours(columns[0].rows.astype(np.float64), labels) if columns else 0.0
-    for column in columns:
+    found, labels = _Found(), sample.labels
+    if len(labels) < LEAST_ROWS or len(labels) - np.bincount(labels).max() < _LEAST_OTHERS:
+        return found
+    rows_tell = measures.measure_neighbours(sample.rows.astype(np.float64), labels)
+    for column in sample.columns:
         why = (
-            _is_label(column, labels, classes, label)
-            or _is_running(column, labels, rows_tell)
+            _is_label(column, sample, label)
+            or _is_running(column, sample, rows_tell)
             or _is_code(column, labels)
             or _has_gaps(column, labels)
         )
@@ -182,45 +177,44 @@ def _ask(
                 f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
                 "if it was made from the label, name only the others with --features"
             )
-    flags = _flags([column for column in columns if column.name not in found.left_out], labels, classes)
-    found.left_out.update(flags)
-    found.suspects = {name: why for name, why in found.suspects.items() if name not in flags}
-    found.notes = {name: why for name, why in found.notes.items() if name not in flags}
+    for name, why in _flags(
+        [one for one in sample.columns if one.name not in found.left_out], sample
+    ).items():
+        found.left_out[name] = why
+        found.suspects.pop(name, None)
+        found.notes.pop(name, None)
     return found
 
 
-def _is_label(column: SampledColumn, labels: measures.Ints, classes: Sequence[str], label: str) -> str:
+def _is_label(column: SampledColumn, sample: Sample, label: str) -> str:
     """Return how a column is the label once more, one value for each class."""
-    share, rows = measures.measure_match(column.codes, labels)
+    share, rows = measures.measure_match(column.codes, sample.labels)
     if share >= REPEATS:
         return f"repeats the label in {rows:.1%} of the rows"
     if share < _AGREES:
         return ""
-    called = is_label_name(column.name, label)
+    same_names = _has_class_names(column, sample, rows)
     # With two classes, any column of two values goes with them one to one.
-    same_names = _has_class_names(column, labels, classes)
-    alike = 2 < len(classes) == column.different or same_names
-    if share >= _AGREES if called else share >= TELLS and alike:
-        fix = (
-            f"--raters {label},{column.name} if a second person gave it, --truth {column.name} if it is right"
-        )
-        return f"looks like a second label, and agrees in {rows:.1%} of the rows" + (
-            f": {fix}" if same_names else ""
-        )
-    return ""
+    alike = same_names or 2 < len(sample.classes) == column.different
+    if not is_label_name(column.name, label) and not (share >= TELLS and alike):
+        return ""
+    fix = f"--raters {label},{column.name} if a second person gave it, --truth {column.name} if it is right"
+    return f"looks like a second label, and agrees in {rows:.1%} of the rows" + (
+        f": {fix}" if same_names else ""
+    )
 
 
-def _has_class_names(column: SampledColumn, labels: measures.Ints, classes: Sequence[str]) -> bool:
-    """Return whether the values of a column are the names of the classes."""
-    names = [name.strip().casefold() for name in classes]
+def _has_class_names(column: SampledColumn, sample: Sample, matching: float) -> bool:
+    """Return whether the values of a column are the names of the classes, in as many rows as they match one to one."""
+    names = [name.strip().casefold() for name in sample.classes]
     if len(names) == 2 and set(names) <= _ANY_TWO:
         return False
     place = {name: number for number, name in enumerate(names)}
-    number = np.array([place.get(value.strip().casefold(), -1) for value in column.values])
-    return (
-        float((number[column.codes] == labels).mean())
-        >= measures.measure_match(column.codes, labels)[1] - 0.01
+    values = (
+        one if isinstance(one, str) else "" if np.isnan(one) else f"{one:.15g}" for one in column.distinct
     )
+    number = np.array([place.get(value.strip().casefold(), -1) for value in values])
+    return float((number[column.codes] == sample.labels).mean()) >= matching - 0.01
 
 
 def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:
@@ -231,21 +225,20 @@ def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:
     return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
 
 
-def _is_running(column: SampledColumn, labels: measures.Ints, rows_tell: float) -> str:
+def _is_running(column: SampledColumn, sample: Sample, rows_tell: float) -> str:
     """Return how a column numbers rows that were collected class by class."""
     if column.numbers is None or column.present.mean() < 1 - _SHARED:
         return ""
-    known, of_known = column.known, labels[column.present]
-    steps = np.diff(column.in_rows)
+    known = column.known
+    steps = np.diff(known[np.argsort(sample.rows[column.present])])
     in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
     numbering = measures.is_numbering(known) or (in_order and measures.is_numbering(measures.as_steps(known)))
     if not numbering and not (column.kind == "date" or is_time_name(column.name)):
         return ""
-    told = measures.measure_neighbours(known, of_known)
-    if told >= (TELLS if numbering or in_order else REPEATS):
-        what = "a running number" if numbering else "a time"
-        return f"{what} of rows that were collected class by class"
-    return ""
+    told = measures.measure_neighbours(known, sample.labels[column.present])
+    if told < (TELLS if numbering or in_order else REPEATS):
+        return ""
+    return f"{'a running number' if numbering else 'a time'} of rows that were collected class by class"
 
 
 def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
@@ -253,18 +246,17 @@ def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
     told, shared = measures.measure_value(column.codes, labels)
     if shared < _SHARED or column.different < 2:
         return ""
+    classes = int(labels.max()) + 1
     somebody = is_person_name(column.name)
-    if told >= TELLS and somebody and column.different > int(labels.max()) + 1:
+    if told >= TELLS and somebody and column.different > classes:
         return f"says whom a row is of, each of one class; --group {column.name} keeps their rows together"
     if told < REPEATS:
         return ""
     if column.numbers is not None and column.kind != "date":
-        whole = not (column.known != np.rint(column.known)).any()
-        of_known = labels[column.present]
-        dense = whole and np.ptp(column.known) < 2 * column.different
         # A measurement has a threshold between two classes; a code goes to and fro.
-        to_and_fro = whole and measures.classes_in_order(column.known, of_known) > 2 * (int(labels.max()) + 1)
-        if not (to_and_fro and (dense or somebody)):
+        dense = somebody or np.ptp(column.known) < 2 * column.different
+        to_and_fro = measures.classes_in_order(column.known, labels[column.present]) > 2 * classes
+        if not (column.is_whole and dense and to_and_fro):
             return ""
     return "each of its values belongs to one class"
 
@@ -278,20 +270,22 @@ def _share_told(column: SampledColumn, labels: measures.Ints) -> float:
     return found if found >= REPEATS else 0.0
 
 
-def _flags(columns: Sequence[SampledColumn], labels: measures.Ints, classes: Sequence[str]) -> dict[str, str]:
+def _flags(columns: Sequence[SampledColumn], sample: Sample) -> dict[str, str]:
     """Return the columns of two values that are the label together, one for each class."""
-    two = [column for column in columns if column.different == 2]
     found, all_named = {}, True
-    for column in two:
-        named = any(column.name.casefold().endswith(name.casefold()) for name in classes)
-        flag = measures.class_of_flag(column.codes, labels, TELLS if named else REPEATS)
+    for column in columns:
+        if column.different != 2:
+            continue
+        named = any(column.name.casefold().endswith(name.casefold()) for name in sample.classes)
+        flag = measures.class_of_flag(column.codes, sample.labels, TELLS if named else REPEATS)
         if flag is not None:
             found[column.name] = flag
             all_named = all_named and named
     if len(found) < 2:
         return {}
-    share, rows = measures.measure_flags(list(found.values()), labels)
+    share, rows = measures.measure_flags(list(found.values()), sample.labels)
     if share < (TELLS if all_named else REPEATS):
         return {}
-    why = f"one for each class, together they repeat the label in {rows:.1%} of the rows"
-    return dict.fromkeys(found, why)
+    return dict.fromkeys(
+        found, f"one for each class, together they repeat the label in {rows:.1%} of the rows"
+    )

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tasks.errors import list_names
-from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.leaks.measures import Flags, Ints, measure_flags
-from tasks.ingest.leaks.sample import draw_labeled_rows
+from tasks.ingest.leaks.sample import draw_labeled_rows, encode_text
 from tasks.ingest.table import SourceTable
 
 # A word of one class in nearly all its texts shows in a few hundred of them; this many are read in a second.
@@ -32,11 +31,10 @@ def find_telling_texts(
         least_share: Share of the errors of guessing the most frequent class that the words must avoid.
     """
     _, sample = draw_labeled_rows(table, label, [column], _TEXTS)
-    coded = convert_to_text(sample[label]).dictionary_encode()
-    labels: Ints = coded.indices.to_numpy().astype(np.int64)
+    labels, classes = encode_text(sample[label])
     if len(labels) < least_rows:
         return {}
-    words = _best_words(sample[column].to_pylist(), labels, len(coded.dictionary))
+    words = _best_words(sample[column].to_pylist(), labels, len(classes))
     if not words:
         return {}
     share, rows = measure_flags([(name, says) for name, _, says in words], labels)
