@@ -12,7 +12,7 @@ A suite that Great Expectations wrote itself is accepted too: its `expectations`
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,20 @@ def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], wh
     for argument in _COLUMN_ARGUMENTS:
         value = kwargs.get(argument)
         named.extend(value if isinstance(value, list) else [] if value is None else [value])
+    return _check_names(named, columns, where, "to check")
+
+
+def _check_names(named: Iterable[str], columns: Sequence[str], where: str, wanted: str) -> tuple[str, ...]:
+    """Return the names, each once.
+
+    Raises:
+        InputError: One of them is no column.
+    """
     for name in named:
         if name not in columns:
-            what = f"there is no column '{name}' to check"
+            what = f"there is no column '{name}' {wanted}"
             raise InputError(what, where=where, fix=suggest_name(str(name), columns))
-    return tuple(named)
+    return tuple(dict.fromkeys(named))
 
 
 def _with_condition(
@@ -188,11 +197,7 @@ def _with_condition(
     if condition.get("type") not in _CONDITIONS:
         fix = f"write a comparison, or one of type {', '.join(_CONDITIONS)}"
         raise InputError("row_condition is not text, and no exported condition", where=where, fix=fix)
-    named = tuple(dict.fromkeys(_names_in(condition)))
-    for name in named:
-        if name not in columns:
-            what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=suggest_name(name, columns))
+    named = _check_names(list(_names_in(condition)), columns, where, "for its row_condition")
     return {name: value for name, value in kwargs.items() if name != "condition_parser"}, named
 
 
@@ -225,11 +230,7 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
     if "@" in condition or any(isinstance(node, beyond) for node in ast.walk(tree)):
         raise InputError(f"row_condition does more than compare: {condition}", where=where, fix=fix)
     names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)] + quoted
-    for name in names:
-        if name not in columns:
-            what = f"there is no column '{name}' for its row_condition"
-            raise InputError(what, where=where, fix=suggest_name(name, columns))
-    return tuple(dict.fromkeys(names))
+    return _check_names(names, columns, where, "for its row_condition")
 
 
 def _scope(kind: str) -> Scope:

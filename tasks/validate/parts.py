@@ -1,18 +1,20 @@
 """Reading a data set part by part: memory depends on the size of a part, never on the size of the data set."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from tasks.storage import open_parquet
+from tasks.storage import ROWS_PER_GROUP, open_parquet
 
 # An expectation costs about 5 ms however few the rows are: 2**18 rows a part make that negligible.
 ROWS_PER_PART = 2**18
 # The columns of one part before compression; pandas and the expectations keep a few copies of one of them.
 BYTES_PER_PART = 64 * 2**20
+# What is read to be written again; about eight copies of it are alive while it is filtered and compressed.
+_COPIED_BYTES = 8 * 2**20
 
 
 def read_parts(
@@ -43,23 +45,19 @@ def read_parts(
             start += batch.num_rows
 
 
-def read_cells(path: Path, columns: Sequence[str], rows: Sequence[int]) -> list[dict[str, Any]]:
-    """Return a few rows of a Parquet file, in the order asked for; each row group is read once at most."""
-    wanted = sorted(set(rows))
-    found: dict[int, dict[str, Any]] = {}
-    with open_parquet(path) as file:
-        start = 0
-        for group in range(file.metadata.num_row_groups):
-            end = start + file.metadata.row_group(group).num_rows
-            if inside := wanted[bisect_left(wanted, start) : bisect_left(wanted, end)]:
-                table = file.read_row_group(group, columns=list(columns))
-                found.update(
-                    zip(inside, table.take([row - start for row in inside]).to_pylist(), strict=True)
-                )
-            start = end
-    return [found[row] for row in rows]
+def take_rows(
+    path: Path, columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+    """Yield some rows of a data set, in order, part by part: their numbers and their columns."""
+    for start, batch in (
+        read_parts(path, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(rows) else ()
+    ):
+        low, high = np.searchsorted(rows, [start, start + batch.num_rows])
+        if low < high:
+            yield rows[low:high], pa.Table.from_batches([batch]).take(rows[low:high] - start)
 
 
 def find_source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
-    return int(read_cells(path, ["source_row"], [row])[0]["source_row"])
+    ((_, table),) = take_rows(path, ["source_row"], np.array([row]))
+    return int(table["source_row"][0].as_py())

@@ -4,7 +4,7 @@ All are streamed: memory depends on the size of a part, never on the number of r
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.ingest.identity import identity_line
-from tasks.storage import ROWS_PER_GROUP, table_writer
+from tasks.storage import table_writer
 from tasks.validate.findings import Finding
-from tasks.validate.parts import read_parts
-
-# What is read at a time; about eight copies of it are alive while it is filtered and compressed.
-_COPIED_BYTES = 8 * 2**20
+from tasks.validate.parts import take_rows
 
 
 def write_quarantine(
@@ -33,7 +30,7 @@ def write_quarantine(
         [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
     )
     with table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
-        for rows, table in _take_rows(source, schema.names, np.flatnonzero(aside)):
+        for rows, table in take_rows(source, schema.names, np.flatnonzero(aside)):
             why: dict[int, list[str]] = {row: [] for row in rows.tolist()}
             for finding in findings:
                 if finding.sets_aside:
@@ -55,7 +52,7 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
     """
     schema = pa.schema([(name, pa.string()) for name in ("sample_id", "label", "content_hash")])
     with table_writer(final, schema) as writer:
-        for _, table in _take_rows(source, schema.names, conflicting):
+        for _, table in take_rows(source, schema.names, conflicting):
             writer.write_table(table.cast(schema))
     return final
 
@@ -77,20 +74,8 @@ def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
         field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)
     ]
     with pq.ParquetWriter(final, schema, compression="zstd", use_dictionary=repetitive) as writer:
-        for _, table in _take_rows(source, schema.names, np.flatnonzero(~aside)):
+        for _, table in take_rows(source, schema.names, np.flatnonzero(~aside)):
             writer.write_table(table.replace_schema_metadata(schema.metadata))
             pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
             digest.update(b"".join(identity_line(*pair) for pair in pairs))
     return digest.hexdigest()
-
-
-def _take_rows(
-    source: Path, columns: Sequence[str], rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-    """Yield some rows of a data set, in order, part by part: their numbers and their columns."""
-    for start, batch in (
-        read_parts(source, columns, rows=ROWS_PER_GROUP, size=_COPIED_BYTES) if len(rows) else ()
-    ):
-        low, high = np.searchsorted(rows, [start, start + batch.num_rows])
-        if low < high:
-            yield rows[low:high], pa.Table.from_batches([batch]).take(rows[low:high] - start)

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tasks.storage import write_json
 from tasks.validate.findings import EXAMPLES, Finding, make_context
 from tasks.validate.messages import show_value
-from tasks.validate.parts import read_cells
+from tasks.validate.parts import take_rows
 
 SUITE = "labelsweep"
 
@@ -30,8 +32,12 @@ def describe_checks(findings: Sequence[Finding], source: Path) -> list[dict[str,
         source: The data set with all rows, to name the examples.
     """
     failing = (finding.all_rows[:EXAMPLES].tolist() for finding in findings if not finding.success)
-    wanted = sorted({row for rows in failing for row in rows})
-    named = dict(zip(wanted, read_cells(source, ["sample_id", "source_row"], wanted), strict=True))
+    wanted = np.array(sorted({row for rows in failing for row in rows}), np.int64)
+    named = {
+        row: cells
+        for rows, table in take_rows(source, ["sample_id", "source_row"], wanted)
+        for row, cells in zip(rows.tolist(), table.to_pylist(), strict=True)
+    }
     return [_describe(finding, named) for finding in findings]
 
 
