@@ -20,7 +20,7 @@ from tasks.encode.groups import load_neighbours
 from tasks.heads.features import FileFeatures
 from tasks.heads.neighbours import EXACT_ROWS, NEIGHBOURS
 from tasks.heads.samples import read_labels
-from tasks.oddities.leaks import TELLS, label_share
+from tasks.ingest.leaks.measures import measure_column
 from tasks.oddities.outliers import NearDuplicates, find_near_duplicates, find_outliers
 from tasks.options import AuditOptions
 from tasks.queue.rows import take_rows
@@ -28,6 +28,9 @@ from tasks.records import Dataset, Encoding, Oddities
 from tasks.runs.step import step
 from tasks.storage import write_json, write_table
 
+# Nineteen of twenty errors avoided by one feature alone: as well as whole models do, and more than the most telling
+# measurement of classic data sets (a petal's width tells irises apart with 0.93).
+TELLS = 0.95
 # Numbers that are looked at for telling features: 20,000 rows of 200 features.
 LEAK_VALUES, LEAK_ROWS, LEAST_LEAK_ROWS = 4_000_000, 20_000, 500
 # Wider than this no single feature means something to a person.
@@ -119,7 +122,12 @@ def _leaks(
         features.n, min(LEAK_ROWS, max(LEAST_LEAK_ROWS, LEAK_VALUES // max(1, len(names))))
     )
     blocks = read_stored(dataset) if raw else distances.read_blocks(features)
-    values = np.concatenate(list(distances.pick_rows(blocks, rows)))
-    share = label_share(values, labels[rows], len(dataset.classes))
+    mixed = np.random.default_rng(0).permutation(len(rows))  # rows are in an order that may tell the label
+    values = np.concatenate(list(distances.pick_rows(blocks, rows)))[mixed].astype(np.float64)
+    codes = (np.unique(column, return_inverse=True)[1] for column in values.T)
+    given = labels[rows][mixed]
+    share = np.array(
+        [measure_column(code, column, given) for code, column in zip(codes, values.T, strict=True)]
+    )
     order = [int(place) for place in np.argsort(-share, kind="stable") if share[place] >= TELLS]
     return [{"feature": names[place], "told": float(f"{share[place]:.4g}")} for place in order], len(names)

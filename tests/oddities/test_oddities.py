@@ -11,7 +11,7 @@ from tasks.encode.distances import draw_row_numbers, place_rows
 from tasks.heads import neighbours as search
 from tasks.heads.features import FileFeatures
 from tasks.heads.neighbours import find_neighbours
-from tasks.oddities.leaks import label_share
+from tasks.ingest.leaks.measures import measure_column
 from tasks.oddities.outliers import find_near_duplicates, find_outliers
 from tasks.records import FeatureFile
 
@@ -67,20 +67,27 @@ def test_points_that_all_coincide_are_neither_copies_nor_strangers():
     assert find_near_duplicates(found, names(50)) == []
 
 
+def tells(values, labels):
+    return measure_column(np.unique(values, return_inverse=True)[1], values, labels)
+
+
 def test_a_copy_of_the_label_tells_and_a_constant_or_noise_does_not():
-    labels = np.arange(1_000) % 4
-    code = np.array([7, 3, 9, 1])[labels]
-    gaps = np.where(labels == 2, np.nan, 0)
-    values = np.stack([code, cloud(1_000, 1)[:, 0], np.ones(1_000), gaps], axis=1).astype(np.float32)
-    share = label_share(values, labels, 4)
-    assert share[0] == 1.0
-    assert (share[1:3] < 0.1).all()
-    assert 0.2 < share[3] < 0.5
+    labels = np.random.default_rng(1).permutation(1_000) % 4
+    assert tells(np.array([7.0, 3.0, 9.0, 1.0])[labels], labels) == 1.0
+    for useless in (cloud(1_000, 1)[:, 0].astype(float), np.ones(1_000), np.where(labels == 2, np.nan, 0.0)):
+        assert tells(useless, labels) < 0.5
+
+
+def test_a_measurement_tells_as_far_as_the_classes_are_apart():
+    labels = np.random.default_rng(2).integers(0, 2, 1_000)
+    noise = np.random.default_rng(3).normal(size=1_000)
+    assert tells(labels + 0.1 * noise, labels) > 0.99
+    assert tells(labels + noise, labels) < 0.5
 
 
 def test_a_code_of_a_thousand_classes_tells_them():
     labels = np.repeat(np.arange(1_000), 10)
-    assert label_share(labels[:, None].astype(np.float32), labels, 1_000)[0] > 0.99
+    assert tells(labels.astype(float), labels) > 0.99
 
 
 def test_wide_features_are_projected_and_keep_their_distances(tmp_path):

@@ -18,6 +18,8 @@ Flags = npt.NDArray[np.bool_]
 _EXPECTED_REPEATS = 20
 # A number that was given out once may be in a few rows twice, where rows were copied.
 _FEW_REPEATS = 0.1
+# Rows that share their value with another: else a column has nothing to say by its values.
+SHARED = 0.5
 # Neighbours on each side in the order of a column; three of the four must agree with a row.
 _REACH, _AGREE = 2, 3
 
@@ -88,6 +90,21 @@ def measure_neighbours(numbers: Floats, labels: Ints) -> float:
         if shift
     )
     return share_avoided(float((same >= _AGREE).mean()), labels)
+
+
+def measure_column(codes: Ints, numbers: Floats | None, labels: Ints) -> float:
+    """Return how well a column tells the class, by its values where most rows share theirs, or by its order.
+
+    Args:
+        codes: (m,) number of each row's value.
+        numbers: (m,) values, equal ones in random order; None where they have no order.
+        labels: (m,) classes.
+    """
+    told, shared = measure_value(codes, labels)
+    found = told if shared >= SHARED else 0.0
+    if numbers is None or not np.isfinite(numbers).all():
+        return found
+    return max(found, measure_neighbours(numbers, labels))
 
 
 def measure_match(codes: Ints, labels: Ints) -> tuple[float, float]:

@@ -40,8 +40,6 @@ _AGREES = 0.6
 LEAST_ROWS = 50
 # Rows outside the most frequent class: a rare mark goes with fewer by chance.
 _LEAST_OTHERS = 10
-# Rows that share their value with another: else a column has nothing to say by its values.
-_SHARED = 0.5
 # A person reads a line of a dozen columns; the report has them all.
 _TOLD = 12
 # The line of a step names six columns, too.
@@ -167,7 +165,7 @@ def _ask(sample: Sample, label: str) -> _Found:
         )
         if why:
             found.left_out[column.name] = why
-        elif share := _share_told(column, labels):
+        elif (share := measures.measure_column(column.codes, column.numbers, labels)) >= REPEATS:
             found.suspects[column.name] = (
                 f"tells {share:.1%} of what there is to tell of the label; leave it out if it was made from the label, "
                 "name it in --features if it was measured"
@@ -227,7 +225,7 @@ def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:
 
 def _is_running(column: SampledColumn, sample: Sample, rows_tell: float) -> str:
     """Return how a column numbers rows that were collected class by class."""
-    if column.numbers is None or column.present.mean() < 1 - _SHARED:
+    if column.numbers is None or column.present.mean() < 1 - measures.SHARED:
         return ""
     known = column.known
     steps = np.diff(known[np.argsort(sample.rows[column.present])])
@@ -244,7 +242,7 @@ def _is_running(column: SampledColumn, sample: Sample, rows_tell: float) -> str:
 def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
     """Return how a column is a code of which each value belongs to one class."""
     told, shared = measures.measure_value(column.codes, labels)
-    if shared < _SHARED or column.different < 2:
+    if shared < measures.SHARED or column.different < 2:
         return ""
     classes = int(labels.max()) + 1
     somebody = is_person_name(column.name)
@@ -259,15 +257,6 @@ def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
         if not (column.is_whole and dense and to_and_fro):
             return ""
     return "each of its values belongs to one class"
-
-
-def _share_told(column: SampledColumn, labels: measures.Ints) -> float:
-    """Return the share that a column tells where that is nearly all, else 0."""
-    told, shared = measures.measure_value(column.codes, labels)
-    found = told if shared >= _SHARED else 0.0
-    if column.numbers is not None and column.present.all():
-        found = max(found, measures.measure_neighbours(column.known, labels))
-    return found if found >= REPEATS else 0.0
 
 
 def _flags(columns: Sequence[SampledColumn], sample: Sample) -> dict[str, str]:
