@@ -91,7 +91,7 @@ def test_a_value_of_its_own_in_each_row_is_no_class(labels, said, tmp_path):
 def test_class_numbers_are_classes(labels, tmp_path):
     found = ingested(tmp_path, labels)
     assert len(found.classes) == len(set(labels))
-    assert found.notes == ()
+    assert not any("quantity" in note for note in found.notes)
 
 
 def test_a_quantity_is_a_label_only_where_a_person_named_it(tmp_path):
@@ -143,6 +143,30 @@ def test_spellings_of_one_class_are_one_class_in_labels_and_truth(tmp_path):
     assert "'CAT' (20) and 'cat ' (20) are read as 'Cat' (40)" in found.notes
     true = pd.read_parquet(found.truth)["true_label"]
     assert true.tolist() == pd.read_parquet(found.path)["label"].tolist()
+
+
+def test_a_full_stop_behind_a_class_makes_no_other_class(tmp_path):
+    found = ingested(tmp_path, ["<=50K", ">50K", ">50K", "<=50K."] * 20)
+    assert found.classes == ("<=50K", ">50K")
+    assert "'<=50K.' (20) is read as '<=50K' (20)" in found.notes
+
+
+@pytest.mark.parametrize("form", ["{:.18e}", "{:.1f}", "{}"])
+def test_class_numbers_are_written_short_whatever_program_wrote_them(form, tmp_path):
+    assert ingested(tmp_path, [form.format(row % 12) for row in range(ROWS)]).classes == tuple(
+        map(str, range(12))
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "mark"),
+    [(["-1", "0", "1", "2"], "-1"), (["yes", "no", "unknown"], "unknown"), ([-1, 0, 1], None)],
+)
+def test_a_class_that_may_stand_for_no_label_is_pointed_out(labels, mark, tmp_path):
+    found = ingested(tmp_path, labels * 40)
+    assert found.notes == (
+        (f"'{mark}' (40) is a class; --missing {mark} makes it a missing label",) if mark else ()
+    )
 
 
 def test_letters_alone_keep_their_capitals(tmp_path):

@@ -41,6 +41,7 @@ LEAKS = {
         {"seen_at": 1.6e9 + np.arange(ROWS) * 77.5},
         "of rows that were collected class by",
     ),
+    "a coarser label": ({"super_label": np.array(["pet", "pet", "wild"])[GIVEN]}, "is a coarser label"),
     "a finer label": (
         {"kind": [f"kind {c}{n % 4}" for n, c in enumerate(GIVEN)]},
         "each of its values belongs to one",

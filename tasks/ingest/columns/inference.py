@@ -15,6 +15,8 @@ from tasks.ingest.columns.types import is_numeric
 
 # As pandas writes whole numbers beside missing ones.
 _WHOLE_WITH_POINT = r"^\s*([+-]?\d+)(\.0*)?\s*$"
+# As NumPy's savetxt and C write numbers.
+_SCIENTIFIC = r"^\s*[+-]?\d\.\d+e[+-]\d\d\s*$"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Conversion:
         if name in self.types:
             column = _cast(column, self.types[name], self.notations.get(name, numerals.Notation()))
         if name in self.whole:
-            column = self._without_missing(pc.replace_substring_regex(column, _WHOLE_WITH_POINT, r"\1"))
+            column = self._without_missing(_write_whole(column))
         return _without_numbers(column, self.missing)
 
     def _without_missing(self, column: pa.Array) -> pa.Array:
@@ -119,8 +121,25 @@ class _WholeNumbers:
 
     def see(self, column: pa.Array) -> None:
         text = column.drop_null()
-        self.all = self.all and pc.all(pc.match_substring_regex(text, _WHOLE_WITH_POINT)).as_py() is not False
+        self.all = (
+            self.all
+            and pc.all(pc.match_substring_regex(_write_whole(text), r"^\s*[+-]?\d+\s*$")).as_py() is not False
+        )
         self.pointed = self.all and (self.pointed or bool(pc.any(pc.match_substring(text, ".")).as_py()))
+
+
+def _write_whole(text: pa.Array) -> pa.Array:
+    """Return numbers without a point and zeros, those in scientific notation as others.
+
+    >>> _write_whole(pa.array(["3.0", "7", "1.200e+01", "1.25e+01", "1e5"])).to_pylist()
+    ['3', '7', '12', '1.25e+01', '1e5']
+    """
+    scientific = pc.match_substring_regex(text, _SCIENTIFIC)
+    if pc.any(scientific).as_py():
+        numbers = pc.if_else(scientific, text, None).cast(pa.float64())
+        numbers = pc.if_else(pc.equal(numbers, pc.round(numbers)), numbers, None)
+        text = pc.coalesce(numbers.cast(pa.int64(), safe=False).cast(pa.string()), text)
+    return pc.replace_substring_regex(text, _WHOLE_WITH_POINT, r"\1")
 
 
 def _type(survey: numerals.NumberSurvey, verdict: numerals.NumberVerdict) -> pa.DataType:

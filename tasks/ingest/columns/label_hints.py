@@ -32,9 +32,9 @@ def suggest_label(table: SourceTable) -> str | None:
         )
     if raters := _find_raters(batch):
         return f"if several people gave the labels, name them with --raters {','.join(raters)}"
-    edges = (table.schema.names[-1], table.schema.names[0])
-    found = next((name for name in edges if has_classes(table, name)), None)
-    return f"name one with --label, such as --label {found}" if found else None
+    edges = dict.fromkeys([table.schema.names[-1], table.schema.names[0]])
+    found = " or ".join(f"--label {name}" for name in edges if has_classes(table, name))
+    return f"name one with --label, such as {found}" if found else None
 
 
 def has_classes(table: SourceTable, name: str) -> bool:

@@ -8,17 +8,28 @@ from tasks.ingest.columns.numerals import MARKS
 
 # Classes that are named in one line; the report lists all classes.
 _NAMED = 4
+# What people write where they give no label.
+_NO_LABEL = MARKS | {
+    "unknown",
+    "unlabeled",
+    "unlabelled",
+    "unlabeled data",
+    "not labeled",
+    "undefined",
+    "todo",
+}
 # A letter alone may mean another thing as a capital: letters themselves are classes (EMNIST), and m is not M among units.
 _LETTERS = 2
 
 
 def plain_name(label: str) -> str:
-    """Return a name without what people write in several ways: blanks, the encoding of accents, capitals in words.
+    """Return a name without what people write in several ways: blanks, accents, capitals in words, a full stop behind it.
 
-    >>> plain_name(" Yes "), plain_name("a"), plain_name("A"), plain_name("cafe\u0301") == plain_name("CAF\u00c9")
+    >>> plain_name(" Yes. "), plain_name("a"), plain_name("A"), plain_name("cafe\u0301") == plain_name("CAF\u00c9")
     ('yes', 'a', 'A', True)
     """
     name = " ".join(unicodedata.normalize("NFC", label).split())
+    name = name.removesuffix(".") or name
     return name.casefold() if sum(map(str.isalpha, name)) >= _LETTERS else name
 
 
@@ -57,12 +68,16 @@ def notes_on_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) 
 
 
 def notes_on_names(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Return what to say of classes that are named like a missing value.
+    """Return what to say of classes that are named like a missing value, or -1 beside 0, 1, 2 as scikit-learn has it.
 
     >>> notes_on_names({"EU": 10, "NA": 9})
     ("'NA' (9) is a class; --missing NA makes it a missing label",)
+    >>> notes_on_names({"-1": 9, "0": 10, "1": 9, "2": 8}), notes_on_names({"-1": 9, "0": 10, "1": 9})
+    (("'-1' (9) is a class; --missing -1 makes it a missing label",), ())
     """
-    marks = [label for label in counts if label.strip().lower() in MARKS]
+    marks = [label for label in counts if label.strip().lower() in _NO_LABEL]
+    if "-1" in counts and {"0", "1", "2"} <= counts.keys() and "-2" not in counts:
+        marks.append("-1")
     if not marks:
         return ()
     named = ",".join(label.strip() for label in marks[:_NAMED])

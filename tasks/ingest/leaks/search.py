@@ -189,12 +189,15 @@ def _is_label(column: SampledColumn, sample: Sample, label: str) -> str:
     share, rows = measures.measure_match(column.codes, sample.labels)
     if share >= REPEATS:
         return f"repeats the label in {rows:.1%} of the rows"
+    is_called_label = is_label_name(column.name, label)
+    if is_called_label and measures.measure_value(sample.labels, column.codes)[0] >= REPEATS:
+        return "is a coarser label: each class has one of its values"
     if share < _AGREES:
         return ""
     same_names = _has_class_names(column, sample, rows)
     # With two classes, any column of two values goes with them one to one.
     alike = same_names or 2 < len(sample.classes) == column.different
-    if not is_label_name(column.name, label) and not (share >= TELLS and alike):
+    if not is_called_label and not (share >= TELLS and alike):
         return ""
     fix = f"--raters {label},{column.name} if a second person gave it, --truth {column.name} if it is right"
     return f"looks like a second label, and agrees in {rows:.1%} of the rows" + (
