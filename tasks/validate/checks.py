@@ -1,7 +1,7 @@
 """One thing to check, and the contract: what Great Expectations checks on the columns of every data set."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -19,7 +19,6 @@ Explain = Callable[[NDArray[np.int64], pd.DataFrame], list[str]]
 
 # The mark that a Great Expectations result carries back to its check.
 MARK = "labelsweep"
-TEXTS = ("sample_id", "label", "content_hash")
 
 
 @dataclass(kw_only=True)
@@ -87,35 +86,26 @@ def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
-def list_contract_checks(dataset: Dataset, columns: Sequence[str]) -> list[Check]:
-    """Return the checks that follow from what a data set is.
-
-    Args:
-        columns: The columns that the data set has to have.
-    """
-    shape = {"column_set": list(columns), "exact_match": False}
-    present = {"sample id": "sample_id", "label": "label"}
-    if dataset.payload == "text":
-        present["text"] = "text"
-
-    def of_column(key: str, name: str, kind: str, **more: Any) -> Check:  # noqa: ANN401
-        scope: Scope = "columns" if kind.endswith("of_type") else "rows"
-        kwargs = {"column": name, **more}
-        return Check(
-            key=key, kind=f"expect_column_values_to_{kind}", kwargs=kwargs, columns=(name,), scope=scope
-        )
-
-    known = of_column("label in the class set", "label", "be_in_set", value_set=list(dataset.classes))
-    known.says = f"label is one of the {len(dataset.classes)} classes"
-    known.fails = "label is not one of the classes"
-    known.explain = lambda _, values: [
-        f"label = {show_value(label)} is not one of the classes" for label in values["label"]
-    ]
+def list_contract_checks(dataset: Dataset) -> list[Check]:
+    """Return the checks that follow from what a data set is; `verdict.require_layout` has looked at columns and types."""
+    present = {"sample id": "sample_id", "label": "label"} | (
+        {"text": "text"} if dataset.payload == "text" else {}
+    )
+    kind = "expect_column_values_to_not_be_null"
     return [
-        Check(
-            key="columns", kind="expect_table_columns_to_match_set", kwargs=shape, columns=(), scope="columns"
+        *(
+            Check(key=key, kind=kind, kwargs={"column": name}, columns=(name,))
+            for key, name in present.items()
         ),
-        *(of_column(f"type of {name}", name, "be_of_type", type_="str") for name in TEXTS),
-        *(of_column(key, name, "not_be_null") for key, name in present.items()),
-        known,
+        Check(
+            key="label in the class set",
+            kind="expect_column_values_to_be_in_set",
+            kwargs={"column": "label", "value_set": list(dataset.classes)},
+            columns=("label",),
+            says=f"label is one of the {len(dataset.classes)} classes",
+            fails="label is not one of the classes",
+            explain=lambda _, values: [
+                f"label = {show_value(label)} is not one of the classes" for label in values["label"]
+            ],
+        ),
     ]

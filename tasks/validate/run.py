@@ -18,8 +18,7 @@ from tasks.errors import InputError, ValidationFailed
 from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
-from tasks.validate.checks import Check
-from tasks.validate.checks import list_contract_checks as contract_checks
+from tasks.validate.checks import Check, list_contract_checks
 from tasks.validate.drift import CONTRACT, Contract, describe_drift, write_contract
 from tasks.validate.expectations import user_checks
 from tasks.validate.facts import RowFacts, gather_facts
@@ -27,7 +26,7 @@ from tasks.validate.findings import Finding, judge_rows, silence_expectations
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
 from tasks.validate.result import describe_checks, write_data_docs, write_suite
 from tasks.validate.row_counts import find_unusable_rows
-from tasks.validate.verdict import Verdict, decide_rows, list_required_columns, require_layout, require_usable
+from tasks.validate.verdict import Verdict, decide_rows, require_layout, require_usable
 
 _log = logging.getLogger("labelsweep.validate")
 
@@ -97,7 +96,7 @@ def _judge(
     """Return what is found of the contract, of the user's own checks, and against the last run."""
     names = {name: name for name in columns}
     return [
-        *judge_rows(dataset, contract_checks(dataset, list_required_columns(dataset)), names),
+        *judge_rows(dataset, list_contract_checks(dataset), names),
         *find_unusable_rows(dataset, facts),
         *judge_rows(dataset, [*own, *last.checks(dataset)], names | dataset.own_names),
         *last.findings(dataset, facts.labels),

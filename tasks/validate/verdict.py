@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tasks.errors import InputError
 from tasks.records import Dataset
 from tasks.validate import row_counts
-from tasks.validate.checks import TEXTS
 from tasks.validate.drift import describe_drift
 from tasks.validate.facts import RowFacts, compare_labels
 from tasks.validate.findings import Finding
 from tasks.validate.messages import find_similar_class
 from tasks.validate.parts import find_source_row
+
+TEXTS = ("sample_id", "label", "content_hash")
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,16 @@ class Verdict:
     typos: dict[str, str]
 
 
-def list_required_columns(dataset: Dataset) -> list[str]:
-    """Return the columns that a canonical data set has to have."""
-    features = ["features"] if dataset.feature_names else []
-    shown = [dataset.payload] if dataset.payload in ("image", "text") else []
-    trusted = ["trusted"] if dataset.trusted else []
-    return list(dict.fromkeys([*TEXTS, "source_row", *features, *shown, *trusted, *dataset.display_columns]))
-
-
 def require_layout(dataset: Dataset) -> list[str]:
     """Check that the file is the one its record speaks of; return the columns that a row is checked on.
 
     Raises:
         InputError: The file is gone, is not Parquet, or has other rows or columns than its record says.
     """
+    features = ["features"] if dataset.feature_names else []
+    shown = [dataset.payload] if dataset.payload in ("image", "text") else []
+    trusted = ["trusted"] if dataset.trusted else []
+    required = (*TEXTS, "source_row", *features, *shown, *trusted, *dataset.display_columns)
     what, types = "", {}
     try:
         metadata = pq.read_metadata(dataset.path)
@@ -65,7 +62,7 @@ def require_layout(dataset: Dataset) -> list[str]:
         what = f"it cannot be read ({str(error).splitlines()[0]})"
     else:
         types = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
-        if missing := [name for name in list_required_columns(dataset) if name not in types]:
+        if missing := [name for name in required if name not in types]:
             what = f"there is no column '{missing[0]}'"
         elif other := [name for name in TEXTS if types[name] != pa.string()]:
             what = f"column '{other[0]}' is {types[other[0]]}, not string"
