@@ -12,7 +12,7 @@ from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
 from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import is_stream
-from tasks.ingest.labels.survey import class_names, name_classes
+from tasks.ingest.labels.survey import name_classes, read_class_names
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part, plain_type
@@ -29,7 +29,7 @@ def write_columnar(
     values = _values(readers, label, corrected)
     start, written = 0, []
     for reader, target in zip(readers, targets, strict=True):
-        names, rows = class_names(reader.schema, label), 0
+        names, rows = read_class_names(reader.schema, label), 0
         with _writer(reader, target) as writer:
             for batch in reader.batches(reader.schema.names, _group_rows(reader)):
                 changes = corrected.changes_within(start, batch.num_rows)
@@ -49,7 +49,7 @@ def _values(readers: Sequence[FileReader], label: str, corrected: SourceChanges)
     for reader in readers:
         if label not in reader.schema.names:
             raise source_changed(corrected.uri)
-        names = class_names(reader.schema, label)
+        names = read_class_names(reader.schema, label)
         values |= {name: place for place, name in enumerate(names)}
         for batch in reader.batches([label], 2**16):
             column = _plain(batch.column(0))

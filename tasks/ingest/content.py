@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.columns.dates import as_days, wrong_dates
-from tasks.ingest.columns.numerals import Notation, as_numbers
+from tasks.ingest.columns.dates import convert_to_days, find_wrong_dates
+from tasks.ingest.columns.numerals import Notation, parse_numbers
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
 from tasks.ingest.identity import hash_contents, vector_rows
 from tasks.ingest.table import SourceTable
@@ -122,8 +122,8 @@ def open_embedding(table: SourceTable, column: str) -> Content:
 def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
     if column.kind == "date":
-        return as_days(values, column.pattern)
-    numbers = as_numbers(values, Notation.of(column.pattern)) if column.pattern else values
+        return convert_to_days(values, column.pattern)
+    numbers = parse_numbers(values, Notation.of(column.pattern)) if column.pattern else values
     return convert_to_floats(numbers, pa.float64())
 
 
@@ -146,7 +146,7 @@ def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, st
     for column in columns:
         values = batch.column(column.name)
         if column.kind == "date" and pa.types.is_string(values.type):
-            for row in wrong_dates(values, column.pattern):
+            for row in find_wrong_dates(values, column.pattern):
                 shown = values[row].as_py()[:40]
                 problems.setdefault(row, f"column '{column.name}': '{shown}' is no date as the others are")
     return problems

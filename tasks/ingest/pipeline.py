@@ -9,15 +9,22 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from tasks.ingest.columns.choice import content_options
-from tasks.ingest.columns.defaults import LABEL, find_id, find_image, find_label, id_columns, raters_of_file
-from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, named_columns
+from tasks.ingest.columns.choice import list_content_options
+from tasks.ingest.columns.defaults import (
+    LABEL,
+    find_id,
+    find_image,
+    find_label,
+    find_possible_ids,
+    read_raters,
+)
+from tasks.ingest.columns.roles import Roles, assign_roles, is_ours, list_named_columns
 from tasks.ingest.columns.types import is_displayable
 from tasks.ingest.content import Content, open_columns, open_embedding, open_texts
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.decode import open_image_column
 from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check_raters, unwrap_labels
-from tasks.ingest.labels.survey import LabelSurvey, class_names
+from tasks.ingest.labels.survey import LabelSurvey, read_class_names
 from tasks.ingest.leaks.search import drop_leaks
 from tasks.ingest.probabilities import open_probabilities
 from tasks.ingest.source import remember_sources, slug
@@ -121,13 +128,13 @@ def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]
     texts = {name for name in (*roles, source.image) if name}  # names of image files may look like numbers
     missing = frozenset(source.missing or ())
     reopen = partial(
-        open_source, source.uri, named=named_columns(source), encoding=source.encoding, missing=missing
+        open_source, source.uri, named=list_named_columns(source), encoding=source.encoding, missing=missing
     )
     table = reopen(frozenset(texts))
     if not is_named and not source.raters:
-        source = source.model_copy(update={"raters": raters_of_file(table)})
+        source = source.model_copy(update={"raters": read_raters(table)})
     found = {"label": None if is_named or source.raters else find_label(source, table)}
-    wanted = id_columns(source, table.schema.names) | {name for name in found.values() if name}
+    wanted = find_possible_ids(source, table.schema.names) | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
         table = reopen(frozenset(texts | wanted))
     found["id"] = find_id(source, table)
@@ -163,7 +170,9 @@ def _check_no_header_rows(table: SourceTable) -> None:
 
 def _with_image(source: Source, image: str | None) -> Source:
     """Return the source with its images as what the model sees, unless the user named something else."""
-    return source.model_copy(update={"image": image}) if image and not content_options(source) else source
+    return (
+        source.model_copy(update={"image": image}) if image and not list_content_options(source) else source
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,11 @@ def _survey(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
     """Look at labels, ids and truths once, before anything is written."""
     seen = {
         role: LabelSurvey(
-            name, table.uri, role, class_names(table.schema, name), is_guessed=is_guessed and role == "label"
+            name,
+            table.uri,
+            role,
+            read_class_names(table.schema, name),
+            is_guessed=is_guessed and role == "label",
         )
         for role, name in (("label", roles.label), ("truth", roles.truth))
         if name

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.columns.numerals import without_marks
+from tasks.ingest.columns.numerals import drop_missing_marks
 from tasks.ingest.columns.roles import Roles
 from tasks.ingest.columns.types import has_text
 from tasks.ingest.columns.values import convert_to_text
@@ -150,7 +150,7 @@ def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: i
         raise table.problem(
             f"trusted column '{column}' holds {values.type}", fix="use true or false", row=first_row
         )
-    text = pc.utf8_lower(without_marks(convert_to_text(values)))
+    text = pc.utf8_lower(drop_missing_marks(convert_to_text(values)))
     yes = pc.is_in(text, value_set=_TRUE)
     known = pc.or_(pc.or_(yes, pc.is_in(text, value_set=_FALSE)), text.is_null())
     if not pc.all(known).as_py():

@@ -33,7 +33,7 @@ def find_near_duplicates(found: Neighbours, content: npt.NDArray[np.object_]) ->
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    usual = usual_distance(found)
+    usual = measure_usual_distance(found)
     if not usual:
         return []
     place, column = np.nonzero(found.distance <= NEARLY_SAME * usual)
@@ -54,7 +54,7 @@ def find_near_duplicates(found: Neighbours, content: npt.NDArray[np.object_]) ->
     return sorted(groups, key=lambda one: (one.distance, int(one.members[0])))
 
 
-def usual_distance(found: Neighbours) -> float:
+def measure_usual_distance(found: Neighbours) -> float:
     """Return the median distance to a nearest neighbour, of samples that have none at the same place; 0 where all have."""
     nearest = found.distance[:, 0]
     apart = nearest[(nearest > 0) & np.isfinite(nearest)]

@@ -51,7 +51,7 @@ _CONDITIONS = ("comparison", "nullity", "and", "or", "pass_through")
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 
-def user_checks(path: Path, columns: Sequence[str]) -> list[Check]:
+def read_user_checks(path: Path, columns: Sequence[str]) -> list[Check]:
     """Return the checks of a file of expectations.
 
     Args:

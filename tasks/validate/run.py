@@ -20,7 +20,7 @@ from tasks.records import Dataset, Validation
 from tasks.storage import atomic_path, sha256_file, write_json
 from tasks.validate.checks import Check, list_contract_checks
 from tasks.validate.drift import CONTRACT, Contract, describe_drift, write_contract
-from tasks.validate.expectations import user_checks
+from tasks.validate.expectations import read_user_checks
 from tasks.validate.facts import RowFacts, gather_facts
 from tasks.validate.findings import Finding, judge_rows, silence_expectations
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
@@ -79,7 +79,7 @@ def validate(
     shutil.rmtree(docs, ignore_errors=True)
     with silence_expectations():
         theirs = {name: name for name in columns} | dataset.own_names
-        own = user_checks(expectations, list(theirs)) if expectations is not None else []
+        own = read_user_checks(expectations, list(theirs)) if expectations is not None else []
         facts = gather_facts(dataset)
         require_usable(dataset, facts, folds, tolerance)
         findings = _judge(dataset, facts, columns, own, contract or Contract(None, "off", 0))

@@ -58,7 +58,7 @@ class ContentChoice:
     notes: tuple[str, ...] = ()
 
 
-def content_options(source: Source) -> dict[str, str | tuple[str, ...]]:
+def list_content_options(source: Source) -> dict[str, str | tuple[str, ...]]:
     """Return the options by which the user named what the model sees, with their columns."""
     options = {
         "--features": source.features,
@@ -76,7 +76,7 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Conte
     Raises:
         InputError: Options exclude each other, a column cannot be what it was named as, or there is nothing to learn from.
     """
-    chosen = content_options(source)
+    chosen = list_content_options(source)
     if not chosen:
         return _default(table, taken)
     named = {

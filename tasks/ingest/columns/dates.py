@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.ingest.columns.numerals import without_marks
+from tasks.ingest.columns.numerals import drop_missing_marks
 
 _DAY = 86_400
 # What people and programs write, ISO 8601 first. Where day and month cannot be told apart by any value, the American order
@@ -49,7 +49,7 @@ class DatePattern:
 
     def see(self, text: pa.Array) -> None:
         """Look at one batch of values that are not missing."""
-        text = without_marks(text).drop_null()
+        text = drop_missing_marks(text).drop_null()
         if not self.left or not len(text):
             return
         self.seen += len(text)
@@ -73,14 +73,14 @@ def is_date(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
-def as_days(column: pa.Array, pattern: str) -> NDArray[np.float64]:
+def convert_to_days(column: pa.Array, pattern: str) -> NDArray[np.float64]:
     """Return days since 1970 as float64 of shape (rows,), NaN where missing.
 
     Args:
         column: Dates, moments, or text in the pattern.
         pattern: One of `PATTERNS`; of no meaning for dates.
 
-    >>> as_days(pa.array(["1970-01-02", None, "1970-01-02T12:00:00"]), ISO).tolist()
+    >>> convert_to_days(pa.array(["1970-01-02", None, "1970-01-02T12:00:00"]), ISO).tolist()
     [1.0, nan, 1.5]
     """
     moments = _moments(column, pattern) if pa.types.is_string(column.type) else column
@@ -96,15 +96,15 @@ def _zone(kind: pa.DataType) -> str | None:
     return kind.tz if pa.types.is_timestamp(kind) else None
 
 
-def wrong_dates(column: pa.Array, pattern: str) -> list[int]:
+def find_wrong_dates(column: pa.Array, pattern: str) -> list[int]:
     """Return the places of the texts that are not dates in the pattern; what is missing is none of them.
 
-    >>> wrong_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
+    >>> find_wrong_dates(pa.array(["2024-02-28", None, "2024-02-31", "soon"]), ISO)
     [2, 3]
-    >>> wrong_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
+    >>> find_wrong_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
     [1, 2]
     """
-    missing, moments = without_marks(column).is_null(), _moments(column, pattern)
+    missing, moments = drop_missing_marks(column).is_null(), _moments(column, pattern)
     wrong: list[int] = pc.indices_nonzero(pc.and_(moments.is_null(), pc.invert(missing))).to_pylist()
     return wrong
 
@@ -115,7 +115,7 @@ def _misfits(text: pa.Array, pattern: str) -> int:
 
 def _moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is not a date in the pattern is missing."""
-    text = without_marks(text)
+    text = drop_missing_marks(text)
     if pattern != ISO:
         return _on_the_calendar(
             text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern

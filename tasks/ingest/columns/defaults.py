@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tasks.errors import list_names
-from tasks.ingest.columns.choice import content_options
+from tasks.ingest.columns.choice import list_content_options
 from tasks.ingest.columns.label_hints import has_classes
-from tasks.ingest.columns.roles import named_columns
+from tasks.ingest.columns.roles import list_named_columns
 from tasks.ingest.columns.types import is_embedding, is_image, is_numeric
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import image_files
@@ -62,7 +62,7 @@ def find_label(source: Source, table: SourceTable) -> str | None:
     return None
 
 
-def raters_of_file(table: SourceTable) -> tuple[str, ...] | None:
+def read_raters(table: SourceTable) -> tuple[str, ...] | None:
     """Return the raters that the file names, None where it names none."""
     noted = (table.schema.metadata or {}).get(RATERS_NOTE.encode())
     return tuple(json.loads(noted)) if noted else None
@@ -81,21 +81,21 @@ def find_image(source: Source, table: SourceTable) -> str | None:
     """Return the column of paths of images, None where something else is obvious, or the images are not there."""
     free = [name for name in _free(source, table) if name.strip().lower() not in ID_NAMES]
     kinds = [table.schema.field(name).type for name in free]
-    if content_options(source) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
+    if list_content_options(source) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
         return None
     found = [name for name in free if _names_images(table, name)]
     return found[0] if len(found) == 1 else None
 
 
-def id_columns(source: Source, names: Sequence[str]) -> set[str]:
+def find_possible_ids(source: Source, names: Sequence[str]) -> set[str]:
     """Return the columns that may turn out to be the id, and must stay text until then."""
     if source.id is not None:
         return set()
-    return {name for name in names if name.strip().lower() in ID_NAMES} - named_columns(source)
+    return {name for name in names if name.strip().lower() in ID_NAMES} - list_named_columns(source)
 
 
 def _free(source: Source, table: SourceTable) -> list[str]:
-    named = named_columns(source)
+    named = list_named_columns(source)
     return [name for name in table.schema.names if name not in named]
 
 

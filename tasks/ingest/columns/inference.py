@@ -86,7 +86,7 @@ def infer_types(
             survey.see(batch.column(name))
         for name, whole in kept.items():
             whole.see(batch.column(name))
-    decimal = numerals.default_decimal((survey.decimal() for survey in surveys.values()), delimiters)
+    decimal = numerals.choose_decimal((survey.decimal() for survey in surveys.values()), delimiters)
     verdicts = {name: survey.judge(decimal) for name, survey in surveys.items()}
     types = {name: _type(survey, verdicts[name]) for name, survey in surveys.items()}
     return Conversion(
@@ -94,11 +94,11 @@ def infer_types(
         {name: kind for name, kind in types.items() if not pa.types.is_string(kind)},
         {name: verdict.notation for name, verdict in verdicts.items() if verdict.notation is not None},
         frozenset(name for name, whole in kept.items() if whole.all and whole.pointed),
-        tuple(note for name, verdict in verdicts.items() for note in notes_on_numbers(name, verdict)),
+        tuple(note for name, verdict in verdicts.items() for note in describe_numbers(name, verdict)),
     )
 
 
-def notes_on_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str]:
+def describe_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str]:
     """Yield what a person should know of a column of text that is read as numbers."""
     if verdict.notation is None:
         return
@@ -108,7 +108,7 @@ def notes_on_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str
         many = f"{verdict.odd:,} values that are no numbers, such as '{example}', count as missing"
         yield f"column '{name}': {one if verdict.odd == 1 else many}"
     if verdict.unclear:
-        value = numerals.as_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
+        value = numerals.parse_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
         yield f"column '{name}': '{verdict.unclear}' and its like are read as {value:g}"
 
 
@@ -157,12 +157,12 @@ def _cast(column: pa.Array, kind: pa.DataType, notation: numerals.Notation) -> p
     if pa.types.is_null(kind):
         return pa.nulls(len(column))
     if pa.types.is_boolean(kind):
-        text = numerals.without_marks(column)
+        text = numerals.drop_missing_marks(column)
         known = pc.is_in(text, value_set=pa.array(numerals.TRUE + numerals.FALSE))
         return pc.if_else(known, pc.is_in(text, value_set=pa.array(numerals.TRUE)), None)
     if pa.types.is_integer(kind):
-        return numerals.without_marks(column).cast(kind)
-    return numerals.as_numbers(column, notation)
+        return numerals.drop_missing_marks(column).cast(kind)
+    return numerals.parse_numbers(column, notation)
 
 
 def _without_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:

@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.columns.dates import DatePattern, is_date
-from tasks.ingest.columns.inference import notes_on_numbers
+from tasks.ingest.columns.inference import describe_numbers
 from tasks.ingest.columns.numerals import (
     ANY_NUMBER,
     MOST_CODES,
     NumberSurvey,
     NumberVerdict,
-    default_decimal,
-    without_marks,
+    choose_decimal,
+    drop_missing_marks,
 )
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_text
@@ -166,7 +166,7 @@ def _read_text(table: SourceTable, names: Sequence[str]) -> dict[str, _Text]:
     for batch in table.scan(list(seen)) if seen else ():
         for name, text in seen.items():
             text.see(batch.column(name))
-    decimal = default_decimal((text.numbers.decimal() for text in seen.values()), ())
+    decimal = choose_decimal((text.numbers.decimal() for text in seen.values()), ())
     for text in seen.values():
         text.verdict = text.numbers.judge(decimal)
     return seen
@@ -186,7 +186,7 @@ def _from_type(table: SourceTable, name: str) -> tuple[Column | None, str]:
 
 def _notes(used: Iterable[Column], seen: Mapping[str, _Text]) -> tuple[str, ...]:
     numbers = [column.name for column in used if column.kind == "number" and column.name in seen]
-    return tuple(note for name in numbers for note in notes_on_numbers(name, seen[name].verdict))
+    return tuple(note for name in numbers for note in describe_numbers(name, seen[name].verdict))
 
 
 def _from_text(name: str, text: _Text, *, named: bool = False) -> tuple[Column | None, str]:
@@ -209,7 +209,7 @@ def _not_a_number(table: SourceTable, name: str) -> InputError:
     """Return the error for a column of text in which most values are numbers and too many are not."""
     row = 0
     for batch in table.scan([name]):
-        text = without_marks(batch.column(name))
+        text = drop_missing_marks(batch.column(name))
         fits = pc.fill_null(pc.match_substring_regex(text, ANY_NUMBER), fill_value=True)
         if not pc.all(fits).as_py():
             wrong = fits.index(pa.scalar(value=False)).as_py()

@@ -125,7 +125,7 @@ class NumberSurvey:
 
     def see(self, column: pa.Array) -> None:
         """Look at one batch."""
-        text = without_marks(column).drop_null()
+        text = drop_missing_marks(column).drop_null()
         self.present += len(text)
         if not len(text):
             return
@@ -246,23 +246,23 @@ class NumberSurvey:
         return "" if odd and len(self.different) <= MOST_CODES else None
 
 
-def without_marks(column: pa.Array) -> pa.Array:
+def drop_missing_marks(column: pa.Array) -> pa.Array:
     """Return a column of text without blanks around values, null where a value stands for a missing one.
 
-    >>> without_marks(pa.array([" 5", "N/A", "", "?"])).to_pylist()
+    >>> drop_missing_marks(pa.array([" 5", "N/A", "", "?"])).to_pylist()
     ['5', None, None, None]
     """
     text = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=_MISSING), None, text)
 
 
-def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
+def parse_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     """Return a column of text as float64, null where a value is missing or in another notation.
 
-    >>> as_numbers(pa.array(["1.234,50 €", "-7", "4,5-", "?", "much"]), Notation(",", ".")).to_pylist()
+    >>> parse_numbers(pa.array(["1.234,50 €", "-7", "4,5-", "?", "much"]), Notation(",", ".")).to_pylist()
     [1234.5, -7.0, -4.5, None, None]
     """
-    text = without_marks(column)
+    text = drop_missing_marks(column)
     if notation == _POINT and _fits(text, pa.float64()):
         return text.cast(pa.float64())
     bare = _without_signs(text)
@@ -272,7 +272,7 @@ def as_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     return pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
 
 
-def default_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
+def choose_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
     """Return the decimal mark where a column's own values do not prove it.
 
     Args:

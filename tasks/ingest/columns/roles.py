@@ -14,7 +14,7 @@ from tasks.ingest.columns.choice import (
     ContentChoice,
     check_exists,
     choose_content,
-    content_options,
+    list_content_options,
 )
 from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import fits_parquet, has_text
@@ -84,13 +84,13 @@ def assign_roles(source: Source, table: SourceTable) -> Roles:
     free = [field.name for field in schema if field.name not in taken and fits_parquet(field.type)]
     columns, beside = (choose_centres(table, some) for some in (choice.columns, choice.beside))
     choice = replace(choice, columns=columns, beside=beside)
-    return Roles(**vars(choice), **named, kept=names_to_keep(free, choice.payload))
+    return Roles(**vars(choice), **named, kept=choose_kept_names(free, choice.payload))
 
 
-def named_columns(source: Source) -> frozenset[str]:
+def list_named_columns(source: Source) -> frozenset[str]:
     """Return the columns that the user named."""
     roles = (*(getattr(source, role) for role in ROLES), *(source.raters or ()))
-    contents = content_options(source).values()
+    contents = list_content_options(source).values()
     content = (name for names in contents for name in ([names] if isinstance(names, str) else names))
     return frozenset(name for name in (*roles, *content) if name)
 
@@ -136,7 +136,7 @@ def is_ours(source: Source, schema: pa.Schema) -> bool:
     return source.id == "sample_id" and set(schema.names) >= _MADE
 
 
-def names_to_keep(names: list[str], payload: Payload) -> dict[str, str]:
+def choose_kept_names(names: list[str], payload: Payload) -> dict[str, str]:
     """Return the name under which each of the user's columns is kept; our own names are taken."""
     kept: dict[str, str] = {}
     ours = {*_OURS, *([payload] if payload == "text" else [])}

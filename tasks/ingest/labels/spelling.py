@@ -48,10 +48,10 @@ def find_spellings(counts: Mapping[str, int], known: Iterable[str] = ()) -> dict
     return {label: first for first, *others in groups.values() for label in others if label != first}
 
 
-def notes_on_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
+def describe_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return what to say of labels that are taken for another spelling of a class.
 
-    >>> notes_on_spellings({"yes ": "Yes"}, {"Yes": 120, "yes ": 3})
+    >>> describe_spellings({"yes ": "Yes"}, {"Yes": 120, "yes ": 3})
     ("'yes ' (3) is read as 'Yes' (120)",)
     """
     groups: dict[str, list[str]] = defaultdict(list)
@@ -67,12 +67,12 @@ def notes_on_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) 
     return (*said[:_NAMED], *more)
 
 
-def notes_on_names(counts: Mapping[str, int]) -> tuple[str, ...]:
+def describe_odd_names(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return what to say of classes that are named like a missing value, or -1 beside 0, 1, 2 as scikit-learn has it.
 
-    >>> notes_on_names({"EU": 10, "NA": 9})
+    >>> describe_odd_names({"EU": 10, "NA": 9})
     ("'NA' (9) is a class; --missing NA makes it a missing label",)
-    >>> notes_on_names({"-1": 9, "0": 10, "1": 9, "2": 8}), notes_on_names({"-1": 9, "0": 10, "1": 9})
+    >>> describe_odd_names({"-1": 9, "0": 10, "1": 9, "2": 8}), describe_odd_names({"-1": 9, "0": 10, "1": 9})
     (("'-1' (9) is a class; --missing -1 makes it a missing label",), ())
     """
     marks = [label for label in counts if label.strip().lower() in _NO_LABEL]

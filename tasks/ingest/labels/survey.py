@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from tasks.arrays import Array
 from tasks.errors import InputError
-from tasks.ingest.columns.numerals import NumberSurvey, as_numbers
+from tasks.ingest.columns.numerals import NumberSurvey, parse_numbers
 from tasks.ingest.columns.types import has_text, is_embedding, is_list
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.multilabel import find_joined_labels
-from tasks.ingest.labels.spelling import find_spellings, notes_on_names, notes_on_spellings
+from tasks.ingest.labels.spelling import describe_odd_names, describe_spellings, find_spellings
 from tasks.ingest.vectors import is_written_vector
 
 # Half-star ratings have 10 values, percentages in steps of 5 have 21; measured quantities have more.
@@ -75,7 +75,7 @@ class LabelSurvey:
         if self.names:
             return
         self.spellings = find_spellings(self.counts, known)
-        self.merged = notes_on_spellings(self.spellings, self.counts)
+        self.merged = describe_spellings(self.spellings, self.counts)
         counts: Counter[str] = Counter()
         for label, rows in self.counts.items():
             counts[self.spellings.get(label, label)] += rows
@@ -149,7 +149,7 @@ class LabelSurvey:
             f"column '{self.column}' looks like a quantity: its {len(quantity or ())} different whole numbers are taken as "
             "classes, ranges of them would be better ones"
         )
-        return (*((said,) if quantity else ()), *self.merged, *notes_on_names(self.counts))
+        return (*((said,) if quantity else ()), *self.merged, *describe_odd_names(self.counts))
 
     def _whole_quantity(self) -> list[int] | None:
         """Return the labels as whole numbers where they look like a quantity, such as an age or a year; else None."""
@@ -203,7 +203,7 @@ def name_classes(column: pa.Array, names: tuple[str, ...]) -> pa.Array:
     return pa.array(names, pa.string()).take(pc.if_else(inside, column, None).cast(pa.int64()))
 
 
-def class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
+def read_class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
     """Return the names that the datasets library wrote down for a column of class numbers, if it did."""
     text = (schema.metadata or {}).get(b"huggingface")
     try:
@@ -245,7 +245,7 @@ def _written_numbers(labels: Counter[str]) -> Array | None:
     notation = survey.judge(",").notation
     if _numbers(labels) is not None or notation is None or survey.present < len(labels):
         return None
-    numbers = as_numbers(text, notation)
+    numbers = parse_numbers(text, notation)
     return None if numbers.null_count else numbers.to_numpy()
 
 

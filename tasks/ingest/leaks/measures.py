@@ -24,14 +24,14 @@ SHARED = 0.5
 _REACH, _AGREE = 2, 3
 
 
-def share_avoided(right: float, labels: Ints) -> float:
+def measure_share_avoided(right: float, labels: Ints) -> float:
     """Return the share of the errors of guessing the most frequent class that is avoided.
 
     Args:
         right: Share of the rows that were guessed right.
         labels: (m,) classes.
 
-    >>> share_avoided(0.75, np.array([0, 0, 1, 1]))
+    >>> measure_share_avoided(0.75, np.array([0, 0, 1, 1]))
     0.5
     """
     base = np.bincount(labels).max() / len(labels)
@@ -62,7 +62,7 @@ def measure_value(codes: Ints, labels: Ints) -> tuple[float, float]:
     second = np.concatenate([count[1:] * ~first[1:], [0]])[first]
     best = count[first]
     right = best[best - 1 > second].sum() / len(labels)
-    return share_avoided(float(right), labels), float(again.mean())
+    return measure_share_avoided(float(right), labels), float(again.mean())
 
 
 def measure_neighbours(numbers: Floats, labels: Ints) -> float:
@@ -89,7 +89,7 @@ def measure_neighbours(numbers: Floats, labels: Ints) -> float:
         for shift in range(-_REACH, _REACH + 1)
         if shift
     )
-    return share_avoided(float((same >= _AGREE).mean()), labels)
+    return measure_share_avoided(float((same >= _AGREE).mean()), labels)
 
 
 def measure_column(codes: Ints, numbers: Floats | None, labels: Ints) -> float:
@@ -125,10 +125,10 @@ def measure_match(codes: Ints, labels: Ints) -> tuple[float, float]:
     best_of_value, best_of_label = _most_frequent(value, label, count), _most_frequent(label, value, count)
     together = (best_of_value[value] == label) & (best_of_label[label] == value)
     right = float(count[together].sum() / len(labels))
-    return share_avoided(right, labels), right
+    return measure_share_avoided(right, labels), right
 
 
-def class_of_flag(codes: Ints, labels: Ints, least: float) -> tuple[int, Flags] | None:
+def find_class_of_flag(codes: Ints, labels: Ints, least: float) -> tuple[int, Flags] | None:
     """Return the class that a column of two values tells from all others, and the rows in which it says so.
 
     Args:
@@ -136,14 +136,14 @@ def class_of_flag(codes: Ints, labels: Ints, least: float) -> tuple[int, Flags] 
         labels: (m,) classes.
         least: Share of the errors that it must avoid as an answer to "is it this class?".
 
-    >>> class_of_flag(np.array([0, 0, 1, 1]), np.array([2, 1, 0, 0]), 0.99)[0]
+    >>> find_class_of_flag(np.array([0, 0, 1, 1]), np.array([2, 1, 0, 0]), 0.99)[0]
     0
     """
     for value in (1, 0):
         says = codes == value
         likely = int(np.bincount(labels[says]).argmax())
         is_class = labels == likely
-        if share_avoided(float((says == is_class).mean()), is_class.astype(np.int64)) >= least:
+        if measure_share_avoided(float((says == is_class).mean()), is_class.astype(np.int64)) >= least:
             return likely, says
     return None
 
@@ -162,7 +162,7 @@ def measure_flags(flags: Sequence[tuple[int, Flags]], labels: Ints) -> tuple[flo
     if len(rest):
         guess[guess < 0] = np.bincount(rest).argmax()
     right = float((guess == labels).mean())
-    return share_avoided(right, labels), right
+    return measure_share_avoided(right, labels), right
 
 
 def is_numbering(numbers: Floats) -> bool:
@@ -181,10 +181,10 @@ def is_numbering(numbers: Floats) -> bool:
     return bool(expected >= _EXPECTED_REPEATS and len(numbers) - different <= _FEW_REPEATS * expected)
 
 
-def as_steps(numbers: Floats) -> Floats:
+def convert_to_steps(numbers: Floats) -> Floats:
     """Return numbers in multiples of the smallest step between two of them, from 0.
 
-    >>> as_steps(np.array([0.5, 1.5, 3.5])).tolist()
+    >>> convert_to_steps(np.array([0.5, 1.5, 3.5])).tolist()
     [0.0, 1.0, 3.0]
     """
     different = np.unique(numbers)
@@ -195,10 +195,10 @@ def as_steps(numbers: Floats) -> Floats:
     return np.where(np.abs(steps - np.rint(steps)) < 1e-4, np.rint(steps), steps)
 
 
-def classes_in_order(numbers: Floats, labels: Ints) -> int:
+def count_stretches(numbers: Floats, labels: Ints) -> int:
     """Return how many stretches of one class the values of a column make, in their order.
 
-    >>> classes_in_order(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
+    >>> count_stretches(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
     2
     """
     best = _most_frequent(*_cells(np.unique(numbers, return_inverse=True)[1], labels))

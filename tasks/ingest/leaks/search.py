@@ -17,7 +17,7 @@ import numpy as np
 
 from tasks.errors import list_names
 from tasks.ingest.columns.kinds import DIFFERENT
-from tasks.ingest.columns.roles import Roles, names_to_keep
+from tasks.ingest.columns.roles import Roles, choose_kept_names
 from tasks.ingest.leaks import measures
 from tasks.ingest.leaks.column_names import is_id_name, is_label_name, is_person_name, is_time_name
 from tasks.ingest.leaks.sample import Sample, SampledColumn, sample_columns
@@ -101,7 +101,7 @@ def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
         )
     roles = replace(roles, left_out={**roles.left_out, **gone}, leaks=found.left_out)
     if len(kept) == 1 and kept[0].kind == "text":
-        shown = names_to_keep([name for name in roles.kept if name != kept[0].name], "text")
+        shown = choose_kept_names([name for name in roles.kept if name != kept[0].name], "text")
         text = (kept[0].name,)
         return replace(roles, payload="text", content=text, columns=(), suspects=words, kept=shown)
     return replace(
@@ -233,7 +233,9 @@ def _is_running(column: SampledColumn, sample: Sample, rows_tell: float) -> str:
     known = column.known
     steps = np.diff(known[np.argsort(sample.rows[column.present])])
     in_order = rows_tell >= TELLS and bool((steps >= 0).all() or (steps <= 0).all())
-    numbering = measures.is_numbering(known) or (in_order and measures.is_numbering(measures.as_steps(known)))
+    numbering = measures.is_numbering(known) or (
+        in_order and measures.is_numbering(measures.convert_to_steps(known))
+    )
     if not numbering and not (column.kind == "date" or is_time_name(column.name)):
         return ""
     told = measures.measure_neighbours(known, sample.labels[column.present])
@@ -256,7 +258,7 @@ def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
     if column.numbers is not None and column.kind != "date":
         # A measurement has a threshold between two classes; a code goes to and fro.
         dense = somebody or np.ptp(column.known) < 2 * column.different
-        to_and_fro = measures.classes_in_order(column.known, labels[column.present]) > 2 * classes
+        to_and_fro = measures.count_stretches(column.known, labels[column.present]) > 2 * classes
         if not (column.is_whole and dense and to_and_fro):
             return ""
     return "each of its values belongs to one class"
@@ -269,7 +271,7 @@ def _flags(columns: Sequence[SampledColumn], sample: Sample) -> dict[str, str]:
         if column.different != 2:
             continue
         named = any(column.name.casefold().endswith(name.casefold()) for name in sample.classes)
-        flag = measures.class_of_flag(column.codes, sample.labels, TELLS if named else REPEATS)
+        flag = measures.find_class_of_flag(column.codes, sample.labels, TELLS if named else REPEATS)
         if flag is not None:
             found[column.name] = flag
             all_named = all_named and named
