@@ -121,11 +121,12 @@ class _WholeNumbers:
 
     def see(self, column: pa.Array) -> None:
         text = column.drop_null()
-        self.all = (
-            self.all
-            and pc.all(pc.match_substring_regex(_write_whole(text), r"^\s*[+-]?\d+\s*$")).as_py() is not False
-        )
+        self.all = self.all and (_are_whole(text) or _are_whole(_write_whole(text)))
         self.pointed = self.all and (self.pointed or bool(pc.any(pc.match_substring(text, ".")).as_py()))
+
+
+def _are_whole(text: pa.Array) -> bool:
+    return pc.all(pc.match_substring_regex(text, _WHOLE_WITH_POINT)).as_py() is not False
 
 
 def _write_whole(text: pa.Array) -> pa.Array:
