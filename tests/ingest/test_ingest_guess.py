@@ -59,7 +59,7 @@ def test_without_one_obvious_label_the_user_is_asked(columns, message, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "label"), [("a", "1.5", "c0"), ("x{row}", "b", "c2"), ("a", "b", "c2")]
+    ("first", "last", "label"), [("a", "1.5", "c0"), ("x{row}", "b", "c2"), ("a", "b", "c2 or --label c0")]
 )
 def test_without_a_header_the_column_of_classes_is_proposed(first, last, label, tmp_path):
     rows = [
