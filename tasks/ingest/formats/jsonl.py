@@ -5,6 +5,7 @@ A column that mixes kinds of values is read as text. NaN, as Python writes it, i
 
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -143,9 +144,7 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
     return FileReader(part, pa.schema(fields), scan, number_lines(_lines(part)), notes, paths=paths)
 
 
-def _infer_uneven(
-    part: Part, texts: dict[str, str], as_text: frozenset[str]
-) -> tuple[pa.Schema, dict[str, str]]:
+def _infer_uneven(part: Part, texts: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
     """Return the types of columns of which some are uneven; those that are uneven within lists or objects are found here."""
     while True:
         try:
@@ -153,10 +152,10 @@ def _infer_uneven(
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             found = _NAMED.search(str(error))
             name = next(filter(None, found.groups()), "") if found else ""
-            if not name or name in texts or name in as_text:
+            if not name or name in (texts or ()) or name in as_text:
                 raise
             said = f"column '{name}' holds lists or objects of several kinds, and is read as text"
-            texts = {**texts, name: said}
+            texts = {**(texts or {}), name: said}
 
 
 def _make_even(block: bytes, texts: Uneven) -> bytes:
@@ -218,32 +217,35 @@ def _lines(part: Part) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _survey_lines(part: Part, as_text: frozenset[str]) -> dict[str, str]:
-    """Return the columns whose values are of several kinds, each with what there is to say of it.
+def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
+    """Return the columns whose values are of several kinds; None where values are not what Arrow refuses.
 
     Raises:
         InputError: A line is no object, or labels or ids mix values with lists or objects.
     """
     first: dict[str, tuple[str, int]] = {}
     texts: dict[str, str] = {}
+    gaps: set[str] = set()
     for number, line in _lines(part):
         for name, item in _object_of(part, number, line).items():
             kind = _KINDS.get(type(item))
-            if not kind or first.setdefault(name, (kind, number))[0] == kind:
-                continue
-            expected, before = first[name]
-            what = f"{kind} where line {before} has {expected}"
-            if name in as_text and {kind, expected} & {"a list", "an object"}:
-                raise part.problem(
-                    f"line {number}, column '{name}': {what}", fix="use one kind of value in a column"
-                )
-            texts.setdefault(name, f"column '{name}' is read as text: line {number} has {what}")
-    return texts
+            if isinstance(item, float) and math.isnan(item):
+                gaps.add(name)
+            elif kind and first.setdefault(name, (kind, number))[0] != kind:
+                expected, before = first[name]
+                what = f"{kind} where line {before} has {expected}"
+                if name in as_text and {kind, expected} & {"a list", "an object"}:
+                    raise part.problem(
+                        f"line {number}, column '{name}': {what}", fix="use one kind of value in a column"
+                    )
+                texts.setdefault(name, f"column '{name}' is read as text: line {number} has {what}")
+    beside_others = any(name in first and first[name][0] != _KINDS[float] for name in gaps)
+    return texts if texts or beside_others else None
 
 
 def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line, parse_constant=DECODER.parse_constant)
+        value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise part.problem(f"line {number} is not JSON ({error})", fix="write one object a line") from error
     if not isinstance(value, dict):
