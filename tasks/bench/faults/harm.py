@@ -129,7 +129,8 @@ class Store(Device):
 
     def find_broken(self) -> list[str]:
         """Return what is wrong with the folders there that have a manifest, or that no folder has one."""
-        found: dict[str, bytes] = self._files.cat(self._place, recursive=True)
+        paths = self._files.find(self._place)
+        found: dict[str, bytes] = self._files.cat(paths) if paths else {}
         manifests = [key for key in found if key.endswith("/manifest.json")]
         wrong = [
             f"{name} on the store differs"
