@@ -25,6 +25,7 @@ from tasks.apply.plan import Plan
 from tasks.apply.refit import judge_of, refit
 from tasks.arrays import Array
 from tasks.options import AuditOptions
+from tasks.queue.rows import find_rows
 from tasks.records import Dataset, Record
 from tasks.storage import read_parquet
 
@@ -189,10 +190,7 @@ def _measure(before: Array, after: Array, improvement: Array, seed: int) -> Meas
 def _compare_prediction(run: Path, plan: Plan, untouched: Array, comparison: Comparison) -> Predicted | None:
     """Set the gain that the audit predicted beside the one that came."""
     names = ["sample_id", "suggested_label", "relabel_gain", "influence_raw"]
-    wanted = pc.is_in(
-        pc.field("sample_id").cast(pa.string()), value_set=pa.array(plan.by_sample, pa.string())
-    )
-    rows = read_parquet(run / "scores.parquet", columns=names).filter(wanted).to_pylist()
+    rows = find_rows(run / "scores.parquet", "sample_id", plan.by_sample, names).to_pylist()
     parts = [part for row in rows if (part := _predict_change(row, plan)) is not None]
     if not parts or not untouched.any():
         return None

@@ -9,15 +9,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from tasks.apply.corrected import WrittenLabels, find_source_changes
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
 from tasks.ingest.source import Part
-from tasks.storage import open_parquet
+from tasks.queue.rows import find_rows
 
 MOVES = "moves.csv"
 _COLUMNS = ("from", "to", "old_label", "new_label")
@@ -55,14 +52,11 @@ def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
         moved: Moved = {
             row["from"]: (row["old_label"], row["new_label"] or None) for row in csv.DictReader(file)
         }
-    wanted = pa.array(list(plan.by_sample), pa.string())
-    with open_parquet(run / "dataset.parquet") as data:
-        for batch in data.iter_batches(columns=["sample_id", "file"]):
-            found = batch.filter(pc.is_in(batch.column(0), value_set=wanted))
-            for sample, name in zip(*(column.to_pylist() for column in found.columns), strict=True):
-                change = plan.by_sample[sample]
-                given = moved[name][0] if name in moved else change.old_label
-                moved[name] = (given, change.new_label)
+    rows = find_rows(run / "dataset.parquet", "sample_id", plan.by_sample, ["sample_id", "file"])
+    for sample, name in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        change = plan.by_sample[sample]
+        given = moved[name][0] if name in moved else change.old_label
+        moved[name] = (given, change.new_label)
     return {name: labels for name, labels in moved.items() if labels[0] != labels[1]}
 
 

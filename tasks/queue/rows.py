@@ -1,6 +1,6 @@
 """Some rows of a large Parquet file, read batch by batch: memory is that of the rows that are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,23 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
                 parts.append(pa.table(batch.take(pa.array(wanted[low:high] - start))))
             start += len(batch)
     return _in_order(pa.concat_tables(parts).select(names), place.reshape(-1))
+
+
+def find_rows(path: Path, column: str, values: Iterable[object], columns: Sequence[str]) -> pa.Table:
+    """Return the rows of a file whose column has one of some values, in the order of the file.
+
+    Args:
+        columns: What is read of each row; the column is one of them.
+    """
+    found = set(values)
+    wanted = pa.array(found) if found else pa.array([], pa.string())
+    with open_parquet(path) as file:
+        parts = [
+            batch.filter(pc.is_in(batch.column(column).cast(wanted.type), value_set=wanted))
+            for batch in file.iter_batches(ROWS_PER_GROUP, columns=list(columns))
+        ]
+        table = pa.Table.from_batches(parts) if parts else file.read(list(columns))
+    return table.select(list(columns))
 
 
 def _in_order(table: pa.Table, place: Array) -> pa.Table:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.queue.open_samples import OPEN
+from tasks.queue.rows import find_rows
 from tasks.records import Dataset
 from tasks.review.ledger import Key
 from tasks.review.reviewer_checks import ReviewerCheck, plant_controls
@@ -200,8 +200,7 @@ def _conflicts(run: Path) -> Mapping[str, Mapping[str, int]]:
 
 def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
     """Return how many samples of the data set each item speaks of, where it is more than one."""
-    hashes = read_parquet(run / "dataset.parquet", columns=["content_hash", "label"])
-    wanted = pa.array({item.key.content_hash for item in items}, pa.string())
-    rows = hashes.filter(pc.is_in(hashes["content_hash"].cast(pa.string()), value_set=wanted)).to_pylist()
-    counts = Counter(Key(row["content_hash"], str(row["label"])) for row in rows)
+    wanted = [item.key.content_hash for item in items]
+    rows = find_rows(run / "dataset.parquet", "content_hash", wanted, ["content_hash", "label"])
+    counts = Counter(Key(row["content_hash"], str(row["label"])) for row in rows.to_pylist())
     return {key: count for key, count in counts.items() if count > 1}

@@ -20,12 +20,12 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.heads.neighbours import find_nearest
 from tasks.queue.reason import write_reason
+from tasks.queue.rows import find_rows
 from tasks.review.log import Control
 from tasks.storage import SerialParquet, open_parquet, read_parquet
 
@@ -144,7 +144,7 @@ def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Gen
     names = pq.read_schema(run / "dataset.parquet").names
     ids: list[str] = []
     if "trusted" in names:
-        trusted = _rows_of(run, ["sample_id", "trusted"], "trusted", pa.array([True]))
+        trusted = find_rows(run / "dataset.parquet", "trusted", [True], ["sample_id", "trusted"]).to_pylist()
         ids = [row["sample_id"] for row in trusted if row["sample_id"] not in queued]
     if len(ids) < wanted:
         scores = read_parquet(run / "scores.parquet", columns=["score", "flagged"])
@@ -157,21 +157,11 @@ def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Gen
     else:
         rng.shuffle(ids)
     columns = ["sample_id", "content_hash", "label", *(["features"] if "features" in names else [])]
-    rows = _rows_of(run, columns, "sample_id", pa.array(ids, pa.string()))
+    rows = find_rows(run / "dataset.parquet", "sample_id", ids, columns).to_pylist()
     by_id = {row["sample_id"]: {"features": None, **row} for row in rows if row["label"] is not None}
     contested = _find_contested(run)
     usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in contested]
     return usable[:wanted]
-
-
-def _rows_of(run: Path, columns: Sequence[str], by: str, values: pa.Array) -> list[Row]:
-    """Return the rows of the data set whose column `by` has one of the values."""
-    found: list[Row] = []
-    with open_parquet(run / "dataset.parquet") as file:
-        for batch in file.iter_batches(columns=columns):
-            column = batch.column(by).cast(values.type)
-            found += batch.filter(pc.is_in(column, value_set=values)).to_pylist()
-    return found
 
 
 def _find_contested(run: Path) -> set[str]:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.queue.rows import find_rows
 from tasks.queue.spreadsheet import neutralise
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import COLUMNS, Decision, read_log
 from tasks.show.text import pluralise
-from tasks.storage import atomic_path, read_parquet, write_table
+from tasks.storage import atomic_path, write_table
 
 _ORDER = ("seq", *(name for name in COLUMNS if name != "seq"), "standing")
 _TYPES = {"seq": pa.int64(), "undoes": pa.int64(), "seconds": pa.float64(), "standing": pa.bool_()}
@@ -98,11 +99,10 @@ def _join(part: pa.Table, run: Path) -> pa.Table:
     schema = pq.read_schema(run / "dataset.parquet")
     own = [field.name for field in schema if field.name not in _OURS and not _is_large(field.type)]
     files = {"scores.parquet": list(_FIGURES), "queue.parquet": ["rank", "reason"], "dataset.parquet": own}
-    ids = pa.chunked_array([pc.unique(part["sample_id"])])
+    ids = part["sample_id"].to_pylist()
     for name, columns in files.items():
-        found = read_parquet(run / name, columns=["sample_id", *columns])
+        found = find_rows(run / name, "sample_id", ids, ["sample_id", *columns])
         found = found.set_column(0, "sample_id", found["sample_id"].cast(pa.string()))
-        found = found.filter(pc.is_in(found["sample_id"], value_set=ids.combine_chunks()))
         prefix = "data." if columns is own else ""
         found = found.rename_columns(["sample_id", *(f"{prefix}{column}" for column in columns)])
         part = part.join(found, "sample_id", join_type="left outer", use_threads=False)

@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from tasks.errors import InputError, list_names
 from tasks.queue.earlier_hashes import find_equal_hashes
+from tasks.queue.rows import find_rows
 from tasks.records import VERDICTS
 from tasks.review.ledger import Ledger, key_of
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.finished import read_dataset
 from tasks.show.text import pluralise
-from tasks.storage import read_parquet
 
 # More wrong rows than these are counted, not named: the line stays readable, and the same mistake is mostly
 # behind all.
@@ -110,27 +107,18 @@ def find_known(run: Path, wanted: Iterable[str]) -> dict[str, Sample]:
 
     `hashes` are those that the content has in any run: where a column is added, the queue of the run before has another one.
     """
-    ids = pa.array(set(wanted), pa.string())
-    queue = read_parquet(
-        run / "queue.parquet", columns=["sample_id", "content_hash", "given_label", "suggested_label"]
-    )
-    found: dict[str, Sample] = {row["sample_id"]: row for row in _rows(queue, ids)}
+    ids, names = set(wanted), ["sample_id", "content_hash", "given_label", "suggested_label"]
+    queue = find_rows(run / "queue.parquet", "sample_id", ids, names)
+    found: dict[str, Sample] = {row["sample_id"]: row for row in queue.to_pylist()}
     if len(found) < len(ids):
-        names = ["sample_id", "content_hash", "label"]
-        dataset = read_parquet(run / "dataset.parquet", columns=names).rename_columns(
-            ["sample_id", "content_hash", "given_label"]
-        )
-        found = {row["sample_id"]: {**row, "suggested_label": ""} for row in _rows(dataset, ids)} | found
+        rows = find_rows(run / "dataset.parquet", "sample_id", ids, ["sample_id", "content_hash", "label"])
+        rest = rows.rename_columns(names[:3]).to_pylist()
+        found = {row["sample_id"]: {**row, "suggested_label": ""} for row in rest} | found
     others = find_equal_hashes(run.parent)
     return {
         name: {**row, "hashes": {row["content_hash"], *others.get(row["content_hash"], ())}}
         for name, row in found.items()
     }
-
-
-def _rows(table: pa.Table, ids: pa.Array) -> list[dict[str, Any]]:
-    chosen = table.filter(pc.is_in(table["sample_id"].cast(pa.string()), value_set=ids))
-    return chosen.to_pylist()  # type: ignore[no-any-return]
 
 
 def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str]) -> Decision | str:
