@@ -97,6 +97,19 @@ def test_every_button_does_what_its_key_does(page: Served, tab: Page, out: Path)
     assert [row.decision for row in read_log(out)][:4] == ["keep", "relabel", "drop", "unsure"]
 
 
+def test_a_picture_that_the_server_has_not_read_yet_is_asked_for_again(page: Served, tab: Page) -> None:
+    made, asked = page.site.image, []
+
+    def late(sample: str, size: Any) -> Any:
+        asked.append(sample)
+        return made(sample, size) if asked.count(sample) > 2 else None
+
+    page.site.image = late
+    opened(tab, page.address)
+    tab.wait_for_function("() => document.querySelector('.exhibit img').naturalWidth > 0")
+    assert asked.count(page.site.queue.items[0].sample_id) >= 3
+
+
 def test_keys_rest_while_somebody_types(page: Served, tab: Page, out: Path) -> None:
     opened(tab, page.address)
     tab.keyboard.press("c")

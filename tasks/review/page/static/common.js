@@ -145,4 +145,15 @@ function sharpen(image) {
 document.addEventListener('load', (event) => sharpen(event.target), true);
 for (const image of $$('img')) if (image.complete) sharpen(image);
 
+// A picture that the server has not read yet is asked for again.
+const TRIES = 5;
+function retry(picture) {
+  const tries = Number(picture.dataset?.tries ?? 0);
+  if (!picture.matches?.('img.picture') || tries === TRIES) return;
+  picture.dataset.tries = tries + 1;
+  setTimeout(() => { picture.src = picture.getAttribute('src'); }, 1000);
+}
+document.addEventListener('error', (event) => retry(event.target), true);
+for (const picture of $$('img.picture')) if (picture.complete && !picture.naturalWidth) retry(picture);
+
 $('#help-button').addEventListener('click', () => $('#help').showModal());
