@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,7 +73,7 @@ class Strike:
 
     way: str
     after: float
-    began: float | None = None
+    began: float
     steps: int | None = None
 
 
@@ -98,7 +99,7 @@ def run_nights(
     strikes: Annotated[int, count_of("strikes in all")] = 40,
     seed: Seed = 0,
 ) -> None:
-    """Sweep many changing data sets for several nights on the stack with Postgres, strike, decide, and count what was lost."""
+    """Sweep many changing data sets for several nights on a stack, strike, and count what was lost; Ctrl-C counts until then."""
     stacks, servers = (import_test_module("stack", name) for name in ("local_stack", "postgres_server"))
     if servers.binaries() is None:
         raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
@@ -108,12 +109,12 @@ def run_nights(
         stack = stacks.Stack(Path(name), servers.free_port(), variables)
         stack.start()
         try:
-            with _second_worker(stack):
-                campaign = Campaign(stack, data_sets, random.Random(seed))  # noqa: S311 (no secret)
+            campaign = Campaign(stack, data_sets, random.Random(seed))  # noqa: S311 (no secret)
+            with suppress(KeyboardInterrupt), _second_worker(stack):
                 for number in range(nights):
                     missing = strikes - sum(len(night.strikes) for night in campaign.nights)
                     campaign.live(number, -(-missing // (nights - number)))
-                sys.stdout.write(campaign.make_table())
+            sys.stdout.write(campaign.make_table())
         finally:
             stack.stop()
     sys.exit(1 if any(night.wrong for night in campaign.nights) else 0)
@@ -162,11 +163,11 @@ class Campaign:
         self.acknowledged: set[tuple[str, str]] = set()
         self.reviewed: set[str] = set()
         self.took: list[float] = []
+        self.ways = cycle(WAYS)
 
     def live(self, number: int, strikes: int) -> None:
         """Let a night pass and look at what it leaves; then let people decide."""
         night = Night(number + 1, Counter())
-        self.nights.append(night)
         for table in self.tables:
             how = self.rng.choice(CHANGES) if number else "new"
             table.change(how)
@@ -181,6 +182,7 @@ class Campaign:
         for place, table in enumerate(self.rng.sample(self.tables, min(REVIEWED, len(self.tables)))):
             self._decide(night, (self.out / LATEST / table.name).resolve(), on_page=place % 2 == 0)
         night.wrong += self._find_wrong_with_log()
+        self.nights.append(night)
         sys.stderr.write(
             f"night {night.number}: {dict(night.ends)}, {len(night.strikes)} strikes, {night.again} started again, "
             f"{night.submitted} submitted again, {night.seconds:.0f} s; {'; '.join(night.wrong) or 'nothing wrong'}\n"
@@ -216,8 +218,6 @@ class Campaign:
             if not at_work:
                 break
             if time.monotonic() - moved > STILL_SECONDS:
-                left = Counter(states[run]["state_name"] for run in at_work)
-                sys.stderr.write(f"night {night.number}: submitted again: {dict(left)}\n")
                 for run in at_work:
                     night.ends[f"left as {states[run]['state_name']}"] += 1
                     table = names.pop(run)
@@ -255,13 +255,12 @@ class Campaign:
         planned = [one for run, one in plan.items() if one.steps is None and run in living]
         for run in living.keys() & names.keys() - plan.keys():
             if len(night.strikes) + len(planned) < wanted and self.rng.random() < 0.5:
-                way = list(WAYS)[(sum(len(one.strikes) for one in self.nights) + len(planned)) % len(WAYS)]
                 # A process starts up for about as long as the sweep itself takes, which Prefect does not count.
                 length = 2 * (statistics.median(self.took) if self.took else RUN_SECONDS)
-                plan[run] = Strike(way, self.rng.random() * length, time.monotonic())
+                plan[run] = Strike(next(self.ways), self.rng.random() * length, time.monotonic())
                 planned.append(plan[run])
         for run, one in plan.items():
-            if one.steps is None and run in living and time.monotonic() - (one.began or 0) > one.after:
+            if one.steps is None and run in living and time.monotonic() - one.began > one.after:
                 one.steps = self._count_steps(names[run])
                 self._kill(one.way, living[run])
                 night.strikes.append(one)
