@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import FlowRun
 ROOT = Path(__file__).parents[2]
 MARK = "LABELSWEEP_TEST_STACK"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-# So many times as long may anything take where other work shares the machine: with 10 processes for each core all tests passed with 4.
+# So many times as long may anything take where other work shares the machine: with eight processes ready for each core 4 was enough.
 BUSY = 4
 SMALL = {"rounds": 1, "feature_map": "raw", "folds": 3}
 
