@@ -131,7 +131,7 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     meant = suggest_name(name, (other for other in names if other not in apart))
     fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
     if role == "label" and not meant.endswith("?"):
-        fix = suggest_label(table) or fix
+        fix = suggest_label(table, apart) or fix
     raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
 
 

@@ -1,6 +1,7 @@
 """What to do where no column is called the label: a column of classes, or several as one-hot data and raters write them."""
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,12 @@ _ROWS_PER_CLASS = 5
 _MOST_CLASSES = 50
 
 
-def suggest_label(table: SourceTable) -> str | None:
-    """Return what to do where the last or the first column may be the label, or several are together; None where none are."""
+def suggest_label(table: SourceTable, apart: Collection[str] = ()) -> str | None:
+    """Return what to do where the last or the first column may be the label, or several are together; None where none are.
+
+    Args:
+        apart: Columns that mean something else.
+    """
     batch = next(table.scan(table.schema.names, LOOK), None)
     if batch is None or not batch.num_rows:
         return None
@@ -32,13 +37,14 @@ def suggest_label(table: SourceTable) -> str | None:
         )
     if raters := _find_raters(batch):
         return f"if several people gave the labels, name them with --raters {','.join(raters)}"
-    edges = dict.fromkeys([table.schema.names[-1], table.schema.names[0]])
+    free = [name for name in table.schema.names if name not in apart]
+    edges = dict.fromkeys([*free[-1:], *free[:1]])
     found = " or ".join(f"--label {name}" for name in edges if has_classes(table, name))
     return f"name one with --label, such as {found}" if found else None
 
 
 def has_classes(table: SourceTable, name: str) -> bool:
-    """Return whether a column has two values or more, and few for its rows."""
+    """Return whether a column has two values or more, few for its rows, and not another one in each."""
     kind = table.schema.field(name).type
     lists = is_list(kind) and not is_embedding(kind)
     kind = kind.value_type if lists else kind
@@ -50,7 +56,7 @@ def has_classes(table: SourceTable, name: str) -> bool:
         column = convert_to_text(pc.list_flatten(batch.column(0)) if lists else batch.column(0))
         seen.update(pc.unique(column.drop_null()).to_pylist())
         rows += len(column) - column.null_count
-    return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS)
+    return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS) and len(seen) < rows
 
 
 def _find_shares(batch: pa.RecordBatch) -> list[str]:
