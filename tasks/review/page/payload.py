@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.queue.rows import take_rows
-from tasks.storage import read_row_groups
+from tasks.storage import ROWS_PER_GROUP, open_parquet
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
-# Rows that are Python objects at once: of photographs these are a few hundred megabytes at most.
-_AT_ONCE = 32
+# Pictures in memory at once: photographs have some megabytes.
+_PICTURES = 8
 
 
 class PayloadStore:
@@ -100,14 +100,15 @@ class PayloadStore:
 
 
 def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the wanted rows, a few at a time: images of one row group may be more than memory holds."""
+    """Yield the wanted rows, a few pictures at a time: those that come first are there first."""
     if not wanted:
         return
     ids = pa.array(wanted, pa.string())
-    for _, group in read_row_groups(source, ["sample_id", *columns]):
-        chosen = group.filter(pc.is_in(group["sample_id"].cast(pa.string()), value_set=ids))
-        for batch in chosen.to_batches(_AT_ONCE):
-            yield batch.to_pylist()
+    with open_parquet(source) as file:
+        rows = _PICTURES if list(columns) == ["image"] else ROWS_PER_GROUP
+        for batch in file.iter_batches(rows, columns=["sample_id", *columns]):
+            names = batch.column("sample_id").cast(pa.string())
+            yield batch.filter(pc.is_in(names, value_set=ids)).to_pylist()
 
 
 def _packed(row: Mapping[str, Any]) -> bytes:
