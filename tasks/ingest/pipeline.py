@@ -122,7 +122,7 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
 
 def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label, its ids and its images where the user did not and they are obvious."""
-    is_named = source.label is not None
+    is_named = source.label not in (None, LABEL)  # another column may be the label where none is called so
     source = source.model_copy(update={"label": source.label or LABEL})
     roles = (source.label, source.id, source.truth, source.group, source.text, *(source.raters or ()))
     texts = {name for name in (*roles, source.image) if name}  # names of image files may look like numbers
