@@ -232,7 +232,7 @@ class _Room:
 
     def _restore(self) -> None:
         """Put the results back as from a backup, which a person does who reads that a file is damaged."""
-        for pattern in ("decisions.sqlite*", "runs/*", "datasets"):
+        for pattern in ("decisions.sqlite*", "runs/*", "latest", "datasets"):
             for path in self.out.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         shutil.copytree(self.backup, self.out, symlinks=True, dirs_exist_ok=True)
