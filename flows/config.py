@@ -73,9 +73,9 @@ def _as_form(schema: dict[str, Any]) -> None:
 class CleanParameters(AuditOptions):
     """What to sweep, how to audit it, and where the results go.
 
-    >>> parameters = CleanParameters(source="cats.csv", folds=3)
+    >>> parameters = CleanParameters(source="cats.csv", label="breed", folds=3)
     >>> parameters.records_source().label, parameters.audit_options().folds
-    ('label', 3)
+    ('breed', 3)
     """
 
     model_config = ConfigDict(json_schema_extra=_as_form)
