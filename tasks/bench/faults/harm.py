@@ -116,7 +116,7 @@ class Store(Device):
         self.environment |= {"AWS_ENDPOINT_URL": self._proxy.url, "AWS_MAX_ATTEMPTS": "1"}
         direct = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "test", "secret": "test"}
         self._files: Any = S3FileSystem(**direct, use_listings_cache=False, skip_instance_cache=True)
-        self._files.mkdir(BUCKET)
+        self._files.makedirs(BUCKET, exist_ok=True)  # of the last trial: moto keeps it for the process
 
     def strike(self, _: random.Random) -> str:
         """Cut all connections."""
