@@ -37,6 +37,8 @@ _UNLABELED = re.compile(r"(submission[^/]*|(^|/)test[^/]*)$", re.IGNORECASE)
 # A run's folder, and what else lies where the results go.
 _REQUEST = re.compile(r"((?:.*/)?)runs/[^/]+/request[.]json")
 _RESULTS = ("runs/", "datasets/", "embeddings/", "latest/", "swept/", "decisions.sqlite")
+# Parts of a data set in the archives of the UCI repository, beside its `.data`.
+_SPLITS = (".test", ".train", ".validation")
 # What nobody takes for a table.
 _NOTE = re.compile(
     r"(read|licen[cs]e|notes?\b|change|notice|index|about|description|requirements)", re.IGNORECASE
@@ -92,7 +94,11 @@ class Folder:
     @property
     def passed_over(self) -> tuple[str, ...]:
         """Tables beside those that are read, which may hold rows: without the notes that tell of the tables."""
-        beside = [name for name in self.others if _is_table(name) and not _TELLS.search(name)]
+        beside = [
+            name
+            for name in self.others
+            if (_is_table(name) or name.endswith(_SPLITS)) and not _TELLS.search(name)
+        ]
         return tuple(beside) if self.data and not self.images else ()
 
     @property

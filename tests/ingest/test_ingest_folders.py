@@ -71,6 +71,16 @@ def test_a_json_file_beside_tables_of_another_format_is_said_to_be_left(tmp_path
     assert (len(rows), dataset.notes) == (ROWS, ("b.json beside the other files is not read",))
 
 
+def test_the_test_set_of_an_archive_of_uci_is_said_to_be_left(tmp_path):
+    (tmp_path / "pets").mkdir()
+    for name in ("pets.data", "pets.test"):
+        example().to_csv(tmp_path / "pets" / name, index=False)
+    (tmp_path / "pets" / "pets.names").write_text("x: continuous.")
+    dataset, rows = read(tmp_path / "pets", tmp_path)
+    assert len(rows) == ROWS
+    assert "pets.test beside the other files is not read" in dataset.notes
+
+
 def test_csv_parts_with_partitions_keep_labels_as_they_are_written(tmp_path):
     frame = example()
     for label in ("01", "2"):
