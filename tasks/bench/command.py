@@ -97,7 +97,6 @@ def make_program(words: Sequence[str] = ()) -> typer.Typer:
 
 def main(arguments: Sequence[str]) -> None:
     """Run a benchmark: its name, then its options."""
-    warnings.simplefilter("ignore")  # what the libraries and the peers' dependencies say to each other
     program = make_program(arguments)
     program(args=list(arguments), prog_name="labelsweep bench", standalone_mode=False)
 
@@ -105,6 +104,7 @@ def main(arguments: Sequence[str]) -> None:
 def _load(name: str) -> Callable[..., None]:
     """Return the function of a benchmark."""
     module, _, function = BENCHMARKS[name][0].rpartition(".")
+    warnings.simplefilter("ignore")  # what the libraries and the peers' dependencies say to each other
     with _explain_missing_package(name):
         run: Callable[..., None] = getattr(import_module(f"tasks.bench.{module}"), function)
     return _explain_missing_package(name)(run)
