@@ -137,7 +137,7 @@ def _say(line: str, code: int) -> int:
     return code
 
 
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version  # noqa: PLC0415
 
@@ -149,7 +149,7 @@ def labelsweep(
     context: typer.Context,
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="say the version")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="say the version")
     ] = False,
 ) -> None:
     """Sweep a labeled data set for mislabeled samples and hand people a short queue to fix."""

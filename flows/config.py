@@ -27,7 +27,7 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _empty_is_none(value: object) -> object:
+def _read_empty_as_none(value: object) -> object:
     """Read an empty field of a form as nothing given."""
     return None if value == "" else value
 
@@ -45,22 +45,22 @@ def split_commas(value: object) -> object:
     return tuple(name.strip() for name in names)
 
 
-Column = Annotated[str | None, BeforeValidator(_empty_is_none)]
+Column = Annotated[str | None, BeforeValidator(_read_empty_as_none)]
 Columns = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...] | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(_read_empty_as_none),
     BeforeValidator(split_commas),
 ]
 _Name = Annotated[str, Field(min_length=1)]
 Models = Annotated[
     tuple[_Name | tuple[_Name, ...], ...] | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(_read_empty_as_none),
     BeforeValidator(split_commas),
 ]
-File = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+File = Annotated[Path | None, BeforeValidator(_read_empty_as_none)]
 
 
-def _as_form(schema: dict[str, Any]) -> None:
+def _arrange_form(schema: dict[str, Any]) -> None:
     """Make the schema a good form: what is swept comes first, how it is audited after it."""
     schema["description"] = "What to sweep, how to audit it, and where the results go."
     fields = schema["properties"]
@@ -78,7 +78,7 @@ class CleanParameters(AuditOptions):
     ('breed', 3)
     """
 
-    model_config = ConfigDict(json_schema_extra=_as_form)
+    model_config = ConfigDict(json_schema_extra=_arrange_form)
 
     source: str = Field(
         min_length=1,
@@ -215,14 +215,14 @@ class CleanParameters(AuditOptions):
 
     @field_validator("drift")
     @classmethod
-    def _know_the_effects(cls, value: str) -> str:
+    def _check_effects(cls, value: str) -> str:
         """Check that each word is an effect, or one of a kind of drift."""
         parse_drift(value)
         return value
 
     @field_validator("encoding")
     @classmethod
-    def _know_the_encoding(cls, value: str | None) -> str | None:
+    def _check_encoding(cls, value: str | None) -> str | None:
         """Check that Python reads text in this encoding."""
         try:
             "".encode(value or "utf-8")
@@ -239,7 +239,7 @@ class CleanParameters(AuditOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _work_on_disk(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+    def _choose_local_folder(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
         """Work in a local folder where results go to an object store; an empty field is none."""
         out = str(values.get("out") or "") if isinstance(values, Mapping) else ""
         if isinstance(values, Mapping) and not out:
@@ -248,7 +248,7 @@ class CleanParameters(AuditOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _know_the_samples(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+    def _fill_known_columns(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
         """Find the newest of dated files; name the columns of bundled data and of corrected versions, unless the user did."""
         if not isinstance(values, Mapping):
             return values
@@ -264,7 +264,7 @@ class CleanParameters(AuditOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _trust_several_models(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
+    def _choose_score(cls, values: Any) -> Any:  # noqa: ANN401 (whatever the user sent)
         """Order the queue by what several models say of the label, unless the user named a score."""
         named = values.get("pred_probs") if isinstance(values, Mapping) else None
         several = (

@@ -67,7 +67,7 @@ class Operation(Record):
 
     @field_validator("notify", mode="before")
     @classmethod
-    def _accept_a_block(cls, value: object) -> object:
+    def _read_block_name(cls, value: object) -> object:
         return {"block": value} if isinstance(value, str) else value
 
 
@@ -123,16 +123,16 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
     options = {key: value for key, value in values.items() if key not in Operation.model_fields}
     if "source" not in options:
         raise InputError("no source", where=where, fix="add a line such as source: exports/pets.csv")
-    options = {"name": name, **options, "source": _beside(path, str(options["source"]))}
+    options = {"name": name, **options, "source": _resolve_beside(path, str(options["source"]))}
     if options.get("expectations"):
-        options["expectations"] = _beside(path, str(options["expectations"]))
+        options["expectations"] = _resolve_beside(path, str(options["expectations"]))
     if operation.gate is not None:
         options["max_noise"] = operation.gate
     build_parameters(options, lambda option: f"{where}: {option}")
     return DataSet(name=name, operation=operation, options=options)
 
 
-def _beside(path: Path, source: str) -> str:
+def _resolve_beside(path: Path, source: str) -> str:
     """Return a source or file as it is named from anywhere: a relative path starts at the folder of the list."""
     is_path = "://" not in source and not source.startswith("sample:")
     return make_absolute(str(path.absolute().parent / source) if is_path else source)

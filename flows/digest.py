@@ -34,10 +34,10 @@ class DigestParameters(BaseModel):
 )
 def digest(parameters: DigestParameters) -> list[Week] | State[object]:
     """Tell what the sweeps of the last days found and what people decided."""
-    return run_or_fail(lambda: _digest(parameters))
+    return run_or_fail(lambda: _collect_weeks(parameters))
 
 
-def _digest(parameters: DigestParameters) -> list[Week]:
+def _collect_weeks(parameters: DigestParameters) -> list[Week]:
     results = Results(results_on_worker(parameters.out, get_run_logger().info))
     results.fetch_decisions()
     since = datetime.now(UTC) - timedelta(days=parameters.days)

@@ -62,7 +62,7 @@ def fit_by(
         "previous": str(previous) if previous else None,
     }
     with get_client(sync_client=True) as client:
-        pool, is_again = _pool_of(client, deployment), False
+        pool, is_again = _find_pool(client, deployment), False
         for attempt in count(1):
             key = f"{folder.name}-fit-{attempt}"
             earlier = _find(client, key)
@@ -84,7 +84,7 @@ def fit_by(
     raise AssertionError("unreachable: attempts are counted without end")
 
 
-def _pool_of(client: SyncPrefectClient, deployment: str) -> str:
+def _find_pool(client: SyncPrefectClient, deployment: str) -> str:
     try:
         found = client.read_deployment_by_name(deployment)
     except (ObjectNotFound, ValueError) as error:
@@ -119,7 +119,9 @@ def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds
     """Wait for the child's end; cancel it when nobody picks it up, and when this process is told to stop."""
     began = said = time.monotonic()
     has_ended = False
-    get_run_logger().info("the fit waits for a worker of pool '%s' (%s)", pool, _workers(client, pool))
+    get_run_logger().info(
+        "the fit waits for a worker of pool '%s' (%s)", pool, _describe_workers(client, pool)
+    )
     try:
         while True:
             state = client.read_flow_run(child.id).state
@@ -132,7 +134,7 @@ def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds
                     _give_up(client, pool, pickup_seconds)
                 if now > said + SAY_SECONDS:
                     waits = "still no worker of pool '%s' has picked up the fit, after %d s (%s)"
-                    get_run_logger().info(waits, pool, now - began, _workers(client, pool))
+                    get_run_logger().info(waits, pool, now - began, _describe_workers(client, pool))
                     said = now
             time.sleep(POLL_SECONDS)
     finally:
@@ -142,19 +144,19 @@ def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds
 
 def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:
     raise LabelsweepError(
-        f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({_workers(client, pool)})",
+        f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({_describe_workers(client, pool)})",
         where="--gpu-timeout",
         fix=f"start one with `prefect worker start --pool {pool}`, or wait longer; the same command then continues",
     )
 
 
-def _workers(client: SyncPrefectClient, pool: str) -> str:
+def _describe_workers(client: SyncPrefectClient, pool: str) -> str:
     """Say which workers of a pool the server has heard from, and when: one that died is online for a while yet."""
     answer = client.request(
         "POST", "/work_pools/{work_pool_name}/workers/filter", path_params={"work_pool_name": pool}, json={}
     )
     heard = {str(one["name"]): one.get("last_heartbeat_time") for one in answer.json()}
-    ages = {name: _seconds_since(time) for name, time in heard.items() if time}
+    ages = {name: _count_seconds_since(time) for name, time in heard.items() if time}
     if not ages:
         return "none has ever been heard of"
     name = min(ages, key=lambda one: ages[one])
@@ -162,5 +164,5 @@ def _workers(client: SyncPrefectClient, pool: str) -> str:
     return f"'{name}' was heard of {ages[name]:,.0f} s ago{others}"
 
 
-def _seconds_since(moment: str) -> float:
+def _count_seconds_since(moment: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -119,12 +119,12 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(request.out))
         runs = _drop_damaged(request, list_finished_runs(request))
-        pairs = decisions.settled() if runs else _everywhere(decisions.settled(), request.out)
+        pairs = decisions.settled() if runs else _add_equal_hashes(decisions.settled(), request.out)
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = sha256_file(write_table(table, folder / DECIDED))
-        trend = [*_earlier_lines(runs, decisions), *(_line(run, decisions) for run in runs)]
+        trend = [*_read_earlier_lines(runs, decisions), *(_describe_run(run, decisions) for run in runs)]
         previous = str(runs[-1]) if runs else None
         kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
         write_json(add_check(kept), path)
@@ -132,7 +132,7 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
     return Path(previous) if previous and Path(previous).is_dir() else None, kept.get("anew", False)
 
 
-def _everywhere(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
+def _add_equal_hashes(pairs: set[tuple[str, str]], out: Path) -> set[tuple[str, str]]:
     """Return decided contents and labels, each also under the hashes that the content has in any run of these results.
 
     The first sweep of a corrected version has no run before it, but its rows may have been decided on under other columns.
@@ -156,14 +156,14 @@ def _drop_damaged(request: Request, runs: list[Path]) -> list[Path]:
     return runs[:last]
 
 
-def _earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
+def _read_earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
     """Return the lines of runs that are not here, as the first run that is here has them."""
     kept = read_entry(runs[0] / _BEFORE) if runs else None
     lines = (kept or {}).get("trend", ())
     return [{**line, **_count_judged(runs[0].parent / line["run_id"], decisions)} for line in lines]
 
 
-def _line(run: Path, decisions: Ledger) -> dict[str, Any]:
+def _describe_run(run: Path, decisions: Ledger) -> dict[str, Any]:
     """Return one line of the trend: what a run found, and how right it was where people looked."""
     summary = read_json(run / "summary.json")
     return {

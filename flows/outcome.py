@@ -38,7 +38,7 @@ class Cleaned(Record):
         lines = [
             *([trust] if trust else []),
             self.counts(),
-            *_quality(summary.get("quality")),
+            *_describe_quality(summary.get("quality")),
             f"queue:  {self.queue}",
             f"report: {self.report}",
             *([f"review: {self.review_command()}"] if self.queued or self.still_open else []),
@@ -70,7 +70,7 @@ class Cleaned(Record):
         return f"labelsweep review {name} --out {shlex.quote(out)}"
 
 
-def _quality(quality: Mapping[str, Any] | None) -> list[str]:
+def _describe_quality(quality: Mapping[str, Any] | None) -> list[str]:
     """Say how good the queue is, where the truth is known."""
     if not quality:
         return []

@@ -166,7 +166,7 @@ def describe(record: Record) -> str:
             text = f"{record.rows:,} samples of {len(record.classes):,} classes, {content}"
             # What gives the label away has a line of its own.
             others = {name: why for name, why in record.left_out.items() if name not in record.leaks}
-            text += f"; left out: {_why(others)}" if others else ""
+            text += f"; left out: {_list_reasons(others)}" if others else ""
         case records.Validation():
             text = f"{record.dataset.rows:,} samples kept, {record.quarantined:,} in quarantine"
             reasons = ", ".join(
@@ -199,7 +199,7 @@ def describe(record: Record) -> str:
     return text
 
 
-def _why(left_out: Mapping[str, str]) -> str:
+def _list_reasons(left_out: Mapping[str, str]) -> str:
     """Name some of the columns that are not features, each with the reason."""
     shown = ", ".join(f"'{name}' ({why})" for name, why in list(left_out.items())[:NAMED])
     return shown + (f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else "")

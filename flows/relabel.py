@@ -185,13 +185,13 @@ and answer here when the review is done. Nothing is changed in place.
 """
 
 
-def _go_on() -> None:
+def _end_as_asked() -> None:
     """Let a flow run whose pause ran out end as it wants: Prefect would have it fail."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(str(flow_run.id)), Running(), force=True)
 
 
-def _suspend(form: type[ReviewAnswer], seconds: float) -> ReviewAnswer:
+def _suspend_for_answer(form: type[ReviewAnswer], seconds: float) -> ReviewAnswer:
     """Suspend the running flow, or return the answer where it continues with one."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
@@ -223,11 +223,11 @@ def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: ob
     )
     try:
         if deployment.id:
-            answer = _suspend(form, seconds)
+            answer = _suspend_for_answer(form, seconds)
         else:
             answer = pause_flow_run(wait_for_input=form, timeout=int(seconds), poll_interval=_ASK_EVERY_S)
     except FlowPauseTimeout:
-        _go_on()
+        _end_as_asked()
         message = f"nobody answered; labelsweep apply {run.name} applies the decisions"
         return Completed(name="ReviewPending", message=message, data=result)
     said = f" ({answer.comment})" if answer.comment else ""

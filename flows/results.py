@@ -77,7 +77,7 @@ class Results:
             return find_run(self.out, self._run)
         if self._run and self._is_here(self._run):
             return find_run(self.out, self._run)
-        run = choose_run(self._newest_there(), self._run, self.address)
+        run = choose_run(self._find_newest_on_store(), self._run, self.address)
         if run is None and self._run is None:
             fix = f"run `labelsweep clean SOURCE --out {self.address}` first"
             raise InputError("no run yet", where=self.address, fix=fix)
@@ -97,7 +97,7 @@ class Results:
             (folder / MANIFEST).is_file() or fetch_folder(f"{self.address}/runs/{run}", folder)
         )
 
-    def _newest_there(self) -> dict[str, str]:
+    def _find_newest_on_store(self) -> dict[str, str]:
         """Return the id of the newest run of each data set on the store; of stores of older runs, the newest of all."""
         names = list_there(str(self.address), f"{LATEST}/*")
         found = {name.partition("/")[2]: read_there(f"{self.address}/{name}") for name in names}
@@ -129,7 +129,7 @@ class Results:
         if self.address is None:
             return read_standings(self.out)
         with tempfile.TemporaryDirectory() as name:
-            self._fetch_files(self._newest_there().values(), data_set_status.DESCRIBING, Path(name))
+            self._fetch_files(self._find_newest_on_store().values(), data_set_status.DESCRIBING, Path(name))
             return read_standings(Path(name))
 
     def _fetch_files(self, runs: Iterable[str], files: Iterable[str], here: Path) -> None:

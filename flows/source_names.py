@@ -53,14 +53,16 @@ def read_version_parameters(source: str) -> dict[str, Any] | None:
         source: What the user named; only the version's folder is one, also by way of `latest`.
     """
     if "://" in source:
-        return _version_there(source.rstrip("/"))
+        return _read_version_on_store(source.rstrip("/"))
     lineage = Path(source).resolve() / "version.json"
     if source.startswith("sample:") or not lineage.is_file():
         return None
-    return _columns_of_version(lineage.read_text(encoding="utf-8"), str(lineage.with_name("dataset.parquet")))
+    return _read_version_columns(
+        lineage.read_text(encoding="utf-8"), str(lineage.with_name("dataset.parquet"))
+    )
 
 
-def _version_there(address: str) -> dict[str, Any] | None:
+def _read_version_on_store(address: str) -> dict[str, Any] | None:
     """Return the same for a version on an object store."""
     found = re.fullmatch(r"(.+/datasets/[^/]+)/(v\d{4,}|latest)", address)
     if found is None:
@@ -73,10 +75,10 @@ def _version_there(address: str) -> dict[str, Any] | None:
     lineage = read_there(f"{data_set}/{label}/version.json") if label else None
     if lineage is None:
         return None
-    return _columns_of_version(lineage.decode(), f"{data_set}/{label}/dataset.parquet")
+    return _read_version_columns(lineage.decode(), f"{data_set}/{label}/dataset.parquet")
 
 
-def _columns_of_version(lineage: str, source: str) -> dict[str, Any] | None:
+def _read_version_columns(lineage: str, source: str) -> dict[str, Any] | None:
     version = parse_object(lineage)
     if not isinstance(version.get("columns"), dict) or "name" not in version:
         return None  # somebody else's file, of a name that many programs use

@@ -45,7 +45,7 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
         if parameters.publish:
             fetch_decisions(parameters.out, parameters.publish)
             fetch_last_run(request, parameters.publish)
-        cleaned = _swept(parameters, request, opened)
+        cleaned = _run_steps(parameters, request, opened)
         if parameters.publish:
             published = publish_run(cleaned.folder, parameters.publish)
             cleaned = cleaned.model_copy(update={"published": published})
@@ -58,7 +58,7 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
     return cleaned
 
 
-def _swept(parameters: CleanParameters, request: Request, opened: Callable[[Path], None]) -> Cleaned:
+def _run_steps(parameters: CleanParameters, request: Request, opened: Callable[[Path], None]) -> Cleaned:
     is_new = request.force or request.resume
     if not is_new and (earlier := find_unchanged_run(request)):
         return read_again(earlier)

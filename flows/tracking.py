@@ -42,7 +42,7 @@ def track(name: str, folder: Path) -> None:
     given = {key: value for key, value in parameters.items() if value is not None}
     measured = dict(list_figures(read_json(folder / "summary.json")))
     files = [folder / file for file in FILES if (folder / file).is_file()]
-    (_to_mlflow if name == "mlflow" else _to_wandb)(folder.name, given, measured, files)
+    (_log_to_mlflow if name == "mlflow" else _log_to_wandb)(folder.name, given, measured, files)
 
 
 def list_figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -52,21 +52,23 @@ def list_figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     {'queue.flagged': 3.0, 'steps.fit.seconds': 2.0, 'steps.fit.peak_memory_mb': 9.0}
     """
     for key in ("data", "validation", "queue", "quality", "oddities", "convergence"):
-        yield from _numbers(key, summary.get(key))
+        yield from _flatten_numbers(key, summary.get(key))
     for step in summary["steps"]:
         for key in ("seconds", "peak_memory_mb"):
             yield f"steps.{step['step']}.{key}", float(step[key])
 
 
-def _numbers(path: str, value: object) -> Iterator[tuple[str, float]]:
+def _flatten_numbers(path: str, value: object) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for key, part in value.items():
-            yield from _numbers(f"{path}.{key}", part)
+            yield from _flatten_numbers(f"{path}.{key}", part)
     elif isinstance(value, int | float):
         yield path, float(value)
 
 
-def _to_mlflow(run: str, given: Mapping[str, Any], measured: Mapping[str, float], files: list[Path]) -> None:
+def _log_to_mlflow(
+    run: str, given: Mapping[str, Any], measured: Mapping[str, float], files: list[Path]
+) -> None:
     import mlflow  # noqa: PLC0415 (an extra, and a second to import)
 
     if not (os.environ.get("MLFLOW_EXPERIMENT_NAME") or os.environ.get("MLFLOW_EXPERIMENT_ID")):
@@ -74,27 +76,29 @@ def _to_mlflow(run: str, given: Mapping[str, Any], measured: Mapping[str, float]
     with mlflow.start_run(run_name=run):
         mlflow.log_params({key: str(value)[:500] for key, value in given.items()})
         # The names of classes are in some keys; a tracker takes letters, digits and a few signs.
-        mlflow.log_metrics({_plain(key): value for key, value in measured.items()})
+        mlflow.log_metrics({_clean_key(key): value for key, value in measured.items()})
         for file in files:
             mlflow.log_artifact(str(file))
 
 
-def _to_wandb(run: str, given: Mapping[str, Any], measured: Mapping[str, float], files: list[Path]) -> None:
+def _log_to_wandb(
+    run: str, given: Mapping[str, Any], measured: Mapping[str, float], files: list[Path]
+) -> None:
     import wandb  # noqa: PLC0415 (an extra, and a second to import)
 
     project = os.environ.get("WANDB_PROJECT", PROJECT)
     with wandb.init(project=project, name=run, config=dict(given), reinit="finish_previous") as opened:
         opened.log(dict(measured))
-        kept = wandb.Artifact(_plain(run).replace("/", "-").replace(" ", "-"), type="sweep")
+        kept = wandb.Artifact(_clean_key(run).replace("/", "-").replace(" ", "-"), type="sweep")
         for file in files:
             kept.add_file(str(file))
         opened.log_artifact(kept)
 
 
-def _plain(key: str) -> str:
+def _clean_key(key: str) -> str:
     """Return a key of the signs that trackers allow.
 
-    >>> _plain("data.classes.Köln (alt)")
+    >>> _clean_key("data.classes.Köln (alt)")
     'data.classes.Köln _alt_'
     """
     return "".join(sign if sign.isalnum() or sign in "_-. /" else "_" for sign in key)

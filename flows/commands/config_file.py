@@ -41,11 +41,11 @@ def merge_options(options: Mapping[str, Any], config: Path | None) -> CleanParam
     if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
         values |= {"resume": folder.name, "out": str(folder.parents[1])}
     return build_parameters(
-        {**values, **options}, lambda name: _option(name) if name in options else f"{config}: {name}"
+        {**values, **options}, lambda name: _name_option(name) if name in options else f"{config}: {name}"
     )
 
 
-def _option(name: str) -> str:
+def _name_option(name: str) -> str:
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
 
 
@@ -72,10 +72,10 @@ def build_parameters(values: Mapping[str, Any], where: Callable[[str], str]) -> 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = where(str(first["loc"][0])) if first["loc"] else ""
-        raise InputError(_complaint(first), where=place) from error
+        raise InputError(_explain_error(first), where=place) from error
 
 
-def _complaint(error: Mapping[str, Any]) -> str:
+def _explain_error(error: Mapping[str, Any]) -> str:
     """Say in plain words what is wrong with one value."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     wanted = {

@@ -80,10 +80,10 @@ def datasets(
     if not rows:
         note(f"no runs under {out.rstrip('/')}/runs, and no {FILE}")
         return
-    sys.stdout.write(lines(_table(rows)))
+    sys.stdout.write(lines(_format_table(rows)))
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _format_table(rows: list[dict[str, Any]]) -> str:
     """Return the data sets as aligned text."""
     from tasks.review.data_set_status import sparkline  # noqa: PLC0415
 

@@ -35,7 +35,7 @@ def add_parameter_options(run: Callable[..., None]) -> Callable[..., None]:
 
     def called(**given: Any) -> None:  # noqa: ANN401 (typed by the signature below)
         rest = {parameter.name: given.pop(parameter.name) for parameter in own}
-        run({name: _once_or_more(value) for name, value in given.items() if value not in (None, [])}, **rest)
+        run({name: _unwrap_single(value) for name, value in given.items() if value not in (None, [])}, **rest)
 
     argument = Annotated[
         str | None,
@@ -43,7 +43,7 @@ def add_parameter_options(run: Callable[..., None]) -> Callable[..., None]:
             metavar="SOURCE", show_default=False, help=CleanParameters.model_fields["source"].description
         ),
     ]
-    hints = {"source": argument} | {name: _option(name, field) for name, field in fields.items()}
+    hints = {"source": argument} | {name: _annotate_option(name, field) for name, field in fields.items()}
     parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
         for name, hint in hints.items()
@@ -54,24 +54,24 @@ def add_parameter_options(run: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def _once_or_more(value: object) -> object:
+def _unwrap_single(value: object) -> object:
     """Return an option that was given once as its text, one that was repeated as a list of the names each time."""
     if not isinstance(value, list):
         return value
     return value[0] if len(value) == 1 else [split_commas(one) for one in value]
 
 
-def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
+def _annotate_option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
     flag = "--" + name.replace("_", "-")
     panel = "Audit" if name in AuditOptions.model_fields else "Data and results"
-    text = (field.description or "") + _default(field)
+    text = (field.description or "") + _describe_default(field)
     if field.annotation is bool:
         return Annotated[
             bool | None,
             typer.Option(f"{flag}/--no-{flag[2:]}", help=text, show_default=False, rich_help_panel=panel),
         ]
     named = field.json_schema_extra.get("metavar") if isinstance(field.json_schema_extra, dict) else None
-    metavar = str(named) if named else _metavar(field.annotation)
+    metavar = str(named) if named else _choose_metavar(field.annotation)
     return Annotated[
         list[str] | None if field.annotation == _REPEATED else str | None,
         typer.Option(
@@ -84,15 +84,15 @@ def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 (a type form)
     ]
 
 
-def _default(field: FieldInfo) -> str:
+def _describe_default(field: FieldInfo) -> str:
     return "" if field.default in (None, False) else f" (default: {field.default})"
 
 
-def _metavar(annotation: Any) -> str:  # noqa: ANN401 (a type form)
+def _choose_metavar(annotation: Any) -> str:  # noqa: ANN401 (a type form)
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
     if get_origin(annotation) in (Union, UnionType):
-        return _metavar(next(part for part in get_args(annotation) if part is not type(None)))
+        return _choose_metavar(next(part for part in get_args(annotation) if part is not type(None)))
     if get_origin(annotation) is tuple:
         return "A,B,…"
     return _METAVARS.get(annotation, "TEXT")

@@ -32,7 +32,7 @@ def prune(
     if results.address:
         fix = "set a rule of the store for what lies under runs/"
         raise InputError("runs on an object store are not removed", where=results.address, fix=fix)
-    runs = list_old_runs(results.out, keep, _age(older))
+    runs = list_old_runs(results.out, keep, _parse_age(older))
     if not runs:
         note(f"no run under {results.out} is older than {older} and beyond the newest {keep} of its data set")
         return
@@ -47,10 +47,10 @@ def prune(
     note(f"removed: {total}" + (f", but for {', '.join(busy)}, which somebody works in" if busy else ""))
 
 
-def _age(text: str) -> timedelta:
+def _parse_age(text: str) -> timedelta:
     """Return a length of time.
 
-    >>> _age("90d").days
+    >>> _parse_age("90d").days
     90
     """
     found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())

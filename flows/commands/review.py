@@ -108,7 +108,7 @@ def review(
         hide_suggestion=hide_suggestion,
         worth=worth,
         guideline=read_user_text(guideline, "name a text file").strip() if guideline else "",
-        **_of_data_set(folder, assign, keys, audio, audio_folder),
+        **_read_data_set_options(folder, assign, keys, audio, audio_folder),
     )
     opened = listen(host, port)
     app = create_app(
@@ -138,7 +138,7 @@ def _say_started(address: str, what: str, *, open_browser: bool) -> None:
         typer.launch(address)
 
 
-def _of_data_set(
+def _read_data_set_options(
     folder: Path, assign: str | None, keys: Path | None, audio: str | None, audio_folder: Path | None
 ) -> dict[str, Any]:
     """Return the options that speak of the classes and columns of the data set."""
@@ -183,12 +183,12 @@ def format_address(host: str, port: int, token: str | None) -> str:
     >>> "0.0.0.0" in format_address("0.0.0.0", 8765, None)
     False
     """
-    shown = _own_address() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 (compared)
+    shown = _find_own_address() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 (compared)
     shown = f"[{shown}]" if ":" in shown else shown
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
 
 
-def _own_address() -> str:
+def _find_own_address() -> str:
     """Return the address by which other machines reach this one, or its name where no network is there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

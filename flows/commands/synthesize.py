@@ -24,12 +24,12 @@ def synthesize(
     """Write the two-Gaussian data set of the theory, with planted errors."""
     from tasks.synthesize import synthesize as write  # noqa: PLC0415
 
-    means = {"mean_0": _numbers("--mean-0", mean_0), "mean_1": _numbers("--mean-1", mean_1)}
+    means = {"mean_0": _parse_numbers("--mean-0", mean_0), "mean_1": _parse_numbers("--mean-1", mean_1)}
     path = write(out, rows=rows, dimension=dimension, sigma=sigma, flips=flips, seed=seed, **means)
     sys.stdout.write(f"{one_line(path)}\n")
 
 
-def _numbers(option: str, text: str) -> list[float] | None:
+def _parse_numbers(option: str, text: str) -> list[float] | None:
     try:
         return [float(part) for part in text.split(",")] if text else None
     except ValueError as error:

@@ -112,10 +112,10 @@ def top_of_queue(path: Path) -> list[dict[str, Any]]:
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]
         batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=columns), None)
     rows: list[dict[str, Any]] = batch.to_pylist() if batch is not None else []
-    return [{key: _cell(value) for key, value in row.items()} for row in rows]
+    return [{key: _format_cell(value) for key, value in row.items()} for row in rows]
 
 
-def _cell(value: object) -> object:
+def _format_cell(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
     return format_cell(value) if isinstance(value, str) else value

@@ -45,20 +45,20 @@ def deploy_data_sets(data_sets: Sequence[DataSet], *, prune: bool) -> Iterator[s
         InputError: A schedule, a pool or a notification block is not there, or not valid.
     """
     with get_client(sync_client=True) as client:
-        made = {one.name: _deployment(one, client) for one in data_sets}
+        made = {one.name: _make_deployment(one, client) for one in data_sets}
         blocks = {one.name: _block(one, client) for one in data_sets}
         for one in data_sets:
             yield f"{one.name}: {_bring_up_to_date(made[one.name], one.operation, client)}"
             if said := _notify(one, blocks[one.name], client):
                 yield f"{one.name}: {said}"
-        for gone in [one for one in _listed(client) if one.name not in made]:
+        for gone in [one for one in _read_listed_deployments(client) if one.name not in made]:
             if prune:
                 client.delete_deployment(gone.id)
                 _notify(DataSet(name=gone.name, operation=Operation(), options={}), None, client)
             yield f"{gone.name}: " + ("removed" if prune else "is not listed any more; --prune removes it")
 
 
-def _listed(client: SyncPrefectClient) -> list[DeploymentResponse]:
+def _read_listed_deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
     """Return the deployments on the server that a list made, however many there are."""
     wanted = DeploymentFilter(tags=DeploymentFilterTags(all_=[LISTED]))
     found: list[DeploymentResponse] = []
@@ -67,7 +67,7 @@ def _listed(client: SyncPrefectClient) -> list[DeploymentResponse]:
     return found
 
 
-def _deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
+def _make_deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeployment:
     """Return the deployment that an entry asks for."""
     operation = one.operation
     where = f"data set {one.name}"
@@ -108,14 +108,14 @@ def _bring_up_to_date(wanted: RunnerDeployment, operation: Operation, client: Sy
         found = client.read_deployment_by_name(wanted.full_name)
     except ObjectNotFound:
         wanted.apply()
-        return f"made as {wanted.full_name}, {_when(_wanted_state(wanted, operation))}"
-    was, is_now = _state(found), _wanted_state(wanted, operation)
+        return f"made as {wanted.full_name}, {_say_when(_describe_wanted(wanted, operation))}"
+    was, is_now = _state(found), _describe_wanted(wanted, operation)
     if operation.paused is None and was["paused"] and was["schedule"] != is_now["schedule"]:
         is_now["paused"] = False
     gone = sorted(was.keys() - is_now.keys() - {"paused"})
     changed = [name for name in is_now if was.get(name) != is_now[name]] + gone
     if not changed:
-        return f"unchanged, {_when({**is_now, 'paused': _rests(found)})}"
+        return f"unchanged, {_say_when({**is_now, 'paused': _is_paused(found)})}"
     # Only what changed is sent: a schedule that is sent again would be active again, whoever paused it.
     fields: dict[str, Any] = {
         "tags": wanted.tags,
@@ -126,7 +126,7 @@ def _bring_up_to_date(wanted: RunnerDeployment, operation: Operation, client: Sy
     }
     if "paused" in changed:
         fields["paused"] = is_now["paused"]
-    parameters = {"parameters": _options(wanted)}
+    parameters = {"parameters": _list_options(wanted)}
     client.update_deployment(found.id, DeploymentUpdate(parameters=parameters, **fields))
     if "schedule" in changed:
         for schedule in found.schedules:
@@ -134,26 +134,28 @@ def _bring_up_to_date(wanted: RunnerDeployment, operation: Operation, client: Sy
         client.create_deployment_schedules(
             found.id, [(one.schedule, True) for one in wanted.schedules or [] if one.schedule]
         )
-    return "; ".join(f"{name} {_shown(was.get(name))} → {_shown(is_now.get(name))}" for name in changed)
+    return "; ".join(
+        f"{name} {_format_value(was.get(name))} → {_format_value(is_now.get(name))}" for name in changed
+    )
 
 
-def _rests(found: DeploymentResponse) -> bool:
+def _is_paused(found: DeploymentResponse) -> bool:
     """Return whether somebody has switched off the deployment, or all schedules that it has."""
     return found.paused or (bool(found.schedules) and not any(one.active for one in found.schedules))
 
 
-def _wanted_state(wanted: RunnerDeployment, operation: Operation) -> dict[str, Any]:
+def _describe_wanted(wanted: RunnerDeployment, operation: Operation) -> dict[str, Any]:
     """Return what is compared of the deployment that an entry asks for."""
     state: dict[str, Any] = {
-        "schedule": _times(one.schedule for one in wanted.schedules or []),
+        "schedule": _describe_schedules(one.schedule for one in wanted.schedules or []),
         "version": wanted.version,
         "pool": wanted.work_pool_name,
         "tags": sorted(wanted.tags),
     }
-    return _options(wanted) | state | ({} if operation.paused is None else {"paused": operation.paused})
+    return _list_options(wanted) | state | ({} if operation.paused is None else {"paused": operation.paused})
 
 
-def _options(wanted: RunnerDeployment) -> dict[str, Any]:
+def _list_options(wanted: RunnerDeployment) -> dict[str, Any]:
     """Return the options of the sweeps, as JSON has them."""
     return dict(wanted.model_dump(mode="json", include={"parameters"})["parameters"]["parameters"])
 
@@ -161,7 +163,7 @@ def _options(wanted: RunnerDeployment) -> dict[str, Any]:
 def _state(found: DeploymentResponse) -> dict[str, Any]:
     """Return the same of a deployment on the server."""
     return dict(found.parameters.get("parameters") or {}) | {
-        "schedule": _times(one.schedule for one in found.schedules),
+        "schedule": _describe_schedules(one.schedule for one in found.schedules),
         "version": found.version,
         "pool": found.work_pool_name,
         "tags": sorted(found.tags),
@@ -169,18 +171,18 @@ def _state(found: DeploymentResponse) -> dict[str, Any]:
     }
 
 
-def _times(schedules: Iterable[object]) -> list[str]:
+def _describe_schedules(schedules: Iterable[object]) -> list[str]:
     """Return expression and time zone of each schedule, in words; an interval made in the UI has no expression."""
     return [f'"{getattr(one, "cron", None)}" {getattr(one, "timezone", None)}' for one in schedules]
 
 
-def _when(state: dict[str, Any]) -> str:
+def _say_when(state: dict[str, Any]) -> str:
     return ("paused, " if state.get("paused") else "") + (
         " and ".join(state["schedule"]) or "without a schedule"
     )
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value in (None, "") else str(value)
@@ -215,9 +217,11 @@ def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
                 client.delete_automation(automation.id)
             changed |= bool(found)
         elif not found:
-            client.create_automation(_automation(name, one.name, kind, block))
+            client.create_automation(_make_automation(name, one.name, kind, block))
             changed = True
-        elif _core(found[0]) != _core(made := _automation(name, one.name, kind, block)):
+        elif _select_compared(found[0]) != _select_compared(
+            made := _make_automation(name, one.name, kind, block)
+        ):
             client.update_automation(found[0].id, made)
             changed = True
     if not changed:
@@ -229,7 +233,7 @@ def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
     )
 
 
-def _automation(name: str, data_set: str, kind: str, block: UUID) -> AutomationCore:
+def _make_automation(name: str, data_set: str, kind: str, block: UUID) -> AutomationCore:
     """Return the automation that tells a block of one kind of event of a data set."""
     if kind == "flagged":
         match: dict[str, Any] = {"prefect.resource.id": "labelsweep.run.*", DATA_SET_LABEL: data_set}
@@ -245,7 +249,7 @@ def _automation(name: str, data_set: str, kind: str, block: UUID) -> AutomationC
     return AutomationCore(name=name, trigger=trigger, actions=[action])
 
 
-def _core(automation: AutomationCore) -> dict[str, Any]:
+def _select_compared(automation: AutomationCore) -> dict[str, Any]:
     """Return what two automations are compared by."""
     return automation.model_dump(
         mode="json",

@@ -22,7 +22,9 @@ def announce_flagged(cleaned: Cleaned, out: str) -> None:
     queue = summary["queue"]
     counts = {name: queue[name] for name in ("flagged", "queued", "estimated_noise_rate")}
     counts |= {"rows": summary["data"]["rows"], "still_open": cleaned.still_open}
-    _emit(FLAGGED, cleaned.folder, out, source=summary["source"], review=cleaned.review_command(), **counts)
+    _send_event(
+        FLAGGED, cleaned.folder, out, source=summary["source"], review=cleaned.review_command(), **counts
+    )
 
 
 def announce_reviewed(folder: Path, out: str) -> None:
@@ -34,10 +36,10 @@ def announce_reviewed(folder: Path, out: str) -> None:
     from prefect.settings import get_current_settings  # noqa: PLC0415 (a second to import)
 
     if get_current_settings().api.url:
-        _emit(REVIEWED, folder, out)
+        _send_event(REVIEWED, folder, out)
 
 
-def _emit(event: str, folder: Path, out: str, **counts: Any) -> None:  # noqa: ANN401 (JSON)
+def _send_event(event: str, folder: Path, out: str, **counts: Any) -> None:  # noqa: ANN401 (JSON)
     from prefect.events import emit_event  # noqa: PLC0415 (a second to import)
 
     resource = {

@@ -36,7 +36,7 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
     """Return what the work of a flow returns; a failed state with one line where the user can mend the error."""
     for name in ("prefect.flow_runs", "prefect.engine"):
-        logging.getLogger(name).addFilter(_in_one_line)
+        logging.getLogger(name).addFilter(_shorten_traceback)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of the libraries; what concerns the user is in the report
@@ -48,7 +48,7 @@ def run_or_fail(work: Callable[[], Result]) -> Result | State[object]:
         )
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
+def _shorten_traceback(record: logging.LogRecord) -> bool:
     """Log an error that the user can mend without Prefect's traceback of where it was raised."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, LabelsweepError):

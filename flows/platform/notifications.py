@@ -25,23 +25,23 @@ def make_notifications(file: Path) -> tuple[list[Action], list[str]]:
     Args:
         file: `notifications.yaml`.
     """
-    channels = _channels()
+    channels = _list_channels()
     found = yaml.safe_load(file.read_text(encoding="utf-8"))["notifications"]
     if not channels:
         return [], [values["name"] for values in found]
-    return [_automation(values, channels) for values in found], []
+    return [_make_automation(values, channels) for values in found], []
 
 
-def _channels() -> list[Callable[[Mapping[str, str]], Action]]:
+def _list_channels() -> list[Callable[[Mapping[str, str]], Action]]:
     """Return for each channel what makes an action of a notification."""
     channels = []
     if slack := os.environ.get(SLACK):
-        channels.append(_posting(_save(Webhook(url=slack, headers=_JSON), "slack"), _slack))
+        channels.append(_post_to(_save(Webhook(url=slack, headers=_JSON), "slack"), _format_for_slack))
     if webhook := os.environ.get(WEBHOOK):
-        channels.append(_posting(_save(Webhook(url=webhook, headers=_JSON), "webhook"), _whole))
+        channels.append(_post_to(_save(Webhook(url=webhook, headers=_JSON), "webhook"), _format_everything))
     if mail := os.environ.get(MAIL):
         # Prefect has no block for a mail server. This one sends to any address of Apprise, and the server needs nothing of ours.
-        channels.append(_mailing(_save(SlackWebhook(url=mail), "mail")))
+        channels.append(_mail_to(_save(SlackWebhook(url=mail), "mail")))
     return channels
 
 
@@ -49,13 +49,13 @@ def _save(block: Block, name: str) -> str:
     return str(block.save(f"labelsweep-{name}", overwrite=True))
 
 
-def _posting(
+def _post_to(
     block: str, payload: Callable[[Mapping[str, str]], str]
 ) -> Callable[[Mapping[str, str]], Action]:
     return lambda values: {"type": "call-webhook", "block_document_id": block, "payload": payload(values)}
 
 
-def _mailing(block: str) -> Callable[[Mapping[str, str]], Action]:
+def _mail_to(block: str) -> Callable[[Mapping[str, str]], Action]:
     return lambda values: {
         "type": "send-notification",
         "block_document_id": block,
@@ -64,25 +64,28 @@ def _mailing(block: str) -> Callable[[Mapping[str, str]], Action]:
     }
 
 
-def _slack(values: Mapping[str, str]) -> str:
+def _format_for_slack(values: Mapping[str, str]) -> str:
     """Return the template of what Slack's incoming webhooks take, Mattermost's and Rocket.Chat's too."""
-    return _capture(values) + '{"text": {{ ("*" ~ subject ~ "*\\n" ~ body) | tojson }}}'
+    return _capture_rendered(values) + '{"text": {{ ("*" ~ subject ~ "*\\n" ~ body) | tojson }}}'
 
 
-def _whole(values: Mapping[str, str]) -> str:
+def _format_everything(values: Mapping[str, str]) -> str:
     """Return the template of everything that a program may want to know."""
     return (
-        _capture(values) + '{"event": {{ event.event | tojson }}, "id": {{ event.id | string | tojson }}, '
+        _capture_rendered(values)
+        + '{"event": {{ event.event | tojson }}, "id": {{ event.id | string | tojson }}, '
         '"subject": {{ subject | tojson }}, "text": {{ body | tojson }}, "data": {{ event.payload | tojson }}}'
     )
 
 
-def _capture(values: Mapping[str, str]) -> str:
+def _capture_rendered(values: Mapping[str, str]) -> str:
     """Return a template that keeps the rendered subject and body, so that they can be quoted as JSON."""
     return "".join(f"{{% set {name} %}}{values[name]}{{% endset %}}" for name in ("subject", "body"))
 
 
-def _automation(values: Mapping[str, Any], channels: list[Callable[[Mapping[str, str]], Action]]) -> Action:
+def _make_automation(
+    values: Mapping[str, Any], channels: list[Callable[[Mapping[str, str]], Action]]
+) -> Action:
     trigger = {key: values[key] for key in ("expect", "match", "match_related") if key in values}
     return {
         "name": values["name"],

@@ -21,12 +21,15 @@ BINS = 60
 def draw_plots(folder: Path, summary: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     """Return the plots of a finished run, each as what is to be seen and a PNG of some ten kilobytes."""
     return [
-        ("Influence of all samples, those flagged in red", _png(_influences(folder / "scores.parquet"))),
-        ("Seconds of each step", _png(_seconds(summary))),
+        (
+            "Influence of all samples, those flagged in red",
+            _encode_png(_draw_influences(folder / "scores.parquet")),
+        ),
+        ("Seconds of each step", _encode_png(_draw_seconds(summary))),
     ]
 
 
-def _figure() -> "Figure":
+def _open_figure() -> "Figure":
     import matplotlib as mpl  # noqa: PLC0415 (a second to import)
 
     mpl.use("Agg")
@@ -39,11 +42,11 @@ def _figure() -> "Figure":
     return figure
 
 
-def _influences(scores: Path) -> "Figure":
+def _draw_influences(scores: Path) -> "Figure":
     """Draw the influences of all samples, the flagged ones apart."""
     table = read_parquet(scores, columns=["influence", "flagged"])
     values, flagged = table["influence"].to_numpy(), table["flagged"].to_numpy()
-    figure = _figure()
+    figure = _open_figure()
     axes = figure.axes[0]
     finite = values[np.isfinite(values)]
     # The farthest thousandth on either side would squeeze all others into a bar.
@@ -57,9 +60,9 @@ def _influences(scores: Path) -> "Figure":
     return figure
 
 
-def _seconds(summary: Mapping[str, Any]) -> "Figure":
+def _draw_seconds(summary: Mapping[str, Any]) -> "Figure":
     """Draw how long each step took."""
-    figure = _figure()
+    figure = _open_figure()
     axes = figure.axes[0]
     steps = summary["steps"][::-1]
     bars = axes.barh([step["step"] for step in steps], [step["seconds"] for step in steps], color=QUIET)
@@ -68,7 +71,7 @@ def _seconds(summary: Mapping[str, Any]) -> "Figure":
     return figure
 
 
-def _png(figure: "Figure") -> bytes:
+def _encode_png(figure: "Figure") -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor=PAPER)
     return buffer.getvalue()

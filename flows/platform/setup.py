@@ -118,13 +118,13 @@ def wait_until_ready(seconds: float) -> None:
     """
     deadline = time.monotonic() + seconds
     with get_client(sync_client=True) as client:
-        while missing := _missing(client):
+        while missing := _list_missing(client):
             if time.monotonic() > deadline:
                 raise LabelsweepError(f"not there after {seconds:g} s: {', '.join(missing)}", where=api_url())
             time.sleep(1)
 
 
-def _missing(client: SyncPrefectClient) -> list[str]:
+def _list_missing(client: SyncPrefectClient) -> list[str]:
     pools = {pool.name for pool in client.read_work_pools()}
     flows = {flow.id: flow.name for flow in client.read_flows()}
     deployments = {f"{flows.get(found.flow_id)}/{found.name}" for found in client.read_deployments()}

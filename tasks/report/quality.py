@@ -83,12 +83,12 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
     values = {
         "n_errors": int(wrong.sum()),
         **((measures(ranked, "score") if ranked else None) or dict.fromkeys(RANKED)),
-        "precision": _share(int(found.sum()), int(flagged.sum())),
-        "recall": _share(int(found.sum()), int(wrong.sum())),
-        "f1": _share(2 * int(found.sum()), int(flagged.sum()) + int(wrong.sum())),
-        "suggested_right": _share(int(right.sum()), len(right)),
+        "precision": _divide(int(found.sum()), int(flagged.sum())),
+        "recall": _divide(int(found.sum()), int(wrong.sum())),
+        "f1": _divide(2 * int(found.sum()), int(flagged.sum()) + int(wrong.sum())),
+        "suggested_right": _divide(int(right.sum()), len(right)),
     }
-    why = _why_undefined(int(known.sum()), int(wrong.sum()), int(flagged.sum()))
+    why = _explain_undefined(int(known.sum()), int(wrong.sum()), int(flagged.sum()))
     others = [name for name in ranked.scores if name != "score"] if ranked else []
     return {
         **values,
@@ -97,10 +97,10 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
     }
 
 
-def _why_undefined(known: int, wrong: int, flagged: int) -> dict[str, str]:
+def _explain_undefined(known: int, wrong: int, flagged: int) -> dict[str, str]:
     """Return for each measure why it has no value, by how many true labels are known, given ones wrong, samples flagged.
 
-    >>> _why_undefined(10, 0, 3)["suggested_right"], _why_undefined(10, 2, 3)["suggested_right"]
+    >>> _explain_undefined(10, 0, 3)["suggested_right"], _explain_undefined(10, 2, 3)["suggested_right"]
     ('no given label is wrong', 'no wrong label is flagged')
     """
     ranked = "no given label is wrong" if not wrong else "every given label is wrong"
@@ -117,5 +117,5 @@ def _why_undefined(known: int, wrong: int, flagged: int) -> dict[str, str]:
     return reasons if known else dict.fromkeys(reasons, "no sample has a true label")
 
 
-def _share(part: int, whole: int) -> float | None:
+def _divide(part: int, whole: int) -> float | None:
     return part / whole if whole else None

@@ -8,13 +8,13 @@ from tasks.runs.step import Arguments, step
 from tasks.storage import sha256_file
 
 
-def _records(given: Arguments) -> dict[str, str]:
+def _digest_records(given: Arguments) -> dict[str, str]:
     """Return the digest of every earlier step's record: together they stand for all the files that are read."""
     records = (given["folder"] / "steps").glob("*.json")
     return {path.stem: sha256_file(path) for path in records if path.stem != "report"}
 
 
-@step(reads=_records)
+@step(reads=_digest_records)
 def report(folder: Path, queue: Queue | None = None) -> Report:  # noqa: ARG001 (shown as what the report follows)
     """Write the summary and the page of the run in `folder`.
 

@@ -59,24 +59,24 @@ def summarise_run(view: RunView) -> Summary:
         "schema_version": SCHEMA_VERSION,
         "run_id": view.run_id,
         "source": view.dataset.uri if view.dataset else None,
-        "data": _data(view),
-        "validation": _validation(view),
+        "data": _summarize_data(view),
+        "validation": _summarize_validation(view),
         "audit": _audit(view),
-        "queue": _queue(view),
-        "oddities": _oddities(view),
-        "convergence": _convergence(view),
+        "queue": _summarize_queue(view),
+        "oddities": _summarize_oddities(view),
+        "convergence": _summarize_convergence(view),
     }
     summary = {name: part for name, part in parts.items() if part is not None}
     summary["quality"] = quality(view.scores, view.path("baselines.parquet")) if view.scores else None
     keys = ("step", "seconds", "peak_memory_mb")
     summary["steps"] = [
-        {**{key: step[key] for key in keys}, "rows": _rows(step["record"])} for step in view.steps
+        {**{key: step[key] for key in keys}, "rows": _count_rows(step["record"])} for step in view.steps
     ]
     summary["versions"] = read_package_versions()
     return summary
 
 
-def _data(view: RunView) -> Summary | None:
+def _summarize_data(view: RunView) -> Summary | None:
     if view.dataset is None:
         return None
     encoding = view.record(Encoding)
@@ -84,7 +84,7 @@ def _data(view: RunView) -> Summary | None:
     found: Summary = {
         "rows": view.dataset.rows,
         **({"groups": groups.model_dump(exclude={"path"})} if groups else {}),
-        "classes": _class_counts(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
+        "classes": _count_classes(view.scores) if view.scores else dict.fromkeys(view.dataset.classes),
         # The columns of a table as its reader knows them; the models see more numbers, or fewer.
         "features": len(view.dataset.columns or view.feature_names),
         "payload": view.dataset.payload,
@@ -92,12 +92,12 @@ def _data(view: RunView) -> Summary | None:
     return found | ({"leaks": view.dataset.leaks} if view.dataset.leaks else {})
 
 
-def _class_counts(scores: ScoreColumns) -> dict[str, int]:
+def _count_classes(scores: ScoreColumns) -> dict[str, int]:
     counts = np.bincount(scores.given[scores.given >= 0], minlength=len(scores.classes))
     return {name: int(count) for name, count in zip(scores.classes, counts, strict=True) if count}
 
 
-def _validation(view: RunView) -> Summary | None:
+def _summarize_validation(view: RunView) -> Summary | None:
     keys = {"rows_in", "quarantined", "reasons", "conflicting", "duplicates"}
     return view.validation.model_dump(include=keys) if view.validation else None
 
@@ -122,7 +122,7 @@ def _audit(view: RunView) -> Summary | None:
     return chosen or None
 
 
-def _queue(view: RunView) -> Summary | None:
+def _summarize_queue(view: RunView) -> Summary | None:
     if view.scores is None:
         return None
     flagged = int(view.scores.flagged.sum())
@@ -142,13 +142,13 @@ def _queue(view: RunView) -> Summary | None:
         if "controls" in found:  # how many were planted and found, without what follows from it
             found["controls"] = {name: value for name, value in controls.items() if isinstance(value, int)}
         return found | {"untrusted": why, "estimated_noise_rate": None}
-    found |= _noise(view, view.scores, controls)
+    found |= _summarize_noise(view, view.scores, controls)
     estimate = (controls or {}).get("noise_rate", {}).get("estimate")
     share = flagged / len(view.scores) if len(view.scores) else None
     return found | {"estimated_noise_rate": share if estimate is None else estimate}
 
 
-def _noise(view: RunView, scores: ScoreColumns, controls: Summary | None) -> Summary:
+def _summarize_noise(view: RunView, scores: ScoreColumns, controls: Summary | None) -> Summary:
     """Return what errors depend on, and how far the queue can be trusted."""
     model = view.record(FittedRound)
     known = view.json(f"model/round-{model.round}/{NOISE}") if model else None
@@ -173,7 +173,7 @@ def explain_distrust(view: RunView) -> str:
     return "; ".join(reasons)
 
 
-def _oddities(view: RunView) -> Summary | None:
+def _summarize_oddities(view: RunView) -> Summary | None:
     """Return what stands out beside the queue; identical content under different labels is counted with it."""
     found = view.json("oddities.json")
     if not isinstance(found, dict):
@@ -182,7 +182,7 @@ def _oddities(view: RunView) -> Summary | None:
     return {"identical_with_different_labels": conflicting, **found}
 
 
-def _convergence(view: RunView) -> Summary | None:
+def _summarize_convergence(view: RunView) -> Summary | None:
     """Return the worst fit and the worst solve, and whether all of them reached their tolerance."""
     entries = view.json("model/convergence.json")
     model, scores = view.record(FittedRound), view.record(Scores)
@@ -190,7 +190,7 @@ def _convergence(view: RunView) -> Summary | None:
     if entries is None and not records:
         return None
     fits, solves = ((entries or {}).get(part) or [] for part in ("fit", "solve"))
-    found: Summary = {"fit": _worst(fits, "gradient_norm"), "solve": _worst(solves, "residual")}
+    found: Summary = {"fit": _find_worst(fits, "gradient_norm"), "solve": _find_worst(solves, "residual")}
     if not fits and model:
         found["fit"] = {"gradient_norm": model.gradient_norm, "iterations": model.iterations}
     if not solves and scores:
@@ -199,7 +199,7 @@ def _convergence(view: RunView) -> Summary | None:
     return {**found, "converged": converged}
 
 
-def _worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
+def _find_worst(entries: list[Mapping[str, Any]], measure: str) -> Summary | None:
     if not entries:
         return None
     return {
@@ -216,7 +216,7 @@ def find_largest(values: Iterable[float | None]) -> float | None:
     return max(known, key=lambda value: math.inf if math.isnan(value) else value, default=None)
 
 
-def _rows(record: Mapping[str, Any]) -> int | None:
+def _count_rows(record: Mapping[str, Any]) -> int | None:
     """Return how many rows a step left behind, where its record says so."""
     inner = record.get("dataset", record)
     rows = inner.get("rows") if isinstance(inner, Mapping) else None

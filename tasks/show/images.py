@@ -117,13 +117,13 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     >>> safe_png(b"<svg onload=alert(1)>") is None
     True
     """
-    shown = _within(data, side)
+    shown = _shrink_to(data, side)
     return None if shown is None else encode_png(shown)
 
 
 def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
     """Return the same as a page loads it, with its media type: a small picture exactly, a larger one as a JPEG."""
-    shown = _within(data, side)
+    shown = _shrink_to(data, side)
     if shown is None:
         return None
     if max(shown.size) <= EXACT_SIDE:
@@ -139,7 +139,7 @@ def size_of(data: bytes) -> tuple[int, int]:
         return opened.size
 
 
-def _within(data: bytes, side: int) -> Pillow.Image | None:
+def _shrink_to(data: bytes, side: int) -> Pillow.Image | None:
     shown = decode_picture(data, side)
     if shown is not None:
         shown.thumbnail((side, side), reducing_gap=2)

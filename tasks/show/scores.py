@@ -79,13 +79,13 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
             for name, values in numbers.items():
                 values[rows] = batch.column(name).to_numpy(zero_copy_only=False)
             for name, coded in codes.items():
-                coded[rows] = _codes(batch.column(name), place)
+                coded[rows] = _encode_labels(batch.column(name), place)
             start += len(batch)
     if truth is not None:
         ids = read_parquet(path, columns=["sample_id"])["sample_id"]
         found = align_column(ids, truth, "true_label")
         codes["truth"] = np.concatenate(
-            [_codes(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
+            [_encode_labels(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
         )
     known = [*classes, *sorted(place.keys() - set(classes))]
     if len(known) > len(classes):
@@ -117,7 +117,7 @@ def align_column(ids: pa.ChunkedArray, path: Path, column: str) -> pa.ChunkedArr
     return other[column].take(pc.index_in(ids, value_set=other["sample_id"].combine_chunks()))
 
 
-def _codes(labels: pa.Array, place: dict[str, int]) -> Ints:
+def _encode_labels(labels: pa.Array, place: dict[str, int]) -> Ints:
     """Return the number of each label, -1 for null; labels that `place` does not have yet are added to it."""
     encoded = labels.cast(pa.string()).dictionary_encode()
     lookup = np.array([*(place.setdefault(name, len(place)) for name in encoded.dictionary.to_pylist()), -1])

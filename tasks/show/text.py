@@ -39,11 +39,11 @@ def show_plain(value: object, limit: int = CELL) -> str:
         return format_number(value)
     # Cut before cleaning, so that a cell of megabytes costs no more than a short one.
     text = " ".join(str(value)[: limit + 1_000].replace("\x00", "␀").split())
-    cleaned = "".join(_visible(character) for character in text)
+    cleaned = "".join(_show_control(character) for character in text)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 
-def _visible(character: str) -> str:
+def _show_control(character: str) -> str:
     if unicodedata.category(character) not in _REPLACED or character in _JOINERS:
         return character
     code = ord(character)
@@ -61,7 +61,7 @@ def format_number(value: float | None) -> str:
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
         text = f"{int(value):,}"
     elif 1e-3 <= abs(value) < 1e5:
-        text = f"{value:,.{_decimals(value)}f}".rstrip("0").rstrip(".")
+        text = f"{value:,.{_count_decimals(value)}f}".rstrip("0").rstrip(".")
     else:
         mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
@@ -79,7 +79,7 @@ def format_decimal(value: float | None, decimals: int) -> str:
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
-def _decimals(value: float) -> int:
+def _count_decimals(value: float) -> int:
     return 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
 
 

@@ -112,11 +112,11 @@ def usual_columns(view: RunView, columns: tuple[str, ...], classes: tuple[str, .
         return {}
     labels = pc.index_in(table["label"].cast(pa.string()), value_set=pa.array(classes, pa.string()))
     codes = pc.fill_null(labels, -1).to_numpy()
-    found = {name: _usual(table[name], codes, len(classes)) for name in columns}
+    found = {name: _describe_usual(table[name], codes, len(classes)) for name in columns}
     return {name: usual for name, usual in found.items() if usual is not None}
 
 
-def _usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  # noqa: ANN401 (of integers)
+def _describe_usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  # noqa: ANN401 (of integers)
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = column.cast(pa.float64(), safe=False).to_numpy()
@@ -127,7 +127,7 @@ def _usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  
         high = high if high > low else low + 1
         places = np.clip((values[known] - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
         counts = np.apply_along_axis(
-            np.convolve, 1, _counted(codes[known], places, classes, BINS), _BLUR, "same"
+            np.convolve, 1, _count_values(codes[known], places, classes, BINS), _BLUR, "same"
         )
         return Usual(counts, (float(low), float(high)), float(values[known].std()))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
@@ -136,9 +136,9 @@ def _usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual | None:  
     names, places = np.unique(texts[codes >= 0].astype(str), return_inverse=True)
     if not 1 <= len(names) <= min(MOST_VALUES, len(places) / 2):
         return None
-    return Usual(_counted(codes[codes >= 0], places, classes, len(names)), values=tuple(names.tolist()))
+    return Usual(_count_values(codes[codes >= 0], places, classes, len(names)), values=tuple(names.tolist()))
 
 
-def _counted(codes: Any, places: Any, classes: int, width: int) -> Floats:  # noqa: ANN401 (of integers)
+def _count_values(codes: Any, places: Any, classes: int, width: int) -> Floats:  # noqa: ANN401 (of integers)
     counts = np.bincount(codes * width + places, minlength=classes * width)
     return counts.reshape(classes, width).astype(float)

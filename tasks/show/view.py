@@ -140,7 +140,7 @@ class RunView:
     def top(self) -> list[Row]:
         """The first rows of the queue, worst first, `evidence` parsed."""
         rows = self.first_rows("queue.parquet", TOP)
-        return [{**row, "evidence": _evidence(row.get("evidence"))} for row in rows]
+        return [{**row, "evidence": _parse_evidence(row.get("evidence"))} for row in rows]
 
     @cached_property
     def saliency(self) -> dict[str, Floats]:
@@ -191,10 +191,15 @@ class RunView:
         table = self.some_rows(["sample_id", "features"], most, seed)
         if table is None:
             return None
-        values = _one(table["features"]).flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
+        values = (
+            _combine_chunks(table["features"])
+            .flatten()
+            .to_numpy(zero_copy_only=False)
+            .reshape(len(table), -1)
+        )
         columns = self.dataset.columns if self.dataset else ()
         centres = np.array([column.centre for column in columns]) if columns else 0.0
-        return _one(table["sample_id"]), values.astype(np.float64) + centres
+        return _combine_chunks(table["sample_id"]), values.astype(np.float64) + centres
 
     def some_rows(self, columns: Sequence[str], most: int, seed: int = 0) -> pa.Table | None:
         """Return a seeded random part of the data set, about `most` rows of it or all; None where it has none.
@@ -252,11 +257,11 @@ class RunView:
         return groups[:: -(-len(groups) // at_most)] if at_most and len(groups) > at_most else groups
 
 
-def _one(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _combine_chunks(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _evidence(text: object) -> dict[str, list[Row]]:
+def _parse_evidence(text: object) -> dict[str, list[Row]]:
     """Return the parsed evidence of a queue row; what is not evidence counts as none."""
     try:
         value = json.loads(text) if isinstance(text, str) else {}

@@ -22,11 +22,11 @@ _ORDER = (
 _LAST = "run"
 
 
-def _sections() -> Iterator[Build]:
+def _list_builders() -> Iterator[Build]:
     found = import_modules(__name__, Path(__file__).parent)
     others = (name for name in found if name not in (*_ORDER, _LAST))
     for name in (*_ORDER, *others, _LAST):
         yield from found[name].SECTIONS if hasattr(found[name], "SECTIONS") else (found[name].build,)
 
 
-SECTIONS: tuple[Build, ...] = tuple(_sections())
+SECTIONS: tuple[Build, ...] = tuple(_list_builders())

@@ -48,14 +48,14 @@ def build(view: RunView, _: Summary) -> Section | None:
     scores = view.scores
     if scores is None or not scores.flagged.any() or view.dataset is None:
         return None
-    tables = [*_columns(view, scores.flagged), *_stretches(scores.flagged)]
+    tables = [*_count_columns(view, scores.flagged), *_count_stretches(scores.flagged)]
     tests = sum(len(rows) for _, _, rows, _ in tables)
     bound = NormalDist().inv_cdf(1 - CHANCE / max(tests, 1))
     found = sorted(
         (
             one
             for table in tables
-            for one in _clusters(*table, len(scores), int(scores.flagged.sum()))
+            for one in _test_values(*table, len(scores), int(scores.flagged.sum()))
             if one.z > bound
         ),
         key=lambda one: -one.z,
@@ -87,7 +87,7 @@ def build(view: RunView, _: Summary) -> Section | None:
 Counted = tuple[str, list[str], Array, Array]
 
 
-def _columns(view: RunView, flagged: Array) -> Iterator[Counted]:
+def _count_columns(view: RunView, flagged: Array) -> Iterator[Counted]:
     """Yield for each column of few values its name, its values, and (values,) rows and flagged rows."""
     data = view.dataset
     path = view.path("dataset.parquet")
@@ -96,14 +96,14 @@ def _columns(view: RunView, flagged: Array) -> Iterator[Counted]:
     numbers = {column.name for column in data.columns if column.kind == "number"}
     dates = {column.name: column for column in data.columns if column.kind == "date"}
     for name in [name for name in data.display_columns if name not in numbers][:MOST_COLUMNS]:
-        values = _values(view, name, is_date=name in dates)
+        values = _encode_column(view, name, is_date=name in dates)
         if values is not None and len(values) == len(flagged):
             codes, names = values.indices.fill_null(len(values.dictionary)), values.dictionary.to_pylist()
             places = codes.to_numpy(zero_copy_only=False)
             yield name, [*map(str, names), "missing"], *_count(places, flagged, len(names) + 1)
 
 
-def _values(view: RunView, name: str, *, is_date: bool) -> pa.DictionaryArray | None:
+def _encode_column(view: RunView, name: str, *, is_date: bool) -> pa.DictionaryArray | None:
     """Return a column as codes of its values, a time as its day or its month; None where it has too many."""
     chunks = []
     for file, group in view.row_groups(name):
@@ -112,17 +112,17 @@ def _values(view: RunView, name: str, *, is_date: bool) -> pa.DictionaryArray | 
         if len(pc.unique(chunks[-1])) > MOST_VALUES * (100 if is_date else 1):
             return None
     coded = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    found = _one(coded.dictionary_encode())
+    found = _combine_chunks(coded.dictionary_encode())
     if is_date and len(found.dictionary) > MOST_VALUES:
-        found = _one(pc.utf8_slice_codeunits(coded, 0, 7).dictionary_encode())
+        found = _combine_chunks(pc.utf8_slice_codeunits(coded, 0, 7).dictionary_encode())
     return found if 1 < len(found.dictionary) <= MOST_VALUES else None
 
 
-def _one(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+def _combine_chunks(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _stretches(flagged: Array) -> Iterator[Counted]:
+def _count_stretches(flagged: Array) -> Iterator[Counted]:
     """Yield the stretches of the source in its own order."""
     if len(flagged) < 100 * STRETCHES:
         return
@@ -136,7 +136,7 @@ def _count(places: Array, flagged: Array, size: int) -> tuple[Array, Array]:
     return np.bincount(places, minlength=size), np.bincount(places[flagged], minlength=size)
 
 
-def _clusters(
+def _test_values(
     column: str, names: list[str], rows: Array, hits: Array, every: int, flagged: int
 ) -> Iterator[ValueCluster]:
     for name, count, hit in zip(names, rows.tolist(), hits.tolist(), strict=True):

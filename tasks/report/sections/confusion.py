@@ -21,7 +21,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     caption = "Flagged samples by given label (rows) and suggested label (columns)."
     if len(scores.classes) > MOST:
         caption += f" The {MOST} labels that are mixed up most, of {len(scores.classes):,}."
-    parts: list[ReportPart] = [Columns([_pairs(matrix, scores.classes), _by_label(scores)])]
+    parts: list[ReportPart] = [Columns([_tabulate_pairs(matrix, scores.classes), _tabulate_labels(scores)])]
     # Of many classes each pair is rare: a matrix that leaves most of the samples out is a field of zeros.
     shown = find_most_confused(matrix)
     if 2 * matrix[np.ix_(shown, shown)].sum() >= matrix.sum():
@@ -30,7 +30,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     return Section("confusion", "Which labels are mixed up", parts, "Mix-ups")
 
 
-def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
+def _tabulate_pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     """Return the commonest given-to-suggested pairs."""
     off = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-off, axis=None, kind="stable")[:PAIRS]
@@ -47,7 +47,7 @@ def _pairs(matrix: Ints, names: tuple[str, ...]) -> Table:
     return Table("The commonest mix-ups", ["Given", "Suggested", "Samples"], rows, numeric=frozenset({2}))
 
 
-def _by_label(scores: ScoreColumns) -> Table:
+def _tabulate_labels(scores: ScoreColumns) -> Table:
     """Return the labels with the largest flagged share."""
     size = len(scores.classes)
     every = np.bincount(scores.given[scores.given >= 0], minlength=size)

@@ -32,8 +32,10 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         ),
         Facts(
             [
-                _share("Recall, estimated", found["recall"], "of the wrong labels are flagged"),
-                _share("Precision, estimated", found["precision"], "of the flagged labels are wrong"),
+                _describe_share("Recall, estimated", found["recall"], "of the wrong labels are flagged"),
+                _describe_share(
+                    "Precision, estimated", found["precision"], "of the flagged labels are wrong"
+                ),
                 ("Wrong labels, estimated", format_share(found["noise_rate"]["estimate"], 1), noise),
             ]
         ),
@@ -54,7 +56,7 @@ def is_told(share: dict[str, Any] | None) -> bool:
     return share is not None and share["high"] - share["low"] < TOLD
 
 
-def _share(title: str, share: dict[str, Any] | None, remark: str) -> tuple[str, str, str]:
+def _describe_share(title: str, share: dict[str, Any] | None, remark: str) -> tuple[str, str, str]:
     """Return a share with its interval, which nobody can say where nothing is flagged, or nothing is there to find."""
     if share is None:
         return title, "–", "nothing is flagged"

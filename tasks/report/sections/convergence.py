@@ -43,13 +43,13 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if found is None:
         return None
     entries = view.json("model/convergence.json") or {}
-    tables = [_table(entries[kind], *kinds) for kind, *kinds in _KINDS if entries.get(kind)]
+    tables = [_tabulate_rounds(entries[kind], *kinds) for kind, *kinds in _KINDS if entries.get(kind)]
     loud = warning(view, summary)
     verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
     return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence", folded=True)
 
 
-def _table(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:
+def _tabulate_rounds(entries: Sequence[Mapping[str, Any]], name: str, measure: str, title: str) -> Table:
     """Return one row for each round; iterations only where they were counted."""
     counted_too = any(entry.get("iterations") is not None for entry in entries)
     measures = [measure, "iterations"] if counted_too else [measure]

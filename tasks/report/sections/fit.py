@@ -39,14 +39,16 @@ def build(view: RunView, summary: Summary) -> Section | None:
         audit = summary["audit"]
         model = view.record(FittedRound)
         learned = bool(model and model.members)
-        parts.append(_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned))
-        parts += _opinions(audit)
+        parts.append(
+            _tabulate_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned)
+        )
+        parts += _describe_opinions(audit)
         if said := audit.get("encoder_used"):
             parts.append(Text(f"Encoder: {said}."))
-    networks = _network_curves(view)
+    networks = _draw_network_curves(view)
     if networks:
         parts.append(Columns(networks))
-    curves = _curves(view)
+    curves = _draw_curves(view)
     if curves:
         parts.append(Columns(curves))
     scores = view.scores
@@ -60,7 +62,9 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section("fit", "The fit", parts, "Fit", folded=True) if parts else None
 
 
-def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool) -> Table:
+def _tabulate_members(
+    members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool
+) -> Table:
     """Return the ensemble that the run chose, and for images why that and not another model."""
     rows = [
         [show_plain(m["name"]), f"{m['width']:,}", format_number(m["l2"]), f"{m['log_loss']:.3f}"]
@@ -77,7 +81,7 @@ def _members(members: Sequence[Mapping[str, Any]], model: str, since: str, *, le
     return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))
 
 
-def _opinions(audit: Mapping[str, Any]) -> list[ReportPart]:
+def _describe_opinions(audit: Mapping[str, Any]) -> list[ReportPart]:
     """Return the models of other kinds beside the heads, or why there are none."""
     if why := audit.get("alone"):
         return [Text(f"No models of other kinds stand beside these: {show_plain(why)}.", "quiet")]
@@ -94,7 +98,7 @@ def _opinions(audit: Mapping[str, Any]) -> list[ReportPart]:
     return [Table(caption, ["Model", "Log-loss, nats"], rows, numeric=frozenset({1}))]
 
 
-def _curves(view: RunView) -> list[Figure]:
+def _draw_curves(view: RunView) -> list[Figure]:
     path = view.path("model/training_curve.parquet")
     if path is None:
         return []
@@ -115,13 +119,13 @@ def _curves(view: RunView) -> list[Figure]:
         ends = np.array([values[group == g][-1] for g in np.unique(group)])
         worst = format_number(float(ends[np.isfinite(ends)].max(initial=-np.inf)))
         alt = f"{what}, for {folds}; the last values lie at {worst} or below."
-        chart = _lines(iteration, values, group, rounds, _reach(name, values, column))
+        chart = _draw_lines(iteration, values, group, rounds, _span_axis(name, values, column))
         caption = f"{what}, one line for each of {folds}. {colours}".strip()
         found.append(Figure(chart.svg(alt), alt, caption))
     return found
 
 
-def _reach(name: str, values: Floats, column: str) -> Axis:
+def _span_axis(name: str, values: Floats, column: str) -> Axis:
     """Return the axis of some values: logarithmic where they span more than an eye can compare."""
     usable = values[np.isfinite(values) & (values > 0)]
     low, high = float(usable.min(initial=np.inf)), float(usable.max(initial=0.0))
@@ -132,7 +136,7 @@ def _reach(name: str, values: Floats, column: str) -> Axis:
     return Axis(name, 0, high * 1.05)
 
 
-def _lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axis) -> Chart:
+def _draw_lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axis) -> Chart:
     """Draw one line for each group of points."""
     stride = max(1, len(values) // POINTS)
     chart = Chart(Axis("iteration", 0, float(iteration.max(initial=1))), up)
@@ -147,7 +151,7 @@ def _lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axi
     return chart
 
 
-def _network_curves(view: RunView) -> list[Figure]:
+def _draw_network_curves(view: RunView) -> list[Figure]:
     """Return the losses of the last round's networks; nothing where there are none."""
     path = view.path("model/network_curve.parquet")
     if path is None:

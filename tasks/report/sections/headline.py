@@ -34,7 +34,7 @@ def build(view: RunView, summary: Summary) -> Section:
                 "warning" if trust["verdict"] in ("weak", "cannot tell") else "plain",
             )
         )
-    parts.append(Text(_lead(view, summary)))
+    parts.append(Text(_describe_sweep(view, summary)))
     if view.dataset and view.dataset.leaks:
         lines = describe_leaks(view.dataset.leaks, {})
         parts += [Text(show_plain(line[0].upper() + line[1:], LINE) + ".") for line in lines]
@@ -42,16 +42,16 @@ def build(view: RunView, summary: Summary) -> Section:
     if view.queued or still_open:
         named = find_short_name(view.run_id) if still_open else view.run_id
         parts += [
-            Command("Review them, one key a sample", _typed("review", named, view)),
-            Command("Correct the data, measure the gain", _typed("apply", view.run_id, view)),
+            Command("Review them, one key a sample", _write_command("review", named, view)),
+            Command("Correct the data, measure the gain", _write_command("apply", view.run_id, view)),
         ]
-    facts = _facts(view, summary)
+    facts = _list_facts(view, summary)
     if facts:
         parts.append(Facts(facts))
     return Section("headline", title(view, summary), parts, "Top")
 
 
-def _typed(command: str, named: str, view: RunView) -> str:
+def _write_command(command: str, named: str, view: RunView) -> str:
     """Return what to type, from any folder: the results are where the run was told to put them."""
     out, address = str(view.config.get("out") or ""), str(view.config.get("publish") or "")
     if address and out == str(work_folder(address).absolute()):
@@ -76,7 +76,7 @@ def title(view: RunView, summary: Summary) -> str:
     return f"{flagged:,} of {pluralise(rows, 'sample')} {'looks' if flagged == 1 else 'look'} mislabeled"
 
 
-def _lead(view: RunView, summary: Summary) -> str:
+def _describe_sweep(view: RunView, summary: Summary) -> str:
     """Return what was swept and how, and whether the queue holds everything that was flagged."""
     data, audit = summary.get("data"), summary.get("audit", {})
     what = "This run"
@@ -96,7 +96,7 @@ def _lead(view: RunView, summary: Summary) -> str:
         grouped = f" in {pluralise(groups['count'], 'group')}" if groups else ""
         size = f"{pluralise(data['rows'], 'sample')}{grouped} of {pluralise(len(data['classes']), 'class', 'classes')}"
         what = f"The sweep of {show_plain(view.name)} read {size}, {content}"
-    sentence = f"{what}{_how(view, audit)}."
+    sentence = f"{what}{_describe_audit(view, audit)}."
     copies = (data or {}).get("groups")
     if copies and copies["column"] is None:
         sentence += f" {pluralise(copies['shared'], 'sample')} are nearly the same as another one, and lie in one fold with it."
@@ -104,7 +104,7 @@ def _lead(view: RunView, summary: Summary) -> str:
         return sentence
     queue, since = summary["queue"], view.json("since.json") or {}
     unflagged = queue["queued_unflagged"]
-    sentence += _queue(view, queue["flagged"], unflagged, since) if queue["flagged"] else ""
+    sentence += _describe_queue(view, queue["flagged"], unflagged, since) if queue["flagged"] else ""
     if unflagged:
         sentence += (
             f" The queue holds {pluralise(unflagged, 'sample')} that are not flagged, "
@@ -121,7 +121,7 @@ def _lead(view: RunView, summary: Summary) -> str:
     return sentence
 
 
-def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]) -> str:
+def _describe_queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]) -> str:
     """Return which of the flagged samples the queue asks, where it is not all of them."""
     reasons = [
         (since.get("decided", 0), "people have decided on"),
@@ -140,7 +140,7 @@ def _queue(view: RunView, flagged: int, unflagged: int, since: Mapping[str, Any]
     return found
 
 
-def _how(view: RunView, audit: Mapping[str, Any]) -> str:
+def _describe_audit(view: RunView, audit: Mapping[str, Any]) -> str:
     """Return how many labels were audited, and on what."""
     if view.scores is None:
         return ""
@@ -155,7 +155,7 @@ def _how(view: RunView, audit: Mapping[str, Any]) -> str:
     return f", and audited {pluralise(len(view.scores), 'label')}{on.get(str(audit.get('evaluation')), '')}"
 
 
-def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
+def _list_facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
     facts: list[tuple[str, str, str]] = []
     if view.scores is not None and len(view.scores):
         queue = summary["queue"]
@@ -175,14 +175,14 @@ def _facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
             if view.config.get("controls") == 0:
                 why = "no controls were asked for (--controls 0)"
             facts.append(("Wrong labels, estimated", "–", why))
-    facts += _found(summary)
+    facts += _list_recall_facts(summary)
     if view.validation:
         remark = f"of {pluralise(view.validation.rows_in, 'row')}, by validation"
         facts.append(("Set aside", f"{view.validation.quarantined:,}", remark))
     return facts
 
 
-def _found(summary: Summary) -> list[tuple[str, str, str]]:
+def _list_recall_facts(summary: Summary) -> list[tuple[str, str, str]]:
     """Return how much of what is wrong the queue holds, and how pure it is: known or estimated; nothing where neither is."""
     quality, controls = summary.get("quality"), summary.get("queue", {}).get("controls", {})
     if quality and quality["average_precision"] is not None:

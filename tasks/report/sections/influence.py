@@ -32,14 +32,14 @@ def build(view: RunView, summary: Summary) -> Section | None:
     scores = view.scores
     if scores is None or not np.isfinite(scores.influence).any():
         return None
-    parts: list[ReportPart] = [Text(_MEANING), _histogram(scores, summary)]
+    parts: list[ReportPart] = [Text(_MEANING), _draw_histogram(scores, summary)]
     return Section("influence", "Influence of the given labels", parts, "Influence", folded=True)
 
 
-def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
+def _draw_histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     finite = np.isfinite(scores.influence)
     influence, flagged = scores.influence[finite], scores.flagged[finite]
-    edges = _edges(influence)
+    edges = _place_edges(influence)
     inside = np.clip(influence, edges[0], edges[-1])
     below, is_threshold = int((influence < 0).sum()), summary.get("audit", {}).get("score") == "influence"
     alt = (
@@ -62,7 +62,7 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     if is_threshold:
         chart.rule(0, "threshold 0")
     chart.ends("← harmful", "helpful →")
-    chart.hover(edges, [_tip(edges, counts, place) for place in range(len(edges) - 1)])
+    chart.hover(edges, [_describe_bin(edges, counts, place) for place in range(len(edges) - 1)])
     rule = (
         "Flagged is what lies below 0."
         if is_threshold
@@ -76,14 +76,14 @@ def _histogram(scores: ScoreColumns, summary: Summary) -> Figure:
     return Figure(chart.svg(alt), alt, caption, legend)
 
 
-def _tip(edges: Floats, counts: Mapping[str, Floats], place: int) -> str:
+def _describe_bin(edges: Floats, counts: Mapping[str, Floats], place: int) -> str:
     """Return what a bin says under the mouse."""
     names = {"quiet": "not flagged", "harmful": "flagged", "truth": "known to be wrong"}
     found = ", ".join(f"{int(count[place]):,} {names[look]}" for look, count in counts.items())
     return f"{format_number(float(edges[place]))} to {format_number(float(edges[place + 1]))}: {found}"
 
 
-def _edges(influence: Floats) -> Floats:
+def _place_edges(influence: Floats) -> Floats:
     """Return bin edges over the bulk of the values, one of them at 0."""
     low, high = (float(q) for q in np.quantile(influence, [LOW, HIGH]))
     reach = BEYOND * (high - low)

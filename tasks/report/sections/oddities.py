@@ -35,7 +35,7 @@ def conflicts(view: RunView, _: Summary) -> Section | None:
         f"{count} with identical content carry different labels: at least one of each group is wrong. They are flagged "
         "whatever the models say."
     )
-    shown = _groups(view, f"Identical content under different labels ({name})", list(groups.values()))
+    shown = _build_groups(view, f"Identical content under different labels ({name})", list(groups.values()))
     return Section("conflicts", "Same content, different labels", [Text(text), shown], "Conflicts")
 
 
@@ -43,13 +43,13 @@ def duplicates(view: RunView, summary: Summary) -> Section | None:
     """Return samples that are nearly the same, as the search beside the queue or the making of the folds found them."""
     found, copies = view.json("oddities.json"), summary.get("data", {}).get("groups")
     if found and found["near_duplicates"]:
-        groups, differing = _nearly_same(view), found["near_duplicate_groups_with_different_labels"]
+        groups, differing = _group_near_duplicates(view), found["near_duplicate_groups_with_different_labels"]
         count, of = found["near_duplicates"], found["near_duplicate_groups"]
         near, extent = (
             ", without being identical: nearer than 13 % of the usual distance to a neighbour",
-            _extent(found),
+            _describe_extent(found),
         )
-    elif copies and copies["column"] is None and (made := _copies(view)):
+    elif copies and copies["column"] is None and (made := _group_copies(view)):
         groups, differing, of = made
         count, near, extent = copies["shared"], " and lie in one fold with it", []
     else:
@@ -63,11 +63,11 @@ def duplicates(view: RunView, summary: Summary) -> Section | None:
         f"{pluralise(count, 'sample')} in {pluralise(of, 'group')} are nearly the same as another one{near}. {labels} "
         "Copies in both training and test data make a model look better than it is."
     )
-    shown = _groups(view, "Nearly the same, groups with different labels first", groups)
+    shown = _build_groups(view, "Nearly the same, groups with different labels first", groups)
     return Section("duplicates", "Near-duplicates", [Text(text), *extent, shown], "Near-duplicates")
 
 
-def _copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
+def _group_copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
     """Return the groups to show of samples that are in one fold as copies, in how many labels differ, and how many there are."""
     path, scores = view.path("model/groups.npy"), view.scores
     codes = np.load(path) if path else np.empty(0, np.int64)
@@ -91,7 +91,7 @@ def _copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
     return found, int(differs[chosen].sum()), len(chosen)
 
 
-def _nearly_same(view: RunView) -> list[list[Row]]:
+def _group_near_duplicates(view: RunView) -> list[list[Row]]:
     """Return the groups to show: those whose labels differ first, then the closest."""
     table = read_parquet(view.folder / "duplicates.parquet", columns=["group", "sample_id", "given_label"])
     labels = table.group_by("group").aggregate([("given_label", "count_distinct")])
@@ -114,7 +114,7 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     images = view.payload({row["sample_id"] for row in rows}, "image")
     cells: TableRows = [
         [
-            Cell(show_plain(row["sample_id"]), image=_image(images, row)),
+            Cell(show_plain(row["sample_id"]), image=_draw_thumbnail(images, row)),
             show_plain(row["given_label"]),
             f"{format_decimal(row['distance'], 1)} ×",
         ]
@@ -122,7 +122,9 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     ]
     caption = "Far from everything, farthest first (outliers.parquet)"
     table = Table(caption, ["Sample", "Given label", "Usual distance"], cells, numeric=frozenset({2}))
-    return Section("outliers", "Outliers", [Text(text), *_extent(found), table], "Outliers", folded=True)
+    return Section(
+        "outliers", "Outliers", [Text(text), *_describe_extent(found), table], "Outliers", folded=True
+    )
 
 
 def leaks(view: RunView, _: Summary) -> Section | None:
@@ -148,7 +150,7 @@ def leaks(view: RunView, _: Summary) -> Section | None:
     return Section("leaks", "Features that give the label away", [Text(text), table], "Leaks")
 
 
-def _extent(found: dict[str, Any]) -> list[ReportPart]:
+def _describe_extent(found: dict[str, Any]) -> list[ReportPart]:
     """Say what was looked at, where that is not every pair."""
     if found["exact"]:
         return []
@@ -161,11 +163,11 @@ def _extent(found: dict[str, Any]) -> list[ReportPart]:
     return [Text(text, "quiet")]
 
 
-def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
+def _build_groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
     """Return groups of samples with what they show; a label that is not the most frequent one of its group is marked."""
     shown = [group[:MEMBERS] for group in groups[:GROUPS]]
     wanted = {row["sample_id"] for group in shown for row in group}
-    images, texts = view.payload(wanted, "image"), _texts(view, wanted)
+    images, texts = view.payload(wanted, "image"), _read_texts(view, wanted)
     found = []
     for group, every in zip(shown, groups, strict=False):
         labels = Counter(row["given_label"] for row in every).most_common()
@@ -176,7 +178,7 @@ def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
                 label=show_plain(row["given_label"]),
                 differs=row["given_label"] != usual,
                 text=show_plain(texts.get(row["sample_id"], ""), LONG),
-                image=_image(images, row),
+                image=_draw_thumbnail(images, row),
             )
             for row in group
         ]
@@ -184,7 +186,7 @@ def _groups(view: RunView, caption: str, groups: list[list[Row]]) -> Groups:
     return Groups(caption, found)
 
 
-def _texts(view: RunView, wanted: set[str]) -> dict[str, str]:
+def _read_texts(view: RunView, wanted: set[str]) -> dict[str, str]:
     """Return what a person recognises each sample by: its text, or its first columns."""
     data = view.dataset
     if data is None or data.payload in ("image", "embedding"):
@@ -200,7 +202,7 @@ def _texts(view: RunView, wanted: set[str]) -> dict[str, str]:
     }
 
 
-def _image(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
+def _draw_thumbnail(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
     return thumbnail(images.get(row["sample_id"]), f"Sample {show_plain(row['sample_id'])}", SMALL_SIDE)
 
 

@@ -57,13 +57,13 @@ def build(view: RunView, _: Summary) -> Section | None:
         return None
     if any(column.kind != "number" for column in data.columns):
         return None  # a category has no place on an axis
-    points = _points(view)
+    points = _sample_points(view)
     if points is None:
         return None
-    return Section("plane", "The data in the plane", [_figure(view, points)], "Plane")
+    return Section("plane", "The data in the plane", [_draw_plane(view, points)], "Plane")
 
 
-def _points(view: RunView) -> Points | None:
+def _sample_points(view: RunView) -> Points | None:
     """Return a seeded random part of the samples with their scores."""
     found, scores = view.features(POINTS), view.scores
     if found is None or scores is None:
@@ -86,7 +86,7 @@ def _points(view: RunView) -> Points | None:
     )
 
 
-def _figure(view: RunView, points: Points) -> Figure:
+def _draw_plane(view: RunView, points: Points) -> Figure:
     known = view.scores is not None and view.scores.truth is not None
     synthetic = view.dataset.synthetic if view.dataset else None
     alt = (
@@ -100,17 +100,17 @@ def _figure(view: RunView, points: Points) -> Figure:
     names = (feature_name(view, place) for place in (0, 1))
     across, up = (Axis(*ends) for ends in zip(names, low - margin, high + margin, strict=True))
     chart = Chart(across, up, height=460)
-    chart.points(points.at[:, 0], points.at[:, 1], _marks(points))
+    chart.points(points.at[:, 0], points.at[:, 1], _choose_marks(points))
     legend = [("ink ring", "flagged")]
     if known:
         legend.append(("third ring", "known to be wrong"))
-    if line := _boundary(low - margin, high + margin, synthetic):
+    if line := _find_boundary(low - margin, high + margin, synthetic):
         chart.line(*line, "ink dashed", "optimal boundary")
         legend.append(("ink dashed", "optimal boundary"))
-    return Figure(chart.svg(alt), alt, _caption(view, points), legend)
+    return Figure(chart.svg(alt), alt, _write_caption(view, points), legend)
 
 
-def _marks(points: Points) -> Callable[[float, float, int], str]:
+def _choose_marks(points: Points) -> Callable[[float, float, int], str]:
     """Return what draws a point: shape by label, colour by influence, rings around flagged and wrong ones."""
     largest = float(np.quantile(np.abs(points.influence), SATURATION)) or 1.0
     share = np.clip(points.influence / largest, -1, 1)[:, None]
@@ -134,7 +134,7 @@ def _marks(points: Points) -> Callable[[float, float, int], str]:
     return draw
 
 
-def _boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[Floats, Floats] | None:
+def _find_boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[Floats, Floats] | None:
     """Return the two ends, inside the drawing, of the line of points that are equally far from both means."""
     if synthetic is None or len(synthetic.mean_0) != 2 or synthetic.mean_0 == synthetic.mean_1:
         return None
@@ -148,7 +148,7 @@ def _boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[F
     return (at[:, 0], at[:, 1]) if start < end else None
 
 
-def _caption(view: RunView, points: Points) -> str:
+def _write_caption(view: RunView, points: Points) -> str:
     shapes = [
         f"{show_plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)
     ]

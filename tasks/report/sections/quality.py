@@ -33,22 +33,26 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if not found or scores is None:
         return None
     facts = [
-        _fact("Precision", found, "precision", "of the flagged samples are wrong"),
-        _fact("Recall", found, "recall", f"of {pluralise(found['n_errors'], 'wrong label')} are flagged"),
-        _fact("F1", found, "f1", "of the flags"),
-        _fact("Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"),
+        _describe_measure("Precision", found, "precision", "of the flagged samples are wrong"),
+        _describe_measure(
+            "Recall", found, "recall", f"of {pluralise(found['n_errors'], 'wrong label')} are flagged"
+        ),
+        _describe_measure("F1", found, "f1", "of the flags"),
+        _describe_measure(
+            "Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"
+        ),
     ]
     what = "The truth is known for this data set. It scored the queue and had no part in making it."
     parts: list[ReportPart] = [Text(what), Facts(facts)]
     ranked = ranking(scores, view.path("baselines.parquet"))
     if ranked is not None and found["average_precision"] is not None:
-        parts.append(Columns([_curves(ranked, summary), _table(summary)]))
+        parts.append(Columns([_draw_curves(ranked, summary), _tabulate_measures(summary)]))
     else:
         parts.append(Text(f"No precision-recall curve: {found['undefined']['average_precision']}.", "quiet"))
     return Section("quality", "Against the known truth", parts, "Quality", folded=True)
 
 
-def _fact(title: str, found: Summary, name: str, remark: str) -> tuple[str, str, str]:
+def _describe_measure(title: str, found: Summary, name: str, remark: str) -> tuple[str, str, str]:
     """Return a measure with its remark; with the reason instead where it is undefined."""
     value = found[name]
     if value is None:
@@ -56,7 +60,7 @@ def _fact(title: str, found: Summary, name: str, remark: str) -> tuple[str, str,
     return title, format_decimal(value, 3) if name == "f1" else format_share(value), remark
 
 
-def _curves(ranked: Ranking, summary: Summary) -> Figure:
+def _draw_curves(ranked: Ranking, summary: Summary) -> Figure:
     from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 (a second to import)
 
     found = summary["quality"]
@@ -67,7 +71,7 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
     for name, score in reversed(list(ranked.scores.items())):
         precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
         # The last point is a convention, not a measurement; the rest comes in ascending recall.
-        recall, precision = _thinned(recall[-2::-1], precision[-2::-1])
+        recall, precision = _thin_curve(recall[-2::-1], precision[-2::-1])
         chart.line(recall, precision, _LOOKS[name], NAMES[name])
     legend = [(_LOOKS[name], NAMES[name]) for name in NAMES if name in ranked.scores]
     if found["precision"] is not None and found["recall"] is not None:
@@ -79,14 +83,14 @@ def _curves(ranked: Ranking, summary: Summary) -> Figure:
     return Figure(chart.svg(alt), alt, caption, legend)
 
 
-def _thinned(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
+def _thin_curve(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
     """Return the best precision at each recall, at no more than `CURVE_POINTS` of them."""
     distinct, first = np.unique(recall, return_index=True)
     kept = np.unique(np.linspace(0, len(distinct) - 1, CURVE_POINTS).astype(int))
     return distinct[kept], precision[first][kept]
 
 
-def _table(summary: Summary) -> Table:
+def _tabulate_measures(summary: Summary) -> Table:
     found = summary["quality"]
     rankings = {"score": found, **found["baselines"]}
     best = {key: max(r[key] for r in rankings.values() if r) for key in RANKED}

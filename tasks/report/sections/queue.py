@@ -48,15 +48,15 @@ def build(view: RunView, _: Summary) -> Section | None:
     """Return the cards, worst first."""
     if not view.top:
         return None
-    truth, decimals = _truth(view), {kind: _count_decimals(view, kind) for kind in MEASURES}
-    cards = [_card(view, row, truth, decimals) for row in view.top]
-    parts: list[ReportPart] = [Text(f"{_shown(len(cards), view.queued)} {_READING}", "quiet")]
+    truth, decimals = _read_truth(view), {kind: _count_decimals(view, kind) for kind in MEASURES}
+    cards = [_build_card(view, row, truth, decimals) for row in view.top]
+    parts: list[ReportPart] = [Text(f"{_count_shown(len(cards), view.queued)} {_READING}", "quiet")]
     if any(card.overlay for card in cards):
         parts.append(Text(_OVERLAY, "quiet"))
     return Section("queue", "The top of the queue", [*parts, Cards(cards)], "Queue")
 
 
-def _shown(shown: int, queued: int) -> str:
+def _count_shown(shown: int, queued: int) -> str:
     if queued > shown:
         return f"The worst {shown:,} of {pluralise(queued, 'sample')} in the queue; all are in queue.csv and queue.parquet."
     return (
@@ -73,7 +73,7 @@ def _count_decimals(view: RunView, kind: str) -> int:
     return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
 
 
-def _card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[str, int]) -> Card:
+def _build_card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[str, int]) -> Card:
     sample = str(row["sample_id"])
     given, suggested = show_plain(row["given_label"]), show_plain(row["suggested_label"])
     name = show_plain(sample)
@@ -85,7 +85,7 @@ def _card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[str, in
         alt = f"Which pixels of {name} make its label harmful"
         tint = overlay(row["image"], effects(view, saliency), shape, alt)
     elif view.dataset and view.dataset.payload == "text":
-        bars = _words(view, row)
+        bars = _weigh_words(view, row)
     elif saliency is not None:
         bars = bars_of(view, effects(view, saliency), _EFFECT)
     return Card(
@@ -96,21 +96,21 @@ def _card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[str, in
         suggested=suggested,
         given_probability=format_share(row["given_probability"]),
         suggested_probability=format_share(row["suggested_probability"]),
-        given_share=_unit(row["given_probability"]),
-        suggested_share=_unit(row["suggested_probability"]),
+        given_share=_clip_to_unit(row["given_probability"]),
+        suggested_share=_clip_to_unit(row["suggested_probability"]),
         influence=format_decimal(row["influence"], 2),
         score="" if row["score"] == row["influence"] else format_number(row["score"]),
         reason=show_plain(row.get("reason") or "", SENTENCE),
-        verdict=_verdict(truth.get(sample), row),
+        verdict=_judge_suggestion(truth.get(sample), row),
         image=image,
         overlay=tint,
-        columns=_columns(row, {bar.name for bar in bars.bars} if bars else set()),
+        columns=_choose_columns(row, {bar.name for bar in bars.bars} if bars else set()),
         bars=bars,
-        **{kind: _witnesses(view, row, kind, decimals[kind]) for kind in MEASURES},
+        **{kind: _list_witnesses(view, row, kind, decimals[kind]) for kind in MEASURES},
     )
 
 
-def _words(view: RunView, row: Row) -> Bars | None:
+def _weigh_words(view: RunView, row: Row) -> Bars | None:
     """Return the words of a text that speak most for one of its two labels."""
     if view.terms is None:
         return None
@@ -126,11 +126,11 @@ def _words(view: RunView, row: Row) -> Bars | None:
     return Bars(_WORDS, [Bar(show_plain(word), for_whom[w > 0], w / largest) for word, w in top])
 
 
-def _unit(value: float | None) -> float:
+def _clip_to_unit(value: float | None) -> float:
     return min(max(value or 0.0, 0.0), 1.0)
 
 
-def _truth(view: RunView) -> dict[str, str]:
+def _read_truth(view: RunView) -> dict[str, str]:
     """Return the true labels of the top of the queue, where they are known."""
     if view.scores is None or view.scores.truth is None:
         return {}
@@ -142,7 +142,7 @@ def _truth(view: RunView) -> dict[str, str]:
     return {name: view.scores.classes[code] for name, code in zip(names, codes, strict=True) if code >= 0}
 
 
-def _verdict(true: str | None, row: Row) -> str:
+def _judge_suggestion(true: str | None, row: Row) -> str:
     if true is None:
         return ""
     if true == row["given_label"]:
@@ -151,7 +151,7 @@ def _verdict(true: str | None, row: Row) -> str:
     return f"Truth: {show_plain(true)}. {right}"
 
 
-def _columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
+def _choose_columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
     """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
     own = [(show_plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
     limit = LONG_TEXT if len(own) <= 2 else CELL
@@ -163,7 +163,7 @@ def _columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _witnesses(view: RunView, row: Row, kind: str, decimals: int) -> list[Witness]:
+def _list_witnesses(view: RunView, row: Row, kind: str, decimals: int) -> list[Witness]:
     found = []
     for item in row["evidence"][kind][:WITNESSES]:
         label, name = show_plain(item.get("label")), show_plain(item["sample_id"])

@@ -49,8 +49,8 @@ def settings(view: RunView, summary: Summary) -> Section:
     options = {"source": summary["source"]} if "source" in summary else {}
     options |= {name: value for name, value in summary.get("audit", {}).items() if name not in _IN_THE_FIT}
     if options:
-        tables.append(_table("Options", ["Option", "Value"], options))
-    tables.append(_table("Versions", ["Package", "Version"], summary["versions"]))
+        tables.append(_build_table("Options", ["Option", "Value"], options))
+    tables.append(_build_table("Versions", ["Package", "Version"], summary["versions"]))
     parts: list[ReportPart] = [Columns(tables)]
     if view.path("config.yaml"):
         replay = f"labelsweep clean --config {view.folder / 'config.yaml'}"
@@ -58,7 +58,7 @@ def settings(view: RunView, summary: Summary) -> Section:
     return Section("settings", "How this run was made", parts, "Settings", folded=True)
 
 
-def _table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:
+def _build_table(caption: str, header: list[str], values: Mapping[str, object]) -> Table:
     rows = [[show_plain(name).replace("_", " "), show_plain(value, LONG)] for name, value in values.items()]
     return Table(caption, header, rows)
 

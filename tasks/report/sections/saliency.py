@@ -30,7 +30,9 @@ def build(view: RunView, _: Summary) -> Section | None:
     image = view.dataset.payload == "image"
     caption = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
     caption += "Mean magnitude of the change of influence when a feature rises by one standard deviation"
-    part = _picture(effect, view.dataset.feature_shape) if image else bars(view, effect, caption, FEATURES)
+    part = (
+        _draw_picture(effect, view.dataset.feature_shape) if image else bars(view, effect, caption, FEATURES)
+    )
     return (
         None
         if part is None
@@ -38,7 +40,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     )
 
 
-def _picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
+def _draw_picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:
     field = sum_channels(effect, shape)
     if field is None or field.max() <= 0:
         return None

@@ -33,7 +33,7 @@ def columns(view: RunView, _: Summary) -> Section | None:
         "any label: a missing value becomes the column's median and a note that it is missing, a category one number for each "
         "of its values, a date its day, season, weekday and hour."
     )
-    rows = [[show_plain(column.name, NAME), _kind(column)] for column in data.columns[:SHOWN]]
+    rows = [[show_plain(column.name, NAME), _describe_kind(column)] for column in data.columns[:SHOWN]]
     tables: list[ReportPart] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
         rows = [
@@ -43,7 +43,7 @@ def columns(view: RunView, _: Summary) -> Section | None:
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns", folded=True)
 
 
-def _kind(column: Column) -> str:
+def _describe_kind(column: Column) -> str:
     if column.kind != "category":
         return _WHAT[column.kind]
     shown = ", ".join(show_plain(value, 24) for value in column.categories[:6])

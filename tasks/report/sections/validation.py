@@ -25,7 +25,7 @@ def build(view: RunView, _: Summary) -> Section | None:
     validation = view.validation
     if validation is None:
         return None
-    parts: list[ReportPart] = [Text(_verdict(validation))]
+    parts: list[ReportPart] = [Text(_describe_verdict(validation))]
     if validation.reasons:
         most = max(validation.reasons.values())
         rows: TableRows = [
@@ -33,11 +33,11 @@ def build(view: RunView, _: Summary) -> Section | None:
             for reason, count in validation.reasons.items()
         ]
         parts.append(Table("Why rows were set aside", ["Reason", "Rows"], rows, numeric=frozenset({1})))
-    parts.extend(part for part in (_quarantine(view), _checks(view)) if part is not None)
+    parts.extend(part for part in (_tabulate_quarantine(view), _tabulate_checks(view)) if part is not None)
     return Section("validation", "Validation", parts, "Validation", folded=True)
 
 
-def _verdict(found: Validation) -> str:
+def _describe_verdict(found: Validation) -> str:
     rows, set_aside, duplicates = found.rows_in, found.quarantined, found.duplicates
     verb = "was" if set_aside == 1 else "were"
     text = f"All {pluralise(rows, 'row')} passed."
@@ -51,7 +51,7 @@ def _verdict(found: Validation) -> str:
     return text
 
 
-def _quarantine(view: RunView) -> Table | None:
+def _tabulate_quarantine(view: RunView) -> Table | None:
     path = view.path("quarantine.parquet")
     if path is None:
         return None
@@ -68,7 +68,7 @@ def _quarantine(view: RunView) -> Table | None:
     return Table(f"{shown} (quarantine.parquet)", [show_plain(name) for name in names], cells)
 
 
-def _checks(view: RunView) -> Table | None:
+def _tabulate_checks(view: RunView) -> Table | None:
     """Return every check with whether it holds, those that do not first."""
     result = view.json("validation/result.json")
     checks = result.get("checks") if isinstance(result, dict) else None
