@@ -32,7 +32,7 @@ def describe_error(error: BaseException) -> str:
         "w", prefix="labelsweep-error-", suffix=".txt", encoding="utf-8", delete=False
     ) as file:
         traceback.print_exception(error, file=file)
-    return f"internal error ({_reason(error)}); please report it: the traceback is in {file.name}"
+    return f"internal error ({_shorten_reason(error)}); please report it: the traceback is in {file.name}"
 
 
 def explain(error: BaseException) -> str | None:
@@ -45,15 +45,15 @@ def explain(error: BaseException) -> str | None:
     >>> explain(ConnectionResetError("reset by peer")).partition(";")[0]
     'the connection broke (ConnectionResetError: reset by peer)'
     """
-    for cause in _causes(error):
+    for cause in _list_causes(error):
         if getattr(cause, "errno", None) in _FULL or any(w in str(cause).lower() for w in _FULL_WORDS):
             file = getattr(cause, "filename", None)
             place = f" ({file})" if file else ""
             return f"the disk is full{place}; free some space, then the same command continues"
-        if _names(cause) & _MEMORY:
+        if _list_type_names(cause) & _MEMORY:
             return "out of memory; set --memory to less, or free some, then the same command continues"
     if is_lost_connection(error):
-        return f"the connection broke ({_reason(error)}); when it is back, run the same command again"
+        return f"the connection broke ({_shorten_reason(error)}); when it is back, run the same command again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"a name is too long for a file: '{str(error.filename)[:100]}'; choose a shorter one"
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "pydvl":
@@ -70,19 +70,20 @@ def is_lost_connection(error: BaseException) -> bool:
     (True, False)
     """
     return any(
-        _names(cause) & _CONNECTIONS and not isinstance(cause, BrokenPipeError) for cause in _causes(error)
+        _list_type_names(cause) & _CONNECTIONS and not isinstance(cause, BrokenPipeError)
+        for cause in _list_causes(error)
     )
 
 
-def _names(error: BaseException) -> set[str]:
+def _list_type_names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
-def _reason(error: BaseException) -> str:
+def _shorten_reason(error: BaseException) -> str:
     return str(LabelsweepError(f"{type(error).__name__}: {error}"[:300]))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _list_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and those that led to it: the error that a library makes of a full disk says little by itself."""
     while error is not None:
         yield error

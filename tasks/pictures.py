@@ -30,14 +30,14 @@ def decode_picture(data: object, side: int) -> Pillow.Image | None:
             longest = max(opened.size)
             width, height = (-(-length * side // longest) for length in opened.size)
             opened.draft("RGB", (width, height))
-            return _opaque(ImageOps.exif_transpose(opened))
+            return _paint_on_white(ImageOps.exif_transpose(opened))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return None
 
 
-def _opaque(picture: Pillow.Image) -> Pillow.Image:
+def _paint_on_white(picture: Pillow.Image) -> Pillow.Image:
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)
         low, high = values.min(), values.max()

@@ -141,7 +141,7 @@ def write_terms(path: Path, terms: Sequence[str], counts: Array, texts: int, fol
     table = pa.table(
         {
             "term": pa.array([terms[place] for place in chosen], pa.string()),
-            "idf": _idf(counts[chosen], texts).astype(np.float32),
+            "idf": _compute_idf(counts[chosen], texts).astype(np.float32),
             "weights": pa.FixedSizeListArray.from_arrays(
                 weights[chosen].astype(np.float32).ravel(), weights.shape[1]
             ),
@@ -150,7 +150,7 @@ def write_terms(path: Path, terms: Sequence[str], counts: Array, texts: int, fol
     write_table(table.replace_schema_metadata({"texts": str(texts)}), path)
 
 
-def _idf(counts: Array, texts: int) -> Array:
+def _compute_idf(counts: Array, texts: int) -> Array:
     """Return scikit-learn's smooth inverse document frequency."""
     found: Array = np.log((1 + texts) / (1 + counts)) + 1
     return found
@@ -168,5 +168,5 @@ def read_terms(run: Path) -> Terms | None:
         table["idf"].to_numpy(),
         flat.reshape(-1, len(classes)),
         classes,
-        float(_idf(np.array(1), int(table.schema.metadata[b"texts"]))),
+        float(_compute_idf(np.array(1), int(table.schema.metadata[b"texts"]))),
     )

@@ -61,13 +61,13 @@ def compute_evaluation_gradient(stack: SoftmaxStack, theta: Tensor) -> Tensor:
     """
     gradient = stack.zeros()
     total = stack.rows.like.new_zeros(stack.design.folds)
-    for some, weight in stack.place.map(_evaluation_gradient, stack.parts, (theta,)):
+    for some, weight in stack.place.map(_sum_evaluation_gradients, stack.parts, (theta,)):
         gradient += some.permute(2, 0, 1)
         total += weight
     return gradient / total.clamp_min(torch.finfo(total.dtype).tiny)[None, :, None]
 
 
-def _evaluation_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
+def _sum_evaluation_gradients(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Return a part's share of the weighted sum of evaluation gradients, (K, C, width), and of the weights, (K,)."""
     folds = part.design.folds
     gradient, total = part.zeros(folds, part.n_classes, part.rows.width), part.zeros(folds)

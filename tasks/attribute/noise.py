@@ -236,13 +236,13 @@ def fit_noise(both: Tensor, said: Tensor, labels: Tensor) -> Noise:
         counts=counts,
         powers=(powers[0], powers[1]),
         gain=float(gain.mean()),
-        certainty=_in_standard_errors(gain),
-        knowledge=_in_standard_errors(learned),
+        certainty=_count_standard_errors(gain),
+        knowledge=_count_standard_errors(learned),
         skill=max(0.0, 1 - doubt / max(1 - float(prior.square().sum()), 1e-9)),
     )
 
 
-def _in_standard_errors(values: Tensor) -> float:
+def _count_standard_errors(values: Tensor) -> float:
     """Return the mean of some values in its standard errors."""
     return float(values.mean()) / max(float(values.std()) / float(np.sqrt(len(values))), 1e-12)
 

@@ -110,14 +110,14 @@ def estimate_answers(belief: Tensor, votes: Tensor, kinds: int) -> Answers:
     affordable = max(FEWEST_ITERATIONS, VALUES // (votes.numel() * classes * kinds + 1))
     for _ in range(min(MAX_ITERATIONS, affordable)):
         r = torch.softmax(answers.joint(belief, votes).flatten(1), dim=1).view(len(belief), kinds, classes)
-        before, answers = answers, _maximise(r, belief, votes, answers, eye)
+        before, answers = answers, _update_answers(r, belief, votes, answers, eye)
         moved = float((answers.tables.exp() - before.tables.exp()).abs().max())
         if max(moved, abs(answers.weight - before.weight)) < SETTLED:
             break
     return Answers(answers.tables.to(where), answers.kinds.to(where), answers.weight)
 
 
-def _maximise(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Tensor) -> Answers:
+def _update_answers(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Tensor) -> Answers:
     """Return what the posterior of kinds and classes, (n, kinds, C), makes of tables, kinds and weight."""
     counts = r.new_zeros(before.tables.shape[1], len(eye), *r.shape[1:])  # (raters, answer, kinds, true)
     for rater, said in enumerate(votes.unbind(1)):
@@ -133,14 +133,14 @@ def _maximise(r: Tensor, belief: Tensor, votes: Tensor, before: Answers, eye: Te
         shared = _normalise_rows(kind.sum(0) + SHRINKAGE * make_uniform_matrix(errors, eye))
         tables.append(_normalise_rows(kind + SHRINKAGE * shared) if len(kind) > 1 else shared[None])
     shares = (r.sum((0, 2)) + SHRINKAGE / len(counts)) / (len(r) + SHRINKAGE)
-    return Answers(torch.stack(tables).log(), shares.log(), _weight(r.sum(1), belief, before.weight))
+    return Answers(torch.stack(tables).log(), shares.log(), _update_weight(r.sum(1), belief, before.weight))
 
 
 def _normalise_rows(table: Tensor) -> Tensor:
     return table / table.sum(-1, keepdim=True)
 
 
-def _weight(r: Tensor, belief: Tensor, before: float) -> float:
+def _update_weight(r: Tensor, belief: Tensor, before: float) -> float:
     """Return one Newton step towards the weight under which the models' belief is likeliest, r being the true classes."""
     q = torch.softmax(before * belief, dim=1)
     mean = (q * belief).sum(1)

@@ -43,7 +43,7 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
     """
     keys = [hashlib.sha256(content).digest()[:16] for content in contents]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _intact(path), closing(sqlite3.connect(path, timeout=60)) as store:
+    with _explain_damage(path), closing(sqlite3.connect(path, timeout=60)) as store:
         store.execute(
             "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
         )
@@ -60,7 +60,7 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
 
 
 @contextmanager
-def _intact(path: Path) -> Iterator[None]:
+def _explain_damage(path: Path) -> Iterator[None]:
     """Say that the file is damaged where SQLite says so, and not that it is locked or that the disk is full."""
     try:
         yield

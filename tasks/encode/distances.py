@@ -75,16 +75,16 @@ def place_rows(features: FileFeatures, rows: Ints, kind: str, most_dimensions: i
         kind: `scaled` for tables, `angle` for embeddings and texts, `plain` for pixels.
     """
     narrow = features.plain <= most_dimensions
-    sketch = None if narrow else _sketch(features.plain, most_dimensions)
+    sketch = None if narrow else _draw_sketch(features.plain, most_dimensions)
     scale = _scale(features, draw_row_numbers(features.n, 4_096)) if kind == "scaled" else None
     found: Sequence[Floats] = [
-        _project(block, kind, scale, sketch)
+        _project_block(block, kind, scale, sketch)
         for block in pick_rows((block[:, : features.plain] for block in read_blocks(features)), rows)
     ]
     return np.concatenate(found)
 
 
-def _project(block: Floats, kind: str, scale: Floats | None, sketch: Floats | None) -> Floats:
+def _project_block(block: Floats, kind: str, scale: Floats | None, sketch: Floats | None) -> Floats:
     if scale is not None:
         block = block / scale
     if kind == "angle":
@@ -101,6 +101,6 @@ def _scale(features: FileFeatures, rows: Ints) -> Floats:
     return np.where(either | (spread == 0), np.float32(1), spread).astype(np.float32)
 
 
-def _sketch(width: int, dimensions: int) -> Floats:
+def _draw_sketch(width: int, dimensions: int) -> Floats:
     drawn_directions = np.random.default_rng(0).standard_normal((width, dimensions), np.float32)
     return drawn_directions / np.float32(np.sqrt(dimensions))

@@ -153,9 +153,11 @@ class Paced:
         """
         if not self._done:
             self._model(contents[:WARM_UP])
-        return np.concatenate([self._timed(contents[at : at + LOOK]) for at in range(0, len(contents), LOOK)])
+        return np.concatenate(
+            [self._encode_timed(contents[at : at + LOOK]) for at in range(0, len(contents), LOOK)]
+        )
 
-    def _timed(self, contents: Contents) -> Floats:
+    def _encode_timed(self, contents: Contents) -> Floats:
         started = time.monotonic()
         found = self._model(contents)
         self._seconds += time.monotonic() - started

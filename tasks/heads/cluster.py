@@ -60,7 +60,7 @@ class DaskCluster:
         for part in parts:
             waiting.append(
                 self.client.submit(
-                    _call, function, self._future(part), shared, threads, pure=False, retries=RETRIES
+                    _call, function, self._send_part(part), shared, threads, pure=False, retries=RETRIES
                 )
             )
             if len(waiting) > ahead:
@@ -68,7 +68,7 @@ class DaskCluster:
         while waiting:
             yield waiting.popleft().result()
 
-    def _future(self, part: Any) -> Future[Any]:  # noqa: ANN401 (whatever is computed on)
+    def _send_part(self, part: Any) -> Future[Any]:  # noqa: ANN401 (whatever is computed on)
         """Return the part on the cluster; the part itself is kept, so that its identity stays its own."""
         if id(part) not in self._sent:
             future = self.client.submit(_hold, compact(part), pure=False, retries=RETRIES)
@@ -114,11 +114,11 @@ def place_of(address: str | None) -> Executor:
     Raises:
         InputError: No scheduler answers, or it has no worker.
     """
-    return LocalExecutor() if address is None else DaskCluster(_client(address))
+    return LocalExecutor() if address is None else DaskCluster(_connect_client(address))
 
 
 @lru_cache(maxsize=1)
-def _client(address: str) -> Client:
+def _connect_client(address: str) -> Client:
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
         client.wait_for_workers(1, timeout=PATIENCE)

@@ -112,17 +112,17 @@ def _fill_up(fold: Array, load: Array, labels: Array, alone: Array) -> None:
     counts = np.bincount(labels[by_class], minlength=load.shape[1])
     start = 0
     for kind in np.flatnonzero(counts):
-        more = _level(load[:, kind], load.sum(1), int(counts[kind]))
+        more = _level_loads(load[:, kind], load.sum(1), int(counts[kind]))
         rows = by_class[start : start + counts[kind]]
         fold[rows] = np.repeat(np.arange(len(load), dtype=np.int8), more)
         load[:, kind] += more
         start += len(rows)
 
 
-def _level(load: Array, sizes: Array, count: int) -> Array:
+def _level_loads(load: Array, sizes: Array, count: int) -> Array:
     """Return how many of `count` each fold gets, so that the loads become as equal as they can, (K,).
 
-    >>> _level(np.array([4, 0, 1]), np.array([9, 2, 3]), 6).tolist()
+    >>> _level_loads(np.array([4, 0, 1]), np.array([9, 2, 3]), 6).tolist()
     [0, 4, 2]
     """
     order = np.lexsort((sizes, load))

@@ -112,18 +112,24 @@ class LearnedFeatures(AuditModel):
             alone = self.design.single(fold)
             stack = _make_stack(one.features, member, self.samples, alone, keep, self.options)
             problems.append(
-                Problem(stack, member, one.features, _through(one, member), _whole(one, member.feature_map))
+                Problem(
+                    stack,
+                    member,
+                    one.features,
+                    _map_features(one, member),
+                    _join_network(one, member.feature_map),
+                )
             )
         return [problems]
 
 
-def _through(learned: Learned, member: Member) -> Callable[[Tensor], Tensor] | None:
+def _map_features(learned: Learned, member: Member) -> Callable[[Tensor], Tensor] | None:
     """Return the way from raw features to what a fold's head sees."""
     encode = learned.encode
     return None if encode is None else lambda raw: member.feature_map(encode(raw).to(raw))
 
 
-def _whole(learned: Learned, feature_map: FeatureMap) -> Callable[[Tensor], FlatNetwork] | None:
+def _join_network(learned: Learned, feature_map: FeatureMap) -> Callable[[Tensor], FlatNetwork] | None:
     whole = learned.whole
     return None if whole is None else lambda theta: whole(feature_map, theta)
 

@@ -55,14 +55,14 @@ def find_neighbours(points: Floats, count: int = NEIGHBOURS) -> Neighbours:
     """
     kept = min(count, len(points) - 1)
     if len(points) > EXACT_ROWS:
-        return _by_cells(points, kept)
+        return _search_cells(points, kept)
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 (seconds to import)
 
     distance, index = NearestNeighbors(n_neighbors=kept, algorithm="brute").fit(points).kneighbors()
     return Neighbours(distance.astype(np.float32), index.astype(np.int64))
 
 
-def _by_cells(points: Floats, kept: int) -> Neighbours:
+def _search_cells(points: Floats, kept: int) -> Neighbours:
     import faiss  # noqa: PLC0415 (not needed for small data)
 
     width = points.shape[1]
@@ -76,10 +76,10 @@ def _by_cells(points: Floats, kept: int) -> Neighbours:
     index.add(points)
     index.nprobe = _PROBES
     squared, found = index.search(points, kept + 1)
-    return _without_itself(squared, found)
+    return _drop_itself(squared, found)
 
 
-def _without_itself(squared: Floats, found: Ints) -> Neighbours:
+def _drop_itself(squared: Floats, found: Ints) -> Neighbours:
     """Drop each sample from its own neighbours; where a cell holds too few, the place stays empty (infinite, itself)."""
     own = np.arange(len(found))[:, None]
     gone = (found == own) | (found < 0)

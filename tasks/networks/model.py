@@ -49,13 +49,13 @@ class NetworkModel(LearnedFeatures):
 
     def __init__(self, samples: Samples, design: Design, options: AuditOptions) -> None:
         super().__init__(samples, design, options)
-        self.task = self._task()
+        self.task = self._make_task()
 
     def factory(self) -> Factory:
         """Return what makes the networks."""
         return load_factory(self.options.model)
 
-    def _task(self) -> TrainingTask:
+    def _make_task(self) -> TrainingTask:
         """Return what all networks of the audit train on; refuse what cannot be trained before anything is."""
         samples, options, model = self.samples, self.options, self.options.model
         if options.params == "all" and options.solver not in ("auto", "cg"):

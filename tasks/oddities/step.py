@@ -61,7 +61,7 @@ def oddities(
         far, times = find_outliers(found)
     members = _write_groups(dataset, rows, groups, folder / "duplicates.parquet")
     _write_outliers(dataset, rows[far], times, folder / "outliers.parquet")
-    leaks, tried = ([], 0) if probabilities else _leaks(dataset, features, labels, folder)
+    leaks, tried = ([], 0) if probabilities else _find_leaks(dataset, features, labels, folder)
     kept: dict[str, Any] = {
         "rows": features.n,
         "looked_at": len(rows),
@@ -89,7 +89,9 @@ def _write_groups(dataset: Dataset, rows: distances.Ints, groups: list[NearDupli
         "group": pa.array(np.repeat(np.arange(1, len(groups) + 1), sizes), pa.int64()),
         "sample_id": table["sample_id"],
         "given_label": table["label"],
-        "distance": pa.array(_short(np.repeat([group.distance for group in groups], sizes)), pa.float64()),
+        "distance": pa.array(
+            _round_values(np.repeat([group.distance for group in groups], sizes)), pa.float64()
+        ),
         "content_hash": table["content_hash"],
     }
     write_table(pa.table(columns), final)
@@ -99,15 +101,15 @@ def _write_groups(dataset: Dataset, rows: distances.Ints, groups: list[NearDupli
 def _write_outliers(dataset: Dataset, rows: distances.Ints, times: distances.Floats, final: Path) -> None:
     table = take_rows(dataset.path, rows, ["sample_id", "label"])
     columns = {"sample_id": table["sample_id"], "given_label": table["label"]}
-    write_table(pa.table({**columns, "distance": pa.array(_short(times), pa.float64())}), final)
+    write_table(pa.table({**columns, "distance": pa.array(_round_values(times), pa.float64())}), final)
 
 
-def _short(values: Iterable[float]) -> list[float]:
+def _round_values(values: Iterable[float]) -> list[float]:
     """Return numbers to four digits: what is behind them is rounding."""
     return [float(f"{value:.4g}") for value in values]
 
 
-def _leaks(
+def _find_leaks(
     dataset: Dataset, features: FileFeatures, labels: distances.Ints, folder: Path
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the features that tell the label alone, the most telling first, and how many were tried.

@@ -88,7 +88,7 @@ def ask_kinds(
     )
     beside = 0 < samples.shared < samples.features.width - samples.embedded or samples.second != "embedding"
     if texts is None or beside:  # there is more than texts
-        contents["numbers"] = samples.features.width, _numbers(samples)
+        contents["numbers"] = samples.features.width, _read_numbers(samples)
     kinds = {name: find_kind(name) for name in options.kinds()}
     kinds = {name: kind for name, kind in kinds.items() if kind.CONTENT in contents}
     rows = {name: kind.rows_of(contents[kind.CONTENT][0], samples.n_classes) for name, kind in kinds.items()}
@@ -100,7 +100,9 @@ def ask_kinds(
     for number, name in enumerate(chosen):
         terms = None if store is None or name != WORDS else store.folder / TERMS.name
         seen = partial(represent, kinds[name].represent, kinds[name].CONTENT)
-        work = partial(_out_of_fold, kinds[name], seen, rows[name], samples, design, options.seed, terms)
+        work = partial(
+            _predict_out_of_fold, kinds[name], seen, rows[name], samples, design, options.seed, terms
+        )
         log_p = (
             work() if store is None else _load_or_make(store.folder / f"{name}.safetensors", store.key, work)
         )
@@ -127,7 +129,7 @@ def _cut(texts: Texts) -> list[str]:
     return [text[:most] for text in contents]
 
 
-def _numbers(samples: Samples) -> Callable[[], Array]:
+def _read_numbers(samples: Samples) -> Callable[[], Array]:
     return lambda: torch.cat([block for _, block in samples.features.blocks()]).cpu().numpy()
 
 
@@ -141,7 +143,7 @@ def _load_or_make(path: Path, key: str, work: Callable[[], Tensor]) -> Tensor:
     return log_p
 
 
-def _out_of_fold(
+def _predict_out_of_fold(
     kind: ModuleType,
     represent: Callable[[], tuple[Any, Sequence[str]]],
     most: int,
@@ -177,12 +179,12 @@ def _out_of_fold(
             p[np.ix_(unseen, model.classes_)] = np.maximum(model.predict_proba(contents[unseen]), LEAST)
         models.append(model)
     if path is not None and models:
-        weights = [_weights(model, samples.n_classes) for model in models]
+        weights = [_read_weights(model, samples.n_classes) for model in models]
         write_terms(path, terms, contents.getnnz(0), len(labels), weights)
     return torch.from_numpy(np.log(p / p.sum(1, keepdims=True)).astype(np.float32))
 
 
-def _weights(model: Any, n_classes: int) -> Array:  # noqa: ANN401 (of scikit-learn)
+def _read_weights(model: Any, n_classes: int) -> Array:  # noqa: ANN401 (of scikit-learn)
     """Return what each column of a linear model adds to the log-odds of each class, (V, C)."""
     coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([-model.coef_, model.coef_]) / 2
     weights = np.zeros((coefficients.shape[1], n_classes), np.float32)

@@ -49,10 +49,10 @@ class Discriminant:
             found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, y)
             self.predict_proba = found.predict_proba
         else:
-            self.predict_proba = _with_one_covariance(x, place)
+            self.predict_proba = _pool_covariance(x, place)
 
 
-def _with_one_covariance(x: Array, place: Array) -> Callable[[Array], Array]:
+def _pool_covariance(x: Array, place: Array) -> Callable[[Array], Array]:
     """Return the discriminant of samples (n, d) of classes (n,) of 0 .. C-1, whose deviations from their means are pooled."""
     from sklearn.covariance import ledoit_wolf  # noqa: PLC0415
 

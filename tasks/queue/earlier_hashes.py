@@ -65,16 +65,19 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     index = pc.index_in(now["sample_id"], value_set=before["sample_id"].combine_chunks())
     place = pc.fill_null(index, -1).to_numpy().astype(np.int64)
     if shared is not None and _is_made(now) and _is_made(before):
-        labels = [_numbers({"label": _canonical(table["label"], narrow=False)}) for table in (now, before)]
+        labels = [
+            _hash_columns({"label": _make_comparable(table["label"], narrow=False)})
+            for table in (now, before)
+        ]
         _match_rest(place, list(zip(shared, labels, strict=True)))
         _match_rest(place, [(values, np.zeros(len(values), np.int64)) for values in shared])
     known = pa.array(place, mask=place < 0)
     found = before.take(known)
-    same = _equal(now["content_hash"], found["content_hash"])
+    same = _find_equal(now["content_hash"], found["content_hash"])
     if shared is not None and len(before):
         same |= (place >= 0) & (shared[0] == shared[1][place])
     return MatchedRows(
-        place, same, _equal(now["label"], found["label"]), found["sample_id"], found["content_hash"]
+        place, same, _find_equal(now["label"], found["label"]), found["sample_id"], found["content_hash"]
     )
 
 
@@ -105,7 +108,7 @@ def _number(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(*key, next(counters[key])) for key in keys]
 
 
-def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
+def _find_equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
     """Return where two columns have the same value, (n,) bool; a missing label is the same as a missing one of a known row."""
     equal: Array = pc.fill_null(pc.equal(left, right), fill_value=False).to_numpy()
     return equal
@@ -119,7 +122,7 @@ def number_shared_values(
     Returns:
         None where the columns are the same, or where no column is in both.
     """
-    before = _columns_of(previous)
+    before = _list_hashed_columns(previous)
     names = {column.name for column in columns} & {name for name, *_ in before}
     if not names or before == {_list_hashed(column.model_dump()) for column in columns}:
         return None
@@ -128,25 +131,27 @@ def number_shared_values(
     used: dict[str, bool] = {}  # whether a column that can be compared has 32 bits in one of the files
     for name in found[0].keys() & found[1].keys():
         kinds = [stored[name].type for stored in found]
-        families = {_family(kind) for kind in kinds}
+        families = {_comparable_kind(kind) for kind in kinds}
         if len(families) == 1 and "" not in families:
             used[name] = any(pa.types.is_float32(kind) or pa.types.is_float16(kind) for kind in kinds)
     if not used:
         return None
     first, second = (
-        _row_numbers(file, {name: stored[name].name for name in sorted(used)}, used)
+        _hash_rows(file, {name: stored[name].name for name in sorted(used)}, used)
         for file, stored in zip(files, found, strict=True)
     )
     return first, second
 
 
-def _row_numbers(file: Path, stored: Mapping[str, str], narrow: Mapping[str, bool]) -> Array:
+def _hash_rows(file: Path, stored: Mapping[str, str], narrow: Mapping[str, bool]) -> Array:
     """Return a number for each row that tells its values in some columns, given by name and by the name in the file."""
     table = read_parquet(file, columns=list(stored.values()))
-    return _numbers({name: _canonical(table[own], narrow=narrow[name]) for name, own in stored.items()})
+    return _hash_columns(
+        {name: _make_comparable(table[own], narrow=narrow[name]) for name, own in stored.items()}
+    )
 
 
-def _columns_of(run: Path) -> set[tuple[str, str, str, bool]]:
+def _list_hashed_columns(run: Path) -> set[tuple[str, str, str, bool]]:
     """Return what is hashed of each column that the models of a run saw; nothing where its record is not readable."""
     try:
         record = read_json(run / "steps" / "validate.json")["record"]
@@ -166,19 +171,19 @@ def _name_stored(names: Iterable[str], schema: pa.Schema) -> dict[str, pa.Field]
     return {name: schema.field(stored) for name, stored in own.items() if stored in schema.names}
 
 
-def _family(kind: pa.DataType) -> str:
+def _comparable_kind(kind: pa.DataType) -> str:
     """Return which values can be compared: numbers with numbers, texts with texts, times with times; else nothing."""
     types = pa.types
     if is_numeric(kind):
         return "number"
     if types.is_dictionary(kind):
-        return _family(kind.value_type)
+        return _comparable_kind(kind.value_type)
     if types.is_string(kind) or types.is_large_string(kind):
         return "text"
     return "time" if types.is_temporal(kind) else ""
 
 
-def _canonical(column: pa.ChunkedArray, *, narrow: bool) -> Array:
+def _make_comparable(column: pa.ChunkedArray, *, narrow: bool) -> Array:
     """Return values that are equal where the user's are, (n,) float64 or object."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -195,7 +200,7 @@ def _canonical(column: pa.ChunkedArray, *, narrow: bool) -> Array:
     return canonical
 
 
-def _numbers(columns: Mapping[str, Array]) -> Array:
+def _hash_columns(columns: Mapping[str, Array]) -> Array:
     """Return a 64 bit number for each row that tells its values, (n,) uint64."""
     import pandas as pd  # noqa: PLC0415 (only where the columns have changed)
 
@@ -219,9 +224,9 @@ def list_earlier_hashes(
         earlier: The same table of the last run.
     """
     known: dict[str, set[str]] = defaultdict(set)
-    for content, former in (*_pairs(earlier), *((content, content) for content in asked)):
+    for content, former in (*_pair_hashes(earlier), *((content, content) for content in asked)):
         known[content].add(former)
-    moved = carries & ~_equal(now["content_hash"], matched.before_hash)
+    moved = carries & ~_find_equal(now["content_hash"], matched.before_hash)
     rows = pa.array(np.flatnonzero(moved))
     found: dict[str, set[str]] = defaultdict(set)
     for content, former in zip(
@@ -239,7 +244,7 @@ def list_earlier_hashes(
     )
 
 
-def _pairs(table: pa.Table | None) -> Iterable[tuple[str, str]]:
+def _pair_hashes(table: pa.Table | None) -> Iterable[tuple[str, str]]:
     if table is None:
         return ()
     return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), strict=True)
@@ -261,7 +266,7 @@ def find_equal_hashes(runs: Path) -> dict[str, set[str]]:
     """Return for a hash those that the same content has in the other runs of a folder, before and after it."""
     others: dict[str, set[str]] = defaultdict(set)
     for run in runs.glob("*"):
-        for content, former in _pairs(read_earlier_hashes(run)):
+        for content, former in _pair_hashes(read_earlier_hashes(run)):
             if content != former:
                 others[former].add(content)
                 others[content].add(former)

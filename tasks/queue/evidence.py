@@ -81,11 +81,11 @@ def find_sample_neighbours(
             report_progress("rows compared", rows.stop, features.n)
 
     own = standard.standardise(features.take(chosen))
-    found = find_nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _closest)
+    found = find_nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _find_closest)
     return Neighbours(np.sqrt(found.distance), found.index)
 
 
-def _closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Array, Ints]:
+def _find_closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple[Array, Ints]:
     """Look through a block as `tasks.heads.neighbours.find_closest` does, on the device where it is."""
     left_out, found = torch.from_numpy(own).to(points.device), []
     places = torch.arange(len(points), device=points.device)

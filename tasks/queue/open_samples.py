@@ -99,7 +99,7 @@ def choose_shown(
         reask: What has to change of a row that people have decided on for it to be shown again.
     """
     flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
-    wanted = WantedSamples(flagged, _doubtful(scores, flagged, folder, least), least)
+    wanted = WantedSamples(flagged, _pick_doubtful(scores, flagged, folder, least), least)
     if previous is None:
         decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
         return _show_all(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
@@ -148,7 +148,7 @@ def _show_all(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) 
     return ShownSamples(shown, np.zeros_like(shown), seen)
 
 
-def _doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array:
+def _pick_doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array:
     """Return enough of the most doubtful samples that are not flagged, worst first, whatever of them people have decided."""
     if not least:
         return np.empty(0, np.int64)

@@ -37,7 +37,7 @@ def write_reason(
     'Looks like spam (99 %). The same content also has another label. But all 3 most similar samples are “not spam”.'
     """
     sure = f"({min(99, max(1, round(100 * suggested_probability)))} %)"
-    to = _to_models(*agree)
+    to = _count_models(*agree)
     sentences = [] if flagged else ["Not flagged, only among the most doubtful."]
     if answers:
         said = ", ".join(f"{quote(answer)} ({count})" for answer, count in Counter(answers).most_common())
@@ -56,18 +56,18 @@ def write_reason(
     if conflict:
         sentences.append("The same content also has another label.")
     if neighbours:
-        sentences.append(_similar(neighbours, given if suggested != given else ""))
+        sentences.append(_describe_neighbours(neighbours, given if suggested != given else ""))
     return " ".join(sentences)
 
 
-def _to_models(count: int, models: int) -> str:
+def _count_models(count: int, models: int) -> str:
     """Return to how many models a sample looks so; empty where that says nothing."""
     if not count or models == 1:
         return ""
     return f" to all {models} models" if count == models else f" to {count} of {models} models"
 
 
-def _similar(neighbours: Sequence[str], doubted: str) -> str:
+def _describe_neighbours(neighbours: Sequence[str], doubted: str) -> str:
     """Return what most of the nearest neighbours are."""
     (label, count), size = Counter(neighbours).most_common(1)[0], len(neighbours)
     which = f"all {size}" if count == size else f"{count} of its {size}"

@@ -61,7 +61,7 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
             if low < high or not parts:
                 parts.append(pa.table(batch.take(pa.array(wanted[low:high] - start))))
             start += len(batch)
-    return _in_order(pa.concat_tables(parts).select(names), place.reshape(-1))
+    return _order_rows(pa.concat_tables(parts).select(names), place.reshape(-1))
 
 
 def find_rows(path: Path, column: str, values: Iterable[object], columns: Sequence[str]) -> pa.Table:
@@ -81,7 +81,7 @@ def find_rows(path: Path, column: str, values: Iterable[object], columns: Sequen
     return table.select(list(columns))
 
 
-def _in_order(table: pa.Table, place: Array) -> pa.Table:
+def _order_rows(table: pa.Table, place: Array) -> pa.Table:
     """Return the rows of a table at some places, (m,)."""
     if table.nbytes <= MOST_BYTES:
         return table.combine_chunks().take(pa.array(place))

@@ -63,13 +63,13 @@ def sheet_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
     kept = [field.name for field in schema if not pa.types.is_binary(field.type)]
     columns = [name for name in FIRST_COLUMNS if name in kept or name in DECISION_COLUMNS]
     columns += [name for name in kept if name not in columns]
-    return columns, _headers(columns)
+    return columns, _name_columns(columns)
 
 
-def _headers(columns: Sequence[str]) -> list[str]:
+def _name_columns(columns: Sequence[str]) -> list[str]:
     """Return the columns by the names that they have in the sheet.
 
-    >>> _headers(["sample_id", "decision", "time", "source.time"])
+    >>> _name_columns(["sample_id", "decision", "time", "source.time"])
     ['sample_id', 'decision', 'source.source.time', 'source.time']
     """
     taken, named = {*READ_BACK, *columns}, []

@@ -59,8 +59,10 @@ def queue(
     asked = order_worst_first(scores.path, found.shown, max_queue)
     order = np.concatenate([asked, order_worst_first(scores.path, found.still_open, None)])
     chosen = take_rows(scores.path, order)
-    evidence, neighbours, agree = _evidence(dataset, encoding, model, folder, options, scores, order, chosen)
-    reasons = _reasons(chosen, neighbours, _answers(dataset, order), agree, dataset.typos)
+    evidence, neighbours, agree = _gather_evidence(
+        dataset, encoding, model, folder, options, scores, order, chosen
+    )
+    reasons = _write_reasons(chosen, neighbours, _list_answers(dataset, order), agree, dataset.typos)
     ranked = chosen.add_column(0, "rank", pa.array(np.arange(1, len(order) + 1), pa.int64()))
     ranked = ranked.append_column("seen", pa.array(np.array(SEEN, object)[found.seen[order]], pa.string()))
     ranked = ranked.append_column("reason", pa.array(reasons, pa.string()))
@@ -85,7 +87,7 @@ def queue(
     return Queue(parquet=path, csv=sheet, **counts)
 
 
-def _reasons(
+def _write_reasons(
     chosen: pa.Table,
     neighbours: Sequence[Sequence[str]],
     answers: Sequence[Sequence[str]],
@@ -117,7 +119,7 @@ def read_payload(dataset: Dataset, rows: Array) -> pa.Table:
     return take_rows(dataset.path, rows, ["content_hash", *own, *dataset.display_columns])
 
 
-def _answers(dataset: Dataset, rows: Array) -> list[list[str]]:
+def _list_answers(dataset: Dataset, rows: Array) -> list[list[str]]:
     """Return what raters said of some rows, nothing where there is one label alone."""
     if not dataset.raters:
         return [[]] * len(rows)
@@ -126,14 +128,14 @@ def _answers(dataset: Dataset, rows: Array) -> list[list[str]]:
     return [[answer for answer in row if answer is not None] for row in zip(*columns, strict=True)]
 
 
-def _of_pixels(saliency: Array, dataset: Dataset, encoding: Encoding) -> Array:
+def _restrict_to_pixels(saliency: Array, dataset: Dataset, encoding: Encoding) -> Array:
     """Return the part of a saliency (q, d) that a picture shows, as float32; all of it where a model sees no pixels."""
     pixels = saliency[:, : encoding.features.plain]
     found: Array = pixels if dataset.payload == "image" and pixels.any() else saliency
     return found.astype(np.float32)
 
 
-def _likely(found: LikelyClasses, classes: tuple[str, ...]) -> list[list[dict[str, object]]]:
+def _rank_classes(found: LikelyClasses, classes: tuple[str, ...]) -> list[list[dict[str, object]]]:
     """Return the likeliest classes of each queued sample, likeliest first."""
     return [
         [{"label": classes[place], "probability": float(f"{p:.3g}")} for place, p in zip(*row, strict=True)]
@@ -141,7 +143,7 @@ def _likely(found: LikelyClasses, classes: tuple[str, ...]) -> list[list[dict[st
     ]
 
 
-def _evidence(
+def _gather_evidence(
     dataset: Dataset,
     encoding: Encoding,
     model: FittedRound,
@@ -166,7 +168,9 @@ def _evidence(
     found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
     saliency = {
         "sample_id": chosen["sample_id"].slice(0, len(found.saliency)),
-        "saliency": pa.array(list(_of_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32())),
+        "saliency": pa.array(
+            list(_restrict_to_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32())
+        ),
     }
     write_table(pa.table(saliency), folder / "saliency.parquet")
     near, distances = found.close.index.tolist(), found.close.distance.tolist()
@@ -176,8 +180,10 @@ def _evidence(
     # Behind those whose neighbours were looked for, the queue has none.
     rest: list[list[int]] = [[] for _ in order[len(near) :]]
     near, distances, evidence = near + rest, distances + rest, []
-    likely = _likely(found.likely, dataset.classes)
-    agree = _agree(predict_unseen_classes(ensemble, index), chosen["suggested_label"], dataset.classes)
+    likely = _rank_classes(found.likely, dataset.classes)
+    agree = _count_agreeing(
+        predict_unseen_classes(ensemble, index), chosen["suggested_label"], dataset.classes
+    )
     rows = zip(order.tolist(), near, distances, likely, agree, strict=True)
     for sample, others, distance, classes, models in rows:
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]
@@ -189,7 +195,9 @@ def _evidence(
     return evidence, [[known[j]["label"] for j in others] for others in near], agree
 
 
-def _agree(predicted: Array, suggested: pa.ChunkedArray, classes: tuple[str, ...]) -> list[tuple[int, int]]:
+def _count_agreeing(
+    predicted: Array, suggested: pa.ChunkedArray, classes: tuple[str, ...]
+) -> list[tuple[int, int]]:
     """Return for each sample how many models, (models, q) classes, predict what is suggested, and how many there are."""
     places = pc.index_in(suggested, value_set=pa.array(classes, pa.string()))
     counts = (predicted == pc.fill_null(places, -1).to_numpy()).sum(0)

@@ -70,13 +70,13 @@ def write_workbook(
     for place, name in enumerate(shown, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
     _add_choices(book, sheet, shown, classes, verdicts)
-    sheet.append([_cell(sheet, name, font=Font(bold=True)) for name in shown])
+    sheet.append([_write_cell(sheet, name, font=Font(bold=True)) for name in shown])
     for number, row in enumerate(sheet_rows(queue.slice(0, MOST_ROWS), columns)):
-        cells = [_cell(sheet, value) for value in row]
+        cells = [_write_cell(sheet, value) for value in row]
         place = number + 2  # below the header
         if pictures is not None:
             cells.insert(0, None)
-        if pictures is not None and number < MOST_PICTURES and (picture := _thumbnail(pictures[number])):
+        if pictures is not None and number < MOST_PICTURES and (picture := _shrink_picture(pictures[number])):
             picture.anchor = f"A{place}"
             sheet.add_image(picture)
             sheet.row_dimensions[place].height = 0.75 * picture.height + 2  # points
@@ -86,7 +86,7 @@ def write_workbook(
     return final
 
 
-def _cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # noqa: ANN401 (of openpyxl)
+def _write_cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a cell that holds text as text, and numbers as numbers."""
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return None if value != value else value  # noqa: PLR0124 (NaN has no form in a cell)
@@ -109,7 +109,7 @@ def _add_choices(
     """Let `decision` and `new_label` be chosen from a list; the classes are in a sheet of their own."""
     listed = book.create_sheet(_CLASSES)
     for label in classes:
-        listed.append([_cell(listed, label)])
+        listed.append([_write_cell(listed, label)])
     choices = {
         "decision": f'"{",".join(verdicts)}"',
         "new_label": f"{_CLASSES}!$A$1:$A${max(1, len(classes))}",
@@ -121,7 +121,7 @@ def _add_choices(
         sheet.data_validations.append(choice)
 
 
-def _thumbnail(data: bytes) -> Any:  # noqa: ANN401 (of openpyxl)
+def _shrink_picture(data: bytes) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a small picture, None where the bytes do not decode."""
     picture = decode_picture(data, THUMBNAIL)
     return None if picture is None else Drawing(io.BytesIO(encode_png(fit_picture(picture, THUMBNAIL))))

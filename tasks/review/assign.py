@@ -36,7 +36,7 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
     """
     where = f"--assign {text}"
     is_file = Path(text).suffix in (".yaml", ".yml")
-    found = _from_yaml(text, where) if is_file else {name.strip(): () for name in text.split(",")}
+    found = _read_yaml(text, where) if is_file else {name.strip(): () for name in text.split(",")}
     if not all(name and len(name) <= MAX_REVIEWER and name.isprintable() for name in found):
         raise InputError("a name is empty or too long", where=where, fix=_FORM)
     unknown = sorted({label for labels in found.values() for label in labels} - set(classes))
@@ -49,7 +49,7 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
     return found
 
 
-def _from_yaml(text: str, where: str) -> dict[str, tuple[str, ...]]:
+def _read_yaml(text: str, where: str) -> dict[str, tuple[str, ...]]:
     value = read_user_yaml(Path(text), _FORM)
     if not isinstance(value, dict) or not all(isinstance(each, list | None) for each in value.values()):
         raise InputError("not names with lists of classes", where=where, fix=_FORM)

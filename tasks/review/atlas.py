@@ -122,7 +122,7 @@ class Atlas:
     def alike(self, position: int, count: int = ALIKE) -> list[int]:
         """Return the positions of the samples most like one, itself first; [] where it is not on the map."""
         place = np.flatnonzero(self.positions == position) if self.exists else ()
-        return list(map(int, self.positions[self._nearest(place, count)[0]])) if len(place) else []
+        return list(map(int, self.positions[self._find_nearest(place, count)[0]])) if len(place) else []
 
     def inside(self, lasso: str) -> list[int]:
         """Return the positions of the samples within a lasso, those of the queue first.
@@ -141,7 +141,7 @@ class Atlas:
         polygon = np.array([corner.split(",") for corner in corners], np.float64)
         return sorted(map(int, self.positions[find_within(self.view(name), polygon)]))
 
-    def _nearest(self, places: Sequence[int] | Ints, count: int) -> Ints:
+    def _find_nearest(self, places: Sequence[int] | Ints, count: int) -> Ints:
         """Return the nearest samples on the map of some of them, each itself first, (q, at most count) places."""
         points, own = self.directions, np.asarray(places, np.int64)
         _, found = find_closest(points[own], points, own, min(count, len(points)) - 1)
@@ -154,15 +154,15 @@ class Atlas:
         content = take_rows(run / "dataset.parquet", rows, ["content_hash"])["content_hash"].to_pylist()
         places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
         on_map = self.rows[places] == rows
-        near = iter(self._nearest(places[on_map], _VOTES + 1) if on_map.any() else ())
+        near = iter(self._find_nearest(places[on_map], _VOTES + 1) if on_map.any() else ())
         for row, values, key, is_there in zip(rows.tolist(), scores, content, on_map, strict=True):
             found = next(near) if is_there else np.empty(0, np.int64)
-            item = self._item(row, values, key, found)
+            item = self._make_item(row, values, key, found)
             self._items[item.position] = item
             self._rows[item.sample_id] = row
 
-    def _item(self, row: int, values: dict[str, Any], content_hash: str, near: Ints) -> Item:
-        evidence = self._evidence(near)
+    def _make_item(self, row: int, values: dict[str, Any], content_hash: str, near: Ints) -> Item:
+        evidence = self._gather_evidence(near)
         reason = write_reason(
             str(values["given_label"]),
             str(values["suggested_label"]),
@@ -174,7 +174,7 @@ class Atlas:
         shown = {**values, "rank": 0, "content_hash": content_hash, "reason": reason}
         return make_item(len(self.queue.items) + row, shown, evidence)
 
-    def _evidence(self, near: Ints) -> dict[str, list[dict[str, Any]]]:
+    def _gather_evidence(self, near: Ints) -> dict[str, list[dict[str, Any]]]:
         """Return the neighbours of a sample, (k,) places with itself first, and its likeliest classes by their labels."""
         labels = [self.queue.classes[place] for place in self.labels[near[1:]].tolist()]
         ids = self._scores["sample_id"].take(pa.array(self.rows[near[1 : _SHOWN + 1]])).to_pylist()

@@ -44,11 +44,11 @@ class DataSetStatus(BaseModel):
 def read_standings(out: Path) -> list[DataSetStatus]:
     """Return how each data set under `out` stands, by name."""
     settled = Ledger(read_log(out)).settled()
-    found = [_standing(out / "runs" / run, key, settled) for key, run in find_newest_runs(out).items()]
+    found = [_summarize_run(out / "runs" / run, key, settled) for key, run in find_newest_runs(out).items()]
     return sorted(found, key=lambda one: (one.name, one.key))
 
 
-def _standing(folder: Path, key: str, settled: set[tuple[str, str]]) -> DataSetStatus:
+def _summarize_run(folder: Path, key: str, settled: set[tuple[str, str]]) -> DataSetStatus:
     summary, run = read_object(folder / "summary.json"), read_past_run(folder)
     noise = summary.get("queue", {}).get("estimated_noise_rate")
     earlier = [line.get("noise_rate") for line in read_object(folder / "before.json").get("trend", [])]

@@ -48,7 +48,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     for source in sorted({run.source for run in runs}):
         own = [run for run in runs if run.source == source]
         reviewers = Counter(row.reviewer for row in counted if row.run in {run.run_id for run in own})
-        nights = [_figures(out, run) for run in reversed(own) if run.date >= since]
+        nights = [_read_figures(out, run) for run in reversed(own) if run.date >= since]
         if nights or reviewers:
             found.append(
                 Week(
@@ -63,7 +63,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     return found
 
 
-def _figures(out: Path, run: PastRun) -> tuple[int, float | None]:
+def _read_figures(out: Path, run: PastRun) -> tuple[int, float | None]:
     queue = read_json(out / "runs" / run.run_id / "summary.json")["queue"]
     return queue["queued"], queue["estimated_noise_rate"]
 
@@ -74,10 +74,10 @@ def format_digest(weeks: Sequence[Week]) -> str:
     >>> format_digest([Week(source="pets.csv", nights=2, flagged=9, decided=5, reviewers={"Ada": 5}, noise=[0.08, 0.061])])
     'pets.csv: 9 new flags in 2 sweeps, 5 decided (Ada 5), noise 8.0% → 6.1%'
     """
-    return "\n".join(map(_line, weeks)) or "no sweep and no decision"
+    return "\n".join(map(_write_line, weeks)) or "no sweep and no decision"
 
 
-def _line(week: Week) -> str:
+def _write_line(week: Week) -> str:
     who = ", ".join(f"{one_line(name)} {count:,}" for name, count in week.reviewers.items())
     known = [f"{rate:.1%}" for rate in week.noise if rate is not None]
     trend = " → ".join(dict.fromkeys([known[0], known[-1]])) if known else "unknown"

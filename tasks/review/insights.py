@@ -85,10 +85,10 @@ def list_reviewers(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
     for item in items:
         for name, row in ledger.standing(item.key).items():
             answers.setdefault(name, []).append((item, row))
-    return [_reviewer(name, rows) for name, rows in sorted(answers.items())]
+    return [_describe_reviewer(name, rows) for name, rows in sorted(answers.items())]
 
 
-def _reviewer(name: str, rows: Sequence[tuple[Item, Decision]]) -> Reviewer:
+def _describe_reviewer(name: str, rows: Sequence[tuple[Item, Decision]]) -> Reviewer:
     judged = [(item, row) for item, row in rows if row.decision != "unsure"]
     overall = estimate_rate([row.label != item.given for item, row in judged if not item.is_control])
     flips = [row.label == item.suggested for item, row in judged if item.key.control == "flip"]
@@ -123,11 +123,11 @@ def compare_reviewers(ledger: Ledger, keys: Iterable[Key]) -> list[Agreement]:
     for key in keys:
         for reviewer, row in ledger.opinions(key).items():
             answers.setdefault(reviewer, {})[key] = row.outcome
-    pairs = (_agreement(a, b, answers[a], answers[b]) for a, b in combinations(sorted(answers), 2))
+    pairs = (_measure_agreement(a, b, answers[a], answers[b]) for a, b in combinations(sorted(answers), 2))
     return [pair for pair in pairs if pair.samples]
 
 
-def _agreement(a: str, b: str, of_a: dict[Key, str], of_b: dict[Key, str]) -> Agreement:
+def _measure_agreement(a: str, b: str, of_a: dict[Key, str], of_b: dict[Key, str]) -> Agreement:
     shared = sorted(of_a.keys() & of_b.keys())
     left, right = [of_a[key] for key in shared], [of_b[key] for key in shared]
     agreed = sum(x == y for x, y in zip(left, right, strict=True))

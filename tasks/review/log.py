@@ -144,8 +144,8 @@ class DecisionLog:
         """
         action = action or uuid.uuid4().hex
         rows = [_check_draft(draft, action) for draft in drafts]
-        with self._writing() as connection:
-            return _of_action(connection, action) or _insert(connection, rows, action)
+        with self._open_for_writing() as connection:
+            return _select_action(connection, action) or _insert(connection, rows, action)
 
     def undo(self, reviewer: str, run: str, *, action: str = "") -> list[Decision]:
         """Take back the reviewer's last standing action on the page; return the undo rows, if any.
@@ -159,8 +159,8 @@ class DecisionLog:
             InputError: The log cannot be written.
         """
         action = action or uuid.uuid4().hex
-        with self._writing() as connection:
-            if known := _of_action(connection, action):
+        with self._open_for_writing() as connection:
+            if known := _select_action(connection, action):
                 return known
             standing = (
                 "decision <> 'undo' AND seq NOT IN (SELECT undoes FROM decisions WHERE undoes IS NOT NULL)"
@@ -190,24 +190,24 @@ class DecisionLog:
         Raises:
             InputError: A row is not a valid decision.
         """
-        other = {row.seq: _identity(row) for row in rows}
-        with self._writing() as connection:
-            here = {_identity(row): row.seq for row in _select(connection, "ORDER BY seq", ())}
+        other = {row.seq: _identify(row) for row in rows}
+        with self._open_for_writing() as connection:
+            here = {_identify(row): row.seq for row in _select(connection, "ORDER BY seq", ())}
             undone = {seq for (seq,) in connection.execute("SELECT undoes FROM decisions")}
             before = len(here)
             for row in rows:
                 undoes = here[other[row.undoes]] if row.undoes is not None else None
-                if _identity(row) in here or (undoes is not None and undoes in undone):
+                if _identify(row) in here or (undoes is not None and undoes in undone):
                     continue
                 added = replace(_check_draft(row, row.action), undoes=undoes)
-                here[_identity(row)] = connection.execute(_INSERT, astuple(added)[:-1]).lastrowid or 0
+                here[_identify(row)] = connection.execute(_INSERT, astuple(added)[:-1]).lastrowid or 0
                 undone.add(undoes)
             return len(here) - before
 
     def rows_of(self, action: str) -> list[Decision]:
         """Return the rows of one action, oldest first."""
-        with self._reading():
-            return _of_action(self._connection, action)
+        with self._open_for_reading():
+            return _select_action(self._connection, action)
 
     def since(self, seq: int = 0) -> list[Decision]:
         """Return the rows after `seq`, oldest first.
@@ -215,7 +215,7 @@ class DecisionLog:
         Raises:
             InputError: The file is damaged.
         """
-        with self._reading():
+        with self._open_for_reading():
             return _select(self._connection, "WHERE seq > ? ORDER BY seq", (seq,))
 
     def close(self) -> None:
@@ -224,9 +224,9 @@ class DecisionLog:
             self._connection.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _open_for_writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, so that what was read still holds when written."""
-        with self._reading():
+        with self._open_for_reading():
             if self._connection.in_transaction:  # memory ran out before the last one could be rolled back
                 self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -239,7 +239,7 @@ class DecisionLog:
                 raise
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _open_for_reading(self) -> Iterator[None]:
         """Hold the connection; say in one line what is wrong with the file."""
         with self._lock:
             try:
@@ -252,10 +252,10 @@ class DecisionLog:
                 what = f"nothing was written to the decision log: no valid decision ({error})"
                 raise InputError(what, where=str(self.path), fix="correct it and try again") from error
             except sqlite3.DatabaseError as error:
-                raise _damaged(self.path, error) from error
+                raise _make_damage_error(self.path, error) from error
 
 
-def _identity(row: Decision) -> tuple[str, str, str, str]:
+def _identify(row: Decision) -> tuple[str, str, str, str]:
     return row.action, row.sample_id, row.given_label, row.reviewer
 
 
@@ -287,12 +287,12 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
-            raise _damaged(path, found)
+            raise _make_damage_error(path, found)
     except (sqlite3.OperationalError, OSError) as error:
         what = f"cannot be used as the decision log ({error})"
         raise InputError(what, where=str(path), fix="choose another folder with --out") from error
     except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from error
+        raise _make_damage_error(path, error) from error
     if version > _VERSION:
         what = f"written by a newer labelsweep (log version {version})"
         raise InputError(what, where=str(path), fix="update labelsweep")
@@ -302,7 +302,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _damaged(path: Path, what: object) -> InputError:
+def _make_damage_error(path: Path, what: object) -> InputError:
     reason = " ".join(str(what).split())
     return InputError(
         f"cannot be used as the decision log: it is damaged ({reason})",
@@ -338,10 +338,10 @@ def _select(connection: sqlite3.Connection, clause: str, values: tuple[object, .
     return [Decision(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
 
 
-def _of_action(connection: sqlite3.Connection, action: str) -> list[Decision]:
+def _select_action(connection: sqlite3.Connection, action: str) -> list[Decision]:
     return _select(connection, "WHERE action = ? ORDER BY seq", (action,))
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Decision], action: str) -> list[Decision]:
     connection.executemany(_INSERT, [astuple(row)[:-1] for row in rows])
-    return _of_action(connection, action)
+    return _select_action(connection, action)

@@ -124,16 +124,18 @@ def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False
     columns = tuple(
         name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names
     )
-    queue = _queue_rows(run / "queue.parquet") + (_queue_rows(run / OPEN) if with_open else [])
+    queue = _read_queue_rows(run / "queue.parquet") + (_read_queue_rows(run / OPEN) if with_open else [])
     planted = plant_controls(run, queue, control_share) if control_share > 0 else []
-    items = _in_order(queue, planted)
-    prose = _prose(run, dataset, columns)
+    items = _place_controls(queue, planted)
+    prose = _find_text_column(run, dataset, columns)
     content: Content = "image" if dataset.payload == "image" else "text" if prose else "table"
     rest = tuple(name for name in columns if name != prose)
-    return ReviewQueue(run, dataset, items, content, prose, rest, _conflicts(run), _copies(run, items))
+    return ReviewQueue(
+        run, dataset, items, content, prose, rest, _count_conflicts(run), _count_copies(run, items)
+    )
 
 
-def _queue_rows(path: Path) -> list[dict[str, Any]]:
+def _read_queue_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a queue, worst first; none where there is no such file, or an older labelsweep kept ids alone."""
     names = pq.read_schema(path).names if path.exists() else []
     if "rank" not in names:
@@ -144,7 +146,7 @@ def _queue_rows(path: Path) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: row["rank"])
 
 
-def _in_order(queue: Sequence[dict[str, Any]], planted: Sequence[ReviewerCheck]) -> tuple[Item, ...]:
+def _place_controls(queue: Sequence[dict[str, Any]], planted: Sequence[ReviewerCheck]) -> tuple[Item, ...]:
     """Put each control after the row whose numbers it borrows, so that only its content tells it apart."""
     after: dict[int, list[ReviewerCheck]] = defaultdict(list)
     for control in planted:
@@ -177,7 +179,7 @@ def make_item(position: int, row: Mapping[str, Any], evidence: Mapping[str, Any]
     )
 
 
-def _prose(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
+def _find_text_column(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
     """Return the column of running text: the text that was audited, or the one column there is, if it is long."""
     if dataset.payload == "text":
         return "text"
@@ -188,7 +190,7 @@ def _prose(run: Path, dataset: Dataset, columns: tuple[str, ...]) -> str:
     return columns[0] if is_text and (pc.max(pc.utf8_length(column)).as_py() or 0) > _PROSE else ""
 
 
-def _conflicts(run: Path) -> Mapping[str, Mapping[str, int]]:
+def _count_conflicts(run: Path) -> Mapping[str, Mapping[str, int]]:
     """Return how often each label occurs with the same content, where it occurs with more than one."""
     path = run / "validation" / "conflicts.parquet"
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -198,7 +200,7 @@ def _conflicts(run: Path) -> Mapping[str, Mapping[str, int]]:
     return found
 
 
-def _copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
+def _count_copies(run: Path, items: Sequence[Item]) -> dict[Key, int]:
     """Return how many samples of the data set each item speaks of, where it is more than one."""
     wanted = [item.key.content_hash for item in items]
     rows = find_rows(run / "dataset.parquet", "content_hash", wanted, ["content_hash", "label"])

@@ -96,21 +96,23 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Review
     wanted = 2 * count_checks(len(queue), share)
     if wanted == 0:
         return []
-    believed = _believed_clean(run, {row["sample_id"] for row in queue}, wanted, rng)
-    places = _places(len(queue), len(believed), rng)
+    believed = _draw_clean_rows(run, {row["sample_id"] for row in queue}, wanted, rng)
+    places = _draw_places(len(queue), len(believed), rng)
     kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
-    found = _nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
+    found = _find_nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
     planted = []
     for row, place, number, close in zip(
         believed, places, rng.permutation(len(believed)), found, strict=True
     ):
         kind, label = kinds[number], row["label"]
-        if (other := _other_label(queue, label, kind, rng)) is not None:
-            planted.append(_dress(row, kind, other, int(place), queue[place], close))
+        if (other := _draw_other_label(queue, label, kind, rng)) is not None:
+            planted.append(_disguise_control(row, kind, other, int(place), queue[place], close))
     return planted
 
 
-def _dress(row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]) -> ReviewerCheck:
+def _disguise_control(
+    row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]
+) -> ReviewerCheck:
     """Give a control the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
     label = row["label"]
     given, suggested = (other, label) if kind == "flip" else (label, other)
@@ -139,7 +141,7 @@ def _dress(row: Row, kind: Control, other: str, place: int, before: Row, close: 
     return ReviewerCheck(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
 
 
-def _believed_clean(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
+def _draw_clean_rows(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
     """Return up to `wanted` random rows whose label is verified, or believed by the audit."""
     names = pq.read_schema(run / "dataset.parquet").names
     ids: list[str] = []
@@ -170,14 +172,16 @@ def _find_contested(run: Path) -> set[str]:
     return set(found)
 
 
-def _places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:
+def _draw_places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:
     """Return one random place in each of `controls` equal stretches of the queue."""
     edges = np.linspace(0, queue, controls + 1)
     places: NDArray[Any] = np.floor(rng.uniform(edges[:-1], edges[1:])).astype(int)
     return np.minimum(places, queue - 1)
 
 
-def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random.Generator) -> str | None:
+def _draw_other_label(
+    queue: Sequence[Row], label: str, kind: Control, rng: np.random.Generator
+) -> str | None:
     """Draw the wrong label from the pairs that the queue shows, so that the control looks like the rest."""
     own, across = ("suggested_label", "given_label") if kind == "flip" else ("given_label", "suggested_label")
     seen = [str(row[across]) for row in queue if row[own] == label and row[across] != label]
@@ -185,7 +189,7 @@ def _other_label(queue: Sequence[Row], label: str, kind: Control, rng: np.random
     return str(rng.choice(seen)) if seen else None
 
 
-def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str]) -> list[list[Row]]:
+def _find_nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str]) -> list[list[Row]]:
     """Return the nearest samples of each point, by standardised features, in one pass over the data set.
 
     Args:
@@ -196,7 +200,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
         return [[] for _ in points]
     path = run / "dataset.parquet"
     with open_parquet(path) as file:
-        first = next(_feature_blocks(file))[1]
+        first = next(_read_feature_blocks(file))[1]
         # The first rows fill gaps, and put different units on one footing.
         known = np.isfinite(first)
         usual = (np.where(known, first, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
@@ -206,7 +210,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
         def standardised(rows: NDArray[Any]) -> NDArray[Any]:
             return np.asarray((np.where(np.isfinite(rows), rows, usual) - usual) / scale)
 
-        blocks = ((place, standardised(rows)) for place, rows in _feature_blocks(file))
+        blocks = ((place, standardised(rows)) for place, rows in _read_feature_blocks(file))
         asked = standardised(np.asarray(points, dtype=np.float32))
         found = find_nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
     samples = read_parquet(path, columns=["sample_id", "label"])
@@ -222,7 +226,7 @@ def _nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[str])
     return close
 
 
-def _feature_blocks(file: SerialParquet) -> Iterator[tuple[slice, NDArray[Any]]]:
+def _read_feature_blocks(file: SerialParquet) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield where the rows of each block are, and their features, (b, d) float32."""
     start = 0
     for batch in file.iter_batches(batch_size=8192, columns=["features"]):

@@ -200,10 +200,10 @@ class Review:
         """Return what each position is to this reviewer that others have decided on after row `seq`."""
         with self.lock:
             rows = self._rows[bisect_right(self._rows, seq, key=lambda row: row.seq) :]
-            items = self._items_of(row for row in rows if row.reviewer != reviewer)
+            items = self._find_items(row for row in rows if row.reviewer != reviewer)
             return {item.position: self.status(item, reviewer) for item in items}
 
-    def _items_of(self, rows: Iterable[Decision]) -> list[Item]:
+    def _find_items(self, rows: Iterable[Decision]) -> list[Item]:
         """Return the items that some rows speak of, in order."""
         keys = {key_of(row) for row in rows}
         queued = sorted(at for key in keys for at in self._places.get(key, ()))
@@ -259,7 +259,7 @@ class Review:
         with self.lock:
             self.refresh()
             before = self.is_finished()
-            drafts = [self._draft(item, answer, reviewer) for item in items]
+            drafts = [self._draft_decision(item, answer, reviewer) for item in items]
             self._beyond |= {item.key: item for item in items if item.position >= len(self._state)}
             rows = self.log.append(drafts, action=answer.action)
             self.refresh()
@@ -269,7 +269,7 @@ class Review:
             threading.Thread(target=self.when_finished, name="finished").start()
         return rows
 
-    def _draft(self, item: Item, answer: Answer, reviewer: str) -> Decision:
+    def _draft_decision(self, item: Item, answer: Answer, reviewer: str) -> Decision:
         others = [name for name in self.ledger.standing(item.key) if name != reviewer]
         suggestion = answer.verdict == "suggestion"
         return Decision(
@@ -293,7 +293,7 @@ class Review:
         with self.lock:
             rows = self.log.undo(reviewer, self.queue.run_id, action=action)
             self.refresh()
-            return rows, self._items_of(rows)
+            return rows, self._find_items(rows)
 
     def open(self, item: Item, reviewer: str) -> None:
         """Note that this reviewer has the item before them."""

@@ -70,7 +70,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     Raises:
         InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
     """
-    resumed = _reopen(request.out, request.resume) if request.resume else _find_unfinished(request)
+    resumed = _reopen_run(request.out, request.resume) if request.resume else _find_unfinished(request)
     # Ids sort by data set and time, and two runs of one second differ.
     run_id = f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = resumed or open_run(request.out, run_id)
@@ -148,7 +148,7 @@ def _find_unfinished(request: Request) -> Path | None:
     return None
 
 
-def _reopen(out: Path, run_id: str) -> Path:
+def _reopen_run(out: Path, run_id: str) -> Path:
     folder = out / "runs" / run_id
     if Path(run_id).name != run_id or not (folder / "config.yaml").is_file():
         raise InputError(f"no run '{run_id}'", where=str(out / "runs"), fix="`labelsweep runs` lists them")

@@ -84,9 +84,9 @@ def publish_version(folder: Path, address: str) -> str:
 
 def _publish_folder(folder: Path, target: str, manifest: bytes) -> None:
     """Send the files of a folder that a manifest lists, then the manifest's bytes."""
-    filesystem, root = _reach(target)
+    filesystem, root = _open_remote(target)
     for name, entry in json.loads(manifest)["files"].items():
-        _insist(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
+        _retry(partial(_send, filesystem, folder / name, f"{root}/{name}", entry), f"{target}/{name}")
     write_there(f"{target}/{MANIFEST}", manifest)
 
 
@@ -102,7 +102,7 @@ def fetch_folder(target: str, folder: Path) -> bool:
     text = read_there(f"{target}/{MANIFEST}")
     if text is None:
         return False
-    filesystem, root = _reach(target)
+    filesystem, root = _open_remote(target)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The same place at every try: what has come already is not fetched again.
     coming = folder.parents[1] / f".{folder.parent.name}-{folder.name}.coming"
@@ -110,7 +110,7 @@ def fetch_folder(target: str, folder: Path) -> bool:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise InputError(f"a manifest that names '{name}'", where=target, fix="publish it again")
         fetch = partial(_fetch, filesystem, f"{root}/{name}", coming / name, entry)
-        _insist(fetch, f"{target}/{name}", "read")
+        _retry(fetch, f"{target}/{name}", "read")
     (coming / MANIFEST).write_bytes(text)
     if folder.exists():  # an unfinished one of the same name
         shutil.rmtree(folder)
@@ -124,7 +124,7 @@ def read_there(address: str) -> bytes | None:
     Raises:
         StoreError: The store could not be asked.
     """
-    filesystem, path = _reach(address)
+    filesystem, path = _open_remote(address)
 
     def read() -> bytes | None:
         filesystem.invalidate_cache()
@@ -134,7 +134,7 @@ def read_there(address: str) -> bytes | None:
             _check_bucket(filesystem, path, address)
             return None
 
-    return _insist(read, address, "read")
+    return _retry(read, address, "read")
 
 
 def write_there(address: str, content: bytes) -> None:
@@ -143,7 +143,7 @@ def write_there(address: str, content: bytes) -> None:
     Raises:
         StoreError: It could not be written.
     """
-    filesystem, path = _reach(address)
+    filesystem, path = _open_remote(address)
 
     def write() -> None:
         _make_parent(filesystem, path)
@@ -152,7 +152,7 @@ def write_there(address: str, content: bytes) -> None:
         if filesystem.cat_file(path) != content:
             raise OSError("what was read back is not what was written")
 
-    _insist(write, address)
+    _retry(write, address)
 
 
 def list_there(address: str, pattern: str) -> list[str]:
@@ -161,7 +161,7 @@ def list_there(address: str, pattern: str) -> list[str]:
     Raises:
         StoreError: The store could not be asked.
     """
-    filesystem, root = _reach(address.rstrip("/"))
+    filesystem, root = _open_remote(address.rstrip("/"))
 
     def search() -> list[str]:
         filesystem.invalidate_cache()
@@ -170,10 +170,10 @@ def list_there(address: str, pattern: str) -> list[str]:
             _check_bucket(filesystem, root, address)
         return found
 
-    return _insist(search, address, "read")
+    return _retry(search, address, "read")
 
 
-def _reach(address: str) -> tuple[Any, str]:
+def _open_remote(address: str) -> tuple[Any, str]:
     check_no_secret(address)
     return open_address(address)
 
@@ -200,11 +200,11 @@ def _make_parent(filesystem: Any, path: str) -> None:  # noqa: ANN401 (fsspec is
 
 def _send(filesystem: Any, local: Path, remote: str, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
     """Write one file unless it is there, read it back and compare."""
-    if _digest(filesystem, remote, entry["bytes"]) == entry["sha256"]:
+    if _digest_remote(filesystem, remote, entry["bytes"]) == entry["sha256"]:
         return
     _make_parent(filesystem, remote)
     filesystem.put_file(str(local), remote)
-    if _digest(filesystem, remote, entry["bytes"]) != entry["sha256"]:
+    if _digest_remote(filesystem, remote, entry["bytes"]) != entry["sha256"]:
         raise OSError("what was read back is not what was written")
 
 
@@ -218,7 +218,7 @@ def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) 
         raise OSError("what came is not what the manifest says")
 
 
-def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN401 (fsspec is untyped)
+def _digest_remote(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN401 (fsspec is untyped)
     """Return the SHA-256 of a file that is there, None where there is none of that size."""
     filesystem.invalidate_cache()
     try:
@@ -230,7 +230,7 @@ def _digest(filesystem: Any, remote: str, size: int) -> str | None:  # noqa: ANN
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _insist(work: Callable[[], T], where: str, verb: str = "written") -> T:
+def _retry(work: Callable[[], T], where: str, verb: str = "written") -> T:
     """Try again after a fault that may pass; raise StoreError if it does not."""
     for attempt in range(TRIES):
         try:

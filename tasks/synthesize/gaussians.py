@@ -78,7 +78,7 @@ def synthesize(
     fields = [(f"x{axis}", pa.float32()) for axis in range(dimension)]
     columns = [*fields, ("label", pa.string()), ("true_label", pa.string())]
     schema = pa.schema(columns, {_METADATA: drawn.model_dump_json()})
-    with _writer(out, schema) as writer:
+    with _open_writer(out, schema) as writer:
         for features, given, true in draw(drawn, rows, flips, seed):
             arrays = [pa.array(column) for column in (*features.T, given.astype(str), true.astype(str))]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
@@ -150,7 +150,7 @@ def _mean(option: str, given: Sequence[float] | None, dimension: int, default: f
 
 
 @contextmanager
-def _writer(out: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter | pacsv.CSVWriter]:
+def _open_writer(out: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter | pacsv.CSVWriter]:
     """Yield a writer of the format that the suffix names; the file appears when it is complete."""
     suffix = out.suffix.lower()
     if suffix not in _SUFFIXES:

@@ -39,7 +39,7 @@ def test_corrected_version_is_swept_again_round_after_round(prefect_server, tmp_
         still_open = pq.read_table(earlier)["sample_id"].to_pylist() if earlier.exists() else []
         assert not {row["sample_id"] for row in shown} & asked
         log = DecisionLog(log_path(out))
-        todo = shown[:2] or [row for row in _queue_rows(out) if row["sample_id"] in still_open][:2]
+        todo = shown[:2] or [row for row in _read_queue_rows(out) if row["sample_id"] in still_open][:2]
         for row in todo:
             keys = {key: row[key] for key in ("sample_id", "content_hash", "given_label", "suggested_label")}
             log.append(
@@ -150,7 +150,7 @@ def test_review_means_a_data_set_and_asks_which_where_there_are_several(prefect_
     assert link.resolve() == find_run(out, "pets")
 
 
-def _queue_rows(out: Path) -> list[dict[str, object]]:
+def _read_queue_rows(out: Path) -> list[dict[str, object]]:
     return [
         row for path in (out / "runs").glob("*-*/queue.parquet") for row in pq.read_table(path).to_pylist()
     ]

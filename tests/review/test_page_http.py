@@ -238,7 +238,7 @@ def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out
     app = create_app(digits, out, control_share=0)
     review: Review = app.state.site.review
     first, second = review.queue.items[:2]
-    earlier = review._draft(first, Answer("relabel", second.given), "Ada")
+    earlier = review._draft_decision(first, Answer("relabel", second.given), "Ada")
     # The content of the second item was looked at in another run, and decided to be what it is labeled now.
     review.log.append(
         [

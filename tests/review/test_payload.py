@@ -18,7 +18,7 @@ def test_a_sample_is_there_as_soon_as_it_is_read_and_not_when_all_are(
         in_time.append(released.wait(60))
         yield [{"sample_id": "b", "image": b"last"}]
 
-    monkeypatch.setattr(payload, "_batches", batches)
+    monkeypatch.setattr(payload, "_read_batches", batches)
     monkeypatch.setattr(payload, "_PATIENCE_S", 600)
     store = payload.PayloadStore()
     store.fill_later(Path("dataset.parquet"), ["image"], ["a", "b"])

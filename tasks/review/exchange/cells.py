@@ -38,8 +38,8 @@ class Labels:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._exact = {form: label for label in classes for form in (str(neutralise(label)), label)}
-        self._folded = _unique((label.strip().casefold(), label) for label in classes)
-        self._numbers = _unique(
+        self._folded = _keep_unique((label.strip().casefold(), label) for label in classes)
+        self._numbers = _keep_unique(
             (number, label) for label in classes if (number := _number(label)) is not None
         )
 
@@ -100,7 +100,7 @@ def _round(number: Decimal, digits: int) -> Decimal:
     return Decimal(f"{number:.{max(digits - 1, 0)}e}")
 
 
-def _unique(pairs: Iterable[tuple[object, str]]) -> Mapping[object, str]:
+def _keep_unique(pairs: Iterable[tuple[object, str]]) -> Mapping[object, str]:
     """Return what exactly one label is called by."""
     found: defaultdict[object, list[str]] = defaultdict(list)
     for name, label in pairs:

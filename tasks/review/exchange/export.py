@@ -66,7 +66,7 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
     """
     log = read_log(out)
     rows = [row for row in decision_rows(log) if run_id is None or row["run"] == run_id]
-    table = _with_samples(_with_outcomes(rows, Ledger(log)), out / "runs")
+    table = _add_samples(_add_outcomes(rows, Ledger(log)), out / "runs")
     if file.suffix == ".csv":
         _write_csv(table, file)
     else:
@@ -75,14 +75,14 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
     return Exported(len(rows), len(standing), sum(bool(row["control"]) for row in standing))
 
 
-def _with_outcomes(rows: Sequence[dict[str, Any]], ledger: Ledger) -> pa.Table:
+def _add_outcomes(rows: Sequence[dict[str, Any]], ledger: Ledger) -> pa.Table:
     """Return the rows as a table, with what the reviewers of each sample say together; null where they disagree."""
     keys = [Key(row["content_hash"], row["given_label"], row["control"]) for row in rows]
     together = pa.array([ledger.resolve(key).outcome for key in keys], pa.string())
     return pa.Table.from_pylist(rows, schema=SCHEMA).append_column("together", together)
 
 
-def _with_samples(table: pa.Table, runs: Path) -> pa.Table:
+def _add_samples(table: pa.Table, runs: Path) -> pa.Table:
     """Return the decisions with what their runs say of the samples."""
     parts = []
     for run in pc.unique(table["run"]).to_pylist():

@@ -80,7 +80,7 @@ def import_decisions(
     }
     with closing(DecisionLog(log_path(out))) as log:
         ledger = Ledger(log.since())
-        new = [draft for draft in drafts.values() if not _stands(draft, ledger)]
+        new = [draft for draft in drafts.values() if not _is_repeated(draft, ledger)]
         written = log.append(new) if new else []
     return Imported(len(written), len(drafts) - len(written), empty)
 
@@ -127,7 +127,7 @@ def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str])
     if sample is None:
         return f"{row.where}: no sample {row.sample_id!r} in this run"
     verdict, given = row.verdict or "relabel", str(sample["given_label"])
-    if problem := _problem(row, verdict, sample, classes):
+    if problem := _find_problem(row, verdict, sample, classes):
         return f"{row.where}: {problem}"
     return Decision(
         sample_id=str(sample["sample_id"]),
@@ -143,7 +143,7 @@ def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str])
     )
 
 
-def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]) -> str:
+def _find_problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]) -> str:
     """Return the first thing that is wrong with a row, in the order in which a person would look."""
     given = str(sample["given_label"])
     confirms = verdict == "keep" and row.new_label == given
@@ -170,7 +170,7 @@ def _problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]
     return next((message for wrong, message in checks if wrong), "")
 
 
-def _stands(draft: Decision, ledger: Ledger) -> bool:
+def _is_repeated(draft: Decision, ledger: Ledger) -> bool:
     """Whether this reviewer's present answer is the same one."""
     present = ledger.standing(key_of(draft)).get(draft.reviewer)
     return present is not None and present.outcome == draft.outcome

@@ -61,19 +61,19 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
         The config and the tasks.
     """
     queue = load_queue(run)
-    _classes(queue.classes)
+    _name_classes(queue.classes)
     config = write_text(labeling_config(queue), folder / "config.xml")
-    payload = _payload(queue)
+    payload = _read_payload(queue)
     tasks = []
     for item in queue.items:
         shown = payload[item.sample_id]
         if queue.content == "image":
-            shown = _picture(shown, folder, item.position, image_root)
-        tasks.append(_task(queue, item, shown))
+            shown = _write_picture(shown, folder, item.position, image_root)
+        tasks.append(_make_task(queue, item, shown))
     return config, write_json(tasks, folder / "tasks.json")
 
 
-def _classes(labels: Sequence[str]) -> dict[str, str]:
+def _name_classes(labels: Sequence[str]) -> dict[str, str]:
     """Return each label by its name in Label Studio: XML cannot hold control characters, so they become visible marks.
 
     Raises:
@@ -89,7 +89,7 @@ def _classes(labels: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
+def _make_task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
     chosen = {
         "id": item.check,  # ties an accepted or changed suggestion to this one
         "from_name": LABEL,
@@ -116,7 +116,7 @@ def _task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
     }
 
 
-def _payload(queue: ReviewQueue) -> dict[str, Any]:
+def _read_payload(queue: ReviewQueue) -> dict[str, Any]:
     columns = ["image"] if queue.content == "image" else [queue.prose] if queue.prose else list(queue.columns)
     rows = read_parquet(queue.run / "queue.parquet", columns=["sample_id", *columns]).to_pylist()
     if queue.content == "image":
@@ -126,7 +126,7 @@ def _payload(queue: ReviewQueue) -> dict[str, Any]:
     return {row["sample_id"]: {name: format_value(row[name]) for name in columns} for row in rows}
 
 
-def _picture(data: bytes | None, folder: Path, number: int, image_root: str | None) -> str:
+def _write_picture(data: bytes | None, folder: Path, number: int, image_root: str | None) -> str:
     png = safe_png(data or b"") or b""
     if image_root is None:
         return f"data:image/png;base64,{base64.b64encode(png).decode()}"
@@ -152,13 +152,13 @@ def import_label_studio(file: Path, run: Path, out: Path) -> Imported:
     incoming: list[Incoming] = []
     problems: list[str] = []
     empty = 0
-    classes = _classes(read_dataset(run).offered)
-    for where, data, annotation in _annotations(_read(file), file):
+    classes = _name_classes(read_dataset(run).offered)
+    for where, data, annotation in _list_annotations(_read(file), file):
         if annotation.get("was_cancelled") or not annotation.get("result"):
             empty += 1
             continue
         try:
-            incoming.append(_decision(where, data, annotation, classes))
+            incoming.append(_read_decision(where, data, annotation, classes))
         except ValueError as error:
             problems.append(f"{where}: {error}")
     refuse_import(problems, file.name)
@@ -181,7 +181,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
     return tasks
 
 
-def _annotations(
+def _list_annotations(
     tasks: Sequence[dict[str, Any]], file: Path
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for number, task in enumerate(tasks, start=1):
@@ -204,7 +204,7 @@ def _is_annotation(found: object) -> bool:
     )
 
 
-def _decision(
+def _read_decision(
     where: str, data: Mapping[str, Any], annotation: Mapping[str, Any], classes: Mapping[str, str]
 ) -> Incoming:
     found, untouched = {LABEL: "", VERDICT: "", COMMENT: ""}, False
@@ -231,17 +231,17 @@ def _decision(
         new_label=classes.get(found[LABEL], found[LABEL]),
         content_hash=str(data.get("content_hash", "")),
         given_label=str(data.get("given_label", "")),
-        reviewer=_who(annotation.get("completed_by")),
+        reviewer=_name_annotator(annotation.get("completed_by")),
         comment=found[COMMENT],
         seconds=float(lead) if isinstance(lead, int | float) and lead >= 0 else None,
         time=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
     )
 
 
-def _who(completed_by: object) -> str:
+def _name_annotator(completed_by: object) -> str:
     """Name the annotator, whom Label Studio gives as a number, a record, or not at all.
 
-    >>> _who(3), _who({"id": 3, "email": "ada@example.org"}), _who(None)
+    >>> _name_annotator(3), _name_annotator({"id": 3, "email": "ada@example.org"}), _name_annotator(None)
     ('label-studio 3', 'ada@example.org', 'label-studio')
     """
     if isinstance(completed_by, Mapping):

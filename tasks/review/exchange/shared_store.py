@@ -30,7 +30,7 @@ def fetch_decisions(out: Path, address: str) -> int:
         InputError: What is there are no decisions.
         LabelsweepError: The store could not be read.
     """
-    own = f"decisions/{_machine(out)}.parquet"
+    own = f"decisions/{_name_machine(out)}.parquet"
     names = [name for name in list_there(address, "decisions/*.parquet") if name != own]
     if not names:
         return 0
@@ -59,7 +59,7 @@ def publish_decisions(out: Path, address: str) -> str | None:
     rows = read_log(out)
     if not rows:
         return None
-    target = f"{address.rstrip('/')}/decisions/{_machine(out)}.parquet"
+    target = f"{address.rstrip('/')}/decisions/{_name_machine(out)}.parquet"
     mark = out / _PUBLISHED
     now = f"{target} {rows[-1].seq}\n"
     if mark.exists() and mark.read_text(encoding="utf-8") == now:
@@ -71,7 +71,7 @@ def publish_decisions(out: Path, address: str) -> str | None:
     return target
 
 
-def _machine(out: Path) -> str:
+def _name_machine(out: Path) -> str:
     """Return the name of this machine's log, drawn once."""
     path = out / _MACHINE
     if not path.exists():

@@ -49,7 +49,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
     twice = []
     incoming = []
     for number, row in decided:
-        one = _incoming(number, row, ids, labels, reviewer)
+        one = _read_row(number, row, ids, labels, reviewer)
         if (before := seen.setdefault((one.sample_id, one.reviewer), number)) != number:
             twice.append(f"{one.where}: {one.sample_id!r} is already decided in row {before}")
         incoming.append(one)
@@ -64,7 +64,7 @@ def _is_decided(row: Mapping[str, str]) -> bool:
     return stands and bool(row["decision"].strip() or row["new_label"].strip())
 
 
-def _incoming(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels, reviewer: str) -> Incoming:
+def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels, reviewer: str) -> Incoming:
     seconds = row.get("seconds", "").strip()
     given = row.get("given_label", "")
     return Incoming(
@@ -84,7 +84,9 @@ def _incoming(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels
 def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows with the numbers that a spreadsheet shows beside them."""
     try:
-        numbered = list(_workbook_rows(file) if file.suffix.lower() in WORKBOOKS else _text_rows(file))
+        numbered = list(
+            _read_workbook_rows(file) if file.suffix.lower() in WORKBOOKS else _read_text_rows(file)
+        )
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
     names = [name.strip() for name in numbered[0][1]] if numbered else []
@@ -97,7 +99,7 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     return [(number, dict(zip(names, line, strict=True))) for number, line in rows]
 
 
-def _text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield header and rows of delimited text, each with its number among the lines that hold something."""
     try:
         dialect = detect_dialect(Part(LocalFileSystem(), str(file), str(file)), frozenset(NEEDED))
@@ -117,7 +119,7 @@ def _text_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"not a table ({error})", where=str(file), fix="save it as CSV") from error
 
 
-def _workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield header and rows of the first sheet as text."""
     from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 (only for workbooks)
 
@@ -127,10 +129,10 @@ def _workbook_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         what = f"no workbook that can be read ({error})"
         raise InputError(what, where=str(file), fix="save it as .xlsx without a password") from error
     for number, row in enumerate(rows, start=1):
-        yield number, [_as_text(value) for value in row]
+        yield number, [_format_cell(value) for value in row]
 
 
-def _as_text(value: Any) -> str:  # noqa: ANN401 (what a cell holds)
+def _format_cell(value: Any) -> str:  # noqa: ANN401 (what a cell holds)
     """Return a cell as a person sees it: whole numbers without a fraction."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

@@ -94,14 +94,14 @@ def order(site: Here, name: Name, wanted: Wanted) -> dict[str, Any]:
     review = site.review
     review.refresh()
     found = [item.position for item in site.finder.find(wanted, name)]
-    return {"order": found, **_news(review, name, review.ledger.seq)}
+    return {"order": found, **_collect_news(review, name, review.ledger.seq)}
 
 
 @router.get("/progress")
 def progress(site: Here, name: Name, since: Row = 0) -> dict[str, Any]:
     """Return how far the review is, and what others decided since a row of the log."""
     site.review.refresh()
-    return _news(site.review, name, since)
+    return _collect_news(site.review, name, since)
 
 
 @router.post("/decide")
@@ -111,7 +111,7 @@ def decide(site: Here, name: Name, sent: OneDecision) -> dict[str, Any]:
     if item.check != sent.check:
         raise HTTPException(409, "the queue has changed: reload the page")
     rows = site.review.decide([item], sent.answer(), name)
-    return {**_saved(rows), **_news(site.review, name, sent.since)}
+    return {**_describe_saved(rows), **_collect_news(site.review, name, sent.since)}
 
 
 @router.post("/decide-many")
@@ -134,7 +134,7 @@ def decide_many(site: Here, name: Name, sent: ManyDecisions) -> dict[str, Any]:
         if not items:
             raise HTTPException(409, "nothing is selected")
     rows = review.decide(items, sent.answer(len(items)), name)
-    return {**_saved(rows), **_news(review, name, sent.since)}
+    return {**_describe_saved(rows), **_collect_news(review, name, sent.since)}
 
 
 @router.post("/undo")
@@ -142,7 +142,7 @@ def undo(site: Here, name: Name, sent: Undo) -> dict[str, Any]:
     """Take back the reviewer's last action."""
     rows, items = site.review.undo(name, sent.action)
     positions = [item.position for item in items]
-    return {**_saved(rows), "positions": positions, **_news(site.review, name, sent.since)}
+    return {**_describe_saved(rows), "positions": positions, **_collect_news(site.review, name, sent.since)}
 
 
 @router.get("/team")
@@ -152,11 +152,11 @@ def team(site: Here, name: Name) -> list[ReviewerProgress]:  # noqa: ARG001 (mus
     return list_team(site.review)
 
 
-def _saved(rows: list[Decision]) -> dict[str, Any]:
+def _describe_saved(rows: list[Decision]) -> dict[str, Any]:
     return {"rows": len(rows), "row": rows[-1].seq if rows else None, "time": rows[-1].time if rows else None}
 
 
-def _news(review: Review, name: str, since: int) -> dict[str, Any]:
+def _collect_news(review: Review, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
     with review.lock:
         standing = review.paced()

@@ -84,11 +84,11 @@ class CardMaker:
             "length": len(prose) if len(prose) > CARD else 0,
             "columns": self.columns(item, slice(ROWS), blind=blind) if is_table else [],
             "more": max(0, len(row) - ROWS) if is_table else 0,
-            **{kind: self._near(item, kind, blind=blind) for kind in EVIDENCE},
+            **{kind: self._list_near(item, kind, blind=blind) for kind in EVIDENCE},
             "overlay": not blind and self._has_overlay(item),
         }
 
-    def _near(self, item: Item, kind: str, *, blind: bool) -> list[dict[str, Any]]:
+    def _list_near(self, item: Item, kind: str, *, blind: bool) -> list[dict[str, Any]]:
         found = []
         for near in item.evidence.get(kind, ()):
             sample = near["sample_id"]
@@ -132,7 +132,7 @@ class CardMaker:
             value, usual = row[name], self._usual.get(name, NOTHING_USUAL)
             side = "" if abs(speaks[name]) < TELLING else "suggested" if speaks[name] > 0 else "given"
             cells = [(brief(o.get(name, "")), usual.differs(value, o.get(name, ""))) for o in others]
-            drawing = _drawn(usual, value, classes[:1] if blind else classes)
+            drawing = _draw_usual(usual, value, classes[:1] if blind else classes)
             found.append(CardColumn(name, value, side, drawing, cells))
         return found
 
@@ -162,7 +162,7 @@ def brief(value: str) -> str:
     return format_number(float(value)) if "." in value and parse_number(value) is not None else value
 
 
-def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
+def _draw_usual(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
     """Return a drawing of how often values occur, the given class upwards, the suggested one downwards, and where this one is."""
     if not usual.counts.size:
         return Markup("")
@@ -170,7 +170,7 @@ def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
     place = usual.place(value)
     if usual.values:  # of texts only this one: the others have no order
         shares = shares[:, [place]] if place is not None else np.zeros((len(classes), 1))
-        return _levels(shares[:, 0])
+        return _draw_levels(shares[:, 0])
     half = _HEIGHT / 2
     heights = shares / max(shares.max(), 1e-12) * (half - 1)
     step = _WIDTH / heights.shape[1]
@@ -182,18 +182,18 @@ def _drawn(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
     if place is not None:
         at = (place + 0.5) * step
         mark = f'<path class="here" d="M{at:g} 0V{_HEIGHT}"/>'
-    return _svg("".join(paths) + mark)
+    return _wrap_svg("".join(paths) + mark)
 
 
-def _levels(shares: Any) -> Markup:  # noqa: ANN401 (an array)
+def _draw_levels(shares: Any) -> Markup:  # noqa: ANN401 (an array)
     """Return a bar for each class: the share of its samples that have this value."""
     bars = [
         f'<rect class="{role}" y="{2 + number * 16}" width="{share * _WIDTH:.1f}" height="12"/>'
         for number, (role, share) in enumerate(zip(("given", "suggested"), shares, strict=False))
     ]
-    return _svg("".join(bars))
+    return _wrap_svg("".join(bars))
 
 
-def _svg(content: str) -> Markup:
+def _wrap_svg(content: str) -> Markup:
     size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     return Markup(f'<svg class="usual" {size} aria-hidden="true">{content}</svg>')  # noqa: S704 (numbers alone)

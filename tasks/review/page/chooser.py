@@ -39,7 +39,7 @@ class Chooser:
             ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in choices_of(queue)
         ]
         self.has_search = not all(each.key for each in self._all)
-        self._frequent = _frequent(queue)
+        self._frequent = _list_frequent(queue)
 
     def of(self, item: Item, *, blind: bool = False) -> list[ClassChoice]:
         """Return the classes that have a button beside a sample.
@@ -69,12 +69,12 @@ def choices_of(queue: ReviewQueue) -> tuple[ClassChoice, ...]:
     classes = queue.classes
     if len(classes) <= 10 and all(len(label) == 1 and label in "0123456789" for label in classes):
         return tuple(ClassChoice(label, label) for label in classes)
-    frequent = dict.fromkeys((*_frequent(queue), *classes))
+    frequent = dict.fromkeys((*_list_frequent(queue), *classes))
     keyed = sorted(list(frequent)[:MAX_KEYS], key=classes.index)
     keys = {label: str(number) for number, label in enumerate(keyed, start=1)}
     return tuple(ClassChoice(label, keys.get(label, "")) for label in classes)
 
 
-def _frequent(queue: ReviewQueue) -> list[str]:
+def _list_frequent(queue: ReviewQueue) -> list[str]:
     """Return the classes that are suggested, most often first."""
     return [name for name, _ in Counter(item.suggested for item in queue.items).most_common()]

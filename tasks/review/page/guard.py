@@ -53,28 +53,28 @@ class Guard:
             return PlainTextResponse(
                 "Unknown host name. Open the page by the address that labelsweep printed.", 421
             )
-        if self.token is not None and (answer := self._admission(request)) is not None:
+        if self.token is not None and (answer := self._admit(request)) is not None:
             return answer
-        if _length(request) > MAX_BODY:
+        if _read_length(request) > MAX_BODY:
             return JSONResponse({"error": "the request is too large, or does not say how large it is"}, 413)
-        return None if request.method in ("GET", "HEAD") else _forged(request)
+        return None if request.method in ("GET", "HEAD") else _refuse_forged(request)
 
-    def _admission(self, request: Request) -> Response | None:
+    def _admit(self, request: Request) -> Response | None:
         """Return None for who has the token; otherwise what to answer."""
         token = self.token or ""
         shown = request.query_params.get("token", "")
         if shown and request.method == "GET" and secrets.compare_digest(shown.encode(), token.encode()):
-            return self._welcome(request)
+            return self._set_cookie(request)
         kept = request.cookies.get(cookie_name(request, "token"), "")
-        if secrets.compare_digest(kept.encode(), _badge(token).encode()):
+        if secrets.compare_digest(kept.encode(), _make_badge(token).encode()):
             return None
         return PlainTextResponse("This page needs the token that labelsweep printed at its start.", 403)
 
-    def _welcome(self, request: Request) -> Response:
+    def _set_cookie(self, request: Request) -> Response:
         """Move the token from the address, where it would be seen and kept, to a cookie."""
         rest = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
         response = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
-        set_cookie(request, response, "token", _badge(self.token or ""))
+        set_cookie(request, response, "token", _make_badge(self.token or ""))
         return response
 
 
@@ -112,12 +112,12 @@ class Guarded:
         await (self._guard.refusal(request) or self._app)(scope, receive, with_headers)
 
 
-def _badge(token: str) -> str:
+def _make_badge(token: str) -> str:
     """Return what the cookie of an admitted browser holds: any token becomes plain letters, and is not kept itself."""
     return hashlib.sha256(f"labelsweep review\0{token}".encode()).hexdigest()
 
 
-def _length(request: Request) -> int:
+def _read_length(request: Request) -> int:
     """Return how long a body is; one that does not say so counts as too long."""
     if "transfer-encoding" in request.headers:
         return MAX_BODY + 1
@@ -125,7 +125,7 @@ def _length(request: Request) -> int:
     return int(request.headers.get("content-length") or unsaid)
 
 
-def _forged(request: Request) -> Response | None:
+def _refuse_forged(request: Request) -> Response | None:
     """Refuse a write that is not from a page of ours; a form's token is a field, checked by its route."""
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":

@@ -41,7 +41,7 @@ def home() -> RedirectResponse:
 @router.get("/name")
 def ask_name(request: Request) -> HTMLResponse:
     """Ask who is reviewing."""
-    return _page("name", request, error="", longest=MAX_REVIEWER)
+    return _render_page("name", request, error="", longest=MAX_REVIEWER)
 
 
 @router.post("/name")
@@ -53,7 +53,7 @@ async def take_name(request: Request) -> Response:
     name = " ".join(form.get("name", [""])[0].split())
     if not name or len(name) > MAX_REVIEWER or not name.isprintable():
         error = f"Please give a name of 1 to {MAX_REVIEWER} characters."
-        again = _page("name", request, error=error, longest=MAX_REVIEWER)
+        again = _render_page("name", request, error=error, longest=MAX_REVIEWER)
         again.status_code = 400
         return again
     response = RedirectResponse("/review", 303)
@@ -90,7 +90,7 @@ def review(
     if shown is not None:
         now.open(shown, name)
     view = None if shown is None else site.view(shown, name)
-    return _page("review", request, wanted=wanted, query=query_of(wanted), view=view)
+    return _render_page("review", request, wanted=wanted, query=query_of(wanted), view=view)
 
 
 @router.get("/item/{position}")
@@ -121,7 +121,7 @@ def grid(
     page = min(page, pages)
     shown = found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     site.finder.load(shown)
-    return _page(
+    return _render_page(
         "grid",
         request,
         wanted=wanted,
@@ -146,7 +146,7 @@ def tile(request: Request, site: Here, name: Name, position: int) -> HTMLRespons
 def show_map(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
     """Show where all samples are."""
     atlas = site.finder.atlas
-    return _page("map", request, points=len(atlas.rows) if atlas.exists else 0)
+    return _render_page("map", request, points=len(atlas.rows) if atlas.exists else 0)
 
 
 @router.get("/map/points")
@@ -184,7 +184,7 @@ def decisions(site: Here, name: Named) -> Response:  # noqa: ARG001 (must have o
 def team(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa: ARG001 (must have one)
     """Show how far each reviewer is."""
     site.review.refresh()
-    return _page("team", request, team=list_team(site.review), queued=len(site.queue.items))
+    return _render_page("team", request, team=list_team(site.review), queued=len(site.queue.items))
 
 
 @router.get("/insights")
@@ -193,7 +193,7 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
     now, items = site.review, site.queue.items
     now.refresh()
     with now.lock:
-        return _page(
+        return _render_page(
             "insights",
             request,
             standing=now.count(),
@@ -202,11 +202,11 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
             agreements=compare_reviewers(now.ledger, [item.key for item in items]),
             enough=ENOUGH,
             window=WINDOW,
-            trust=_trust(site.queue.run),
+            trust=_describe_trust(site.queue.run),
         )
 
 
-def _trust(run: Path) -> str:
+def _describe_trust(run: Path) -> str:
     """Return how far the queue of a run can be trusted, in a sentence; empty where that is not known."""
     summary = run / "summary.json"
     return trust_line(read_json(summary).get("queue", {})) if summary.exists() else ""
@@ -270,7 +270,7 @@ def columns(request: Request, site: Here, name: Name, position: int) -> HTMLResp
     return HTMLResponse(site.render("columns.html", request, columns=rest, item=shown))
 
 
-def _page(here: str, request: Request, **values: object) -> HTMLResponse:
+def _render_page(here: str, request: Request, **values: object) -> HTMLResponse:
     """Return a page, with what each page shows around its own content."""
     site = site_of(request)
     now, name = site.review, site.who(request)

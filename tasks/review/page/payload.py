@@ -68,9 +68,9 @@ class PayloadStore:
             columns: What is kept of a row; nothing is copied without any.
         """
         left = {sample_id for sample_id in wanted if columns and sample_id not in self}
-        for batch in _batches(source, columns, left):
+        for batch in _read_batches(source, columns, left):
             for row in batch:
-                self.put(str(row.pop("sample_id")), _packed(row))
+                self.put(str(row.pop("sample_id")), _pack_row(row))
 
     def take(self, source: Path, columns: Sequence[str], rows: Mapping[str, int]) -> None:
         """Copy a few rows that are known by their numbers, where they are not here yet.
@@ -83,7 +83,7 @@ class PayloadStore:
         wanted = [row for sample_id, row in rows.items() if columns and sample_id not in self]
         if wanted:
             for row in take_rows(source, np.array(wanted), ["sample_id", *columns]).to_pylist():
-                self.put(str(row.pop("sample_id")), _packed(row))
+                self.put(str(row.pop("sample_id")), _pack_row(row))
 
     def fill_later(self, source: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
         """Do the same in the background."""
@@ -99,7 +99,7 @@ class PayloadStore:
         threading.Thread(target=work, name="payload", daemon=True).start()
 
 
-def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator[list[dict[str, Any]]]:
+def _read_batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the wanted rows, a few pictures at a time: those that come first are there first."""
     if not wanted:
         return
@@ -111,7 +111,7 @@ def _batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator
             yield batch.filter(pc.is_in(names, value_set=ids)).to_pylist()
 
 
-def _packed(row: Mapping[str, Any]) -> bytes:
+def _pack_row(row: Mapping[str, Any]) -> bytes:
     if list(row) == ["image"]:
         return row["image"] or b""
     return json.dumps({name: format_value(value) for name, value in row.items()}, ensure_ascii=False).encode()

@@ -45,13 +45,13 @@ class SampleSearch:
         Raises:
             InputError: The filter's lasso is not valid.
         """
-        items = self._review.select(wanted, reviewer, self._among(wanted))
+        items = self._review.select(wanted, reviewer, self._choose_scope(wanted))
         if not wanted.value:
             return items
         matches = self._matches(wanted.column, wanted.value, frozenset(item.position for item in items))
         return [item for item in items if item.position in matches]
 
-    def _among(self, wanted: Filter) -> list[Item] | None:
+    def _choose_scope(self, wanted: Filter) -> list[Item] | None:
         """Return what a filter looks through; None for the queue."""
         if wanted.like is None and not wanted.lasso:
             return None
