@@ -26,11 +26,11 @@ def write_columnar(
 ) -> list[int]:
     """Write corrected Parquet or Arrow files, as `tasks.apply.layout.Write` says."""
     readers = [open_part(part, frozenset()) for part in parts]
-    values = _values(readers, label, corrected)
+    values = _map_values(readers, label, corrected)
     start, written = 0, []
     for reader, target in zip(readers, targets, strict=True):
         names, rows = read_class_names(reader.schema, label), 0
-        with _writer(reader, target) as writer:
+        with _open_writer(reader, target) as writer:
             for batch in reader.batches(reader.schema.names, _group_rows(reader)):
                 changes = corrected.changes_within(start, batch.num_rows)
                 start += batch.num_rows
@@ -42,7 +42,7 @@ def write_columnar(
     return written
 
 
-def _values(readers: Sequence[FileReader], label: str, corrected: SourceChanges) -> dict[str, Any]:
+def _map_values(readers: Sequence[FileReader], label: str, corrected: SourceChanges) -> dict[str, Any]:
     """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
     values: dict[str, Any] = {}
     labels = WrittenLabels(corrected)
@@ -52,7 +52,7 @@ def _values(readers: Sequence[FileReader], label: str, corrected: SourceChanges)
         names = read_class_names(reader.schema, label)
         values |= {name: place for place, name in enumerate(names)}
         for batch in reader.batches([label], 2**16):
-            column = _plain(batch.column(0))
+            column = _simplify_column(batch.column(0))
             for word in _read_labels(column, names).to_pylist():
                 labels.see(word or "")
             if not names:
@@ -62,7 +62,7 @@ def _values(readers: Sequence[FileReader], label: str, corrected: SourceChanges)
     return values
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def _simplify_column(column: pa.Array) -> pa.Array:
     return column.cast(plain_type(column.type))
 
 
@@ -82,17 +82,17 @@ def _change_batch(
     place = batch.schema.get_field_index(label)
     relabeled = {row: new for row, new in changes.items() if new is not None}
     columns = list(batch.columns)
-    columns[place] = _relabel(columns[place], relabeled, names, values)
+    columns[place] = _relabel_column(columns[place], relabeled, names, values)
     changed = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
     kept = [row for row in range(batch.num_rows) if row not in changes or changes[row] is not None]
     return changed if len(kept) == batch.num_rows else changed.take(pa.array(kept, pa.int64()))
 
 
-def _relabel(
+def _relabel_column(
     column: pa.Array, changes: Mapping[int, str], names: tuple[str, ...], values: Mapping[str, Any]
 ) -> pa.Array:
     """Return a column with other labels, in its own type; a label that stays is not touched."""
-    plain = _plain(column)
+    plain = _simplify_column(column)
     before = _read_labels(plain, names).to_pylist()
     changes = {row: label for row, label in changes.items() if before[row] != label}
     if not changes:
@@ -131,7 +131,7 @@ def _group_rows(reader: FileReader) -> int:
     return max((int(meta.row_group(i).num_rows) for i in range(meta.num_row_groups)), default=0) or _ROWS
 
 
-def _writer(reader: FileReader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
+def _open_writer(reader: FileReader, target: Path) -> Any:  # noqa: ANN401 (one of two classes that do not share a base)
     if reader.part.kind == "parquet":
         return pq.ParquetWriter(target, reader.schema)
     return (pa.ipc.new_stream if is_stream(reader.part) else pa.ipc.new_file)(str(target), reader.schema)

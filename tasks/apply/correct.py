@@ -97,7 +97,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
-    parent = _source_version(out, name, dataset, source, found)
+    parent = _find_source_version(out, name, dataset, source, found)
     label, encoding = read_label_options(run, dataset)
     version = versions.Version(
         name=name,
@@ -136,7 +136,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 
-def _source_version(
+def _find_source_version(
     out: Path, name: str, dataset: Dataset, source: Path, found: list[versions.Version]
 ) -> versions.Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
@@ -168,7 +168,7 @@ def compare_versions(old: Path, new: Path) -> pa.Table:
         `sample_id`, `change` (relabel, drop, add, content), `old_label`, `new_label`; in the order of the old
         version, then of the new one.
     """
-    before, after = _keys_by_sample(old), _keys_by_sample(new)
+    before, after = _read_keys(old), _read_keys(new)
     rows: list[dict[str, str | None]] = []
     for sample_id, (content, label) in before.items():
         found, now_label = after.get(sample_id, (None, None))
@@ -187,7 +187,7 @@ def compare_versions(old: Path, new: Path) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
 
 
-def _keys_by_sample(folder: Path) -> dict[str, tuple[str, str]]:
+def _read_keys(folder: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for table in versions.read_key_tables(folder / "dataset.parquet"):
         for sample_id, content, label in zip(*(table[name].to_pylist() for name in KEY_COLUMNS), strict=True):

@@ -39,7 +39,7 @@ def write_cards(layout: "SourceLayout", left: Mapping[str, int], state: str, fol
     for step, part in inside.items():
         for name, change in (
             ("dataset_dict.json", lambda text: text),
-            (STATE, lambda text: _new_name(text, state)),
+            (STATE, lambda text: _change_fingerprint(text, state)),
             ("dataset_info.json", lambda text: _update_info(text, counts)),
             ("README.md", lambda text: _update_card(text, counts)),
         ):
@@ -48,7 +48,7 @@ def write_cards(layout: "SourceLayout", left: Mapping[str, int], state: str, fol
                 (folder / step / name).write_text(change(found.decode()), encoding="utf-8")
 
 
-def _new_name(text: str, state: str) -> str:
+def _change_fingerprint(text: str, state: str) -> str:
     """Return the state of a saved data set under another fingerprint: the library caches results under it."""
     found = json.loads(text)
     both = f"{found.get('_fingerprint')} {state}"

@@ -107,7 +107,7 @@ class DelimitedFile:
                 if number < self.skipped or not line.strip(_ENDS):
                     yield line, ""
                 else:
-                    yield "", self._whole(line, text)
+                    yield "", self._read_whole_row(line, text)
 
     def writer(self, file: BinaryIO) -> LineWriter:
         """Begin a new file with the same byte order mark."""
@@ -116,7 +116,7 @@ class DelimitedFile:
 
     def label_of(self, row: str) -> str:
         """Return the label of a row, without its quotes."""
-        first, last = self._field(row)
+        first, last = self._find_label_field(row)
         value = unquote(row[first:last])
         if self.units != "latin-1" or value.isascii():
             return value
@@ -124,7 +124,7 @@ class DelimitedFile:
 
     def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
         """Return a row with another label, quoted where the old one was or where it has to be."""
-        first, last = self._field(row)
+        first, last = self._find_label_field(row)
         text = labels.forms.get(label, label)
         # Blanks that are not read belong to the cell, not to the class.
         if text != label and text.strip() == label:
@@ -138,7 +138,7 @@ class DelimitedFile:
             raise InputError(f"the label '{label}' cannot be written in {self.encoding}") from error
         return row[:first] + field.decode(self.units) + row[last:]
 
-    def _whole(self, line: str, text: TextIO) -> str:
+    def _read_whole_row(self, line: str, text: TextIO) -> str:
         """Return a row: the line, and those that belong to a value that it begins."""
         pieces = [line]
         inside = _QUOTE in line and self._is_open(line, inside=False)
@@ -163,7 +163,7 @@ class DelimitedFile:
             if not position:
                 return False
 
-    def _field(self, row: str) -> tuple[int, int]:
+    def _find_label_field(self, row: str) -> tuple[int, int]:
         """Return where the label of a row begins and ends."""
         start = 0
         for place in range(self.place + 1):

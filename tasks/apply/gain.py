@@ -138,7 +138,7 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
     judged = trusted & untouched if trusted is not None and verified else untouched
     comparison = Comparison(before.probabilities, after.probabilities, given, judged, options.seed)
     everything = np.ones(len(given), dtype=bool)
-    wrong = _wrong_labels(run, ids, given, labels, kept, dataset.classes)
+    wrong = _count_wrong_labels(run, ids, given, labels, kept, dataset.classes)
     return Gain(
         basis="trusted labels" if verified else "samples that nobody changed",
         samples=int(judged.sum()),
@@ -216,7 +216,7 @@ def _predict_change(row: Mapping[str, object], plan: Plan) -> float | None:
     return float(str(row["relabel_gain"])) if change.new_label == row["suggested_label"] else None
 
 
-def _wrong_labels(
+def _count_wrong_labels(
     run: Path, ids: pa.ChunkedArray, given: Array, labels: Array, kept: Array, classes: Sequence[str]
 ) -> tuple[int | None, int | None]:
     """Count wrong labels before and after, where the truth is known; it judges, and enters nothing else.

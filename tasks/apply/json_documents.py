@@ -32,7 +32,7 @@ def write_json_files(
     readers = [open_part(part, frozenset()) for part in (parts[:1] if named_lines else parts)]
     # An export of Label Studio says there what is the label: its rows are not objects of the file.
     if any(reader.schema.metadata for reader in readers):
-        raise _other_form(parts[0])
+        raise _make_form_error(parts[0])
     lines = not any(reader.converted for reader in readers)
     paths = readers[0].paths
     if label not in paths:
@@ -58,7 +58,7 @@ class JsonDocument:
         """Yield each object with what stands before it, and at last what stands behind them all."""
         with open_text(self.part) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="")
-            yield from _pieces(self.part, text)
+            yield from _split_objects(self.part, text)
 
     def label_of(self, row: str) -> str:
         """Return the label of an object as text."""
@@ -113,7 +113,7 @@ class _DocumentWriter:
         """Do nothing: what stands behind the objects is written already."""
 
 
-def _pieces(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
+def _split_objects(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
     """Yield each object with what stands before it, and at last what stands behind them all, without an object."""
     buffer = text.read(json_values.CHUNK)
     while not buffer.lstrip(_BEFORE) and (more := text.read(json_values.CHUNK)):
@@ -126,13 +126,13 @@ def _pieces(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
         if not buffer[end:].strip():
             key = table_key(document)
             if key is None:
-                raise _other_form(part)
+                raise _make_form_error(part)
             start, array = value_span(buffer, start, key)[0], True
     for before, written, _ in read_values(part, text, buffer, start + array, array=array):
         yield before, written
 
 
-def _other_form(part: Part) -> InputError:
+def _make_form_error(part: Part) -> InputError:
     return InputError(
         "only JSON with an object for each row is written again",
         where=part.shown,

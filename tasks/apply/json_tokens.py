@@ -49,7 +49,7 @@ class Tokens:
         first, last = label_span(text, self.path)
         form = labels.forms.get(label)
         if form is None:
-            token = _token(label, text[first:last], self.ascii_only)
+            token = _write_token(label, text[first:last], self.ascii_only)
         else:  # a number stays a number where some are written as text
             quoted = text.startswith('"', first)
             token = self.seen.get((form, quoted)) or self.seen[form, not quoted]
@@ -67,30 +67,30 @@ def label_span(text: str, path: Sequence[str]) -> tuple[int, int]:
     for key in path:
         first, last = value_span(text, first, key)
     if text.startswith("[", first):
-        first = _after_blanks(text, first + 1)
+        first = _skip_blanks(text, first + 1)
         _, last = _DECODER.raw_decode(text, first)
     return first, last
 
 
 def value_span(text: str, start: int, key: str) -> tuple[int, int]:
     """Return where the value of a key is in the object that begins at `start`."""
-    found, position = (0, 0), _after_blanks(text, start) + 1
-    while text.startswith('"', position := _after_blanks(text, position)):
+    found, position = (0, 0), _skip_blanks(text, start) + 1
+    while text.startswith('"', position := _skip_blanks(text, position)):
         name, position = scanstring(text, position + 1)
-        first = _after_blanks(text, _after_blanks(text, position) + 1)
+        first = _skip_blanks(text, _skip_blanks(text, position) + 1)
         _, position = _DECODER.raw_decode(text, first)
         if name == key:  # the last one counts
             found = first, position
-        position = _after_blanks(text, position) + 1
+        position = _skip_blanks(text, position) + 1
     return found
 
 
-def _after_blanks(text: str, position: int) -> int:
+def _skip_blanks(text: str, position: int) -> int:
     found = _BLANK.match(text, position)
     return found.end() if found else position
 
 
-def _token(label: str, before: str, ascii_only: bool) -> str:  # noqa: FBT001 (a fact, not a switch)
+def _write_token(label: str, before: str, ascii_only: bool) -> str:  # noqa: FBT001 (a fact, not a switch)
     """Return a label that the source does not have as a value like the one that it replaces."""
     if before.startswith('"'):
         return json.dumps(label, ensure_ascii=ascii_only)

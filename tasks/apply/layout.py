@@ -135,8 +135,8 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
             fix=TAKE_LABELS,
         )
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
-    total = None if version else _rows(run)
-    return SourceLayout(uri, label, tuple(parts), folder, _digests(run), version, total, images)
+    total = None if version else _count_rows(run)
+    return SourceLayout(uri, label, tuple(parts), folder, _read_digests(run), version, total, images)
 
 
 def _is_written(part: Part) -> bool:
@@ -166,12 +166,12 @@ def find_written(version: Path) -> Path | None:
     return next((version / name for name in (HUGGING_FACE, SOURCE) if (version / name).is_dir()), None)
 
 
-def _digests(run: Path) -> dict[str, str]:
+def _read_digests(run: Path) -> dict[str, str]:
     path = run / "version.json"
     return {part["part"]: part["digest"] for part in read_json(path)["parts"]} if path.exists() else {}
 
 
-def _rows(run: Path) -> int | None:
+def _count_rows(run: Path) -> int | None:
     """Return how many rows were read."""
     path = run / "steps" / "ingest.json"
     return int(read_json(path)["record"]["rows"]) if path.exists() else None

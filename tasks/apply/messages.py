@@ -30,9 +30,13 @@ def plan_text(plan: Plan) -> str:
     lines += [f"Changes:   {pluralise(len(plan.changes), 'sample')}", ""]
     if plan.confusion:
         pairs = [(f"{old} → {new}", f"{count:,}") for (old, new), count in plan.confusion.items()]
-        lines += ["Relabeled (given → new)", *_columns(pairs), ""]
+        lines += ["Relabeled (given → new)", *_align_columns(pairs), ""]
     if plan.dropped:
-        lines += ["Dropped", *_columns([(label, f"{count:,}") for label, count in plan.dropped.items()]), ""]
+        lines += [
+            "Dropped",
+            *_align_columns([(label, f"{count:,}") for label, count in plan.dropped.items()]),
+            "",
+        ]
     if plan.changes:
         after = plan.after
         counts = [
@@ -40,12 +44,12 @@ def plan_text(plan: Plan) -> str:
             for label in sorted(after)
             if plan.before.get(label, 0) != after[label]
         ]
-        lines += ["Samples of each class", *(_columns(counts) or ["  as before"]), ""]
+        lines += ["Samples of each class", *(_align_columns(counts) or ["  as before"]), ""]
     if plan.left_out:
         left = [
             (each.sample_id, f"given {each.given_label}", each.why, each.answers) for each in plan.left_out
         ]
-        lines += [f"Left out: {len(left):,}", *_columns(left), ""]
+        lines += [f"Left out: {len(left):,}", *_align_columns(left), ""]
     lines.append(f"Rule for several reviewers: {RULES[plan.rule]}.")
     return "\n".join(lines) + "\n"
 
@@ -83,7 +87,7 @@ def summarise_outcome(plan: Plan, applied: Applied, gain: Gain | None) -> dict[s
 def describe_gain(gain: Gain) -> str:
     """Return what the corrections were worth."""
     classes = [
-        (one.label, f"{one.samples:,}", _points(one.accuracy), f"{-one.log_loss.gain:+.3f} nats")
+        (one.label, f"{one.samples:,}", _format_points(one.accuracy), f"{-one.log_loss.gain:+.3f} nats")
         for one in gain.classes
     ]
     lines = [
@@ -92,11 +96,11 @@ def describe_gain(gain: Gain) -> str:
         f"Refitted with and without the corrections, {gain.folds} folds, seed {gain.seed}.",
         f"Judged out of fold on {gain.samples:,} {gain.basis}.",
         "",
-        f"  accuracy  {_percent(gain.accuracy) if gain.accuracy else _UNDEFINED}",
-        f"  log-loss  {_nats(gain.log_loss) if gain.log_loss else _UNDEFINED}",
+        f"  accuracy  {_format_percent(gain.accuracy) if gain.accuracy else _UNDEFINED}",
+        f"  log-loss  {_format_nats(gain.log_loss) if gain.log_loss else _UNDEFINED}",
         "",
         "By class: samples, accuracy in points (95 % interval), log-loss",
-        *(_columns(classes) or [f"  {_UNDEFINED}"]),
+        *(_align_columns(classes) or [f"  {_UNDEFINED}"]),
     ]
     if gain.predicted is not None:
         told = gain.predicted
@@ -139,27 +143,27 @@ def describe_worth(gain: Gain) -> str:
     )
 
 
-def _percent(measure: Measure) -> str:
+def _format_percent(measure: Measure) -> str:
     """Write an accuracy in percent, its gain in points.
 
-    >>> _percent(Measure(before=0.9, after=0.95, gain=0.05, low=0.02, high=0.08))
+    >>> _format_percent(Measure(before=0.9, after=0.95, gain=0.05, low=0.02, high=0.08))
     '90.0 % → 95.0 %, +5.0 points (95 % interval +2.0 to +8.0)'
     """
     before, after, gain, low, high = (100 * value for value in measure.model_dump().values())
     return f"{before:.1f} % → {after:.1f} %, {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
 
 
-def _points(measure: Measure) -> str:
+def _format_points(measure: Measure) -> str:
     gain, low, high = (100 * value for value in (measure.gain, measure.low, measure.high))
     return f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _nats(measure: Measure) -> str:
+def _format_nats(measure: Measure) -> str:
     fall = f"{-measure.gain:+.4f} nats (95 % interval {-measure.high:+.4f} to {-measure.low:+.4f})"
     return f"{measure.before:.4f} → {measure.after:.4f}, {fall}"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align rows, at most a screen of them."""
     shown = align_columns([[one_line(cell) for cell in row] for row in rows[:_MOST]])
     more = [f"and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else []

@@ -79,13 +79,13 @@ def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[st
         if new is None:
             found[file] = None
             continue
-        target = _free(_in_class(file, old, new), taken)
+        target = _choose_free_path(_move_to_class(file, old, new), taken)
         taken.add(target.casefold())
         found[file] = target
     return found
 
 
-def _in_class(file: str, old: str, new: str) -> str:
+def _move_to_class(file: str, old: str, new: str) -> str:
     """Return the path of an image in the folder of another class."""
     if not new.strip() or new in (".", "..") or any(mark in new for mark in "/\\\0"):
         raise InputError(f"the label '{new}' cannot be the name of a folder")
@@ -96,7 +96,7 @@ def _in_class(file: str, old: str, new: str) -> str:
     return "/".join(steps)
 
 
-def _free(path: str, taken: set[str]) -> str:
+def _choose_free_path(path: str, taken: set[str]) -> str:
     """Return a path that no other file has; where one has it, with a number behind the name."""
     name, number = PurePosixPath(path), 2
     found = path

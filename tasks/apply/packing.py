@@ -29,11 +29,11 @@ def pack_again(archive: Part, files: Mapping[str, Path | bytes | None], target: 
             else:
                 source, size = cast("BinaryIO", before.open(new)), new.file_size
             is_large = size >= zipfile.ZIP64_LIMIT
-            with source, after.open(_fresh(entry), "w", force_zip64=is_large) as file:
+            with source, after.open(_copy_entry(entry), "w", force_zip64=is_large) as file:
                 shutil.copyfileobj(source, file)
 
 
-def _fresh(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+def _copy_entry(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
     """Return an entry with the same name, time, rights and compression."""
     fresh = zipfile.ZipInfo(entry.filename, entry.date_time)
     fresh.compress_type, fresh.external_attr = entry.compress_type, entry.external_attr

@@ -115,12 +115,12 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
             change = _change(sample_id, key, resolved[key])
             if change is not None:
                 changes.append(change)
-    outcomes = Counter(_outcome(key, resolved[key]) for key in present)
+    outcomes = Counter(_name_outcome(key, resolved[key]) for key in present)
     disagreed = [key for key in resolved if key in present and resolved[key].outcome is None]
     left_out = [
         *(_leave_out(key, resolved[key].votes, "the reviewers disagree") for key in disagreed),
-        *_stale(columns, resolved, present, run_id),
-        *_controls(ledger, run_id),
+        *_find_stale(columns, resolved, present, run_id),
+        *_find_changed_controls(ledger, run_id),
     ]
     return Plan(
         tuple(changes),
@@ -174,13 +174,13 @@ def _change(sample_id: str, key: Key, resolution: Resolution) -> Change | None:
     )
 
 
-def _outcome(key: Key, resolution: Resolution) -> str:
+def _name_outcome(key: Key, resolution: Resolution) -> str:
     if resolution.label is None:
         return resolution.outcome or "disagree"
     return "keep" if resolution.label == key.given_label else "relabel"
 
 
-def _stale(
+def _find_stale(
     columns: pa.Table, resolved: dict[Key, Resolution], present: set[Key], run_id: str
 ) -> list[LeftOut]:
     """Return decisions of this run that no longer fit the data; one that the data already follows is no such case."""
@@ -201,12 +201,12 @@ def _stale(
         content_hash, label = now.get(vote.sample_id, ("", ""))
         follows = content_hash == key.content_hash and label == resolved[key].label
         if vote.seq not in seen and not follows:
-            found.append(_leave_out(key, votes, _why_stale(key, content_hash, label)))
+            found.append(_leave_out(key, votes, _explain_stale(key, content_hash, label)))
         seen |= {other.seq for other in votes}
     return found
 
 
-def _why_stale(key: Key, content_hash: str, label: str) -> str:
+def _explain_stale(key: Key, content_hash: str, label: str) -> str:
     """Return why a decision on `key` does not fit a sample as it is now."""
     if not content_hash:
         return "the sample is not in the data set"
@@ -217,7 +217,7 @@ def _why_stale(key: Key, content_hash: str, label: str) -> str:
     )
 
 
-def _controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
+def _find_changed_controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
     """Return planted clean rows that somebody changed: a slip, or an error that the audit missed; a person may look."""
     found = []
     for key in ledger:

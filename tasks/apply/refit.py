@@ -49,8 +49,8 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     Args:
         run: The run folder; its feature maps are used where it holds them.
     """
-    encoding = _encoding_of(run)
-    samples = _samples_of(dataset, encoding, options)
+    encoding = _read_encoding(run)
+    samples = _load_samples(dataset, encoding, options)
     options = options.model_copy(update={"dask": None})
     design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
     model = make_model(samples, design, fill_in_model(options, encoding) if encoding else options)
@@ -62,7 +62,7 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     return Judge(model, members)
 
 
-def _encoding_of(run: Path) -> Encoding | None:
+def _read_encoding(run: Path) -> Encoding | None:
     """Return the encoding of a run with its paths as they are now, wherever the run folder has moved to."""
     record = run / "steps" / "encode.json"
     if not record.exists():
@@ -76,7 +76,7 @@ def _encoding_of(run: Path) -> Encoding | None:
     return encoding.model_copy(update={"path": run / "model" / encoding.path.name, "features": file})
 
 
-def _samples_of(dataset: Dataset, encoding: Encoding | None, options: AuditOptions) -> Samples:
+def _load_samples(dataset: Dataset, encoding: Encoding | None, options: AuditOptions) -> Samples:
     """Return the samples with the features that the run audited; from the data set where it left no feature file."""
     if encoding is not None and encoding.features.path.exists():
         return read_samples(dataset, encoding.features, options.device)

@@ -46,7 +46,7 @@ class SheetXml:
         for match in row.finditer(found[3]):
             number = _NUMBER.search(match[1])
             if number is None or found[3][end : match.start()].strip():
-                raise self._not_changed("the rows of the sheet have no numbers")
+                raise self._make_error("the rows of the sheet have no numbers")
             self._rows[int(number[1])] = match[0]
             end = match.end()
         self._given = dict(self._rows)
@@ -66,12 +66,12 @@ class SheetXml:
         """
         place = f"{letters}{number}"
         if self._is_merged(letters, number):
-            raise self._not_changed(f"cell {place} is merged with others")
+            raise self._make_error(f"cell {place} is merged with others")
         old = self._find(letters, self._rows.get(number, ""))
         if old is None:
-            raise self._not_changed(f"cell {place} is not in the file")
+            raise self._make_error(f"cell {place} is not in the file")
         if _FORMULA.search(old[0].encode()):
-            raise self._not_changed(f"cell {place} is calculated by a formula")
+            raise self._make_error(f"cell {place} is calculated by a formula")
         model = self._find(letters, self._given[like]) if like is not None else None
         p = self._prefix
         attributes = _TYPE.sub("", old[1])
@@ -102,26 +102,26 @@ class SheetXml:
             return False
         if can_move and not _PLACED.search(self._tail):
             self._rows = {
-                number - bisect_left(gone, number): self._moved(
+                number - bisect_left(gone, number): self._renumber_row(
                     row, number, number - bisect_left(gone, number)
                 )
                 for number, row in self._rows.items()
                 if number not in set(gone)
             }
-            self._head, self._tail = (_shrunk(text, gone) for text in (self._head, self._tail))
+            self._head, self._tail = (_drop_references(text, gone) for text in (self._head, self._tail))
             return False
         formulas = False
         for number in gone:
             row = self._rows[number]
             if _SHARED.search(row):
-                raise self._not_changed(f"row {number}, which is dropped, holds a formula of other rows too")
+                raise self._make_error(f"row {number}, which is dropped, holds a formula of other rows too")
             formulas = formulas or bool(_FORMULA.search(row.encode()))
             self._rows[number] = self._cell.sub(
                 lambda cell: f"<{self._prefix}c{_TYPE.sub('', cell[1])}/>", row
             )
         return formulas
 
-    def _moved(self, row: str, old: int, new: int) -> str:
+    def _renumber_row(self, row: str, old: int, new: int) -> str:
         """Return a row under another number."""
         if old == new:
             return row
@@ -148,13 +148,13 @@ class SheetXml:
                 return True
         return False
 
-    def _not_changed(self, what: str) -> InputError:
+    def _make_error(self, what: str) -> InputError:
         return InputError(
             what, where=self._where, fix="change it by hand: `labelsweep diff` lists what changes"
         )
 
 
-def _shrunk(text: str, gone: Sequence[int]) -> str:
+def _drop_references(text: str, gone: Sequence[int]) -> str:
     """Return XML whose references to ranges of rows leave out the rows that are gone."""
 
     def shrunk(reference: re.Match[str]) -> str:

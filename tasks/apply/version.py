@@ -130,7 +130,7 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     """
     path = Path(wanted)
     if (path / "version.json").is_file():
-        return _version_in(path.resolve(), out)
+        return _read_version(path.resolve(), out)
     if "/" in wanted:
         name, _, wanted = wanted.rpartition("/")
     root = out / "datasets"
@@ -147,7 +147,7 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     return found[0]
 
 
-def _version_in(folder: Path, out: Path) -> Version:
+def _read_version(folder: Path, out: Path) -> Version:
     """Return the version in a folder, which must be one of those under `out`."""
     if folder.parents[1] != (out / "datasets").resolve():
         raise InputError(
@@ -236,7 +236,7 @@ def write_version(
     """
     final = folder_of(out, version)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with lock_versions(final.parent), _temporary(final) as folder:
+    with lock_versions(final.parent), _open_temporary(final) as folder:
         write_data(folder / "dataset.parquet")
         write_table(changes, folder / "changes.parquet")
         if write_beside:
@@ -265,7 +265,7 @@ def lock_versions(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _temporary(final: Path) -> Iterator[Path]:
+def _open_temporary(final: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
     folder.chmod(0o755)
     try:

@@ -28,7 +28,7 @@ def write_workbooks(
     parts: Sequence[Part], label: str, corrected: SourceChanges, targets: Sequence[Path]
 ) -> list[int]:
     """Write corrected workbooks, as `tasks.apply.layout.Write` says."""
-    sheets = [_sheet_of(part, label, corrected) for part in parts]
+    sheets = [_find_sheet(part, label, corrected) for part in parts]
     labels = WrittenLabels(corrected)
     for sheet, place in sheets:
         for row in sheet.rows:
@@ -45,7 +45,7 @@ def write_workbooks(
     return written
 
 
-def _sheet_of(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet, int]:
+def _find_sheet(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet, int]:
     """Return the sheet and which of its columns is the label."""
     if not part.plain_name.endswith(_WRITTEN):
         raise InputError(

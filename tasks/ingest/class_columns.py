@@ -73,7 +73,7 @@ def find_order(given: GivenProbabilities) -> ClassOrder:
         return ClassOrder(named, tuple(notes))
     what = f"the lists in column '{given.columns[0]}'"
     found = f"{what} have {given.width} numbers" if lists else f"--pred-probs names {given.width} columns"
-    order = _in_order(given, classes, found)
+    order = _order_classes(given, classes, found)
     told = _order_by_labels(order, given.values, given.texts)
     if lists:
         said = f"{what} fit the labels best in the order {name_first_three(told)}"
@@ -102,15 +102,17 @@ def order_of_binary(given: GivenProbabilities) -> ClassOrder:
         float(given.values[rows].mean()) if rows.any() else 0.0
         for rows in (np.array([text == name for text in given.texts], bool) for name in classes)
     ]
-    words = _words(given.columns[0])
-    after = [place for place in (0, 1) if words[-len(_words(classes[place])) :] == _words(classes[place])]
+    words = _split_name(given.columns[0])
+    after = [
+        place for place in (0, 1) if words[-len(_split_name(classes[place])) :] == _split_name(classes[place])
+    ]
     positive = after[0] if len(after) == 1 else int(means[1] >= means[0])
     why = f"it is {means[positive]:.2g} on average there, {means[1 - positive]:.2g} for '{classes[1 - positive]}'"
     note = f"--pred-probs {given.columns[0]} is read as the probability of '{classes[positive]}': {why}"
     return ClassOrder(classes, notes=(note,), positive_last=positive == 1)
 
 
-def _in_order(given: GivenProbabilities, classes: tuple[str, ...], what: str) -> tuple[str, ...]:
+def _order_classes(given: GivenProbabilities, classes: tuple[str, ...], what: str) -> tuple[str, ...]:
     """Return the classes in their order, without those of so few rows that they are set aside anyway."""
     common = tuple(name for name in classes if given.labels.counts[name] >= _LEAST_ROWS)
     for some in (classes, common):
@@ -151,14 +153,14 @@ def _match_names(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str,
     ('new_york', 'rome')
     >>> _match_names(["p0", "p1"], ("cat", "dog"))
     """
-    by_words = {_words(name): name for name in classes}
+    by_words = {_split_name(name): name for name in classes}
     if len(by_words) < len(classes):  # classes that differ in capitals or signs alone
         by_words = {(name,): name for name in classes}
     best: tuple[str, ...] | None = None
     found = 0
-    for before, behind in _frames(columns, classes):
+    for before, behind in _list_frames(columns, classes):
         rest = [column[len(before) : len(column) - len(behind)] for column in columns]
-        names = tuple(by_words.get(_words(part)) or by_words.get((part,)) or part for part in rest)
+        names = tuple(by_words.get(_split_name(part)) or by_words.get((part,)) or part for part in rest)
         matched = sum(name in classes for name in names)
         if matched > found and len(set(names)) == len(names):
             best, found = names, matched
@@ -166,27 +168,29 @@ def _match_names(columns: Sequence[str], classes: tuple[str, ...]) -> tuple[str,
     return best if 2 * found >= len(classes) and found > 1 else None
 
 
-def _frames(columns: Sequence[str], classes: Sequence[str]) -> Iterable[tuple[str, str]]:
+def _list_frames(columns: Sequence[str], classes: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Yield what may be before and behind the class in the names of all columns."""
     tried = set()
     for column in columns[:_LOOKED_AT]:
         for name in classes:
-            pattern = r"[^a-z0-9]*".join(map(re.escape, "".join(_words(name)))) or re.escape(name.lower())
+            pattern = r"[^a-z0-9]*".join(map(re.escape, "".join(_split_name(name)))) or re.escape(
+                name.lower()
+            )
             for hit in re.finditer(pattern, column.lower()):
                 frame = column[: hit.start()], column[hit.end() :]
-                if frame not in tried and all(_fits(other, *frame) for other in columns):
+                if frame not in tried and all(_is_framed(other, *frame) for other in columns):
                     tried.add(frame)
                     yield frame
 
 
-def _fits(column: str, before: str, behind: str) -> bool:
+def _is_framed(column: str, before: str, behind: str) -> bool:
     return len(column) > len(before) + len(behind) and column.startswith(before) and column.endswith(behind)
 
 
-def _words(name: str) -> tuple[str, ...]:
+def _split_name(name: str) -> tuple[str, ...]:
     """Return the parts of a name that do not depend on how it is written.
 
-    >>> _words("New York"), _words("score_Positive"), _words("1.0")
+    >>> _split_name("New York"), _split_name("score_Positive"), _split_name("1.0")
     (('new', 'york'), ('score', 'positive'), ('1',))
     """
     whole = re.sub(r"(?<=\d)\.0+$", "", name.strip().lower())

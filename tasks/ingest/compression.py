@@ -72,10 +72,12 @@ def open_zip(raw: BinaryIO, uri: str) -> tuple[Any, str]:
             raise InputError(
                 f"'{entry.filename}' in the archive {what}", where=uri, fix="unpack it and name the file"
             )
-    return inside, _common_folder([entry.filename for entry in inside.zip.infolist() if not entry.is_dir()])
+    return inside, _find_common_folder(
+        [entry.filename for entry in inside.zip.infolist() if not entry.is_dir()]
+    )
 
 
-def _common_folder(names: list[str]) -> str:
+def _find_common_folder(names: list[str]) -> str:
     """Return the folder that all files of an archive lie in, as unpacking would make it; empty where there is none."""
     first = {name.split("/", 1)[0] for name in names if not name.startswith(("__MACOSX/", "."))}
     alone = len(first) == 1 and all("/" in name for name in names)

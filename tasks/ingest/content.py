@@ -72,7 +72,7 @@ def encode_columns(batch: pa.RecordBatch, columns: Sequence[Column]) -> EncodedB
     """
     matrix = np.empty((batch.num_rows, len(columns)), np.float32)
     for place, column in enumerate(columns):
-        matrix[:, place] = _as_number(batch.column(column.name), column)
+        matrix[:, place] = _read_number(batch.column(column.name), column)
     in_order = sorted(enumerate(columns), key=lambda pair: pair[1].name)
     numbers = [place for place, column in in_order if column.kind not in _WORDS and not column.centre]
     names = [columns[place].name for place in numbers]
@@ -89,7 +89,7 @@ def encode_columns(batch: pa.RecordBatch, columns: Sequence[Column]) -> EncodedB
         exact = np.ascontiguousarray(whole, "<f8")
         contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
     hashes = hash_contents("tabular", [*names, *words, *(column.name for column in far)], contents)
-    problems = {**_too_large(batch, columns, matrix), **_bad_dates(batch, columns)}
+    problems = {**_find_too_large(batch, columns, matrix), **_find_bad_dates(batch, columns)}
     return EncodedBatch(matrix, hashes, problems=problems)
 
 
@@ -127,7 +127,7 @@ def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
     return convert_to_floats(numbers, pa.float64())
 
 
-def _too_large(
+def _find_too_large(
     batch: pa.RecordBatch, columns: Sequence[Column], matrix: NDArray[np.float32]
 ) -> dict[int, str]:
     """Return the rows with a number that single precision does not reach, which is infinite in the matrix only."""
@@ -140,7 +140,7 @@ def _too_large(
     return problems
 
 
-def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, str]:
+def _find_bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, str]:
     """Return the rows with a text that is not a date in a column of dates."""
     problems: dict[int, str] = {}
     for column in columns:
@@ -152,7 +152,7 @@ def _bad_dates(batch: pa.RecordBatch, columns: Sequence[Column]) -> dict[int, st
     return problems
 
 
-def _as_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
+def _read_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
     """Return one column of a table as float32 of shape (rows,), NaN where missing, less the column's centre.
 
     A value that is not a category has the place behind the last one.

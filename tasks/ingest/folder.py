@@ -143,9 +143,9 @@ def _read_folder(
 ) -> Folder:
     base = path.rstrip("/") + "/"
     local = isinstance(filesystem, LocalFileSystem)
-    paths = sorted(_files_below(path.rstrip("/"), uri) if local else filesystem.find(path))
+    paths = sorted(_list_files_below(path.rstrip("/"), uri) if local else filesystem.find(path))
     places = {file.removeprefix(base): file for file in paths}
-    files = _without_results(list(places))
+    files = _drop_results(list(places))
     _check_no_lake(files, uri)
     data: list[Part] = []
     images: list[Part] = []
@@ -169,21 +169,21 @@ def _read_folder(
         named = part.shown.encode(errors="backslashreplace").decode()  # no record could hold the name itself
         if named != part.shown:
             raise InputError("the name of this file is not UTF-8", where=named, fix="rename the file")
-    if not data and not images and (lone := _lone_text(others)):
+    if not data and not images and (lone := _find_lone_text(others)):
         others.remove(lone)
         data.append(Part(filesystem, places[lone], f"{uri.rstrip('/')}/{lone}", archive))
-    rows = _only_data(data, files)
+    rows = _keep_data_files(data, files)
     others += [part.path.removeprefix(base) for part in data if part not in rows]
     if not rows and not images:
-        raise _nothing_readable(others, uri)
+        raise _make_unreadable_error(others, uri)
     whole = Part(filesystem, base, uri, archive)
     return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
 
 
-def _without_results(files: Sequence[str]) -> list[str]:
+def _drop_results(files: Sequence[str]) -> list[str]:
     """Return the files that no run of ours wrote: results lie below the source where one sweeps the folder that one is in.
 
-    >>> _without_results(["x.csv", "data/train.csv", "data/runs/x-1/request.json", "data/runs/x-1/queue.csv"])
+    >>> _drop_results(["x.csv", "data/train.csv", "data/runs/x-1/request.json", "data/runs/x-1/queue.csv"])
     ['x.csv', 'data/train.csv']
     """
     outs = {found[1] for file in files if (found := _REQUEST.fullmatch(file))}
@@ -196,17 +196,17 @@ def _is_table(file: str) -> bool:
     return format_of_name(file) not in (None, "plain")
 
 
-def _lone_text(others: Sequence[str]) -> str | None:
+def _find_lone_text(others: Sequence[str]) -> str | None:
     """Return the one text file of a folder that may be a table, as in the archives of the UCI repository.
 
-    >>> _lone_text(["readme.txt", "iris.data", "iris.names"]), _lone_text(["a.txt", "b.txt"])
+    >>> _find_lone_text(["readme.txt", "iris.data", "iris.names"]), _find_lone_text(["a.txt", "b.txt"])
     ('iris.data', None)
     """
     texts = [file for file in others if format_of_name(file) == "plain" and not _NOTE.match(file)]
     return texts[0] if len(texts) == 1 and "/" not in texts[0] else None
 
 
-def _files_below(folder: str, uri: str) -> list[str]:
+def _list_files_below(folder: str, uri: str) -> list[str]:
     """Return the files of a local folder; a link to a folder is followed, but never in a circle.
 
     Raises:
@@ -253,7 +253,7 @@ def _check_no_lake(relative: Sequence[str], uri: str) -> None:
         raise InputError(f"{what}: its files also hold rows of earlier versions", where=uri, fix=fix)
 
 
-def _only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
+def _keep_data_files(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
     """Return the files that hold rows.
 
     In the files of a competition at Kaggle the test set has no labels, and a submission is only an example. JSON files beside
@@ -269,10 +269,10 @@ def _only_data(parts: Sequence[Part], relative: Sequence[str]) -> list[Part]:
     return found
 
 
-def _nothing_readable(others: Sequence[str], uri: str) -> InputError:
+def _make_unreadable_error(others: Sequence[str], uri: str) -> InputError:
     """Return the error for a folder without tables and images: what lies there instead, and what to do.
 
-    >>> _nothing_readable(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
+    >>> _make_unreadable_error(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
     "no data files in this folder, but 2 of type '.wav'"
     """
     fix = f"it should hold {readable_suffixes()}, or one sub-folder of images for each class"

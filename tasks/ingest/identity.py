@@ -126,7 +126,7 @@ class IdSurvey:
     @property
     def are_unique(self) -> bool:
         """Whether every row has an id, and no two rows have the same."""
-        return self._rows > 0 and not self._missing and not self._repeated_hashes()
+        return self._rows > 0 and not self._missing and not self._find_repeated_hashes()
 
     def problems(self) -> dict[int, str]:
         """Return what is wrong with the id of a row, by the number of the row.
@@ -135,19 +135,19 @@ class IdSurvey:
             InputError: So many rows have no id of their own that the column is none of ids.
         """
         found = dict.fromkeys(self._missing, f"no id in column '{self._column}'")
-        if again := self._repeated_hashes():
-            found |= self._repeated(again)
+        if again := self._find_repeated_hashes():
+            found |= self._find_repeated(again)
         if len(found) > MOST_WITHOUT_ID * self._rows:
             row = min(found)
             what = "give every row an id" if row in self._missing else "make the ids unique"
             raise self._table.problem(found[row], fix=f"{what}, or leave --id out", row=row)
         return found
 
-    def _repeated_hashes(self) -> set[int]:
+    def _find_repeated_hashes(self) -> set[int]:
         hashes = np.sort(np.concatenate([np.empty(0, np.int64), *self._hashes]))
         return set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
 
-    def _repeated(self, suspected: set[int]) -> dict[int, str]:
+    def _find_repeated(self, suspected: set[int]) -> dict[int, str]:
         """Compare the ids themselves where their hashes are equal; the first row of an id keeps it."""
         batches = self._table.scan([self._column])
         values = (value for batch in batches for value in convert_to_text(batch.column(0)).to_pylist())

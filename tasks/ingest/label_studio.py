@@ -47,7 +47,7 @@ def is_label_studio(item: object) -> bool:
     if not isinstance(item, dict):
         return False
     full = isinstance(item.get("annotations"), list) and isinstance(item.get("data"), dict)
-    return full or (all(name in item for name in ("id", *_MIN)) and bool(_controls(item)))
+    return full or (all(name in item for name in ("id", *_MIN)) and bool(_list_controls(item)))
 
 
 def read_export(items: Sequence[Any], part: Part) -> Export:
@@ -62,8 +62,8 @@ def read_export(items: Sequence[Any], part: Part) -> Export:
     for place, item in enumerate(items, start=1):
         try:
             task = str(item.get("id", place))
-            tasks[task] = _data(item)
-            answers += _answers(item, task, kinds)
+            tasks[task] = _select_data(item)
+            answers += _read_answers(item, task, kinds)
         except (AttributeError, KeyError, TypeError) as error:
             what = f"task {place} is not as Label Studio writes it"
             raise part.problem(what, fix='export as "JSON" again') from error
@@ -73,28 +73,28 @@ def read_export(items: Sequence[Any], part: Part) -> Export:
             f"a Label Studio export without choices{found}",
             fix="only labels of whole samples are read: choices and ratings",
         )
-    return _table(tasks, answers)
+    return _build_table(tasks, answers)
 
 
-def _data(item: dict[str, Any]) -> dict[str, Any]:
+def _select_data(item: dict[str, Any]) -> dict[str, Any]:
     if "annotations" in item:
         return {"id": item["id"], **item["data"]} if "id" in item else dict(item["data"])
-    aside = {*_controls(item), *_MIN, "created_at", "updated_at", "lead_time"}
+    aside = {*_list_controls(item), *_MIN, "created_at", "updated_at", "lead_time"}
     return {name: value for name, value in item.items() if name not in aside}
 
 
-def _controls(item: dict[str, Any]) -> list[str]:
+def _list_controls(item: dict[str, Any]) -> list[str]:
     names = list(item)
     return names[names.index("id") + 1 : names.index("annotator")]
 
 
-def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[Answer]:
+def _read_answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[Answer]:
     if "annotations" not in item:
-        for control in _controls(item):
+        for control in _list_controls(item):
             value = item[control]
             value = value.get("choices", value) if isinstance(value, dict) else value
             if isinstance(value, str | int | float) or _are_texts(value):
-                yield task, control, str(item["annotator"]), _single(value)
+                yield task, control, str(item["annotator"]), _unwrap_single(value)
             else:
                 kinds[control] += 1
         return
@@ -108,18 +108,23 @@ def _answers(item: dict[str, Any], task: str, kinds: Counter[str]) -> Iterator[A
             kinds[kind] += 1
             value = (part.get("value") or {}).get(kind)
             if kind in _CLASSES and value not in (None, []):
-                yield task, str(part["from_name"]), "annotator" if who is None else str(who), _single(value)
+                yield (
+                    task,
+                    str(part["from_name"]),
+                    "annotator" if who is None else str(who),
+                    _unwrap_single(value),
+                )
 
 
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _single(value: Any) -> Any:  # noqa: ANN401 (a choice, or several)
+def _unwrap_single(value: Any) -> Any:  # noqa: ANN401 (a choice, or several)
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _table(tasks: dict[str, dict[str, Any]], answers: list[Answer]) -> Export:
+def _build_table(tasks: dict[str, dict[str, Any]], answers: list[Answer]) -> Export:
     """Return a row for each task that is finished: its data, then what was answered."""
     controls = list(dict.fromkeys(control for _, control, _, _ in answers))
     people = list(dict.fromkeys(person for _, _, person, _ in answers))

@@ -57,12 +57,12 @@ def with_folder_columns(
             where=uri,
             fix="keep one layout, or name one of the folders",
         )
-    kinds = {name: _type([values[name] for values in said], name in as_text) for name in said[0]}
+    kinds = {name: _choose_type([values[name] for values in said], name in as_text) for name in said[0]}
     fields = tuple(pa.field(name, kind) for name, kind in kinds.items())
-    return tuple(_with_columns(reader, fields, values) for reader, values in zip(readers, said, strict=True))
+    return tuple(_add_columns(reader, fields, values) for reader, values in zip(readers, said, strict=True))
 
 
-def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str, str | None]) -> FileReader:
+def _add_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str, str | None]) -> FileReader:
     """Return the reader of a file and the columns of its folders; these win where both have one."""
     own = [field for field in file.schema if field.name not in values]
     schema = pa.schema([*own, *fields], file.schema.metadata)
@@ -85,7 +85,7 @@ def _with_columns(file: FileReader, fields: Sequence[pa.Field], values: dict[str
     return replace(file, schema=schema, scan=scan, notes=(*file.notes, *said))
 
 
-def _type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT001 (read once, above)
+def _choose_type(values: Sequence[str | None], text: bool) -> pa.DataType:  # noqa: FBT001 (read once, above)
     """Return the type of a column of folders: whole numbers where each is written as one, text otherwise."""
     known = [value for value in values if value is not None]
     # Eighteen digits fit into an int64.

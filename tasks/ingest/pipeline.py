@@ -67,9 +67,9 @@ def ingest(source: Source, folder: Path) -> Dataset:
     source, table, notes = _open(source)
     roles = assign_roles(source, table)
     # A person named the classes of a folder of images when they made a folder for each.
-    survey = _survey(table, roles, is_guessed=is_guessed and table.image is None)
+    survey = _survey_columns(table, roles, is_guessed=is_guessed and table.image is None)
     roles = drop_leaks(source, table, roles)
-    content = _content(source, table, roles, survey.labels)
+    content = _open_content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
     path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
     with atomic_path(path) as unpublished:
@@ -92,10 +92,10 @@ def ingest(source: Source, folder: Path) -> Dataset:
         probabilities=source.pred_probs is not None,
         truth=truth if survey.truths else None,
         unreadable=unread if canonical.problems else None,
-        synthetic=_synthetic(table, content),
+        synthetic=_recognize_synthetic(table, content),
         given_probabilities=content.classes,
         notes=(*notes, *roles.notes, *survey.labels.notes, *content.notes),
-        **_columns(source, table, roles),
+        **_describe_columns(source, table, roles),
     )
 
 
@@ -105,7 +105,7 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     Returns:
         What the user named and what is obvious, the source, and what was decided without being asked.
     """
-    source, table, notes = _with_defaults(source)
+    source, table, notes = _open_with_defaults(source)
     if source.raters is not None:
         check_raters(table, source.raters)
         # The label of a corrected version is what people decided, no longer what raters said.
@@ -120,7 +120,7 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     return source, table, notes
 
 
-def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
+def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
     """Open the source; name its label, its ids and its images where the user did not and they are obvious."""
     is_named = source.label not in (None, LABEL)  # another column may be the label where none is called so
     source = source.model_copy(update={"label": source.label or LABEL})
@@ -139,11 +139,11 @@ def _with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]
         table = reopen(frozenset(texts | wanted))
     found["id"] = find_id(source, table)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
-    source = _with_image(source, table.image)
+    source = _name_image(source, table.image)
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
         table = reopen(frozenset(texts | {source.image}))
     if image := find_image(source, table):
-        found["image"], source = image, _with_image(source, image)
+        found["image"], source = image, _name_image(source, image)
     said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
@@ -168,7 +168,7 @@ def _check_no_header_rows(table: SourceTable) -> None:
             )
 
 
-def _with_image(source: Source, image: str | None) -> Source:
+def _name_image(source: Source, image: str | None) -> Source:
     """Return the source with its images as what the model sees, unless the user named something else."""
     return (
         source.model_copy(update={"image": image}) if image and not list_content_options(source) else source
@@ -184,7 +184,7 @@ class _Survey:
     without_id: dict[int, str]
 
 
-def _survey(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
+def _survey_columns(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
     """Look at labels, ids and truths once, before anything is written."""
     seen = {
         role: LabelSurvey(
@@ -213,7 +213,7 @@ def _survey(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
     return _Survey(rows, classes, labels, truths, ids.problems() if ids else {})
 
 
-def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:
+def _open_content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:
     if roles.payload == "tabular":
         return open_columns(roles.columns)
     if roles.payload == "text":
@@ -223,7 +223,7 @@ def _content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurv
     return (open_embedding if roles.payload == "embedding" else open_image_column)(table, roles.content[0])
 
 
-def _columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]:
+def _describe_columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]:
     """Return what the record says of columns; a reviewer is shown those whose values fit into a cell."""
     cells = (name for name in roles.kept if is_displayable(table.schema.field(name).type))
     return {
@@ -243,11 +243,11 @@ def _columns(source: Source, table: SourceTable, roles: Roles) -> dict[str, Any]
         "raters": tuple(roles.kept[name] for name in source.raters or ()),
         "group": roles.kept[roles.group] if roles.group else None,
         "label_column": roles.label,
-        "own_names": _own_names(roles),
+        "own_names": _list_renamed(roles),
     }
 
 
-def _own_names(roles: Roles) -> dict[str, str]:
+def _list_renamed(roles: Roles) -> dict[str, str]:
     """Return the columns that have another name in the data set than in the source, with that name."""
     ours = {"label": roles.label, "sample_id": roles.id, "trusted": roles.trusted}
     if roles.payload == "text":
@@ -256,7 +256,7 @@ def _own_names(roles: Roles) -> dict[str, str]:
     return {name: stored for stored, name in ours.items() if name} | renamed
 
 
-def _synthetic(table: SourceTable, content: Content) -> Synthetic | None:
+def _recognize_synthetic(table: SourceTable, content: Content) -> Synthetic | None:
     """Return how `synthesize` drew the data, if these are the features that it drew."""
     note = (table.schema.metadata or {}).get(b"labelsweep.synthetic")
     try:

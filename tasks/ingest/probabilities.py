@@ -151,7 +151,7 @@ def _open_model(table: SourceTable, columns: tuple[str, ...], labels: LabelSurve
     """Return the class of each column of one model, and what makes probabilities of its numbers."""
     numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
     width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
-    given = _head(table, columns, width, labels)
+    given = _read_head(table, columns, width, labels)
     if width == 1:
         class_columns.require_two(given)
         scale = scale_of(given.values, columns, table.uri)
@@ -204,7 +204,7 @@ def read_numbers(
     }
 
 
-def _head(
+def _read_head(
     table: SourceTable, columns: tuple[str, ...], width: int, labels: LabelSurvey
 ) -> class_columns.GivenProbabilities:
     """Return the first rows that have numbers, with their labels."""

@@ -203,7 +203,7 @@ def locate(uri: str) -> list[Part]:
         filesystem, path = open_address(file)
     part = Part(filesystem, path, uri, sheet=sheet)
     if part.kind is None:
-        raise _unreadable(part)
+        raise _make_unreadable_error(part)
     return [part]
 
 
@@ -223,7 +223,7 @@ def sample_path(name: str) -> Path:
     raise InputError("the bundled file is missing", where=f"sample:{name}", fix="install labelsweep again")
 
 
-def _unreadable(part: Part) -> InputError:
+def _make_unreadable_error(part: Part) -> InputError:
     """Return the error about a file of a type that is not read: what it is, and what to do."""
     with explain_access_errors(part.shown), part.open() as opened:
         head = opened.read(16)
@@ -255,11 +255,11 @@ def slug(uri: str, name: str | None = None) -> str:
     ('my-cats-2', 'digits', 'pets')
     """
     # 40 characters keep a run id that contains the name readable in a table.
-    text = (name or _source_name(uri)).lower()
+    text = (name or _name_source(uri)).lower()
     return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:40].strip("-") or "data"
 
 
-def _source_name(uri: str) -> str:
+def _name_source(uri: str) -> str:
     if query := parse_query(uri):
         uri = query.name
     file, sheet = split_sheet(uri)

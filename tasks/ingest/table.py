@@ -57,25 +57,25 @@ class SourceTable:
         for reader in self.readers:
             present = set(reader.schema.names)
             there = [name for name in schema.names if name in present]
-            for batch in reader.batches(there or _any_column(reader), rows):
-                yield self.conversion.convert(_as_schema(batch, schema, reader.part.shown))
+            for batch in reader.batches(there or _choose_any_column(reader), rows):
+                yield self.conversion.convert(_cast_to_schema(batch, schema, reader.part.shown))
 
     def problem(self, what: str, *, fix: str, row: int | None = None) -> InputError:
         """Return the error about the source, or about one row, naming its file and its row or line."""
         if row is None:
             return InputError(what, where=self.uri, fix=fix)
-        reader, local = self._reader_of(row)
+        reader, local = self._find_reader(row)
         return reader.part.problem(f"{reader.place(local)}: {what}", fix=fix)
 
     def place(self, row: int) -> str:
         """Return how a person finds the row within the whole source."""
-        reader, local = self._reader_of(row)
+        reader, local = self._find_reader(row)
         place = reader.place(local)
         return place if len(self.readers) == 1 else f"{place} of {reader.part.path.rsplit('/', 1)[-1]}"
 
     def part_of(self, row: int) -> Part:
         """Return the part that a row is in."""
-        return self._reader_of(row)[0].part
+        return self._find_reader(row)[0].part
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -83,11 +83,11 @@ class SourceTable:
         starts = [0]
         if len(self.readers) > 1:
             for reader in self.readers:
-                count = sum(batch.num_rows for batch in reader.batches(_any_column(reader), LOOK))
+                count = sum(batch.num_rows for batch in reader.batches(_choose_any_column(reader), LOOK))
                 starts.append(starts[-1] + count)
         return starts
 
-    def _reader_of(self, row: int) -> tuple[FileReader, int]:
+    def _find_reader(self, row: int) -> tuple[FileReader, int]:
         for reader, (start, end) in zip(self.readers, pairwise(self._starts), strict=False):
             if row < end:
                 return reader, row - start
@@ -133,10 +133,10 @@ def open_source(
         )
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
     readers = pictures or with_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
-    schema = _plain(readers[0].schema)
+    schema = _simplify_schema(readers[0].schema)
     for reader in readers[1:]:
         try:
-            schema = pa.unify_schemas([schema, _plain(reader.schema)], promote_options="permissive")
+            schema = pa.unify_schemas([schema, _simplify_schema(reader.schema)], promote_options="permissive")
         except pa.ArrowException as error:
             raise reader.part.problem(
                 f"its columns do not fit those of the parts before it ({error})",
@@ -149,10 +149,10 @@ def open_source(
         conversion=Conversion(missing),
         passed_over=folder.passed_over if folder else (),
     )
-    return _with_types(table, as_text) if table.untyped else table
+    return _infer_types(table, as_text) if table.untyped else table
 
 
-def _with_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
+def _infer_types(table: SourceTable, as_text: frozenset[str]) -> SourceTable:
     """Return a table of untyped files with the types that all of its values have."""
     texts = as_text.union(*(reader.texts for reader in table.readers))
     delimiters = [reader.dialect.delimiter for reader in table.readers if reader.dialect]
@@ -207,7 +207,7 @@ def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
-def _any_column(reader: FileReader) -> list[str]:
+def _choose_any_column(reader: FileReader) -> list[str]:
     """Return a column that tells how many rows there are."""
     return [next(name for name in reader.schema.names if name)]
 
@@ -228,7 +228,7 @@ def _check_names(reader: FileReader) -> None:
         raise reader.part.problem("no column has a name")
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
+def _simplify_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema in plain types; what has no name is a row number that pandas wrote, and is left out."""
     fields = [field for field in schema if field.name]
     return pa.schema(
@@ -253,7 +253,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _as_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
+def _cast_to_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
     """Return the batch with exactly the columns of `schema`; what a part does not have is null."""
     columns = []
     for field in schema:

@@ -95,7 +95,7 @@ def read_vectors(column: pa.Array, name: str) -> Vectors:
     found = [None if text is None else _parse(text) for text in texts]
     lists = pa.array([None if each is None or not len(each) else each for each in found], _VECTOR)
     wrong = [row for row, each in enumerate(found) if each is None and texts[row] is not None]
-    return Vectors(lists, {row: f"column '{name}': {_what_is(texts[row])}" for row in wrong})
+    return Vectors(lists, {row: f"column '{name}': {_explain_text(texts[row])}" for row in wrong})
 
 
 def _parse(text: str) -> Array | None:
@@ -199,7 +199,7 @@ def _count_cut(texts: list[str]) -> int:
     return sum(_ELLIPSIS.search(text) is not None for text in texts)
 
 
-def _what_is(text: str) -> str:
+def _explain_text(text: str) -> str:
     shown = " ".join(text[:_SHOWN].split())
     cut = _ELLIPSIS.search(text)
     return f"the vector '{shown}…' is cut short with '...'" if cut else f"'{shown}' is no vector"

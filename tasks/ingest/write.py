@@ -76,7 +76,7 @@ class Canonical:
         digest = hashlib.sha256()
         occurrences = None if self.roles.id else OccurrenceCounter()
         with table_writer(path, self.schema) as writer:
-            for batch in self._batches(digest, occurrences):
+            for batch in self._read_batches(digest, occurrences):
                 writer.write_batch(batch)
         self.problems.update(self.without_id)
         numbers = occurrences.numbers() if occurrences else None
@@ -84,7 +84,7 @@ class Canonical:
             number_occurrences(path, numbers)
         return digest.hexdigest()
 
-    def _batches(
+    def _read_batches(
         self, digest: "hashlib._Hash", occurrences: OccurrenceCounter | None
     ) -> Iterator[pa.RecordBatch]:
         roles = self.roles
@@ -99,16 +99,16 @@ class Canonical:
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(identity_line(row_hash, label))
             if occurrences is None:
-                ids = self._own_ids(batch, encoded, texts, row)
+                ids = self._choose_ids(batch, encoded, texts, row)
             else:
                 made = [make_sample_id(*pair) for pair in zip(encoded.hashes, texts, strict=True)]
                 occurrences.see(made)
                 ids = pa.array(made, pa.string())
-            yield self._batch(batch, encoded, ids, labels, row)
+            yield self._build_batch(batch, encoded, ids, labels, row)
             row += batch.num_rows
             report_progress("rows", row, self.rows)
 
-    def _own_ids(
+    def _choose_ids(
         self, batch: pa.RecordBatch, encoded: EncodedBatch, labels: list[str | None], row: int
     ) -> pa.Array:
         """Return the ids of the source, with one that is made where a row has none of its own."""
@@ -121,7 +121,7 @@ class Canonical:
             values[at] = make_sample_id(encoded.hashes[at], labels[at], row + at + 1)
         return pa.array(values, pa.string())
 
-    def _batch(
+    def _build_batch(
         self, batch: pa.RecordBatch, encoded: EncodedBatch, ids: pa.Array, labels: pa.Array, row: int
     ) -> pa.RecordBatch:
         columns = [ids, labels]
@@ -191,14 +191,12 @@ def write_truth(table: SourceTable, truths: LabelSurvey, dataset: Path, final: P
     )
     with open_parquet(dataset) as file, table_writer(final, schema) as writer:
         ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
-        pairs = zip(
-            _equal_batches(ids), _equal_batches(table.scan([truths.column], ROWS_PER_GROUP)), strict=True
-        )
+        pairs = zip(_rebatch(ids), _rebatch(table.scan([truths.column], ROWS_PER_GROUP)), strict=True)
         for named, true in pairs:
             columns = [named.column(0), truths.text(true.column(0))]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
-def _equal_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _rebatch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield batches of the same numbers of rows, whatever the bytes in them."""
     return regroup(batches, ROWS_PER_GROUP, 2**62)

@@ -55,7 +55,7 @@ class Check:
         from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415 (2 s)
 
         self.expectation = get_expectation_impl(self.kind)(
-            **_with_times(self.kwargs), severity=self.severity, meta={**self.meta, MARK: self.key}
+            **_read_dates_as_times(self.kwargs), severity=self.severity, meta={**self.meta, MARK: self.key}
         )
         expected, failing = describe_expectation(self.kind, self.kwargs, self.columns)
         self.says, self.fails = self.says or expected, self.fails or failing
@@ -70,10 +70,10 @@ class Check:
         return self.explain(rows, values) if self.explain else explain_rows(self.kind, self.kwargs, values)
 
 
-def _with_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _read_dates_as_times(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with dates as moments: a bound that is a date cannot be compared with a column of times.
 
-    >>> _with_times({"min_value": date(2024, 2, 3), "max_value": "2024-02-04", "column": "2024-02-04"})
+    >>> _read_dates_as_times({"min_value": date(2024, 2, 3), "max_value": "2024-02-04", "column": "2024-02-04"})
     {'min_value': '2024-02-03T00:00:00', 'max_value': '2024-02-04T00:00:00', 'column': '2024-02-04'}
     """
     converted = dict(kwargs)

@@ -67,31 +67,35 @@ def list_families(dataset: Dataset) -> dict[str, str]:
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
     """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance."""
-    suite = {"name": f"{dataset.name} so far", "id": None, "expectations": list(_entries(dataset, classes))}
+    suite = {
+        "name": f"{dataset.name} so far",
+        "id": None,
+        "expectations": list(_list_entries(dataset, classes)),
+    }
     return write_json(suite | {"meta": {}, "notes": None}, final)
 
 
-def _entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entry]:
+def _list_entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entry]:
     names, kinds = name_user_columns(dataset), list_families(dataset)
     file = pq.ParquetFile(dataset.path)
     total = file.metadata.num_rows
     label = next((name for name, stored in names.items() if stored == "label"), "label")
-    yield _entry("columns", column_set=sorted(names), exact_match=True)
-    yield _entry("rows", min_value=total, max_value=total)
-    yield _entry("classes", column=label, value_set=sorted(classes))
+    yield _make_entry("columns", column_set=sorted(names), exact_match=True)
+    yield _make_entry("rows", min_value=total, max_value=total)
+    yield _make_entry("classes", column=label, value_set=sorted(classes))
     shares = {"values": list(classes), "weights": [count / max(total, 1) for count in classes.values()]}
-    yield _entry("shares", column=label, partition_object=shares, threshold=0.0)
-    statistics = _statistics(file)
+    yield _make_entry("shares", column=label, partition_object=shares, threshold=0.0)
+    statistics = _read_statistics(file)
     for name, stored in sorted(names.items()):
-        yield _entry("types", column=name, type_=kinds[name])
+        yield _make_entry("types", column=name, type_=kinds[name])
         missing, low, high = statistics.get(stored, (None, None, None))
         if missing is not None:
-            yield _entry("missing", column=name, mostly=1 - missing / max(total, 1))
+            yield _make_entry("missing", column=name, mostly=1 - missing / max(total, 1))
         if kinds[name] == "number" and low is not None and math.isfinite(low) and math.isfinite(high):
-            yield _entry("ranges", column=name, min_value=float(low), max_value=float(high))
+            yield _make_entry("ranges", column=name, min_value=float(low), max_value=float(high))
 
 
-def _entry(kind: str, **kwargs: object) -> Entry:
+def _make_entry(kind: str, **kwargs: object) -> Entry:
     return {"type": _TYPES[kind], "kwargs": kwargs, "meta": {_KIND: kind}, "severity": "warning"}
 
 
@@ -112,7 +116,7 @@ def name_family(kind: pa.DataType) -> str:
     return "time" if pa.types.is_temporal(kind) else str(kind)
 
 
-def _statistics(file: pq.ParquetFile) -> dict[str, tuple[int | None, Any, Any]]:
+def _read_statistics(file: pq.ParquetFile) -> dict[str, tuple[int | None, Any, Any]]:
     """Return for each flat column how many values are missing, the least and the largest, as the file's own footer says."""
     found: dict[str, tuple[int | None, Any, Any]] = {}
     for group in (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)):
@@ -183,13 +187,13 @@ class Contract:
             before = set(kwargs["column_set"])
             said = [f"'{name}' is new ({now[name]})" for name in sorted(now.keys() - before)]
             said += [f"'{name}' is gone" for name in sorted(before - now.keys())]
-            found.append(self._finding("columns", kwargs, said))
+            found.append(self._make_finding("columns", kwargs, said))
         for kwargs in self._entries["types"]:
             name, was = kwargs["column"], kwargs["type_"]
             said = [f"'{name}' was {was}, is {now[name]}"] if now.get(name, was) != was else []
-            found.append(self._finding("types", kwargs, said))
+            found.append(self._make_finding("types", kwargs, said))
         found += [
-            self._finding("shares", kwargs, self._moved(dataset, labels, kwargs))
+            self._make_finding("shares", kwargs, self._find_moved_shares(dataset, labels, kwargs))
             for kwargs in self._entries["shares"]
         ]
         for kwargs in self._entries["rows"]:
@@ -197,10 +201,12 @@ class Contract:
             low, high = before * (1 - self._tolerance), before * (1 + self._tolerance)
             said = [] if low <= dataset.rows <= high else [f"{before:,} rows have become {dataset.rows:,}"]
             bounds = {"min_value": int(low), "max_value": int(high)}
-            found.append(self._finding("rows", bounds, said))
+            found.append(self._make_finding("rows", bounds, said))
         return found
 
-    def _moved(self, dataset: Dataset, labels: NDArray[np.int32], kwargs: Mapping[str, Any]) -> list[str]:
+    def _find_moved_shares(
+        self, dataset: Dataset, labels: NDArray[np.int32], kwargs: Mapping[str, Any]
+    ) -> list[str]:
         """Return the share of each class that moved, where all together moved by more than half the tolerance."""
         counts = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
         now = dict(zip(dataset.classes, (counts / max(counts.sum(), 1)).tolist(), strict=True))
@@ -227,7 +233,7 @@ class Contract:
             stops=effect == "stop",
         )
 
-    def _finding(self, kind: str, kwargs: Mapping[str, Any], said: Sequence[str]) -> Finding:
+    def _make_finding(self, kind: str, kwargs: Mapping[str, Any], said: Sequence[str]) -> Finding:
         check = self._check(kind, kwargs)
         check.fails = ", ".join(said)
         return Finding(check, holds=not said, observed=check.fails or None)

@@ -96,13 +96,13 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
     for name in entry:
         if name not in _SHOWN_KEYS and name not in _OTHER_KEYS:
             raise InputError(f"unknown key '{name}'", where=where, fix=suggest_name(str(name), _SHOWN_KEYS))
-    kind = _kind(entry["type"], where)
+    kind = _read_kind(entry["type"], where)
     number, where = where.rpartition(" ")[2], f"{where} ({kind})"
-    kwargs = _arguments(kind, entry.get("kwargs"), where)
-    named = _named_columns(kind, kwargs, columns, where)
+    kwargs = _read_arguments(kind, entry.get("kwargs"), where)
+    named = _list_named_columns(kind, kwargs, columns, where)
     conditions: tuple[str, ...] = ()
     if kwargs.get("row_condition") is not None:
-        kwargs, conditions = _with_condition(kwargs, columns, where)
+        kwargs, conditions = _read_condition(kwargs, columns, where)
     severity, meta = str(entry.get("severity") or "critical").lower(), entry.get("meta") or {}
     if severity not in _SEVERITIES:
         fix = f"choose one of: {', '.join(_SEVERITIES)}"
@@ -114,7 +114,7 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
             key=f"expectation {number}",
             kind=kind,
             kwargs=kwargs,
-            scope=_scope(kind),
+            scope=_choose_scope(kind),
             columns=named,
             also_reads=conditions,
             severity=severity,
@@ -125,11 +125,11 @@ def _check(entry: object, where: str, columns: Sequence[str]) -> Check:
         what = f"the argument {error} is missing"
         raise InputError(what, where=where, fix="add it to its kwargs") from error
     except (ValueError, TypeError) as error:
-        what = f"its arguments are wrong: {_first_problem(error)}"
+        what = f"its arguments are wrong: {_describe_first_problem(error)}"
         raise InputError(what, where=where, fix="correct its kwargs") from error
 
 
-def _kind(name: str, where: str) -> str:
+def _read_kind(name: str, where: str) -> str:
     """Return the expectation's type; its class name is accepted too, as Great Expectations' pages write it."""
     from great_expectations.expectations import registry  # noqa: PLC0415 (2 s)
 
@@ -142,7 +142,7 @@ def _kind(name: str, where: str) -> str:
     return kind
 
 
-def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
+def _read_arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415 (2 s)
 
     if kwargs is None:
@@ -160,7 +160,9 @@ def _arguments(kind: str, kwargs: object, where: str) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _named_columns(kind: str, kwargs: dict[str, Any], columns: Sequence[str], where: str) -> tuple[str, ...]:
+def _list_named_columns(
+    kind: str, kwargs: dict[str, Any], columns: Sequence[str], where: str
+) -> tuple[str, ...]:
     if kind.startswith(_ABOUT_COLUMNS):
         return ()
     named: list[str] = []
@@ -183,7 +185,7 @@ def _check_names(named: Iterable[str], columns: Sequence[str], where: str, wante
     return tuple(dict.fromkeys(named))
 
 
-def _with_condition(
+def _read_condition(
     kwargs: dict[str, Any], columns: Sequence[str], where: str
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the arguments with their row condition as it is run, and the columns that it names."""
@@ -191,31 +193,31 @@ def _with_condition(
     if isinstance(condition, dict) and condition.get("type") == "pass_through":
         condition = condition.get("pass_through_filter")
     if not isinstance(condition, dict):
-        named = _condition_columns(condition, columns, where)
+        named = _list_condition_columns(condition, columns, where)
         return kwargs | {"row_condition": condition, "condition_parser": "pandas"}, named
     # It names columns and values, and calls nothing.
     if condition.get("type") not in _CONDITIONS:
         fix = f"write a comparison, or one of type {', '.join(_CONDITIONS)}"
         raise InputError("row_condition is not text, and no exported condition", where=where, fix=fix)
-    named = _check_names(list(_names_in(condition)), columns, where, "for its row_condition")
+    named = _check_names(list(_list_condition_names(condition)), columns, where, "for its row_condition")
     return {name: value for name, value in kwargs.items() if name != "condition_parser"}, named
 
 
-def _names_in(condition: object) -> Iterator[str]:
+def _list_condition_names(condition: object) -> Iterator[str]:
     """Yield the columns that an exported condition names."""
     if isinstance(condition, list):
         for part in condition:
-            yield from _names_in(part)
+            yield from _list_condition_names(part)
     elif isinstance(condition, dict):
         if isinstance(column := condition.get("column"), dict):
             yield str(column.get("name"))
-        yield from _names_in(condition.get("conditions", []))
+        yield from _list_condition_names(condition.get("conditions", []))
 
 
-def _condition_columns(condition: object, columns: Sequence[str], where: str) -> tuple[str, ...]:
+def _list_condition_columns(condition: object, columns: Sequence[str], where: str) -> tuple[str, ...]:
     """Return the columns of a row condition that only compares; pandas would also call functions in it.
 
-    >>> _condition_columns("age > 3 and `given name` == 'x'", ["age", "given name"], "e.yaml")
+    >>> _list_condition_columns("age > 3 and `given name` == 'x'", ["age", "given name"], "e.yaml")
     ('age', 'given name')
     """
     fix = "compare columns with values, such as: age >= 18 and country == 'DE'"
@@ -233,13 +235,13 @@ def _condition_columns(condition: object, columns: Sequence[str], where: str) ->
     return _check_names(names, columns, where, "for its row_condition")
 
 
-def _scope(kind: str) -> Scope:
+def _choose_scope(kind: str) -> Scope:
     if kind.startswith(_ABOUT_COLUMNS):
         return "columns"
     return "rows" if kind.startswith(_BY_ROW) and kind not in _WHOLE_COLUMN else "table"
 
 
-def _first_problem(error: Exception) -> str:
+def _describe_first_problem(error: Exception) -> str:
     """Return what pydantic found first, with the argument's name."""
     found = error.errors() if hasattr(error, "errors") else []
     if not found:

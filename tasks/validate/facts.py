@@ -76,7 +76,7 @@ def gather_facts(dataset: Dataset) -> RowFacts:
         table = read_parquet(dataset.unreadable, ["source_row", "reason"])
         unreadable = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
     groups = number_groups(dataset, dataset.group) if dataset.group else None
-    return RowFacts(labels, contents, _nonfinite(dataset, unreadable), unreadable, groups)
+    return RowFacts(labels, contents, _find_nonfinite(dataset, unreadable), unreadable, groups)
 
 
 def compare_labels(facts: RowFacts, kept: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
@@ -97,7 +97,7 @@ def compare_labels(facts: RowFacts, kept: NDArray[np.int64]) -> tuple[NDArray[np
     return others, int(pairs.duplicated().sum())
 
 
-def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
+def _find_nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
     """Return which features are not finite, apart from those of rows that have a reason already."""
     width = len(dataset.feature_names)
     apart = np.array(sorted(unreadable) if dataset.payload != "image" else [], np.int64)
@@ -105,7 +105,7 @@ def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
     found = [pd.DataFrame({"row": [], "feature": [], "value": [], "count": []}, dtype=np.int64)]
     for start, batch in read_parts(dataset.path, ["features"], size=_FEATURE_BYTES) if width else ():
         matrix = batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-        bad = _unusable(matrix, gaps_are_normal=bool(dataset.columns))
+        bad = _mask_unusable(matrix, gaps_are_normal=bool(dataset.columns))
         low, high = np.searchsorted(apart, [start, start + batch.num_rows])
         bad[apart[low:high] - start] = False
         if bad.any():
@@ -119,7 +119,7 @@ def _nonfinite(dataset: Dataset, unreadable: dict[int, str]) -> NonFinite:
     return NonFinite(pd.concat(found[1:] or found, ignore_index=True), by_feature, first_row)
 
 
-def _unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[np.bool_]:
+def _mask_unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDArray[np.bool_]:
     """Return which features make their row unusable, as a mask of the same shape.
 
     In a table a value is missing as a matter of course, and is filled in; a row in which all are missing says nothing, and an

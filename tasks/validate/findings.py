@@ -55,7 +55,7 @@ class Finding:
         Raises:
             InputError: The user's expectation itself broke.
         """
-        if error := _error(result.exception_info or {}):
+        if error := _read_error(result.exception_info or {}):
             raise InputError(
                 f"it cannot be run: {error.splitlines()[0]}",
                 where=self.check.entry or f"the contract's check '{self.check.key}'",
@@ -147,7 +147,7 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
     context, findings = make_context(), {check.key: Finding(check) for check in checks}
 
     def run(frame: pd.DataFrame, scope: str, start: int = 0) -> None:
-        for result in _results(context, frame, [check for check in checks if check.scope == scope]):
+        for result in _run_checks(context, frame, [check for check in checks if check.scope == scope]):
             findings[result.expectation_config.meta[MARK]].add(result, frame, start)
 
     def needed(scope: str) -> dict[str, str]:
@@ -157,7 +157,7 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
 
     def frames(columns: Mapping[str, str], rows: int | None = None) -> Iterator[tuple[int, pd.DataFrame]]:
         for start, batch in read_parts(dataset.path, list(columns.values()), rows=rows):
-            yield start, _frame(batch).set_axis(list(columns), axis=1)
+            yield start, _make_frame(batch).set_axis(list(columns), axis=1)
 
     for _, frame in frames(names, _HEAD_ROWS):
         others = set(pq.read_schema(dataset.path).names) - {*names, *names.values()}
@@ -174,11 +174,11 @@ def judge_rows(dataset: Dataset, checks: Sequence[Check], names: Mapping[str, st
     return list(findings.values())
 
 
-def _frame(batch: pa.RecordBatch) -> pd.DataFrame:
+def _make_frame(batch: pa.RecordBatch) -> pd.DataFrame:
     return batch.to_pandas(ignore_metadata=True, date_as_object=False)
 
 
-def _results(context: Any, frame: pd.DataFrame, checks: Sequence[Check]) -> list[Any]:  # noqa: ANN401 (untyped)
+def _run_checks(context: Any, frame: pd.DataFrame, checks: Sequence[Check]) -> list[Any]:  # noqa: ANN401 (untyped)
     """Return Great Expectations' own results on a frame with a RangeIndex."""
     from great_expectations.execution_engine import PandasExecutionEngine  # noqa: PLC0415
     from great_expectations.validator.validator import Validator  # noqa: PLC0415
@@ -194,7 +194,7 @@ def _results(context: Any, frame: pd.DataFrame, checks: Sequence[Check]) -> list
     )
 
 
-def _error(info: dict[str, Any]) -> str:
+def _read_error(info: dict[str, Any]) -> str:
     """Return the message of an expectation that broke: the information is flat, or one entry for each metric."""
     entries = [info] if "raised_exception" in info else list(info.values())
     raised = (entry for entry in entries if isinstance(entry, dict) and entry.get("raised_exception"))

@@ -63,7 +63,7 @@ def describe_expectation(kind: str, kwargs: Mapping[str, Any], columns: Sequence
     ('age is between 0 and inf', 'age is not between 0 and inf')
     """
     subject = ", ".join(columns) if columns else "the table"
-    expected, failing = _predicates(kind, kwargs)
+    expected, failing = _choose_predicates(kind, kwargs)
     limits = ""
     if kwargs.get("row_condition"):
         limits += f" where {kwargs['row_condition']}"
@@ -81,7 +81,7 @@ def explain_rows(kind: str, kwargs: Mapping[str, Any], values: pd.DataFrame) -> 
     >>> explain_rows("expect_column_values_to_be_between", {"min_value": 0}, pd.DataFrame({"age": [-4.0]}))
     ['age = -4 is not between 0 and inf']
     """
-    _, failing = _predicates(kind, kwargs)
+    _, failing = _choose_predicates(kind, kwargs)
     if kind == "expect_column_values_to_not_be_null":
         return [f"{values.columns[0]} {failing}"] * len(values)
     rows = values.itertuples(index=False, name=None)
@@ -120,18 +120,18 @@ def find_similar_class(label: str, classes: Sequence[str]) -> str | None:
     if name in plain:
         return plain[name]
     # Numbers tell classes apart: "class 6" is not a typo of "class 7".
-    others = [other for other in plain if _digits(other) == _digits(name)]
-    swapped = [other for other in others if len(name) > 3 and name in _swaps(other)]
+    others = [other for other in plain if _keep_digits(other) == _keep_digits(name)]
+    swapped = [other for other in others if len(name) > 3 and name in _list_swaps(other)]
     close = swapped or difflib.get_close_matches(name, others, 1, _ALIKE)
     return plain[close[0]] if close and len(name) > 2 else None
 
 
-def _swaps(name: str) -> set[str]:
+def _list_swaps(name: str) -> set[str]:
     """Return the names that differ by two neighbouring letters: the commonest slip at a keyboard, whatever the length."""
     return {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
 
 
-def _digits(name: str) -> str:
+def _keep_digits(name: str) -> str:
     return "".join(character for character in name if character.isdigit())
 
 
@@ -156,7 +156,7 @@ def show_value(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
+def _choose_predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
     templates = _WORDS.get(kind)
     if templates is None:
         words = kind.removeprefix("expect_").replace("_", " ")
@@ -164,12 +164,14 @@ def _predicates(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(templates, str):
         verb, rest = templates.split(" ", 1)
         templates = templates, f"{_OPPOSITES[verb]} {rest}"
-    arguments = {name: show_value(value) for name, value in kwargs.items()} | {"range": _range(kwargs)}
+    arguments = {name: show_value(value) for name, value in kwargs.items()} | {
+        "range": _describe_range(kwargs)
+    }
     expected, failing = (template.format_map(arguments) for template in templates)
     return expected, failing
 
 
-def _range(kwargs: Mapping[str, Any]) -> str:
+def _describe_range(kwargs: Mapping[str, Any]) -> str:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     excluded = [
         side

@@ -22,7 +22,7 @@ SUITE = "labelsweep"
 
 def write_suite(findings: Sequence[Finding], final: Path) -> Path:
     """Write the suite as Great Expectations' own JSON, the same for the same checks."""
-    return write_json(_suite(findings).to_json_dict(), final)
+    return write_json(_make_suite(findings).to_json_dict(), final)
 
 
 def describe_checks(findings: Sequence[Finding], source: Path) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ def write_data_docs(findings: Sequence[Finding], final: Path) -> Path:
     return final / "index.html"
 
 
-def _suite(findings: Sequence[Finding]) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+def _make_suite(findings: Sequence[Finding]) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
     import great_expectations as gx  # noqa: PLC0415 (2 s)
 
     return gx.ExpectationSuite(
@@ -93,7 +93,7 @@ def _build_site(findings: Sequence[Finding], site: Path) -> None:
     run = RunIdentifier(run_name="validate", run_time=datetime.now(UTC))
     whole = ExpectationSuiteValidationResult(
         success=good == len(findings),
-        results=[_native(finding) for finding in findings],
+        results=[_make_native_result(finding) for finding in findings],
         suite_name=SUITE,
         statistics={
             "evaluated_expectations": len(findings),
@@ -104,7 +104,7 @@ def _build_site(findings: Sequence[Finding], site: Path) -> None:
         meta={"run_id": run, "active_batch_definition": {"data_asset_name": "dataset"}},
     )
     context = make_context()
-    context.suites.add(_suite(findings))
+    context.suites.add(_make_suite(findings))
     identity = ExpectationSuiteIdentifier(SUITE)
     context.validation_results_store.set(ValidationResultIdentifier(identity, run, "dataset"), whole)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
@@ -120,7 +120,7 @@ def _build_site(findings: Sequence[Finding], site: Path) -> None:
     context.build_data_docs(site_names=[SUITE])
 
 
-def _native(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
+def _make_native_result(finding: Finding) -> Any:  # noqa: ANN401 (Great Expectations is untyped here)
     """Return a finding as Great Expectations' own result, with the counts of all parts."""
     from great_expectations.core import ExpectationValidationResult  # noqa: PLC0415
 

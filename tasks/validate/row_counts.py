@@ -27,7 +27,7 @@ def find_unusable_rows(dataset: Dataset, facts: RowFacts) -> list[Finding]:
         says, fails = "each value is what its column holds", "a value does not fit its column"
         unread = np.setdiff1d(np.array(sorted(why), np.int64), rows)
         findings.append(
-            _finding(
+            _make_finding(
                 ("readable values", "unreadable", {"value_set": [0]}),
                 (says, fails),
                 (unread, dataset.rows),
@@ -55,7 +55,7 @@ def find_unusable_rows(dataset: Dataset, facts: RowFacts) -> list[Finding]:
     elif dataset.columns:
         says = f"none of the {count} features is infinite, and they are not all missing"
     finite = (key, "nonfinite_features", {"value_set": [0]})
-    return [*findings, _finding(finite, (says, fails), (rows, dataset.rows), explain)]
+    return [*findings, _make_finding(finite, (says, fails), (rows, dataset.rows), explain)]
 
 
 def find_typos(dataset: Dataset, facts: RowFacts, kept: Rows, folds: int) -> dict[str, str]:
@@ -93,14 +93,14 @@ def find_small_classes(
         "the class has fewer samples than folds",
     )
     samples = ("samples of each class", "samples_of_label", {"min_value": folds})
-    findings = [_finding(samples, words, (kept[(counts[labels] < folds) & ~is_typo], len(kept)), rare)]
+    findings = [_make_finding(samples, words, (kept[(counts[labels] < folds) & ~is_typo], len(kept)), rare)]
     if len(typos):
         spelled = ("names of classes", "class_named_nearly_the_same", {"value_set": [0]})
         said = (
             "no label that few samples have is nearly the name of a class",
             "the label is nearly the name of a class",
         )
-        findings.append(_finding(spelled, said, (kept[is_typo], len(kept)), rare, severity="warning"))
+        findings.append(_make_finding(spelled, said, (kept[is_typo], len(kept)), rare, severity="warning"))
     if facts.groups is not None:
         # One group is in one fold, and is judged by the others.
         pairs = pd.DataFrame({"label": labels, "group": facts.groups[kept]})
@@ -110,7 +110,7 @@ def find_small_classes(
             f"each class is in two groups or more of column '{dataset.group}'",
             "the class is in one group",
         )
-        findings.append(_finding(groups, words, (few, len(kept)), alone))
+        findings.append(_make_finding(groups, words, (few, len(kept)), alone))
     return findings
 
 
@@ -133,11 +133,11 @@ def find_conflicts(kept: Rows, others: NDArray[np.int32], folds: int) -> list[Fi
     words = "identical content carries one label", "identical content carries another label too"
     return [
         Finding(row_count, holds=len(kept) >= 2 * folds, observed=len(kept)),
-        _finding(content, words, (kept[others > 0], len(kept)), explain, severity="warning"),
+        _make_finding(content, words, (kept[others > 0], len(kept)), explain, severity="warning"),
     ]
 
 
-def _finding(
+def _make_finding(
     expectation: tuple[str, str, dict[str, Any]],
     words: tuple[str, str],
     rows: tuple[Rows, int],

@@ -71,7 +71,7 @@ def validate(
     (21, 20, {'a feature is not finite': 1})
     """
     _check_options(folds, tolerance)
-    key = _key(dataset, folds, tolerance, expectations, contract.key if contract else "")
+    key = _digest_request(dataset, folds, tolerance, expectations, contract.key if contract else "")
     if (earlier := _find_earlier(dataset, folder, key)) is not None:
         return earlier
     columns = require_layout(dataset)
@@ -206,7 +206,9 @@ def _find_earlier(dataset: Dataset, folder: Path, key: str) -> Validation | None
     return _record(dataset, folder, before)
 
 
-def _key(dataset: Dataset, folds: int, tolerance: float, expectations: Path | None, contract: str) -> str:
+def _digest_request(
+    dataset: Dataset, folds: int, tolerance: float, expectations: Path | None, contract: str
+) -> str:
     """Return a digest of everything that decides which rows are kept."""
     try:
         own = sha256_file(expectations) if expectations is not None else ""

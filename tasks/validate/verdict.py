@@ -96,7 +96,7 @@ def require_usable(dataset: Dataset, facts: RowFacts, folds: int, tolerance: flo
             where=dataset.uri,
             fix="fill the gaps, or leave the column out with --features",
         )
-    counts = _class_counts(dataset, facts.labels)
+    counts = _count_classes(dataset, facts.labels)
     _require_classes(dataset, counts, counts, folds)
 
 
@@ -112,24 +112,24 @@ def decide_rows(
     Raises:
         InputError: Because rows are set aside, one class is left, or fewer than two have as many samples as folds.
     """
-    before = _class_counts(dataset, facts.labels)
+    before = _count_classes(dataset, facts.labels)
     aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
-    if not _problem(dataset, findings, aside, tolerance):
-        _require_classes(dataset, _class_counts(dataset, facts.labels[kept]), before, folds)
+    if not _find_problem(dataset, findings, aside, tolerance):
+        _require_classes(dataset, _count_classes(dataset, facts.labels[kept]), before, folds)
     typos = row_counts.find_typos(dataset, facts, kept, folds)
     findings = [*findings, *row_counts.find_small_classes(dataset, facts, kept, folds, typos)]
     aside = _set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
-    counts = _class_counts(dataset, facts.labels[kept])
-    problem = _problem(dataset, findings, aside, tolerance)
+    counts = _count_classes(dataset, facts.labels[kept])
+    problem = _find_problem(dataset, findings, aside, tolerance)
     if not problem:
         _require_classes(dataset, counts, before, 1)
     others, duplicates = compare_labels(facts, kept)
     return Verdict(
         findings=[*findings, *row_counts.find_conflicts(kept, others, folds)],
         aside=aside,
-        reasons=_reasons(findings),
+        reasons=_group_by_reason(findings),
         counts=counts,
         conflicting=kept[others > 0],
         duplicates=duplicates,
@@ -138,7 +138,7 @@ def decide_rows(
     )
 
 
-def _class_counts(dataset: Dataset, labels: NDArray[np.int32]) -> NDArray[np.int64]:
+def _count_classes(dataset: Dataset, labels: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return how many samples each class has, one number a class."""
     return np.bincount(labels[labels >= 0], minlength=len(dataset.classes)).astype(np.int64)
 
@@ -194,7 +194,7 @@ def _set_aside(findings: Sequence[Finding], rows: int) -> NDArray[np.bool_]:
     return aside
 
 
-def _reasons(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
+def _group_by_reason(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
     """Return the rows set aside for each reason, the most common reason first."""
     rows: dict[str, list[NDArray[np.int64]]] = {}
     for finding in findings:
@@ -204,13 +204,13 @@ def _reasons(findings: Sequence[Finding]) -> dict[str, NDArray[np.int64]]:
     return dict(sorted(united.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _problem(
+def _find_problem(
     dataset: Dataset, findings: Sequence[Finding], aside: NDArray[np.bool_], tolerance: float
 ) -> str:
     """Return why the run cannot continue, in one line; empty when it can."""
     share = aside.mean()
     if share > tolerance or aside.all():
-        reason, rows = next(iter(_reasons(findings).items()))
+        reason, rows = next(iter(_group_by_reason(findings).items()))
         first = find_source_row(dataset.path, int(rows[0]))
         left = "no row is left" if aside.all() else f"{share:.1%} of {len(aside):,} rows fail validation"
         return (

@@ -10,7 +10,7 @@ from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.bootstrap import mean_interval
 from tasks.apply.correct import plan_for
-from tasks.apply.gain import Comparison, Gain, _wrong_labels, class_gains, measure_gain
+from tasks.apply.gain import Comparison, Gain, _count_wrong_labels, class_gains, measure_gain
 from tasks.apply.messages import describe_gain
 from tasks.apply.write_and_measure import GAIN, write_and_measure_plan
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -83,7 +83,7 @@ def test_samples_of_unknown_truth_count_as_neither_right_nor_wrong(tmp_path: Pat
     write_table(pa.table({"sample_id": ids[::-1], "true_label": truth[::-1]}), tmp_path / "truth.parquet")
     given, labels = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 1, 1])
     kept = np.array([True] * 5 + [False])
-    assert _wrong_labels(tmp_path, pa.chunked_array([ids]), given, labels, kept, classes) == (2, 1)
+    assert _count_wrong_labels(tmp_path, pa.chunked_array([ids]), given, labels, kept, classes) == (2, 1)
 
 
 def test_the_gain_is_kept_with_the_version_and_not_measured_twice(reviewed):

@@ -78,7 +78,7 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Conte
     """
     chosen = list_content_options(source)
     if not chosen:
-        return _default(table, taken)
+        return _choose_default(table, taken)
     named = {
         option: (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
         for option, names in chosen.items()
@@ -90,7 +90,7 @@ def choose_content(source: Source, table: SourceTable, taken: set[str]) -> Conte
         raise table.problem(f"{' and '.join(chosen)} exclude each other", fix="name one of them")
     if not named and "--features" not in beside:
         return ContentChoice("text", beside["--text"])
-    survey = _survey_beside(table, beside)
+    survey = _survey_with_text(table, beside)
     if not named:
         return ContentChoice(
             "tabular", tuple(column.name for column in survey.used), survey.used, notes=survey.notes
@@ -113,7 +113,7 @@ def _check_named(
                 f"column '{name}' is the {role} column and cannot be {option} too", fix="leave it out"
             )
     groups = source.models if option == "--pred-probs" else (names,) if option != "--features" else ()
-    if problem := next(filter(None, (_type_problem(option, group, table) for group in groups)), None):
+    if problem := next(filter(None, (_find_type_problem(option, group, table) for group in groups)), None):
         raise table.problem(problem[0], fix=problem[1])
 
 
@@ -135,7 +135,7 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
 
 
-def _survey_beside(table: SourceTable, named: dict[str, tuple[str, ...]]) -> TableColumns:
+def _survey_with_text(table: SourceTable, named: dict[str, tuple[str, ...]]) -> TableColumns:
     """Return what the columns of --features are, then the text of --text."""
     survey = _survey_features(table, named["--features"]) if "--features" in named else TableColumns((), {})
     texts = tuple(Column(name=name, kind="text") for name in named.get("--text", ()))
@@ -156,18 +156,18 @@ def _survey_features(table: SourceTable, features: tuple[str, ...]) -> TableColu
     return survey_named(table, features)
 
 
-def _default(table: SourceTable, taken: set[str]) -> ContentChoice:
+def _choose_default(table: SourceTable, taken: set[str]) -> ContentChoice:
     """Return what the model sees where nobody says: what lies within objects, such as metadata, only where nothing else does."""
     nested = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
     others = [field for field in table.schema if field.name not in taken | nested]
     if nested - taken and any(not _IDENTIFIES.fullmatch(field.name) for field in others):
-        choice = _default_of(table, taken | nested)
+        choice = _choose_columns(table, taken | nested)
         aside = dict.fromkeys(sorted(nested - taken), "part of an object")
         return replace(choice, left_out={**choice.left_out, **aside})
-    return _default_of(table, taken)
+    return _choose_columns(table, taken)
 
 
-def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
+def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]
@@ -183,13 +183,13 @@ def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
     ours = set(_DERIVED) <= set(table.schema.names)  # then a vector may be derived from the numbers beside it
     found = images + [name for name in vectors if not numbers or (not ours and is_wide(table, name))]
     if found:
-        return _one_content(table, found, images, numbers)
+        return _choose_single_content(table, found, images, numbers)
     survey = survey_default(table, names)
     prose = (survey.prose if survey.used else survey.prose + survey.phrases)[:MOST_TEXTS]
     if len(prose) == 1 and not numbers:
         return ContentChoice("text", prose)
     if not survey.used and not prose:
-        raise _nothing_to_learn(table, free, survey)
+        raise _make_empty_error(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
     texts = {name: Column(name=name, kind="text") for name in prose}
     learned = {column.name: column for column in survey.used} | texts
@@ -199,7 +199,7 @@ def _default_of(table: SourceTable, taken: set[str]) -> ContentChoice:
     return ContentChoice("tabular", content, used, left_out=left_out, notes=survey.notes)
 
 
-def _one_content(
+def _choose_single_content(
     table: SourceTable, found: list[str], images: list[str], numbers: list[str]
 ) -> ContentChoice:
     """Return the images or the vectors that a row has; numbers beside them are only shown.
@@ -221,7 +221,7 @@ def _one_content(
     return ContentChoice("image" if images else "embedding", (found[0],), notes=(note,) if numbers else ())
 
 
-def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableColumns) -> InputError:
+def _make_empty_error(table: SourceTable, fields: list[pa.Field], survey: TableColumns) -> InputError:
     """Return the error for a source without anything that a table is learned from."""
     if not fields:
         return table.problem(
@@ -248,7 +248,7 @@ def _nothing_to_learn(table: SourceTable, fields: list[pa.Field], survey: TableC
     )
 
 
-def _type_problem(option: str, names: tuple[str, ...], table: SourceTable) -> tuple[str, str] | None:
+def _find_type_problem(option: str, names: tuple[str, ...], table: SourceTable) -> tuple[str, str] | None:
     """Return why columns cannot be what they were named as, and what to do; None where they can."""
     kinds = [table.schema.field(name).type for name in names]
     if option == "--pred-probs":

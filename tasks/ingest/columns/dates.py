@@ -55,10 +55,10 @@ class DatePattern:
         self.seen += len(text)
         # Most columns are not dates, and their first values say so at once.
         self.left = [
-            pattern for pattern in self.left if _misfits(text[:_LOOKED_AT], pattern) <= _LOOKED_AT / 2
+            pattern for pattern in self.left if _count_misfits(text[:_LOOKED_AT], pattern) <= _LOOKED_AT / 2
         ]
         for pattern in self.left:
-            self.wrong[pattern] += _misfits(text, pattern)
+            self.wrong[pattern] += _count_misfits(text, pattern)
         self.left = [pattern for pattern in self.left if self.wrong[pattern] <= self.seen / 2]
 
     @property
@@ -83,16 +83,16 @@ def convert_to_days(column: pa.Array, pattern: str) -> NDArray[np.float64]:
     >>> convert_to_days(pa.array(["1970-01-02", None, "1970-01-02T12:00:00"]), ISO).tolist()
     [1.0, nan, 1.5]
     """
-    moments = _moments(column, pattern) if pa.types.is_string(column.type) else column
+    moments = _parse_moments(column, pattern) if pa.types.is_string(column.type) else column
     seconds = pc.divide(
-        moments.cast(pa.timestamp("us", _zone(moments.type)), safe=False).cast(pa.int64()), 10**6
+        moments.cast(pa.timestamp("us", _read_zone(moments.type)), safe=False).cast(pa.int64()), 10**6
     )
     days = pc.divide(seconds.cast(pa.float64()), float(_DAY))
     values: NDArray[np.float64] = pc.fill_null(days, float("nan")).to_numpy(zero_copy_only=False)
     return values
 
 
-def _zone(kind: pa.DataType) -> str | None:
+def _read_zone(kind: pa.DataType) -> str | None:
     return kind.tz if pa.types.is_timestamp(kind) else None
 
 
@@ -104,20 +104,20 @@ def find_wrong_dates(column: pa.Array, pattern: str) -> list[int]:
     >>> find_wrong_dates(pa.array(["29.02.2024", "29.02.2023", "31.4.2023", "1.1.2031"]), "%d.%m.%Y")
     [1, 2]
     """
-    missing, moments = drop_missing_marks(column).is_null(), _moments(column, pattern)
+    missing, moments = drop_missing_marks(column).is_null(), _parse_moments(column, pattern)
     wrong: list[int] = pc.indices_nonzero(pc.and_(moments.is_null(), pc.invert(missing))).to_pylist()
     return wrong
 
 
-def _misfits(text: pa.Array, pattern: str) -> int:
-    return int(_moments(text, pattern).null_count)
+def _count_misfits(text: pa.Array, pattern: str) -> int:
+    return int(_parse_moments(text, pattern).null_count)
 
 
-def _moments(text: pa.Array, pattern: str) -> pa.Array:
+def _parse_moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is not a date in the pattern is missing."""
     text = drop_missing_marks(text)
     if pattern != ISO:
-        return _on_the_calendar(
+        return _drop_impossible_days(
             text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern
         )
     # A year, or a number of eight digits, is a number and no date.
@@ -126,7 +126,7 @@ def _moments(text: pa.Array, pattern: str) -> pa.Array:
     return _cast_where_it_can(text, pa.timestamp("us", "UTC" if zoned else None))
 
 
-def _on_the_calendar(text: pa.Array, moments: pa.Array, pattern: str) -> pa.Array:
+def _drop_impossible_days(text: pa.Array, moments: pa.Array, pattern: str) -> pa.Array:
     """Return the moments without those of days that no month has: Arrow takes 31 February for 2 March."""
     maybe = pc.and_(pc.less_equal(pc.day(moments), 3), pc.match_substring_regex(text, "29|30|31"))
     wrong = [

@@ -45,7 +45,7 @@ def find_label(source: Source, table: SourceTable) -> str | None:
         return str(noted.decode())
     if LABEL in table.schema.names:
         return None
-    free = {name: name.strip().lower() for name in _free(source, table)}
+    free = {name: name.strip().lower() for name in _list_free_columns(source, table)}
     if len(free) > 2 and any(
         plain == "x" and is_numeric(table.schema.field(name).type) for name, plain in free.items()
     ):
@@ -72,18 +72,18 @@ def find_id(source: Source, table: SourceTable) -> str | None:
     """Return the column of ids that is called so, has a value in every row, and none twice."""
     if source.id is not None:
         return None
-    free = {name.strip().lower(): name for name in reversed(_free(source, table))}
+    free = {name.strip().lower(): name for name in reversed(_list_free_columns(source, table))}
     candidates = [free[name] for name in ID_NAMES if name in free]
     return next((name for name in candidates if _is_unique(table, name)), None)
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:
     """Return the column of paths of images, None where something else is obvious, or the images are not there."""
-    free = [name for name in _free(source, table) if name.strip().lower() not in ID_NAMES]
+    free = [name for name in _list_free_columns(source, table) if name.strip().lower() not in ID_NAMES]
     kinds = [table.schema.field(name).type for name in free]
     if list_content_options(source) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
         return None
-    found = [name for name in free if _names_images(table, name)]
+    found = [name for name in free if _is_image_names(table, name)]
     return found[0] if len(found) == 1 else None
 
 
@@ -94,12 +94,12 @@ def find_possible_ids(source: Source, names: Sequence[str]) -> set[str]:
     return {name for name in names if name.strip().lower() in ID_NAMES} - list_named_columns(source)
 
 
-def _free(source: Source, table: SourceTable) -> list[str]:
+def _list_free_columns(source: Source, table: SourceTable) -> list[str]:
     named = list_named_columns(source)
     return [name for name in table.schema.names if name not in named]
 
 
-def _names_images(table: SourceTable, name: str) -> bool:
+def _is_image_names(table: SourceTable, name: str) -> bool:
     """Return whether the first values of a column are names of image files, and one of them is there."""
     if not pa.types.is_string(table.schema.field(name).type):
         return False

@@ -47,14 +47,14 @@ class Conversion:
         return pa.RecordBatch.from_arrays(list(columns), names=batch.schema.names)
 
     def _convert_column(self, name: str, column: pa.Array) -> pa.Array:
-        column = self._without_missing(column)
+        column = self._blank_missing(column)
         if name in self.types:
             column = _cast(column, self.types[name], self.notations.get(name, numerals.Notation()))
         if name in self.whole:
-            column = self._without_missing(_write_whole(column))
-        return _without_numbers(column, self.missing)
+            column = self._blank_missing(_write_whole(column))
+        return _blank_missing_numbers(column, self.missing)
 
-    def _without_missing(self, column: pa.Array) -> pa.Array:
+    def _blank_missing(self, column: pa.Array) -> pa.Array:
         if not self.missing or not pa.types.is_string(column.type):
             return column
         named = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(sorted(self.missing)))
@@ -88,7 +88,7 @@ def infer_types(
             whole.see(batch.column(name))
     decimal = numerals.choose_decimal((survey.decimal() for survey in surveys.values()), delimiters)
     verdicts = {name: survey.judge(decimal) for name, survey in surveys.items()}
-    types = {name: _type(survey, verdicts[name]) for name, survey in surveys.items()}
+    types = {name: _choose_type(survey, verdicts[name]) for name, survey in surveys.items()}
     return Conversion(
         missing,
         {name: kind for name, kind in types.items() if not pa.types.is_string(kind)},
@@ -143,7 +143,7 @@ def _write_whole(text: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(text, _WHOLE_WITH_POINT, r"\1")
 
 
-def _type(survey: numerals.NumberSurvey, verdict: numerals.NumberVerdict) -> pa.DataType:
+def _choose_type(survey: numerals.NumberSurvey, verdict: numerals.NumberVerdict) -> pa.DataType:
     """Return the type of a column; one with no value but marks of missing ones has none."""
     if survey.present == 0:
         return pa.null()
@@ -166,7 +166,7 @@ def _cast(column: pa.Array, kind: pa.DataType, notation: numerals.Notation) -> p
     return numerals.parse_numbers(column, notation)
 
 
-def _without_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:
+def _blank_missing_numbers(column: pa.Array, missing: frozenset[str]) -> pa.Array:
     """Return a column of numbers without those that stand for a missing value, such as -999."""
     if not missing or not is_numeric(column.type) or pa.types.is_boolean(column.type):
         return column

@@ -128,13 +128,14 @@ def survey_default(table: SourceTable, names: Sequence[str]) -> TableColumns:
     """Return which of some columns a table is learned from when nobody named them."""
     seen = _read_text(table, names)
     found = {
-        name: _from_text(name, seen[name]) if name in seen else _from_type(table, name) for name in names
+        name: _describe_text(name, seen[name]) if name in seen else _describe_typed(table, name)
+        for name in names
     }
     used = tuple(column for column, _ in found.values() if column is not None)
     left_out = {name: why for name, (column, why) in found.items() if column is None}
     prose = tuple(name for name, text in seen.items() if text.is_prose)
     phrases = tuple(name for name, text in seen.items() if text.is_phrase)
-    return TableColumns(used, left_out, prose, phrases, _notes(used, seen))
+    return TableColumns(used, left_out, prose, phrases, _write_notes(used, seen))
 
 
 def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
@@ -148,8 +149,8 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
     for name in names:
         text = seen.get(name)
         if text and text.verdict.notation is None and text.numbers.share > DIFFERENT:
-            raise _not_a_number(table, name)
-        column, why = _from_text(name, text, named=True) if text else _from_type(table, name)
+            raise _make_number_error(table, name)
+        column, why = _describe_text(name, text, named=True) if text else _describe_typed(table, name)
         if column is None and text and text.is_prose:
             column = Column(name=name, kind="text")
         if column is None:
@@ -157,7 +158,7 @@ def survey_named(table: SourceTable, names: Sequence[str]) -> TableColumns:
             fix = "leave it out of --features" + (f", or read it with --text {name}" if text else "")
             raise table.problem(f"column '{name}'{colon} {why}", fix=fix)
         used.append(column)
-    return TableColumns(tuple(used), {}, notes=_notes(used, seen))
+    return TableColumns(tuple(used), {}, notes=_write_notes(used, seen))
 
 
 def _read_text(table: SourceTable, names: Sequence[str]) -> dict[str, _Text]:
@@ -172,7 +173,7 @@ def _read_text(table: SourceTable, names: Sequence[str]) -> dict[str, _Text]:
     return seen
 
 
-def _from_type(table: SourceTable, name: str) -> tuple[Column | None, str]:
+def _describe_typed(table: SourceTable, name: str) -> tuple[Column | None, str]:
     """Return a column whose type says what it is, or why it is left out."""
     kind = table.schema.field(name).type
     if pa.types.is_boolean(kind):
@@ -184,12 +185,12 @@ def _from_type(table: SourceTable, name: str) -> tuple[Column | None, str]:
     return None, "has no value at all" if pa.types.is_null(kind) else f"holds {kind}"
 
 
-def _notes(used: Iterable[Column], seen: Mapping[str, _Text]) -> tuple[str, ...]:
+def _write_notes(used: Iterable[Column], seen: Mapping[str, _Text]) -> tuple[str, ...]:
     numbers = [column.name for column in used if column.kind == "number" and column.name in seen]
     return tuple(note for name in numbers for note in describe_numbers(name, seen[name].verdict))
 
 
-def _from_text(name: str, text: _Text, *, named: bool = False) -> tuple[Column | None, str]:
+def _describe_text(name: str, text: _Text, *, named: bool = False) -> tuple[Column | None, str]:
     """Return what a column of text is, or why it is left out; whole numbers of a column that the user named are no ids."""
     verdict = text.verdict
     if text.present and len(text.counts) > 1 and text.dates.found is not None:
@@ -205,7 +206,7 @@ def _from_text(name: str, text: _Text, *, named: bool = False) -> tuple[Column |
     return (None, why) if why else (Column(name=name, kind="category", categories=text.categories), "")
 
 
-def _not_a_number(table: SourceTable, name: str) -> InputError:
+def _make_number_error(table: SourceTable, name: str) -> InputError:
     """Return the error for a column of text in which most values are numbers and too many are not."""
     row = 0
     for batch in table.scan([name]):

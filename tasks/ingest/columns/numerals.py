@@ -131,7 +131,7 @@ class NumberSurvey:
             return
         if len(self.different) <= MOST_CODES:
             self.different.update(pc.unique(text)[: MOST_CODES + 1].to_pylist())
-        if _fits(text, pa.float64()):
+        if _is_castable(text, pa.float64()):
             self._see_plain(text)
         else:
             self._see_dressed(text)
@@ -139,8 +139,8 @@ class NumberSurvey:
     def _see_plain(self, text: pa.Array) -> None:
         """Count numbers that Arrow reads as they are."""
         count = len(text)
-        if _fits(text, pa.int64()):
-            self.padded = self.padded or bool(pc.any(_matches(text, "^0[0-9]")).as_py())
+        if _is_castable(text, pa.int64()):
+            self.padded = self.padded or bool(pc.any(_match_pattern(text, "^0[0-9]")).as_py())
             self.whole += count
             self.fits = [fit + count for fit in self.fits]
             return
@@ -151,7 +151,7 @@ class NumberSurvey:
                 fit + count * (each.decimal == ".") for fit, each in zip(self.fits, NOTATIONS, strict=True)
             ]
             return
-        whole, grouped = _matches(text, _WHOLE), _matches(text, _DOT_GROUPS)
+        whole, grouped = _match_pattern(text, _WHOLE), _match_pattern(text, _DOT_GROUPS)
         self.whole += _count(whole)
         self._note_fraction(text, whole)
         for place, notation in enumerate(NOTATIONS):
@@ -164,21 +164,21 @@ class NumberSurvey:
         """Count numbers in any notation, with signs around them."""
         self.is_int64 = False
         self.truths += _count(pc.is_in(text, value_set=pa.array(TRUE + FALSE)))
-        maybe = pc.and_(pc.less_equal(pc.utf8_length(text), _LONGEST), _matches(text, "[0-9]"))
+        maybe = pc.and_(pc.less_equal(pc.utf8_length(text), _LONGEST), _match_pattern(text, "[0-9]"))
         if not pc.all(maybe).as_py():
             other = text[maybe.index(pa.scalar(value=False)).as_py()].as_py()
             self.unfit = [odd or other for odd in self.unfit]
             text = text.filter(maybe)
-        bare = _without_signs(text)
-        whole = _matches(bare, _WHOLE)
+        bare = _strip_signs(text)
+        whole = _match_pattern(bare, _WHOLE)
         self.whole += _count(whole)
-        self._note_fraction(text, pc.or_(whole, pc.invert(_matches(bare, "[0-9][.,][0-9]"))))
+        self._note_fraction(text, pc.or_(whole, pc.invert(_match_pattern(bare, "[0-9][.,][0-9]"))))
         for place, notation in enumerate(NOTATIONS):
-            self._add(place, _matches(bare, notation.regex), text)
+            self._add(place, _match_pattern(bare, notation.regex), text)
         signed = text.filter(
-            pc.and_(pc.not_equal(text, bare), _matches(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
+            pc.and_(pc.not_equal(text, bare), _match_pattern(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
         )
-        self.percents += _count(_matches(signed, "%$"))
+        self.percents += _count(_match_pattern(signed, "%$"))
         if len(self.currencies) < 3:
             found = pc.unique(pc.struct_field(pc.extract_regex(signed, f"(?P<sign>{_CURRENCY})"), "sign"))
             self.currencies.update(each for each in found.to_pylist() if each)
@@ -209,10 +209,10 @@ class NumberSurvey:
 
     def decimal(self) -> str:
         """Return the decimal mark that the values prove, empty where they prove none."""
-        marks = {notation.decimal for notation in self._best()}
+        marks = {notation.decimal for notation in self._find_best()}
         return marks.pop() if len(marks) == 1 and self.judge().notation is not None else ""
 
-    def _best(self) -> list[Notation]:
+    def _find_best(self) -> list[Notation]:
         most = max(self.fits)
         return [notation for notation, fit in zip(NOTATIONS, self.fits, strict=True) if fit == most]
 
@@ -222,17 +222,17 @@ class NumberSurvey:
         Args:
             decimal: The decimal mark of the source's other columns, empty where they prove none.
         """
-        best = self._best()
+        best = self._find_best()
         both = len({notation.decimal for notation in best}) > 1 and max(self.fits) > self.whole
         chosen = next((each for each in best if each.decimal == decimal), best[0]) if both else best[0]
         place = NOTATIONS.index(chosen)
         odd, example = self.present - self.fits[place], self.unfit[place] or ""
-        why = self._why_not(odd, example)
+        why = self._explain_misfit(odd, example)
         if why is not None:
             return NumberVerdict(None, odd, example, why=why)
         return NumberVerdict(chosen, odd, example, self.fraction if both else "")
 
-    def _why_not(self, odd: int, example: str) -> str | None:
+    def _explain_misfit(self, odd: int, example: str) -> str | None:
         """Return why the values are not numbers: in words where most of them look so, else nothing; None where they are."""
         if self.present == 0 or odd > self.present / 2 or self.are_truths:
             return ""
@@ -263,10 +263,10 @@ def parse_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     [1234.5, -7.0, -4.5, None, None]
     """
     text = drop_missing_marks(column)
-    if notation == _POINT and _fits(text, pa.float64()):
+    if notation == _POINT and _is_castable(text, pa.float64()):
         return text.cast(pa.float64())
-    bare = _without_signs(text)
-    bare = pc.if_else(_matches(bare, notation.regex), bare, None)
+    bare = _strip_signs(text)
+    bare = pc.if_else(_match_pattern(bare, notation.regex), bare, None)
     if notation.thousands:
         bare = pc.replace_substring(bare, notation.thousands, "")
     return pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
@@ -284,9 +284,9 @@ def choose_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
     return "," if delimiters and set(delimiters) == {";"} else "."
 
 
-def _without_signs(text: pa.Array) -> pa.Array:
+def _strip_signs(text: pa.Array) -> pa.Array:
     """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
-    if not pc.any(_matches(text, "[^0-9.,eE+-]|-$")).as_py():
+    if not pc.any(_match_pattern(text, "[^0-9.,eE+-]|-$")).as_py():
         return text
     text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
     text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")
@@ -295,7 +295,7 @@ def _without_signs(text: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _DRESSED, r"\1\3\4"))
 
 
-def _matches(text: pa.Array, pattern: str) -> pa.Array:
+def _match_pattern(text: pa.Array, pattern: str) -> pa.Array:
     return pc.match_substring_regex(text, pattern)
 
 
@@ -303,7 +303,7 @@ def _count(matches: pa.Array) -> int:
     return pc.sum(matches).as_py() or 0
 
 
-def _fits(text: pa.Array, kind: pa.DataType) -> bool:
+def _is_castable(text: pa.Array, kind: pa.DataType) -> bool:
     try:
         pc.cast(text, kind)
     except pa.ArrowInvalid:

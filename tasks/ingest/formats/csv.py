@@ -45,7 +45,7 @@ def open_written(
     """Open a file of delimited text of which it is known how it is written."""
     part = replace(part, encoding=dialect.encoding)
     schema = pa.schema([(name, pa.string()) for name in dialect.names if name])
-    place = number_lines(_lines(part, dialect))
+    place = number_lines(_read_lines(part, dialect))
     return FileReader(part, schema, partial(_scan, part, dialect), place, notes, dialect, texts)
 
 
@@ -111,7 +111,7 @@ def _explain_rows(part: Part, dialect: Dialect) -> Iterator[None]:
 def _check_rows(part: Part, dialect: Dialect) -> None:
     """Raise InputError at the first row whose number of fields is not the header's."""
     width = len(dialect.names)
-    for line, row in _lines(part, dialect):
+    for line, row in _read_lines(part, dialect):
         if len(row) != width and not (dialect.surplus and len(row) == width + 1 and not row[-1]):
             found = "1 field" if len(row) == 1 else f"{len(row)} fields"
             what = "header" if dialect.has_header else "first row"
@@ -133,7 +133,7 @@ def _check_quotes(part: Part) -> None:
         raise part.problem(f"a quote that opens in line {opened} is never closed", fix="close or remove it")
 
 
-def _lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def _read_lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line it begins on; slow and exact, for messages.
 
     A field longer than the standard library reads ends it: the message then does without a line.

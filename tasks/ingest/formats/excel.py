@@ -68,14 +68,14 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
         InputError: It is no spreadsheet, is protected by a password, has no such sheet or no table in it, or a formula lacks
             its value.
     """
-    content = _content_of(part)
+    content = _read_content(part)
     sheet, notes = _choose_sheet(part, content, as_text)
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
     names, renamed = unique_names(sheet.names, as_text, part, sheet.rows)
     dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
     headed = replace(dialect, header_lines=int(sheet.headed > 0))
-    reader = open_written(write_tabs(part, sheet.rows), dialect, _codes(sheet))
+    reader = open_written(write_tabs(part, sheet.rows), dialect, _find_code_columns(sheet))
     numbers, name = sheet.numbers, sheet.name
     notes = (*notes, *notes_on(part, headed))
     reader = reader.standing_for(part, lambda row: f"row {numbers[row]} of sheet '{name}'", notes)
@@ -84,11 +84,11 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
 
 def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
     """Return the sheet that is read, and the unique names of its columns."""
-    sheet, _ = _choose_sheet(part, _content_of(part), needed)
+    sheet, _ = _choose_sheet(part, _read_content(part), needed)
     return sheet, unique_names(sheet.names, needed, part, sheet.rows)[0]
 
 
-def _content_of(part: Part) -> bytes:
+def _read_content(part: Part) -> bytes:
     with explain_damage(part, "spreadsheet"), part.open() as file:
         content = file.read()
     if not content.startswith((_ZIP, _OLE)):
@@ -96,7 +96,7 @@ def _content_of(part: Part) -> bytes:
     return content
 
 
-def _codes(sheet: Sheet) -> frozenset[str]:
+def _find_code_columns(sheet: Sheet) -> frozenset[str]:
     """Return the columns of codes such as 007: a sheet writes no number so, hence they were typed as text."""
     return frozenset(
         name
@@ -111,11 +111,11 @@ def _choose_sheet(part: Part, content: bytes, needed: frozenset[str]) -> tuple[S
         book = CalamineWorkbook.from_object(io.BytesIO(content))
         names = [meta.name for meta in book.sheets_metadata if meta.typ == SheetTypeEnum.WorkSheet]
         if part.sheet:
-            found = _table(book.get_sheet_by_name(part.sheet), needed)
+            found = _find_table(book.get_sheet_by_name(part.sheet), needed)
             if found is None:
                 raise part.problem(f"sheet '{part.sheet}' holds no table", fix=f"it has {list_names(names)}")
             return found, ()
-        tables = [found for name in names if (found := _table(book.get_sheet_by_name(name), needed))]
+        tables = [found for name in names if (found := _find_table(book.get_sheet_by_name(name), needed))]
     except PasswordError as error:
         raise part.problem("is protected by a password", fix="save it without one, or as CSV") from error
     except WorksheetNotFound as error:
@@ -132,7 +132,7 @@ def _choose_sheet(part: Part, content: bytes, needed: frozenset[str]) -> tuple[S
     return first, (f"sheet '{first.name}' is read; name another as {part.shown}#{others[0]}",)
 
 
-def _table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
+def _find_table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     """Return a sheet as a table, None where it has no row below its header."""
     # Nothing is cut off: row 0 here is row 1 of the sheet.
     cells = [[write_value(value) or "" for value in row] for row in sheet.to_python(skip_empty_area=False)]
@@ -201,10 +201,10 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
 
 def sheet_file(archive: zipfile.ZipFile, sheet: str) -> str | None:
     """Return the file of a sheet within its workbook, None where the workbook does not say."""
-    return next((path for name, path in _sheets(archive) if name == sheet), None)
+    return next((path for name, path in _list_sheets(archive) if name == sheet), None)
 
 
-def _sheets(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+def _list_sheets(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     """Yield the name of each sheet and its file within the workbook."""
     try:
         relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 (expat bounds entities)

@@ -37,9 +37,9 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
             raise wrong_format_error(part, "JSON", head)
         if head.startswith(b"{") and _are_lines(part):
             return jsonl.open_part(part, as_text)
-        values = _values(part)
+        values = _read_values(part)
         first = list(islice(values, 2))
-    rows, notes = _rows(part, first, values, array=head.startswith(b"["))
+    rows, notes = _find_rows(part, first, values, array=head.startswith(b"["))
     found = list(islice(rows, 1))
     if found and is_label_studio(found[0]):
         export = read_export([*found, *rows], part)
@@ -58,7 +58,7 @@ def _are_lines(part: Part) -> bool:
         return False
 
 
-def _values(part: Part) -> Iterator[Any]:
+def _read_values(part: Part) -> Iterator[Any]:
     """Yield the items of an array at the top, or the values that follow each other.
 
     Raises:
@@ -75,7 +75,7 @@ def _values(part: Part) -> Iterator[Any]:
                 raise part.problem(f"more text follows the end of its array ({rest[:20]!r})", fix=LISTED)
 
 
-def _rows(
+def _find_rows(
     part: Part, first: Sequence[Any], rest: Iterator[Any], *, array: bool
 ) -> tuple[Iterator[Any], tuple[str, ...]]:
     """Return the rows of what the file holds, and what there is to say about it."""
@@ -86,16 +86,16 @@ def _rows(
     document = first[0] if first else None
     if not isinstance(document, dict):
         raise part.problem("holds no list of objects", fix=LISTED)
-    return _rows_of_document(part, document)
+    return _find_document_rows(part, document)
 
 
-def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[Any], tuple[str, ...]]:
+def _find_document_rows(part: Part, document: dict[str, Any]) -> tuple[Iterator[Any], tuple[str, ...]]:
     if {"images", "annotations", "categories"} <= document.keys():
         raise part.problem(
             "a COCO file of object detection: boxes have no label that can be swept",
             fix="cut the objects out, one image each, and sweep the folder of them",
         )
-    lists = _lists_of(document)
+    lists = _find_lists(document)
     named = table_key(document)
     if named is not None:
         return iter(lists[named]), (f"the list under '{named}' is read",)
@@ -104,7 +104,7 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
             f"holds several lists of objects ({list_names(list(lists))})",
             fix="write the one to be swept as an array",
         )
-    rows = _from_pandas(document)
+    rows = _read_pandas(document)
     if rows is None:
         raise part.problem("holds one object, which is no table", fix=LISTED)
     return rows, ()
@@ -112,18 +112,18 @@ def _rows_of_document(part: Part, document: dict[str, Any]) -> tuple[Iterator[An
 
 def table_key(document: dict[str, Any]) -> str | None:
     """Return the key of the list of objects that is the table of a document, None where no single one is."""
-    lists = _lists_of(document)
+    lists = _find_lists(document)
     named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)
     return named[0] if len(named) == 1 else None
 
 
-def _lists_of(document: dict[str, Any]) -> dict[str, Any]:
+def _find_lists(document: dict[str, Any]) -> dict[str, Any]:
     """Return the lists of objects in a document."""
     lists = {name: value for name, value in document.items() if isinstance(value, list) and value}
     return {name: value for name, value in lists.items() if all(isinstance(item, dict) for item in value)}
 
 
-def _from_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:
+def _read_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:
     """Return the rows of a table as pandas writes it: `split`, `columns`, `index` or a dictionary of lists; else None."""
     columns, data = document.get("columns"), document.get("data")
     if isinstance(columns, list) and isinstance(data, list):

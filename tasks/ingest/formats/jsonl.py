@@ -53,7 +53,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """
     with explain_damage(part, "JSON Lines"):
         head = check_text(part, "JSON Lines")
-        first = next(_lines(part))[1].removeprefix(b"\xef\xbb\xbf")
+        first = next(_read_lines(part))[1].removeprefix(b"\xef\xbb\xbf")
     if b'"_task_hash"' in first or b'"annotations"' in first:
         with suppress(ValueError, RecursionError):
             found = json.loads(first)
@@ -99,7 +99,7 @@ def open_objects(
 
 def _open_answers(part: Part, as_text: frozenset[str]) -> FileReader:
     """Return the reader of what an annotation tool wrote: a row for each answer that is a label."""
-    numbered = [(number, _object_of(part, number, line)) for number, line in _lines(part)]
+    numbered = [(number, _parse_object(part, number, line)) for number, line in _read_lines(part)]
     answers = rows_of([item for _, item in numbered])
     found = [(number, row) for (number, _), row in zip(numbered, answers, strict=True) if row is not None]
     if not found:
@@ -120,8 +120,8 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
             nested = _infer_types(part, texts)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError):
             check_utf8(part)
-            nested, texts = _infer_uneven(part, _survey_lines(part, as_text), as_text)
-    columns = {".".join(path): (path, kind) for path, kind in _columns(nested)}
+            nested, texts = _infer_uneven(part, _find_uneven_columns(part, as_text), as_text)
+    columns = {".".join(path): (path, kind) for path, kind in _list_columns(nested)}
     fields = [
         pa.field(name, kind, metadata=NESTED if len(path) > 1 else None)
         for name, (path, kind) in columns.items()
@@ -141,7 +141,7 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
 
     notes = tuple((texts or {}).values())
     paths = {name: path for name, (path, _) in columns.items()}
-    return FileReader(part, pa.schema(fields), scan, number_lines(_lines(part)), notes, paths=paths)
+    return FileReader(part, pa.schema(fields), scan, number_lines(_read_lines(part)), notes, paths=paths)
 
 
 def _infer_uneven(part: Part, texts: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
@@ -169,7 +169,7 @@ def _make_even(block: bytes, texts: Uneven) -> bytes:
     return b"\n".join(json.dumps(row).encode() for row in even)
 
 
-def _columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]:
+def _list_columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]:
     """Yield path and type of each column, those of nested objects one by one; an image stays one column."""
     waiting: list[tuple[tuple[str, ...], pa.DataType]]
     waiting = [((field.name,), field.type) for field in reversed(nested)]
@@ -210,14 +210,14 @@ def _parse(block: bytes, schema: pa.Schema | None, unexpected: str) -> pa.Table:
     )
 
 
-def _lines(part: Part) -> Iterator[tuple[int, bytes]]:
+def _read_lines(part: Part) -> Iterator[tuple[int, bytes]]:
     with open_text(part) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield number, line
 
 
-def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
+def _find_uneven_columns(part: Part, as_text: frozenset[str]) -> Uneven:
     """Return the columns whose values are of several kinds; None where values are not what Arrow refuses.
 
     Raises:
@@ -226,8 +226,8 @@ def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
     first: dict[str, tuple[str, int]] = {}
     texts: dict[str, str] = {}
     gaps: set[str] = set()
-    for number, line in _lines(part):
-        for name, item in _object_of(part, number, line).items():
+    for number, line in _read_lines(part):
+        for name, item in _parse_object(part, number, line).items():
             kind = _KINDS.get(type(item))
             if isinstance(item, float) and math.isnan(item):
                 gaps.add(name)
@@ -243,7 +243,7 @@ def _survey_lines(part: Part, as_text: frozenset[str]) -> Uneven:
     return texts if texts or beside_others else None
 
 
-def _object_of(part: Part, number: int, line: bytes) -> dict[str, Any]:
+def _parse_object(part: Part, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:

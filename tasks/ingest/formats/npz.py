@@ -48,16 +48,18 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     if not head.startswith(_ZIP):
         raise wrong_format_error(part, "an array of numpy's", head)
     found = _unpack(part)
-    rows = _rows_of_samples(part, found, as_text)
+    rows = _count_samples(part, found, as_text)
     arrays = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}
     for name, array in arrays.items():
         _check(part, name, array)
     nested = {name: name in as_text and _may_be_images(array) for name, array in arrays.items()}
-    empty = {name: _column(array[:0], nested=nested[name]) for name, array in arrays.items()}
+    empty = {name: _make_column(array[:0], nested=nested[name]) for name, array in arrays.items()}
 
     def scan(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         for start in range(0, rows, size):
-            pieces = [_column(arrays[name][start : start + size], nested=nested[name]) for name in columns]
+            pieces = [
+                _make_column(arrays[name][start : start + size], nested=nested[name]) for name in columns
+            ]
             yield pa.RecordBatch.from_arrays(pieces, names=columns)
 
     images = [
@@ -99,7 +101,7 @@ def _may_be_images(array: Values) -> bool:
     return len(row) == 2 or (len(row) == 3 and (row[0] in CHANNELS or row[2] in CHANNELS))
 
 
-def _rows_of_samples(part: Part, arrays: dict[str, Values], named: frozenset[str]) -> int:
+def _count_samples(part: Part, arrays: dict[str, Values], named: frozenset[str]) -> int:
     """Return how many samples there are: as many as the array of labels has rows, or as two arrays have."""
     lengths = {arrays[name].shape[0] for name in named if name in arrays and arrays[name].shape}
     if len(lengths) == 1:
@@ -131,16 +133,16 @@ def _check(part: Part, name: str, array: Values) -> None:
         )
 
 
-def _column(rows: Values, *, nested: bool) -> pa.Array:
+def _make_column(rows: Values, *, nested: bool) -> pa.Array:
     """Return some rows as a column: of values, of vectors, or of lists within lists."""
     width = int(np.prod(rows.shape[1:]))
-    values = _as_arrow(np.ascontiguousarray(rows).ravel())
+    values = _convert_to_arrow(np.ascontiguousarray(rows).ravel())
     for size in reversed(rows.shape[1:] if nested else (width,) if width != 1 else ()):
         values = pa.ListArray.from_arrays(np.arange(0, len(values) + 1, size, dtype=np.int32), values)
     return values
 
 
-def _as_arrow(values: Values) -> pa.Array:
+def _convert_to_arrow(values: Values) -> pa.Array:
     kind = values.dtype.kind
     if kind in "US":
         text = values if kind == "U" else np.char.decode(values, "utf-8", "replace")

@@ -26,7 +26,7 @@ def open_part(part: Part, as_text: frozenset[str] = frozenset()) -> FileReader: 
 
     def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         with explain_damage(part, "Parquet"), _open(part) as file:
-            for batch in file.iter_batches(batch_size=_batch_rows(file, rows), columns=columns):
+            for batch in file.iter_batches(batch_size=_choose_batch_rows(file, rows), columns=columns):
                 batch.validate(full=True)  # text that is not UTF-8, above all
                 yield batch
 
@@ -53,7 +53,7 @@ def _check_ends(part: Part) -> None:
         raise part.problem("truncated Parquet file: its end is missing")
 
 
-def _batch_rows(file: pq.ParquetFile, rows: int) -> int:
+def _choose_batch_rows(file: pq.ParquetFile, rows: int) -> int:
     meta = file.metadata
     total = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
     widest = total / max(1, meta.num_rows)

@@ -49,13 +49,13 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     with explain_damage(part, "text"):
         head = check_text(part, "text", any_encoding=True)
         known = part if part.encoding else replace(part, encoding=detect_encoding(part, head))
-        with _text(known) as text:
+        with _open_lines(known) as text:
             lines = list(islice((line.strip() for line in text if line.strip()), _LOOKED_AT))
         if is_arff(lines):
             return _open_arff(part, known, as_text)
         body = [line for line in lines if not line.startswith("#")]
         if body and all(line.startswith(_PREFIX) for line in body):
-            return _as_table(part, ["label", "text"], _fasttext_rows(known))
+            return _write_table(part, ["label", "text"], _read_fasttext(known))
         if body and all(map(_SPARSE.fullmatch, body)):
             return _open_sparse(part)
         if body and body[0].startswith("{"):
@@ -66,13 +66,13 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
 
 
 @contextmanager
-def _text(part: Part) -> Iterator[TextIO]:
+def _open_lines(part: Part) -> Iterator[TextIO]:
     """Open the text for its lines."""
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as text:
         yield text
 
 
-def _as_table(
+def _write_table(
     part: Part,
     names: Sequence[str],
     rows: Iterable[tuple[int, Sequence[str]]],
@@ -93,21 +93,21 @@ def _as_table(
 
 
 def _open_arff(part: Part, known: Part, as_text: frozenset[str]) -> FileReader:
-    with _text(known) as text:
+    with _open_lines(known) as text:
         file = ArffFile.begin(part, text)
         names = unique_names([each.name for each in file.attributes], as_text, part, [])[0]
         texts = frozenset(name for name, each in zip(names, file.attributes, strict=True) if each.values)
         metadata = {LABEL_NOTE: file.label} if file.label in names else None
-        return _as_table(part, names, file.rows(), texts, metadata)
+        return _write_table(part, names, file.rows(), texts, metadata)
 
 
-def _fasttext_rows(part: Part) -> Iterator[tuple[int, list[str]]]:
+def _read_fasttext(part: Part) -> Iterator[tuple[int, list[str]]]:
     """Yield label and text of each line.
 
     Raises:
         InputError: A line has several labels.
     """
-    with _text(part) as text:
+    with _open_lines(part) as text:
         for number, line in enumerate(text, start=1):
             words = line.split()
             labels = [word.rstrip(",") for word in words if word.startswith(_PREFIX)]
@@ -168,7 +168,7 @@ def _has_columns_of_blanks(lines: Sequence[str]) -> bool:
 
 def _open_blanks(part: Part, known: Part, as_text: frozenset[str]) -> FileReader:
     """Read columns with blanks between them as columns with tabs between them, line for line."""
-    with _text(known) as text:
+    with _open_lines(known) as text:
         fields = ([quoted or plain for quoted, plain in _FIELD.findall(line)] for line in text)
         reader = delimited.open_part(write_tabs(part, fields), as_text)
     return reader.standing_for(part, reader.place, reader.notes)

@@ -137,7 +137,9 @@ def _ask(part: QueryPart) -> QueryAnswer:
     file = tempfile.NamedTemporaryFile(prefix="labelsweep-", suffix=".arrow")  # noqa: SIM115 (the answer keeps it)
     schema: pa.Schema | None = None
     with pa.OSFile(file.name, "wb") as sink:
-        for batch in _duckdb(query, uri) if query.database == "duckdb" else _sqlalchemy(query, uri):
+        for batch in (
+            _query_duckdb(query, uri) if query.database == "duckdb" else _query_sqlalchemy(query, uri)
+        ):
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
             schema = batch.schema if schema is None else _merge_schemas(schema, batch.schema)
@@ -155,7 +157,7 @@ def _ask(part: QueryPart) -> QueryAnswer:
     return QueryAnswer(part, schema, scan, lambda row: f"row {row + 1} of the query")
 
 
-def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
+def _query_duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
     try:
         import duckdb  # noqa: PLC0415 (an extra)
     except ImportError as error:
@@ -166,10 +168,10 @@ def _duckdb(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
             if found is not None:
                 yield from found.to_arrow_reader(_BATCH)
     except duckdb.Error as error:
-        raise _database_error(uri, error, connected=True) from error
+        raise _make_database_error(uri, error, connected=True) from error
 
 
-def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
+def _query_sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 (takes a while)
 
     options: dict[str, Any] = {"stream_results": True, "no_parameters": True, "yield_per": _BATCH}
@@ -177,13 +179,13 @@ def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
         options["postgresql_readonly"] = True
     engine, connected = None, False
     try:
-        engine = _engine(query)
+        engine = _make_engine(query)
         with engine.connect() as connection:
             connected = True
             found = connection.execution_options(**options).exec_driver_sql(query.sql)
             names = list(found.keys())
             for rows in found.partitions(_BATCH):
-                columns = [_column(list(values)) for values in zip(*rows, strict=True)]
+                columns = [_make_column(list(values)) for values in zip(*rows, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, names=names)
     except ImportError as error:
         driver = "pip install the driver that SQLAlchemy takes for it, such as pymysql with mysql+pymysql://"
@@ -194,13 +196,13 @@ def _sqlalchemy(query: Query, uri: str) -> Iterator[pa.RecordBatch]:
         ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         lost = isinstance(error, DBAPIError) and (error.connection_invalidated or not connected)
-        raise _database_error(uri, error, connected=not lost) from error
+        raise _make_database_error(uri, error, connected=not lost) from error
     finally:
         if engine is not None:
             engine.dispose()
 
 
-def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
+def _make_engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
     import sqlalchemy  # noqa: PLC0415
 
     if query.file:
@@ -214,7 +216,7 @@ def _engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported late)
     )
 
 
-def _database_error(uri: str, error: Exception, *, connected: bool) -> InputError | StoreError:
+def _make_database_error(uri: str, error: Exception, *, connected: bool) -> InputError | StoreError:
     # 200 characters of the database's own error hold what is wrong and where; what follows is a hint or the query again.
     said = redact(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
     if connected:
@@ -232,16 +234,16 @@ def _database_error(uri: str, error: Exception, *, connected: bool) -> InputErro
     )
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _make_column(values: list[Any]) -> pa.Array:
     """Return values of a column as Arrow has them; a mixture of kinds, which SQLite allows, is text."""
-    plain = [_plain(value) for value in values]
+    plain = [_simplify(value) for value in values]
     try:
         return pa.array(plain)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return pa.array(list(map(write_value, plain)), pa.string())
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a driver gives)
+def _simplify(value: Any) -> Any:  # noqa: ANN401 (whatever a driver gives)
     if isinstance(value, Decimal):
         whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if whole else float(value)

@@ -36,7 +36,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
     """
     keys: list[str] = []
     with explain_damage(part, "tar"), temporary_part(part, ".parquet") as (made, file):
-        samples = _samples(part)
+        samples = _read_samples(part)
         first = next(samples, (None, {}))[1]
         if not first.keys() - {"image", "id"}:
             what = (
@@ -49,7 +49,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
         schema = pa.schema(list(kinds.items()))
         with pq.ParquetWriter(file, schema) as writer:
             rows: list[Sample] = []
-            for key, sample in _samples(part):
+            for key, sample in _read_samples(part):
                 keys.append(key)
                 rows.append(sample)
                 if len(rows) == _ROWS:
@@ -59,7 +59,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
     return parquet.open_part(made).standing_for(part, lambda row: f"sample {keys[row]}")
 
 
-def _samples(part: Part) -> Iterator[tuple[str, Sample]]:
+def _read_samples(part: Part) -> Iterator[tuple[str, Sample]]:
     """Yield the name and the columns of each sample."""
     before, sample = "", Sample()
     try:
@@ -75,14 +75,14 @@ def _samples(part: Part) -> Iterator[tuple[str, Sample]]:
                     sample = {}
                 before = key
                 content = archive.extractfile(member)
-                sample.update({"id": key} | _columns(kind.lower(), content.read() if content else b""))
+                sample.update({"id": key} | _read_columns(kind.lower(), content.read() if content else b""))
     except tarfile.TarError as error:
         raise part.problem(f"damaged or truncated tar ({error})") from error
     if sample:
         yield before, sample
 
 
-def _columns(kind: str, content: bytes) -> Sample:
+def _read_columns(kind: str, content: bytes) -> Sample:
     """Return what one file says of its sample; an image of depth or a mask, `depth.png`, is not the image."""
     if is_image_file(f"x.{kind}") and "." not in kind:
         return {"image": content}

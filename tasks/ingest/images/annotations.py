@@ -31,7 +31,7 @@ def unsupported_layout(folder: Folder) -> InputError | None:
     named = bool(classes_in_names(files))  # then that is the better advice
     masks = infer_layout(files).masks
     found = None
-    if what := next(_boxes(folder, files, beside, named=named), ""):
+    if what := next(_find_box_formats(folder, files, beside, named=named), ""):
         found = f"an object-detection data set ({what})", _EXPORT
     elif any(name.endswith("_classes.csv") for name in beside):
         found = "Roboflow's export of several labels for each image (_classes.csv)", _OTHER_EXPORT
@@ -40,29 +40,31 @@ def unsupported_layout(folder: Folder) -> InputError | None:
     return folder.base.problem(f"this is {found[0]}, no folder of classes", fix=found[1]) if found else None
 
 
-def _boxes(folder: Folder, files: Sequence[str], beside: Sequence[str], *, named: bool) -> Iterator[str]:
+def _find_box_formats(
+    folder: Folder, files: Sequence[str], beside: Sequence[str], *, named: bool
+) -> Iterator[str]:
     """Yield the formats in which boxes are beside the images."""
     lower = [name.lower() for name in beside]
     documents = [name for name in beside if name.lower().endswith(".json")]
-    if _are_yolo([_head(folder, name) for name in _notes_on(files, beside, ".txt", _LOOKED_AT)]):
+    if _are_yolo([_read_head(folder, name) for name in _list_notes(files, beside, ".txt", _LOOKED_AT)]):
         yield "YOLO: text files with boxes"
     if any(name.endswith("coco.json") for name in lower) or any(
         b'"images"' in head and any(key in head for key in _COCO)
-        for head in (_head(folder, name) for name in documents)
+        for head in (_read_head(folder, name) for name in documents)
     ):
         yield "COCO: boxes in a JSON file"
     if any(name.endswith("_annotations.createml.json") for name in lower):
         yield "CreateML: boxes in a JSON file"
     if any(
         b'"shapes"' in head and b'"imagePath"' in head
-        for head in (_head(folder, name) for name in _notes_on(files, beside, ".json", 1))
+        for head in (_read_head(folder, name) for name in _list_notes(files, beside, ".json", 1))
     ):
         yield "LabelMe: shapes in JSON files"
     if any(name.endswith("_annotations.csv") for name in lower):
         yield "boxes in _annotations.csv"
-    stems = {_stem(file) for file in files}
+    stems = {_take_stem(file) for file in files}
     if not named and any(
-        _stem(name) in stems or _are_cvat(_head(folder, name))
+        _take_stem(name) in stems or _are_cvat(_read_head(folder, name))
         for name in beside
         if name.lower().endswith(".xml")
     ):
@@ -81,7 +83,7 @@ def _are_cvat(head: bytes) -> bool:
     return b"<annotations>" in head and b"<image" in head
 
 
-def _notes_on(files: Sequence[str], beside: Sequence[str], suffix: str, most: int) -> Iterator[str]:
+def _list_notes(files: Sequence[str], beside: Sequence[str], suffix: str, most: int) -> Iterator[str]:
     """Yield the first notes on images: beside the image, or in `labels` where that is in `images`."""
     there = {name for name in beside if name.endswith(suffix)}
     for file in files if there else ():
@@ -96,11 +98,11 @@ def _notes_on(files: Sequence[str], beside: Sequence[str], suffix: str, most: in
             return
 
 
-def _stem(file: str) -> str:
+def _take_stem(file: str) -> str:
     return file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-def _head(folder: Folder, name: str) -> bytes:
+def _read_head(folder: Folder, name: str) -> bytes:
     """Return the first bytes of a file of the folder; a file that cannot be read says nothing."""
     try:
         with folder.base.filesystem.open(folder.base.path + name, "rb") as file:

@@ -76,7 +76,7 @@ def _encode(
     there = {offset: file for offset, file in enumerate(found) if isinstance(file, bytes)}
     decoder = partial(decode_image, shape=shape, levels=levels)
     # Pillow decodes outside the interpreter's lock.
-    with _without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _silence_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for offset, image in zip(there, pool.map(decoder, there.values()), strict=True):
             if isinstance(image, str):
                 problems[offset] = f"the image does not decode ({image})"
@@ -99,11 +99,11 @@ def open_image_column(table: SourceTable, column: str) -> Content:
     gray = True
     first: InputError | None = None
     files = image_files(table, column)
-    with _without_warnings():
+    with _silence_warnings():
         for row, file in files.numbered():
             seen = file if isinstance(file, UnreadImage) else inspect_image(file)
             if not isinstance(seen, tuple):
-                first = first or _none_readable(table, column, row, seen)
+                first = first or _make_unreadable_error(table, column, row, seen)
                 continue
             size, is_gray, found = seen
             sizes[size] += 1
@@ -119,7 +119,7 @@ def open_image_column(table: SourceTable, column: str) -> Content:
     return Content(tuple(names), shape, encode, files.notes)
 
 
-def _none_readable(table: SourceTable, column: str, row: int, why: str | UnreadImage) -> InputError:
+def _make_unreadable_error(table: SourceTable, column: str, row: int, why: str | UnreadImage) -> InputError:
     if isinstance(why, UnreadImage):
         what = f"{why.why}, and no other image in column '{column}' can be read"
         return table.problem(what, fix=why.fix, row=row)
@@ -165,7 +165,7 @@ def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, depth.Levels | No
             size = image.size if orientation >= 5 else (image.height, image.width)
             return size, image.mode in _GRAY, depth.levels_of(image) if depth.is_deep(image) else None
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
-        return _reason(error)
+        return _shorten_reason(error)
 
 
 def decode_image(file: bytes, shape: tuple[int, ...], levels: depth.Levels | None = None) -> Decoded | str:
@@ -178,13 +178,13 @@ def decode_image(file: bytes, shape: tuple[int, ...], levels: depth.Levels | Non
                 upright = depth.as_8_bits(
                     upright, levels or depth.common_levels(filter(None, [depth.levels_of(upright)]))
                 )
-            return Decoded(_pixels(upright, shape), file if kept else _as_png(upright))
+            return Decoded(_read_pixels(upright, shape), file if kept else _encode_png(upright))
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
-        return _reason(error)
+        return _shorten_reason(error)
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
+def _silence_warnings() -> Iterator[None]:
     """Keep what Pillow says about odd metadata off the terminal; what it says about bombs is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -196,13 +196,13 @@ def _without_warnings() -> Iterator[None]:
 def _open_image(file: bytes) -> Iterator[Image.Image]:
     if file.startswith(_SOUND) or file[8:12] == b"WAVE":
         raise ValueError("it is sound, which labelsweep does not read")
-    with Image.open(io.BytesIO(file), formats=(*_FORMATS, *_formats_of_phones(file[4:12]))) as image:
+    with Image.open(io.BytesIO(file), formats=(*_FORMATS, *_choose_phone_formats(file[4:12]))) as image:
         if image.width * image.height > MOST_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels are too many")
         yield image
 
 
-def _formats_of_phones(brand: bytes) -> tuple[str, ...]:
+def _choose_phone_formats(brand: bytes) -> tuple[str, ...]:
     """Return what reads a file of this brand beside the usual formats.
 
     Raises:
@@ -218,7 +218,7 @@ def _formats_of_phones(brand: bytes) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _read_pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values 0..1 of the given shape; what is transparent shows white, as on a page."""
     mode = "L" if len(shape) == 2 else "RGB"
     if image.has_transparency_data:
@@ -230,13 +230,13 @@ def _pixels(image: Image.Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
-def _as_png(image: Image.Image) -> bytes:
+def _encode_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def _reason(error: Exception) -> str:
+def _shorten_reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
     return first_line(error, 120)

@@ -74,7 +74,7 @@ class ImageFiles:
 
     def numbered(self) -> Iterator[tuple[int, bytes | UnreadImage]]:
         """Yield each image that is named, with the number of its row."""
-        for first, values in _batches(self.table, self.column):
+        for first, values in _read_batches(self.table, self.column):
             for row, file in enumerate(self.read(values, first), start=first):
                 if file is not None:
                     yield row, file
@@ -88,19 +88,21 @@ def image_files(table: SourceTable, column: str) -> ImageFiles:
     """
     kind = table.schema.field(column).type
     if pixels.is_pixel_list(kind):
-        return _pixel_files(table, column, lambda value: pixels.pixels_of_list(value.values))
+        return _make_pixel_files(table, column, lambda value: pixels.pixels_of_list(value.values))
     if not pa.types.is_string(kind):
         return ImageFiles(table, column, partial(_read_files, table, {}))
-    values = (value.as_py() for _, batch in _batches(table, column) for value in batch if value.is_valid)
+    values = (value.as_py() for _, batch in _read_batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
     if first and all(map(pixels.is_pixel_text, first)):
-        return _pixel_files(table, column, lambda value: pixels.pixels_of_text(value.as_py()))
-    by_name = {} if any(map(_is_base64, first)) else _by_name(table, first)
+        return _make_pixel_files(table, column, lambda value: pixels.pixels_of_text(value.as_py()))
+    by_name = {} if any(map(_is_base64, first)) else _index_files_by_name(table, first)
     notes = ("images are found by their names below the folder of the source",) if by_name else ()
     return ImageFiles(table, column, partial(_read_files, table, by_name), notes)
 
 
-def _pixel_files(table: SourceTable, column: str, parse: Callable[[Any], pixels.Pixels | str]) -> ImageFiles:
+def _make_pixel_files(
+    table: SourceTable, column: str, parse: Callable[[Any], pixels.Pixels | str]
+) -> ImageFiles:
     """Return the files of images that are written as numbers; the number for white is told from all of them."""
 
     def parse_all(values: pa.Array) -> Iterator[pixels.Pixels | UnreadImage | None]:
@@ -111,7 +113,7 @@ def _pixel_files(table: SourceTable, column: str, parse: Callable[[Any], pixels.
             found = parse(value)
             yield UnreadImage(f"no image: {found}", f"or {_ANOTHER}") if isinstance(found, str) else found
 
-    images = (image for _, values in _batches(table, column) for image in parse_all(values))
+    images = (image for _, values in _read_batches(table, column) for image in parse_all(values))
     ranges = [(float(each.min()), float(each.max())) for each in images if isinstance(each, np.ndarray)]
     white = pixels.white_level(ranges) if ranges else 255.0
     if isinstance(white, str):
@@ -136,12 +138,12 @@ def _read_files(
         if not name:
             return None
         if name.startswith("data:"):
-            return _from_data_uri(name)
+            return _decode_data_uri(name)
         if _is_base64(name):
-            return _from_base64(name)
+            return _decode_base64(name)
         return _read_beside(table.part_of(row), name, by_name)
 
-    inside, names = _inside_and_beside(column)
+    inside, names = _split_bytes_and_paths(column)
     rows = range(first, first + len(column))
     # Stores and servers are asked for several files at once.
     far = getattr(table.readers[0].part.filesystem, "async_impl", False)
@@ -155,7 +157,7 @@ def _read_beside(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) ->
     try:
         return _fetch(part, name) if "://" in name else _find(part, name, by_name)
     except (FileNotFoundError, NotADirectoryError):
-        return UnreadImage(f"no such image file '{_shorten(name)}'", _what_to_do(part, name))
+        return UnreadImage(f"no such image file '{_shorten(name)}'", _write_fix(part, name))
     except (OSError, ValueError) as error:
         # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
         wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
@@ -174,7 +176,7 @@ def _find(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) -> File:
     except FileNotFoundError:
         spelled: str | None = name.replace("\\", "/")  # as Windows writes it
         if spelled and part.local and name[0] != "/":
-            spelled = _as_on_disk(part.path.rsplit("/", 1)[0], spelled)
+            spelled = _spell_as_on_disk(part.path.rsplit("/", 1)[0], spelled)
         if by_name or not spelled or spelled == name:
             raise
         return part.read_beside(spelled)
@@ -201,14 +203,14 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST_PATH else f"{name[:_LONGEST_PATH]}…"
 
 
-def _batches(table: SourceTable, column: str) -> Iterator[tuple[int, pa.Array]]:
+def _read_batches(table: SourceTable, column: str) -> Iterator[tuple[int, pa.Array]]:
     row = 0
     for batch in table.scan([column], _BATCH):
         yield row, batch.column(0)
         row += batch.num_rows
 
 
-def _inside_and_beside(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _split_bytes_and_paths(column: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return the bytes and the paths of a column."""
     nothing = pa.nulls(len(column))
     if pa.types.is_struct(column.type):
@@ -225,19 +227,19 @@ def _is_base64(text: str) -> bool:
     )
 
 
-def _from_base64(text: str) -> File:
+def _decode_base64(text: str) -> File:
     try:
         return base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
     except binascii.Error as error:
         return UnreadImage(f"not base64 ({error})")
 
 
-def _from_data_uri(text: str) -> File:
+def _decode_data_uri(text: str) -> File:
     head, _, body = text.partition(",")
-    return _from_base64(body) if head.endswith(";base64") else unquote_to_bytes(body)
+    return _decode_base64(body) if head.endswith(";base64") else unquote_to_bytes(body)
 
 
-def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, list[str]]:
+def _index_files_by_name(table: SourceTable, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the image files near the source by name and by stem, if the column has bare names that are not beside it.
 
     Kaggle's tables have an `image_id`, and its images are in a folder of another name.
@@ -256,7 +258,7 @@ def _by_name(table: SourceTable, names: Sequence[str]) -> dict[str, list[str]]:
     return dict(found) if any(name in found for name in names) else {}
 
 
-def _what_to_do(part: Part, name: str) -> str:
+def _write_fix(part: Part, name: str) -> str:
     """Return what helps where no file is found."""
     steps = name.replace("\\", "/").split("/")
     if not name.startswith("/") and not re.match(r"[A-Za-z]:[\\/]", name):
@@ -270,7 +272,7 @@ def _what_to_do(part: Part, name: str) -> str:
     return f"'{there}' is beside the source: remove '{before}' from the paths"
 
 
-def _as_on_disk(folder: str, name: str) -> str | None:
+def _spell_as_on_disk(folder: str, name: str) -> str | None:
     """Return a path below a local folder as the disk spells it; None where no file or more than one is meant.
 
     A table may write names in another case (Windows), or with accents apart (macOS).
@@ -280,7 +282,7 @@ def _as_on_disk(folder: str, name: str) -> str | None:
         if not os.path.lexists(place / step):
             if not place.is_dir():
                 return None
-            found = _names(place, place.stat().st_mtime_ns).get(_fold(step), ())
+            found = _index_folder(place, place.stat().st_mtime_ns).get(_fold(step), ())
             if len(found) != 1:
                 return None
             place /= found[0]
@@ -291,7 +293,7 @@ def _as_on_disk(folder: str, name: str) -> str | None:
 
 # A table names files of a few folders, one after another.
 @lru_cache(maxsize=64)
-def _names(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:  # noqa: ARG001 (a folder that changed is read again)
+def _index_folder(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:  # noqa: ARG001 (a folder that changed is read again)
     found = defaultdict(list)
     for path in folder.iterdir():
         found[_fold(path.name)].append(path.name)

@@ -60,7 +60,7 @@ def open_images(
         if folder.data:
             return ()
         if not classes or classes_in_names(list(layout.places)):
-            raise _without_classes(folder, layout)
+            raise _make_no_class_error(folder, layout)
     return (_open_class_folders(folder, layout),)
 
 
@@ -81,9 +81,9 @@ def _open_class_folders(folder: Folder, layout: FolderLayout) -> FileReader:
         *count_files(tables, "table", " beside the images"),
     ]
     notes += _note_unread(folder, left)
-    said = _columns_of_folders(files, layout)
+    said = _make_folder_columns(files, layout)
     names = ["label", "file", *(["split"] if layout.splits else [])]
-    table = pa.table({"image": _paths(files), **{name: said[name] for name in names}})
+    table = pa.table({"image": _make_image_column(files), **{name: said[name] for name in names}})
 
     def scan(columns: list[str], _: int) -> Iterator[pa.RecordBatch]:
         yield from table.select(columns).to_batches()
@@ -120,14 +120,14 @@ def _open_metadata(folder: Folder, layout: FolderLayout, table: FileReader) -> I
     def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         needed = list(dict.fromkeys([*(name for name in columns if name in own), names]))
         for batch in table.batches(needed, rows):
-            files = [_with_slashes(name) for name in batch.column(names).to_pylist()]
-            found = {name: batch.column(name) for name in needed} | {image: _paths(files)}
-            said = _columns_of_folders([within + file if file else None for file in files], layout)
+            files = [_use_slashes(name) for name in batch.column(names).to_pylist()]
+            found = {name: batch.column(name) for name in needed} | {image: _make_image_column(files)}
+            said = _make_folder_columns([within + file if file else None for file in files], layout)
             found |= {name: said[name] for name in added}
             yield pa.RecordBatch.from_arrays([found[name] for name in columns], columns)
 
     named = (name for batch in table.batches([names], 2**16) for name in batch.column(0).to_pylist())
-    files = tuple(within + file for name in named if (file := _with_slashes(name)))
+    files = tuple(within + file for name in named if (file := _use_slashes(name)))
     return ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files, added=added)
 
 
@@ -137,16 +137,16 @@ def _name_column(table: FileReader) -> str | None:
     return next((name for name in ("file_name", "filename", "image_file_name") if name in text), None)
 
 
-def _with_slashes(name: str | None) -> str:
+def _use_slashes(name: str | None) -> str:
     """Return a path with slashes, as Windows may not have written it."""
     return (name or "").strip().replace("\\", "/").removeprefix("./")
 
 
-def _paths(files: Sequence[str]) -> pa.Array:
+def _make_image_column(files: Sequence[str]) -> pa.Array:
     return pa.array([{"bytes": None, "path": file or None} for file in files], _IMAGE)
 
 
-def _columns_of_folders(files: Sequence[str | None], layout: FolderLayout) -> dict[str, pa.Array]:
+def _make_folder_columns(files: Sequence[str | None], layout: FolderLayout) -> dict[str, pa.Array]:
     """Return the columns that the folders say of some images."""
     places = [layout.places.get(file or "", ImagePlace()) for file in files]
     labels, splits = [place.label for place in places], [place.split for place in places]
@@ -160,7 +160,7 @@ def _note_unread(folder: Folder, left: Sequence[str]) -> list[str]:
     return [f"not read: {', '.join(left)}"] if left else []
 
 
-def _without_classes(folder: Folder, layout: FolderLayout) -> InputError:
+def _make_no_class_error(folder: Folder, layout: FolderLayout) -> InputError:
     files = list(layout.places)
     one = len(files) == 1
     what = "the image is not in a class folder" if one else f"{len(files):,} images are not in a class folder"

@@ -113,10 +113,10 @@ def classes_in_names(files: Sequence[str]) -> list[str]:
     for file in files:
         folder, _, name = file.rpartition("/")
         folders[folder].append(name.rsplit(".", 1)[0])
-    return next((found for stems in folders.values() if (found := _shared_beginnings(stems))), [])
+    return next((found for stems in folders.values() if (found := _find_shared_beginnings(stems))), [])
 
 
-def _shared_beginnings(stems: Sequence[str]) -> list[str]:
+def _find_shared_beginnings(stems: Sequence[str]) -> list[str]:
     found = (re.fullmatch(r"(.*?[^\W\d].*?)[ _.\-]*\(?\d+\)?", stem) for stem in stems)
     prefixes = Counter(match[1] for match in found if match)
     shared = {name: count for name, count in prefixes.items() if count >= _SHARED}
@@ -134,24 +134,24 @@ def _place(layout: FolderLayout, paths: Paths, level: int, split: str | None) ->
             tops[path[level]].append(path)
         if split:
             layout.places["/".join(path)] = ImagePlace(split=split)
-    if split is None and (splits := _splits(tops, level)):
+    if split is None and (splits := _find_splits(tops, level)):
         for name in splits:
             _place(layout, tops[name], level + 1, name)
-    elif (inner := _wrapper(tops, level, split)) is not None:
+    elif (inner := _find_wrapper(tops, level, split)) is not None:
         layout.masks += tuple(name for name in tops if name != inner)
         _place(layout, tops[inner], level + 1, split)
-    elif _no_classes(tops):
-        layout.masks += tuple(name for name in tops if _plain(name) in _MASKS)
+    elif _is_only_file_kinds(tops):
+        layout.masks += tuple(name for name in tops if _simplify_name(name) in _MASKS)
     else:
         _label(layout, tops, level, split)
 
 
-def _no_classes(tops: dict[str, Paths]) -> bool:
+def _is_only_file_kinds(tops: dict[str, Paths]) -> bool:
     """Return whether the folders only say what kind of files they hold."""
-    return all(_plain(name) in _IMAGES | _MASKS for name in tops)
+    return all(_simplify_name(name) in _IMAGES | _MASKS for name in tops)
 
 
-def _splits(tops: dict[str, Paths], level: int) -> list[str]:
+def _find_splits(tops: dict[str, Paths], level: int) -> list[str]:
     """Return the folders that are splits.
 
     They are where every folder is called so, or where several seem to be and have the same classes below.
@@ -161,23 +161,25 @@ def _splits(tops: dict[str, Paths], level: int) -> list[str]:
     called = [name for name in tops if is_split(name, alone=False)]
     if all(map(_VARIANT.fullmatch, tops)):
         called = list(tops)
-    below = Counter(name for top in called for name in _folders(tops[top], level + 1))
+    below = Counter(name for top in called for name in _list_folders(tops[top], level + 1))
     shared = {name for name, count in below.items() if count > 1}
     if len(shared) < 2:
         return []
-    return [name for name in tops if name in called or shared & _folders(tops[name], level + 1)]
+    return [name for name in tops if name in called or shared & _list_folders(tops[name], level + 1)]
 
 
-def _wrapper(tops: dict[str, Paths], level: int, split: str | None) -> str | None:
+def _find_wrapper(tops: dict[str, Paths], level: int, split: str | None) -> str | None:
     """Return the folder within which the classes are, where this level has none."""
-    if _no_classes(tops):
-        inner = [name for name in tops if _plain(name) in _IMAGES and _folders(tops[name], level + 1)]
+    if _is_only_file_kinds(tops):
+        inner = [
+            name for name in tops if _simplify_name(name) in _IMAGES and _list_folders(tops[name], level + 1)
+        ]
         return inner[0] if len(inner) == 1 else None
     if len(tops) > 1:
         return None
     (name,) = tops
     deeper = sum(len(path) > level + 2 for path in tops[name])
-    several = len(_folders(tops[name], level + 1)) > 1
+    several = len(_list_folders(tops[name], level + 1)) > 1
     most = deeper == len(tops[name]) or (several and deeper > len(tops[name]) / 2)
     # Within a split, a single folder may be the only class that it has.
     return name if most and (split is None or is_split(name)) else None
@@ -185,7 +187,7 @@ def _wrapper(tops: dict[str, Paths], level: int, split: str | None) -> str | Non
 
 def _label(layout: FolderLayout, tops: dict[str, Paths], level: int, split: str | None) -> None:
     """Take the folders of this level as classes."""
-    below = {name: _folders(paths, level + 1) for name, paths in tops.items()}
+    below = {name: _list_folders(paths, level + 1) for name, paths in tops.items()}
     whole = {name: all(len(path) > level + 2 for path in tops[name]) for name in tops}
     inner = split is None and all(
         whole[name] and all(map(is_split, below[name])) for name in tops if name != _NO_LABEL
@@ -199,11 +201,11 @@ def _label(layout: FolderLayout, tops: dict[str, Paths], level: int, split: str 
         layout.alike = tuple(sorted(first)) if all(whole.values()) else ()
 
 
-def _folders(paths: Paths, level: int) -> set[str]:
+def _list_folders(paths: Paths, level: int) -> set[str]:
     return {path[level] for path in paths if len(path) > level + 1}
 
 
-def _plain(name: str) -> str:
+def _simplify_name(name: str) -> str:
     return re.sub(r"[\d_\- ]+", " ", name).strip().lower()
 
 

@@ -54,8 +54,8 @@ def pixels_of_text(text: str) -> Pixels | str:
         nested = None  # as numpy prints it, without commas
     try:
         if nested is not None:
-            return _as_image(np.array(nested, np.float64))
-        return _as_image(np.array(text.translate(_BLANKS).split(), np.float64))
+            return _shape_image(np.array(nested, np.float64))
+        return _shape_image(np.array(text.translate(_BLANKS).split(), np.float64))
     except ValueError:
         return "its pixels are not all numbers, or its rows differ in length"
 
@@ -72,15 +72,15 @@ def pixels_of_list(values: pa.Array) -> Pixels | str:
     if values.null_count:
         return "a pixel is missing"
     numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return _as_image(numbers.reshape(shape))
+    return _shape_image(numbers.reshape(shape))
 
 
-def _as_image(pixels: Pixels) -> Pixels | str:
+def _shape_image(pixels: Pixels) -> Pixels | str:
     """Return pixels of shape (height, width) or (height, width, channels), or why the shape cannot be told."""
     if not np.isfinite(pixels).all() or not pixels.size:
         return "a pixel is missing"
     if pixels.ndim == 1:
-        return _as_square(pixels)
+        return _shape_square(pixels)
     if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in CHANNELS):
         return pixels
     if pixels.ndim == 3 and pixels.shape[0] in CHANNELS:  # as torch orders them
@@ -88,7 +88,7 @@ def _as_image(pixels: Pixels) -> Pixels | str:
     return f"its shape {' x '.join(map(str, pixels.shape))} is no image; nest it as height x width x 1 or 3"
 
 
-def _as_square(pixels: Pixels) -> Pixels | str:
+def _shape_square(pixels: Pixels) -> Pixels | str:
     """Return pixels in a row as a square of gray ones, or why they are none."""
     side, thirds = math.isqrt(len(pixels)), math.isqrt(len(pixels) // 3)
     if side * side == len(pixels):

@@ -80,11 +80,11 @@ class RatedTable(SourceTable):
             return
         read = [name for name in dict.fromkeys([*names, *self.raters]) if name not in made]
         for batch in super().scan(read, rows):
-            found = dict(zip(batch.schema.names, batch.columns, strict=True)) | self._majorities(batch)
+            found = dict(zip(batch.schema.names, batch.columns, strict=True)) | self._find_majorities(batch)
             schema = pa.schema([self.schema.field(name) for name in names])
             yield pa.RecordBatch.from_arrays([found[name] for name in names], schema=schema)
 
-    def _majorities(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    def _find_majorities(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
         votes = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in self.raters), strict=True)
         judged = [find_majority([vote for vote in row if vote is not None]) for row in votes]
         label, agreement, unanimous = zip(*judged, strict=True) if judged else ((), (), ())

@@ -34,7 +34,7 @@ def find_joined_labels(counts: Mapping[str, int]) -> str | None:
     >>> find_joined_labels({"('a',)": 9, "('a', 'b')": 9})
     "('a', 'b')"
     """
-    inside = {label: _unwrap(label) for label in counts}
+    inside = {label: _strip_brackets(label) for label in counts}
     if all(label.strip() != text for label, text in inside.items()):  # lists, as Python or JSON write them
         lists = [label for label, text in inside.items() if _QUOTED_TWICE.fullmatch(text)]
         if lists:
@@ -42,7 +42,7 @@ def find_joined_labels(counts: Mapping[str, int]) -> str | None:
     return next((found for mark in _MARKS if (found := _find_combination(counts, inside, mark))), None)
 
 
-def _unwrap(label: str) -> str:
+def _strip_brackets(label: str) -> str:
     """Return what stands within the brackets of a list, or tags with a mark between them."""
     text = label.strip()
     if text[:1] == "<" and text[-1:] == ">":
@@ -53,12 +53,14 @@ def _unwrap(label: str) -> str:
 
 
 def _find_combination(counts: Mapping[str, int], inside: Mapping[str, str], mark: str) -> str | None:
-    parts = {label: _parts(text, mark) for label, text in inside.items() if mark in text}
+    parts = {label: _split_parts(text, mark) for label, text in inside.items() if mark in text}
     combinations = {label: found for label, found in parts.items() if len(found) > 1}
     rows = sum(counts[label] for label in combinations)
     if len(combinations) < _COMBINATIONS or rows < _ROWS * sum(counts.values()):
         return None
-    alone = {_parts(text, mark)[0] for label, text in inside.items() if label not in combinations and text}
+    alone = {
+        _split_parts(text, mark)[0] for label, text in inside.items() if label not in combinations and text
+    }
     occurs: Counter[str] = Counter()
     places: defaultdict[str, set[bool]] = defaultdict(set)
     for found in combinations.values():
@@ -72,6 +74,6 @@ def _find_combination(counts: Mapping[str, int], inside: Mapping[str, str], mark
     return max(combinations, key=lambda label: counts[label])
 
 
-def _parts(text: str, mark: str) -> list[str]:
+def _split_parts(text: str, mark: str) -> list[str]:
     found = [part.strip().strip("'\"").strip() for part in text.split(mark)]
     return [part for part in found if part] or [text]

@@ -58,7 +58,7 @@ def describe_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) 
     for label, first in spellings.items():
         groups[first].append(label)
     said = [
-        f"{_listed(others, counts)} {'is' if len(others) == 1 else 'are'} read as {_listed([first], counts)}"
+        f"{_list_spellings(others, counts)} {'is' if len(others) == 1 else 'are'} read as {_list_spellings([first], counts)}"
         for first, others in groups.items()
     ]
     more = (
@@ -82,8 +82,8 @@ def describe_odd_names(counts: Mapping[str, int]) -> tuple[str, ...]:
         return ()
     named = ",".join(label.strip() for label in marks[:_NAMED])
     verb, what = ("is a class", "it a missing label") if len(marks) == 1 else ("are classes", "them missing")
-    return (f"{_listed(marks, counts)} {verb}; --missing {named} makes {what}",)
+    return (f"{_list_spellings(marks, counts)} {verb}; --missing {named} makes {what}",)
 
 
-def _listed(labels: list[str], counts: Mapping[str, int]) -> str:
+def _list_spellings(labels: list[str], counts: Mapping[str, int]) -> str:
     return " and ".join(f"'{label[:40]}' ({counts.get(label, 0):,})" for label in labels[:_NAMED])

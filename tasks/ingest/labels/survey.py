@@ -87,8 +87,8 @@ class LabelSurvey:
         for item in pc.value_counts(self.text(column).drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
         if len(self.counts) > _MOST_CLASSES:
-            self._check_not_measured(_numbers(self.counts))
-            raise self._problem(
+            self._check_not_measured(_parse_numbers(self.counts))
+            raise self._make_error(
                 f"has more than {_MOST_CLASSES:,} different labels",
                 f"name the column of classes with --{self.role}",
             )
@@ -105,12 +105,12 @@ class LabelSurvey:
             raise InputError(what, where=self.where, fix="name another with --label")
         lists = all(label.lstrip().startswith("[") and label.rstrip().endswith("]") for label in self.counts)
         if lists and is_written_vector(pa.array(list(self.counts), pa.string())):
-            raise self._problem(
+            raise self._make_error(
                 f"holds vectors such as '{next(iter(self.counts))[:40]}', not classes",
                 "of one-hot rows or shares of classes, take the name of the largest (argmax); "
                 "probabilities of a model are read with --pred-probs",
             )
-        numbers, written = _numbers(self.counts), _written_numbers(self.counts)
+        numbers, written = _parse_numbers(self.counts), _parse_written_numbers(self.counts)
         self._check_not_measured(numbers)
         self._check_shared(is_number=numbers is not None)
         # Of several labels none stands twice: with '3,3' among them, the commas are those of numbers.
@@ -126,13 +126,13 @@ class LabelSurvey:
         self._check_not_measured(written)
         if len(self.counts) == 1:
             spelled = f": {self.merged[0]}" if self.merged else ""
-            raise self._problem(
+            raise self._make_error(
                 f"has only one class ('{next(iter(self.counts))}'){spelled}",
                 "finding wrong labels needs two classes or more, whose names differ in more than capitals and blanks",
             )
-        quantity = self._whole_quantity()
+        quantity = self._find_quantity()
         if quantity is not None and self.is_guessed:
-            raise self._problem(
+            raise self._make_error(
                 f"looks like a quantity ({len(quantity)} different whole numbers from {quantity[0]} to {quantity[-1]}), and "
                 "nobody named it as the label",
                 f"--label {self.column} takes each number as a class; else name another column, or write ranges of the "
@@ -144,17 +144,17 @@ class LabelSurvey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the classes, a line each."""
-        quantity = self._whole_quantity()
+        quantity = self._find_quantity()
         said = (
             f"column '{self.column}' looks like a quantity: its {len(quantity or ())} different whole numbers are taken as "
             "classes, ranges of them would be better ones"
         )
         return (*((said,) if quantity else ()), *self.merged, *describe_odd_names(self.counts))
 
-    def _whole_quantity(self) -> list[int] | None:
+    def _find_quantity(self) -> list[int] | None:
         """Return the labels as whole numbers where they look like a quantity, such as an age or a year; else None."""
-        written = _written_numbers(self.counts)
-        numbers = _numbers(self.counts) if written is None else written
+        written = _parse_written_numbers(self.counts)
+        numbers = _parse_numbers(self.counts) if written is None else written
         if len(self.counts) <= _MOST_FRACTIONS or numbers is None:
             return None
         if (numbers != np.rint(numbers)).any() or np.abs(numbers).max() > _LARGEST:
@@ -163,7 +163,7 @@ class LabelSurvey:
         padded = any(_PADDED.fullmatch(label) for label in self.counts)
         return sorted(rows) if written is not None or (not padded and _is_quantity(rows)) else None
 
-    def _problem(self, what: str, fix: str) -> InputError:
+    def _make_error(self, what: str, fix: str) -> InputError:
         return InputError(f"column '{self.column}' {what}", where=self.where, fix=fix)
 
     def _check_not_measured(self, numbers: Array | None) -> None:
@@ -172,7 +172,7 @@ class LabelSurvey:
             return
         fractions = int((np.isfinite(numbers) & (numbers != np.rint(numbers))).sum())
         if fractions > _MOST_FRACTIONS or (fractions > 2 and fractions > self.counts.total() / 2):
-            raise self._problem(
+            raise self._make_error(
                 f"holds {len(self.counts)} different measured quantities, not classes",
                 "labelsweep checks class labels; regression targets are not supported",
             )
@@ -186,7 +186,7 @@ class LabelSurvey:
         what, instead = (
             ("numbers", "measured quantities or ids") if is_number else ("values", "ids or free text")
         )
-        raise self._problem(
+        raise self._make_error(
             f"holds {len(self.counts):,} different {what} in {rows:,} rows: {instead}, not classes",
             "name the column of classes with --label"
             + ("; regression targets are not supported, but ranges of them are classes" if is_number else ""),
@@ -230,20 +230,20 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
         )
 
 
-def _numbers(labels: Counter[str]) -> Array | None:
+def _parse_numbers(labels: Counter[str]) -> Array | None:
     try:
         return np.array([float(label) for label in labels])
     except ValueError:
         return None
 
 
-def _written_numbers(labels: Counter[str]) -> Array | None:
+def _parse_written_numbers(labels: Counter[str]) -> Array | None:
     """Return the numbers that labels are in a person's writing, such as 5 %, $1,000 or 12,5; None where a label is none."""
     text = pa.array(list(labels), pa.string())
     survey = NumberSurvey()
     survey.see(text)
     notation = survey.judge(",").notation
-    if _numbers(labels) is not None or notation is None or survey.present < len(labels):
+    if _parse_numbers(labels) is not None or notation is None or survey.present < len(labels):
         return None
     numbers = parse_numbers(text, notation)
     return None if numbers.null_count else numbers.to_numpy()

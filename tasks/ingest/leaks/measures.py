@@ -55,7 +55,7 @@ def measure_value(codes: Ints, labels: Ints) -> tuple[float, float]:
     if not again.any():
         return 0.0, 0.0
     codes, labels = codes[again], labels[again]
-    value, _, count = _cells(codes, labels)
+    value, _, count = _count_cells(codes, labels)
     order = np.lexsort((-count, value))
     value, count = value[order], count[order]
     first = np.concatenate([[True], value[1:] != value[:-1]])
@@ -121,8 +121,11 @@ def measure_match(codes: Ints, labels: Ints) -> tuple[float, float]:
     >>> measure_match(np.array([5, 6, 7, 8]), np.array([0, 0, 1, 1]))
     (0.0, 0.5)
     """
-    value, label, count = _cells(codes, labels)
-    best_of_value, best_of_label = _most_frequent(value, label, count), _most_frequent(label, value, count)
+    value, label, count = _count_cells(codes, labels)
+    best_of_value, best_of_label = (
+        _find_most_frequent(value, label, count),
+        _find_most_frequent(label, value, count),
+    )
     together = (best_of_value[value] == label) & (best_of_label[label] == value)
     right = float(count[together].sum() / len(labels))
     return measure_share_avoided(right, labels), right
@@ -201,11 +204,11 @@ def count_stretches(numbers: Floats, labels: Ints) -> int:
     >>> count_stretches(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
     2
     """
-    best = _most_frequent(*_cells(np.unique(numbers, return_inverse=True)[1], labels))
+    best = _find_most_frequent(*_count_cells(np.unique(numbers, return_inverse=True)[1], labels))
     return 1 + int((best[1:] != best[:-1]).sum())
 
 
-def _most_frequent(groups: Ints, members: Ints, count: Ints) -> Ints:
+def _find_most_frequent(groups: Ints, members: Ints, count: Ints) -> Ints:
     """Return the member of each group that occurs most often with it."""
     best = np.zeros(groups.max() + 1, np.int64)
     order = np.argsort(count, kind="stable")  # the most frequent is written last
@@ -213,7 +216,7 @@ def _most_frequent(groups: Ints, members: Ints, count: Ints) -> Ints:
     return best
 
 
-def _cells(codes: Ints, labels: Ints) -> tuple[Ints, Ints, Ints]:
+def _count_cells(codes: Ints, labels: Ints) -> tuple[Ints, Ints, Ints]:
     """Return value, class and number of rows of each combination that occurs."""
     width = int(labels.max()) + 1
     pairs, count = np.unique(codes * width + labels, return_counts=True)

@@ -67,7 +67,7 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     Raises:
         InputError: Nothing is left to learn from.
     """
-    found = _without_leaks(source, table, roles)
+    found = _drop_leaks(source, table, roles)
     if found.left_out:
         reasons = list(found.left_out.items())
         why = ", ".join(f"'{name}' ({reason})" for name, reason in reasons[:_TOLD])
@@ -76,7 +76,7 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     return found
 
 
-def _without_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+def _drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     features = (*roles.columns, *roles.beside)
     texts = roles.content if roles.payload == "text" else [one.name for one in features if one.kind == "text"]
     words: dict[str, str] = {}
@@ -175,7 +175,7 @@ def _ask(sample: Sample, label: str) -> _Found:
                 f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
                 "if it was made from the label, name only the others with --features"
             )
-    for name, why in _flags(
+    for name, why in _find_flags(
         [one for one in sample.columns if one.name not in found.left_out], sample
     ).items():
         found.left_out[name] = why
@@ -264,7 +264,7 @@ def _is_code(column: SampledColumn, labels: measures.Ints) -> str:
     return "each of its values belongs to one class"
 
 
-def _flags(columns: Sequence[SampledColumn], sample: Sample) -> dict[str, str]:
+def _find_flags(columns: Sequence[SampledColumn], sample: Sample) -> dict[str, str]:
     """Return the columns of two values that are the label together, one for each class."""
     found, all_named = {}, True
     for column in columns:

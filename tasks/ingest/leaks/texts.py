@@ -34,7 +34,7 @@ def find_telling_texts(
     labels, classes = encode_text(sample[label])
     if len(labels) < least_rows:
         return {}
-    words = _best_words(sample[column].to_pylist(), labels, len(classes))
+    words = _find_best_words(sample[column].to_pylist(), labels, len(classes))
     if not words:
         return {}
     share, rows = measure_flags([(name, says) for name, _, says in words], labels)
@@ -47,14 +47,14 @@ def find_telling_texts(
     }
 
 
-def _best_words(texts: Iterable[str | None], labels: Ints, classes: int) -> list[tuple[int, str, Flags]]:
+def _find_best_words(texts: Iterable[str | None], labels: Ints, classes: int) -> list[tuple[int, str, Flags]]:
     """Return for each class the word that tells it best from the others, and the texts in which it stands.
 
     A class whose best word does not even halve the errors has none.
     """
     rows: dict[Word, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
-        for word in _words(text or ""):
+        for word in _list_words(text or ""):
             rows[word].append(row)
     sizes = np.bincount(labels, minlength=classes)
     best: dict[int, tuple[float, str, list[int]]] = {}
@@ -74,10 +74,10 @@ def _best_words(texts: Iterable[str | None], labels: Ints, classes: int) -> list
     return found
 
 
-def _words(text: str) -> set[Word]:
+def _list_words(text: str) -> set[Word]:
     """Return the different words of a text, and those at its edges once more.
 
-    >>> sorted(_words("Label: sport"))[:2]
+    >>> sorted(_list_words("Label: sport"))[:2]
     [('', 'label'), ('', 'sport')]
     """
     read = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} {text[-_TAIL:]}"

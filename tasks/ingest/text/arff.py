@@ -55,7 +55,7 @@ class ArffFile:
                 break
             if found := _ATTRIBUTE.match(line.strip()):
                 kind = found[2].strip()
-                values = tuple(_fields(kind.strip("{}"))) if kind.startswith("{") else ()
+                values = tuple(_split_fields(kind.strip("{}"))) if kind.startswith("{") else ()
                 attributes.append(Attribute(found[1].strip(_QUOTES).strip(), values))
             elif found := _OUTPUT.match(line.strip()):
                 label = found[1]
@@ -78,7 +78,7 @@ class ArffFile:
             text = line.strip()
             if not text or text.startswith("%"):
                 continue
-            row = self._sparse(text[1:-1]) if text.startswith("{") else _fields(text)
+            row = self._read_sparse(text[1:-1]) if text.startswith("{") else _split_fields(text)
             if len(row) != len(self.attributes):
                 raise self.part.problem(
                     f"line {number} has {len(row)} fields, the header has {len(self.attributes)}",
@@ -86,9 +86,9 @@ class ArffFile:
                 )
             yield number, ["" if value == "?" else value for value in row]
 
-    def _sparse(self, text: str) -> list[str]:
+    def _read_sparse(self, text: str) -> list[str]:
         row = [attribute.values[0] if attribute.values else "0" for attribute in self.attributes]
-        for item in _fields(text):
+        for item in _split_fields(text):
             place, _, value = item.partition(" ")
             if place.isdecimal() and int(place) < len(row):
                 row[int(place)] = value.strip().strip(_QUOTES)
@@ -107,10 +107,10 @@ def is_arff(lines: Sequence[str]) -> bool:
     return first.lower().startswith(("@relation", "@attribute"))
 
 
-def _fields(text: str) -> list[str]:
+def _split_fields(text: str) -> list[str]:
     """Return the values between commas, without quotes.
 
-    >>> _fields("5.1, 'a, b', c")
+    >>> _split_fields("5.1, 'a, b', c")
     ['5.1', 'a, b', 'c']
     """
     quote = "'" if "'" in text or '"' not in text else '"'

@@ -82,16 +82,16 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         )
     if part.encoding is None:
         part = replace(part, encoding=detect_encoding(part, head))
-    lines, cut = _first_lines(part)
-    skipped, delimiter = _preamble(lines)
+    lines, cut = _read_first_lines(part)
+    skipped, delimiter = _count_preamble(lines)
     if skipped == len(lines):
         raise part.problem("it has no header and no rows", fix="check how the file was written")
-    read = partial(_records, lines[skipped:], cut=cut)
+    read = partial(_split_records, lines[skipped:], cut=cut)
     if not delimiter:
         # The delimiter that parts the header and the rows alike, into the most fields.
         marks = [mark for mark in DELIMITERS if mark in lines[skipped]] or [","]
         tabs = part.plain_name.endswith(".tsv") and "\t" in marks
-        delimiter = "\t" if tabs else max(marks, key=lambda mark: _agreement(read(mark)))
+        delimiter = "\t" if tabs else max(marks, key=lambda mark: _measure_agreement(read(mark)))
     escaped = _are_escaped(lines[skipped:], delimiter, read)
     quoted = not _are_quotes_text(part, delimiter)
     records = read(delimiter, escaped=escaped, quoted=quoted)
@@ -104,7 +104,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     places = [f"c{place}" for place in range(len(fields[0]))]
     # The user may name a column as those of a file without a header are.
     asks_for_places = not needed.isdisjoint(places) and not needed & {name.strip() for name in fields[0]}
-    if commented := _commented_header(lines[:skipped], fields, delimiter, needed):
+    if commented := _read_commented_header(lines[:skipped], fields, delimiter, needed):
         header, start, header_lines = commented, skipped - 1, 1
     elif not asks_for_places and has_header(fields, needed):
         header, header_lines = records[0]
@@ -114,7 +114,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
             rows = rows[1:]
     else:
         header, start, header_lines = places, skipped, 0
-    header, surplus = _surplus(header, rows)
+    header, surplus = _drop_surplus(header, rows)
     names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
     encoding = part.encoding or "utf-8"
     return Dialect(encoding, delimiter, start, header_lines, names, surplus, renamed, escaped, quoted)
@@ -141,7 +141,7 @@ def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _first_lines(part: Part) -> tuple[list[str], bool]:
+def _read_first_lines(part: Part) -> tuple[list[str], bool]:
     """Return the first lines with their ends, and whether there are more."""
     with open_text(part) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
         lines, count = [], 0
@@ -153,7 +153,7 @@ def _first_lines(part: Part) -> tuple[list[str], bool]:
         return lines, next(text, None) is not None
 
 
-def _preamble(lines: Sequence[str]) -> tuple[int, str]:
+def _count_preamble(lines: Sequence[str]) -> tuple[int, str]:
     """Return how many lines stand before the header, and the delimiter that Excel's `sep=` line names."""
     delimiter = ""
     for number, line in enumerate(lines):
@@ -165,7 +165,7 @@ def _preamble(lines: Sequence[str]) -> tuple[int, str]:
     return len(lines), delimiter
 
 
-def _agreement(records: Sequence[Record]) -> tuple[float, int]:
+def _measure_agreement(records: Sequence[Record]) -> tuple[float, int]:
     """Return the share of rows that have as many fields as the header, or an empty one more, and how many fields that are."""
     width = len(records[0][0]) if records else 0
     rows = [fields for fields, _ in records[1:]]
@@ -181,7 +181,7 @@ def _are_escaped(lines: Sequence[str], delimiter: str, read: Callable[..., list[
     marked = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
     if not any(map(marked.search, lines)):
         return False
-    return _agreement(read(delimiter, escaped=True)) >= _agreement(read(delimiter))
+    return _measure_agreement(read(delimiter, escaped=True)) >= _measure_agreement(read(delimiter))
 
 
 def _are_quotes_text(part: Part, delimiter: str) -> bool:
@@ -211,7 +211,7 @@ def _are_quotes_text(part: Part, delimiter: str) -> bool:
     return opens > closes
 
 
-def _records(
+def _split_records(
     lines: Iterable[str], delimiter: str, *, cut: bool = False, escaped: bool = False, quoted: bool = True
 ) -> list[Record]:
     """Return the fields of the first records that are not blank, each with its number of lines.
@@ -241,19 +241,19 @@ def read_fields(lines: Iterable[str], delimiter: str, *, escaped: bool, quoted: 
     )
 
 
-def _commented_header(
+def _read_commented_header(
     before: Sequence[str], fields: Sequence[list[str]], delimiter: str, needed: frozenset[str]
 ) -> list[str]:
     """Return the names of a header that begins with #, as in `#x,label`; none where the comment is a comment."""
     if not before or not before[-1].startswith("#"):
         return []
-    (names, _), *_ = _records([before[-1].lstrip("#").strip(" ")], delimiter) or [([], 0)]
+    (names, _), *_ = _split_records([before[-1].lstrip("#").strip(" ")], delimiter) or [([], 0)]
     if len(names) != len(fields[0]) or len(names) < 2 or needed & {name.strip() for name in fields[0]}:
         return []
     return names if needed & {name.strip() for name in names} or not has_header(fields, needed) else []
 
 
-def _surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], bool]:
+def _drop_surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], bool]:
     """Return the header without a field that no row has, and whether each row has one more, and that empty.
 
     R writes names of rows, and no name above them.

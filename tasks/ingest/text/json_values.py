@@ -43,7 +43,7 @@ def read_values(
                 yield buffer[start:], "", None
                 return
             if ended or isinstance(error, RecursionError):
-                raise _not_json(part, error, line + buffer.count("\n", 0, position)) from error
+                raise _make_error(part, error, line + buffer.count("\n", 0, position)) from error
             complete = False
         if complete:
             yield buffer[start:position], buffer[position:end], value
@@ -55,7 +55,7 @@ def read_values(
         buffer, after, start, size, ended = buffer[start:] + more, after - start, 0, 2 * size, not more
 
 
-def _not_json(part: Part, error: Exception, line: int) -> Exception:
+def _make_error(part: Part, error: Exception, line: int) -> Exception:
     if isinstance(error, json.JSONDecodeError):
         return part.problem(f"the value at line {line} is not JSON ({error.msg})")
     fix = "write an array of objects, or one object a line"
