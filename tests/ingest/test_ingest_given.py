@@ -142,7 +142,7 @@ def test_a_folder_of_pictures_of_which_none_decodes_names_the_first(tmp_path):
 
 
 def test_class_numbers_of_a_saved_hugging_face_data_set_have_their_names(tmp_path):
-    info = {"info": {"features": {"label": {"names": ["dog", "cat"], "_choose_type": "ClassLabel"}}}}
+    info = {"info": {"features": {"label": {"names": ["dog", "cat"], "_type": "ClassLabel"}}}}
     table = pa.table({"x": [1, 2, 3, 4], "label": [0, 1, 0, -1]}).replace_schema_metadata(
         {"huggingface": json.dumps(info)}
     )

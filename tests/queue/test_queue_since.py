@@ -91,7 +91,7 @@ class History:
         for name, kind in list(self.columns.items())[:1]:
             self.columns[name] = {"int64": "string", "string": "int64", "float64": "int64"}[kind]
 
-    def _build_table(self) -> pa.Table:
+    def _table(self) -> pa.Table:
         """Return the rows as a source has them; a column says the same of a row whatever its type."""
         data = {"x": pa.array([row.value for row in self.rows], pa.float64())}
         for name, kind in self.columns.items():
@@ -101,7 +101,7 @@ class History:
             )
         return pa.table(data)
 
-    def _describe_columns(self) -> tuple[Column, ...]:
+    def _columns(self) -> tuple[Column, ...]:
         categories = ("t0", "t1", "t2")
         return (
             Column(name="x", kind="number"),
@@ -117,7 +117,7 @@ class History:
         """Write what the steps before the queue leave, and return what it shows and what is open, by row."""
         folder = self.folder / f"run-{len(self.runs):03}"
         folder.mkdir()
-        table, columns = self._build_table(), self._describe_columns()
+        table, columns = self._table(), self._columns()
         hashes = encode_columns(table.combine_chunks().to_batches()[0], columns).hashes
         labels = [row.label for row in self.rows]
         made = [make_sample_id(*pair) for pair in zip(hashes, labels, strict=True)]

@@ -31,7 +31,7 @@ def in_child(work, moment):
     if not child:
         seen = 0
 
-        def die(event, _read_arguments):
+        def die(event, _arguments):
             nonlocal seen
             if event in MOMENTS:
                 if seen == moment:
