@@ -2,26 +2,27 @@
 
 Before each night every data set changes: rows come, go, or get another label, a column appears, the order changes, or nothing
 does. Then all are swept at once on a server with Postgres, by two workers that take one run at a time. Some of the runs are
-struck at a random moment, and left to what the stack does by itself: it starts the worker again, and the run once more. What
-that leaves unfinished is submitted again, as the next night would. Between the nights people decide, on the review page and in
-the spreadsheet.
+struck at a random moment, and left to what the stack does by itself: it starts the worker again, and the run once more. A run
+that is cancelled, and what the stack leaves unfinished, is submitted again, as the next night would. Between the nights people
+decide, on the review page and in the spreadsheet.
+
+One data set waits for its review: its run is suspended, people decide, and answer `apply now`. Another has its fit done by the
+gpu worker, which is away when the night begins, and comes back once the server calls the fit late.
 
 Wrong is: a data set that is not swept in the end, or not from tonight's rows; a file under its final name that is not whole; a
 manifest that does not hold; a decided sample that is asked again under the same label; a flagged sample that nobody is asked
-about; an acknowledged decision that is not in the log exactly once; a file or folder that an unfinished run left behind.
+about; an acknowledged decision that is not in the log exactly once; an answered review whose decisions are not applied; a file or
+folder that an unfinished run left behind.
 """
 
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import cycle
@@ -35,21 +36,14 @@ from tasks.bench.command import Seed, count_of
 from tasks.bench.faults.changing import CHANGES, Table, list_differences
 from tasks.bench.faults.programs import Program, find_processes
 from tasks.bench.faults.reference import find_broken_files
-from tasks.bench.faults.reviewer import fill_spreadsheet, make_answers, send_decisions, wait_for_address
+from tasks.bench.faults.reviewer import People
+from tasks.bench.faults.workers import WAYS, Strike, run_second_worker, strike, take_gpu_worker
 from tasks.bench.helpers import import_test_module
 from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError, LabelsweepError
 from tasks.review.log import read_log
-from tasks.review.queue import load_queue
 from tasks.runs.data_sets import LATEST
 
-WAYS = {
-    "run, SIGKILL": ("run", signal.SIGKILL),
-    "run, SIGTERM": ("run", signal.SIGTERM),
-    "worker, SIGKILL": ("worker", signal.SIGKILL),
-    "worker, SIGTERM": ("worker", signal.SIGTERM),
-    "both, SIGKILL": ("both", signal.SIGKILL),
-}
 OPTIONS = {"label": "label", "id": "id", "rounds": 1, "folds": 3, "feature_map": "raw", "controls": 0}
 # As in the tests of the stack: the shipped 90 s of silence and 60 s before a retry would only make the nights longer.
 VARIABLES = {
@@ -63,31 +57,33 @@ STILL_SECONDS = 240.0
 # What a run takes before one was measured.
 RUN_SECONDS = 15.0
 FIRST_DAY = date(2026, 12, 1)
-# Of so many data sets people decide after each night, half of them on the page, and on so many samples of each.
-REVIEWED, ANSWERS = 8, 3
-
-
-@dataclass
-class Strike:
-    """A run that is struck once, so many seconds after its process began."""
-
-    way: str
-    after: float
-    began: float
-    steps: int | None = None
+# Of so many data sets people decide after each night, half of them on the page.
+REVIEWED = 8
+# The first data set waits for its review, the second for the gpu worker.
+SPECIAL: dict[int, dict[str, object]] = {0: {"wait_for_review": True}, 1: {"gpu_deployment": "fit/gpu"}}
 
 
 @dataclass
 class Night:
-    """What is counted of a night."""
+    """What is counted of a night, and the runs that it consists of.
+
+    Attributes:
+        runs: The data set of each run, known by its id.
+        plan: Strikes at runs, whether their moment has come or not.
+        answered: The runs that waited for a review, and have been answered.
+    """
 
     number: int
     changes: Counter[str]
+    runs: dict[str, Table] = field(default_factory=dict)
+    plan: dict[str, Strike] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
     strikes: list[Strike] = field(default_factory=list)
     seconds: float = 0.0
     again: int = 0
     submitted: int = 0
+    waited: int = 0
     decisions: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -110,7 +106,7 @@ def run_nights(
         stack.start()
         try:
             campaign = Campaign(stack, data_sets, random.Random(seed))  # noqa: S311 (no secret)
-            with suppress(KeyboardInterrupt), _second_worker(stack):
+            with suppress(KeyboardInterrupt), run_second_worker(stack):
                 for number in range(nights):
                     missing = strikes - sum(len(night.strikes) for night in campaign.nights)
                     campaign.live(number, -(-missing // (nights - number)))
@@ -118,31 +114,6 @@ def run_nights(
         finally:
             stack.stop()
     sys.exit(1 if any(night.wrong for night in campaign.nights) else 0)
-
-
-@contextmanager
-def _second_worker(stack: Any) -> Iterator[None]:  # noqa: ANN401 (of the tests)
-    """Run another worker beside that of the stack, kept alive in the same way."""
-    first = next(_workers(stack))
-    command = ["sh", "deploy/keep.sh", "prefect", "worker", "start", "--pool", "cpu", "--name", "second"]
-    with (stack.folder / "second.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 (our own command)
-            [*command, "--limit", "1"], env=first.environ(), cwd=first.cwd(), stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        shell = psutil.Process(process.pid)
-        for one in (shell, *shell.children(recursive=True)):
-            one.terminate()
-        process.wait(60)
-
-
-def _workers(stack: Any) -> Iterator[psutil.Process]:  # noqa: ANN401
-    """Yield the workers of the cpu pool, without the shells that keep them."""
-    for pid, line in stack.processes().items():
-        if "worker start --pool cpu" in line and "keep.sh" not in line:
-            yield psutil.Process(pid)
 
 
 class Campaign:
@@ -160,8 +131,7 @@ class Campaign:
         for table in self.tables:
             table.add(rng.randrange(60, 151))
         self.nights: list[Night] = []
-        self.acknowledged: set[tuple[str, str]] = set()
-        self.reviewed: set[str] = set()
+        self.people = People(self.out, self._command)
         self.took: list[float] = []
         self.ways = cycle(WAYS)
 
@@ -175,13 +145,14 @@ class Campaign:
             night.changes[how] += 1
         if not number:
             self._deploy()
-        began = time.monotonic()
+        began, known = time.monotonic(), len(self.people.acknowledged)
         self._sweep(night, strikes)
         night.seconds = time.monotonic() - began
         self._look(night)
         for place, table in enumerate(self.rng.sample(self.tables, min(REVIEWED, len(self.tables)))):
-            self._decide(night, (self.out / LATEST / table.name).resolve(), on_page=place % 2 == 0)
-        night.wrong += self._find_wrong_with_log()
+            night.wrong += self.people.decide(self._newest(table), on_page=place % 2 == 0)
+        night.wrong += self.people.find_wrong_with_log()
+        night.decisions = len(self.people.acknowledged) - known
         self.nights.append(night)
         sys.stderr.write(
             f"night {night.number}: {dict(night.ends)}, {len(night.strikes)} strikes, {night.again} started again, "
@@ -194,7 +165,10 @@ class Campaign:
         return Program([*arguments, *where], self.stack.environment(), log)
 
     def _deploy(self) -> None:
-        entries = {table.name: {"source": f"exports/{table.source}"} for table in self.tables}
+        entries = {
+            table.name: {"source": f"exports/{table.source}", **SPECIAL.get(number, {})}
+            for number, table in enumerate(self.tables)
+        }
         file = self.stack.folder / "datasets.yaml"
         file.write_text(repr({"defaults": OPTIONS, "datasets": entries}))  # which is YAML too
         if (program := self._command("deploy", "--file", str(file))).end() != "survived":
@@ -207,31 +181,49 @@ class Campaign:
 
     def _sweep(self, night: Night, strikes: int) -> None:
         """Submit all data sets and wait until each is swept; strike some of the runs."""
-        names = {self._submit(table): table for table in self.tables}
-        last, plan, moved = dict[str, str](), dict[str, Strike](), time.monotonic()
+        away = take_gpu_worker(self.stack)
+        night.runs = {self._submit(table): table for table in self.tables}
+        last, moved = dict[str, str](), time.monotonic()
         while True:
-            states = self._states(names)
+            states, living = self._states(night.runs), self._living()
             now = {run: f"{one['state_name']} {one['run_count']}" for run, one in states.items()}
             if now != last:
                 last, moved = now, time.monotonic()
-            at_work = [run for run, one in states.items() if one["state_type"] != "COMPLETED"]
-            if not at_work:
-                break
-            if time.monotonic() - moved > STILL_SECONDS:
-                for run in at_work:
-                    night.ends[f"left as {states[run]['state_name']}"] += 1
-                    table = names.pop(run)
-                    names[self._submit(table)] = table
-                night.submitted += len(at_work)
-                moved = time.monotonic()
-                if night.submitted > 2 * len(self.tables):
-                    break  # what is missing is found when the night is looked at
-            self._strike(night, plan, strikes, names)
+            at_work = {
+                run: one["state_name"] for run, one in states.items() if one["state_type"] != "COMPLETED"
+            }
+            if not at_work or night.submitted > 2 * len(self.tables):
+                break  # what is missing is found when the night is looked at
+            stands_still = time.monotonic() - moved > STILL_SECONDS
+            for run, state in at_work.items():
+                if state == "Cancelled" or stands_still:
+                    self._submit_again(night, run, state)
+                elif state == "Suspended" and run not in living:
+                    self._answer(night, run)
+            moved = time.monotonic() if stands_still else moved
+            if not night.waited:
+                night.waited = self._count_late_fits()
+            if night.waited:
+                away.resume()
+            self._strike(night, strikes, living)
             time.sleep(1)
-        for one in self._states(names).values():
-            night.ends[one["state_name"]] += 1
-            night.again += one["run_count"] > 1
-            if one["run_count"] == 1 and one["state_name"] == "Completed":
+        away.resume()
+        self._count_ends(night)
+
+    def _submit_again(self, night: Night, run: str, state: str) -> None:
+        night.ends[f"left as {state}"] += 1
+        night.submitted += 1
+        table = night.runs.pop(run)
+        night.runs[self._submit(table)] = table
+
+    def _count_ends(self, night: Night) -> None:
+        for run, one in self._states(night.runs).items():
+            state, is_answered = one["state_name"], run in night.answered
+            night.ends[state] += 1
+            night.again += one["run_count"] > 1 + is_answered
+            if is_answered and state != "Applied":
+                night.wrong.append(f"{night.runs[run].name}, answered with apply now, ended as {state}")
+            if one["run_count"] == 1 and state == "Completed":
                 self.took.append(one["total_run_time"])
 
     def _states(self, names: dict[str, Table]) -> dict[str, dict[str, Any]]:
@@ -247,32 +239,47 @@ class Campaign:
             time.sleep(1)
         raise LabelsweepError("the server does not answer", where=self.stack.url)
 
-    def _strike(self, night: Night, plan: dict[str, Strike], wanted: int, names: dict[str, Table]) -> None:
-        """Draw moments for runs that began, and strike those whose moment has come."""
+    def _count_late_fits(self) -> int:
+        wanted = {
+            "deployments": {"name": {"any_": ["gpu"]}},
+            "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
+        }
+        with suppress(OSError):
+            return len(self.stack.post("/flow_runs/filter", wanted)[1])
+        return 0
+
+    def _answer(self, night: Night, run: str) -> None:
+        """Decide on the queue of a suspended run, and answer its form."""
+        night.wrong += self.people.decide(self._newest(night.runs[run]), on_page=True)
+        night.answered.add(run)
+        with self.stack.client() as client:
+            client.resume_flow_run(uuid.UUID(run), run_input={"action": "apply now"})
+
+    def _living(self) -> dict[str, psutil.Process]:
+        """Return the processes of the runs that are at work."""
         living: dict[str, psutil.Process] = {}
         for process in find_processes({"PREFECT_API_URL": self.stack.url}, having="PREFECT__FLOW_RUN_ID"):
             living.setdefault(process.info["environ"]["PREFECT__FLOW_RUN_ID"], process)
-        planned = [one for run, one in plan.items() if one.steps is None and run in living]
-        for run in living.keys() & names.keys() - plan.keys():
+        return living
+
+    def _strike(self, night: Night, wanted: int, living: dict[str, psutil.Process]) -> None:
+        """Draw moments for runs that began, and strike those whose moment has come."""
+        here = living.keys() & night.runs.keys()
+        planned = [run for run, one in night.plan.items() if one.steps is None and run in here]
+        for run in here - night.plan.keys():
             if len(night.strikes) + len(planned) < wanted and self.rng.random() < 0.5:
                 # A process starts up for about as long as the sweep itself takes, which Prefect does not count.
                 length = 2 * (statistics.median(self.took) if self.took else RUN_SECONDS)
-                plan[run] = Strike(next(self.ways), self.rng.random() * length, time.monotonic())
-                planned.append(plan[run])
-        for run, one in plan.items():
-            if one.steps is None and run in living and time.monotonic() - one.began > one.after:
-                one.steps = self._count_steps(names[run])
-                self._kill(one.way, living[run])
+                night.plan[run] = Strike(next(self.ways), self.rng.random() * length, time.monotonic())
+                planned.append(run)
+        for run in planned:
+            if time.monotonic() - (one := night.plan[run]).began > one.after:
+                one.steps = self._count_steps(night.runs[run])
+                strike(self.stack, one.way, run, living[run])
                 night.strikes.append(one)
 
-    def _kill(self, way: str, process: psutil.Process) -> None:
-        """Strike a run's process, the worker that it has, or both, so that nobody tells of it."""
-        what, with_signal = WAYS[way]
-        workers = {worker.pid for worker in _workers(self.stack)}
-        with suppress(psutil.NoSuchProcess):  # it ended in this moment
-            above = [parent for parent in process.parents() if parent.pid in workers]
-            for one in (above if what != "run" else []) + ([process] if what != "worker" else []):
-                one.send_signal(with_signal)
+    def _newest(self, table: Table) -> Path:
+        return (self.out / LATEST / table.name).resolve()
 
     def _runs(self, table: Table) -> list[Path]:
         return sorted(path for path in self.out.glob(f"runs/{table.name}-*") if path.is_dir())
@@ -291,36 +298,9 @@ class Campaign:
         for table in self.tables:
             unfinished = [run for run in self._runs(table) if not (run / "manifest.json").exists()]
             night.wrong += [f"not finished: {run.name}" for run in unfinished]
-            run = (self.out / LATEST / table.name).resolve()
+            run = self._newest(table)
             # An unchanged night shows the last queue, in which the decisions since then are marked.
-            night.wrong += list_differences(run, table, settled, is_reviewed=run.name in self.reviewed)
-
-    def _decide(self, night: Night, run: Path, *, on_page: bool) -> None:
-        """Decide on the first samples of a queue, unless that was done after an earlier night."""
-        samples = [item.sample_id for item in load_queue(run).items[:ANSWERS]]
-        if run.name in self.reviewed or not samples:
-            return
-        self.reviewed.add(run.name)
-        if on_page:
-            answers = [{**answer, "action": uuid.uuid4().hex} for answer in make_answers(run, ANSWERS)]
-            program = self._command("review", run.name, "--reviewer", "Ada", "--port", "0", "--controls", "0")
-            done = len(send_decisions(wait_for_address(program), answers)) == len(answers)
-            program.process.terminate()
-            program.end()
-        else:
-            filled = fill_spreadsheet(run, self.stack.folder / "filled.csv", ANSWERS)
-            program = self._command("import", str(filled), "--run", run.name, "--reviewer", "Bob")
-            done = program.end() == "survived"
-        if not done:
-            night.wrong.append(f"decisions on {run.name} were refused: {program.said()[-300:]}")
-            return
-        self.acknowledged |= {(run.name, sample) for sample in samples}
-        night.decisions += len(samples)
-
-    def _find_wrong_with_log(self) -> list[str]:
-        """Return what the log does not have once of the decisions that were acknowledged."""
-        found = Counter((row.run, row.sample_id) for row in read_log(self.out))
-        return [f"{count} times in the log: {key}" for key in self.acknowledged if (count := found[key]) != 1]
+            night.wrong += list_differences(run, table, settled, is_reviewed=run.name in self.people.reviewed)
 
     def make_table(self) -> str:
         """Return what was seen as Markdown."""
@@ -330,12 +310,19 @@ class Campaign:
                 night.number,
                 ", ".join(f"{count} {name}" for name, count in sorted(night.ends.items())),
                 ", ".join(f"{count} {how}" for how, count in sorted(night.changes.items())),
-                *(len(night.strikes), night.again, night.submitted, night.decisions, f"{night.seconds:.0f}"),
+                *(
+                    len(night.strikes),
+                    night.again,
+                    night.submitted,
+                    night.waited,
+                    night.decisions,
+                    f"{night.seconds:.0f}",
+                ),
             ]
             for night in self.nights
         ]
         heads = ["night", "runs ended as", "files before it", "strikes", "started again by the stack"]
-        heads += ["submitted again", "decisions after it", "seconds"]
+        heads += ["submitted again", "fits that waited for their worker", "decisions after it", "seconds"]
         ways, steps = Counter(one.way for one in strikes), Counter(one.steps or 0 for one in strikes)
         wrong = [(night.number, text) for night in self.nights for text in night.wrong]
         parts = [

@@ -1,7 +1,9 @@
 """A reviewer who decides over HTTP, while something may be done to the review server, or in the spreadsheet."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,12 @@ from typing import Any
 import httpx
 
 from tasks.bench.faults.programs import PATIENCE, Program, wait_until
+from tasks.review.log import read_log
 from tasks.review.queue import load_queue
 
 DECISIONS = ("suggestion", "keep", "drop", "unsure")
+# People decide on so many samples of a queue.
+ANSWERS = 3
 # A decision that the reviewer wants in the log, known by its action.
 Answer = Mapping[str, Any]
 
@@ -63,3 +68,43 @@ def send_decisions(host: str, answers: Sequence[Answer]) -> set[str]:
                 break
             acknowledged.add(answer["action"])
     return acknowledged
+
+
+class People:
+    """People who decide on the first samples of queues, each queue once.
+
+    Args:
+        out: Folder of the results.
+        start: Starts a command on these results.
+    """
+
+    def __init__(self, out: Path, start: Callable[..., Program]) -> None:
+        self._out, self._start = out, start
+        self.acknowledged: set[tuple[str, str]] = set()
+        self.reviewed: set[str] = set()
+
+    def decide(self, run: Path, *, on_page: bool) -> list[str]:
+        """Decide on a queue, on the page or in the spreadsheet, unless that was done before; return what is wrong."""
+        samples = [item.sample_id for item in load_queue(run).items[:ANSWERS]]
+        if run.name in self.reviewed or not samples:
+            return []
+        self.reviewed.add(run.name)
+        if on_page:
+            answers = [{**answer, "action": uuid.uuid4().hex} for answer in make_answers(run, ANSWERS)]
+            program = self._start("review", run.name, "--reviewer", "Ada", "--port", "0", "--controls", "0")
+            is_done = len(send_decisions(wait_for_address(program), answers)) == len(answers)
+            program.process.terminate()
+            program.end()
+        else:
+            filled = fill_spreadsheet(run, self._out.with_name("filled.csv"), ANSWERS)
+            program = self._start("import", str(filled), "--run", run.name, "--reviewer", "Bob")
+            is_done = program.end() == "survived"
+        if not is_done:
+            return [f"decisions on {run.name} were refused: {program.said()[-300:]}"]
+        self.acknowledged |= {(run.name, sample) for sample in samples}
+        return []
+
+    def find_wrong_with_log(self) -> list[str]:
+        """Return what the log does not have once of the decisions that were acknowledged."""
+        found = Counter((row.run, row.sample_id) for row in read_log(self._out))
+        return [f"{count} times in the log: {key}" for key in self.acknowledged if (count := found[key]) != 1]
