@@ -17,11 +17,11 @@ from flows.platform.flow_run import (
     FlowRunWatcher,
     ask_server,
     claim_folder,
-    flow_runs_in,
+    list_flow_runs,
     run_or_fail,
     tag_flow_run,
 )
-from flows.platform.worker import results_on_worker
+from flows.platform.worker import choose_worker_results
 from flows.progress import add_watcher
 from flows.sweep import sweep
 
@@ -37,7 +37,7 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
 
 def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     parameters = parameters.with_results(
-        results_on_worker(parameters.results_as_named, get_run_logger().info)
+        choose_worker_results(parameters.results_as_named, get_run_logger().info)
     )
     if parameters.wait_for_review and (cleaned := _find_finished_before(parameters.out)):
         return _wait_for_review(parameters, cleaned)
@@ -58,7 +58,7 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
 def _find_finished_before(out: Path) -> Cleaned | None:
     """Return what this flow run found before it was suspended for the review, None where it has just begun."""
     folders = (path.parent for path in (out / "runs").glob(f"*/{RESULT}") if not path.parent.is_symlink())
-    found = next((folder for folder in folders if str(flow_run.id) in flow_runs_in(folder)), None)
+    found = next((folder for folder in folders if str(flow_run.id) in list_flow_runs(folder)), None)
     return read_again(found).model_copy(update={"unchanged": False}) if found else None
 
 

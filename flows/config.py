@@ -15,7 +15,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from flows.source_names import find_dated, make_absolute, read_version_parameters
-from tasks.addresses import check_no_secret, no_secret_pattern, work_folder
+from tasks.addresses import check_no_secret, make_no_secret_pattern, work_folder
 from tasks.encode.encoder_digest import WEIGHTS
 from tasks.hub import find_on_hub, is_hub_name
 from tasks.options import AuditOptions, parse_drift
@@ -65,7 +65,7 @@ def _arrange_form(schema: dict[str, Any]) -> None:
     schema["description"] = "What to sweep, how to audit it, and where the results go."
     fields = schema["properties"]
     for name in ("source", "out", "publish"):  # so that a server refuses a secret before it is stored
-        fields[name]["pattern"] = no_secret_pattern()
+        fields[name]["pattern"] = make_no_secret_pattern()
     order = sorted(fields, key=lambda name: name in AuditOptions.model_fields)
     schema["properties"] = {name: fields[name] for name in order}
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from flows.platform.artifacts import escape
 from flows.platform.flow_run import run_or_fail
-from flows.platform.worker import results_on_worker
+from flows.platform.worker import choose_worker_results
 from flows.results import Results
 from tasks.review.digest import Week, format_digest, make_digest
 
@@ -38,7 +38,7 @@ def digest(parameters: DigestParameters) -> list[Week] | State[object]:
 
 
 def _collect_weeks(parameters: DigestParameters) -> list[Week]:
-    results = Results(results_on_worker(parameters.out, get_run_logger().info))
+    results = Results(choose_worker_results(parameters.out, get_run_logger().info))
     results.fetch_decisions()
     since = datetime.now(UTC) - timedelta(days=parameters.days)
     weeks = make_digest(results.out, since)

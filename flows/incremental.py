@@ -17,11 +17,11 @@ from tasks.queue.open_samples import DECIDED
 from tasks.records import Dataset
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.review.tally import tally_of_run
+from tasks.review.tally import tally_run
 from tasks.runs.checksums import add_check, are_intact, is_run_intact, read_entry, read_records
 from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.runs.request import REQUEST, Request, parse_asked, read_asked
-from tasks.storage import read_json, sha256_file, write_json, write_table
+from tasks.storage import hash_file, read_json, write_json, write_table
 
 _BEFORE = "before.json"
 VERSION = "version.json"
@@ -123,7 +123,7 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-        decided = sha256_file(write_table(table, folder / DECIDED))
+        decided = hash_file(write_table(table, folder / DECIDED))
         trend = [*_read_earlier_lines(runs, decisions), *(_describe_run(run, decisions) for run in runs)]
         previous = str(runs[-1]) if runs else None
         kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
@@ -177,7 +177,7 @@ def _describe_run(run: Path, decisions: Ledger) -> dict[str, Any]:
 
 def _count_judged(run: Path, decisions: Ledger) -> dict[str, Any]:
     """Return how many samples of a run people have judged, and the share of them whose label was wrong."""
-    tally = tally_of_run(run, decisions)
+    tally = tally_run(run, decisions)
     return {"reviewed": tally.judged, "precision": tally.wrong / tally.judged if tally.judged else None}
 
 

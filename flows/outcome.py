@@ -8,7 +8,7 @@ from typing import Any
 from tasks.errors import TooMuchNoise
 from tasks.records import Record
 from tasks.runs.data_sets import find_short_name
-from tasks.show.text import trust_line
+from tasks.show.text import write_trust_line
 from tasks.storage import read_json
 
 # What a run returned, in its folder: what a later one returns where nothing changed.
@@ -34,7 +34,7 @@ class Cleaned(Record):
     def headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
         summary = read_json(self.summary)
-        trust = trust_line(summary["queue"])
+        trust = write_trust_line(summary["queue"])
         lines = [
             *([trust] if trust else []),
             self.counts(),

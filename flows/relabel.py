@@ -23,9 +23,9 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.platform.artifacts import MAX_ROWS, escape, format_cell
 from flows.platform.flow_run import ask_server, run_or_fail
-from flows.platform.worker import is_fixed_place, results_on_worker
+from flows.platform.worker import choose_worker_results, is_fixed_place
 from flows.results import Results
-from tasks.addresses import no_secret_pattern
+from tasks.addresses import make_no_secret_pattern
 from tasks.apply.correct import Applied, plan_for
 from tasks.apply.gain import Gain
 from tasks.apply.messages import describe_gain, plan_text
@@ -53,7 +53,7 @@ class ApplyParameters(BaseModel):
     out: Annotated[str, BeforeValidator(str)] = Field(
         "data",
         description="folder of the results, or an address such as s3://bucket/prefix",
-        json_schema_extra={"pattern": no_secret_pattern()},
+        json_schema_extra={"pattern": make_no_secret_pattern()},
     )
     conflicts: Rule = Field(
         "majority", description="which answer counts where reviewers differ; the rest is left out"
@@ -102,7 +102,7 @@ def _apply(parameters: ApplyParameters) -> State[object]:
     # Results that nobody named are not a conflict with those that the run is in.
     named = parameters.out if "out" in parameters.model_fields_set else None
     if not is_fixed_place(parameters.run or "") and not is_fixed_place(named or ""):
-        named = results_on_worker(named or "", get_run_logger().info)
+        named = choose_worker_results(named or "", get_run_logger().info)
     results = Results(named or None, parameters.run)
     folder = results.run()
     results.fetch_decisions()

@@ -60,7 +60,7 @@ class ValidationFailed(LabelsweepError):  # noqa: N818 (the outcome of a step, n
     exit_code = 3
 
 
-def first_line(error: BaseException, most: int) -> str:
+def take_first_line(error: BaseException, most: int) -> str:
     """Return the first line of what a library says of an error, at most so many characters; its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:most]
 

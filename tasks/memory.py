@@ -41,7 +41,7 @@ def parse_size(value: object) -> object:
 MemorySize = Annotated[Annotated[int, Field(ge=64_000_000)] | None, BeforeValidator(parse_size)]
 
 
-def machine_memory() -> int:
+def read_machine_memory() -> int:
     """Return the bytes of memory of this machine, or of the container that this process is kept in (cgroup v2 or v1)."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
@@ -52,13 +52,13 @@ def machine_memory() -> int:
     return total
 
 
-def memory_budget(asked: int | None) -> int:
+def choose_memory_budget(asked: int | None) -> int:
     """Return the bytes that a run may fill with data: what was asked for, else a quarter of the machine.
 
-    >>> memory_budget(10**9)
+    >>> choose_memory_budget(10**9)
     1000000000
     """
-    return asked if asked is not None else machine_memory() // MACHINE_SHARE
+    return asked if asked is not None else read_machine_memory() // MACHINE_SHARE
 
 
 def reset_peak_memory() -> None:
@@ -70,7 +70,7 @@ def reset_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory() -> int:
+def read_peak_memory() -> int:
     """Return the highest resident memory of this process since the last reset, in bytes."""
     try:
         status = Path("/proc/self/status").read_text()

@@ -26,12 +26,12 @@ _ABOUT = "about"
 
 
 @contextmanager
-def atomic_path(final: Path) -> Iterator[Path]:
+def open_atomically(final: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `final` when the block succeeds, remove it when it does not.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> with atomic_path(folder / "a.txt") as path:
+    >>> with open_atomically(folder / "a.txt") as path:
     ...     _ = path.write_text("whole")
     >>> [p.name for p in folder.iterdir()]
     ['a.txt']
@@ -77,7 +77,7 @@ def explain_write_errors(place: Path, fix: str) -> Iterator[None]:
 
 def write_table(table: pa.Table, final: Path) -> Path:
     """Write `table` as Parquet in row groups, atomically."""
-    with atomic_path(final) as path:
+    with open_atomically(final) as path:
         pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
     return final
 
@@ -129,9 +129,9 @@ def read_row_groups(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, p
 
 
 @contextmanager
-def table_writer(final: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def open_table_writer(final: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Yield a streaming Parquet writer whose file appears under `final` when the block succeeds."""
-    with atomic_path(final) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with open_atomically(final) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
         yield writer
 
 
@@ -142,7 +142,7 @@ def write_json(value: object, final: Path) -> Path:
 
 def write_text(text: str, final: Path) -> Path:
     """Write `text` as UTF-8, atomically."""
-    with atomic_path(final) as path:
+    with open_atomically(final) as path:
         path.write_text(text, encoding="utf-8")
     return final
 
@@ -170,7 +170,7 @@ def parse_metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     return dict(json.loads(found[_ABOUT])) if _ABOUT in found else found
 
 
-def sha256_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -187,7 +187,7 @@ def make_manifest(folder: Path) -> dict[str, Any]:
         str(path.relative_to(folder)): {
             "bytes": path.stat().st_size,
             "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
-            "sha256": sha256_file(path),
+            "sha256": hash_file(path),
         }
         for path in sorted(list_published(folder))
         if path.name != "manifest.json"

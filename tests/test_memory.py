@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.memory import machine_memory, memory_budget, parse_size
+from tasks.memory import choose_memory_budget, parse_size, read_machine_memory
 from tasks.options import AuditOptions
 from tasks.records import Scores
 from tasks.runs.step import run_or_reuse
@@ -30,7 +30,7 @@ def test_what_is_no_size_or_too_small_is_refused(text: str) -> None:
 
 
 def test_a_quarter_of_the_machine_unless_said() -> None:
-    assert memory_budget(AuditOptions(memory="").memory) == machine_memory() // 4
+    assert choose_memory_budget(AuditOptions(memory="").memory) == read_machine_memory() // 4
     assert parse_size(5) == 5
 
 

@@ -144,7 +144,7 @@ def _read_data_set_options(
     """Return the options that speak of the classes and columns of the data set."""
     from tasks.review.assign import read_shares  # noqa: PLC0415
     from tasks.review.page.keys import read_keys  # noqa: PLC0415
-    from tasks.review.page.sound import sound_folder  # noqa: PLC0415
+    from tasks.review.page.sound import find_sound_folder  # noqa: PLC0415
     from tasks.runs.finished import read_dataset  # noqa: PLC0415
 
     dataset = read_dataset(folder)
@@ -155,7 +155,7 @@ def _read_data_set_options(
         found["keys"], found["class_keys"] = read_keys(keys, dataset.offered)
     if audio:
         found["audio"] = audio
-        found["audio_folder"] = sound_folder(audio, dataset.display_columns, dataset.uri, audio_folder)
+        found["audio_folder"] = find_sound_folder(audio, dataset.display_columns, dataset.uri, audio_folder)
     return found
 
 

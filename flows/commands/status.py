@@ -11,12 +11,12 @@ from tasks.terminal import json_lines, lines
 def status(run: Run = None, *, out: Out = None, json_: AsJson = False) -> None:
     """Say where the review of a run stands: open, answered, who answered, and what to do next."""
     from flows.results import Results  # noqa: PLC0415
-    from tasks.review.status import status_of  # noqa: PLC0415
+    from tasks.review.status import count_status  # noqa: PLC0415
 
     results = Results(out, run)
     folder = find_run_or_name_it(results, run)
     results.fetch_decisions()
-    found = status_of(folder, results.out)
+    found = count_status(folder, results.out)
     if json_:
         sys.stdout.write(json_lines(json.dumps(found.as_json(), indent=2, ensure_ascii=False)) + "\n")
     else:

@@ -33,7 +33,7 @@ def publish_artifacts(folder: Path, headline: str, out: str) -> None:
     name, data_set = folder.name, read_data_set_key(folder)
     summary = read_json(folder / "summary.json")
     create_table_artifact(
-        table=top_of_queue(folder / "queue.parquet"),
+        table=read_top_of_queue(folder / "queue.parquet"),
         key=f"{data_set}-queue",
         description=f"The worst samples of run {escape(name)}, at most {MAX_ROWS:,} of them",
     )
@@ -42,7 +42,9 @@ def publish_artifacts(folder: Path, headline: str, out: str) -> None:
         key=f"{data_set}-steps",
         description=f"Time, memory and rows of each step of run {escape(name)}",
     )
-    create_markdown_artifact(markdown=summary_page(folder, summary, headline, out), key=f"{data_set}-summary")
+    create_markdown_artifact(
+        markdown=write_summary_page(folder, summary, headline, out), key=f"{data_set}-summary"
+    )
     ways = f"To review its queue: {format_code(f'labelsweep review {name} --out {out}')}"
     if link := report_link(folder):
         create_link_artifact(
@@ -93,7 +95,7 @@ def list_step_costs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: str) -> str:
+def write_summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: str) -> str:
     """Return the summary as Markdown: headline, plots as images, the ways to report and review page."""
     lines = "\n".join(f"- {escape(line)}" for line in headline.splitlines() if line)
     plots = "\n\n".join(
@@ -106,7 +108,7 @@ def summary_page(folder: Path, summary: Mapping[str, Any], headline: str, out: s
     return f"# {escape(folder.name)}\n\n{lines}\n\n{plots}\n\n{ways}\n"
 
 
-def top_of_queue(path: Path) -> list[dict[str, Any]]:
+def read_top_of_queue(path: Path) -> list[dict[str, Any]]:
     """Return the first rows of a queue, without payloads, cells cut to a length that the UI can bear."""
     with open_parquet(path) as file:
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]

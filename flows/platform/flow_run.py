@@ -72,7 +72,7 @@ def ask_server(work: Callable[[], Result]) -> Result:
         time.sleep(_ASK_AGAIN_SECONDS)
 
 
-def flow_runs_in(folder: Path) -> list[str]:
+def list_flow_runs(folder: Path) -> list[str]:
     """Return the ids of the flow runs that worked in a run folder, oldest first."""
     path = folder / FLOW_RUNS
     # The file may be damaged: what looks like an id is one, and the server knows its own.
@@ -82,7 +82,7 @@ def flow_runs_in(folder: Path) -> list[str]:
 def claim_folder(folder: Path) -> None:
     """Note that the current flow run works in `folder`; mark those that did before and never ended as crashed."""
     current = str(flow_run.id)
-    others = [run for run in flow_runs_in(folder) if run != current]
+    others = [run for run in list_flow_runs(folder) if run != current]
     ask_server(lambda: _give_up(others, current))
     write_json([*others, current], folder / FLOW_RUNS)
 

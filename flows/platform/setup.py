@@ -72,12 +72,14 @@ def main(arguments: list[str]) -> int:
     except LabelsweepError as error:
         sys.stderr.write(f"labelsweep: error: {error}\n")
         return error.exit_code
-    sys.stdout.write(f"labelsweep is ready: {PREFECT_UI_URL.value() or api_url().removesuffix('/api')}\n")
+    sys.stdout.write(
+        f"labelsweep is ready: {PREFECT_UI_URL.value() or find_api_url().removesuffix('/api')}\n"
+    )
     sys.stdout.flush()
     return 0
 
 
-def api_url() -> str:
+def find_api_url() -> str:
     """Return the address of the server.
 
     Raises:
@@ -97,7 +99,7 @@ def wait_until_healthy(seconds: float) -> None:
     Raises:
         LabelsweepError: It did not in time.
     """
-    address = api_url()
+    address = find_api_url()
     deadline = time.monotonic() + seconds
     with get_client(sync_client=True) as client:
         while error := client.api_healthcheck():
@@ -120,7 +122,9 @@ def wait_until_ready(seconds: float) -> None:
     with get_client(sync_client=True) as client:
         while missing := _list_missing(client):
             if time.monotonic() > deadline:
-                raise LabelsweepError(f"not there after {seconds:g} s: {', '.join(missing)}", where=api_url())
+                raise LabelsweepError(
+                    f"not there after {seconds:g} s: {', '.join(missing)}", where=find_api_url()
+                )
             time.sleep(1)
 
 

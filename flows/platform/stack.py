@@ -46,7 +46,7 @@ def main() -> int:
         try:
             notes = secure(settings)
             if settings.get("LABELSWEEP_POSTGRES", "0") not in ("", "0"):
-                folder = postgres_folder(settings)
+                folder = find_postgres_folder(settings)
                 settings.setdefault(_DATABASE, exits.enter_context(run_postgres(folder)))
                 notes.append(f"the database is Postgres, in {folder}")
         except LabelsweepError as error:
@@ -100,7 +100,7 @@ def keep_password(settings: MutableMapping[str, str]) -> Path:
     return file
 
 
-def postgres_folder(settings: MutableMapping[str, str]) -> Path:
+def find_postgres_folder(settings: MutableMapping[str, str]) -> Path:
     """Return where the database is: in the home of the user; Postgres refuses to run as root, and may not look into root's."""
     if os.getuid() == 0:
         return Path("/var/lib/labelsweep/postgres")

@@ -16,7 +16,7 @@ def is_fixed_place(out: str) -> bool:
     return "://" in out or Path(out).is_absolute()
 
 
-def results_on_worker(out: str, say: Callable[[str], None]) -> str:
+def choose_worker_results(out: str, say: Callable[[str], None]) -> str:
     """Return where the results of this flow run go.
 
     A worker starts each flow run in a temporary folder and removes it afterwards. There a relative folder stands for the

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import SourceChanges, WrittenLabels, make_source_changed_error
 from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import is_stream
 from tasks.ingest.labels.survey import name_classes, read_class_names
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part
-from tasks.ingest.table import open_part, plain_type
+from tasks.ingest.table import open_part, simplify_type
 
 # Rows of a row group where the source does not say: what the datasets library gives images.
 _ROWS = 100
@@ -48,7 +48,7 @@ def _map_values(readers: Sequence[FileReader], label: str, corrected: SourceChan
     labels = WrittenLabels(corrected)
     for reader in readers:
         if label not in reader.schema.names:
-            raise source_changed(corrected.uri)
+            raise make_source_changed_error(corrected.uri)
         names = read_class_names(reader.schema, label)
         values |= {name: place for place, name in enumerate(names)}
         for batch in reader.batches([label], 2**16):
@@ -63,7 +63,7 @@ def _map_values(readers: Sequence[FileReader], label: str, corrected: SourceChan
 
 
 def _simplify_column(column: pa.Array) -> pa.Array:
-    return column.cast(plain_type(column.type))
+    return column.cast(simplify_type(column.type))
 
 
 def _read_labels(column: pa.Array, names: tuple[str, ...]) -> pa.Array:

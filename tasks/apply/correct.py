@@ -18,7 +18,7 @@ from tasks.review.ledger import Rule
 from tasks.review.log import read_log
 from tasks.runs.checksums import check_run
 from tasks.runs.finished import read_dataset
-from tasks.storage import ROWS_PER_GROUP, read_parquet, table_writer
+from tasks.storage import ROWS_PER_GROUP, open_table_writer, read_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     label, encoding = read_label_options(run, dataset)
     version = versions.Version(
         name=name,
-        number=versions.next_number(versions.list_versions(out, name)),
+        number=versions.choose_next_number(versions.list_versions(out, name)),
         kind="corrected",
         parent=parent.number,
         created=versions.make_timestamp(),
@@ -122,7 +122,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     notes: list[str] = []
 
     def write(target: Path) -> None:
-        with table_writer(target, pq.read_schema(source)) as writer:
+        with open_table_writer(target, pq.read_schema(source)) as writer:
             for table in versions.correct_rows(source, plan):
                 if table.num_rows:
                     writer.write_table(table, row_group_size=ROWS_PER_GROUP)
@@ -146,7 +146,7 @@ def _find_source_version(
         return same[-1]
     version = versions.Version(
         name=name,
-        number=versions.next_number(found),
+        number=versions.choose_next_number(found),
         kind="source",
         parent=found[-1].number if found else None,
         created=versions.make_timestamp(),
@@ -203,7 +203,7 @@ def restore_version(out: Path, version: versions.Version) -> Applied:
         return Applied(newest, versions.folder_of(out, newest), is_new=False)
     again = version.model_copy(
         update={
-            "number": versions.next_number(found),
+            "number": versions.choose_next_number(found),
             "kind": "restored",
             "parent": newest.number,
             "created": versions.make_timestamp(),

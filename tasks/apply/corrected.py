@@ -68,10 +68,10 @@ class SourceChanges:
         """Raise InputError where the source does not have as many rows as it had."""
         last = int(self.rows[-1]) + 1 if len(self.rows) else 0
         if rows < last or (self.total is not None and rows != self.total):
-            raise source_changed(self.uri)
+            raise make_source_changed_error(self.uri)
 
 
-def source_changed(uri: str) -> InputError:
+def make_source_changed_error(uri: str) -> InputError:
     """Return the error for a source that is not what was swept."""
     return InputError(
         "the source has changed since it was swept", where=uri, fix="sweep it again, then apply"
@@ -158,7 +158,7 @@ class WrittenLabels:
     def _learn(self, written: str, label: str) -> None:
         """Take note of how a class is written; what is written in one way stands for one class."""
         if written in self._labels or not _is_written_so(written, label):
-            raise source_changed(self._corrected.uri)
+            raise make_source_changed_error(self._corrected.uri)
         self._labels[written] = label
         if label not in self.forms or written == label:
             self.forms[label] = written

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
 from tasks.apply.text_files import LineWriter, write_texts
 from tasks.errors import InputError
 from tasks.ingest.source import Part
@@ -43,7 +43,7 @@ def write_delimited(
     for part in parts:
         dialect = open_part(part, frozenset({label})).dialect
         if dialect is None or label not in dialect.names:
-            raise source_changed(corrected.uri)
+            raise make_source_changed_error(corrected.uri)
         if dialect.escaped or not dialect.quoted:
             raise part.problem(
                 "a file in which quotes are text, or stand behind backslashes, is not written again",

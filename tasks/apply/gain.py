@@ -147,14 +147,14 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
         converged=before.converged and after.converged,
         accuracy=comparison.accuracy(everything),
         log_loss=comparison.log_loss(everything),
-        classes=class_gains(comparison, dataset.classes),
+        classes=measure_class_gains(comparison, dataset.classes),
         predicted=_compare_prediction(run, plan, untouched, comparison),
         wrong_before=wrong[0],
         wrong_after=wrong[1],
     )
 
 
-def class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGain, ...]:
+def measure_class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGain, ...]:
     """Return the gain on each class that has judged samples."""
     found = []
     for number, label in enumerate(classes):

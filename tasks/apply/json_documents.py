@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
 from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
-from tasks.ingest.formats.json import table_key
+from tasks.ingest.formats.json import find_table_key
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text import json_values
@@ -36,7 +36,7 @@ def write_json_files(
     lines = not any(reader.converted for reader in readers)
     paths = readers[0].paths
     if label not in paths:
-        raise source_changed(corrected.uri)
+        raise make_source_changed_error(corrected.uri)
     tokens = Tokens(paths[label])
     files = [(JsonLinesFile if lines else JsonDocument)(part, tokens) for part in parts]
     return write_texts(files, corrected, targets)
@@ -124,7 +124,7 @@ def _split_objects(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
         buffer += text.read()
         document, end = DECODER.raw_decode(buffer, start)
         if not buffer[end:].strip():
-            key = table_key(document)
+            key = find_table_key(document)
             if key is None:
                 raise _make_form_error(part)
             start, array = value_span(buffer, start, key)[0], True

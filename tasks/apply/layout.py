@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.apply.columnar import write_columnar
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_changed_error
 from tasks.apply.dataset_cards import STATE, read_file_beside, write_cards
 from tasks.apply.delimited import write_delimited
 from tasks.apply.json_documents import write_json_files
@@ -24,7 +24,7 @@ from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
-from tasks.ingest.partitions import folder_values
+from tasks.ingest.partitions import read_folder_values
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
@@ -201,7 +201,7 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
         InputError: The source is gone, or is not what was swept any more.
     """
     with explain_access_errors(layout.uri):
-        folders = folder_values(layout.relative(layout.parts[0]))
+        folders = read_folder_values(layout.relative(layout.parts[0]))
         if layout.label in folders:
             raise InputError(
                 f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
@@ -235,4 +235,4 @@ def check_digests(layout: SourceLayout, parts: Iterable[Part]) -> None:
     for part in parts:
         known = layout.digests.get(part.shown)
         if known and part.digest() != known:
-            raise source_changed(layout.uri)
+            raise make_source_changed_error(layout.uri)

@@ -13,7 +13,7 @@ import yaml
 from tasks.apply.layout import find_written
 from tasks.apply.moved_images import MOVES
 from tasks.apply.version import Version
-from tasks.errors import InputError, StoreError, first_line
+from tasks.errors import InputError, StoreError, take_first_line
 from tasks.show.text import pluralise
 from tasks.storage import read_parquet
 from tasks.terminal import one_line
@@ -124,10 +124,10 @@ def push_files(files: Mapping[str, Path | bytes], name: str, message: str) -> st
         api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
         done = api.create_commit(name, operations, commit_message=message, repo_type="dataset")
     except HfHubHTTPError as error:
-        what = f"the Hub refused it ({first_line(error, 200)})"
+        what = f"the Hub refused it ({take_first_line(error, 200)})"
         raise InputError(what, where=f"{_PREFIX}{name}", fix="use a token that may write there") from error
     except Exception as error:  # of its HTTP library, which differs between its versions
-        what = f"the Hub does not answer ({type(error).__name__}: {first_line(error, 200)})"
+        what = f"the Hub does not answer ({type(error).__name__}: {take_first_line(error, 200)})"
         fix = "the version is written here; the same command sends it"
         raise StoreError(what, where=f"{_PREFIX}{name}", fix=fix) from error
     return str(done.commit_url)

@@ -297,10 +297,10 @@ def make_timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def next_number(found: list[Version]) -> int:
+def choose_next_number(found: list[Version]) -> int:
     """Return the number of the next version.
 
-    >>> next_number([])
+    >>> choose_next_number([])
     0
     """
     return max((version.number for version in found), default=-1) + 1

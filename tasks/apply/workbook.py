@@ -13,11 +13,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, source_changed
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
 from tasks.apply.packing import pack_again
 from tasks.apply.sheet_xml import SheetXml, drop_calculation_chain, has_formulas, request_recalculation
 from tasks.errors import InputError
-from tasks.ingest.formats.excel import Sheet, read_sheet, sheet_file
+from tasks.ingest.formats.excel import Sheet, find_sheet_file, read_sheet
 from tasks.ingest.source import Part
 
 _WRITTEN = (".xlsx", ".xlsm")
@@ -55,7 +55,7 @@ def _find_sheet(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet
         )
     sheet, names = read_sheet(part, frozenset({label}))
     if label not in names:
-        raise source_changed(corrected.uri)
+        raise make_source_changed_error(corrected.uri)
     return sheet, names.index(label)
 
 
@@ -68,7 +68,7 @@ def _write(
     with part.open() as raw:
         content = raw.read()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        path = sheet_file(archive, sheet.name)
+        path = find_sheet_file(archive, sheet.name)
         if path is None or path not in archive.namelist():
             raise InputError(
                 f"the file of sheet '{sheet.name}' is not found in the workbook",

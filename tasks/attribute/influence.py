@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from tasks.attribute.noise import estimate_beliefs
-from tasks.heads.part import Block, StackPart, minus_one_at
+from tasks.heads.part import Block, StackPart, subtract_at_labels
 from tasks.heads.softmax import SoftmaxStack
 
 # Values (folds x classes x samples) that are scored at a time: 4 MiB of float64 stay in the processor's cache through the dozen
@@ -77,7 +77,7 @@ def _sum_evaluation_gradients(part: StackPart, theta: Tensor) -> tuple[Tensor, T
         if part.design.trust_weighted:
             weight = weight * p.gather(1, given).squeeze(1).square()
         total += weight.sum(1)
-        gradient += block.outer(minus_one_at(given, p).mul_(weight[:, None]))
+        gradient += block.outer(subtract_at_labels(given, p).mul_(weight[:, None]))
     return gradient, total
 
 

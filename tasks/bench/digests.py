@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from tasks.bench.command import list_of
 from tasks.bench.helpers import choose_names, run_command
 from tasks.errors import InputError
-from tasks.storage import sha256_file
+from tasks.storage import hash_file
 
 # For each run the options of `synthesize`, if its data is drawn, and those of `clean`. Sizes are small, and otherwise arbitrary.
 RUNS = {
@@ -78,7 +78,7 @@ def digest_run(name: str, folder: Path) -> dict[str, str]:
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file, or of the names, shapes, types and bytes of its tensors."""
     if path.suffix != ".safetensors":
-        return sha256_file(path)
+        return hash_file(path)
     found = hashlib.sha256()
     for name, tensor in sorted(load_file(path).items()):
         found.update(f"{name} {tensor.shape} {tensor.dtype}".encode() + tensor.tobytes())

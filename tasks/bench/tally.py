@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import InputError
-from tasks.storage import atomic_path
+from tasks.storage import open_atomically
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class ResultFile:
 
     def _write(self) -> None:
         if self.path is not None:
-            with atomic_path(self.path) as path:
+            with open_atomically(self.path) as path:
                 path.write_text("".join(map(_line, [*self._head, *self.rows])), encoding="utf-8")
 
 

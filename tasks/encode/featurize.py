@@ -8,7 +8,7 @@ from tasks.heads.features import STORED
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.runs.progress import report_progress
-from tasks.storage import atomic_path
+from tasks.storage import open_atomically
 
 
 def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = None) -> FeatureFile:
@@ -28,7 +28,7 @@ def featurize(dataset: Dataset, folder: Path, options: AuditOptions | None = Non
     cache = folder.parents[2] / "embeddings" if folder.parents[1].name == "runs" else folder
     features = read_features(dataset, options or AuditOptions(), cache)
     final = folder / "features.f32"
-    with atomic_path(final) as path, path.open("wb") as file:
+    with open_atomically(final) as path, path.open("wb") as file:
         written = 0
         for batch in features.batches():
             batch.astype(STORED, copy=False).tofile(file)

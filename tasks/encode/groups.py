@@ -17,7 +17,7 @@ from tasks.heads.samples import read_labels
 from tasks.ingest.groups import number_groups
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile, SampleGroups
-from tasks.storage import atomic_path, open_parquet
+from tasks.storage import open_atomically, open_parquet
 
 # Copies of one sample that are found, with the sample itself: augmentation makes 10 or 20 as a rule.
 MOST_COPIES = 32
@@ -94,7 +94,7 @@ def _unite(sets: list[Array], n: int) -> Array:
 
 def save_neighbours(found: Neighbours, final: Path) -> None:
     """Write the nearest of the neighbours, for whoever asks next."""
-    with atomic_path(final) as path, path.open("wb") as file:
+    with open_atomically(final) as path, path.open("wb") as file:
         np.savez(file, distance=found.distance[:, :NEIGHBOURS], index=found.index[:, :NEIGHBOURS])
 
 
@@ -112,7 +112,7 @@ def write_groups(groups: Array, final: Path, column: str | None) -> SampleGroups
     size = size[size > 0]
     if len(size) == len(groups):
         return None
-    with atomic_path(final) as path, path.open("wb") as file:
+    with open_atomically(final) as path, path.open("wb") as file:
         np.save(file, groups.astype(np.int32))
     return SampleGroups(
         path=final,

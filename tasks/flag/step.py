@@ -12,7 +12,7 @@ from tasks.encode.groups import has_coincidences
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step
-from tasks.storage import ROWS_PER_GROUP, open_parquet, read_json, read_parquet, table_writer, write_json
+from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer, read_json, read_parquet, write_json
 
 
 @step()
@@ -96,7 +96,7 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
             pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
             for n in SCORE_COLUMNS
         ]
-        with table_writer(final, pa.schema(fields)) as writer:
+        with open_table_writer(final, pa.schema(fields)) as writer:
             for batch in file.iter_batches(ROWS_PER_GROUP):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 ids = columns["sample_id"]
@@ -132,7 +132,7 @@ def _write_baselines(folder: Path) -> None:
     schema = pa.schema([(name, pa.float64() if place else pa.string()) for place, name in enumerate(names)])
     with (
         open_parquet(folder / "model" / "round-1" / "scores.parquet") as file,
-        table_writer(folder / "baselines.parquet", schema) as writer,
+        open_table_writer(folder / "baselines.parquet", schema) as writer,
     ):
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=read):
             ids, loss, probability, margin = map(batch.column, read)

@@ -27,7 +27,7 @@ from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import solve_newton_step
 from tasks.heads.stacks import make_stacks
 from tasks.heads.store import save_members
-from tasks.memory import memory_budget
+from tasks.memory import choose_memory_budget
 from tasks.options import AuditOptions
 from tasks.runs.progress import report_progress
 
@@ -185,6 +185,6 @@ def _make_stack(
     features: Features, member: Member, samples: Samples, alone: Design, keep: Tensor, options: AuditOptions
 ) -> SoftmaxStack:
     """Return the problem of one fold's head."""
-    budget = memory_budget(options.memory) // max(1, options.folds)
+    budget = choose_memory_budget(options.memory) // max(1, options.folds)
     (stack,) = make_stacks(features, samples.labels, samples.n_classes, alone, [member], keep, budget)
     return stack

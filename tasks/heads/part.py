@@ -97,7 +97,7 @@ class StackPart:
         return self.rows.like.new_zeros(shape)
 
 
-def minus_one_at(labels: Tensor, p: Tensor) -> Tensor:
+def subtract_at_labels(labels: Tensor, p: Tensor) -> Tensor:
     """Subtract one from the probabilities (K, C, b) at the labels (K, 1, b), in place: the residual p - e_y."""
     return p.scatter_add_(1, labels, p.new_full((), -1.0).expand(labels.shape))
 
@@ -110,7 +110,7 @@ def loss_and_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
         log_p = torch.log_softmax(block.logits(theta), dim=1)
         weight, given = part.weights(block.rows), block.given(folds)
         loss -= (weight * log_p.gather(1, given).squeeze(1)).sum(1)
-        gradient += block.outer(minus_one_at(given, log_p.exp_()).mul_(weight[:, None]))
+        gradient += block.outer(subtract_at_labels(given, log_p.exp_()).mul_(weight[:, None]))
     return loss, gradient
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.heads.feature_map import FeatureMap
 from tasks.heads.members import Member
 from tasks.records import EncodedMember
-from tasks.storage import atomic_path, make_metadata, parse_metadata, read_parquet, write_table
+from tasks.storage import make_metadata, open_atomically, parse_metadata, read_parquet, write_table
 
 
 def save_members(members: Sequence[Member], folder: Path) -> None:
@@ -77,7 +77,7 @@ def load_parameters(folder: Path, name: str, heads: int, like: Tensor) -> list[T
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> None:
     """Write tensors by name, and what is said of them, as safetensors."""
-    with atomic_path(path) as partial:
+    with open_atomically(path) as partial:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(whole, partial, None if about is None else make_metadata(about))
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tasks.ingest.columns.dates import convert_to_days, find_wrong_dates
 from tasks.ingest.columns.numerals import Notation, parse_numbers
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
-from tasks.ingest.identity import hash_contents, vector_rows
+from tasks.ingest.identity import encode_vector_rows, hash_contents
 from tasks.ingest.table import SourceTable
-from tasks.ingest.vectors import read_vectors, width_of
+from tasks.ingest.vectors import measure_width, read_vectors
 from tasks.records import Column
 
 # Kinds of columns whose content is words, not numbers.
@@ -77,7 +77,7 @@ def encode_columns(batch: pa.RecordBatch, columns: Sequence[Column]) -> EncodedB
     numbers = [place for place, column in in_order if column.kind not in _WORDS and not column.centre]
     names = [columns[place].name for place in numbers]
     contents: Sequence[bytes | memoryview]
-    contents = vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
+    contents = encode_vector_rows(matrix[:, numbers]) if numbers else [b""] * batch.num_rows
     words = [column.name for _, column in in_order if column.kind in _WORDS]
     if words:
         texts = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in words), strict=True)
@@ -85,7 +85,7 @@ def encode_columns(batch: pa.RecordBatch, columns: Sequence[Column]) -> EncodedB
     # Of these float32 does not say all, and what is taken off may be another value tomorrow.
     far = [column for _, column in in_order if column.centre]
     if far:
-        whole = np.stack([exact_values(batch.column(column.name), column) for column in far], axis=1)
+        whole = np.stack([read_exact_values(batch.column(column.name), column) for column in far], axis=1)
         exact = np.ascontiguousarray(whole, "<f8")
         contents = [bytes(row) + more.tobytes() for row, more in zip(contents, exact, strict=True)]
     hashes = hash_contents("tabular", [*names, *words, *(column.name for column in far)], contents)
@@ -110,16 +110,18 @@ def open_embedding(table: SourceTable, column: str) -> Content:
     Raises:
         InputError: There is no vector, or their lengths differ from row to row.
     """
-    width = width_of(table, column, "--embedding")
+    width = measure_width(table, column, "--embedding")
 
     def encode(batch: pa.RecordBatch, _: int) -> EncodedBatch:
         matrix, problems = read_vectors(batch.column(column), column).of_width(width, column)
-        return EncodedBatch(matrix, hash_contents("embedding", (), vector_rows(matrix)), problems=problems)
+        return EncodedBatch(
+            matrix, hash_contents("embedding", (), encode_vector_rows(matrix)), problems=problems
+        )
 
     return Content(tuple(f"{column}[{place}]" for place in range(width)), (width,), encode)
 
 
-def exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
+def read_exact_values(values: pa.Array, column: Column) -> NDArray[np.float64]:
     """Return numbers or dates as float64 of shape (rows,), NaN where missing, nothing taken off."""
     if column.kind == "date":
         return convert_to_days(values, column.pattern)
@@ -134,7 +136,7 @@ def _find_too_large(
     problems: dict[int, str] = {}
     for row, position in np.argwhere(np.isinf(matrix)).tolist():
         column = columns[position]
-        number = exact_values(batch.column(column.name).slice(row, 1), column)[0]
+        number = read_exact_values(batch.column(column.name).slice(row, 1), column)[0]
         if np.isfinite(number):
             problems[row] = f"{number:g} in column '{column.name}' is beyond 3.4e38, the largest float32"
     return problems
@@ -159,7 +161,7 @@ def _read_number(values: pa.Array, column: Column) -> NDArray[np.float32]:
     """
     if column.kind == "date" or column.centre or column.pattern:
         with np.errstate(over="ignore"):  # what is too large is told of its row
-            return (exact_values(values, column) - column.centre).astype(np.float32)
+            return (read_exact_values(values, column) - column.centre).astype(np.float32)
     if column.kind not in _WORDS:
         return convert_to_floats(values)
     text = convert_to_text(values)

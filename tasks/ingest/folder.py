@@ -14,15 +14,15 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.addresses import open_address
 from tasks.errors import InputError
 from tasks.ingest.compression import open_zip
-from tasks.ingest.formats import readable_suffixes
+from tasks.ingest.formats import list_readable_suffixes
 from tasks.ingest.source import (
     Part,
     explain_access_errors,
     format_of_name,
     is_image_file,
     look_once,
-    plain_path,
     split_sheet,
+    strip_query,
 )
 from tasks.queries import parse_query
 
@@ -109,7 +109,7 @@ class Folder:
         return [*self.data, *self.images]
 
 
-def folder_at(uri: str) -> Folder | None:
+def open_source_folder(uri: str) -> Folder | None:
     """Return what lies in a folder, or in a zip archive, which is read as the folder that unpacking it would make.
 
     Returns:
@@ -129,7 +129,7 @@ def _look_at(uri: str) -> Folder | None:
         # Not `exists` or `isdir`: they call a fault of the network "not there".
         if filesystem.info(path)["type"] == "directory":
             return _read_folder(filesystem, path, uri)
-    if not plain_path(path).lower().endswith(".zip"):
+    if not strip_query(path).lower().endswith(".zip"):
         return None
     archive = Part(filesystem, path, uri)
     return _read_folder(*open_zip(archive.open(), uri), uri, archive)
@@ -275,7 +275,7 @@ def _make_unreadable_error(others: Sequence[str], uri: str) -> InputError:
     >>> _make_unreadable_error(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
     "no data files in this folder, but 2 of type '.wav'"
     """
-    fix = f"it should hold {readable_suffixes()}, or one sub-folder of images for each class"
+    fix = f"it should hold {list_readable_suffixes()}, or one sub-folder of images for each class"
     found = Counter(PurePosixPath(path.lower()).suffix for path in others)
     kind, count = found.most_common(1)[0] if found else ("", 0)
     what = "no data files in this folder"

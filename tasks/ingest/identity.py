@@ -53,7 +53,7 @@ def hash_contents(kind: str, names: Sequence[str], contents: Iterable[bytes | me
     return hashes
 
 
-def vector_rows(matrix: NDArray[np.float32]) -> list[memoryview]:
+def encode_vector_rows(matrix: NDArray[np.float32]) -> list[memoryview]:
     """Return the canonical bytes of each row of a matrix of shape (rows, features).
 
     Zero has one sign and NaN one pattern of bits, so that equal numbers have equal bytes on every machine.
@@ -78,10 +78,10 @@ def make_sample_id(content_hash: str, label: str | None, occurrence: int = 0) ->
     return digits[0].translate(_AS_LETTER) + digits[1:] if _LIKE_A_NUMBER.fullmatch(digits) else digits
 
 
-def identity_line(content_hash: str, label: str | None) -> bytes:
+def write_identity_line(content_hash: str, label: str | None) -> bytes:
     r"""Return what the digest of a data set takes of a row; a label that is missing is not one that is empty.
 
-    >>> identity_line("ab", "cat"), identity_line("ab", None)
+    >>> write_identity_line("ab", "cat"), write_identity_line("ab", None)
     (b'ab\tcat\n', b'ab\n')
     """
     return (f"{content_hash}\n" if label is None else f"{content_hash}\t{label}\n").encode()

@@ -13,12 +13,12 @@ from tasks.ingest.reading import FileReader
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
-def folder_values(relative: str) -> dict[str, str | None]:
+def read_folder_values(relative: str) -> dict[str, str | None]:
     """Return what the folders of a file's path say.
 
-    >>> folder_values("label=New%20York/year=2024/part-0.parquet")
+    >>> read_folder_values("label=New%20York/year=2024/part-0.parquet")
     {'label': 'New York', 'year': '2024'}
-    >>> folder_values("label=50%/size=%FF/kind=%5F_HIVE_DEFAULT_PARTITION__/part-0.parquet")
+    >>> read_folder_values("label=50%/size=%FF/kind=%5F_HIVE_DEFAULT_PARTITION__/part-0.parquet")
     {'label': '50%', 'size': '%FF', 'kind': None}
     """
     pairs = [step.split("=", 1) for step in relative.split("/")[:-1] if "=" in step]
@@ -34,7 +34,7 @@ def _decode(text: str) -> str:
         return text
 
 
-def with_folder_columns(
+def add_folder_columns(
     readers: Sequence[FileReader], paths: Sequence[str], as_text: frozenset[str], uri: str
 ) -> tuple[FileReader, ...]:
     """Return the readers with the columns that their folders say, where they say any.
@@ -46,7 +46,7 @@ def with_folder_columns(
     Raises:
         InputError: Files are in folders of different columns.
     """
-    said = [folder_values(path) for path in paths]
+    said = [read_folder_values(path) for path in paths]
     if not any(said):
         return tuple(readers)
     odd = next((place for place, values in enumerate(said) if values.keys() != said[0].keys()), None)

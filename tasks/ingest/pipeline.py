@@ -31,7 +31,7 @@ from tasks.ingest.source import remember_sources, slug
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
-from tasks.storage import atomic_path
+from tasks.storage import open_atomically
 
 log = logging.getLogger("labelsweep.ingest")
 
@@ -72,7 +72,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     content = _open_content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
     path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
-    with atomic_path(path) as unpublished:
+    with open_atomically(path) as unpublished:
         digest = canonical.write(unpublished)
         if canonical.problems:
             write_problems(canonical.problems, unread)

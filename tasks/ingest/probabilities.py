@@ -18,10 +18,10 @@ from tasks.ingest import class_columns
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_floats
 from tasks.ingest.content import Content, EncodedBatch
-from tasks.ingest.identity import hash_contents, vector_rows
+from tasks.ingest.identity import encode_vector_rows, hash_contents
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable
-from tasks.ingest.vectors import LOOK, read_vectors, width_of
+from tasks.ingest.vectors import LOOK, measure_width, read_vectors
 
 # Below one in a million a probability is rounding; its log would be far from all others.
 LEAST = 1e-6
@@ -61,7 +61,7 @@ class GivenModel:
     def read(self, batch: pa.RecordBatch) -> tuple[Matrix, dict[int, str]]:
         """Return the probabilities of a batch, (rows, classes), and why a row has none: it is all NaN."""
         given, problems = read_numbers(batch, self.columns, self.width)
-        values = to_probabilities(given, self.scale)
+        values = convert_to_probabilities(given, self.scale)
         outside = (values < -TOLERANCE) | (values > 1 + TOLERANCE)
         wrong = outside.any(axis=1)
         if self.width == 1:
@@ -115,7 +115,7 @@ def open_probabilities(table: SourceTable, models: Sequence[tuple[str, ...]], la
         values = [v[:, order] for (v, _), order in zip(read, places, strict=True)]
         mean = np.tensordot(weights.astype(np.float32), np.stack(values), axes=1)
         problems = {row: why for _, found in reversed(read) for row, why in found.items()}
-        hashes = hash_contents("probabilities", (), vector_rows(np.concatenate(values, axis=1)))
+        hashes = hash_contents("probabilities", (), encode_vector_rows(np.concatenate(values, axis=1)))
         return EncodedBatch(clip_logs(mean), hashes, problems=problems)
 
     own = len(opened) == 1 and len(columns) > 1
@@ -150,12 +150,12 @@ _SCALES: dict[str, tuple[str, ...]] = {
 def _open_model(table: SourceTable, columns: tuple[str, ...], labels: LabelSurvey) -> GivenModel:
     """Return the class of each column of one model, and what makes probabilities of its numbers."""
     numeric = all(is_numeric(table.schema.field(name).type) for name in columns)
-    width = len(columns) if numeric else width_of(table, columns[0], "--pred-probs")
+    width = len(columns) if numeric else measure_width(table, columns[0], "--pred-probs")
     given = _read_head(table, columns, width, labels)
     if width == 1:
         class_columns.require_two(given)
         scale = scale_of(given.values, columns, table.uri)
-        likely = to_probabilities(given.values, scale)[:, 0]
+        likely = convert_to_probabilities(given.values, scale)[:, 0]
         return GivenModel(columns, width, class_columns.order_of_binary(replace(given, values=likely)), scale)
     order = class_columns.find_order(given)
     return GivenModel(columns, width, order, scale_of(given.values, columns, table.uri))
@@ -167,10 +167,10 @@ def clip_logs(values: Matrix) -> Matrix:
     return logs
 
 
-def to_probabilities(given: Matrix, scale: Scale) -> Matrix:
+def convert_to_probabilities(given: Matrix, scale: Scale) -> Matrix:
     """Return the numbers on the scale of probabilities; what is one already is copied only.
 
-    >>> to_probabilities(np.array([[0.0, 0.0], [80.0, 20.0]], np.float32), "share")[1].tolist()
+    >>> convert_to_probabilities(np.array([[0.0, 0.0], [80.0, 20.0]], np.float32), "share")[1].tolist()
     [0.800000011920929, 0.20000000298023224]
     """
     values = given.copy()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from tasks.errors import InputError, first_line
+from tasks.errors import InputError, take_first_line
 from tasks.ingest.compression import COMPRESSIONS
 from tasks.ingest.source import Part, explain_access_errors
 
@@ -141,7 +141,7 @@ def describe_bytes(head: bytes) -> str | None:
     return next((name for magic, name in _KNOWN_BYTES.items() if head.startswith(magic)), None)
 
 
-def wrong_format_error(part: Part, expected: str, head: bytes) -> InputError:
+def make_format_error(part: Part, expected: str, head: bytes) -> InputError:
     """Return the error for a file whose bytes contradict its suffix."""
     found = describe_bytes(head)
     if not found and not _CONTROL.intersection(head):
@@ -166,7 +166,7 @@ def explain_damage(part: Part, expected: str) -> Iterator[None]:
         packed = (
             COMPRESSIONS[part.compression][0] if part.compression else "archive" if part.archive else expected
         )
-        raise part.problem(f"damaged or truncated {packed} ({first_line(error, _SAID)})") from error
+        raise part.problem(f"damaged or truncated {packed} ({take_first_line(error, _SAID)})") from error
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         # Arrow reports broken bytes as a bare OSError; the system and the network give a number or a type.
         if isinstance(error, OSError) and (error.errno is not None or type(error) is not OSError):
@@ -180,4 +180,4 @@ def explain_damage(part: Part, expected: str) -> Iterator[None]:
         elif str(error).startswith(_MISSING_LIST):
             what = "a column of lists of a fixed length lacks one in some row, which is not read"
             fix = "write it as lists of any length, or leave out the rows without one"
-        raise part.problem(f"{what} ({first_line(error, _SAID)})", fix=fix) from error
+        raise part.problem(f"{what} ({take_first_line(error, _SAID)})", fix=fix) from error

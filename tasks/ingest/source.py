@@ -19,9 +19,9 @@ from tasks.addresses import check_no_secret, open_address
 from tasks.error_lines import is_lost_connection
 from tasks.errors import InputError, StoreError, list_names
 from tasks.ingest.compression import ARCHIVES, split_compression
-from tasks.ingest.formats import format_of_suffix, readable_suffixes
+from tasks.ingest.formats import format_of_suffix, list_readable_suffixes
 from tasks.queries import parse_query
-from tasks.storage import sha256_file
+from tasks.storage import hash_file
 
 T = TypeVar("T")
 
@@ -95,12 +95,12 @@ class Part:
     @property
     def compression(self) -> str:
         """Return the suffix of the compression that the name says, such as `.gz`; empty where there is none."""
-        return split_compression(plain_path(self.path))[1]
+        return split_compression(strip_query(self.path))[1]
 
     @property
     def plain_name(self) -> str:
         """Return the path in lower case, without the suffix of a compression."""
-        return split_compression(plain_path(self.path).lower())[0]
+        return split_compression(strip_query(self.path).lower())[0]
 
     @cached_property
     def size(self) -> int | None:
@@ -140,7 +140,7 @@ class Part:
     def digest(self) -> str:
         """Return a digest of the file: of its bytes where it lies here, of what the store says of it otherwise."""
         if self.local:
-            return sha256_file(Path(self.path))
+            return hash_file(Path(self.path))
         if self.archive is not None:
             info = self.filesystem.info(self.path)
             return hashlib.sha256(f"{info['file_size']} {info['CRC']}".encode()).hexdigest()
@@ -153,7 +153,7 @@ def format_of_name(path: str) -> str | None:
     >>> format_of_name("cats.csv.gz"), format_of_name("cats.parquet"), format_of_name("cats.docx")
     ('csv', 'parquet', None)
     """
-    name, compression = split_compression(plain_path(path).lower())
+    name, compression = split_compression(strip_query(path).lower())
     return format_of_suffix(PurePosixPath(name).suffix, compressed=bool(compression))
 
 
@@ -194,9 +194,9 @@ def locate(uri: str) -> list[Part]:
 
         found = query_part(uri)
         return [found] if found else []
-    from tasks.ingest.folder import folder_at  # noqa: PLC0415 (a folder is made of parts)
+    from tasks.ingest.folder import open_source_folder  # noqa: PLC0415 (a folder is made of parts)
 
-    if folder := folder_at(uri):
+    if folder := open_source_folder(uri):
         return folder.parts
     file, sheet = split_sheet(uri)
     with explain_access_errors(uri):
@@ -228,13 +228,13 @@ def _make_unreadable_error(part: Part) -> InputError:
     with explain_access_errors(part.shown), part.open() as opened:
         head = opened.read(16)
     if head.startswith(b"SQLite format 3"):
-        from tasks.ingest.formats.sql import tables_of  # noqa: PLC0415 (builds on this module)
+        from tasks.ingest.formats.sql import list_tables  # noqa: PLC0415 (builds on this module)
 
-        tables = tables_of(part.path)
+        tables = list_tables(part.path)
         query = f"'sqlite:///{part.shown}?query=SELECT * FROM {tables[0] if tables else 'pets'}'"  # noqa: S608 (shown, not run)
         several = f" with the tables {list_names(tables)}" if len(tables) > 1 else ""
         return part.problem(f"an SQLite database{several}", fix=f"name a query: {query}")
-    suffix = PurePosixPath(split_compression(plain_path(part.path))[0]).suffix
+    suffix = PurePosixPath(split_compression(strip_query(part.path))[0]).suffix
     if suffix.lower() in ARCHIVES:
         return part.problem(
             f"archives of type '{suffix}{part.compression}' are not read",
@@ -242,7 +242,7 @@ def _make_unreadable_error(part: Part) -> InputError:
         )
     suffix += part.compression
     named = f"unknown file type '{suffix}'" if suffix else "the file name has no suffix that tells its type"
-    return part.problem(named, fix=f"convert it to (or name it) {readable_suffixes()}")
+    return part.problem(named, fix=f"convert it to (or name it) {list_readable_suffixes()}")
 
 
 def slug(uri: str, name: str | None = None) -> str:
@@ -263,7 +263,7 @@ def _name_source(uri: str) -> str:
     if query := parse_query(uri):
         uri = query.name
     file, sheet = split_sheet(uri)
-    name = PurePosixPath(plain_path(file).removeprefix("sample:").rstrip("/")).name
+    name = PurePosixPath(strip_query(file).removeprefix("sample:").rstrip("/")).name
     if format_of_name(name) or name.lower().endswith(".zip"):
         name = split_compression(name.lower())[0].rsplit(".", 1)[0]
     return f"{name} {sheet}"
@@ -304,6 +304,6 @@ def explain_access_errors(where: str) -> Iterator[None]:
         ) from error
 
 
-def plain_path(path: str) -> str:
+def strip_query(path: str) -> str:
     """Drop the query of a web address, which may hold a token and hides the suffix."""
     return urlsplit(path).path if path.startswith(("http://", "https://")) else path

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from tasks.errors import InputError
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
-from tasks.ingest.folder import folder_at
+from tasks.ingest.folder import open_source_folder
 from tasks.ingest.formats import formats
 from tasks.ingest.images.folder import open_images
-from tasks.ingest.partitions import with_folder_columns
+from tasks.ingest.partitions import add_folder_columns
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate
 
@@ -121,7 +121,7 @@ def open_source(
         _check_names(reader)
         return reader
 
-    folder = folder_at(uri)
+    folder = open_source_folder(uri)
     pictures = open_images(folder, named, open_table) if folder else ()
     parts = list(folder.data) if folder else locate(uri)
     kinds = sorted({part.kind or "" for part in parts})
@@ -132,7 +132,7 @@ def open_source(
             fix="keep one format, or name one file",
         )
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
-    readers = pictures or with_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
+    readers = pictures or add_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
     schema = _simplify_schema(readers[0].schema)
     for reader in readers[1:]:
         try:
@@ -232,20 +232,20 @@ def _simplify_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema in plain types; what has no name is a row number that pandas wrote, and is left out."""
     fields = [field for field in schema if field.name]
     return pa.schema(
-        [field.with_type(plain_type(field.type)).with_nullable(nullable=True) for field in fields]
+        [field.with_type(simplify_type(field.type)).with_nullable(nullable=True) for field in fields]
     )
 
 
-def plain_type(kind: pa.DataType) -> pa.DataType:
+def simplify_type(kind: pa.DataType) -> pa.DataType:
     """Return the type that stands for all ways to store the same values.
 
-    >>> plain_type(pa.dictionary(pa.int8(), pa.large_string()))
+    >>> simplify_type(pa.dictionary(pa.int8(), pa.large_string()))
     DataType(string)
     """
     if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
+        return simplify_type(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
+        return simplify_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):

@@ -27,7 +27,7 @@ class TemporaryPart(Part):
 
 
 @contextmanager
-def temporary_part(part: Part, suffix: str) -> Iterator[tuple[TemporaryPart, BinaryIO]]:
+def open_temporary_part(part: Part, suffix: str) -> Iterator[tuple[TemporaryPart, BinaryIO]]:
     """Yield a temporary file that stands for `part`, and the file to write it to."""
     file = tempfile.NamedTemporaryFile(prefix="labelsweep-", suffix=suffix)  # noqa: SIM115 (the part keeps it)
     yield TemporaryPart(LocalFileSystem(), file.name, part.shown, file=file), cast("BinaryIO", file)
@@ -36,7 +36,7 @@ def temporary_part(part: Part, suffix: str) -> Iterator[tuple[TemporaryPart, Bin
 
 def write_tabs(part: Part, rows: Iterable[Sequence[str]]) -> TemporaryPart:
     """Return a temporary file that stands for `part`, with the rows as text between tabs."""
-    with temporary_part(part, ".tsv") as (made, file):
+    with open_temporary_part(part, ".tsv") as (made, file):
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
         text.detach()

@@ -112,7 +112,7 @@ def _parse(text: str) -> Array | None:
         return None
 
 
-def width_of(table: SourceTable, column: str, option: str) -> int:
+def measure_width(table: SourceTable, column: str, option: str) -> int:
     """Return the length of most vectors of a column, told by the first of them.
 
     Raises:
@@ -146,12 +146,12 @@ def width_of(table: SourceTable, column: str, option: str) -> int:
 def is_wide(table: SourceTable, column: str) -> bool:
     """Return whether the vectors of a column are long enough to stand for a whole sample."""
     try:
-        return width_of(table, column, "--embedding") >= _LEAST_WIDE
+        return measure_width(table, column, "--embedding") >= _LEAST_WIDE
     except InputError:
         return False
 
 
-def vector_columns(table: SourceTable, names: list[str]) -> list[str]:
+def find_vector_columns(table: SourceTable, names: list[str]) -> list[str]:
     """Return which of some columns hold vectors: by their type, or by the first of their texts."""
     texts = [name for name in names if pa.types.is_string(table.schema.field(name).type)]
     head = next(table.scan(texts, LOOK), None) if texts else None

@@ -15,11 +15,11 @@ from tasks.ingest.columns.roles import Roles
 from tasks.ingest.columns.types import has_text
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.content import Content, EncodedBatch
-from tasks.ingest.identity import OccurrenceCounter, identity_line, make_sample_id
+from tasks.ingest.identity import OccurrenceCounter, make_sample_id, write_identity_line
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable, regroup
 from tasks.runs.progress import report_progress
-from tasks.storage import ROWS_PER_GROUP, open_parquet, table_writer, write_table
+from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer, write_table
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
 _GROUP_BYTES = 16 * 2**20
@@ -75,7 +75,7 @@ class Canonical:
         """Write all rows and return the digest of contents and labels in their order."""
         digest = hashlib.sha256()
         occurrences = None if self.roles.id else OccurrenceCounter()
-        with table_writer(path, self.schema) as writer:
+        with open_table_writer(path, self.schema) as writer:
             for batch in self._read_batches(digest, occurrences):
                 writer.write_batch(batch)
         self.problems.update(self.without_id)
@@ -97,7 +97,7 @@ class Canonical:
             labels = self.labels.text(batch.column(roles.label))
             texts = labels.to_pylist()
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
-                digest.update(identity_line(row_hash, label))
+                digest.update(write_identity_line(row_hash, label))
             if occurrences is None:
                 ids = self._choose_ids(batch, encoded, texts, row)
             else:
@@ -165,7 +165,7 @@ def read_trusted(table: SourceTable, column: str, values: pa.Array, first_row: i
 
 def number_occurrences(path: Path, numbers: NDArray[np.int64]) -> None:
     """Rewrite the ids of rows whose content and label occurred before, `numbers` times each."""
-    with open_parquet(path) as file, table_writer(path, file.schema_arrow) as writer:
+    with open_parquet(path) as file, open_table_writer(path, file.schema_arrow) as writer:
         start = 0
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
@@ -189,7 +189,7 @@ def write_truth(table: SourceTable, truths: LabelSurvey, dataset: Path, final: P
     schema = pa.schema(
         [pa.field("sample_id", pa.string(), nullable=False), pa.field("true_label", pa.string())]
     )
-    with open_parquet(dataset) as file, table_writer(final, schema) as writer:
+    with open_parquet(dataset) as file, open_table_writer(final, schema) as writer:
         ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
         pairs = zip(_rebatch(ids), _rebatch(table.scan([truths.column], ROWS_PER_GROUP)), strict=True)
         for named, true in pairs:

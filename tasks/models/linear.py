@@ -11,7 +11,7 @@ from tasks.heads.members import Member, choose_members
 from tasks.heads.model import AuditModel, RoundStore
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.stacks import make_stacks
-from tasks.memory import memory_budget
+from tasks.memory import choose_memory_budget
 from tasks.opinions import ask_kinds, explain_absence
 from tasks.runs.progress import report_progress
 
@@ -62,7 +62,7 @@ class Model(AuditModel):
                 self.design,
                 members,
                 keep,
-                memory_budget(options.memory),
+                choose_memory_budget(options.memory),
                 options.dask,
             )
         return [

@@ -22,7 +22,7 @@ from tasks.heads.flat_network import make_flat_network
 from tasks.heads.learned import Learned, LearnedFeatures
 from tasks.heads.samples import Samples
 from tasks.heads.store import write_curve
-from tasks.memory import memory_budget
+from tasks.memory import choose_memory_budget
 from tasks.networks.architecture import split_network
 from tasks.networks.checkpoint import load_network, make_training_key, save_network
 from tasks.networks.factory import Factory, check_derivatives, check_factory, load_factory, make_network
@@ -30,7 +30,7 @@ from tasks.networks.inputs import make_input_map
 from tasks.networks.train import EVALUATED, Trained, TrainingTask, train
 from tasks.options import AuditOptions
 from tasks.records import FeatureFile
-from tasks.storage import atomic_path
+from tasks.storage import open_atomically
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class NetworkModel(LearnedFeatures):
 def _hold_in_memory(features: Features, options: AuditOptions) -> Features:
     """Return the same features from memory where they fill at most half of the budget: training reads them many times."""
     size = features.n * features.width * features.like.element_size()
-    if isinstance(features, MemoryFeatures) or size > memory_budget(options.memory) // 2:
+    if isinstance(features, MemoryFeatures) or size > choose_memory_budget(options.memory) // 2:
         return features
     return MemoryFeatures(torch.cat([block for _, block in features.blocks()]), features.block_rows)
 
@@ -146,7 +146,7 @@ def _compute_features(task: TrainingTask, body: nn.Module, fold: int, folder: Pa
         return MemoryFeatures(torch.cat(list(_compute_blocks(task, body))))
     path, n = _name_features_file(folder, fold), task.features.n
     if not path.exists():
-        with atomic_path(path) as partial, partial.open("wb") as file:
+        with open_atomically(path) as partial, partial.open("wb") as file:
             for block in _compute_blocks(task, body):
                 block.cpu().numpy().astype(STORED, copy=False).tofile(file)
     width = path.stat().st_size // (STORED.itemsize * n)

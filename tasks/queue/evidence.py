@@ -177,7 +177,7 @@ def find_harmed(
     return result
 
 
-def saliency_of(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor) -> Array:
+def measure_saliency(ensemble: Ensemble, number: int, chosen: Tensor, vector: Tensor) -> Array:
     """Return (q, d) derivatives of the influence of some samples by their raw features; (0, d) where a model has none.
 
     Args:
@@ -215,5 +215,5 @@ def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) 
         close=find_unseen_neighbours(head, design, compared),
         hurt=find_harmed(head, design, top) if len(index) else {},
         likely=find_likeliest(ensemble, index),
-        saliency=saliency_of(ensemble, number, index[:SALIENCY_ROWS], vectors[number]),
+        saliency=measure_saliency(ensemble, number, index[:SALIENCY_ROWS], vectors[number]),
     )

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.arrays import Array
-from tasks.storage import read_row_groups, table_writer, write_table
+from tasks.storage import open_table_writer, read_row_groups, write_table
 
 # Bytes of pictures that one row group of the queue holds: who reads or writes it has one in memory, several times while
 # it is compressed. A data set is kept in groups of the same size.
@@ -70,7 +70,7 @@ def write_queue(table: pa.Table, final: Path, pictures: PictureStore | None, fir
     if pictures is None:
         return write_table(table, final)
     place, field = table.schema.get_field_index("content_hash") + 1, pa.field(pictures.column, pa.binary())
-    with table_writer(final, table.schema.insert(place, field)) as writer:
+    with open_table_writer(final, table.schema.insert(place, field)) as writer:
         for rows in pictures.groups(first, first + len(table)):
             cells = pa.array([pictures[number] for number in range(rows.start, rows.stop)], pa.binary())
             part = table.slice(rows.start - first, rows.stop - rows.start)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.records import DECISION_COLUMNS
-from tasks.storage import atomic_path
+from tasks.storage import open_atomically
 
 # What spreadsheets take as the start of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -42,15 +42,15 @@ def neutralise(cell: object) -> object:
 
 def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     """Write the queue without binary columns, with empty columns for the decision and the new label."""
-    columns, names = sheet_columns(queue.schema)
-    with atomic_path(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
+    columns, names = list_sheet_columns(queue.schema)
+    with open_atomically(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
-        for row in (names, *sheet_rows(queue, columns)):
+        for row in (names, *list_sheet_rows(queue, columns)):
             writer.writerow([neutralise(cell) for cell in row])
     return final
 
 
-def sheet_rows(queue: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def list_sheet_rows(queue: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """Yield the cells of each row; a column that the queue does not have is one that a person fills in."""
     for batch in queue.select([name for name in columns if name in queue.schema.names]).to_batches(4_096):
         empty = [""] * batch.num_rows
@@ -58,7 +58,7 @@ def sheet_rows(queue: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, .
         yield from zip(*(held.get(name, empty) for name in columns), strict=True)
 
 
-def sheet_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
+def list_sheet_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
     """Return the columns of a sheet, first those that a person reads and fills in, and the names that they have there."""
     kept = [field.name for field in schema if not pa.types.is_binary(field.type)]
     columns = [name for name in FIRST_COLUMNS if name in kept or name in DECISION_COLUMNS]

@@ -20,8 +20,8 @@ from openpyxl.worksheet.datavalidation import DataValidation
 
 from tasks.pictures import decode_picture, encode_png, fit_picture
 from tasks.queue.picture_store import PictureStore
-from tasks.queue.spreadsheet import sheet_columns, sheet_rows
-from tasks.storage import atomic_path
+from tasks.queue.spreadsheet import list_sheet_columns, list_sheet_rows
+from tasks.storage import open_atomically
 
 # A person decides on a few hundred samples in a day; a sheet of this many opens within seconds. The CSV holds all.
 MOST_ROWS = 10_000
@@ -62,7 +62,7 @@ def write_workbook(
         verdicts: What `decision` may be, the same.
         pictures: The picture of each row, where the samples are pictures.
     """
-    columns, names = sheet_columns(queue.schema)
+    columns, names = list_sheet_columns(queue.schema)
     book = Workbook(write_only=True)
     sheet = book.create_sheet("queue")
     sheet.freeze_panes = "C2"
@@ -71,7 +71,7 @@ def write_workbook(
         sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
     _add_choices(book, sheet, shown, classes, verdicts)
     sheet.append([_write_cell(sheet, name, font=Font(bold=True)) for name in shown])
-    for number, row in enumerate(sheet_rows(queue.slice(0, MOST_ROWS), columns)):
+    for number, row in enumerate(list_sheet_rows(queue.slice(0, MOST_ROWS), columns)):
         cells = [_write_cell(sheet, value) for value in row]
         place = number + 2  # below the header
         if pictures is not None:
@@ -81,7 +81,7 @@ def write_workbook(
             sheet.add_image(picture)
             sheet.row_dimensions[place].height = 0.75 * picture.height + 2  # points
         sheet.append(cells)
-    with atomic_path(final) as path, path.open("wb") as file:
+    with open_atomically(final) as path, path.open("wb") as file:
         book.save(file)
     return final
 

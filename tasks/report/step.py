@@ -5,13 +5,13 @@ from pathlib import Path
 from tasks.records import Queue, Report
 from tasks.report.page import make_report
 from tasks.runs.step import Arguments, step
-from tasks.storage import sha256_file
+from tasks.storage import hash_file
 
 
 def _digest_records(given: Arguments) -> dict[str, str]:
     """Return the digest of every earlier step's record: together they stand for all the files that are read."""
     records = (given["folder"] / "steps").glob("*.json")
-    return {path.stem: sha256_file(path) for path in records if path.stem != "report"}
+    return {path.stem: hash_file(path) for path in records if path.stem != "report"}
 
 
 @step(reads=_digest_records)

@@ -96,7 +96,7 @@ def estimate_rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
     return Rate(wrong, decided, wrong / decided, low, high)
 
 
-def running_precision(outcomes: Sequence[bool], window: int = WINDOW) -> Rate | None:
+def measure_running_precision(outcomes: Sequence[bool], window: int = WINDOW) -> Rate | None:
     """Return the precision of the last `window` outcomes, oldest first."""
     return estimate_rate(outcomes[-window:])
 
@@ -164,7 +164,7 @@ def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> O
     return Outlook(pays < 0.05, ahead, ahead * a / (a + b), pays)
 
 
-def reviewer_accuracy(flips: Sequence[bool], clean: Sequence[bool], apparent: Rate | None) -> Accuracy:
+def judge_reviewer(flips: Sequence[bool], clean: Sequence[bool], apparent: Rate | None) -> Accuracy:
     """Judge a reviewer by the planted controls, and correct the apparent precision by that.
 
     Args:
@@ -172,7 +172,7 @@ def reviewer_accuracy(flips: Sequence[bool], clean: Sequence[bool], apparent: Ra
         clean: For each answered clean row, whether it was kept.
 
     >>> apparent = estimate_rate([True] * 60 + [False] * 40)
-    >>> round(reviewer_accuracy([True] * 9 + [False], [True] * 10, apparent).precision, 3)
+    >>> round(judge_reviewer([True] * 9 + [False], [True] * 10, apparent).precision, 3)
     0.667
     """
     precision = None

@@ -61,13 +61,13 @@ class Filter(Record):
         )
 
 
-def cell_test(value: str) -> Callable[[str], bool]:
+def make_cell_test(value: str) -> Callable[[str], bool]:
     """Return what tells whether a cell is as a filter wants it.
 
     Args:
         value: Words, all of which the cell holds as parts of its own, or a comparison with a number.
 
-    >>> is_large, has_words = cell_test(">= 3"), cell_test("big cat")
+    >>> is_large, has_words = make_cell_test(">= 3"), make_cell_test("big cat")
     >>> is_large("3.5"), is_large("small"), has_words("a Cat, bigger"), has_words("a cat")
     (True, False, True, False)
     """

@@ -16,9 +16,9 @@ from tasks.review.estimate import (
     Rate,
     estimate_errors_left,
     estimate_rate,
+    judge_reviewer,
+    measure_running_precision,
     outlook,
-    reviewer_accuracy,
-    running_precision,
 )
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
@@ -60,7 +60,7 @@ def measure_review(state: Array, when: Array, counts: Array, worth: float = WORT
     undecided = np.flatnonzero((state == TODO) & counts)
     return ReviewStanding(
         estimate_rate(wrong),
-        running_precision(wrong),
+        measure_running_precision(wrong),
         estimate_errors_left(decided.tolist(), wrong, undecided.tolist()),
         outlook(wrong, len(undecided), worth),
         count_states(state[counts].tolist()),
@@ -96,7 +96,7 @@ def _describe_reviewer(name: str, rows: Sequence[tuple[Item, Decision]]) -> Revi
     seconds = sorted(row.seconds for _, row in rows if row.seconds is not None)
     median = seconds[len(seconds) // 2] if seconds else None
     decisions = sum(not item.is_control for item, _ in rows)
-    return Reviewer(name, decisions, overall, median, reviewer_accuracy(flips, clean, overall))
+    return Reviewer(name, decisions, overall, median, judge_reviewer(flips, clean, overall))
 
 
 class Agreement(NamedTuple):

@@ -71,18 +71,18 @@ class Ledger:
                 self._take_back(row)
             else:
                 self._rows[row.seq] = row
-                self._stacks[key_of(row)].setdefault(row.reviewer, []).append(row)
+                self._stacks[make_key(row)].setdefault(row.reviewer, []).append(row)
 
     def _take_back(self, undo: Decision) -> None:
         row = self._rows.pop(undo.undoes or 0, None)
         if row is None:
             return
-        stacks = self._stacks[key_of(row)]
+        stacks = self._stacks[make_key(row)]
         stacks[row.reviewer].remove(row)
         if not stacks[row.reviewer]:
             del stacks[row.reviewer]
         if not stacks:
-            del self._stacks[key_of(row)]
+            del self._stacks[make_key(row)]
 
     def __iter__(self) -> Iterator[Key]:
         """Yield what has at least one standing answer."""
@@ -157,6 +157,6 @@ class Ledger:
         return pairs
 
 
-def key_of(row: Decision) -> Key:
+def make_key(row: Decision) -> Key:
     """Return what `row` is about."""
     return Key(row.content_hash, row.given_label, row.control)

@@ -77,7 +77,7 @@ def count_checks(queue: int, share: float) -> int:
     return max(round(queue * share / 2), min(_AT_LEAST, queue // 20))
 
 
-def seed_of(run_id: str) -> int:
+def derive_seed(run_id: str) -> int:
     """Return the seed of a run's controls."""
     return int.from_bytes(hashlib.sha256(f"controls\0{run_id}".encode()).digest()[:8], "big")
 
@@ -92,7 +92,7 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Review
     Returns:
         The controls by place; fewer than asked for where too few rows are believed clean.
     """
-    rng = np.random.default_rng(seed_of(run.name))
+    rng = np.random.default_rng(derive_seed(run.name))
     wanted = 2 * count_checks(len(queue), share)
     if wanted == 0:
         return []

@@ -28,7 +28,7 @@ from tasks.review.assign import deal_items
 from tasks.review.estimate import WORTH
 from tasks.review.filter import EVERYBODY, Filter
 from tasks.review.insights import ReviewStanding, measure_review
-from tasks.review.ledger import Key, Ledger, key_of
+from tasks.review.ledger import Key, Ledger, make_key
 from tasks.review.log import Decision, DecisionLog
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.tally import DISAGREE, SETTLED, STATES, TODO, combine_answers, is_settled
@@ -128,7 +128,7 @@ class Review:
             rows = self.log.since(self.ledger.seq)
             self._torn = bool(rows)  # where this fails halfway, ledger and states are at odds: begin again
             self.ledger.add(rows)
-            for key in {key_of(row) for row in rows}:
+            for key in {make_key(row) for row in rows}:
                 self._look(key)
             self._rows.extend(rows)
             self._torn = False
@@ -205,7 +205,7 @@ class Review:
 
     def _find_items(self, rows: Iterable[Decision]) -> list[Item]:
         """Return the items that some rows speak of, in order."""
-        keys = {key_of(row) for row in rows}
+        keys = {make_key(row) for row in rows}
         queued = sorted(at for key in keys for at in self._places.get(key, ()))
         beyond = [self._beyond[key] for key in keys if key in self._beyond]
         return [*(self.queue.items[at] for at in queued), *beyond]

@@ -13,7 +13,7 @@ from tasks.review.data_set_status import count_unsettled
 from tasks.review.estimate import estimate_rate
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.review.tally import Tally, count_known, keys_of_run, tally_of_run
+from tasks.review.tally import Tally, count_known, list_run_keys, tally_run
 from tasks.runs.data_sets import find_short_name
 from tasks.show.text import format_share, pluralise
 from tasks.storage import read_parquet
@@ -74,20 +74,20 @@ class Status(Record):
         return "\n".join(lines) + "\n"
 
 
-def status_of(run: Path, out: Path) -> Status:
+def count_status(run: Path, out: Path) -> Status:
     """Count the review of a run as the decisions stand now.
 
     Args:
         out: The output folder, where the log is.
     """
     ledger = Ledger(read_log(out))
-    names = Counter(name for key in keys_of_run(run, ledger) for name in ledger.standing(key))
+    names = Counter(name for key in list_run_keys(run, ledger) for name in ledger.standing(key))
     earlier = run / OPEN
     flagged = read_parquet(run / "scores.parquet", columns=["flagged"])["flagged"]
     return Status(
         run=run.name,
         flagged=pc.sum(flagged).as_py() or 0,
-        queue=tally_of_run(run, ledger, find_equal_hashes(run.parent)),
+        queue=tally_run(run, ledger, find_equal_hashes(run.parent)),
         earlier=count_unsettled(earlier, ledger.settled()) if earlier.exists() else 0,
         known=count_known(ledger, run.name),
         reviewers=dict(names.most_common()),

@@ -101,7 +101,7 @@ def is_settled(key: Key, settled: Collection[tuple[str, str]], others: Mapping[s
     return not key.control and any((content, key.given_label) in settled for content in hashes)
 
 
-def keys_of_run(run: Path, ledger: Ledger) -> list[Key]:
+def list_run_keys(run: Path, ledger: Ledger) -> list[Key]:
     """Return what the queue of a run asks; where the run is not here, what was answered in it."""
     path = run / "queue.parquet"
     if path.exists():
@@ -114,7 +114,7 @@ def keys_of_run(run: Path, ledger: Ledger) -> list[Key]:
     ]
 
 
-def tally_of_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]] | None = None) -> Tally:
+def tally_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]] | None = None) -> Tally:
     """Count the queue of a run as the decisions stand now.
 
     Args:
@@ -123,7 +123,7 @@ def tally_of_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]
     """
     settled = ledger.settled() if others is not None else set()
     states = []
-    for key in keys_of_run(run, ledger):
+    for key in list_run_keys(run, ledger):
         state = combine_answers(ledger, key)
         states.append(SETTLED if state == TODO and is_settled(key, settled, others or {}) else state)
     return count_states(states)

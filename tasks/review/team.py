@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tasks.review.ledger import key_of
+from tasks.review.ledger import make_key
 from tasks.review.state import Review
 
 # How far back the present pace is counted, long enough for a slow reviewer to show one.
@@ -46,7 +46,7 @@ def list_team(review: Review) -> list[ReviewerProgress]:
                     classes=review.options.shares.get(name, ()),
                     share=review.total(name) if name in review.options.shares else None,
                     left=review.todo(name),
-                    decided=len({key_of(row) for row in own}),
+                    decided=len({make_key(row) for row in own}),
                     recent=sum(row.time >= since for row in own),
                     last=own[-1].time if own else "",
                     is_here=name in here,

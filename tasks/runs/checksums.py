@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.errors import InputError
 from tasks.json_objects import read_object
-from tasks.storage import list_published, read_json, sha256_file
+from tasks.storage import hash_file, list_published, read_json
 
 _CHECK = "check"
 # People write their decisions into these, where they are.
@@ -38,7 +38,7 @@ def read_stamps(folder: Path) -> dict[str, Stamp]:
 def digest_written(folder: Path, before: Mapping[str, Stamp]) -> dict[str, str]:
     """Return the SHA-256 of each file that was written since `before` was taken."""
     now = read_stamps(folder)
-    return {name: sha256_file(folder / name) for name in sorted(now) if now[name] != before.get(name)}
+    return {name: hash_file(folder / name) for name in sorted(now) if now[name] != before.get(name)}
 
 
 def add_check(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def are_intact(folder: Path, files: Mapping[str, str], later: Iterable[Mapping[s
     def is_intact(name: str, digest: str) -> bool:
         if not (folder / name).is_file():
             return _is_put_away(folder, name)
-        return sha256_file(folder / name) in {digest, *(ours[name] for ours in written if name in ours)}
+        return hash_file(folder / name) in {digest, *(ours[name] for ours in written if name in ours)}
 
     return all(is_intact(name, digest) for name, digest in files.items())
 
@@ -131,7 +131,7 @@ def check_run(folder: Path, *names: str) -> None:
         path = folder / name
         if not path.is_file():
             raise InputError("is missing", where=str(path), fix=fix)
-        if name not in _EDITED and sha256_file(path) != digest:
+        if name not in _EDITED and hash_file(path) != digest:
             raise InputError("is not what the run wrote: it was changed or damaged", where=str(path), fix=fix)
 
 

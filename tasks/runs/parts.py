@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tasks.storage import atomic_path, make_metadata, parse_metadata
+from tasks.storage import make_metadata, open_atomically, parse_metadata
 
 
 def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -30,7 +30,7 @@ def save_part(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mappin
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {"key": key, "about": json.dumps(about)}
     header["check"] = _compute_digest(plain, header["about"])
-    with atomic_path(path) as unpublished:
+    with open_atomically(path) as unpublished:
         save_file(plain, unpublished, make_metadata(header))
 
 

@@ -19,7 +19,7 @@ from tasks.addresses import check_no_secret, open_address
 from tasks.errors import InputError, StoreError
 from tasks.runs.data_sets import LATEST
 from tasks.runs.request import read_data_set_key
-from tasks.storage import make_manifest, read_json, sha256_file, write_json
+from tasks.storage import hash_file, make_manifest, read_json, write_json
 
 T = TypeVar("T")
 
@@ -210,11 +210,11 @@ def _send(filesystem: Any, local: Path, remote: str, entry: Mapping[str, Any]) -
 
 def _fetch(filesystem: Any, remote: str, local: Path, entry: Mapping[str, Any]) -> None:  # noqa: ANN401 (fsspec is untyped)
     """Read one file unless it has come already, and compare."""
-    if local.exists() and sha256_file(local) == entry["sha256"]:
+    if local.exists() and hash_file(local) == entry["sha256"]:
         return
     local.parent.mkdir(parents=True, exist_ok=True)
     filesystem.get_file(remote, str(local))
-    if sha256_file(local) != entry["sha256"]:
+    if hash_file(local) != entry["sha256"]:
         raise OSError("what came is not what the manifest says")
 
 

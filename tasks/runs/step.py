@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hin
 from pydantic import BaseModel
 
 from tasks.errors import LabelsweepError, StoreError
-from tasks.memory import peak_memory, reset_peak_memory
+from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Record
 from tasks.runs.checksums import add_check, are_intact, digest_written, read_records, read_stamps
-from tasks.storage import sha256_file, write_json
+from tasks.storage import hash_file, write_json
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -168,7 +168,7 @@ def run_or_reuse(
         "place": place,
         "inputs": key,
         "seconds": round(time.perf_counter() - started, 3),
-        "peak_memory_mb": round(peak_memory() / 2**20, 1),
+        "peak_memory_mb": round(read_peak_memory() / 2**20, 1),
         "finished": time.time(),
         "files": digest_written(folder, before),
         "record": record.model_dump(mode="json"),
@@ -189,7 +189,7 @@ def digest_inputs(inputs: Mapping[str, object]) -> str:
 
     def plain(value: object) -> object:
         if isinstance(value, Path) and value.is_file():
-            return sha256_file(value)
+            return hash_file(value)
         if not isinstance(value, BaseModel):
             return str(value)
         unread = value.indifferent if isinstance(value, Record) else frozenset()

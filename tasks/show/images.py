@@ -121,7 +121,7 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     return None if shown is None else encode_png(shown)
 
 
-def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
+def encode_for_web(data: bytes, side: int) -> tuple[bytes, str] | None:
     """Return the same as a page loads it, with its media type: a small picture exactly, a larger one as a JPEG."""
     shown = _shrink_to(data, side)
     if shown is None:
@@ -133,7 +133,7 @@ def web_picture(data: bytes, side: int) -> tuple[bytes, str] | None:
     return buffer.getvalue(), "image/jpeg"
 
 
-def size_of(data: bytes) -> tuple[int, int]:
+def measure_picture(data: bytes) -> tuple[int, int]:
     """Return width and height of an encoded picture of our own making."""
     with Pillow.open(io.BytesIO(data)) as opened:
         return opened.size
@@ -146,7 +146,7 @@ def _shrink_to(data: bytes, side: int) -> Pillow.Image | None:
     return shown
 
 
-def saliency_png(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) -> bytes | None:
+def draw_saliency(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) -> bytes | None:
     r"""Draw how each pixel moves the sample's influence, in the colours of `tint`: the stronger, the more opaque.
 
     Args:
@@ -154,7 +154,7 @@ def saliency_png(saliency: Floats, shape: Sequence[int], size: tuple[int, int]) 
         shape: Height and width, with or without channels.
         size: Width and height of the picture that it is over.
 
-    >>> saliency_png(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2), (2, 2))[:4]
+    >>> draw_saliency(np.array([0.0, 1.0, 0.5, 0.0]), (2, 2), (2, 2))[:4]
     b'\x89PNG'
     """
     values = sum_channels(saliency, tuple(shape))  # (height, width)

@@ -175,13 +175,13 @@ def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:
     return html
 
 
-def trust_line(queue: Mapping[str, Any]) -> str:
+def write_trust_line(queue: Mapping[str, Any]) -> str:
     """Return the verdict on a queue, as `summary.json` has it, in one or two sentences; empty where there is none.
 
     >>> trust = {"verdict": "fair", "why": "models predict 80 %", "helps": "more raters"}
-    >>> trust_line({"flagged": 7, "trust": trust})
+    >>> write_trust_line({"flagged": 7, "trust": trust})
     'This queue is fair, and some of its labels may be right: models predict 80 %. What would help: more raters.'
-    >>> trust_line({"flagged": 0, "trust": trust | {"helps": ""}})
+    >>> write_trust_line({"flagged": 0, "trust": trust | {"helps": ""}})
     'No label looks wrong, but some that are may be missed: models predict 80 %.'
     """
     if not (trust := queue.get("trust")):

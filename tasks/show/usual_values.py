@@ -100,7 +100,9 @@ def parse_number(text: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def usual_columns(view: RunView, columns: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Usual]:
+def describe_usual_columns(
+    view: RunView, columns: tuple[str, ...], classes: tuple[str, ...]
+) -> dict[str, Usual]:
     """Return what is usual in each column that has numbers or few texts.
 
     Args:

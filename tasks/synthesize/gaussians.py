@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.records import Synthetic
-from tasks.storage import ROWS_PER_GROUP, atomic_path, table_writer
+from tasks.storage import ROWS_PER_GROUP, open_atomically, open_table_writer
 
 _METADATA = "labelsweep.synthetic"
 _SUFFIXES = (".parquet", ".csv")
@@ -159,10 +159,10 @@ def _open_writer(out: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter | pa
         raise InputError("is a folder", where=str(out), fix="name a file")
     try:
         if suffix == ".parquet":
-            with table_writer(out, schema) as writer:
+            with open_table_writer(out, schema) as writer:
                 yield writer
         else:
-            with atomic_path(out) as path, pacsv.CSVWriter(path, schema) as writer:
+            with open_atomically(out) as path, pacsv.CSVWriter(path, schema) as writer:
                 yield writer
     except OSError as error:
         raise InputError(

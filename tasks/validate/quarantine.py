@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.ingest.identity import identity_line
-from tasks.storage import table_writer
+from tasks.ingest.identity import write_identity_line
+from tasks.storage import open_table_writer
 from tasks.validate.findings import Finding
 from tasks.validate.parts import take_rows
 
@@ -29,7 +29,7 @@ def write_quarantine(
     schema = pa.schema(
         [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
     )
-    with table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
+    with open_table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
         for rows, table in take_rows(source, schema.names, np.flatnonzero(aside)):
             why: dict[int, list[str]] = {row: [] for row in rows.tolist()}
             for finding in findings:
@@ -51,7 +51,7 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
         final: Where to write; a file without rows says that there are none.
     """
     schema = pa.schema([(name, pa.string()) for name in ("sample_id", "label", "content_hash")])
-    with table_writer(final, schema) as writer:
+    with open_table_writer(final, schema) as writer:
         for _, table in take_rows(source, schema.names, conflicting):
             writer.write_table(table.cast(schema))
     return final
@@ -77,5 +77,5 @@ def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
         for _, table in take_rows(source, schema.names, np.flatnonzero(~aside)):
             writer.write_table(table.replace_schema_metadata(schema.metadata))
             pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
-            digest.update(b"".join(identity_line(*pair) for pair in pairs))
+            digest.update(b"".join(write_identity_line(*pair) for pair in pairs))
     return digest.hexdigest()

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from tasks.errors import InputError, ValidationFailed
 from tasks.json_objects import read_object
 from tasks.records import Dataset, Validation
-from tasks.storage import atomic_path, sha256_file, write_json
+from tasks.storage import hash_file, open_atomically, write_json
 from tasks.validate.checks import Check, list_contract_checks
 from tasks.validate.drift import CONTRACT, Contract, describe_drift, write_contract
 from tasks.validate.expectations import read_user_checks
@@ -146,7 +146,7 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
         found["digest"] = dataset.digest
         write_json(found, result)
         return _record(dataset, folder, found)
-    with atomic_path(final) as path:
+    with open_atomically(final) as path:
         found["digest"] = write_kept(dataset.path, verdict.aside, path) if aside else dataset.digest
         if not aside:
             shutil.copyfile(dataset.path, path)
@@ -211,7 +211,7 @@ def _digest_request(
 ) -> str:
     """Return a digest of everything that decides which rows are kept."""
     try:
-        own = sha256_file(expectations) if expectations is not None else ""
+        own = hash_file(expectations) if expectations is not None else ""
     except OSError as error:
         raise InputError(
             f"cannot read the expectations ({error.strerror})",

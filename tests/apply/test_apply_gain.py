@@ -10,7 +10,7 @@ from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.bootstrap import mean_interval
 from tasks.apply.correct import plan_for
-from tasks.apply.gain import Comparison, Gain, _count_wrong_labels, class_gains, measure_gain
+from tasks.apply.gain import Comparison, Gain, _count_wrong_labels, measure_class_gains, measure_gain
 from tasks.apply.messages import describe_gain
 from tasks.apply.write_and_measure import GAIN, write_and_measure_plan
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -153,7 +153,7 @@ def test_without_a_sample_to_judge_by_the_gain_is_undefined_and_not_zero():
         converged=True,
         accuracy=comparison.accuracy(everything),
         log_loss=comparison.log_loss(everything),
-        classes=class_gains(comparison, ("cat", "dog")),
+        classes=measure_class_gains(comparison, ("cat", "dog")),
         predicted=None,
     )
     assert (gain.accuracy, gain.log_loss, gain.classes) == (None, None, ())

@@ -79,11 +79,11 @@ def test_a_budget_that_holds_nothing_gives_the_same_bits(
 
     monkeypatch.setattr(stacks, "encode_rows", encode)
     monkeypatch.setattr(softmax, "SoftmaxHessian", Watched)
-    monkeypatch.setattr(linear, "memory_budget", lambda _: 1)
+    monkeypatch.setattr(linear, "choose_memory_budget", lambda _: 1)
     tight = swept(tmp_path / "run", AuditOptions())
     assert kinds == {EncodedRows}
     assert tight.equals(roomy)
-    monkeypatch.setattr(linear, "memory_budget", lambda _: 10**9)
+    monkeypatch.setattr(linear, "choose_memory_budget", lambda _: 10**9)
     assert swept(tmp_path / "again", AuditOptions()).equals(roomy)
     assert kinds == {EncodedRows, CachedRows}
     assert None in kept

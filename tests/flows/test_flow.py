@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from flows.clean import Cleaned, clean_labels
 from flows.config import CleanParameters
 from flows.fit import fit_on_worker
-from flows.platform.artifacts import escape, top_of_queue
+from flows.platform.artifacts import escape, read_top_of_queue
 from tasks.errors import InputError
 
 
@@ -131,7 +131,7 @@ def test_table_of_the_queue_stays_small_whatever_the_data_hold(tmp_path):
         ),
         tmp_path / "queue.parquet",
     )
-    table = top_of_queue(tmp_path / "queue.parquet")
+    table = read_top_of_queue(tmp_path / "queue.parquet")
     assert len(table) == 1_000
     assert len(json.dumps(table)) < 1_000_000
     assert "image" not in table[0]

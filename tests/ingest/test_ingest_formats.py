@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.ingest import ingest, slug
-from tasks.memory import peak_memory, reset_peak_memory
+from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Source
 from tasks.storage import ROWS_PER_GROUP
 
@@ -333,9 +333,9 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
         del flat, vectors
         pa.default_memory_pool().release_unused()
         reset_peak_memory()
-        before = peak_memory()
+        before = read_peak_memory()
         ingest(Source(uri=str(path)), tmp_path / f"run{rows}")
-        return peak_memory() - before
+        return read_peak_memory() - before
 
     peak(10_000)
     small, large = peak(25_000), peak(75_000)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.ingest import ingest
-from tasks.ingest.identity import OccurrenceCounter, hash_contents, make_sample_id, vector_rows
+from tasks.ingest.identity import OccurrenceCounter, encode_vector_rows, hash_contents, make_sample_id
 from tasks.ingest.source import Part
 from tasks.records import Source
 
@@ -79,7 +79,7 @@ def test_ids_are_pinned_across_machines_and_versions():
     """A decision of last year must still find its sample: this is the definition, written out."""
     vector = np.array([[1.0, -0.0]], np.float32)
     content = hashlib.sha256(b"tabular\0x\0y\0" + np.array([1.0, 0.0], "<f4").tobytes()).hexdigest()[:32]
-    assert hash_contents("tabular", ("x", "y"), vector_rows(vector)) == [content]
+    assert hash_contents("tabular", ("x", "y"), encode_vector_rows(vector)) == [content]
     assert make_sample_id(content, "cat") == hashlib.sha256(f"{content}\0cat".encode()).hexdigest()[:16]
     assert (
         make_sample_id(content, "cat", 2) == hashlib.sha256(f"{content}\0cat\0002".encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.ingest import ingest
-from tasks.ingest.images.decode import common_shape, decode_image
+from tasks.ingest.images.decode import choose_common_shape, decode_image
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)
@@ -81,9 +81,9 @@ def test_images_of_uneven_sizes_get_the_most_frequent_one(tmp_path):
     ],
 )
 def test_the_common_shape_is_the_size_of_all_or_the_most_frequent_at_most_32(sizes, shape):
-    assert common_shape(Counter(sizes), gray=True) == shape
+    assert choose_common_shape(Counter(sizes), gray=True) == shape
     reversed_sizes = Counter(dict(reversed(list(sizes.items()))))
-    assert common_shape(reversed_sizes, gray=True) == shape
+    assert choose_common_shape(reversed_sizes, gray=True) == shape
 
 
 def test_orientation_is_applied_to_pixels_and_to_the_common_size(tmp_path):

@@ -21,7 +21,7 @@ from tasks.report import make_report, summarise
 from tasks.report.sections import confusion, headline
 from tasks.show.parts import Command
 from tasks.show.policy import POLICY
-from tasks.show.usual_values import usual_columns
+from tasks.show.usual_values import describe_usual_columns
 from tasks.show.view import RunView
 from tasks.storage import read_json, write_json, write_table, write_text
 
@@ -341,4 +341,4 @@ def test_the_matrix_of_mix_ups_is_shown_where_it_holds_half_of_the_flagged(
 def test_a_column_of_names_speaks_for_no_class() -> None:
     rows = {"label": ["a", "b"] * 50, "name": [f"row {n}" for n in range(100)], "site": ["x", "y"] * 50}
     view = SimpleNamespace(some_rows=lambda columns, _: pa.table(rows).select(columns))
-    assert list(usual_columns(view, ("name", "site"), ("a", "b"))) == ["site"]
+    assert list(describe_usual_columns(view, ("name", "site"), ("a", "b"))) == ["site"]

@@ -4,9 +4,9 @@ import pytest
 from tasks.review.estimate import (
     estimate_errors_left,
     estimate_rate,
+    judge_reviewer,
+    measure_running_precision,
     outlook,
-    reviewer_accuracy,
-    running_precision,
 )
 
 
@@ -52,7 +52,7 @@ def test_skipped_samples_at_the_top_count_with_the_rate_of_the_top() -> None:
 def test_too_few_decisions_give_no_estimate() -> None:
     assert estimate_errors_left(range(19), [True] * 19, range(19, 100)) is None
     assert outlook([True] * 49, 100) is None
-    assert running_precision([]) is None
+    assert measure_running_precision([]) is None
 
 
 def test_the_suggestion_to_stop_comes_when_it_no_longer_pays_and_not_before() -> None:
@@ -66,7 +66,7 @@ def test_the_suggestion_to_stop_comes_when_it_no_longer_pays_and_not_before() ->
 
 
 def test_the_running_precision_is_that_of_the_last_fifty() -> None:
-    found = running_precision([True] * 100 + [False] * 25 + [True] * 25)
+    found = measure_running_precision([True] * 100 + [False] * 25 + [True] * 25)
     assert found is not None
     assert (found.wrong, found.decided, found.value) == (25, 50, 0.5)
     assert found.low < 0.5 < found.high
@@ -89,11 +89,11 @@ def test_controls_correct_the_precision_of_a_reviewer_who_accepts_too_much() -> 
     seen = np.where(truth, rng.random(20_000) < 0.9, rng.random(20_000) < 0.3)
     flips, clean = (rng.random(5_000) < 0.9).tolist(), (rng.random(5_000) < 0.7).tolist()
     apparent = estimate_rate(seen.tolist())
-    found = reviewer_accuracy(flips, clean, apparent)
+    found = judge_reviewer(flips, clean, apparent)
     assert apparent is not None
     assert abs(apparent.value - 0.6) > 0.05
     assert found.precision == pytest.approx(0.6, abs=0.02)
 
 
 def test_a_reviewer_who_always_says_wrong_has_no_corrected_precision() -> None:
-    assert reviewer_accuracy([True] * 10, [False] * 10, estimate_rate([True] * 50)).precision is None
+    assert judge_reviewer([True] * 10, [False] * 10, estimate_rate([True] * 50)).precision is None

@@ -12,7 +12,7 @@ from tasks.apply.correct import plan_for
 from tasks.review.exchange.export import export_decisions
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.review.status import Status, status_of
+from tasks.review.status import Status, count_status
 
 
 def table(client: Client) -> dict[str, list[int]]:
@@ -25,7 +25,7 @@ def table(client: Client) -> dict[str, list[int]]:
 
 def check(site: Served, digits: Path, out: Path, client: Client) -> Status:
     """Hold every place that counts against every other one; return what the status says."""
-    status, seen, shown = status_of(digits, out), table(client), client.get("/api/progress?since=0")
+    status, seen, shown = count_status(digits, out), table(client), client.get("/api/progress?since=0")
     queue = status.queue
     assert [seen["all"][0], seen["open"][0], seen["kept"][0]] == [queue.total, queue.todo, queue.keep]
     assert [seen["relabeled"][0], seen["dropped"][0], seen["unsure"][0]] == [

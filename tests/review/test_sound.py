@@ -11,7 +11,7 @@ import pytest
 from review_server import Client, served
 
 from tasks.errors import InputError
-from tasks.review.page.sound import sound_folder
+from tasks.review.page.sound import find_sound_folder
 from tasks.review.state import ReviewOptions
 from tasks.storage import finish_run, read_json, write_json, write_table
 
@@ -35,7 +35,7 @@ def test_a_sound_plays_in_parts_and_no_other_file_is_served(wine: Path, out: Pat
     entry["record"]["display_columns"] += ["path"]
     write_json(entry, wine / "steps" / "ingest.json")
     finish_run(wine)
-    options = ReviewOptions(audio="path", audio_folder=sound_folder("path", ["path"], str(folder), None))
+    options = ReviewOptions(audio="path", audio_folder=find_sound_folder("path", ["path"], str(folder), None))
     with served(wine, out, reviewer="Ada", control_share=0, options=options) as site:
         client = Client(site.address)
         addresses = [f"/audio?id={item.sample_id}" for item in site.site.queue.items[:4]]
@@ -48,6 +48,6 @@ def test_a_sound_plays_in_parts_and_no_other_file_is_served(wine: Path, out: Pat
 
 def test_a_wrong_column_or_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no column 'sound'"):
-        sound_folder("sound", ["path"], str(tmp_path), None)
+        find_sound_folder("sound", ["path"], str(tmp_path), None)
     with pytest.raises(InputError, match="--audio-folder"):
-        sound_folder("path", ["path"], "s3://bucket/calls.parquet", None)
+        find_sound_folder("path", ["path"], "s3://bucket/calls.parquet", None)

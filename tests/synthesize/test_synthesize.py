@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import InputError
 from tasks.ingest import ingest
-from tasks.memory import peak_memory, reset_peak_memory
+from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Source, Synthetic
 from tasks.synthesize import decision_boundary, synthesize
 
@@ -115,9 +115,9 @@ def test_synthetic_data_are_ingested_without_leaking_the_truth(name, tmp_path):
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
     def peak(rows):
         reset_peak_memory()
-        before = peak_memory()
+        before = read_peak_memory()
         synthesize(tmp_path / f"{rows}.parquet", rows=rows, dimension=16)
-        return peak_memory() - before
+        return read_peak_memory() - before
 
     peak(50_000)
     # 350,000 rows more are 22 MiB of features and 16 MiB of label text more.

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.records import Dataset
-from tasks.storage import sha256_file
+from tasks.storage import hash_file
 
 
 def columns(rows: int = 60, *, features: int = 3, classes: int = 3, seed: int = 0) -> dict[str, list]:
@@ -49,7 +49,7 @@ def write(
         "feature_names": tuple(f"x{index}" for index in range(width)),
         "feature_shape": (width,),
         "display_columns": tuple(name for name in data if name not in known),
-        "digest": sha256_file(path),
+        "digest": hash_file(path),
     }
     return Dataset.model_validate(record | changes)
 

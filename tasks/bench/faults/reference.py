@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from tasks.bench.faults.programs import Program, Worker
 from tasks.bench.faults.reviewer import Answer, make_answers, send_decisions, wait_for_address
 from tasks.errors import LabelsweepError
-from tasks.storage import read_json, sha256_file
+from tasks.storage import hash_file, read_json
 from tasks.synthesize import synthesize
 
 ANSWERS = 12
@@ -126,7 +126,7 @@ def digest_files(folder: Path) -> dict[str, str]:
     """Return the digests of the files under a folder, by name."""
     root = folder.resolve()
     return {
-        str(path.relative_to(root)): sha256_file(path)
+        str(path.relative_to(root)): hash_file(path)
         for path in sorted(root.rglob("*"))
         if path.is_file() and "latest" not in path.parts
     }

@@ -14,7 +14,7 @@ from tasks.bench.tables import describe_setup, format_table
 from tasks.bench.tally import compute_once
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
-from tasks.memory import machine_memory
+from tasks.memory import read_machine_memory
 
 BY_DEFAULT = [name for name, part in PARTS.items() if part.by_default]
 LEGEND = (
@@ -56,5 +56,5 @@ def _rows(part: str, most: int, device: Device) -> list[Row]:
 def describe_versions(device: Device = "cpu") -> str:
     """Return the versions and the kind of machine, for the head of a table."""
     gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
-    memory = f"{round(machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads"
+    memory = f"{round(read_machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads"
     return f"{describe_setup('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu}"

@@ -27,7 +27,7 @@ from tasks.heads.newton import fit_newton
 from tasks.heads.rows import MemoryRows
 from tasks.heads.softmax import SoftmaxStack
 from tasks.heads.solve import solve, solve_newton_step
-from tasks.memory import peak_memory, reset_peak_memory
+from tasks.memory import read_peak_memory, reset_peak_memory
 
 Row = list[str]
 Measure = Callable[[int, Device], Iterator[Row]]
@@ -178,9 +178,9 @@ def growth(most: int, device: Device) -> Iterator[Row]:
     for n, d, many in sizes:
         data = draw_noisy_data(n, d, many)
         reset_peak_memory()
-        before = peak_memory()
+        before = read_peak_memory()
         _, time = time_audit(data, device, feature_map="raw", rounds=1, memory=64_000_000)
-        above = f"{(peak_memory() - before) / 1e6:,.0f} MB"
+        above = f"{(read_peak_memory() - before) / 1e6:,.0f} MB"
         yield [f"{n:,}", f"{d:,}", f"{many:,}", str(time), f"{1e6 * time.cpu / n:.0f} µs", above]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.ingest.content import exact_values
+from tasks.ingest.content import read_exact_values
 from tasks.ingest.table import SourceTable
 from tasks.records import Column
 
@@ -37,8 +37,8 @@ def choose_centres(table: SourceTable, columns: Sequence[Column]) -> tuple[Colum
         return tuple(columns)
     centres: dict[str, float] = {}
     for column in free:
-        if choose_centre(exact_values(first.column(column.name), column)):
-            parts = [exact_values(batch.column(0), column) for batch in table.scan([column.name])]
+        if choose_centre(read_exact_values(first.column(column.name), column)):
+            parts = [read_exact_values(batch.column(0), column) for batch in table.scan([column.name])]
             centres[column.name] = choose_centre(np.concatenate(parts))
     return tuple(
         column.model_copy(update={"centre": centres[column.name]}) if centres.get(column.name) else column

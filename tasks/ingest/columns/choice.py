@@ -14,7 +14,7 @@ from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, 
 from tasks.ingest.images.decode import holds_images
 from tasks.ingest.images.pixels import is_pixel_list
 from tasks.ingest.table import SourceTable
-from tasks.ingest.vectors import is_wide, vector_columns
+from tasks.ingest.vectors import find_vector_columns, is_wide
 from tasks.records import Column, Payload, Source
 
 # The roles of one column each.
@@ -171,7 +171,7 @@ def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
     hidden = {*taken, TRUTH_NAME, *_DERIVED}
     free = [field for field in table.schema if field.name not in hidden]
     images = [field.name for field in free if is_image(field.type)]
-    vectors = vector_columns(table, [field.name for field in free])
+    vectors = find_vector_columns(table, [field.name for field in free])
     if images and vectors == ["features"]:
         vectors = []  # pixels that an earlier ingest derived from the images
     names = [f.name for f in free if not _IDENTIFIES.fullmatch(f.name) and f.name not in [*images, *vectors]]
@@ -260,7 +260,7 @@ def _find_type_problem(option: str, names: tuple[str, ...], table: SourceTable) 
             "name a column of lists of numbers, or a numeric column for each class; repeat it for several models",
         )
     (name,), (kind,) = names, kinds
-    if option == "--text" and vector_columns(table, [name]):
+    if option == "--text" and find_vector_columns(table, [name]):
         return f"column '{name}' holds vectors, not text", f"read them with --embedding {name}"
     text = pa.types.is_string(kind)
     paths = text or (pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)

@@ -11,7 +11,7 @@ from tasks.ingest.columns.label_hints import has_classes
 from tasks.ingest.columns.roles import list_named_columns
 from tasks.ingest.columns.types import is_embedding, is_image, is_numeric
 from tasks.ingest.identity import IdSurvey
-from tasks.ingest.images.files import image_files
+from tasks.ingest.images.files import find_image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.source import is_image_file
 from tasks.ingest.table import SourceTable
@@ -111,7 +111,7 @@ def _is_image_names(table: SourceTable, name: str) -> bool:
     return (
         bool(values)
         and all(map(is_image_file, values))
-        and any(isinstance(file, bytes) for file in image_files(table, name).read(first, 0))
+        and any(isinstance(file, bytes) for file in find_image_files(table, name).read(first, 0))
     )
 
 

@@ -53,10 +53,10 @@ def format_of_suffix(suffix: str, *, compressed: bool) -> str | None:
     )
 
 
-def readable_suffixes() -> str:
+def list_readable_suffixes() -> str:
     """Say which files can be read.
 
-    >>> readable_suffixes().split(", or ")[-1]
+    >>> list_readable_suffixes().split(", or ")[-1]
     '.zip of them'
     """
     plain, gzipped = (

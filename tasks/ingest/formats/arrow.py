@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, make_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".arrow", ".feather"), False, True
@@ -47,7 +47,7 @@ def is_stream(part: Part) -> bool:
     if head.startswith(_FEATHER_1):
         raise part.problem("Feather version 1 is not read", fix="write it again with DataFrame.to_feather")
     if not head.startswith((_STREAM, _FILE)):
-        raise wrong_format_error(part, "Arrow", head)
+        raise make_format_error(part, "Arrow", head)
     return head.startswith(_STREAM)
 
 

@@ -18,7 +18,7 @@ import pyarrow.csv as pacsv
 from tasks.errors import InputError
 from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
-from tasks.ingest.text.dialect import Dialect, detect_dialect, notes_on, read_fields
+from tasks.ingest.text.dialect import Dialect, describe_dialect, detect_dialect, read_fields
 from tasks.ingest.text.lines import BLOCK, check_utf8, open_text
 
 SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
@@ -35,7 +35,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     """
     with explain_damage(part, "CSV"):
         dialect = detect_dialect(part, as_text)
-        notes = notes_on(part, dialect)
+        notes = describe_dialect(part, dialect)
     return open_written(part, dialect, notes=notes)
 
 

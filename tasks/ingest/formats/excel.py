@@ -22,10 +22,10 @@ from python_calamine import (
 
 from tasks.errors import list_names
 from tasks.ingest.formats.csv import open_written
-from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, make_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import write_tabs, write_value
-from tasks.ingest.text.dialect import Dialect, notes_on, unique_names
+from tasks.ingest.text.dialect import Dialect, describe_dialect, make_names_unique
 from tasks.ingest.text.header import has_header, join_headers
 
 SUFFIXES, GZIP, TYPED = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), False, False
@@ -72,12 +72,12 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     sheet, notes = _choose_sheet(part, content, as_text)
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
-    names, renamed = unique_names(sheet.names, as_text, part, sheet.rows)
+    names, renamed = make_names_unique(sheet.names, as_text, part, sheet.rows)
     dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
     headed = replace(dialect, header_lines=int(sheet.headed > 0))
     reader = open_written(write_tabs(part, sheet.rows), dialect, _find_code_columns(sheet))
     numbers, name = sheet.numbers, sheet.name
-    notes = (*notes, *notes_on(part, headed))
+    notes = (*notes, *describe_dialect(part, headed))
     reader = reader.standing_for(part, lambda row: f"row {numbers[row]} of sheet '{name}'", notes)
     return replace(reader, dialect=headed)
 
@@ -85,14 +85,14 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
 def read_sheet(part: Part, needed: frozenset[str]) -> tuple[Sheet, tuple[str, ...]]:
     """Return the sheet that is read, and the unique names of its columns."""
     sheet, _ = _choose_sheet(part, _read_content(part), needed)
-    return sheet, unique_names(sheet.names, needed, part, sheet.rows)[0]
+    return sheet, make_names_unique(sheet.names, needed, part, sheet.rows)[0]
 
 
 def _read_content(part: Part) -> bytes:
     with explain_damage(part, "spreadsheet"), part.open() as file:
         content = file.read()
     if not content.startswith((_ZIP, _OLE)):
-        raise wrong_format_error(part, "a spreadsheet", content[:HEAD])
+        raise make_format_error(part, "a spreadsheet", content[:HEAD])
     return content
 
 
@@ -189,7 +189,7 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
         InputError: There is such a cell.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        path = sheet_file(archive, sheet)
+        path = find_sheet_file(archive, sheet)
         text = archive.read(path) if path in archive.namelist() else b""
     found = _NO_VALUE.search(text) if b"<f" in text else None
     if found:
@@ -199,7 +199,7 @@ def _check_values(part: Part, content: bytes, sheet: str) -> None:
         )
 
 
-def sheet_file(archive: zipfile.ZipFile, sheet: str) -> str | None:
+def find_sheet_file(archive: zipfile.ZipFile, sheet: str) -> str | None:
     """Return the file of a sheet within its workbook, None where the workbook does not say."""
     return next((path for name, path in _list_sheets(archive) if name == sheet), None)
 

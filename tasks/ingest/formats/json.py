@@ -13,7 +13,7 @@ from tasks.errors import list_names
 from tasks.ingest.formats import jsonl
 from tasks.ingest.formats.jsonl import LISTED
 from tasks.ingest.label_studio import is_label_studio, read_export
-from tasks.ingest.reading import FileReader, explain_damage, wrong_format_error
+from tasks.ingest.reading import FileReader, explain_damage, make_format_error
 from tasks.ingest.source import Part
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import read_values
@@ -34,7 +34,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     with explain_damage(part, "JSON"):
         head = check_text(part, "JSON").removeprefix(b"\xef\xbb\xbf").lstrip()
         if head[:1] not in b'{["-0123456789tfnNI':
-            raise wrong_format_error(part, "JSON", head)
+            raise make_format_error(part, "JSON", head)
         if head.startswith(b"{") and _are_lines(part):
             return jsonl.open_part(part, as_text)
         values = _read_values(part)
@@ -96,7 +96,7 @@ def _find_document_rows(part: Part, document: dict[str, Any]) -> tuple[Iterator[
             fix="cut the objects out, one image each, and sweep the folder of them",
         )
     lists = _find_lists(document)
-    named = table_key(document)
+    named = find_table_key(document)
     if named is not None:
         return iter(lists[named]), (f"the list under '{named}' is read",)
     if len(lists) > 1:
@@ -110,7 +110,7 @@ def _find_document_rows(part: Part, document: dict[str, Any]) -> tuple[Iterator[
     return rows, ()
 
 
-def table_key(document: dict[str, Any]) -> str | None:
+def find_table_key(document: dict[str, Any]) -> str | None:
     """Return the key of the list of objects that is the table of a document, None where no single one is."""
     lists = _find_lists(document)
     named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)

@@ -21,9 +21,9 @@ from tasks.ingest.label_studio import LABEL_NOTE
 from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
 from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
-from tasks.ingest.temporary_files import temporary_part, write_value
+from tasks.ingest.temporary_files import open_temporary_part, write_value
 from tasks.ingest.text.json_values import DECODER
-from tasks.ingest.text.lines import check_text, check_utf8, lines_in_blocks, open_text
+from tasks.ingest.text.lines import check_text, check_utf8, open_text, read_line_blocks
 
 SUFFIXES, GZIP, TYPED = (".jsonl", ".ndjson"), True, True
 
@@ -78,7 +78,7 @@ def open_objects(
         InputError: There are no rows, or one is no object.
     """
     count = 0
-    with temporary_part(part, ".jsonl") as (made, file):
+    with open_temporary_part(part, ".jsonl") as (made, file):
         for count, row in enumerate(rows, start=1):
             if not isinstance(row, dict):
                 raise part.problem(f"{place(count - 1)} is not a JSON object", fix=LISTED)
@@ -131,7 +131,7 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
         paths = [columns[name][0] for name in names]
         wanted = pa.schema([nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
         with explain_damage(part, "JSON Lines"), open_text(part) as file:
-            for block in lines_in_blocks(file):
+            for block in read_line_blocks(file):
                 found = _parse(_make_even(block, texts), wanted, "ignore")
                 # In an object that is missing, all values are.
                 arrays = [
@@ -187,7 +187,7 @@ def _list_columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataT
 def _infer_types(part: Part, texts: Uneven) -> pa.Schema:
     schema = pa.schema([])
     with open_text(part) as file:
-        for block in lines_in_blocks(file):
+        for block in read_line_blocks(file):
             block.decode()
             found = _parse(_make_even(block, texts), None, "infer").schema
             # The parser takes text that looks like a time for one; text stays as it is written.

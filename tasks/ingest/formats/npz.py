@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 
 from tasks.errors import list_names
 from tasks.ingest.images.pixels import CHANNELS
-from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, make_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
@@ -46,7 +46,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     if head.startswith(_NPY):
         raise part.problem("an .npy file holds one array and no labels", fix=_TOGETHER)
     if not head.startswith(_ZIP):
-        raise wrong_format_error(part, "an array of numpy's", head)
+        raise make_format_error(part, "an array of numpy's", head)
     found = _unpack(part)
     rows = _count_samples(part, found, as_text)
     arrays = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}

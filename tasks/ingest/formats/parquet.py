@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.ingest.reading import HEAD, FileReader, explain_damage, wrong_format_error
+from tasks.ingest.reading import HEAD, FileReader, explain_damage, make_format_error
 from tasks.ingest.source import Part
 
 SUFFIXES, GZIP, TYPED = (".parquet", ".pq"), False, True
@@ -48,7 +48,7 @@ def _check_ends(part: Part) -> None:
         file.seek(-min(4, part.size or 4), 2)
         tail = file.read(4)
     if not head.startswith(_MAGIC):
-        raise wrong_format_error(part, "Parquet", head)
+        raise make_format_error(part, "Parquet", head)
     if tail != _MAGIC:
         raise part.problem("truncated Parquet file: its end is missing")
 

@@ -22,7 +22,7 @@ from tasks.ingest.reading import FileReader, explain_damage
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import write_tabs
 from tasks.ingest.text.arff import ArffFile, is_arff
-from tasks.ingest.text.dialect import DELIMITERS, Dialect, unique_names
+from tasks.ingest.text.dialect import DELIMITERS, Dialect, make_names_unique
 from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.lines import check_text, open_text
 
@@ -95,7 +95,7 @@ def _write_table(
 def _open_arff(part: Part, known: Part, as_text: frozenset[str]) -> FileReader:
     with _open_lines(known) as text:
         file = ArffFile.begin(part, text)
-        names = unique_names([each.name for each in file.attributes], as_text, part, [])[0]
+        names = make_names_unique([each.name for each in file.attributes], as_text, part, [])[0]
         texts = frozenset(name for name, each in zip(names, file.attributes, strict=True) if each.values)
         metadata = {LABEL_NOTE: file.label} if file.label in names else None
         return _write_table(part, names, file.rows(), texts, metadata)

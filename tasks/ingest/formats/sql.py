@@ -21,7 +21,7 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.addresses import redact
-from tasks.errors import InputError, StoreError, first_line
+from tasks.errors import InputError, StoreError, take_first_line
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, look_once
@@ -93,7 +93,7 @@ def query_part(uri: str) -> QueryPart | None:
     if query is None:
         return None
     if not query.sql:
-        table = next(iter(tables_of(query.file or "")), "pets")
+        table = next(iter(list_tables(query.file or "")), "pets")
         fix = f"end it with ?query= and SQL, such as ?query=SELECT * FROM {table}"  # noqa: S608 (shown, not run)
         raise InputError("names no query", where=uri, fix=fix)
     if query.file and not Path(query.file).is_file():
@@ -105,7 +105,7 @@ def query_part(uri: str) -> QueryPart | None:
     return QueryPart(LocalFileSystem(), query.name, uri)
 
 
-def tables_of(file: str) -> list[str]:
+def list_tables(file: str) -> list[str]:
     """Return the tables of an SQLite file, none where it is no such file."""
     with suppress(sqlite3.Error), closing(_open_read_only(file)) as connection:
         found = connection.execute(
@@ -218,7 +218,7 @@ def _make_engine(query: Query) -> Any:  # noqa: ANN401 (SQLAlchemy is imported l
 
 def _make_database_error(uri: str, error: Exception, *, connected: bool) -> InputError | StoreError:
     # 200 characters of the database's own error hold what is wrong and where; what follows is a hint or the query again.
-    said = redact(first_line(getattr(error, "orig", None) or error, 1_000))[:200]
+    said = redact(take_first_line(getattr(error, "orig", None) or error, 1_000))[:200]
     if connected:
         return InputError(f"the database refuses the query ({said})", where=uri, fix="check the query")
     if any(word in said for word in ("authentication", "password", "does not exist", "denied")):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks.ingest.formats import parquet
 from tasks.ingest.reading import FileReader, explain_damage
 from tasks.ingest.source import Part, is_image_file
-from tasks.ingest.temporary_files import temporary_part, write_value
+from tasks.ingest.temporary_files import open_temporary_part, write_value
 
 SUFFIXES, GZIP, TYPED = (".tar", ".tgz"), True, False
 
@@ -35,7 +35,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
         InputError: It is damaged, or its files are no samples with labels.
     """
     keys: list[str] = []
-    with explain_damage(part, "tar"), temporary_part(part, ".parquet") as (made, file):
+    with explain_damage(part, "tar"), open_temporary_part(part, ".parquet") as (made, file):
         samples = _read_samples(part)
         first = next(samples, (None, {}))[1]
         if not first.keys() - {"image", "id"}:

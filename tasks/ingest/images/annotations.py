@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.errors import InputError
 from tasks.ingest.folder import Folder
-from tasks.ingest.images.layout import classes_in_names, infer_layout
+from tasks.ingest.images.layout import find_classes_in_names, infer_layout
 
 # A class number and a box or polygon, as YOLO writes them.
 _BOX = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*", re.IGNORECASE)
@@ -24,11 +24,11 @@ _OTHER_EXPORT = (
 _ONE_CLASS = "labelsweep needs one class for each image: put each image into a folder named after its class"
 
 
-def unsupported_layout(folder: Folder) -> InputError | None:
+def find_unsupported_layout(folder: Folder) -> InputError | None:
     """Return the error that names the layout; None for a layout that is read."""
     files = [folder.relative(part) for part in folder.images]
     beside = [*folder.others, *(folder.relative(part) for part in folder.data)]
-    named = bool(classes_in_names(files))  # then that is the better advice
+    named = bool(find_classes_in_names(files))  # then that is the better advice
     masks = infer_layout(files).masks
     found = None
     if what := next(_find_box_formats(folder, files, beside, named=named), ""):

@@ -20,11 +20,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from tasks.errors import InputError, first_line
+from tasks.errors import InputError, take_first_line
 from tasks.ingest.content import Content, EncodedBatch
 from tasks.ingest.identity import hash_contents
 from tasks.ingest.images import depth
-from tasks.ingest.images.files import ImageFiles, UnreadImage, image_files
+from tasks.ingest.images.files import ImageFiles, UnreadImage, find_image_files
 from tasks.ingest.table import SourceTable
 
 SIDE = 32
@@ -98,7 +98,7 @@ def open_image_column(table: SourceTable, column: str) -> Content:
     levels: list[depth.Levels] = []
     gray = True
     first: InputError | None = None
-    files = image_files(table, column)
+    files = find_image_files(table, column)
     with _silence_warnings():
         for row, file in files.numbered():
             seen = file if isinstance(file, UnreadImage) else inspect_image(file)
@@ -111,11 +111,11 @@ def open_image_column(table: SourceTable, column: str) -> Content:
             levels += [found] if found else []
     if not sizes:
         raise first or table.problem(f"column '{column}' has no image at all", fix=_NAME_ANOTHER)
-    shape = common_shape(sizes, gray=gray)
+    shape = choose_common_shape(sizes, gray=gray)
     names = ["pixel {},{}".format(*place) for place in np.ndindex(shape[:2])]
     if len(shape) == 3:
         names = [f"{name} {channel}" for name in names for channel in ("red", "green", "blue")]
-    encode = partial(_encode, files=files, shape=shape, levels=depth.common_levels(levels))
+    encode = partial(_encode, files=files, shape=shape, levels=depth.merge_levels(levels))
     return Content(tuple(names), shape, encode, files.notes)
 
 
@@ -127,15 +127,15 @@ def _make_unreadable_error(table: SourceTable, column: str, row: int, why: str |
     return table.problem(what, fix=_NAME_ANOTHER, row=row)
 
 
-def common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, ...]:
+def choose_common_shape(sizes: Counter[tuple[int, int]], *, gray: bool) -> tuple[int, ...]:
     """Return the shape that all images get.
 
     Args:
         sizes: How often each (height, width) occurs.
 
-    >>> common_shape(Counter({(28, 28): 10}), gray=True)
+    >>> choose_common_shape(Counter({(28, 28): 10}), gray=True)
     (28, 28)
-    >>> common_shape(Counter({(48, 20): 10, (28, 28): 3}), gray=False)
+    >>> choose_common_shape(Counter({(48, 20): 10, (28, 28): 3}), gray=False)
     (32, 20, 3)
     """
     channels = () if gray else (3,)
@@ -163,7 +163,7 @@ def inspect_image(file: bytes) -> tuple[tuple[int, int], bool, depth.Levels | No
             # The base class looks at what the header said; PNG's own would decode the image to look further.
             orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
             size = image.size if orientation >= 5 else (image.height, image.width)
-            return size, image.mode in _GRAY, depth.levels_of(image) if depth.is_deep(image) else None
+            return size, image.mode in _GRAY, depth.measure_levels(image) if depth.is_deep(image) else None
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
         return _shorten_reason(error)
 
@@ -175,8 +175,8 @@ def decode_image(file: bytes, shape: tuple[int, ...], levels: depth.Levels | Non
             kept = image.format in _KEPT and not depth.is_deep(image)
             upright = ImageOps.exif_transpose(image)
             if depth.is_deep(image):
-                upright = depth.as_8_bits(
-                    upright, levels or depth.common_levels(filter(None, [depth.levels_of(upright)]))
+                upright = depth.convert_to_8_bits(
+                    upright, levels or depth.merge_levels(filter(None, [depth.measure_levels(upright)]))
                 )
             return Decoded(_read_pixels(upright, shape), file if kept else _encode_png(upright))
     except Exception as error:  # noqa: BLE001 (on broken bytes the decoders raise nearly anything)
@@ -239,4 +239,4 @@ def _encode_png(image: Image.Image) -> bytes:
 def _shorten_reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
-    return first_line(error, 120)
+    return take_first_line(error, 120)

@@ -18,17 +18,17 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode == "F" or image.mode.startswith("I")
 
 
-def levels_of(image: Image.Image) -> Levels | None:
+def measure_levels(image: Image.Image) -> Levels | None:
     """Return the least and the largest pixel of a deep image; None where it has no number at all."""
     pixels = np.asarray(image, np.float64)
     pixels = pixels[np.isfinite(pixels)]
     return (float(pixels.min()), float(pixels.max())) if pixels.size else None
 
 
-def common_levels(found: Iterable[Levels]) -> Levels:
+def merge_levels(found: Iterable[Levels]) -> Levels:
     """Return the numbers that stand for black and white in all deep images.
 
-    >>> common_levels([(3, 900), (0, 4000)]), common_levels([(-1024.0, 3071.0)]), common_levels([])
+    >>> merge_levels([(3, 900), (0, 4000)]), merge_levels([(-1024.0, 3071.0)]), merge_levels([])
     ((0.0, 4095.0), (-1024.0, 4095.0), (0.0, 65535.0))
     """
     found = list(found)
@@ -38,7 +38,7 @@ def common_levels(found: Iterable[Levels]) -> Levels:
     return low, next((white for white in _WHITES if high <= white), high)
 
 
-def as_8_bits(image: Image.Image, levels: Levels) -> Image.Image:
+def convert_to_8_bits(image: Image.Image, levels: Levels) -> Image.Image:
     """Return a deep image with 8 bits a pixel; a pixel that is not a number is black."""
     low, high = levels
     pixels = np.nan_to_num(np.asarray(image, np.float64), nan=low, posinf=high, neginf=low)

@@ -80,7 +80,7 @@ class ImageFiles:
                     yield row, file
 
 
-def image_files(table: SourceTable, column: str) -> ImageFiles:
+def find_image_files(table: SourceTable, column: str) -> ImageFiles:
     """Return how the images of a column are found, told from its type and its first values.
 
     Raises:
@@ -88,13 +88,13 @@ def image_files(table: SourceTable, column: str) -> ImageFiles:
     """
     kind = table.schema.field(column).type
     if pixels.is_pixel_list(kind):
-        return _make_pixel_files(table, column, lambda value: pixels.pixels_of_list(value.values))
+        return _make_pixel_files(table, column, lambda value: pixels.read_pixels(value.values))
     if not pa.types.is_string(kind):
         return ImageFiles(table, column, partial(_read_files, table, {}))
     values = (value.as_py() for _, batch in _read_batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
     if first and all(map(pixels.is_pixel_text, first)):
-        return _make_pixel_files(table, column, lambda value: pixels.pixels_of_text(value.as_py()))
+        return _make_pixel_files(table, column, lambda value: pixels.parse_pixels(value.as_py()))
     by_name = {} if any(map(_is_base64, first)) else _index_files_by_name(table, first)
     notes = ("images are found by their names below the folder of the source",) if by_name else ()
     return ImageFiles(table, column, partial(_read_files, table, by_name), notes)
@@ -115,7 +115,7 @@ def _make_pixel_files(
 
     images = (image for _, values in _read_batches(table, column) for image in parse_all(values))
     ranges = [(float(each.min()), float(each.max())) for each in images if isinstance(each, np.ndarray)]
-    white = pixels.white_level(ranges) if ranges else 255.0
+    white = pixels.choose_white_level(ranges) if ranges else 255.0
     if isinstance(white, str):
         raise table.problem(f"column '{column}': {white}", fix=f"or {_ANOTHER}")
 

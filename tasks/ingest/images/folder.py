@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from tasks.errors import InputError, list_names
 from tasks.ingest.folder import TYPED_TABLES, Folder
-from tasks.ingest.images.annotations import unsupported_layout
+from tasks.ingest.images.annotations import find_unsupported_layout
 from tasks.ingest.images.layout import (
     FolderLayout,
     ImagePlace,
-    classes_in_names,
     count_files,
+    find_classes_in_names,
     infer_layout,
 )
 from tasks.ingest.reading import FileReader
@@ -55,11 +55,11 @@ def open_images(
     classes = {layout.places[file].label for file in layout.labeled}
     # One class cannot be swept: its folder may be none, and a table beside it may know better.
     if len(classes) < 2:
-        if (refused := unsupported_layout(folder)) is not None:
+        if (refused := find_unsupported_layout(folder)) is not None:
             raise refused
         if folder.data:
             return ()
-        if not classes or classes_in_names(list(layout.places)):
+        if not classes or find_classes_in_names(list(layout.places)):
             raise _make_no_class_error(folder, layout)
     return (_open_class_folders(folder, layout),)
 
@@ -166,7 +166,7 @@ def _make_no_class_error(folder: Folder, layout: FolderLayout) -> InputError:
     what = "the image is not in a class folder" if one else f"{len(files):,} images are not in a class folder"
     if layout.splits:
         what += f" (the folders {list_names(layout.splits)} are splits)"
-    if classes := classes_in_names(files):
+    if classes := find_classes_in_names(files):
         what += f"; their file names seem to begin with the class ({list_names(classes)})"
     return folder.base.problem(
         what,

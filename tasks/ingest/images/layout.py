@@ -102,11 +102,11 @@ def is_split(name: str, *, alone: bool = True) -> bool:
     return not _SPLITS.isdisjoint(words) and (not alone or words <= _SPLITS | _BESIDE_SPLITS)
 
 
-def classes_in_names(files: Sequence[str]) -> list[str]:
+def find_classes_in_names(files: Sequence[str]) -> list[str]:
     """Return the classes that file names seem to begin with; none where they do not.
 
     >>> pets = [f"{breed}_{n}.jpg" for breed in ("beagle", "Abyssinian") for n in range(9)]
-    >>> classes_in_names(pets), classes_in_names([f"IMG_{n}.jpg" for n in range(9)])
+    >>> find_classes_in_names(pets), find_classes_in_names([f"IMG_{n}.jpg" for n in range(9)])
     (['Abyssinian', 'beagle'], [])
     """
     folders: dict[str, list[str]] = defaultdict(list)

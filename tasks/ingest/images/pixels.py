@@ -46,7 +46,7 @@ def is_pixel_text(text: str) -> bool:
     return _NUMBERS.fullmatch(text) is not None
 
 
-def pixels_of_text(text: str) -> Pixels | str:
+def parse_pixels(text: str) -> Pixels | str:
     """Return the numbers of a text in their shape, or why they are not an image."""
     try:
         nested = json.loads(text) if text.lstrip().startswith("[") else None
@@ -60,7 +60,7 @@ def pixels_of_text(text: str) -> Pixels | str:
         return "its pixels are not all numbers, or its rows differ in length"
 
 
-def pixels_of_list(values: pa.Array) -> Pixels | str:
+def read_pixels(values: pa.Array) -> Pixels | str:
     """Return one image in its shape, or why it is none."""
     shape = [len(values)]
     while is_list(values.type):
@@ -99,10 +99,10 @@ def _shape_square(pixels: Pixels) -> Pixels | str:
     )
 
 
-def white_level(ranges: Iterable[tuple[float, float]]) -> float | str:
+def choose_white_level(ranges: Iterable[tuple[float, float]]) -> float | str:
     """Return the number that stands for white, given the least and largest pixel of each image; or why there is none.
 
-    >>> white_level([(0, 0.5), (0, 1)]), white_level([(0, 17), (3, 255)]), white_level([(0, 4095)])
+    >>> choose_white_level([(0, 0.5), (0, 1)]), choose_white_level([(0, 17), (3, 255)]), choose_white_level([(0, 4095)])
     (1.0, 255.0, 65535.0)
     """
     ranges = list(ranges)

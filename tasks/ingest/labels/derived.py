@@ -33,7 +33,7 @@ class SingleLabelTable(SourceTable):
         """Yield batches of the named columns, with the label out of its list."""
         kind = pa.list_(self.schema.field(self.label).type)
         source = SourceTable(
-            self.uri, self.readers, with_column(self.schema, self.label, kind), self.conversion
+            self.uri, self.readers, replace_column_type(self.schema, self.label, kind), self.conversion
         )
         for batch in source.scan(columns, rows):
             place = batch.schema.get_field_index(self.label)
@@ -58,7 +58,7 @@ def unwrap_labels(table: SourceTable, label: str) -> SourceTable:
     return SingleLabelTable(
         table.uri,
         table.readers,
-        with_column(table.schema, label, kind.value_type),
+        replace_column_type(table.schema, label, kind.value_type),
         table.conversion,
         label=label,
     )
@@ -124,7 +124,7 @@ def check_raters(table: SourceTable, raters: tuple[str, ...]) -> None:
         check_type(table.schema.field(name).type, name, table.uri, "raters")
 
 
-def with_column(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.Schema:
+def replace_column_type(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.Schema:
     """Return a schema with another type of one column."""
     return schema.set(schema.get_field_index(name), pa.field(name, kind))
 

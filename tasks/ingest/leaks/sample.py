@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.values import convert_to_text
-from tasks.ingest.content import exact_values
+from tasks.ingest.content import read_exact_values
 from tasks.ingest.leaks.measures import Flags, Floats, Ints
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, ColumnKind
@@ -138,6 +138,6 @@ def _sample_column(column: Column, values: pa.Array) -> SampledColumn:
     if column.kind == "category":
         return SampledColumn(column.name, column.kind, *encode_text(values), None)
     # In full precision, which tells large ids apart.
-    numbers = exact_values(values, column).astype(np.float64)
+    numbers = read_exact_values(values, column).astype(np.float64)
     different, codes = np.unique(numbers, return_inverse=True)
     return SampledColumn(column.name, column.kind, codes.astype(np.int64), different, numbers)

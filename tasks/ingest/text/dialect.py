@@ -16,7 +16,7 @@ from typing import Any
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
 from tasks.ingest.text.header import has_header, is_second_header, join_headers
-from tasks.ingest.text.lines import check_text, lines_in_blocks, open_text
+from tasks.ingest.text.lines import check_text, open_text, read_line_blocks
 
 # The last three are rare in text: Hive, Netezza and mainframes write them.
 DELIMITERS = ",;\t|\x01^~"
@@ -115,12 +115,12 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     else:
         header, start, header_lines = places, skipped, 0
     header, surplus = _drop_surplus(header, rows)
-    names, renamed = unique_names([name.strip() for name in header], needed, part, rows)
+    names, renamed = make_names_unique([name.strip() for name in header], needed, part, rows)
     encoding = part.encoding or "utf-8"
     return Dialect(encoding, delimiter, start, header_lines, names, surplus, renamed, escaped, quoted)
 
 
-def notes_on(part: Part, dialect: Dialect) -> tuple[str, ...]:
+def describe_dialect(part: Part, dialect: Dialect) -> tuple[str, ...]:
     """Return what a person should know of how a file was read, a line each."""
     name = part.shown.rsplit("/", 1)[-1]
     notes = []
@@ -200,7 +200,7 @@ def _are_quotes_text(part: Part, delimiter: str) -> bool:
     per_line: set[int] = set()
     opens = closes = 0
     with open_text(part) as file:
-        for block in lines_in_blocks(file):
+        for block in read_line_blocks(file):
             if b'"' not in block:
                 continue
             per_line |= {line.count(mark) for line in block.splitlines() if line}
@@ -269,7 +269,7 @@ def _drop_surplus(header: list[str], rows: list[list[str]]) -> tuple[list[str], 
     return header, False
 
 
-def unique_names(
+def make_names_unique(
     header: Sequence[str], needed: frozenset[str], part: Part, rows: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return unique names as pandas makes them, `x` and `x.1`, and which were changed.

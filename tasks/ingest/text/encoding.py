@@ -12,7 +12,7 @@ from dataclasses import replace
 import chardet
 
 from tasks.ingest.source import Part
-from tasks.ingest.text.lines import check_utf8, detect_wide_encoding, lines_in_blocks, open_text
+from tasks.ingest.text.lines import check_utf8, detect_wide_encoding, open_text, read_line_blocks
 
 # chardet looks at 200,000 bytes and no more, and is as sure after a third of them.
 _SAMPLE = 2**16
@@ -36,7 +36,7 @@ def detect_encoding(part: Part, head: bytes) -> str:
     good = bad = 0
     fields: dict[bytes, None] = {}
     with open_text(replace(part, encoding=None)) as file:
-        for block in lines_in_blocks(file):
+        for block in read_line_blocks(file):
             if block.isascii():
                 continue
             text = block.decode(errors="replace")

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from tasks.ingest.compression import COMPRESSIONS, decompress
-from tasks.ingest.reading import describe_bytes, wrong_format_error
+from tasks.ingest.reading import describe_bytes, make_format_error
 from tasks.ingest.source import Part
 
 # 8 MiB of text at a time: more than any sane row, little beside the budget of memory.
@@ -69,7 +69,7 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
         with part.open() as file:
             raw = file.read(16)
         if not raw.startswith(beginnings):
-            raise wrong_format_error(part, name, raw)
+            raise make_format_error(part, name, raw)
     with open_text(part) as file:
         head = file.read(_HEAD)
     if not head.strip():
@@ -83,7 +83,7 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
     # A binary file has other control characters too.
     stray = any_encoding and _CONTROL.isdisjoint(head) and head.count(0) <= _STRAY * len(head)
     if describe_bytes(head) or (b"\x00" in head and not stray):
-        raise wrong_format_error(part, expected, head)
+        raise make_format_error(part, expected, head)
     return head
 
 
@@ -106,7 +106,7 @@ def check_utf8(part: Part) -> None:
     """Read the whole text and raise InputError at the first byte that is not UTF-8."""
     position, line = 0, 1
     with open_text(part) as file:
-        for block in lines_in_blocks(file):
+        for block in read_line_blocks(file):
             try:
                 block.decode()
             except UnicodeDecodeError as error:
@@ -120,7 +120,7 @@ def check_utf8(part: Part) -> None:
             line += block.count(b"\n")
 
 
-def lines_in_blocks(file: BinaryIO) -> Iterator[bytes]:
+def read_line_blocks(file: BinaryIO) -> Iterator[bytes]:
     """Yield the text in blocks of whole lines."""
     while block := file.read(BLOCK):
         yield block + file.readline()

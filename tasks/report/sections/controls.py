@@ -23,7 +23,7 @@ def build(view: RunView, summary: Summary) -> Section | None:  # noqa: ARG001 (o
         told = f"{found['found']:,} of {planted} that were flipped on purpose were flagged. That says nothing of your own errors"
         warning = Text(f"{told}: {show_plain(why, 2_000)}.", "warning")
         return Section("controls", "How good this queue is", [warning], "Controls", folded=True)
-    noise = f"of all labels; {interval_of(found['noise_rate'], 1)}"
+    noise = f"of all labels; {write_interval(found['noise_rate'], 1)}"
     parts: list[ReportPart] = [
         Text(
             f"In a second audit {planted} that nothing spoke against were flipped on purpose; your data were not touched. "
@@ -62,9 +62,9 @@ def _describe_share(title: str, share: dict[str, Any] | None, remark: str) -> tu
         return title, "–", "nothing is flagged"
     if not is_told(share):
         return title, "–", "cannot be told: the 95 % interval holds nearly every value"
-    return title, format_share(share["estimate"]), f"{remark}; {interval_of(share)}"
+    return title, format_share(share["estimate"]), f"{remark}; {write_interval(share)}"
 
 
-def interval_of(share: dict[str, Any], decimals: int = 0) -> str:
+def write_interval(share: dict[str, Any], decimals: int = 0) -> str:
     """Return the interval of an estimate in words."""
     return f"95 % interval {format_share(share['low'], decimals)} to {format_share(share['high'], decimals)}"

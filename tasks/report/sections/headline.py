@@ -6,12 +6,12 @@ from typing import Any
 
 from tasks.addresses import work_folder
 from tasks.ingest.leaks.search import describe_leaks
-from tasks.report.sections.controls import interval_of, is_told
+from tasks.report.sections.controls import is_told, write_interval
 from tasks.report.sections.convergence import warning
 from tasks.report.summary import Summary
 from tasks.runs.data_sets import find_short_name
 from tasks.show.parts import Command, Facts, ReportPart, Section, Text
-from tasks.show.text import NAME, format_share, join_names, pluralise, show_plain, trust_line
+from tasks.show.text import NAME, format_share, join_names, pluralise, show_plain, write_trust_line
 from tasks.show.view import RunView
 
 # Columns beside an image or an embedding that the lead names; of more it says how many.
@@ -30,7 +30,7 @@ def build(view: RunView, summary: Summary) -> Section:
     elif trust := summary.get("queue", {}).get("trust"):
         parts.append(
             Text(
-                trust_line(summary["queue"]),
+                write_trust_line(summary["queue"]),
                 "warning" if trust["verdict"] in ("weak", "cannot tell") else "plain",
             )
         )
@@ -165,7 +165,7 @@ def _list_facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
         if queue.get("untrusted"):
             facts.append(("Wrong labels, estimated", "–", "something learned from gives the label away"))
         elif interval:
-            estimate, remark = format_share(interval["estimate"], 1), interval_of(interval, 1)
+            estimate, remark = format_share(interval["estimate"], 1), write_interval(interval, 1)
             if queue.get("trust", {}).get("verdict") in ("weak", "cannot tell"):
                 estimate = f"{format_share(interval['low'], 1)} to {format_share(interval['high'], 1)}"
                 remark = "95 % interval: a closer estimate could not be trusted"
@@ -196,7 +196,7 @@ def _list_recall_facts(summary: Summary) -> list[tuple[str, str, str]]:
         (
             f"{name.capitalize()}, estimated",
             format_share(controls[name]["estimate"]),
-            f"{what}; {interval_of(controls[name])}",
+            f"{what}; {write_interval(controls[name])}",
         )
         for name, what in said.items()
         if is_told(controls.get(name))

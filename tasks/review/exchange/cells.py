@@ -19,10 +19,10 @@ _BOOLEANS = {
 }
 
 
-def without_apostrophe(cell: str) -> str:
+def strip_apostrophe(cell: str) -> str:
     """Take back the apostrophe that keeps a spreadsheet from running a cell.
 
-    >>> without_apostrophe("'=1+1"), without_apostrophe("it's")
+    >>> strip_apostrophe("'=1+1"), strip_apostrophe("it's")
     ('=1+1', "it's")
     """
     return cell[1:] if cell.startswith("'") and neutralise(cell[1:]) == cell else cell

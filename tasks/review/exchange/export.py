@@ -15,7 +15,7 @@ from tasks.queue.spreadsheet import neutralise
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import COLUMNS, Decision, read_log
 from tasks.show.text import pluralise
-from tasks.storage import atomic_path, write_table
+from tasks.storage import open_atomically, write_table
 
 _ORDER = ("seq", *(name for name in COLUMNS if name != "seq"), "standing")
 _TYPES = {"seq": pa.int64(), "undoes": pa.int64(), "seconds": pa.float64(), "standing": pa.bool_()}
@@ -47,7 +47,7 @@ class Exported(NamedTuple):
         return f"{pluralise(self.rows, 'row')}: {'; '.join([*parts, *([f'{gone:,} undone or replaced'] if gone else [])])}"
 
 
-def decision_rows(rows: Sequence[Decision]) -> list[dict[str, Any]]:
+def list_decision_rows(rows: Sequence[Decision]) -> list[dict[str, Any]]:
     """Return the rows of the log with `standing`: whether it is the present answer of its reviewer."""
     ledger = Ledger(rows)
     present = {row.seq for key in ledger for row in ledger.standing(key).values()}
@@ -65,7 +65,7 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
         run_id: Only the decisions made in this run.
     """
     log = read_log(out)
-    rows = [row for row in decision_rows(log) if run_id is None or row["run"] == run_id]
+    rows = [row for row in list_decision_rows(log) if run_id is None or row["run"] == run_id]
     table = _add_samples(_add_outcomes(rows, Ledger(log)), out / "runs")
     if file.suffix == ".csv":
         _write_csv(table, file)
@@ -115,7 +115,7 @@ def _is_large(kind: pa.DataType) -> bool:
 
 
 def _write_csv(table: pa.Table, file: Path) -> None:
-    with atomic_path(file) as path, path.open("w", newline="", encoding="utf-8") as opened:
+    with open_atomically(file) as path, path.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(table.column_names)
         for row in table.to_pylist():

@@ -10,7 +10,7 @@ from tasks.errors import InputError, list_names
 from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.queue.rows import find_rows
 from tasks.records import VERDICTS
-from tasks.review.ledger import Ledger, key_of
+from tasks.review.ledger import Ledger, make_key
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.finished import read_dataset
 from tasks.show.text import pluralise
@@ -172,5 +172,5 @@ def _find_problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence
 
 def _is_repeated(draft: Decision, ledger: Ledger) -> bool:
     """Whether this reviewer's present answer is the same one."""
-    present = ledger.standing(key_of(draft)).get(draft.reviewer)
+    present = ledger.standing(make_key(draft)).get(draft.reviewer)
     return present is not None and present.outcome == draft.outcome

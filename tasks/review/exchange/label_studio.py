@@ -14,12 +14,12 @@ from xml.etree import ElementTree as ET  # only for writing
 
 from tasks.errors import InputError
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse_import
-from tasks.review.page.chooser import choices_of
+from tasks.review.page.chooser import list_choices
 from tasks.review.page.payload import format_value
 from tasks.review.queue import Item, ReviewQueue, load_queue
 from tasks.runs.finished import read_dataset
 from tasks.show.images import safe_png
-from tasks.storage import atomic_path, read_parquet, write_json, write_text
+from tasks.storage import open_atomically, read_parquet, write_json, write_text
 from tasks.terminal import one_line
 
 LABEL: Final = "label"
@@ -29,13 +29,13 @@ SAMPLE: Final = "sample"
 _DATA_KEY: Final = {"image": "image", "text": "text", "table": "row"}
 
 
-def labeling_config(queue: ReviewQueue) -> str:
+def write_labeling_config(queue: ReviewQueue) -> str:
     """Return the labeling config for a run as XML."""
     view = ET.Element("View")
     ET.SubElement(view, "Header", value="$question", size="5")
     # Above the sample, which may be longer than the screen.
     classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
-    for choice in choices_of(queue):
+    for choice in list_choices(queue):
         attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
         ET.SubElement(classes, "Choice", attributes)
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
@@ -62,7 +62,7 @@ def export_tasks(run: Path, folder: Path, *, image_root: str | None = None) -> t
     """
     queue = load_queue(run)
     _name_classes(queue.classes)
-    config = write_text(labeling_config(queue), folder / "config.xml")
+    config = write_text(write_labeling_config(queue), folder / "config.xml")
     payload = _read_payload(queue)
     tasks = []
     for item in queue.items:
@@ -131,7 +131,7 @@ def _write_picture(data: bytes | None, folder: Path, number: int, image_root: st
     if image_root is None:
         return f"data:image/png;base64,{base64.b64encode(png).decode()}"
     name = f"{number:06d}.png"
-    with atomic_path(folder / "images" / name) as path:
+    with open_atomically(folder / "images" / name) as path:
         path.write_bytes(png)
     return f"{image_root.rstrip('/')}/{name}"
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.review.exchange.export import SCHEMA, decision_rows
+from tasks.review.exchange.export import SCHEMA, list_decision_rows
 from tasks.review.log import COLUMNS, Decision, DecisionLog, log_path, read_log
 from tasks.runs.remote import list_there, read_there, write_there
 from tasks.storage import read_parquet, write_text
@@ -65,7 +65,7 @@ def publish_decisions(out: Path, address: str) -> str | None:
     if mark.exists() and mark.read_text(encoding="utf-8") == now:
         return target
     content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(decision_rows(rows), schema=SCHEMA), content, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(list_decision_rows(rows), schema=SCHEMA), content, compression="zstd")
     write_there(target, content.getvalue())
     write_text(now, mark)
     return target

@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import detect_dialect
-from tasks.review.exchange.cells import IdFinder, Labels, without_apostrophe
+from tasks.review.exchange.cells import IdFinder, Labels, strip_apostrophe
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse_import
 from tasks.runs.finished import read_dataset
 from tasks.storage import read_parquet
@@ -69,7 +69,7 @@ def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels
     given = row.get("given_label", "")
     return Incoming(
         where=f"row {number}",
-        sample_id=ids.find(without_apostrophe(row["sample_id"])),
+        sample_id=ids.find(strip_apostrophe(row["sample_id"])),
         verdict=row["decision"].strip().lower(),
         new_label=labels.find(row["new_label"]) if row["new_label"].strip() else "",
         content_hash=row.get("content_hash", "").strip(),

@@ -57,15 +57,15 @@ class ManyDecisions(_Answered):
     expected: int
 
 
-def site_of(request: Request) -> Site:
+def find_site(request: Request) -> Site:
     """Return what the routes share."""
     site: Site = request.app.state.site
     return site
 
 
-def reviewer_of(request: Request) -> str:
+def find_reviewer(request: Request) -> str:
     """Return who is asking; a decision needs a name."""
-    name = site_of(request).who(request)
+    name = find_site(request).who(request)
     if not name:
         raise HTTPException(403, "tell the page your name first")
     return name
@@ -83,8 +83,8 @@ def filter_of(request: Request) -> Filter:
         raise HTTPException(422, f"{first['loc'][0]}: {first['msg']}") from error
 
 
-Here = Annotated[Site, Depends(site_of)]
-Name = Annotated[str, Depends(reviewer_of)]
+Here = Annotated[Site, Depends(find_site)]
+Name = Annotated[str, Depends(find_reviewer)]
 Wanted = Annotated[Filter, Depends(filter_of)]
 
 

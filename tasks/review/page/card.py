@@ -14,9 +14,9 @@ from tasks.review.page.pictures import Size
 from tasks.review.page.texts import CARD, LISTED, cut, mark_words
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
-from tasks.show.images import saliency_png, sum_channels
+from tasks.show.images import draw_saliency, sum_channels
 from tasks.show.text import format_number
-from tasks.show.usual_values import NOTHING_USUAL, Usual, parse_number, usual_columns
+from tasks.show.usual_values import NOTHING_USUAL, Usual, describe_usual_columns, parse_number
 from tasks.show.view import EVIDENCE, RunView
 from tasks.word_weights import find_telling_words
 
@@ -60,7 +60,7 @@ class CardMaker:
 
     @cached_property
     def _usual(self) -> Mapping[str, Usual]:
-        return usual_columns(self._view, self._queue.columns, self._queue.classes)
+        return describe_usual_columns(self._view, self._queue.columns, self._queue.classes)
 
     def row(self, sample_id: str) -> tuple[str, dict[str, str]]:
         """Return a sample's running text, and its other columns."""
@@ -141,7 +141,7 @@ class CardMaker:
         values = self._view.saliency.get(item.borrows)
         if values is None:
             return None
-        return saliency_png(effects(self._view, values), self._queue.dataset.feature_shape, size)
+        return draw_saliency(effects(self._view, values), self._queue.dataset.feature_shape, size)
 
     def _has_overlay(self, item: Item) -> bool:
         """Whether the influence depends on the pixels themselves: an encoder's features lie nowhere in the picture."""

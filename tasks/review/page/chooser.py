@@ -36,7 +36,7 @@ class Chooser:
         self.labels = queue.classes
         self._own = own_keys
         self._all = [
-            ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in choices_of(queue)
+            ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in list_choices(queue)
         ]
         self.has_search = not all(each.key for each in self._all)
         self._frequent = _list_frequent(queue)
@@ -60,7 +60,7 @@ class Chooser:
         ]
 
 
-def choices_of(queue: ReviewQueue) -> tuple[ClassChoice, ...]:
+def list_choices(queue: ReviewQueue) -> tuple[ClassChoice, ...]:
     """Return the classes with keys that are the same for all samples.
 
     A class that is named by a digit has that digit. Otherwise the first nine have 1 to 9; of more than nine, the nine that the

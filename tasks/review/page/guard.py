@@ -65,7 +65,7 @@ class Guard:
         shown = request.query_params.get("token", "")
         if shown and request.method == "GET" and secrets.compare_digest(shown.encode(), token.encode()):
             return self._set_cookie(request)
-        kept = request.cookies.get(cookie_name(request, "token"), "")
+        kept = request.cookies.get(name_cookie(request, "token"), "")
         if secrets.compare_digest(kept.encode(), _make_badge(token).encode()):
             return None
         return PlainTextResponse("This page needs the token that labelsweep printed at its start.", 403)
@@ -87,7 +87,7 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or say why not."""
         request = Request(scope)
-        known = request.cookies.get(cookie_name(request, "csrf"), "")
+        known = request.cookies.get(name_cookie(request, "csrf"), "")
         request.state.csrf = known or secrets.token_urlsafe(24)
 
         async def with_headers(message: Message) -> None:
@@ -133,18 +133,18 @@ def _refuse_forged(request: Request) -> Response | None:
     is_form = request.url.path == "/name" and request.headers.get("content-type", "").startswith(
         "application/x-www-form-urlencoded"
     )
-    if not is_form and not csrf_matches(request, request.headers.get("x-csrf-token", "")):
+    if not is_form and not is_csrf_valid(request, request.headers.get("x-csrf-token", "")):
         return JSONResponse({"error": "this page is out of date: reload it"}, 403)
     return None
 
 
-def csrf_matches(request: Request, given: str) -> bool:
+def is_csrf_valid(request: Request, given: str) -> bool:
     """Whether `given` is the token in this browser's cookie."""
-    known = request.cookies.get(cookie_name(request, "csrf"), "")
+    known = request.cookies.get(name_cookie(request, "csrf"), "")
     return bool(known) and secrets.compare_digest(given.encode(), known.encode())
 
 
-def cookie_name(request: Request, what: str) -> str:
+def name_cookie(request: Request, what: str) -> str:
     """Return a cookie's name; it holds the port, because cookies are shared by all ports of a host."""
     _, _, port = _split_host(request.headers.get("host", ""))
     return f"labelsweep-{what}-{port or '80'}"
@@ -153,7 +153,7 @@ def cookie_name(request: Request, what: str) -> str:
 def set_cookie(request: Request, response: Response, what: str, value: str) -> None:
     """Set a cookie that no script can read and no other site can send."""
     response.set_cookie(
-        cookie_name(request, what), value, max_age=_YEAR_S, httponly=True, samesite="strict", path="/"
+        name_cookie(request, what), value, max_age=_YEAR_S, httponly=True, samesite="strict", path="/"
     )
 
 

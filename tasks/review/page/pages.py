@@ -15,14 +15,14 @@ from tasks.review.exchange.export import export_decisions
 from tasks.review.filter import Filter
 from tasks.review.insights import compare_reviewers, list_reviewers
 from tasks.review.log import MAX_REVIEWER
-from tasks.review.page.api import Here, Name, Wanted, reviewer_of, site_of
+from tasks.review.page.api import Here, Name, Wanted, find_reviewer, find_site
 from tasks.review.page.card import ROWS
-from tasks.review.page.guard import csrf_matches, set_cookie
+from tasks.review.page.guard import is_csrf_valid, set_cookie
 from tasks.review.page.pictures import CACHING, Size
 from tasks.review.page.sound import TYPES, find_sound
 from tasks.review.team import list_team
-from tasks.show.images import size_of
-from tasks.show.text import trust_line
+from tasks.show.images import measure_picture
+from tasks.show.text import write_trust_line
 from tasks.show.view import EVIDENCE
 from tasks.storage import read_json
 
@@ -48,7 +48,7 @@ def ask_name(request: Request) -> HTMLResponse:
 async def take_name(request: Request) -> Response:
     """Keep the reviewer's name in this browser."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
-    if not csrf_matches(request, form.get("csrf", [""])[0]):
+    if not is_csrf_valid(request, form.get("csrf", [""])[0]):
         raise HTTPException(403, "this page is out of date: reload it")
     name = " ".join(form.get("name", [""])[0].split())
     if not name or len(name) > MAX_REVIEWER or not name.isprintable():
@@ -64,7 +64,7 @@ async def take_name(request: Request) -> Response:
 def named(request: Request) -> str:
     """Return who is asking; who has given no name is sent to the page that asks for it."""
     try:
-        return reviewer_of(request)
+        return find_reviewer(request)
     except HTTPException as error:
         raise HTTPException(303, headers={"location": "/name"}) from error
 
@@ -209,7 +209,7 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
 def _describe_trust(run: Path) -> str:
     """Return how far the queue of a run can be trusted, in a sentence; empty where that is not known."""
     summary = run / "summary.json"
-    return trust_line(read_json(summary).get("queue", {})) if summary.exists() else ""
+    return write_trust_line(read_json(summary).get("queue", {})) if summary.exists() else ""
 
 
 @router.get("/report")
@@ -235,7 +235,7 @@ def saliency(site: Here, position: int) -> Response:
     """Return the overlay of a sample's picture."""
     shown = site.item(position)
     picture = site.image(shown.sample_id, "page")
-    overlay = site.cards.overlay(shown, size_of(picture[0])) if picture else None
+    overlay = site.cards.overlay(shown, measure_picture(picture[0])) if picture else None
     if overlay is None:
         raise HTTPException(404, "no overlay of this sample")
     return Response(overlay, media_type="image/png")
@@ -272,7 +272,7 @@ def columns(request: Request, site: Here, name: Name, position: int) -> HTMLResp
 
 def _render_page(here: str, request: Request, **values: object) -> HTMLResponse:
     """Return a page, with what each page shows around its own content."""
-    site = site_of(request)
+    site = find_site(request)
     now, name = site.review, site.who(request)
     todo, total = now.todo(name), now.total(name)
     counts = {"todo": todo, "done": total - todo, "total": total, "known": now.known}

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from tasks.review.page.payload import PayloadStore
-from tasks.show.images import MAX_SIDE, web_picture
+from tasks.show.images import MAX_SIDE, encode_for_web
 
 Size = Literal["tile", "page", "original"]
 
@@ -27,7 +27,7 @@ class Pictures:
             kept = self._made.get(key) or b""
             return kept, "image/png" if kept.startswith(b"\x89PNG") else "image/jpeg"
         data = self._originals.get(sample_id)
-        made = web_picture(data, SIDES[size]) if data else None
+        made = encode_for_web(data, SIDES[size]) if data else None
         if made is not None and size != "original":
             self._made.put(key, made[0])
         return made

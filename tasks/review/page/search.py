@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from tasks.review.atlas import Atlas
-from tasks.review.filter import Filter, cell_test
+from tasks.review.filter import Filter, make_cell_test
 from tasks.review.page.payload import PayloadStore
 from tasks.review.queue import Item
 from tasks.review.state import Review
@@ -62,7 +62,7 @@ class SampleSearch:
 
     def _search(self, column: str, value: str, positions: frozenset[int]) -> frozenset[int]:
         """Return which of some items have a cell as a filter wants it."""
-        items, fits = self.atlas.items(sorted(positions)), cell_test(value)
+        items, fits = self.atlas.items(sorted(positions)), make_cell_test(value)
         self.load(items)
         found = set()
         for item in items:

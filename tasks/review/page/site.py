@@ -12,7 +12,7 @@ from starlette.requests import Request
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.page.card import CardMaker
 from tasks.review.page.chooser import Chooser
-from tasks.review.page.guard import cookie_name
+from tasks.review.page.guard import name_cookie
 from tasks.review.page.keys import KEYS, name_key, translate_keys
 from tasks.review.page.payload import PayloadStore
 from tasks.review.page.pictures import Pictures
@@ -93,7 +93,7 @@ class Site:
 
     def who(self, request: Request) -> str:
         """Return the reviewer's name; empty until they gave one."""
-        return unquote(request.cookies.get(cookie_name(request, "reviewer"), "")) or self.reviewer or ""
+        return unquote(request.cookies.get(name_cookie(request, "reviewer"), "")) or self.reviewer or ""
 
     def render(self, template: str, request: Request, **values: object) -> str:
         """Render a page; everything is escaped unless a template says otherwise, and none does."""

@@ -19,7 +19,7 @@ TYPES: Final = {
 }
 
 
-def sound_folder(column: str, columns: Sequence[str], source: str, folder: Path | None) -> Path:
+def find_sound_folder(column: str, columns: Sequence[str], source: str, folder: Path | None) -> Path:
     """Return the folder that the paths of a column of sounds start from.
 
     Args:
