@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
-from tasks.ingest.labels.spelling import plain_name
+from tasks.ingest.labels.spelling import mean_the_same
 from tasks.storage import ROWS_PER_GROUP, open_parquet, write_table
 
 # In a version's folder: which row of its files in the layout of the source each of its rows is.
@@ -170,7 +170,7 @@ def _is_written_so(written: str, label: str) -> bool:
     >>> _is_written_so(" Cat", "cat"), _is_written_so("1.0", "1"), _is_written_so("dog", "cat")
     (True, True, False)
     """
-    if plain_name(written) == plain_name(label):
+    if mean_the_same(written, label):
         return True
     try:
         return float(written) == float(label)

@@ -127,7 +127,9 @@ def _read_statistics(file: pq.ParquetFile) -> dict[str, tuple[int | None, Any, A
             missing, low, high = found.get(column.path_in_schema, (0, None, None))
             more = said.null_count if said.has_null_count else None
             missing = None if missing is None or more is None else missing + more
-            if said.has_min_max:
+            if said.has_min_max and not isinstance(
+                said.min, bytes
+            ):  # half floats, which pyarrow does not decode
                 low = said.min if low is None else min(low, said.min)
                 high = said.max if high is None else max(high, said.max)
             found[column.path_in_schema] = (missing, low, high)

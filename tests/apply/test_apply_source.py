@@ -80,6 +80,11 @@ CSV = {
         {1: "Bär", 2: "Übel"},
         b'\xef\xbb\xbf"label",a\nB\xc3\xa4r,1\nB\xc3\xa4r,2\n\xc3\x9cbel,3\n',
     ),
+    "truths in several words": (
+        b"a,label\n1,1\n2,0\n3,1\n4,0\n5,True\n6,False\n",
+        {4: "0"},
+        b"a,label\n1,1\n2,0\n3,1\n4,0\n5,0\n6,False\n",
+    ),
     "labels with zeros in front, and with a point": (
         b"a,label\n1,01\n2,02\n3,02\n",
         {0: "02"},

@@ -145,6 +145,24 @@ def test_spellings_of_one_class_are_one_class_in_labels_and_truth(tmp_path):
     assert true.tolist() == pd.read_parquet(found.path)["label"].tolist()
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "said"),
+    [
+        (["cat", "cat", "dog", "cat\u200b", "\ufeffdog", "dog"], ("cat", "dog"), r"'cat\u200b' (20)"),
+        (["new york", "new york", "new_york", "New-York", "rome"], ("new york", "rome"), "'new_york' (20)"),
+        (["1", "0", "1", "0", "True", "False"], ("0", "1"), "'True' (20) is read as '1' (40)"),
+        (["yes", "no", "no"], ("no", "yes"), ""),
+        (["x1", "x 1", "x -1"], ("x -1", "x 1", "x1"), ""),
+    ],
+    ids=["nobody sees", "blanks", "truths", "two truths", "signs"],
+)
+def test_classes_that_people_do_not_tell_apart_are_one_class(labels, classes, said, tmp_path):
+    found = ingested(tmp_path, labels * 20)
+    assert found.classes == classes
+    assert said in "".join(found.notes)
+    assert bool(said) == bool(found.notes)
+
+
 def test_a_full_stop_behind_a_class_makes_no_other_class(tmp_path):
     found = ingested(tmp_path, ["<=50K", ">50K", ">50K", "<=50K."] * 20)
     assert found.classes == ("<=50K", ">50K")

@@ -62,6 +62,9 @@ WAYS = {
     "bookkeeping": lambda number: f"({-number:,.2f})" if number < 0 else f"{number:,.2f}",
     "euros": lambda number: f"{german(number)} €",
     "percent": lambda number: f"{number:.2f}%",
+    "kilograms": lambda number: f"{number:.2f} kg",
+    "degrees": lambda number: f"{number:.2f}°C",
+    "squares": lambda number: f"{german(number)} m²",
     "minus": lambda number: f"{number:.2f}".replace("-", "−"),
 }
 
@@ -72,6 +75,26 @@ def test_numbers_are_read_however_they_are_written(way, name, tmp_path):
     dataset = read(written(tmp_path / name, [WAYS[way](number) for number in NUMBERS]))
     np.testing.assert_allclose(column(dataset), NUMBERS, rtol=1e-6)
     assert not dataset.notes
+
+
+def test_thousands_and_millions_behind_numbers_are_said(tmp_path):
+    values = [f"€{n}.5M" if n % 3 == 0 else f"€{n}K" if n % 3 == 1 else f"€{n}" for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert column(dataset)[:6].tolist() == [500_000, 1_000, 2, 3_500_000, 4_000, 5]
+    assert dataset.notes == ("column 'c': k, M and B behind numbers are thousands, millions and billions",)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{n % 3 * 12} months" for n in range(ROWS)],
+        [f"{n % 70} {'kg' if n % 2 else 'lb'}" for n in range(ROWS)],
+        [f"{n % 30}{'abcdefghijklmnopqrstuvwxyz'[n % 26]}" for n in range(ROWS)],
+    ],
+    ids=["few", "two units", "codes"],
+)
+def test_a_unit_is_read_only_where_it_is_that_of_many_different_numbers(values, tmp_path):
+    assert kind(read(written(tmp_path / "n.csv", values))) != "number"
 
 
 @pytest.mark.parametrize(

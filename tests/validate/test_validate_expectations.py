@@ -4,6 +4,7 @@ import json
 from datetime import date, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -389,3 +390,9 @@ def test_new_class_is_told_with_its_name(tmp_path):
         tmp_path / "1", {**columns(classes=2), "label": ["c0", "c1"] * 28 + ["c2"] * 4}, tmp_path / "0"
     ).drift
     assert line == "classes: the class was not there in the last run: 'c2' (4 rows)"
+
+
+def test_half_floats_are_held_against_the_last_run_without_their_range(tmp_path):
+    data = columns() | {"half": list(np.linspace(0, 1, 60, dtype=np.float16))}
+    assert _night(tmp_path / "0", data).drift == ()
+    assert _night(tmp_path / "1", data, tmp_path / "0").drift == ()

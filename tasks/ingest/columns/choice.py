@@ -13,6 +13,7 @@ from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, is_numeric
 from tasks.ingest.images.decode import holds_images
 from tasks.ingest.images.pixels import is_pixel_list
+from tasks.ingest.source import is_image_file
 from tasks.ingest.table import SourceTable
 from tasks.ingest.vectors import find_vector_columns, is_wide
 from tasks.records import Column, Payload, Source
@@ -27,6 +28,8 @@ _IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|un
 MOST_TEXTS = 3
 # What may be named beside an image, an embedding, or each other.
 BESIDE = ("--features", "--text")
+# Twenty values tell paths from other text.
+_FIRST = 20
 # Columns that a hint spells out.
 MOST_NAMED = 3
 # Columns that our own ingest made of the content.
@@ -240,11 +243,32 @@ def _make_empty_error(table: SourceTable, fields: list[pa.Field], survey: TableC
             f"column '{words[0]}' holds lists of words",
             fix="join the words of each row into one text with blanks",
         )
+    if named := [field.name for field in fields if names_image_files(table, field.name)]:
+        return table.problem(
+            f"column '{named[0]}' names image files, and those of the first rows are not there",
+            fix=f"write paths relative to the folder of the source; --image {named[0]} says what is looked for",
+        )
     prose = survey.prose or tuple(name for name in free if survey.left_out.get(name, "").startswith("nearly"))
     text = f"name a text with --text {prose[0]}" if prose else "name a text with --text"
     return table.problem(
         f"no numeric column and no column of categories or dates to learn from, only {list_names(free)}",
         fix=f"{text}, or a column with --embedding or --image",
+    )
+
+
+def names_image_files(table: SourceTable, name: str) -> bool:
+    """Return whether the first values of a column are names of image files."""
+    values = read_first_texts(table, name)
+    return bool(values) and all(map(is_image_file, values))
+
+
+def read_first_texts(table: SourceTable, name: str) -> list[str]:
+    """Return the first values of a column that are not blank; nothing where it holds no text."""
+    if not pa.types.is_string(table.schema.field(name).type):
+        return []
+    batch = next(table.scan([name], _FIRST), None)
+    return (
+        [value for value in batch.column(0)[:_FIRST].to_pylist() if value and value.strip()] if batch else []
     )
 
 

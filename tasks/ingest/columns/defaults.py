@@ -6,14 +6,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tasks.errors import list_names
-from tasks.ingest.columns.choice import list_content_options
+from tasks.ingest.columns.choice import list_content_options, names_image_files, read_first_texts
 from tasks.ingest.columns.label_hints import has_classes
 from tasks.ingest.columns.roles import list_named_columns
 from tasks.ingest.columns.types import is_embedding, is_image, is_numeric
 from tasks.ingest.identity import IdSurvey
 from tasks.ingest.images.files import find_image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
-from tasks.ingest.source import is_image_file
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -31,8 +30,6 @@ _NAMES = (
         *("attrition", "income", "category", "intent", "emotion", "topic"),
     ),
 )
-# Twenty values tell paths from other text.
-_FIRST = 20
 
 
 def find_label(source: Source, table: SourceTable) -> str | None:
@@ -101,17 +98,9 @@ def _list_free_columns(source: Source, table: SourceTable) -> list[str]:
 
 def _is_image_names(table: SourceTable, name: str) -> bool:
     """Return whether the first values of a column are names of image files, and one of them is there."""
-    if not pa.types.is_string(table.schema.field(name).type):
-        return False
-    batch = next(table.scan([name], _FIRST), None)
-    if batch is None:
-        return False
-    first = batch.column(0)[:_FIRST]
-    values = [value for value in first.to_pylist() if value and value.strip()]
-    return (
-        bool(values)
-        and all(map(is_image_file, values))
-        and any(isinstance(file, bytes) for file in find_image_files(table, name).read(first, 0))
+    return names_image_files(table, name) and any(
+        isinstance(file, bytes)
+        for file in find_image_files(table, name).read(pa.array(read_first_texts(table, name)), 0)
     )
 
 

@@ -5,11 +5,14 @@ nearly all values fit is the column's; the others become missing. Where both '1.
 the other columns of the source decide, and the reading is said.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tasks.ingest.columns.units import MOST_UNITS, choose_unit, read_factors, split_units
 
 # What stands for a missing number, in lower case: what pandas reads so, the marks of UCI (?), SPSS and SAS (.), Excel's errors
 # and database dumps (\N).
@@ -44,24 +47,26 @@ _WHOLE = r"^[+-]?[0-9]+$"
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written: the mark before the fraction, and the one between thousands.
+    """How numbers are written: the mark before the fraction, the one between thousands, and the unit behind them.
 
-    >>> Notation(",", ".").pattern, Notation.of(",.")
-    (',.', Notation(decimal=',', thousands='.'))
+    >>> Notation(",", ".").pattern, Notation.of(",.|kg")
+    (',.', Notation(decimal=',', thousands='.', unit='kg'))
     """
 
     decimal: str = "."
     thousands: str = ""
+    unit: str = ""
 
     @property
     def pattern(self) -> str:
-        """Both marks in one word."""
-        return self.decimal + self.thousands
+        """Marks and unit in one word."""
+        return self.decimal + self.thousands + (f"|{self.unit}" if self.unit else "")
 
     @classmethod
     def of(cls, pattern: str) -> "Notation":
         """Return the notation of a pattern."""
-        return cls(pattern[:1] or ".", pattern[1:])
+        marks, _, unit = pattern.partition("|")
+        return cls(marks[:1] or ".", marks[1:], unit)
 
     @property
     def regex(self) -> str:
@@ -108,7 +113,7 @@ class NumberSurvey:
     >>> survey = NumberSurvey()
     >>> survey.see(pa.array(["1,5", "12,25", "NA", None]))
     >>> survey.judge().notation
-    Notation(decimal=',', thousands='')
+    Notation(decimal=',', thousands='', unit='')
     """
 
     present: int = 0
@@ -118,6 +123,7 @@ class NumberSurvey:
     padded: bool = False
     percents: int = 0
     currencies: set[str] = field(default_factory=set)
+    units: Counter[str] = field(default_factory=Counter)
     fits: list[int] = field(default_factory=lambda: [0] * len(NOTATIONS))
     unfit: list[str | None] = field(default_factory=lambda: [None] * len(NOTATIONS))
     different: set[str] = field(default_factory=set)
@@ -139,6 +145,7 @@ class NumberSurvey:
     def _see_plain(self, text: pa.Array) -> None:
         """Count numbers that Arrow reads as they are."""
         count = len(text)
+        self.units[""] += count
         if _is_castable(text, pa.int64()):
             self.padded = self.padded or bool(pc.any(_match_pattern(text, "^0[0-9]")).as_py())
             self.whole += count
@@ -170,14 +177,18 @@ class NumberSurvey:
             self.unfit = [odd or other for odd in self.unfit]
             text = text.filter(maybe)
         bare = _strip_signs(text)
+        signed = text.filter(
+            pc.and_(pc.not_equal(text, bare), _match_pattern(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
+        )
+        bare, units = _split_units(bare)
+        if len(self.units) <= MOST_UNITS:
+            for item in pc.value_counts(units.filter(_match_pattern(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))):
+                self.units[item["values"].as_py()] += item["counts"].as_py()
         whole = _match_pattern(bare, _WHOLE)
         self.whole += _count(whole)
         self._note_fraction(text, pc.or_(whole, pc.invert(_match_pattern(bare, "[0-9][.,][0-9]"))))
         for place, notation in enumerate(NOTATIONS):
             self._add(place, _match_pattern(bare, notation.regex), text)
-        signed = text.filter(
-            pc.and_(pc.not_equal(text, bare), _match_pattern(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
-        )
         self.percents += _count(_match_pattern(signed, "%$"))
         if len(self.currencies) < 3:
             found = pc.unique(pc.struct_field(pc.extract_regex(signed, f"(?P<sign>{_CURRENCY})"), "sign"))
@@ -204,8 +215,8 @@ class NumberSurvey:
 
     @property
     def share(self) -> float:
-        """Share of the values that are numbers of one notation."""
-        return max(self.fits) / max(1, self.present)
+        """Share of the values that are numbers of one notation, without a unit."""
+        return min(max(self.fits), self.units[""]) / max(1, self.present)
 
     def decimal(self) -> str:
         """Return the decimal mark that the values prove, empty where they prove none."""
@@ -226,11 +237,20 @@ class NumberSurvey:
         both = len({notation.decimal for notation in best}) > 1 and max(self.fits) > self.whole
         chosen = next((each for each in best if each.decimal == decimal), best[0]) if both else best[0]
         place = NOTATIONS.index(chosen)
-        odd, example = self.present - self.fits[place], self.unfit[place] or ""
+        unit, others = choose_unit(self.units)
+        odd = self.present - self.fits[place] + others
+        example = self.unfit[place] or (self._find_other(unit) if others else "")
         why = self._explain_misfit(odd, example)
+        if why is None and unit and len(self.different) <= MOST_CODES:
+            why = ""  # terms of '36 months' and '60 months' are kinds
         if why is not None:
             return NumberVerdict(None, odd, example, why=why)
-        return NumberVerdict(chosen, odd, example, self.fraction if both else "")
+        return NumberVerdict(replace(chosen, unit=unit), odd, example, self.fraction if both else "")
+
+    def _find_other(self, unit: str) -> str:
+        """Return a value whose unit is not that of the column, of those that were kept."""
+        values = pa.array(sorted(self.different), pa.string())
+        return str(next(iter(values.filter(pc.not_equal(split_units(values)[1], unit))), ""))
 
     def _explain_misfit(self, odd: int, example: str) -> str | None:
         """Return why the values are not numbers: in words where most of them look so, else nothing; None where they are."""
@@ -261,15 +281,22 @@ def parse_numbers(column: pa.Array, notation: Notation) -> pa.Array:
 
     >>> parse_numbers(pa.array(["1.234,50 €", "-7", "4,5-", "?", "much"]), Notation(",", ".")).to_pylist()
     [1234.5, -7.0, -4.5, None, None]
+    >>> parse_numbers(pa.array(["€1.5M", "$20k", "3"]), Notation(unit="k, M")).to_pylist()
+    [1500000.0, 20000.0, 3.0]
     """
     text = drop_missing_marks(column)
     if notation == _POINT and _is_castable(text, pa.float64()):
         return text.cast(pa.float64())
     bare = _strip_signs(text)
+    factors = None
+    if notation.unit:
+        bare, units = _split_units(bare)
+        factors = read_factors(units, notation.unit)
     bare = pc.if_else(_match_pattern(bare, notation.regex), bare, None)
     if notation.thousands:
         bare = pc.replace_substring(bare, notation.thousands, "")
-    return pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
+    numbers = pc.replace_substring(bare, notation.decimal, ".").cast(pa.float64())
+    return numbers if factors is None else pc.multiply(numbers, factors)
 
 
 def choose_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
@@ -282,6 +309,12 @@ def choose_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
     if len(marks) == 1:
         return marks.pop()
     return "," if delimiters and set(delimiters) == {";"} else "."
+
+
+def _split_units(bare: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return numbers without signs and units, and their units; a currency may stand before a number with a unit (€1.2M)."""
+    numbers, units = split_units(bare)
+    return (_strip_signs(numbers), units) if pc.any(pc.not_equal(units, "")).as_py() else (bare, units)
 
 
 def _strip_signs(text: pa.Array) -> pa.Array:

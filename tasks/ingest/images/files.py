@@ -90,14 +90,30 @@ def find_image_files(table: SourceTable, column: str) -> ImageFiles:
     if pixels.is_pixel_list(kind):
         return _make_pixel_files(table, column, lambda value: pixels.read_pixels(value.values))
     if not pa.types.is_string(kind):
-        return ImageFiles(table, column, partial(_read_files, table, {}))
+        return ImageFiles(table, column, partial(_read_files, table, _Places({})))
     values = (value.as_py() for _, batch in _read_batches(table, column) for value in batch if value.is_valid)
     first = list(islice((value for value in values if value.strip()), _LOOKED_AT))
     if first and all(map(pixels.is_pixel_text, first)):
         return _make_pixel_files(table, column, lambda value: pixels.parse_pixels(value.as_py()))
     by_name = {} if any(map(_is_base64, first)) else _index_files_by_name(table, first)
+    before = next(filter(None, (_find_foreign(table.readers[0].part, name) for name in first)), "")
     notes = ("images are found by their names below the folder of the source",) if by_name else ()
-    return ImageFiles(table, column, partial(_read_files, table, by_name), notes)
+    if before:
+        notes = (f"'{_shorten(before)}' of the paths in '{column}' is not there: images are read without it",)
+    return ImageFiles(table, column, partial(_read_files, table, _Places(by_name, before)), notes)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where files are that are not where the column says.
+
+    Attributes:
+        by_name: The image files near the source by name and by stem.
+        before: The beginning of paths that were written on another machine.
+    """
+
+    by_name: Mapping[str, Sequence[str]]
+    before: str = ""
 
 
 def _make_pixel_files(
@@ -126,9 +142,7 @@ def _make_pixel_files(
     return ImageFiles(table, column, read)
 
 
-def _read_files(
-    table: SourceTable, by_name: Mapping[str, Sequence[str]], column: pa.Array, first: int
-) -> list[File]:
+def _read_files(table: SourceTable, places: _Places, column: pa.Array, first: int) -> list[File]:
     """Return files whose bytes are in the column, or that it names."""
 
     def read(row: int, content: pa.Scalar, beside: pa.Scalar) -> File:
@@ -141,7 +155,7 @@ def _read_files(
             return _decode_data_uri(name)
         if _is_base64(name):
             return _decode_base64(name)
-        return _read_beside(table.part_of(row), name, by_name)
+        return _read_beside(table.part_of(row), name, places)
 
     inside, names = _split_bytes_and_paths(column)
     rows = range(first, first + len(column))
@@ -153,11 +167,13 @@ def _read_files(
         return list(pool.map(read, rows, inside, names))
 
 
-def _read_beside(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) -> File:
+def _read_beside(part: Part, name: str, places: _Places) -> File:
     try:
-        return _fetch(part, name) if "://" in name else _find(part, name, by_name)
+        return _fetch(part, name) if "://" in name else _find(part, name, places)
     except (FileNotFoundError, NotADirectoryError):
-        return UnreadImage(f"no such image file '{_shorten(name)}'", _write_fix(part, name))
+        foreign = "this path is of another machine: write paths relative to the folder of the source"
+        fix = foreign if _is_absolute(name) else _RELATIVE
+        return UnreadImage(f"no such image file '{_shorten(name)}'", fix)
     except (OSError, ValueError) as error:
         # A disk or a network may be well again at the next try; what is wrong with a name stays wrong.
         wrong = isinstance(error, IsADirectoryError | PermissionError) or "\0" in name
@@ -166,18 +182,19 @@ def _read_beside(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) ->
         return UnreadImage(f"not a readable image file: '{_shorten(name)}'", _RELATIVE)
 
 
-def _find(part: Part, name: str, by_name: Mapping[str, Sequence[str]]) -> File:
-    names = by_name.get(name, (name,))
+def _find(part: Part, name: str, places: _Places) -> File:
+    names = places.by_name.get(name, (name,))
     if len(names) > 1:
         what = f"{len(names)} image files are called '{_shorten(name)}'"
         return UnreadImage(what, "write paths, not bare names")
     try:
         return part.read_beside(names[0])
     except FileNotFoundError:
-        spelled: str | None = name.replace("\\", "/")  # as Windows writes it
-        if spelled and part.local and name[0] != "/":
+        inside = name.removeprefix(places.before)
+        spelled: str | None = inside.replace("\\", "/")  # as Windows writes it
+        if spelled and part.local and inside[0] != "/":
             spelled = _spell_as_on_disk(part.path.rsplit("/", 1)[0], spelled)
-        if by_name or not spelled or spelled == name:
+        if places.by_name or not spelled or spelled == name:
             raise
         return part.read_beside(spelled)
 
@@ -258,18 +275,20 @@ def _index_files_by_name(table: SourceTable, names: Sequence[str]) -> dict[str, 
     return dict(found) if any(name in found for name in names) else {}
 
 
-def _write_fix(part: Part, name: str) -> str:
-    """Return what helps where no file is found."""
-    steps = name.replace("\\", "/").split("/")
-    if not name.startswith("/") and not re.match(r"[A-Za-z]:[\\/]", name):
-        return _RELATIVE
+def _is_absolute(name: str) -> bool:
+    """Return whether a path begins at the root of a disk, as Windows writes it too."""
+    return name.startswith("/") or re.match(r"[A-Za-z]:[\\/]|\\\\", name) is not None
+
+
+def _find_foreign(part: Part, name: str) -> str:
+    """Return the beginning of a path of another machine whose rest is a file beside the source; empty where it is none."""
+    if not _is_absolute(name) or part.filesystem.exists(name):
+        return ""
     base = part.path.rsplit("/", 1)[0]
+    steps = name.replace("\\", "/").split("/")
     tails = ("/".join(steps[start:]) for start in range(1, len(steps)))
-    there = next((tail for tail in tails if tail and part.filesystem.exists(f"{base}/{tail}")), None)
-    if there is None:
-        return "this path is of another machine: write paths relative to the folder of the source"
-    before = name[: len(name) - len(there)]
-    return f"'{there}' is beside the source: remove '{before}' from the paths"
+    there = next((tail for tail in tails if tail and part.filesystem.exists(f"{base}/{tail}")), "")
+    return name[: len(name) - len(there)] if there else ""
 
 
 def _spell_as_on_disk(folder: str, name: str) -> str | None:

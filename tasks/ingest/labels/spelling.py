@@ -1,5 +1,6 @@
 """Names of classes that are written in several ways, or like a missing value."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,12 @@ _NO_LABEL = MARKS | {
     "undefined",
     "todo",
 }
+# What people and tools write for yes and no; files of one data set often differ in it.
+_TRUTHS = dict.fromkeys(("true", "yes", "y", "1", "1.0"), True) | dict.fromkeys(
+    ("false", "no", "n", "0", "0.0"), False
+)
+# Between words people write any of these for a blank.
+_BETWEEN_WORDS = re.compile(r"(?<=\w)(?:[_\u2010-\u2014-]| [_\u2010-\u2014-] )(?=[^\W_])")
 # A letter alone may mean another thing as a capital: letters themselves are classes (EMNIST), and m is not M among units.
 _LETTERS = 2
 
@@ -25,12 +32,37 @@ _LETTERS = 2
 def plain_name(label: str) -> str:
     """Return a name without what people write in several ways: blanks, accents, capitals in words, a full stop behind it.
 
+    Characters that nobody sees, such as blanks of no width, are left out, and `_` and `-` between words are blanks.
+
     >>> plain_name(" Yes. "), plain_name("a"), plain_name("A"), plain_name("cafe\u0301") == plain_name("CAF\u00c9")
     ('yes', 'a', 'A', True)
+    >>> plain_name("New_York\u200b"), plain_name("C-"), plain_name("x -1")
+    ('new york', 'C-', 'x -1')
     """
-    name = " ".join(unicodedata.normalize("NFC", label).split())
+    seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf")
+    name = _BETWEEN_WORDS.sub(" ", " ".join(unicodedata.normalize("NFC", seen).split()))
     name = name.removesuffix(".") or name
     return name.casefold() if sum(map(str.isalpha, name)) >= _LETTERS else name
+
+
+def mean_the_same(one: str, other: str) -> bool:
+    """Return whether two labels are spellings of one name, or both say yes or both no.
+
+    >>> mean_the_same("Cat ", "cat"), mean_the_same("True", "1"), mean_the_same("1", "0")
+    (True, True, False)
+    """
+    first, second = plain_name(one), plain_name(other)
+    truth = _TRUTHS.get(first.casefold())
+    return first == second or (truth is not None and truth == _TRUTHS.get(second.casefold()))
+
+
+def _group_names(labels: Iterable[str]) -> dict[str, str | bool]:
+    """Return what each label shares with its spellings; where all say yes or no in several words, which of both it says."""
+    names = {label: plain_name(label) for label in labels}
+    truths = {label: _TRUTHS.get(name.casefold()) for label, name in names.items()}
+    if None in truths.values() or len(set(names.values())) <= len(set(truths.values())) == 2:
+        return dict(names)
+    return {label: truth for label, truth in truths.items() if truth is not None}
 
 
 def find_spellings(counts: Mapping[str, int], known: Iterable[str] = ()) -> dict[str, str]:
@@ -38,13 +70,15 @@ def find_spellings(counts: Mapping[str, int], known: Iterable[str] = ()) -> dict
 
     >>> find_spellings({"Yes": 120, "yes ": 3, "no": 80}), find_spellings({"YES": 5}, ["Yes"])
     ({'yes ': 'Yes'}, {'YES': 'Yes'})
+    >>> find_spellings({"1": 9, "0": 9, "True": 4, "False": 5})
+    {'False': '0', 'True': '1'}
     """
-    groups: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str | bool, list[str]] = defaultdict(list)
     by_rows = sorted(
         counts, key=lambda label: (-counts[label], label != unicodedata.normalize("NFC", label), label)
     )
-    for label in [*known, *by_rows]:
-        groups[plain_name(label)].append(label)
+    for label, name in _group_names([*known, *by_rows]).items():
+        groups[name].append(label)
     return {label: first for first, *others in groups.values() for label in others if label != first}
 
 
@@ -86,4 +120,13 @@ def describe_odd_names(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _list_spellings(labels: list[str], counts: Mapping[str, int]) -> str:
-    return " and ".join(f"'{label[:40]}' ({counts.get(label, 0):,})" for label in labels[:_NAMED])
+    return " and ".join(f"'{_visible(label[:40])}' ({counts.get(label, 0):,})" for label in labels[:_NAMED])
+
+
+def _visible(label: str) -> str:
+    r"""Return a label with characters that nobody sees as their codes.
+
+    >>> _visible("cat\u200b")
+    'cat\\u200b'
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in label)
