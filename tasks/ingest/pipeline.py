@@ -68,7 +68,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     roles = assign_roles(source, table)
     # A person named the classes of a folder of images when they made a folder for each.
     survey = _survey_columns(table, roles, is_guessed=is_guessed and table.image is None)
-    roles = drop_leaks(source, table, roles)
+    roles = drop_leaks(source, table, roles, survey.labels)
     content = _open_content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
     path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
@@ -137,7 +137,7 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     wanted = find_possible_ids(source, table.schema.names) | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
         table = reopen(frozenset(texts | wanted))
-    found["id"] = find_id(source, table)
+    found["id"] = find_id(source, table, found["label"] or source.label)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _name_image(source, table.image)
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape

@@ -54,11 +54,13 @@ class SourceTable:
         """Yield batches of the named columns in plain types, at most `rows` rows each."""
         wanted = [self.schema.field(name) for name in dict.fromkeys(columns)]
         schema = pa.schema([self.conversion.in_file(column) for column in wanted])
+        row = 0
         for reader in self.readers:
             present = set(reader.schema.names)
             there = [name for name in schema.names if name in present]
             for batch in reader.batches(there or _choose_any_column(reader), rows):
-                yield self.conversion.convert(_cast_to_schema(batch, schema, reader.part.shown))
+                yield self.conversion.convert(_cast_to_schema(batch, schema, reader.part.shown), row)
+                row += batch.num_rows
 
     def problem(self, what: str, *, fix: str, row: int | None = None) -> InputError:
         """Return the error about the source, or about one row, naming its file and its row or line."""

@@ -80,6 +80,11 @@ CSV = {
         {1: "Bär", 2: "Übel"},
         b'\xef\xbb\xbf"label",a\nB\xc3\xa4r,1\nB\xc3\xa4r,2\n\xc3\x9cbel,3\n',
     ),
+    "headers of joined files": (
+        b"a,label\n1,cat\n2,dog\na,label\n3,cat\n4,cat\n5,cat\n",
+        {0: "dog", 4: None},
+        b"a,label\n1,dog\n2,dog\na,label\n3,cat\n5,cat\n",
+    ),
     "truths in several words": (
         b"a,label\n1,1\n2,0\n3,1\n4,0\n5,True\n6,False\n",
         {4: "0"},

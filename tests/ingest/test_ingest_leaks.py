@@ -18,6 +18,7 @@ GIVEN[WRONG] = (GIVEN[WRONG] + 1) % 3
 NAMES = np.array(["cat", "dog", "elk"])
 VISITS = np.arange(ROWS) // 5
 OF_PATIENT = RNG.integers(0, 3, ROWS // 5)
+PEAK = RNG.random(ROWS).round(3) / 4
 HEIGHT = RNG.normal(size=ROWS)
 
 
@@ -42,6 +43,18 @@ LEAKS = {
         "of rows that were collected class by",
     ),
     "a coarser label": ({"super_label": np.array(["pet", "pet", "wild"])[GIVEN]}, "is a coarser label"),
+    "votes for each class": (
+        {f"v{c}": (c == GIVEN) * 3 + RNG.integers(0, 3, ROWS) for c in range(3)},
+        "votes or shares of the classes, of which the largest names the label in 100.0% of the rows",
+    ),
+    "shares of the classes": (
+        {f"p{c}": np.where(c == GIVEN, 0.5 + PEAK, (0.5 - PEAK) / 2) for c in range(3)},
+        "votes or shares of the classes",
+    ),
+    "a second label of half of the rows": (
+        {"label_2": np.where(np.arange(ROWS) % 2, NAMES[TRUE], "")},
+        "of the rows that have a value: --raters label,label_2",
+    ),
     "a finer label": (
         {"kind": [f"kind {c}{n % 4}" for n, c in enumerate(GIVEN)]},
         "each of its values belongs to one",
@@ -78,6 +91,16 @@ def test_names_of_ids_are_ids_where_nearly_every_value_differs(name, tmp_path):
     found = read(tmp_path, {name: RNG.permutation(ROWS), "humid": RNG.permutation(ROWS)})
     assert found.left_out == {name: "an id: nearly every value is different"}
     assert read(tmp_path, {name: RNG.integers(0, 9, ROWS)}).left_out == {}
+
+
+def test_a_coarser_label_and_a_label_in_several_spellings_are_found(tmp_path):
+    paths = np.array(["animal/cat", "animal/dog", "vehicle/car"])[GIVEN]
+    assert (
+        "parts of the names"
+        in read(tmp_path, {"kind": [p.split("/")[0] for p in paths]}, paths).leaks["kind"]
+    )
+    spelled = [name.upper() if row % 2 else f"{name} " for row, name in enumerate(NAMES[GIVEN])]
+    assert "repeats the label" in read(tmp_path, {"q": GIVEN}, spelled).leaks["q"]
 
 
 def flipped(labels, share):

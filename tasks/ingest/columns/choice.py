@@ -9,7 +9,7 @@ import pyarrow as pa
 from tasks.errors import InputError, list_names, suggest_name
 from tasks.ingest.columns.dates import is_date
 from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
-from tasks.ingest.columns.label_hints import suggest_label
+from tasks.ingest.columns.label_hints import suggest_label, suggest_raters
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, is_numeric
 from tasks.ingest.images.decode import holds_images
 from tasks.ingest.images.pixels import is_pixel_list
@@ -133,8 +133,8 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
     meant = suggest_name(name, (other for other in names if other not in apart))
     fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
-    if role == "label" and not meant.endswith("?"):
-        fix = suggest_label(table, apart) or fix
+    if role == "label":
+        fix = suggest_raters(table) or (fix if meant.endswith("?") else suggest_label(table, apart) or fix)
     raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
 
 

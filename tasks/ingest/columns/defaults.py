@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import list_names
 from tasks.ingest.columns.choice import list_content_options, names_image_files, read_first_texts
 from tasks.ingest.columns.label_hints import has_classes
 from tasks.ingest.columns.roles import list_named_columns
-from tasks.ingest.columns.types import is_embedding, is_image, is_numeric
-from tasks.ingest.identity import IdSurvey
+from tasks.ingest.columns.types import has_text, is_embedding, is_image, is_numeric
+from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.identity import MOST_WITHOUT_ID, IdSurvey
 from tasks.ingest.images.files import find_image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
 from tasks.ingest.table import SourceTable
@@ -65,13 +67,14 @@ def read_raters(table: SourceTable) -> tuple[str, ...] | None:
     return tuple(json.loads(noted)) if noted else None
 
 
-def find_id(source: Source, table: SourceTable) -> str | None:
-    """Return the column of ids that is called so, has a value in every row, and none twice."""
+def find_id(source: Source, table: SourceTable, label: str | None) -> str | None:
+    """Return the column of ids that is called so, has a value in every row with a label, and none twice."""
     if source.id is not None:
         return None
     free = {name.strip().lower(): name for name in reversed(_list_free_columns(source, table))}
     candidates = [free[name] for name in ID_NAMES if name in free]
-    return next((name for name in candidates if _is_unique(table, name)), None)
+    label = label if label in table.schema.names else None
+    return next((name for name in candidates if _is_unique(table, name, label)), None)
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:
@@ -104,12 +107,17 @@ def _is_image_names(table: SourceTable, name: str) -> bool:
     )
 
 
-def _is_unique(table: SourceTable, name: str) -> bool:
-    """Return whether every row has a value and no two have the same, in 8 bytes a row."""
+def _is_unique(table: SourceTable, name: str, label: str | None) -> bool:
+    """Return whether every row has a value and no two have the same, in 8 bytes a row; empty rows at the end may have none."""
     kind = table.schema.field(name).type
     if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
         return False
+    label = label if label and has_text(table.schema.field(label).type) else None
     survey = IdSurvey(table, name)
-    for batch in table.scan([name]):
-        survey.see(batch.column(0))
-    return survey.are_unique
+    rows = empty = 0
+    for batch in table.scan([name, label or name]):
+        ids, labels = (convert_to_text(batch.column(each)) for each in (name, label or name))
+        there = ids.filter(pc.or_(ids.is_valid(), labels.is_valid()))
+        survey.see(there)
+        rows, empty = rows + len(ids), empty + len(ids) - len(there)
+    return survey.are_unique and empty <= MOST_WITHOUT_ID * rows

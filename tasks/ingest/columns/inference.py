@@ -7,8 +7,10 @@ In text only an empty field is missing. In numbers the usual marks are too, and 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tasks.ingest.columns import numerals
 from tasks.ingest.columns.types import is_numeric
@@ -29,6 +31,7 @@ class Conversion:
         types: Type of each column that is text in the file and something else here.
         notations: How the numbers among them are written.
         whole: Columns of text whose values lose a point and zeros: 3.0 is 3.
+        headers: Rows of the source that repeat the header, as where files were joined: they hold nothing.
         notes: What a person should know of this, a line each.
     """
 
@@ -36,15 +39,20 @@ class Conversion:
     types: dict[str, pa.DataType] = field(default_factory=dict)
     notations: dict[str, numerals.Notation] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
+    headers: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     def in_file(self, column: pa.Field) -> pa.Field:
         """Return a column as the file holds it."""
         return column.with_type(pa.string()) if column.name in self.types else column
 
-    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch of the file with the values that its text stands for."""
-        columns = map(self._convert_column, batch.schema.names, batch.columns)
+    def convert(self, batch: pa.RecordBatch, first: int = 0) -> pa.RecordBatch:
+        """Return a batch of the file with the values that its text stands for, given the number of its first row."""
+        values: Iterable[pa.Array] = batch.columns
+        if inside := [row - first for row in self.headers if 0 <= row - first < batch.num_rows]:
+            header = pa.array(np.isin(np.arange(batch.num_rows), inside))
+            values = (pc.if_else(header, None, column) for column in batch.columns)
+        columns = map(self._convert_column, batch.schema.names, values)
         return pa.RecordBatch.from_arrays(list(columns), names=batch.schema.names)
 
     def _convert_column(self, name: str, column: pa.Array) -> pa.Array:
@@ -82,7 +90,13 @@ def infer_types(
     text = [column.name for column in schema if pa.types.is_string(column.type)]
     surveys = {name: numerals.NumberSurvey() for name in text if name not in as_text}
     kept = {name: _WholeNumbers() for name in text if name in as_text}
-    for batch in batches:
+    headers: list[int] = []
+    first = 0
+    for whole_batch in batches:
+        header = _find_headers(whole_batch)
+        headers += (first + np.flatnonzero(header)).tolist()
+        first += whole_batch.num_rows
+        batch = whole_batch.filter(pa.array(~header)) if header.any() else whole_batch
         for name, survey in surveys.items():
             survey.see(batch.column(name))
         for name, whole in kept.items():
@@ -95,8 +109,29 @@ def infer_types(
         {name: kind for name, kind in types.items() if not pa.types.is_string(kind)},
         {name: verdict.notation for name, verdict in verdicts.items() if verdict.notation is not None},
         frozenset(name for name, whole in kept.items() if whole.all and whole.pointed),
-        tuple(note for name, verdict in verdicts.items() for note in describe_numbers(name, verdict)),
+        tuple(headers),
+        (
+            *_describe_headers(len(headers)),
+            *(note for name, verdict in verdicts.items() for note in describe_numbers(name, verdict)),
+        ),
     )
+
+
+def _find_headers(batch: pa.RecordBatch) -> NDArray[np.bool_]:
+    """Return which rows repeat the header: every column has its own name, and there are two or more."""
+    found = np.full(batch.num_rows, batch.num_columns > 1)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not found.any() or not pa.types.is_string(column.type):
+            return np.zeros(batch.num_rows, np.bool_)
+        same = pc.equal(pc.utf8_trim_whitespace(column), name)
+        found &= pc.fill_null(same, fill_value=False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _describe_headers(count: int) -> tuple[str, ...]:
+    one = "1 row repeats the header, as where files were joined, and counts as empty"
+    many = f"{count:,} rows repeat the header, as where files were joined, and count as empty"
+    return (one if count == 1 else many,) if count else ()
 
 
 def describe_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str]:

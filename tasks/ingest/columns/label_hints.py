@@ -35,12 +35,19 @@ def suggest_label(table: SourceTable, apart: Collection[str] = ()) -> str | None
             f"the columns {names} sum to 1 in each row, a share for each class: write a column of the largest one's name "
             f"(df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
         )
-    if raters := _find_raters(batch):
-        return f"if several people gave the labels, name them with --raters {','.join(raters)}"
     free = [name for name in table.schema.names if name not in apart]
     edges = dict.fromkeys([*free[-1:], *free[:1]])
     found = " or ".join(f"--label {name}" for name in edges if has_classes(table, name))
     return f"name one with --label, such as {found}" if found else None
+
+
+def suggest_raters(table: SourceTable) -> str | None:
+    """Return what to do where several columns are the labels that several people gave; None where none are."""
+    batch = next(table.scan(table.schema.names, LOOK), None)
+    raters = _find_raters(batch) if batch is not None else []
+    return (
+        f"if several people gave the labels, name them with --raters {','.join(raters)}" if raters else None
+    )
 
 
 def has_classes(table: SourceTable, name: str) -> bool:
@@ -78,12 +85,22 @@ def _find_shares(batch: pa.RecordBatch) -> list[str]:
 
 
 def _find_raters(batch: pa.RecordBatch) -> list[str]:
-    """Return the columns that are called alike but for a number or a letter, and hold the same few values."""
+    """Return the columns that are called alike but for a number or a letter, and hold the same few values.
+
+    Words may also be alike but for the first or the last of them, as in `label_ann` and `label_bob`.
+    """
     groups: dict[str, list[str]] = {}
     for name in batch.schema.names:
+        kind = batch.schema.field(name).type
+        if not has_text(kind):
+            continue
         stem = re.sub(r"[\s_.-]*(\d+|[A-Za-z])$", "", name)
-        if stem and stem != name and has_text(batch.schema.field(name).type):
+        if stem and stem != name:
             groups.setdefault(stem, []).append(name)
+        words = re.split(r"[\s_.-]+", name)
+        if len(words) > 1 and pa.types.is_string(kind):
+            groups.setdefault(f"{words[0]} *", []).append(name)
+            groups.setdefault(f"* {words[-1]}", []).append(name)
     for names in groups.values():
         values = [set(convert_to_text(batch.column(name)).drop_null().to_pylist()) for name in names]
         shared, every = set.intersection(*values), set.union(*values)

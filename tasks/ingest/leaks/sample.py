@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.content import read_exact_values
+from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.leaks.measures import Flags, Floats, Ints
 from tasks.ingest.table import SourceTable
 from tasks.records import Column, ColumnKind
@@ -92,11 +93,11 @@ class Sample:
         return replace(self, rows=self.rows[first], labels=self.labels[first], columns=columns)
 
 
-def sample_columns(table: SourceTable, label: str, columns: Sequence[Column]) -> Sample:
+def sample_columns(table: SourceTable, survey: LabelSurvey, columns: Sequence[Column]) -> Sample:
     """Return some columns on a random sample of the rows that have a label."""
     most = min(MOST_ROWS, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(columns))))
-    rows, drawn = draw_labeled_rows(table, label, [column.name for column in columns], most)
-    labels, classes = encode_text(drawn[label])
+    rows, drawn = draw_labeled_rows(table, survey.column, [column.name for column in columns], most)
+    labels, classes = encode_text(survey.text(drawn[survey.column]))
     return Sample(rows, labels, classes, [_sample_column(column, drawn[column.name]) for column in columns])
 
 

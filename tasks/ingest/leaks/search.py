@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from tasks.errors import list_names
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.roles import Roles, choose_kept_names
+from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.leaks import measures
 from tasks.ingest.leaks.column_names import is_id_name, is_label_name, is_person_name, is_time_name
 from tasks.ingest.leaks.sample import Sample, SampledColumn, sample_columns
+from tasks.ingest.leaks.shares import find_shares
 from tasks.ingest.leaks.texts import find_telling_texts
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
@@ -40,6 +43,8 @@ _AGREES = 0.6
 LEAST_ROWS = 50
 # Rows outside the most frequent class: a rare mark goes with fewer by chance.
 _LEAST_OTHERS = 10
+# A shorter value is in many names by chance.
+_LEAST_NAME = 3
 # A person reads a line of a dozen columns; the report has them all.
 _TOLD = 12
 # The line of a step names six columns, too.
@@ -57,17 +62,18 @@ class _Found:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+def drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Roles:
     """Return the roles without features that are ids or give the label away; what is left out is still shown.
 
     Args:
         source: What the user named; columns of `--features` stay, and are suspects where they would have been left out.
         table: The source, whose labels are known to be classes.
+        labels: How they are read: each class in one spelling.
 
     Raises:
         InputError: Nothing is left to learn from.
     """
-    found = _drop_leaks(source, table, roles)
+    found = _drop_leaks(source, table, roles, labels)
     if found.left_out:
         reasons = list(found.left_out.items())
         why = ", ".join(f"'{name}' ({reason})" for name, reason in reasons[:_TOLD])
@@ -76,16 +82,16 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
     return found
 
 
-def _drop_leaks(source: Source, table: SourceTable, roles: Roles) -> Roles:
+def _drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Roles:
     features = (*roles.columns, *roles.beside)
     texts = roles.content if roles.payload == "text" else [one.name for one in features if one.kind == "text"]
     words: dict[str, str] = {}
     for name in texts:
-        words |= find_telling_texts(table, roles.label, name, LEAST_ROWS, REPEATS)
+        words |= find_telling_texts(table, labels, name, LEAST_ROWS, REPEATS)
     asked = [column for column in features if column.kind != "text"]
     if not asked:
         return replace(roles, suspects=words)
-    sample = sample_columns(table, roles.label, asked).without_copies()
+    sample = sample_columns(table, labels, asked).without_copies()
     if source.features is not None:
         return replace(roles, suspects=_ask(sample, roles.label).left_out | words)
     ids = {
@@ -175,9 +181,8 @@ def _ask(sample: Sample, label: str) -> _Found:
                 f"column '{column.name}' agrees with the label in {agreement[1]:.1%} of the rows and is learned from; "
                 "if it was made from the label, name only the others with --features"
             )
-    for name, why in _find_flags(
-        [one for one in sample.columns if one.name not in found.left_out], sample
-    ).items():
+    rest = [one for one in sample.columns if one.name not in found.left_out]
+    for name, why in (find_shares(rest, sample, REPEATS) | _find_flags(rest, sample)).items():
         found.left_out[name] = why
         found.suspects.pop(name, None)
         found.notes.pop(name, None)
@@ -186,26 +191,45 @@ def _ask(sample: Sample, label: str) -> _Found:
 
 def _is_label(column: SampledColumn, sample: Sample, label: str) -> str:
     """Return how a column is the label once more, one value for each class."""
-    share, rows = measures.measure_match(column.codes, sample.labels)
+    there = column.present if column.present.sum() >= LEAST_ROWS else np.ones_like(column.present)
+    codes, labels = column.codes[there], sample.labels[there]
+    share, rows = measures.measure_match(codes, labels)
+    what = "rows" if there.all() else "rows that have a value"
     if share >= REPEATS:
-        return f"repeats the label in {rows:.1%} of the rows"
+        return f"repeats the label in {rows:.1%} of the {what}"
+    if _is_part_of_names(column, sample):
+        return "is a coarser label: its values are parts of the names of the classes"
     is_called_label = is_label_name(column.name, label)
-    if is_called_label and measures.measure_value(sample.labels, column.codes)[0] >= REPEATS:
+    if is_called_label and measures.measure_value(labels, codes)[0] >= REPEATS:
         return "is a coarser label: each class has one of its values"
     if share < _AGREES:
         return ""
-    same_names = _has_class_names(column, sample, rows)
+    same_names = _has_class_names(column, sample, rows, there)
     # With two classes, any column of two values goes with them one to one.
-    alike = same_names or 2 < len(sample.classes) == column.different
+    alike = same_names or 2 < len(sample.classes) == len(np.unique(codes))
     if not is_called_label and not (share >= TELLS and alike):
         return ""
     fix = f"--raters {label},{column.name} if a second person gave it, --truth {column.name} if it is right"
-    return f"looks like a second label, and agrees in {rows:.1%} of the rows" + (
+    return f"looks like a second label, and agrees in {rows:.1%} of the {what}" + (
         f": {fix}" if same_names else ""
     )
 
 
-def _has_class_names(column: SampledColumn, sample: Sample, matching: float) -> bool:
+def _is_part_of_names(column: SampledColumn, sample: Sample) -> bool:
+    """Return whether each value is a part of the name of its row's class, as 'animal' is of 'animal/cat'."""
+    if column.kind != "category" or len(set(column.distinct) - {""}) < 2:
+        return False
+    pairs = pd.Series(zip(column.codes[column.present], sample.labels[column.present], strict=True))
+    parts = [
+        count
+        for (value, label), count in pairs.value_counts().items()
+        if len(str(column.distinct[value])) >= _LEAST_NAME
+        and str(column.distinct[value]).strip().casefold() in sample.classes[label].casefold()
+    ]
+    return bool(sum(parts) >= REPEATS * len(sample.labels))
+
+
+def _has_class_names(column: SampledColumn, sample: Sample, matching: float, there: measures.Flags) -> bool:
     """Return whether the values of a column are the names of the classes, in as many rows as they match one to one."""
     names = [name.strip().casefold() for name in sample.classes]
     if len(names) == 2 and set(names) <= _ANY_TWO:
@@ -215,7 +239,7 @@ def _has_class_names(column: SampledColumn, sample: Sample, matching: float) -> 
         one if isinstance(one, str) else "" if np.isnan(one) else f"{one:.15g}" for one in column.distinct
     )
     number = np.array([place.get(value.strip().casefold(), -1) for value in values])
-    return float((number[column.codes] == sample.labels).mean()) >= matching - 0.01
+    return float((number[column.codes] == sample.labels)[there].mean()) >= matching - 0.01
 
 
 def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tasks.errors import list_names
+from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.leaks.measures import Flags, Ints, measure_flags
 from tasks.ingest.leaks.sample import draw_labeled_rows, encode_text
 from tasks.ingest.table import SourceTable
@@ -23,15 +24,15 @@ Word = tuple[str, str]
 
 
 def find_telling_texts(
-    table: SourceTable, label: str, column: str, least_rows: int, least_share: float
+    table: SourceTable, survey: LabelSurvey, column: str, least_rows: int, least_share: float
 ) -> dict[str, str]:
     """Return why a column of texts gives the label away, by the column's name; nothing where it does not.
 
     Args:
         least_share: Share of the errors of guessing the most frequent class that the words must avoid.
     """
-    _, sample = draw_labeled_rows(table, label, [column], _TEXTS)
-    labels, classes = encode_text(sample[label])
+    _, sample = draw_labeled_rows(table, survey.column, [column], _TEXTS)
+    labels, classes = encode_text(survey.text(sample[survey.column]))
     if len(labels) < least_rows:
         return {}
     words = _find_best_words(sample[column].to_pylist(), labels, len(classes))
