@@ -7,11 +7,16 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from local_stack import SMALL, Stack, runs_in
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.states import Pending
+
+from flows.platform.setup import _install, find_configuration
 
 if not os.environ.get("LABELSWEEP_STACK_FAULTS"):
     pytest.skip("takes minutes: LABELSWEEP_STACK_FAULTS=1 runs it", allow_module_level=True)
@@ -47,6 +52,43 @@ def test_run_that_crashed_is_started_once_more_and_goes_on_to_the_same_bytes(
     assert (folder / "steps" / "ingest.json").read_bytes() == record
     for name in ("scores.parquet", "queue.parquet"):
         assert (folder / name).read_bytes() == (sent[2] / name).read_bytes()
+
+
+@pytest.fixture
+def unstarted(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the stack wait 30 s, and not ten minutes, for a run that a worker took to begin."""
+    shipped = yaml.safe_load(find_configuration("automations.yaml").read_text())["automations"]
+    (ours,) = [one for one in shipped if one["name"] == "labelsweep-lost-submissions"]
+    with stack.client() as client:
+        monkeypatch.setenv("LABELSWEEP_UNSTARTED_AFTER", "30")
+        _install(client, ours)
+        yield
+        monkeypatch.delenv("LABELSWEEP_UNSTARTED_AFTER")
+        _install(client, ours)
+
+
+@pytest.mark.usefixtures("unstarted")
+def test_run_that_a_worker_took_and_never_began_crashes_and_is_started_once_more(
+    stack: Stack, blobs: Path, tmp_path
+):
+    """A worker takes a run as Pending, then as Submitting; only then is there a process that could tell of an end."""
+    parameters = {"source": str(blobs), "gpu_deployment": None, **SMALL}
+    with stack.client() as client:
+        found = client.read_deployment_by_name(ON_DEMAND)
+        pending = client.create_flow_run_from_deployment(
+            found.id, parameters={"parameters": {**parameters, "out": str(tmp_path / "a")}}, state=Pending()
+        )
+    run = stack.submit(ON_DEMAND, **parameters, out=str(tmp_path / "b"))
+    stack.wait(lambda: stack.run(run.id).state.name == "Submitting", 60)
+    os.kill(process_with(stack, "worker start --pool cpu"), signal.SIGKILL)
+    if process := stack.process_of(run.id):
+        os.kill(process, signal.SIGKILL)
+    assert stack.run(run.id).state.name == "Submitting"
+    for one in (pending, run):
+        stack.wait(lambda one=one: stack.run(one.id).state.name == "Completed", 360)
+        with stack.client() as client:
+            said = [state.message for state in client.read_flow_run_states(one.id)]
+        assert "A worker took it and never started it." in said
 
 
 def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: Stack, blobs: Path, tmp_path):
