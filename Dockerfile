@@ -49,6 +49,7 @@ ENV LABELSWEEP_OUT=/data \
     OMP_WAIT_POLICY=PASSIVE \
     PYTHONUNBUFFERED=1
 USER 10001:10001
-WORKDIR /home/labelsweep
+# From here, the folder `data` that commands write to by default is the volume.
+WORKDIR /
 VOLUME /data
 CMD ["labelsweep", "--help"]
