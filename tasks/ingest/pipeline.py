@@ -148,6 +148,9 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
+    if table.images_beside and not source.image:
+        aside = f"{table.images_beside:,} image files beside the table are not read; --image names the column of their paths"
+        notes = (aside, *notes)
     return source, unwrap_labels(table, source.label or LABEL), (*table.notes, *notes)
 
 

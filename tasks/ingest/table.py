@@ -9,7 +9,7 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import InputError
+from tasks.errors import InputError, list_names
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import open_source_folder
 from tasks.ingest.formats import formats
@@ -24,13 +24,19 @@ LOOK = 2**16
 
 @dataclass(frozen=True)
 class SourceTable:
-    """What `ingest` reads: rows are numbered from 0 over all parts."""
+    """What `ingest` reads: rows are numbered from 0 over all parts.
+
+    Attributes:
+        passed_over: Tables beside it that are not read.
+        images_beside: How many image files lie beside it, which its columns may name.
+    """
 
     uri: str
     readers: tuple[FileReader, ...]
     schema: pa.Schema
     conversion: Conversion = AS_WRITTEN
     passed_over: tuple[str, ...] = ()
+    images_beside: int = 0
 
     @property
     def untyped(self) -> bool:
@@ -43,7 +49,22 @@ class SourceTable:
         """What was decided about the files without being asked, a line each."""
         said = (note for reader in self.readers for note in reader.notes)
         beside = (f"{name} beside the other files is not read" for name in self.passed_over)
-        return tuple(dict.fromkeys([*said, *beside, *self.conversion.notes]))
+        return tuple(dict.fromkeys([*said, *beside, *self._describe_lacking(), *self.conversion.notes]))
+
+    def _describe_lacking(self) -> tuple[str, ...]:
+        """Return what to say of columns that only some of the files have."""
+        lacking = [
+            (name, reader.part.path.rsplit("/", 1)[-1])
+            for name in self.schema.names
+            for reader in self.readers
+            if reader.image is None and name not in reader.schema.names
+        ]
+        if not lacking:
+            return ()
+        names, files = (list(dict.fromkeys(each)) for each in zip(*lacking, strict=True))
+        where = files[0] if len(files) == 1 else "some of the files"
+        is_not, count = ("is not", "counts") if len(names) == 1 else ("are not", "count")
+        return (f"{list_names(names)} {is_not} in {where}, and {count} as missing there",)
 
     @property
     def image(self) -> str | None:
@@ -131,7 +152,9 @@ def open_source(
         raise InputError(
             f"the folder mixes formats ({', '.join(kinds)})",
             where=uri,
-            fix="keep one format, or name one file",
+            fix="save vectors and labels together: np.savez('data.npz', embedding=X, label=y)"
+            if "npz" in kinds
+            else "keep one format, or name one file",
         )
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
     readers = pictures or add_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
@@ -150,6 +173,7 @@ def open_source(
         schema.with_metadata(readers[0].schema.metadata),
         conversion=Conversion(missing),
         passed_over=folder.passed_over if folder else (),
+        images_beside=len(folder.images) if folder and not pictures else 0,
     )
     return _infer_types(table, as_text) if table.untyped else table
 

@@ -153,7 +153,9 @@ def test_parts_may_differ_in_width_of_numbers_and_in_columns(tmp_path):
     folder.mkdir()
     pq.write_table(pa.table({"x": pa.array([1, 2], pa.int32()), "label": ["a", "b"]}), folder / "1.parquet")
     pq.write_table(pa.table({"label": ["a"], "x": [0.5], "note": ["new"]}), folder / "2.parquet")
-    table = pq.read_table(ingest(Source(uri=str(folder)), tmp_path / "run").path)
+    dataset = ingest(Source(uri=str(folder)), tmp_path / "run")
+    assert dataset.notes == ("'note' is not in 1.parquet, and counts as missing there",)
+    table = pq.read_table(dataset.path)
     assert table["features"].to_pylist() == [[1.0], [2.0], [0.5]]
     assert table["note"].to_pylist() == [None, None, "new"]
 

@@ -146,6 +146,16 @@ def test_paths_of_another_machine_are_read_by_their_ends(before, tmp_path):
     assert reasons(dataset) == [f"no such image file '{names[3]}'"]
 
 
+def test_images_that_a_table_does_not_name_are_said(tmp_path):
+    write_images(tmp_path / "in" / "pics")
+    (tmp_path / "in" / "t.csv").write_text(
+        "age,label\n" + "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(40))
+    )
+    _, dataset = ingested(tmp_path / "in", tmp_path, image=None)
+    assert dataset.payload == "tabular"
+    assert "4 image files beside the table are not read" in dataset.notes[0]
+
+
 def test_a_bare_name_that_two_files_have_is_set_aside(tmp_path):
     write_images(tmp_path / "train")
     (tmp_path / "test").mkdir()

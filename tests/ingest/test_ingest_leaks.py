@@ -51,6 +51,7 @@ LEAKS = {
         {f"p{c}": np.where(c == GIVEN, 0.5 + PEAK, (0.5 - PEAK) / 2) for c in range(3)},
         "votes or shares of the classes",
     ),
+    "a value in one class alone": ({"mark": np.where(GIVEN == 1, HEIGHT, np.nan)}, "has a value or none"),
     "a second label of half of the rows": (
         {"label_2": np.where(np.arange(ROWS) % 2, NAMES[TRUE], "")},
         "of the rows that have a value: --raters label,label_2",

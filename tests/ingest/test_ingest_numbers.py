@@ -216,6 +216,17 @@ def test_dates_may_be_missing(tmp_path):
     assert np.isnan(column(dataset)).sum() == ROWS / 10
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"), [("{0:02}:{1:02}:07", "date"), ("{0}:{1:02}", "date"), ("{2}:{3}", "category")]
+)
+def test_times_are_moments_of_a_day_and_scores_of_matches_are_none(form, expected, tmp_path):
+    values = [form.format(n % 24, n % 60, n % 3, n % 4) for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert kind(dataset) == expected
+    if expected == "date":
+        np.testing.assert_allclose(np.diff(column(dataset)[:2]) * 24 * 60, 61, rtol=1e-3)
+
+
 def test_numbers_beyond_single_precision_set_their_row_aside_for_that_reason(tmp_path):
     values = [str(number) for number in NUMBERS]
     values[7] = "1e300"

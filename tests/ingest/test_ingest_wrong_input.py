@@ -78,6 +78,24 @@ def test_a_folder_of_mixed_formats_is_refused(tmp_path, run):
     assert "mixes formats (csv, parquet)" in refused(tmp_path, run)
 
 
+def test_vectors_without_labels_say_how_to_save_them_together(tmp_path, run):
+    together = "np.savez('data.npz', embedding=X"
+    arrays = {"indices": [0], "indptr": [0, 1], "data": [1.0], "shape": [1, 2], "format": b"csr"}
+    np.savez(tmp_path / "s.npz", **arrays)
+    assert (
+        f"a sparse matrix as scipy saves it, without labels; save its rows beside the labels: {together}"
+        in refused(tmp_path / "s.npz", run)
+    )
+    write(tmp_path / "a.csv", GOOD)
+    assert together in refused(tmp_path, run)
+
+
+def test_files_of_one_class_each_say_what_to_do(tmp_path, run):
+    for name in ("cat", "dog"):
+        write(tmp_path / f"{name}.csv", "size,weight\n1,2\n3,4\n")
+    assert "write the class into each file as a column 'label'" in refused(tmp_path, run)
+
+
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path, run):
     line = refused(write(tmp_path / "cats.docx", "PK"), run)
     assert "unknown file type '.docx'" in line

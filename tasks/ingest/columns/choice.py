@@ -135,6 +135,8 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
     fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
     if role == "label":
         fix = suggest_raters(table) or (fix if meant.endswith("?") else suggest_label(table, apart) or fix)
+        if fix.startswith("name one") and len(table.readers) > 1:
+            fix += ", or write the class into each file as a column 'label' where a file holds one class"
     raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
 
 

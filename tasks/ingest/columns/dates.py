@@ -30,7 +30,11 @@ _PATTERNS = (
 _LOOKED_AT = 20
 # Of the values, as many may be no dates: their rows are set aside. It is a quarter of what the default tolerance allows.
 _ODD = 0.05
-PATTERNS = _PATTERNS + tuple(f"{pattern} %H:%M{rest}" for pattern in _PATTERNS[1:] for rest in ("", ":%S"))
+# Times of a day, and lengths below a day: moments of one day.
+_TIMES = ("%H:%M:%S", "%H:%M")
+PATTERNS = (
+    _PATTERNS + tuple(f"{pattern} %H:%M{rest}" for pattern in _PATTERNS[1:] for rest in ("", ":%S")) + _TIMES
+)
 
 
 @dataclass
@@ -116,6 +120,9 @@ def _count_misfits(text: pa.Array, pattern: str) -> int:
 def _parse_moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is not a date in the pattern is missing."""
     text = drop_missing_marks(text)
+    if pattern in _TIMES:  # not the score of a match, 3:1
+        text = pc.if_else(pc.match_substring_regex(text, r"^\d{1,2}(:\d{2}){1,2}$"), text, None)
+        return pc.strptime(text, format=pattern, unit="s", error_is_null=True)
     if pattern != ISO:
         return _drop_impossible_days(
             text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern

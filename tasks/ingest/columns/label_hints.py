@@ -1,6 +1,7 @@
 """What to do where no column is called the label: a column of classes, or several as one-hot data and raters write them."""
 
 import re
+import shlex
 from collections.abc import Collection
 
 import numpy as np
@@ -37,7 +38,7 @@ def suggest_label(table: SourceTable, apart: Collection[str] = ()) -> str | None
         )
     free = [name for name in table.schema.names if name not in apart]
     edges = dict.fromkeys([*free[-1:], *free[:1]])
-    found = " or ".join(f"--label {name}" for name in edges if has_classes(table, name))
+    found = " or ".join(f"--label {shlex.quote(name)}" for name in edges if has_classes(table, name))
     return f"name one with --label, such as {found}" if found else None
 
 

@@ -23,6 +23,8 @@ from tasks.ingest.source import Part
 SUFFIXES, GZIP, TYPED = (".npz", ".npy"), False, True
 
 _ZIP, _NPY = b"PK\x03\x04", b"\x93NUMPY"
+# What scipy writes for a sparse matrix in rows or columns.
+_SPARSE = {"indices", "indptr", "data", "shape"}
 # Kinds of numpy types that become columns: truth values, integers, numbers, text, bytes, moments.
 _KINDS = "biufUSM"
 # An image has more pixels than a vector that numpy keeps as a matrix of one row, or a table of a few numbers.
@@ -48,6 +50,9 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     if not head.startswith(_ZIP):
         raise make_format_error(part, "an array of numpy's", head)
     found = _unpack(part)
+    if found.keys() >= _SPARSE:
+        fix = "save its rows beside the labels: np.savez('data.npz', embedding=X.toarray(), label=y)"
+        raise part.problem("a sparse matrix as scipy saves it, without labels", fix=fix)
     rows = _count_samples(part, found, as_text)
     arrays = {name: array for name, array in found.items() if array.shape[:1] == (rows,)}
     for name, array in arrays.items():

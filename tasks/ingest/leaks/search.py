@@ -243,11 +243,15 @@ def _has_class_names(column: SampledColumn, sample: Sample, matching: float, the
 
 
 def _has_gaps(column: SampledColumn, labels: measures.Ints) -> str:
-    """Return how a column has a value in the rows of one class and none in those of the other."""
-    if column.present.all() or not column.present.any():
+    """Return how a column has a value in the rows of one class and none in those of the others, or the other way round."""
+    there = column.present.astype(np.int64)
+    if there.all() or not there.any() or min(there.sum(), len(there) - there.sum()) < _LEAST_OTHERS:
         return ""
-    share, rows = measures.measure_match(column.present.astype(np.int64), labels)
-    return f"has a value or none as the label says in {rows:.1%} of the rows" if share >= REPEATS else ""
+    flag = measures.find_class_of_flag(there, labels, REPEATS)
+    if flag is None:
+        return ""
+    rows = float((flag[1] == (labels == flag[0])).mean())
+    return f"has a value or none as the label says in {rows:.1%} of the rows"
 
 
 def _is_running(column: SampledColumn, sample: Sample, rows_tell: float) -> str:
