@@ -8,7 +8,11 @@ probabilities v_i that a label is wrong (`tasks.attribute.noise`) are taken in s
     elsewhere                    by the noise matrix at T = 2, 3, 4, argmax m differs, 1 - m(y), and those at T = 3 and of
                                  1 - m(y) times kappa
 
+    certainty < -2               these, and that no label is wrong
+
 with a the mean of m(y), and kappa the skill: where labels are predicted no better than by guessing, none of them need be wrong.
+Below -2, errors that are spread over all samples of a class are ruled out: what differs lies where the classes overlap, and right
+labels look the same there. Of Gaussian classes without a single wrong label, one standard deviation apart, 13 % are flagged.
 Each way gives a share, sum v / n, a precision, the mean of v among the flagged, and a recall, the share of sum v that is flagged;
 where the errors depend on the sample, recall may be as low as the lowest precision x flagged share / highest share of wrong
 labels.
@@ -67,6 +71,8 @@ def widen_quality(
         plausible += [_scale(way, float(np.sqrt(believed * doubts.skill))) for way in plausible]
     else:
         plausible += [_scale(ways[name], doubts.skill) for name in (f"sharpness {SHARPNESS:g}", "doubted")]
+    if overlaps(doubts):
+        plausible.append(Way(0.0, 0.0, 0.0))
     estimates = estimate_of_texts(doubts) if of_texts else estimate_of_numbers(doubts)
     each = 1.0 if quality.planted_groups is None else quality.planted / quality.planted_groups
     n, flagged = doubts.samples, doubts.flagged
@@ -91,6 +97,11 @@ def widen_quality(
         share, recall = span_both(share, quality.noise_rate), span_both(recall, quality.recall)
         precision = precision and quality.precision and span_both(precision, quality.precision)
     return agree_depths(replace(quality, noise_rate=share, recall=recall, precision=precision))
+
+
+def overlaps(doubts: Doubts) -> bool:
+    """Return whether the doubted samples lie where classes overlap, so that all their labels may be right."""
+    return doubts.certainty is not None and doubts.certainty < -CERTAIN
 
 
 class Estimates(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tasks.attribute.doubts import Doubts
 from tasks.attribute.noise import INFORMED, ORDERING
-from tasks.controls.intervals import CERTAIN
+from tasks.controls.intervals import CERTAIN, overlaps
 
 Verdict = Literal["strong", "fair", "weak", "cannot tell"]
 
@@ -57,6 +57,8 @@ def judge_trust(
     verdict: Verdict = "cannot tell"
     if doubts.knowledge >= INFORMED:
         verdict = _choose_verdict(doubts, doubts.skill, doubts.certainty)
+    if verdict == "fair" and overlaps(doubts):
+        verdict = "weak"
     if verdict == "weak" and is_clear and controls and 2 * controls["found"] > controls["planted"]:
         verdict = "fair"
     if share and share["high"] - share["low"] > WIDE and verdict in ("strong", "fair"):
@@ -68,7 +70,9 @@ def judge_trust(
     )
     if controls and controls["planted"]:
         why += f"; {controls['found']:,} of {controls['planted']:,} labels made wrong on purpose were flagged"
-    if doubts.kind == "sample" and verdict in ("fair", "weak"):
+    if overlaps(doubts) and doubts.flagged:
+        why += "; the flagged samples lie where classes overlap, and all of their labels may be right"
+    elif doubts.kind == "sample" and verdict in ("fair", "weak"):
         why += "; the errors follow no pattern, so right labels of hard samples are flagged too"
     return Trust(verdict, why, "" if verdict == "strong" else _suggest_help(payload, is_clear=is_clear))
 

@@ -12,6 +12,7 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit, estimate
 from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.noise import compute_posterior, count_worthwhile, estimate_beliefs, estimate_noise_matrix
+from tasks.controls.intervals import overlaps
 from tasks.controls.trust import judge_trust
 
 
@@ -98,6 +99,18 @@ def test_models_that_know_nothing_flag_nothing(rows: int, classes: int) -> None:
     assert not found.flagged.any()
     assert trust is not None
     assert trust.verdict == "cannot tell"
+
+
+def test_classes_that_overlap_may_have_no_wrong_label_at_all() -> None:
+    generator = np.random.default_rng(1)
+    labels = generator.integers(2, size=600)
+    found = audit(labels[:, None] * 1.2 + generator.normal(size=(600, 5)), labels)
+    trust = judge_trust(found.doubts, 0.5)
+    assert found.flagged.any()
+    assert overlaps(found.doubts)
+    assert trust is not None
+    assert trust.verdict == "weak"
+    assert "may be right" in trust.why
 
 
 def test_a_sample_of_the_data_gives_nearly_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:

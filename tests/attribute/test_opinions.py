@@ -162,7 +162,8 @@ def doubts(skill, certainty, purity, flagged=100):
     [
         (doubts(0.9, 9.0, 0.9), "strong"),
         (doubts(0.9, 9.0, 0.5), "fair"),
-        (doubts(0.5, -5.0, 0.5), "fair"),
+        (doubts(0.5, -1.0, 0.5), "fair"),
+        (doubts(0.5, -5.0, 0.5), "weak"),
         (doubts(0.2, -5.0, 0.5), "weak"),
         (doubts(0.9, 9.0, 0.2), "weak"),
         (doubts(0.01, 9.0, 0.9), "cannot tell"),
@@ -203,8 +204,11 @@ def test_intervals_span_every_way_to_tell_the_errors():
     assert certain.noise_rate.low < 0.09
     assert certain.recall.high >= 0.97
     assert doubtful.recall.low < certain.recall.low
-    assert doubtful.noise_rate.low <= 0.4 * 0.15 < 0.2 <= doubtful.noise_rate.high
-    assert doubtful.precision.low < 0.4 < 0.8 < doubtful.precision.high
+    assert doubtful.noise_rate.low == 0.0 < 0.2 <= doubtful.noise_rate.high
+    assert doubtful.precision.low == 0.0 < 0.8 < doubtful.precision.high
+    between = widen_quality(narrow, doubts(0.4, -1.0, 0.8))
+    assert 0.0 < between.noise_rate.low <= 0.4 * 0.15
+    assert 0.0 < between.precision.low < 0.4
     by_raters = Doubts("raters", 1_000, 100, None, None, None, None, {"sharpness 3": Way(1.0, 1.0, 1.0)})
     assert widen_quality(narrow, by_raters) == narrow
 
