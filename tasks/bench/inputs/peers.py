@@ -1,22 +1,17 @@
 """What a user would do by hand: models fitted out of fold, and cleanlab on their probabilities."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tasks.bench.datasets import Floats, Ints
-from tasks.bench.inputs.raw_sets import RawSet
-from tasks.bench.quality.case import FOLDS
-from tasks.bench.quality.peers import cleanlab_rank
+from tasks.bench.datasets import Floats, Ints, LabeledData
+from tasks.bench.quality.peers import cleanlab_rank, predict_out_of_fold
 
 
 class FoldEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -46,38 +41,28 @@ def make_text_model() -> Pipeline:
     return make_pipeline(vectors, LogisticRegression(C=4, max_iter=500))
 
 
-def predict_out_of_fold(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
-    """Return the probabilities (n, C) of a model that is fitted without each fold in turn; none of them is 0."""
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the models' own deprecations, once for each fold
-        found = cross_val_predict(model, features, given, cv=folds, method="predict_proba")
-    found = np.maximum(found, 1e-9)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
 def compute_margin(model: Any, features: Any, given: Ints, seed: int) -> Floats:  # noqa: ANN401
     """Return cleanlab's normalized margin of a model's out-of-fold probabilities, (n,)."""
-    return cleanlab_rank(given, predict_out_of_fold(model, features, given, seed), "normalized_margin").score
+    return cleanlab_rank(given, predict_out_of_fold(model, features, given, seed)).score
 
 
-def boosting(data: RawSet, given: Ints, seed: int) -> Floats:
+def boosting(data: LabeledData, given: Ints, seed: int) -> Floats:
     """Score by gradient boosting, which takes gaps and categories as they are."""
     texts = [name for name in data.rows if data.rows[name].dtype.kind not in "biuf"]
     model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
     return compute_margin(model, data.rows.astype(dict.fromkeys(texts, "category")), given, seed)
 
 
-def encoder_once(data: RawSet, given: Ints, seed: int) -> Floats:
+def encoder_once(data: LabeledData, given: Ints, seed: int) -> Floats:
     """Score by a logistic regression on our encoder's features, the encoder fitted to all rows."""
-    return compute_margin(make_regression(), data.features(), given, seed)
+    return compute_margin(make_regression(), data.features, given, seed)
 
 
-def encoder_by_fold(data: RawSet, given: Ints, seed: int) -> Floats:
+def encoder_by_fold(data: LabeledData, given: Ints, seed: int) -> Floats:
     """Score by the same where the encoder is fitted again on each fold's training rows."""
-    return compute_margin(make_pipeline(FoldEncoder(data.fit), make_regression()), data.rows, given, seed)
+    return compute_margin(make_pipeline(FoldEncoder(data.learn), make_regression()), data.rows, given, seed)
 
 
-def tf_idf(data: RawSet, given: Ints, seed: int) -> Floats:
+def tf_idf(data: LabeledData, given: Ints, seed: int) -> Floats:
     """Score by TF-IDF and logistic regression, fitted again in every fold."""
     return compute_margin(make_text_model(), data.rows, given, seed)

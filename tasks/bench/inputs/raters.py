@@ -6,59 +6,56 @@ Average precision of finding the labels, majorities of the drawn three, that are
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats, Ints
-from tasks.bench.inputs.peers import make_text_model, predict_out_of_fold
-from tasks.bench.inputs.raw_sets import CLASSES, TEXTS, read_votes
-from tasks.bench.inputs.through_command import sweep_folder
+from tasks.bench.fetched import CLASSES, read_votes
+from tasks.bench.helpers import sweep_file
+from tasks.bench.inputs.peers import make_text_model
+from tasks.bench.inputs.through_command import COMMON
 from tasks.bench.quality.metrics import average_precision
+from tasks.bench.quality.peers import predict_out_of_fold
+from tasks.bench.tally import Row
 
 RATERS = 3
 
 
-def judge_raters(seeds: Sequence[int], cache: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield for each set, truth and seed its name, the share of wrong labels and the average precision of each method."""
-    for name in TEXTS:
-        found = read_votes(cache, name)
-        texts = [text for text, _ in found]
-        counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
-        for seed in seeds:
-            generator = np.random.default_rng(seed)
-            drawn = np.array([generator.choice(votes, RATERS, replace=False) for _, votes in found])
-            others = counts - np.array([np.bincount(row, minlength=len(CLASSES)) for row in drawn])
-            ours, given = _sweep(texts, drawn, counts.argmax(1), seed)
-            theirs, consensus = _ask_peer(drawn, predict_out_of_fold(make_text_model(), texts, given, seed))
-            for truth, votes in {"all raters": counts, "raters not drawn": others}.items():
-                true = votes.argmax(1)
-                wrong = given != true
-                yield (
-                    f"{name} ({len(texts):,}), truth: {truth}",
-                    {
-                        "wrong": float(wrong.mean()),
-                        "labelsweep": average_precision(wrong, ours),
-                        "agreement alone": average_precision(wrong, (drawn == given[:, None]).mean(1)),
-                        "cleanlab, the same labels": average_precision(wrong, theirs),
-                        "cleanlab, labels of its own": average_precision(consensus != true, theirs),
-                    },
-                )
+def judge_raters(name: str, seed: int, cache: Path) -> Iterator[Row]:
+    """Yield for each truth of a set its name, the share of wrong labels and the average precision of each method."""
+    found = read_votes(cache, name)
+    texts = [text for text, _ in found]
+    counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
+    generator = np.random.default_rng(seed)
+    drawn = np.array([generator.choice(votes, RATERS, replace=False) for _, votes in found])
+    others = counts - np.array([np.bincount(row, minlength=len(CLASSES)) for row in drawn])
+    ours, given = _sweep(texts, drawn, counts.argmax(1), seed)
+    theirs, consensus = _ask_peer(drawn, predict_out_of_fold(make_text_model(), texts, given, seed))
+    for truth, votes in {"all raters": counts, "raters not drawn": others}.items():
+        true = votes.argmax(1)
+        wrong = given != true
+        yield {
+            "": f"{name} ({len(texts):,}), truth: {truth}",
+            "wrong": float(wrong.mean()),
+            "labelsweep": average_precision(wrong, ours),
+            "agreement alone": average_precision(wrong, (drawn == given[:, None]).mean(1)),
+            "cleanlab, the same labels": average_precision(wrong, theirs),
+            "cleanlab, labels of its own": average_precision(consensus != true, theirs),
+        }
 
 
 def _sweep(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats, Ints]:
     """Return score and given label of each text, in the order of the texts, as the command writes them."""
     raters = {f"rater_{place}": drawn[:, place] for place in range(RATERS)}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ids = [f"{place:06}" for place in range(len(texts))]
-        frame = pd.DataFrame({"id": ids, **raters, "text": texts, "true": true})
-        frame.to_parquet(folder / "votes.parquet", index=False)
-        options = ["--raters", ",".join(raters), "--text", "text", "--id", "id"]
-        sweep_folder(folder, ["votes.parquet", *options], seed)
-        scores = pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
+    ids = [f"{place:06}" for place in range(len(texts))]
+    frame = pd.DataFrame({"id": ids, **raters, "text": texts, "true": true})
+    with tempfile.TemporaryDirectory() as folder:
+        frame.to_parquet(Path(folder) / "votes.parquet", index=False)
+        options = ["--raters", ",".join(raters), "--text", "text", "--id", "id", "--seed", str(seed)]
+        _, scores = sweep_file(Path(folder), "votes.parquet", *options, *COMMON)
     scores = scores.sort_values("sample_id")
     return scores["score"].to_numpy(), scores["given_label"].to_numpy().astype(np.int64)
 

@@ -9,9 +9,7 @@ data: cleanlab on out-of-fold probabilities.
 - Hugging Face: the digits as images, saved by the datasets library, with class names.
 """
 
-import json
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Floats, Ints, load_data
-from tasks.bench.helpers import run_command
-from tasks.bench.inputs.peers import make_regression, predict_out_of_fold
-from tasks.bench.inputs.raw_sets import plant_each
+from tasks.bench.helpers import sweep_file
+from tasks.bench.inputs.peers import make_regression
 from tasks.bench.quality.metrics import average_precision
-from tasks.bench.quality.peers import cleanlab_rank
+from tasks.bench.quality.peers import cleanlab_rank, predict_out_of_fold
+from tasks.bench.tally import Row
 
 NETWORK = """\
 from torch import nn
@@ -37,7 +35,7 @@ from torch import nn
 def factory(feature_shape, n_classes):
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, n_classes))
 """
-COMMON = ("--truth", "true", "--json", "--quiet", "--controls", "0", "--device", "cpu", "--out", "out")
+COMMON = ("--truth", "true", "--controls", "0", "--device", "cpu")
 # For each kind of input its data set and the peer beside it.
 KINDS = {
     "embeddings": ("mnist", "cleanlab, LR"),
@@ -47,27 +45,16 @@ KINDS = {
 }
 
 
-def judge_inputs(seeds: Sequence[int]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield for each kind of input, error and seed its name, the command's average precision and the peer's."""
-    for kind, (name, peer) in KINDS.items():
-        data = load_data(name)
-        for planted, seed, given in plant_each(data.labels, seeds):
-            found = predict_out_of_fold(_make_peer(kind, seed), data.features, given, seed)
-            theirs = average_precision(
-                given != data.labels, cleanlab_rank(given, found, "normalized_margin").score
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                columns = {"label": given, "true": data.labels}
-                options = write_input(Path(folder), kind, data.features, columns, found)
-                ours = sweep_folder(Path(folder), options, seed)
-            row = f"{kind} ({name}, {len(given):,}), {planted}, beside {peer}"
-            yield row, {"labelsweep": ours, "the peer": theirs}
-
-
-def sweep_folder(folder: Path, options: Sequence[str], seed: int) -> float:
-    """Run the command in a folder and return the average precision that it reports against the truth."""
-    printed = run_command(folder, "clean", *options, *COMMON, "--seed", str(seed), patience=1800)
-    return float(json.loads(printed)["quality"]["average_precision"])
+def judge_input(name: str, kind: str, given: Ints, seed: int) -> list[Row]:
+    """Return the row of this name: the command's average precision on a kind of input with these labels, and the peer's."""
+    data = load_data(KINDS[kind][0])
+    found = predict_out_of_fold(_make_peer(kind, seed), data.features, given, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        columns = {"label": given, "true": data.labels}
+        words = write_input(Path(folder), kind, data.features, columns, found)
+        said, _ = sweep_file(Path(folder), *words, *COMMON, "--seed", str(seed))
+    theirs = average_precision(given != data.labels, cleanlab_rank(given, found).score)
+    return [{"": name, "labelsweep": said["quality"]["average_precision"], "the peer": theirs}]
 
 
 def _make_peer(kind: str, seed: int) -> Any:  # noqa: ANN401 (an estimator)

@@ -1,17 +1,11 @@
-"""The settings of the quality benchmark, and a campaign over them that survives being killed.
-
-A cell is one setting with one seed. Its results are one JSON line for each method, appended as soon as they
-are known; what is in the file is not computed again.
-"""
+"""The settings of the quality benchmark, and how the methods are judged on a cell: one setting with one seed."""
 
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
-
-from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
 from tasks.bench.datasets import Floats, Ints, load_data, split_clean_test, standardise
 from tasks.bench.quality.case import Case, Method
@@ -19,7 +13,7 @@ from tasks.bench.quality.metrics import kernel_smoother, measure
 from tasks.bench.quality.noise import KINDS, distinct_rates, plant
 from tasks.bench.quality.ours import NETWORKS, list_networks, list_ours
 from tasks.bench.quality.peers import list_peers
-from tasks.bench.tally import ResultFile, Row
+from tasks.bench.tally import Row
 
 AS_SHIPPED = "as_shipped"
 RATES = (0.02, 0.05, 0.20, 0.35)
@@ -41,11 +35,7 @@ class Setting:
     @property
     def name(self) -> str:
         """Name in results and tables."""
-        return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{self._percent}")
-
-    @property
-    def _percent(self) -> int:
-        return round(100 * self.rate)
+        return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{100 * self.rate:.0f}")
 
     @property
     def half(self) -> Literal["develop", "final"]:
@@ -57,12 +47,11 @@ class Setting:
         if self.noise == AS_SHIPPED:
             return "develop"
         start = hashlib.sha256(f"{self.data}/{self.noise}".encode()).digest()[0]
-        return "develop" if (start + self._percent) % 2 == 0 else "final"
+        return "develop" if (start + round(100 * self.rate)) % 2 == 0 else "final"
 
     def about(self, seed: int) -> Row:
         """Return what a row of results says of its cell."""
-        about: Row = {"setting": self.name, "data": self.data, "noise": self.noise, "rate": self.rate}
-        return about | {"half": self.half, "seed": seed}
+        return {"setting": self.name, **asdict(self), "half": self.half, "seed": seed}
 
 
 @dataclass(frozen=True)
@@ -81,25 +70,22 @@ class SeededSetting:
     test_labels: Ints | None = None
 
 
-Judge = Callable[[Setting, int, tuple[str, ...]], Iterable[Row]]
-
-
 def list_settings(
-    data: Iterable[str], kinds: Iterable[str] = KINDS, rates: tuple[float, ...] = RATES
-) -> tuple[Setting, ...]:
+    data: Iterable[str], kinds: Iterable[str] = KINDS, rates: Sequence[float] = RATES
+) -> list[Setting]:
     """Return the grid of settings; a swamped class that is already full at a lower rate is not repeated.
 
     >>> [setting.name for setting in list_settings(["iris"], ["uniform"], (0.05, 0.2))]
     ['iris/uniform/5', 'iris/uniform/20']
     """
     grid: list[Setting] = []
-    for name in data:
-        known = load_data(name)
+    for known in map(load_data, data):
         if known.given is not None:
-            grid.append(Setting(name, AS_SHIPPED))
+            grid.append(Setting(known.name, AS_SHIPPED))
             continue
-        grid += [Setting(name, kind, r) for kind in kinds for r in distinct_rates(kind, known.labels, rates)]
-    return tuple(grid)
+        for kind in kinds:
+            grid += [Setting(known.name, kind, rate) for rate in distinct_rates(kind, known.labels, rates)]
+    return grid
 
 
 def prepare_cell(setting: Setting, seed: int) -> SeededSetting:
@@ -119,24 +105,24 @@ def prepare_cell(setting: Setting, seed: int) -> SeededSetting:
     return SeededSetting(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
 
 
-def pick_methods(wanted: tuple[str, ...] = ()) -> tuple[Method, ...]:
-    """Return the methods of the table: all but the networks, which are slow, or those that `wanted` names.
+def pick_methods(wanted: Sequence[str] = ()) -> list[str]:
+    """Return the names of methods of the table: all but the networks, which are slow, or those that `wanted` names.
 
     Args:
         wanted: Names; what is not a method's whole name stands for every method whose name or block holds it.
 
-    >>> [method.name for method in pick_methods(("normalized margin", "kNN"))]
+    >>> pick_methods(("normalized margin", "kNN"))
     ['normalized margin', 'kNN disagreement']
     """
-    whole = {method.name for method in list_methods()}
-    parts = [part for part in wanted if part not in whole]
-    return tuple(
-        method
-        for method in list_methods()
-        if (not wanted and method.block != NETWORKS)
-        or method.name in wanted
-        or any(part in method.name or part in method.block for part in parts)
-    )
+    known = {method.name: method.block for method in list_methods()}
+    if not wanted:
+        return [name for name, block in known.items() if block != NETWORKS]
+    parts = [part for part in wanted if part not in known]
+    return [
+        name
+        for name, block in known.items()
+        if name in wanted or any(part in name or part in block for part in parts)
+    ]
 
 
 def list_methods() -> tuple[Method, ...]:
@@ -144,67 +130,29 @@ def list_methods() -> tuple[Method, ...]:
     return (*list_ours(), *list_peers(), *list_networks())
 
 
-def judge_cell(setting: Setting, seed: int, names: tuple[str, ...]) -> Iterator[Row]:
+def judge_cell(setting: Setting, seed: int, names: Sequence[str]) -> Iterator[Row]:
     """Yield the result of each named method on one cell, in the order of the table.
 
     A method that fails is a result too: the row says why in `error` and has no measures.
     """
     cell = prepare_cell(setting, seed)
-    wrong = int((cell.labels != cell.case.labels).sum())
+    given = cell.case.labels
+    about = setting.about(seed) | {"samples": len(given), "errors": int((cell.labels != given).sum())}
     for method in list_methods():
         if method.name not in names:
             continue
-        row: Row = setting.about(seed) | {"samples": len(cell.labels), "errors": wrong}
-        row |= {"method": method.name, "block": method.block, "package": method.package}
-        row["version"] = method.version
+        row: Row = {**about, "method": method.name, "block": method.block, "package": method.package}
+        row |= {"version": method.version, "error": None}
         if not method.runs_on(cell.case):
             yield row | {"error": "too large for this method"}
             continue
         started = time.perf_counter()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # peers' own deprecations, once for each of thousands of runs
+                warnings.simplefilter("ignore")  # a process of its own shows the libraries' warnings again
                 found = method.judge(cell.case)
         except Exception as error:  # noqa: BLE001 (one peer's failure must not end a campaign of hours)
             yield row | {"error": f"{type(error).__name__}: {error}"}
             continue
-        row |= {"error": None, "seconds": round(time.perf_counter() - started, 4)}
-        given = cell.case.labels
+        row["seconds"] = round(time.perf_counter() - started, 4)
         yield row | measure(cell.labels, given, found, cell.smoother, cell.test_labels)
-
-
-def run_campaign(
-    grid: Iterable[Setting],
-    seeds: int,
-    names: tuple[str, ...],
-    results: ResultFile,
-    jobs: int,
-    judge: Judge = judge_cell,
-) -> Iterator[str]:
-    """Compute what `results` lacks, one seed of every setting before the next; yield each cell's name.
-
-    Args:
-        seeds: Seeds 0 .. seeds-1.
-        results: Where rows are looked up and kept.
-        jobs: Processes; each keeps to one thread if there are several.
-        judge: What judges the methods on a cell.
-    """
-    known = {(row["setting"], row["seed"], row["method"]) for row in results.rows}
-    todo = []
-    for seed in range(seeds):
-        for setting in grid:
-            missing = tuple(name for name in names if (setting.name, seed, name) not in known)
-            if missing and not (setting.noise == AS_SHIPPED and seed > 0):
-                todo.append((setting, seed, missing))
-    with parallel_config("loky", inner_max_num_threads=1) if jobs > 1 else parallel_config("sequential"):
-        cells = Parallel(jobs, return_as="generator_unordered")(
-            delayed(_judge_all)(judge, *cell) for cell in todo
-        )
-        for number, (name, rows) in enumerate(cells, 1):
-            for row in rows:
-                results.add(row)
-            yield f"{number}/{len(todo)} {name}"
-
-
-def _judge_all(judge: Judge, setting: Setting, seed: int, names: tuple[str, ...]) -> tuple[str, list[Row]]:
-    return f"{setting.name} seed {seed}", list(judge(setting, seed, names))

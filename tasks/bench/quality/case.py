@@ -12,7 +12,6 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -59,9 +58,9 @@ class SoftmaxHead:
         return np.asarray(softmax(features @ self.weight.T + self.bias, axis=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """One setting with one seed, without the truth.
+    """One setting with one seed, without the truth; a case equals itself alone, so that what was computed of it can be kept.
 
     Attributes:
         features: Standardised, shape (n, d).
@@ -102,11 +101,6 @@ class Case:
         for (_, held), head in zip(self.folds, self.heads, strict=True):
             probabilities[held] = head.probabilities(self.features[held])
         return probabilities
-
-    @cached_property
-    def shared(self) -> dict[str, Any]:
-        """Where methods that are views of one computation keep it."""
-        return {}
 
     def fit_head(self, rows: Ints) -> SoftmaxHead:
         """Return scikit-learn's logistic regression, fitted to `rows`, as a softmax head."""

@@ -1,7 +1,7 @@
 """`labelsweep bench quality`: which method finds planted label errors best, all on the same footing."""
 
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,18 +10,26 @@ import typer
 from tasks.bench.command import Out, Page, count_of, list_of
 from tasks.bench.datasets import NAMES
 from tasks.bench.helpers import choose_names, split_names
-from tasks.bench.quality import campaign
-from tasks.bench.quality import controls as planted_controls
-from tasks.bench.quality import real as real_errors
+from tasks.bench.quality.campaign import (
+    AS_SHIPPED,
+    RATES,
+    Setting,
+    judge_cell,
+    list_methods,
+    list_settings,
+    pick_methods,
+)
+from tasks.bench.quality.controls import METHOD, judge_controls, make_control_tables
 from tasks.bench.quality.noise import KINDS
+from tasks.bench.quality.real import run_real
 from tasks.bench.quality.summary import make_quality_tables
 from tasks.bench.tables import publish_tables
-from tasks.bench.tally import ResultFile
+from tasks.bench.tally import ResultFile, run_campaign
 from tasks.errors import InputError
 
 BUNDLED = "digits_bundled"
 FULL_DATA = tuple(name for name in NAMES if name != BUNDLED)
-QUICK_DATA = ("wine", "iris", "breast_cancer")  # small enough for minutes
+QUICK_DATA = (BUNDLED, "wine", "iris", "breast_cancer")  # small enough for minutes
 CONTROLS_DATA = ("digits", "breast_cancer", "wine")
 QUICK_SEEDS, FULL_SEEDS = 2, 3
 FULL_OUT = Path("data/bench/quality.jsonl")
@@ -56,52 +64,55 @@ def run_quality(
     killed campaign continues from the file of --out.
     """
     if real:
-        _run_real(real, half, ResultFile(out), markdown)
+        publish_tables(run_real(real, half, ResultFile(out)), markdown)
         return
-    default = (*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else (BUNDLED, *QUICK_DATA)
-    wanted = half or ("both" if full or controls else "develop")
-    grid = tuple(s for s in _grid(data, default, noise, rates) if wanted in ("both", s.half))
-    chosen = tuple(method.name for method in campaign.pick_methods(tuple(split_names(methods))))
-    if not chosen:
-        known = ", ".join(method.name for method in campaign.list_methods())
-        raise InputError(f"no method '{methods}'", where="--methods", fix=f"choose from: {known}")
     if seeds < 0 or jobs < 1:
         raise InputError(
             "seeds and jobs are counts", where="--seeds, --jobs", fix="give whole numbers from 1"
         )
-    seeds = seeds or (FULL_SEEDS if full or controls else QUICK_SEEDS)
-    judge: campaign.Judge = campaign.judge_cell
+    default = (*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else QUICK_DATA
+    wanted = half or ("both" if full or controls else "develop")
+    grid = [
+        setting
+        for setting in list_settings(
+            split_names(data) or default, choose_names(noise, KINDS, "noise", "--noise"), _read_rates(rates)
+        )
+        if wanted in ("both", setting.half)
+    ]
+    chosen = pick_methods(split_names(methods))
+    if not chosen:
+        known = ", ".join(method.name for method in list_methods())
+        raise InputError(f"no method '{methods}'", where="--methods", fix=f"choose from: {known}")
+    cells = _list_cells(grid, seeds or (FULL_SEEDS if full or controls else QUICK_SEEDS))
     if controls:
-        grid = tuple(setting for setting in grid if setting.noise != campaign.AS_SHIPPED)
-        chosen, jobs, judge = (planted_controls.METHOD,), 1, planted_controls.judge_controls
-    results = ResultFile(out or (FULL_OUT if full and not controls else None))
+        planted = {name: cell for name, cell in cells.items() if cell[0].noise != AS_SHIPPED}
+        rows = run_campaign(
+            planted, lambda cell, _: [judge_controls(*cell)], ResultFile(out), methods=[METHOD]
+        )
+        publish_tables(make_control_tables(rows), markdown)
+        return
+    results = ResultFile(out or (FULL_OUT if full else None))
     if redo:
-        redone = {method.name for method in campaign.pick_methods(tuple(split_names(redo)))}
+        redone = pick_methods(split_names(redo))
         results.forget(lambda row: row["method"] in redone)
-    for line in campaign.run_campaign(grid, seeds, chosen, results, jobs, judge):
-        sys.stderr.write(line + "\n")
-    names = {setting.name for setting in grid}
-    rows = [r for r in results.rows if r["setting"] in names and r["method"] in chosen and r["seed"] < seeds]
-    publish_tables(
-        planted_controls.make_control_tables(rows) if controls else make_quality_tables(rows, details=full),
-        markdown,
+    rows = run_campaign(
+        cells, lambda cell, names: judge_cell(*cell, names), results, methods=chosen, jobs=jobs
     )
+    publish_tables(make_quality_tables(rows, details=full), markdown)
 
 
-def _run_real(folder: Path, half: str | None, results: ResultFile, page: Path | None) -> None:
-    for line in real_errors.run_real(folder, half, results):
-        sys.stderr.write(line + "\n")
-    names = {path.stem for path in real_errors.list_files(folder, half)}
-    publish_tables(
-        real_errors.make_real_tables([row for row in results.rows if row["setting"] in names]), page
-    )
-
-
-def _grid(data: str, default: tuple[str, ...], noise: str, rates: str) -> tuple[campaign.Setting, ...]:
-    chosen = choose_names(noise, KINDS, "noise", "--noise")
+def _read_rates(text: str) -> Sequence[float]:
     try:
-        shares = tuple(float(rate) / 100 for rate in split_names(rates))
+        return [float(rate) / 100 for rate in split_names(text)] or RATES
     except ValueError as error:
-        raise InputError(f"'{rates}' are not percentages", where="--rates", fix="say --rates 2,20") from error
-    kinds = [kind for kind in KINDS if kind in chosen]
-    return campaign.list_settings(split_names(data) or default, kinds, shares or campaign.RATES)
+        raise InputError(f"'{text}' are not percentages", where="--rates", fix="say --rates 2,20") from error
+
+
+def _list_cells(grid: Sequence[Setting], seeds: int) -> dict[str, tuple[Setting, int]]:
+    """Return the cells, one seed of every setting before the next; what ships with its errors has one seed."""
+    return {
+        f"{setting.name} seed {seed}": (setting, seed)
+        for seed in range(seeds)
+        for setting in grid
+        if seed == 0 or setting.noise != AS_SHIPPED
+    }

@@ -5,7 +5,7 @@ of recall, precision and the share of wrong labels is compared with what the pla
 matrix: of each class the share of wrong labels, with an interval over resampled data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,8 @@ each class of each setting.
 """
 
 
-def judge_controls(setting: Setting, seed: int, _: tuple[str, ...] = ()) -> Iterator[Row]:
-    """Yield one row, with estimates, their intervals and truth of one setting."""
+def judge_controls(setting: Setting, seed: int) -> Row:
+    """Return the row of a setting with one seed: estimates, their intervals, and the truth."""
     cell = prepare_cell(setting, seed)
     features, given, wrong = cell.case.features, cell.case.labels, cell.labels != cell.case.labels
     options = AuditOptions(seed=seed, device="cpu")
@@ -56,7 +56,7 @@ def judge_controls(setting: Setting, seed: int, _: tuple[str, ...] = ()) -> Iter
     for name, value in truth.items():
         if (estimate := getattr(quality, name)) is not None:
             row[name] = [estimate.estimate, estimate.low, estimate.high, value]
-    yield row | {"class_rate": _estimate_class_rates(found.probabilities, given, cell.labels)}
+    return row | {"class_rate": _estimate_class_rates(found.probabilities, given, cell.labels)}
 
 
 def _estimate_class_rates(probabilities: Array, given: Ints, labels: Ints) -> list[list[float]]:
@@ -87,34 +87,28 @@ def list_estimates(rows: Sequence[Row]) -> pd.DataFrame:
         about = {key: row[key] for key in ("setting", "half", "seed", *PARTS)}
         for name in QUANTITIES:
             for estimate, low, high, truth in row[name] if name == "class_rate" else [row[name]]:
-                found = {"quantity": name, "bias": estimate - (truth or 0.0), "width": high - low}
                 if truth is not None:
-                    lines.append(about | found | {"within": low <= truth <= high})
+                    found = {"quantity": name, "bias": estimate - truth, "error": abs(estimate - truth)}
+                    lines.append(about | found | {"width": high - low, "within": low <= truth <= high})
     return pd.DataFrame(lines)
 
 
 def make_control_tables(rows: Sequence[Row]) -> str:
     """Return the tables as markdown: each half of the settings apart."""
-    frame = list_estimates(rows)
     parts = []
-    for half, title in HALVES.items():
-        part = frame[frame["half"] == half]
-        if len(part):
-            counts = f"{part['setting'].nunique()} settings, {part['seed'].nunique()} seeds"
-            parts += [f"## {title.capitalize()}: {counts}\n", _overview(part)]
-            for by, name in PARTS.items():
-                parts += [f"### Intervals that contain the truth, by {name}\n", _breakdown(part, by)]
+    for half, part in list_estimates(rows).groupby("half"):
+        counts = f"{part['setting'].nunique()} settings, {part['seed'].nunique()} seeds"
+        means = part.groupby("quantity")[["within", "error", "bias", "width"]].mean()
+        means["within"] = means["within"].map("{:.0%}".format)
+        parts += [f"## {HALVES[str(half)].capitalize()}: {counts}\n", _name_quantities(means, "estimate")]
+        for by, name in PARTS.items():
+            table = part.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
+            if by == "rate":
+                table = table.rename(columns="{:.0%}".format)
+            parts += [f"### Intervals that contain the truth, by {name}\n", _name_quantities(table)]
     return "\n".join([*parts, LEGEND])
 
 
-def _overview(frame: pd.DataFrame) -> str:
-    means = frame.assign(error=frame["bias"].abs()).groupby("quantity")[["within", "error", "bias", "width"]]
-    table = means.mean().loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis("estimate")
-    return format_frame(table.assign(within=table["within"].map("{:.0%}".format)))
-
-
-def _breakdown(frame: pd.DataFrame, by: str) -> str:
-    table = frame.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
-    if by == "rate":
-        table = table.rename(columns="{:.0%}".format)
-    return format_frame(table.loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis(""), show=".0%")
+def _name_quantities(table: pd.DataFrame, title: str = "") -> str:
+    show = ".3f" if title else ".0%"
+    return format_frame(table.loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis(title), show=show)

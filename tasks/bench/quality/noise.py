@@ -13,7 +13,7 @@ The functions of these names take features (n, d), true labels (n,), how many to
 labels, (n,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -34,6 +34,9 @@ ROW_CONCENTRATION = 0.5
 # A logistic regression is surer than people are: at temperature 2 the odds are the square root of its odds,
 # which keeps the easy samples in play (at 1 nearly every wrong label would sit on the class border).
 TEMPERATURE = 2.0
+
+# The kinds, with their rates, of benchmarks that try few.
+NOISE = {"uniform": 0.1, "next_class": 0.2}
 
 Plant = Callable[[Floats, Ints, int, np.random.Generator], Ints]
 
@@ -68,6 +71,16 @@ def plant(kind: str, features: Floats, labels: Ints, rate: float, seed: int) -> 
         )
     rng = np.random.default_rng([*kind.encode(), seed])
     return _PLANTS[kind](features, labels, round(rate * len(labels)), rng)
+
+
+def plant_each(
+    labels: Ints, seeds: Sequence[int], kinds: Sequence[str] = tuple(NOISE)
+) -> Iterator[tuple[str, int, Ints]]:
+    """Yield some kinds of `NOISE`, each with each seed: what is planted, the seed, and the given labels."""
+    for kind in kinds:
+        for seed in seeds:
+            given = plant(kind, np.empty((len(labels), 0)), labels, NOISE[kind], seed)
+            yield f"{kind.replace('_', ' ')} {NOISE[kind]:.0%}", seed, given
 
 
 def uniform(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> Ints:
@@ -140,16 +153,16 @@ def swamped(_: Floats, labels: Ints, count: int, rng: np.random.Generator) -> In
     return _exchange(labels, wrong, other)
 
 
-def distinct_rates(kind: str, labels: Ints, rates: tuple[float, ...]) -> tuple[float, ...]:
+def distinct_rates(kind: str, labels: Ints, rates: Sequence[float]) -> Sequence[float]:
     """Return the rates that differ in effect: a swamped class that is full stays as it is.
 
     >>> distinct_rates("swamped", np.repeat(np.arange(10), 50), (0.02, 0.05, 0.2, 0.35))
-    (0.02, 0.05)
+    [0.02, 0.05]
     """
     if kind != "swamped":
         return rates
     full = CLASS_CAP * np.bincount(labels).max() / len(labels)
-    return tuple(rate for place, rate in enumerate(rates) if place == 0 or rates[place - 1] < full)
+    return [rate for place, rate in enumerate(rates) if place == 0 or rates[place - 1] < full]
 
 
 def _exchange(labels: Ints, wrong: Ints, classes: Ints | int) -> Ints:

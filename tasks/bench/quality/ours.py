@@ -4,7 +4,8 @@ The compositions are views of few audits: what differs is which column orders th
 out-of-fold probabilities separates what the base model brings from what the score brings.
 """
 
-from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +19,11 @@ NETWORKS = "networks"
 DEFAULT = "labelsweep (default: consensus)"
 
 
+@lru_cache(maxsize=8)
 def audit_case(case: Case, **options: object) -> Audit:
     """Return the audit of the case, made once for all rows of the table that read it."""
-    key = repr(sorted(options.items()))
-    if key not in case.shared:
-        made = AuditOptions.model_validate({"seed": case.seed, "device": "cpu", "model": "linear"} | options)
-        case.shared[key] = audit(case.features, case.labels, made)
-    result: Audit = case.shared[key]
-    return result
+    made = AuditOptions.model_validate({"seed": case.seed, "device": "cpu", "model": "linear"} | options)
+    return audit(case.features, case.labels, made)
 
 
 def by_consensus(case: Case, **options: object) -> MethodVerdict:
@@ -69,38 +67,36 @@ def filter_on_ours(case: Case, **options: object) -> MethodVerdict:
     return cleanlab_filter(case.labels, our_probabilities(case, **options))
 
 
-def _with(judge: Callable[..., MethodVerdict], **options: object) -> Callable[[Case], MethodVerdict]:
-    return lambda case: judge(case, **options)
-
-
 def list_ours() -> tuple[Method, ...]:
     """Return our compositions, the default first, then cleanlab on our base model."""
-    ours, once, raw = ("labelsweep", "ours"), {"rounds": 1}, {"feature_map": "raw"}
-    on_ours = ("cleanlab", "our base model")
+    once: dict[str, Any] = {"rounds": 1}
+    raw: dict[str, Any] = {"feature_map": "raw"}
+    ours, on_ours = ("labelsweep", "ours"), ("cleanlab", "our base model")
     return (
         Method(DEFAULT, by_consensus, *ours),
         Method("log-odds", by_log_odds, *ours),
         Method("influence", by_influence, *ours),
         Method("relabel gain", by_gain, *ours),
-        Method("consensus, one round", _with(by_consensus, **once), *ours),
-        Method("influence, one round", _with(by_influence, **once), *ours),
-        Method("consensus, raw features", _with(by_consensus, **raw), *ours),
-        Method("influence, raw features", _with(by_influence, **raw), *ours),
-        Method("normalized margin, our base model", _with(margin_on_ours, **once), *on_ours),
+        Method("consensus, one round", partial(by_consensus, **once), *ours),
+        Method("influence, one round", partial(by_influence, **once), *ours),
+        Method("consensus, raw features", partial(by_consensus, **raw), *ours),
+        Method("influence, raw features", partial(by_influence, **raw), *ours),
+        Method("normalized margin, our base model", partial(margin_on_ours, **once), *on_ours),
         Method("normalized margin, our second round", margin_on_ours, *on_ours),
-        Method("find_label_issues, our base model", _with(filter_on_ours, **once), *on_ours),
+        Method("find_label_issues, our base model", partial(filter_on_ours, **once), *on_ours),
     )
 
 
 def list_networks() -> tuple[Method, ...]:
     """Return the audit with a perceptron, and cleanlab on the probabilities of the same networks."""
-    head, every, once = {"model": "mlp"}, {"model": "mlp", "params": "all"}, {"model": "mlp", "rounds": 1}
+    head: dict[str, Any] = {"model": "mlp"}
+    every, once = head | {"params": "all"}, head | {"rounds": 1}
     ours, theirs = ("labelsweep", NETWORKS), ("cleanlab", NETWORKS)
     return (
-        Method("MLP, consensus", _with(by_consensus, **head), *ours),
-        Method("MLP, influence", _with(by_influence, **head), *ours),
-        Method("MLP, consensus, every parameter", _with(by_consensus, **every), *ours),
-        Method("MLP, influence, every parameter", _with(by_influence, **every), *ours),
-        Method("find_label_issues, our MLP", _with(filter_on_ours, **once), *theirs),
-        Method("normalized margin, our MLP", _with(margin_on_ours, **once), *theirs),
+        Method("MLP, consensus", partial(by_consensus, **head), *ours),
+        Method("MLP, influence", partial(by_influence, **head), *ours),
+        Method("MLP, consensus, every parameter", partial(by_consensus, **every), *ours),
+        Method("MLP, influence, every parameter", partial(by_influence, **every), *ours),
+        Method("find_label_issues, our MLP", partial(filter_on_ours, **once), *theirs),
+        Method("normalized margin, our MLP", partial(margin_on_ours, **once), *theirs),
     )

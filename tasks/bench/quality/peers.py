@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
@@ -32,6 +33,13 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-4
 SLOW = 5_000_000
 
 
+def predict_out_of_fold(model: Any, features: Any, labels: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
+    """Return the probabilities (n, C) of a model that is fitted without each fold in turn; none of them is 0."""
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    found = np.maximum(cross_val_predict(model, features, labels, cv=folds, method="predict_proba"), 1e-9)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
 def training_loss(case: Case) -> MethodVerdict:
     """Score by the log-probability of the given label under the model fitted to every sample."""
     probabilities = case.head.probabilities(case.features)
@@ -39,7 +47,7 @@ def training_loss(case: Case) -> MethodVerdict:
     return MethodVerdict(np.log(np.clip(own, 1e-300, None)), suggested=probabilities.argmax(axis=1))
 
 
-def cleanlab_rank(labels: Ints, probabilities: Floats, method: str) -> MethodVerdict:
+def cleanlab_rank(labels: Ints, probabilities: Floats, method: str = "normalized_margin") -> MethodVerdict:
     """Score by one of cleanlab's label quality scores; a ranking has no threshold."""
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (belongs to the bench extra)
 
@@ -144,7 +152,7 @@ def pydvl_self_influence(case: Case) -> MethodVerdict:
 def kronfluence_self_influence(case: Case) -> MethodVerdict:
     """Score by kronfluence's self-influence with its default factors (EK-FAC)."""
     features, labels = _tensors(case, np.arange(len(case.labels)))
-    head, data = _linear(case.head).float(), TensorDataset(features.float(), labels)
+    head, data = make_head(case.head.weight, case.head.bias).float(), TensorDataset(features.float(), labels)
     with torch.random.fork_rng():
         torch.manual_seed(case.seed)
         with fit_analyzer(head, data, 256) as analyzer:
@@ -154,19 +162,15 @@ def kronfluence_self_influence(case: Case) -> MethodVerdict:
 
 
 def _direct(case: Case, head: SoftmaxHead, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
-    return fit_pydvl(_linear(head), *_tensors(case, rows), head.l2)
-
-
-def _linear(head: SoftmaxHead) -> nn.Linear:
-    return make_head(torch.as_tensor(head.weight), torch.as_tensor(head.bias))
+    return fit_pydvl(make_head(head.weight, head.bias), *_tensors(case, rows), head.l2)
 
 
 def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(case.features[rows]), torch.as_tensor(case.labels[rows])
 
 
-def _rank_by(method: str) -> Callable[[Case], MethodVerdict]:
-    return lambda case: cleanlab_rank(case.labels, case.probabilities, method)
+def _out_of_fold(judge: Callable[..., MethodVerdict], *more: str) -> Callable[[Case], MethodVerdict]:
+    return lambda case: judge(case.labels, case.probabilities, *more)
 
 
 def list_peers() -> tuple[Method, ...]:
@@ -177,16 +181,16 @@ def list_peers() -> tuple[Method, ...]:
     """
     return (
         Method("training loss", training_loss, "scikit-learn"),
-        Method("out-of-fold self-confidence", _rank_by("self_confidence"), "cleanlab"),
-        Method("normalized margin", _rank_by("normalized_margin"), "cleanlab"),
-        Method("confidence-weighted entropy", _rank_by("confidence_weighted_entropy"), "cleanlab"),
+        Method("out-of-fold self-confidence", _out_of_fold(cleanlab_rank, "self_confidence"), "cleanlab"),
+        Method("normalized margin", _out_of_fold(cleanlab_rank), "cleanlab"),
         Method(
-            "find_label_issues", lambda case: cleanlab_filter(case.labels, case.probabilities), "cleanlab"
+            "confidence-weighted entropy",
+            _out_of_fold(cleanlab_rank, "confidence_weighted_entropy"),
+            "cleanlab",
         ),
+        Method("find_label_issues", _out_of_fold(cleanlab_filter), "cleanlab"),
         Method("CleanLearning", clean_learning, "cleanlab"),
-        Method(
-            "argmax != label", lambda case: argmax_differs(case.labels, case.probabilities), "scikit-learn"
-        ),
+        Method("argmax != label", _out_of_fold(argmax_differs), "scikit-learn"),
         Method("kNN disagreement", neighbour_disagreement, "scikit-learn"),
         Method("area under the margin (linear)", area_under_margin, "aum"),
         Method("area under the margin (MLP)", partial(area_under_margin, hidden=HIDDEN), "aum"),

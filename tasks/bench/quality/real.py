@@ -13,9 +13,8 @@ labelsweep is the command itself on a file without the truth, which only scores.
 Files are named PROJECT-RELEASE. Every second project in alphabetical order belongs to the half that is looked at last.
 """
 
-import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,28 +27,25 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import f1_score, log_loss
 from sklearn.naive_bayes import ComplementNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.helpers import run_command
-from tasks.bench.inputs.peers import predict_out_of_fold
-from tasks.bench.inputs.raw_sets import learn_table_encoder
+from tasks.bench.datasets import Bools, Floats, Ints, learn_table_encoder
+from tasks.bench.helpers import sweep_file
 from tasks.bench.quality.case import Case, MethodVerdict
-from tasks.bench.quality.metrics import average_precision, best_f1, f1
-from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
+from tasks.bench.quality.metrics import average_precision, best_f1
+from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank, predict_out_of_fold
 from tasks.bench.stopwatch import time_call
 from tasks.bench.tables import describe_setup, format_frame, format_table
-from tasks.bench.tally import ResultFile, Row
+from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.errors import InputError
 
 TRUTH = ("true_label", "is_error")
 OURS, DIFFERS = "labelsweep", "labelsweep, prediction differs"
 ESTIMATES = ("noise_rate", "recall", "precision")
-PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -57,14 +53,12 @@ class RealSet:
     """Samples with the labels that they came with, and which of these are wrong.
 
     Attributes:
-        name: Of the file.
         frame: What the command is given: the labels, and what to learn from.
         options: Options of the command that name its columns.
         wrong: Whether each label is wrong, (n,).
         given: Out-of-fold probabilities by column, each (n, C), if the set consists of them.
     """
 
-    name: str
     frame: Any
     options: list[str]
     wrong: Bools
@@ -108,7 +102,7 @@ def read_real(path: Path) -> RealSet:
         frame, options = frame[["label", "text"]], ["--text", "text"]
     elif lists:
         frame, options = frame[["label", lists[0]]], ["--embedding", lists[0]]
-    return RealSet(path.stem, frame, options, wrong.to_numpy(dtype=np.bool_), given)
+    return RealSet(frame, options, wrong.to_numpy(dtype=np.bool_), given)
 
 
 def list_files(folder: Path, half: str | None) -> list[Path]:
@@ -127,51 +121,48 @@ def _project(path: Path) -> str:
 
 def judge_set(data: RealSet) -> Iterator[Row]:
     """Yield one row for each method: its measures and its processor seconds; ours with estimates beside the truth."""
-    (score, flagged, differs, said), spent = time_call(lambda: sweep(data))
+    (said, scores), spent = time_call(lambda: sweep(data))
+    known = scores["score"].notna()
+    flagged = (known & (scores["flagged"] == 1)).to_numpy()
+    differs = (known & (scores["predicted_label"] != scores["given_label"])).to_numpy()
+    # What was set aside is not in the queue: last of all, and not flagged.
+    score = scores["score"].fillna(scores["score"].max()).to_numpy()
     truth = {
         "noise_rate": float(data.wrong.mean()),
         "recall": float(flagged[data.wrong].mean()),
         "precision": float(data.wrong[flagged].mean()) if flagged.any() else None,
     }
-    estimates = {n: [said[n]["low"], said[n]["high"], truth[n]] for n in ESTIMATES if said.get(n)}
+    stated = said["queue"]["controls"] or {}
+    estimates = {n: [stated[n]["low"], stated[n]["high"], truth[n]] for n in ESTIMATES if stated.get(n)}
     yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates}
     yield measure_order(data, DIFFERS, score, differs, 0.0)
+    labels = data.case.labels
     for name, probabilities, seconds, flag in judge_peers(data):
-        labels = data.case.labels
-        score = cleanlab_rank(labels, probabilities, "normalized_margin").score
-        yield measure_order(data, name, score, np.asarray(flag(labels, probabilities).flagged), seconds)
+        order = cleanlab_rank(labels, probabilities).score
+        yield measure_order(data, name, order, np.asarray(flag(labels, probabilities).flagged), seconds)
 
 
 def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
     """Return the measures of an order and its flags."""
-    measures = {
+    return {
+        "method": method,
+        "samples": len(data.wrong),
         "ap": average_precision(data.wrong, score),
-        "f1": f1(data.wrong, flagged),
+        "f1": float(f1_score(data.wrong, flagged)),
         "best": best_f1(data.wrong, score),
         "flagged": float(flagged.mean()),
         "wrong": float(data.wrong.mean()),
         "seconds": round(seconds, 1),
     }
-    return {"setting": data.name, "seed": 0, "method": method, "samples": len(data.wrong)} | measures
 
 
-def sweep(data: RealSet) -> tuple[Floats, Bools, Bools, dict[str, Any]]:
-    """Run the command on a file of the set; return scores, flags, whose prediction differs, and what controls say."""
+def sweep(data: RealSet) -> tuple[Any, pd.DataFrame]:
+    """Run the command on a file of the set; return what it printed, and the scores by row, empty where one was set aside."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data.frame.assign(row=range(len(data.frame))).to_parquet(folder / "real.parquet", index=False)
-        wanted = ("--id", "row", *data.options, "--json", "--quiet", "--out", "out")
-        said = json.loads(run_command(folder, "clean", "real.parquet", *wanted, patience=PATIENCE))
-        scores = pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
-    # What was set aside is not in the queue: last of all, and not flagged.
-    scores = scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(data.frame)))
-    known = scores["score"].notna()
-    score = scores["score"].fillna(scores["score"].max()).to_numpy()
-    flagged, differs = (
-        known & (scores["flagged"] == 1),
-        known & (scores["predicted_label"] != scores["given_label"]),
-    )
-    return score, flagged.to_numpy(), differs.to_numpy(), said["queue"]["controls"] or {}
+        said, scores = sweep_file(folder, "real.parquet", "--id", "row", *data.options)
+    return said, scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(data.frame)))
 
 
 def judge_peers(
@@ -219,18 +210,10 @@ def list_models_of_texts() -> dict[str, Any]:
     }
 
 
-def run_real(folder: Path, half: str | None, results: ResultFile) -> Iterator[str]:
-    """Judge the sets that `results` lacks; yield each one's name."""
-    known = {row["setting"] for row in results.rows}
-    for path in list_files(folder, half):
-        if path.stem not in known:
-            for row in [*judge_set(read_real(path))]:  # all rows of a set, or none
-                results.add(row)
-            yield path.stem
-
-
-def make_real_tables(rows: Sequence[Row]) -> str:
-    """Return the tables of result rows."""
+def run_real(folder: Path, half: str | None, results: ResultFile) -> str:
+    """Judge the sets of a folder that `results` lacks; return the tables of all of them."""
+    files = {path.stem: path for path in list_files(folder, half)}
+    rows = run_campaign(files, lambda path, _: judge_set(read_real(path)), results)
     frame = pd.DataFrame(rows)
     tables = (
         _compare("Average precision", "ap", frame),
@@ -244,8 +227,8 @@ def make_real_tables(rows: Sequence[Row]) -> str:
 
 
 def _compare(title: str, measure: str, frame: pd.DataFrame, show: str = ".3f") -> str:
-    table = frame.pivot(index="setting", columns="method", values=measure).rename_axis("")
-    table = table.loc[frame["setting"].unique(), frame["method"].unique()]
+    table = frame.pivot(index="case", columns="method", values=measure).rename_axis("")
+    table = table.loc[frame["case"].unique(), frame["method"].unique()]
     table.loc["**mean**"] = table.mean()
     return format_frame(table, title=title, show=show)
 
@@ -254,7 +237,7 @@ def _hold_estimates(rows: Iterable[Row]) -> str:
     """Return what labelsweep says of itself beside the truth, and in how many sets its intervals hold."""
     lines, held = [], {name: list[bool]() for name in ESTIMATES}
     for row in rows:
-        cells = [row["setting"], row["samples"], f"{row['wrong']:.1%}", f"{row['flagged']:.1%}"]
+        cells = [row["case"], row["samples"], f"{row['wrong']:.1%}", f"{row['flagged']:.1%}"]
         for name in ESTIMATES:
             low, high, truth = row["estimates"].get(name, (0.0, 0.0, None))
             if truth is None:

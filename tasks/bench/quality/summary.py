@@ -55,18 +55,17 @@ def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
     bundled = [row for row in rows if row["noise"] == AS_SHIPPED]
     planted = [row for row in rows if row["noise"] != AS_SHIPPED]
     if bundled:
-        parts += [f"## The bundled digits, {_extent(bundled)}\n", overview(list_measures(bundled), DEFAULT)]
-    parts_of = {
-        f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()
-    }
-    if all(parts_of.values()):
-        parts_of[", both halves"] = planted
-    for title, part in parts_of.items():
+        found = f"{bundled[0]['errors']} of {bundled[0]['samples']} labels wrong"
+        parts += [f"## The bundled digits, {found}\n", overview(list_measures(bundled), DEFAULT)]
+    halves = {f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()}
+    if all(halves.values()):
+        halves[", both halves"] = planted
+    for title, part in halves.items():
         if part:
-            parts += [
-                f"## Planted errors{title}: {_extent(part)}\n",
-                *_tables(list_measures(part), details=details),
-            ]
+            counts = "{} settings, {} seeds".format(
+                *(len({row[key] for row in part}) for key in ("setting", "seed"))
+            )
+            parts += [f"## Planted errors{title}: {counts}\n", *_tables(list_measures(part), details=details)]
     if missing := failures(rows):
         parts += ["## No result\n", missing]
     current = {method.name: method.version for method in list_methods()}
@@ -74,13 +73,6 @@ def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
     if changed:
         parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
     return "\n".join([*parts, LEGEND])
-
-
-def _extent(rows: Sequence[Row]) -> str:
-    settings, seeds = len({row["setting"] for row in rows}), len({row["seed"] for row in rows})
-    if settings == 1:
-        return f"{rows[0]['errors']} of {rows[0]['samples']} labels wrong"
-    return f"{settings} settings, {seeds} seeds"
 
 
 def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
@@ -96,23 +88,23 @@ def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
 def list_measures(rows: Sequence[Row]) -> pd.DataFrame:
     """Return the rows that have measures as a frame."""
     frame = pd.DataFrame([row for row in rows if row["error"] is None])
-    return frame.astype({name: float for name in (*COLUMNS, "flagged", "seconds") if name in frame})
+    return frame.astype({name: float for name in COLUMNS if name in frame})
 
 
-def compare_methods(frame: pd.DataFrame, first: str, second: str) -> dict[str, str]:
-    """Return the outcome of `first` against `second` in each setting where both have measures."""
+def compare_methods(frame: pd.DataFrame, first: str, second: str) -> pd.Series:
+    """Return win, tie or loss of `first` against `second`, for each setting where both have measures."""
     table = frame.pivot_table(index=["setting", "seed"], columns="method", values="ap")
     if not {first, second} <= set(table):
-        return {}
-    leads = (table[first] - table[second]).dropna().groupby(level="setting").agg(["mean", "sem"])
-    error = leads["sem"].fillna(0.0)  # of one seed it is missing
-    ends = np.select([leads["mean"] > error, leads["mean"] < -error], ["win", "loss"], "tie")
-    return dict(zip(leads.index, map(str, ends), strict=True))
+        return pd.Series(dtype=object)
+    leads = (table[first] - table[second]).dropna().groupby(level="setting")
+    mean, error = leads.mean(), leads.sem().fillna(0.0)  # of one seed it is missing
+    ends = np.select([mean > error, mean < -error], ["win", "loss"], "tie")
+    return pd.Series(ends, index=mean.index, dtype=object)
 
 
-def find_best_peers(frame: pd.DataFrame) -> dict[str, str]:
+def find_best_peers(frame: pd.DataFrame) -> pd.Series:
     """Return for each setting the peer that is best there, chosen with the truth at hand."""
-    return dict(_average_seeds(frame[frame["block"] == "peers"], "ap").idxmax(axis=1))
+    return _average_seeds(frame[frame["block"] == "peers"], "ap").idxmax(axis=1)
 
 
 def overview(frame: pd.DataFrame, default: str) -> str:
@@ -120,52 +112,46 @@ def overview(frame: pd.DataFrame, default: str) -> str:
     means, settings = _average_seeds(frame, "ap"), frame["setting"].nunique()
     ranks = means.rank(axis=1, ascending=False).mean()
     lines: list[list[object]] = []
-    for method in means.mean().sort_values(ascending=False).index:
-        own = frame[frame["method"] == method]
-        found = list(compare_methods(frame, default, method).values())
-        counts = " / ".join(str(found.count(end)) for end in ("win", "tie", "loss"))
-        lines.append(
-            [
-                f"**{method}**" if method == default else method,
-                BLOCKS[own["block"].iloc[0]],
-                own["package"].iloc[0],
-                *(_figure(own, column) for column in COLUMNS),
-                f"{ranks[method]:.1f}" if means[method].count() == settings else "–",
-                counts if method != default and found else "–",
-                f"{means[method].count()}",
-            ]
-        )
-    lines.sort(key=lambda line: list(BLOCKS.values()).index(str(line[1])))
+    for block, title in BLOCKS.items():
+        methods = frame.loc[frame["block"] == block, "method"].unique()
+        for method in means[methods].mean().sort_values(ascending=False).index:
+            own, ends = frame[frame["method"] == method], compare_methods(frame, default, method)
+            counts = " / ".join(str((ends == end).sum()) for end in ("win", "tie", "loss"))
+            lines.append(
+                [
+                    f"**{method}**" if method == default else method,
+                    title,
+                    own["package"].iloc[0],
+                    *(_figure(own, column) for column in COLUMNS),
+                    f"{ranks[method]:.1f}" if means[method].count() == settings else "–",
+                    counts if method != default and len(ends) else "–",
+                    f"{means[method].count()}",
+                ]
+            )
     ends = ["mean rank", "default wins / ties / losses", "settings"]
     return format_table(["method", "block", "package", *COLUMNS.values(), *ends], lines)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
     """Return what the figures say of the default: its places, and how often no peer beats it."""
-    outcomes = {
-        peer: compare_methods(frame, default, peer)
-        for peer in sorted(set(frame.loc[frame["block"] == "peers", "method"]))
-    }
+    peers = sorted(set(frame.loc[frame["block"] == "peers", "method"]))
+    outcomes = {peer: ends for peer in peers if len(ends := compare_methods(frame, default, peer))}
     best = find_best_peers(frame).items()
-    against = [outcomes[peer][setting] for setting, peer in best if setting in outcomes[peer]]
-    if not against:
-        return "The default was not run on these settings.\n"
-    shares = [
-        (1 - list(found.values()).count("loss") / len(found), peer, len(found))
-        for peer, found in outcomes.items()
-        if found
-    ]
-    share, peer, settings = min(shares)
-    count = f"{against.count('win')} wins, {against.count('tie')} ties, {against.count('loss')} losses"
-    held = (
-        f"wins or ties in {100 * (1 - against.count('loss') / len(against)):.0f} % of {len(against)} settings"
+    against = pd.Series(
+        [outcomes[peer][name] for name, peer in best if name in outcomes.get(peer, ())], dtype=object
     )
-    alone = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of"
+    if against.empty:
+        return "The default was not run on these settings.\n"
+    share, peer = min(((ends != "loss").mean(), peer) for peer, ends in outcomes.items())
+    wins, ties, losses = ((against == end).sum() for end in ("win", "tie", "loss"))
+    at_least = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings"
+    counts = f"{wins} wins, {ties} ties, {losses} losses"
+    held = f"wins or ties in {100 * (against != 'loss').mean():.0f} % of {len(against)} settings"
     lines = [
         _place(frame, default, "ap", "AP"),
         _place(frame, default, "f1", "F1 at its own threshold"),
-        f"{alone} the settings; closest is {peer} ({settings} settings).",
-        f"Against the best peer of each setting, picked with the truth at hand: {count}; {held}.",
+        f"{at_least}; closest is {peer} ({len(outcomes[peer])} settings).",
+        f"Against the best peer of each setting, picked with the truth at hand: {counts}; {held}.",
     ]
     return "".join(f"- {line}\n" for line in lines)
 
@@ -193,9 +179,9 @@ def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
 
 def by_setting(frame: pd.DataFrame, default: str) -> str:
     """Return each setting: the default's AP beside that of the best peer there, and the outcome."""
-    lines: list[list[str]] = []
-    for setting, peer in sorted(find_best_peers(frame).items()):
-        part = frame[frame["setting"] == setting]
+    best, lines = find_best_peers(frame), []
+    for setting, part in frame.groupby("setting"):
+        peer = best[setting]
         ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
         end = compare_methods(part, default, peer).get(setting, "–")
@@ -208,11 +194,10 @@ def failures(rows: Sequence[Row]) -> str:
     frame = pd.DataFrame([row for row in rows if row["error"] is not None])
     if frame.empty:
         return ""
-    lines = [
+    return "".join(
         f"- {method}: {error} ({part.nunique()} settings, as {part.iloc[0]})\n"
         for (method, error), part in frame.groupby(["method", "error"])["setting"]
-    ]
-    return "".join(lines)
+    )
 
 
 def _average_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -17,11 +17,11 @@ import typer
 
 from tasks.bench.command import Out, count_of
 from tasks.bench.helpers import run_command
-from tasks.bench.scale.cost_model import MATHS, QUEUED, CostModel, Size, fit_costs, make_run, total
+from tasks.bench.scale.cost_model import COSTS, MATHS, QUEUED, CostModel, Size, fit_costs, total
 from tasks.bench.speed.command import describe_versions
 from tasks.bench.stopwatch import draw_noisy_data
 from tasks.bench.tables import format_table
-from tasks.bench.tally import compute_once
+from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.storage import read_json
 
 # An eighth of these rows, the smallest run of the ladder, does not fit into the budget.
@@ -72,21 +72,24 @@ def list_sizes(most: int) -> list[Size]:
 
 def measure_run(size: Size, folder: Path, out: Path | None) -> pd.DataFrame:
     """Return what each step of a real run of this size took, from the earlier one that `out` keeps if there is one."""
+    rows = run_campaign({str(size): size}, lambda size, _: _sweep(size, folder), ResultFile(out))
+    return pd.DataFrame(rows).set_index("step")[list(COSTS)]
 
-    def run() -> dict[str, list[float]]:
-        sys.stderr.write(f"{size}\n")
-        source, results = folder / "source.parquet", folder / "out"
-        write_planted(source, size)
-        clean = ["clean", str(source), "--embedding", "embedding", "--out", str(results)]
-        run_command(folder, *clean, *OPTIONS, "--folds", str(size.folds), patience=PATIENCE_S)
-        steps = map(read_json, (results / "runs" / "latest").resolve().glob("steps/*.json"))
-        ordered = sorted(steps, key=lambda step: step["finished"])
-        source.unlink()
-        for made in (results, folder / "prefect"):
-            shutil.rmtree(made, ignore_errors=True)
-        return {step["step"]: [step["seconds"], step["peak_memory_mb"]] for step in ordered}
 
-    return make_run(compute_once(out, str(size), run))
+def _sweep(size: Size, folder: Path) -> list[Row]:
+    """Run the command on data of this size; return what each step took, in order."""
+    source, results = folder / "source.parquet", folder / "out"
+    write_planted(source, size)
+    clean = ["clean", str(source), "--embedding", "embedding", "--out", str(results)]
+    run_command(folder, *clean, *OPTIONS, "--folds", str(size.folds), patience=PATIENCE_S)
+    steps = [*map(read_json, (results / "runs" / "latest").resolve().glob("steps/*.json"))]
+    source.unlink()
+    for made in (results, folder / "prefect"):
+        shutil.rmtree(made, ignore_errors=True)
+    return [
+        {"step": step["step"], "seconds": step["seconds"], "memory": step["peak_memory_mb"]}
+        for step in sorted(steps, key=lambda step: step["finished"])
+    ]
 
 
 def write_planted(path: Path, size: Size) -> None:
@@ -147,7 +150,7 @@ def _against(size: Size, model: CostModel, run: pd.DataFrame) -> str:
 
 def _mathematics(run: pd.DataFrame) -> float:
     """Return the seconds of fitting and scoring."""
-    return float(run.loc[[step for step in run.index if step.startswith(MATHS)], "seconds"].sum())
+    return float(run.loc[run.index.str.startswith(MATHS), "seconds"].sum())
 
 
 def _past(model: CostModel) -> str:

@@ -1,7 +1,7 @@
 """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
 
-import functools
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -9,9 +9,9 @@ import torch
 from tasks.bench.command import Device, Out, count_of, list_of
 from tasks.bench.helpers import choose_names
 from tasks.bench.speed import gpu as _gpu_parts  # noqa: F401 (registers them)
-from tasks.bench.speed.parts import PARTS, Row
+from tasks.bench.speed.parts import PARTS, SpeedTable
 from tasks.bench.tables import describe_setup, format_table
-from tasks.bench.tally import compute_once
+from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.errors import InputError
 from tasks.heads.device import pick_device
 from tasks.memory import read_machine_memory
@@ -37,20 +37,21 @@ def run_speed(
         raise InputError("too few samples to measure", where="--most", fix="give at least 1000")
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{describe_versions(kind)}\n\n")
-    for part in wanted:
-        key = f"{part} up to {most} on {kind}"
-        head, *rows = compute_once(out, key, functools.partial(_rows, part, most, kind))
-        sys.stdout.write(format_table(head, rows, title=PARTS[part].title) + "\n")
+    results = ResultFile(out)
+    for name in wanted:
+        part = PARTS[name]
+        cases = {f"{name} up to {most} on {kind}": part}
+        rows = run_campaign(cases, lambda part, _: _measure(part, most, kind), results)
+        table = format_table(part.heads, [row["cells"] for row in rows], title=part.title)
+        sys.stdout.write(table + "\n")
         sys.stdout.flush()
 
 
-def _rows(part: str, most: int, device: Device) -> list[Row]:
-    """Run a part; say each row as it is measured."""
-    rows = [PARTS[part].heads]
-    for row in PARTS[part].measure(most, device):
-        rows.append(row)
-        sys.stderr.write(f"{part}: {' | '.join(row)}\n")
-    return rows
+def _measure(part: SpeedTable, most: int, device: Device) -> Iterator[Row]:
+    """Yield the rows of a part; say each as it is measured."""
+    for cells in part.measure(most, device):
+        sys.stderr.write(f"{' | '.join(cells)}\n")
+        yield {"cells": cells}
 
 
 def describe_versions(device: Device = "cpu") -> str:
