@@ -19,7 +19,7 @@ from tasks.bench.quality.campaign import (
     list_settings,
     pick_methods,
 )
-from tasks.bench.quality.controls import METHOD, judge_controls, make_control_tables
+from tasks.bench.quality.controls import run_controls
 from tasks.bench.quality.noise import KINDS
 from tasks.bench.quality.real import run_real
 from tasks.bench.quality.summary import make_quality_tables
@@ -70,26 +70,20 @@ def run_quality(
         raise InputError(
             "seeds and jobs are counts", where="--seeds, --jobs", fix="give whole numbers from 1"
         )
-    default = (*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else QUICK_DATA
-    wanted = half or ("both" if full or controls else "develop")
-    grid = [
-        setting
-        for setting in list_settings(
-            split_names(data) or default, choose_names(noise, KINDS, "noise", "--noise"), _read_rates(rates)
-        )
-        if wanted in ("both", setting.half)
-    ]
     chosen = pick_methods(split_names(methods))
     if not chosen:
         known = ", ".join(method.name for method in list_methods())
         raise InputError(f"no method '{methods}'", where="--methods", fix=f"choose from: {known}")
+    settings = list_settings(
+        split_names(data) or ((*FULL_DATA, BUNDLED) if full else CONTROLS_DATA if controls else QUICK_DATA),
+        choose_names(noise, KINDS, "noise", "--noise"),
+        _read_rates(rates),
+    )
+    wanted = half or ("both" if full or controls else "develop")
+    grid = [setting for setting in settings if wanted in ("both", setting.half)]
     cells = _list_cells(grid, seeds or (FULL_SEEDS if full or controls else QUICK_SEEDS))
     if controls:
-        planted = {name: cell for name, cell in cells.items() if cell[0].noise != AS_SHIPPED}
-        rows = run_campaign(
-            planted, lambda cell, _: [judge_controls(*cell)], ResultFile(out), methods=[METHOD]
-        )
-        publish_tables(make_control_tables(rows), markdown)
+        publish_tables(run_controls(cells, ResultFile(out)), markdown)
         return
     results = ResultFile(out or (FULL_OUT if full else None))
     if redo:

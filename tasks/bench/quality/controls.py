@@ -5,7 +5,7 @@ of recall, precision and the share of wrong labels is compared with what the pla
 matrix: of each class the share of wrong labels, with an interval over resampled data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.attribute.noise import SHARPNESS, estimate_noise_matrix
 from tasks.bench.datasets import Ints
-from tasks.bench.quality.campaign import HALVES, Setting, prepare_cell
+from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, Setting, prepare_cell
 from tasks.bench.quality.summary import PARTS
 from tasks.bench.tables import format_frame
-from tasks.bench.tally import Row
+from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.controls.shadow import estimate_quality
 
 METHOD = "controls"
@@ -38,6 +38,13 @@ Within: share of the intervals of {CONFIDENCE:.0%} that contain the truth; the g
 the estimate from the truth. Bias: mean of estimate minus truth. Width: of the interval. The row of the noise matrix counts
 each class of each setting.
 """
+
+
+def run_controls(cells: Mapping[str, tuple[Setting, int]], results: ResultFile) -> str:
+    """Judge the cells with planted errors that `results` lacks; return the tables of all of them."""
+    planted = {name: cell for name, cell in cells.items() if cell[0].noise != AS_SHIPPED}
+    rows = run_campaign(planted, lambda cell, _: [judge_controls(*cell)], results, methods=[METHOD])
+    return make_control_tables(rows)
 
 
 def judge_controls(setting: Setting, seed: int) -> Row:
