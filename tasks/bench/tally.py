@@ -84,17 +84,17 @@ def run_campaign(
         found = Parallel(jobs, return_as="generator_unordered")(
             delayed(_measure_case)(measure, name, cases[name], lacking[name]) for name in todo
         )
-        for number, rows in enumerate(found, 1):
+        for number, (name, rows) in enumerate(found, 1):
             results.add(*rows)
-            sys.stderr.write(f"{number}/{len(todo)} {rows[0]['case']}\n")
+            sys.stderr.write(f"{number}/{len(todo)} {name}\n")
     of_cases = [row for row in results.rows if row.get("case") in cases]
     return [row for row in of_cases if not methods or row["method"] in methods]
 
 
 def _measure_case(
     measure: Callable[[T, tuple[str, ...]], Iterable[Row]], name: str, case: T, methods: tuple[str, ...]
-) -> list[Row]:
-    return [{"case": name, **row} for row in measure(case, methods)]
+) -> tuple[str, list[Row]]:
+    return name, [{"case": name, **row} for row in measure(case, methods)]
 
 
 def _read(path: Path) -> list[Row]:
