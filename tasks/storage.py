@@ -118,6 +118,16 @@ def read_parquet(path: Path | BinaryIO, columns: Sequence[str] | None = None) ->
         return file.read(columns)
 
 
+def read_batches(
+    path: Path, columns: Sequence[str] | None = None, rows: int = ROWS_PER_GROUP
+) -> Iterator[tuple[slice, pa.RecordBatch]]:
+    """Yield a Parquet file, or some of its columns, at most so many rows at a time, each time with which rows these are."""
+    start = 0
+    with open_parquet(path) as file:
+        for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
+            yield slice(start, start := start + len(batch)), batch
+
+
 def read_row_groups(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     """Yield some columns of a Parquet file, one row group in memory at a time, each with the number of its first row."""
     start = 0

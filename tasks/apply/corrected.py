@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.labels.spelling import mean_the_same
-from tasks.storage import ROWS_PER_GROUP, open_parquet, write_table
+from tasks.storage import read_batches, read_parquet, write_table
 
 # In a version's folder: which row of its files in the layout of the source each of its rows is.
 PLACES = "source_rows.parquet"
@@ -89,15 +89,14 @@ def find_source_changes(
     """
     wanted = pa.array(list(plan.by_sample), pa.string())
     rows, labels, changes = [np.empty(0, np.int64)], [], {}
-    with open_parquet(dataset) as file:
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id", "source_row", "label"]):
-            ids = batch.column(0).cast(pa.string())
-            here = batch.column(1).to_numpy()
-            here = here if places is None else places[here]
-            rows.append(here)
-            labels.append(batch.column(2).cast(pa.string()).dictionary_encode())
-            for index in np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy(zero_copy_only=False)):
-                changes[int(here[index])] = plan.by_sample[ids[int(index)].as_py()].new_label
+    for _, batch in read_batches(dataset, ["sample_id", "source_row", "label"]):
+        ids = batch.column(0).cast(pa.string())
+        here = batch.column(1).to_numpy()
+        here = here if places is None else places[here]
+        rows.append(here)
+        labels.append(batch.column(2).cast(pa.string()).dictionary_encode())
+        for index in np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy(zero_copy_only=False)):
+            changes[int(here[index])] = plan.by_sample[ids[int(index)].as_py()].new_label
     kind = pa.dictionary(pa.int32(), pa.string())
     return SourceChanges(uri, np.concatenate(rows), pa.chunked_array(labels, kind), changes, total)
 
@@ -107,8 +106,7 @@ def read_places(version: Path) -> NDArray[np.int64] | None:
     path = version / PLACES
     if not path.is_file():
         return None
-    with open_parquet(path) as file:
-        return np.asarray(file.read(["row"])["row"].to_numpy())
+    return np.asarray(read_parquet(path, ["row"])["row"].to_numpy())
 
 
 def write_places(found: SourceChanges, version: Path) -> None:

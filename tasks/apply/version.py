@@ -32,9 +32,8 @@ from tasks.ingest.source import slug
 from tasks.records import Dataset, Record
 from tasks.runs.lock import lock_folder
 from tasks.storage import (
-    ROWS_PER_GROUP,
     name_latest,
-    open_parquet,
+    read_batches,
     read_json,
     write_json,
     write_table,
@@ -184,20 +183,17 @@ def correct_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
         source: Canonical `dataset.parquet`.
     """
     drops = pa.array([c.sample_id for c in plan.changes if c.new_label is None], pa.string())
-    with open_parquet(source) as file:
-        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
-            table = pa.table(batch)
-            ids = table["sample_id"].cast(pa.string())
-            known = [plan.by_sample.get(sample_id) for sample_id in ids.to_pylist()]
-            if any(known):
-                labels = table["label"].cast(pa.string()).to_pylist()
-                new = [y if c is None else c.new_label for c, y in zip(known, labels, strict=True)]
-                index = table.schema.get_field_index("label")
-                table = table.set_column(
-                    index, table.schema.field("label"), pa.array(new, pa.string()).cast(table["label"].type)
-                )
-                table = table.filter(pc.invert(pc.is_in(ids, value_set=drops)))
-            yield table
+    for _, batch in read_batches(source):
+        table = pa.table(batch)
+        ids = table["sample_id"].cast(pa.string())
+        known = [plan.by_sample.get(sample_id) for sample_id in ids.to_pylist()]
+        if any(known):
+            labels = table["label"].cast(pa.string()).to_pylist()
+            new = [y if c is None else c.new_label for c, y in zip(known, labels, strict=True)]
+            index, field = table.schema.get_field_index("label"), table.schema.field("label")
+            table = table.set_column(index, field, pa.array(new, pa.string()).cast(field.type))
+            table = table.filter(pc.invert(pc.is_in(ids, value_set=drops)))
+        yield table
 
 
 def digest_state(tables: Iterator[pa.Table]) -> tuple[str, int]:
@@ -213,9 +209,7 @@ def digest_state(tables: Iterator[pa.Table]) -> tuple[str, int]:
 
 def read_key_tables(source: Path) -> Iterator[pa.Table]:
     """Yield the columns that make up the state of a data set, part by part."""
-    with open_parquet(source) as file:
-        for batch in file.iter_batches(columns=list(KEY_COLUMNS)):
-            yield pa.table(batch)
+    return (pa.table(batch) for _, batch in read_batches(source, KEY_COLUMNS))
 
 
 def write_version(

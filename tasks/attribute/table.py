@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores
 from tasks.records import Dataset
-from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer
+from tasks.storage import open_table_writer, read_batches
 
 
 def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Array, flagged: Array) -> Path:
@@ -19,12 +19,10 @@ def write_scores(path: Path, dataset: Dataset, scores: SampleScores, score: Arra
         score: (n,) what orders the queue, lower = more likely mislabeled.
         flagged: (n,) bool.
     """
-    names, start = pa.array(dataset.offered, pa.string()), 0
-    with open_parquet(dataset.path) as file, open_table_writer(path, _SCHEMA) as writer:
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id"]):
-            rows = slice(start, start + len(batch))
+    names = pa.array(dataset.offered, pa.string())
+    with open_table_writer(path, _SCHEMA) as writer:
+        for rows, batch in read_batches(dataset.path, ["sample_id"]):
             writer.write_table(_make_table(batch.column(0), names, scores, score, flagged, rows))
-            start += len(batch)
     return path
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tasks.arrays import Array
 from tasks.attribute.combine import SampleScores
 from tasks.records import Dataset
-from tasks.storage import ROWS_PER_GROUP, open_parquet
+from tasks.storage import read_batches
 
 
 def suggest_unseen(
@@ -55,10 +55,9 @@ def suggest_unseen(
 
 def _take_logs(dataset: Dataset) -> Array:
     """Return the logarithms of the given probabilities, (n, classes of them)."""
-    with open_parquet(dataset.path) as file:
-        pieces = [
-            batch.column(0).flatten().to_numpy(zero_copy_only=False)
-            for batch in file.iter_batches(ROWS_PER_GROUP, columns=["features"])
-        ]
+    pieces = [
+        batch.column(0).flatten().to_numpy(zero_copy_only=False)
+        for _, batch in read_batches(dataset.path, ["features"])
+    ]
     logs: Array = np.concatenate(pieces).reshape(-1, len(dataset.given_probabilities))
     return logs

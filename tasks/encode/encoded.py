@@ -19,7 +19,7 @@ from tasks.errors import InputError
 from tasks.ingest.content import encode_columns
 from tasks.options import AuditOptions
 from tasks.records import Column, Dataset
-from tasks.storage import open_parquet
+from tasks.storage import read_batches
 
 # Bytes of one batch as float32: the memory of this step, about three times over.
 BATCH_BYTES = 16 * 2**20
@@ -140,25 +140,22 @@ def read_stored(dataset: Dataset) -> Iterator[Array]:
     """Yield the features as they are stored, (b, d) float32 each."""
     width = len(dataset.feature_names)
     rows = max(1, BATCH_BYTES // (4 * width))
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(rows, columns=["features"]):
-            flat = batch.column("features").flatten().to_numpy(zero_copy_only=False)
-            yield np.ascontiguousarray(flat, dtype=np.float32).reshape(-1, width)
+    for _, batch in read_batches(dataset.path, ["features"], rows):
+        flat = batch.column("features").flatten().to_numpy(zero_copy_only=False)
+        yield np.ascontiguousarray(flat, dtype=np.float32).reshape(-1, width)
 
 
 def read_text_batches(dataset: Dataset, column: str = "text") -> Iterator[list[str]]:
     """Yield the texts of a column."""
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(TEXTS, columns=[column]):
-            yield [text or "" for text in batch.column(0).to_pylist()]
+    for _, batch in read_batches(dataset.path, [column], TEXTS):
+        yield [text or "" for text in batch.column(0).to_pylist()]
 
 
 def _read_beside(dataset: Dataset) -> Iterator[Array]:
     """Yield the columns beside an image or an embedding as numbers, (b, columns) each."""
     names = [column.name for column in dataset.beside]
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(TEXTS, columns=names):
-            yield np.asarray(encode_columns(batch, dataset.beside).matrix)
+    for _, batch in read_batches(dataset.path, names, TEXTS):
+        yield np.asarray(encode_columns(batch, dataset.beside).matrix)
 
 
 def join_texts(dataset: Dataset) -> Iterator[list[str]]:
@@ -175,9 +172,8 @@ def read_texts(dataset: Dataset) -> list[str]:
 
 def read_image_batches(dataset: Dataset) -> Iterator[list[bytes]]:
     """Yield the files of the images."""
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(IMAGES, columns=["image"]):
-            yield batch.column(0).to_pylist()
+    for _, batch in read_batches(dataset.path, ["image"], IMAGES):
+        yield batch.column(0).to_pylist()
 
 
 def _embed_pretrained(dataset: Dataset, folder: Path, device: str, cache: Path) -> EncodedFeatures:

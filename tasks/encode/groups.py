@@ -17,7 +17,7 @@ from tasks.heads.samples import read_labels
 from tasks.ingest.groups import number_groups
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile, SampleGroups
-from tasks.storage import open_atomically, open_parquet
+from tasks.storage import open_atomically, read_batches
 
 # Copies of one sample that are found, with the sample itself: augmentation makes 10 or 20 as a rule.
 MOST_COPIES = 32
@@ -65,12 +65,10 @@ def find_groups(
 
 def read_contents(dataset: Dataset) -> Array:
     """Return a number for the content of each sample, (n,) uint64."""
-    with open_parquet(dataset.path) as file:
-        batches = file.iter_batches(columns=["content_hash"])
-        keys = [
-            pd.util.hash_array(batch.column(0).to_numpy(zero_copy_only=False), categorize=False)
-            for batch in batches
-        ]
+    keys = [
+        pd.util.hash_array(batch.column(0).to_numpy(zero_copy_only=False), categorize=False)
+        for _, batch in read_batches(dataset.path, ["content_hash"])
+    ]
     return np.concatenate(keys)
 
 

@@ -6,13 +6,20 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.encode.groups import has_coincidences
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step
-from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer, read_json, read_parquet, write_json
+from tasks.storage import (
+    open_table_writer,
+    read_batches,
+    read_json,
+    read_parquet,
+    write_json,
+)
 
 
 @step()
@@ -86,30 +93,25 @@ def find_outvoted(content: Array, labels: Array) -> Array:
 def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> int:
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
     conflicting, lost = _read_conflicts(dataset, folder)
-    count = start = 0
+    count = 0
     labels, before_all = None, 0.0
     if dataset.typos:
         labels = read_parquet(dataset.path, columns=["label"])["label"]
         before_all = pc.min(read_parquet(scored, columns=["score"])["score"]).as_py() - 1.0
-    with open_parquet(scored) as file:
-        fields = [
-            pa.field("conflict", pa.bool_()) if n == "conflict" else file.schema_arrow.field(n)
-            for n in SCORE_COLUMNS
-        ]
-        with open_table_writer(final, pa.schema(fields)) as writer:
-            for batch in file.iter_batches(ROWS_PER_GROUP):
-                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                ids = columns["sample_id"]
-                columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=lost))
-                columns["conflict"] = pc.is_in(ids, value_set=conflicting)
-                if labels is not None:
-                    given = labels.slice(start, len(batch)).combine_chunks()
-                    columns |= _add_typos(columns, given, dataset.typos, before_all)
-                start += len(batch)
-                count += columns["flagged"].true_count
-                writer.write_batch(
-                    pa.RecordBatch.from_arrays([columns[n] for n in SCORE_COLUMNS], schema=pa.schema(fields))
-                )
+    stored = pq.read_schema(scored)
+    schema = pa.schema(pa.field(n, pa.bool_()) if n == "conflict" else stored.field(n) for n in SCORE_COLUMNS)
+    with open_table_writer(final, schema) as writer:
+        for rows, batch in read_batches(scored):
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            ids = columns["sample_id"]
+            columns["flagged"] = pc.or_(columns["flagged"], pc.is_in(ids, value_set=lost))
+            columns["conflict"] = pc.is_in(ids, value_set=conflicting)
+            if labels is not None:
+                given = labels.slice(rows.start, len(batch)).combine_chunks()
+                columns |= _add_typos(columns, given, dataset.typos, before_all)
+            count += columns["flagged"].true_count
+            arrays = [columns[n] for n in SCORE_COLUMNS]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
     return count
 
 
@@ -130,11 +132,8 @@ def _write_baselines(folder: Path) -> None:
     read = ["sample_id", "training_loss", "given_probability", "margin"]
     names = ["sample_id", "training_loss", "self_confidence", "normalized_margin"]
     schema = pa.schema([(name, pa.float64() if place else pa.string()) for place, name in enumerate(names)])
-    with (
-        open_parquet(folder / "model" / "round-1" / "scores.parquet") as file,
-        open_table_writer(folder / "baselines.parquet", schema) as writer,
-    ):
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=read):
+    with open_table_writer(folder / "baselines.parquet", schema) as writer:
+        for _, batch in read_batches(folder / "model" / "round-1" / "scores.parquet", read):
             ids, loss, probability, margin = map(batch.column, read)
             columns = [ids, pc.negate(loss), probability, margin]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

@@ -19,7 +19,7 @@ from tasks.heads.sample_order import order_by_id
 from tasks.ingest.columns.values import convert_to_text
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
-from tasks.storage import open_parquet, read_parquet
+from tasks.storage import read_batches, read_parquet
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,7 @@ def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
 
 def read_order(dataset: Dataset) -> Array:
     """Return the samples of a data set in an order that does not depend on where they are, (n,) int32."""
-    with open_parquet(dataset.path) as file:
-        return order_by_id(batch.column(0) for batch in file.iter_batches(columns=["sample_id"]))
+    return order_by_id(batch.column(0) for _, batch in read_batches(dataset.path, ["sample_id"]))
 
 
 def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
@@ -135,17 +134,12 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
     trusted = np.zeros(dataset.rows, dtype=bool) if dataset.trusted else None
     names = pa.array([*dataset.classes, *dataset.typos], pa.string())
     meant = np.array([*range(len(dataset.classes)), *map(dataset.classes.index, dataset.typos.values())])
-    start = 0
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(columns=["label", *(["trusted"] if dataset.trusted else [])]):
-            rows = slice(start, start + len(batch))
-            places = pc.index_in(batch.column("label"), value_set=names).to_numpy(zero_copy_only=False)
-            labels[rows] = meant[places]
-            if trusted is not None:
-                trusted[rows] = pc.fill_null(batch.column("trusted"), fill_value=False).to_numpy(
-                    zero_copy_only=False
-                )
-            start += len(batch)
+    for rows, batch in read_batches(dataset.path, ["label", *(["trusted"] if dataset.trusted else [])]):
+        places = pc.index_in(batch.column("label"), value_set=names).to_numpy(zero_copy_only=False)
+        labels[rows] = meant[places]
+        if trusted is not None:
+            verified = pc.fill_null(batch.column("trusted"), fill_value=False)
+            trusted[rows] = verified.to_numpy(zero_copy_only=False)
     return labels, trusted
 
 
@@ -162,14 +156,11 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
         return None
     small = len(dataset.classes) <= np.iinfo(np.int16).max
     votes = np.full((dataset.rows, len(dataset.raters)), -1, np.int16 if small else np.int32)
-    classes, start = pa.array(dataset.classes, pa.string()), 0
-    with open_parquet(dataset.path) as file:
-        for batch in file.iter_batches(columns=list(dataset.raters)):
-            here = votes[start : start + len(batch)]
-            for rater, name in enumerate(dataset.raters):
-                here[:, rater] = _find_places(convert_to_text(batch.column(name)), classes)
-            _overrule(here, labels[start : start + len(batch)])
-            start += len(batch)
+    classes = pa.array(dataset.classes, pa.string())
+    for rows, batch in read_batches(dataset.path, dataset.raters):
+        for rater, name in enumerate(dataset.raters):
+            votes[rows, rater] = _find_places(convert_to_text(batch.column(name)), classes)
+        _overrule(votes[rows], labels[rows])
     return votes
 
 

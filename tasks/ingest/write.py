@@ -19,7 +19,7 @@ from tasks.ingest.identity import OccurrenceCounter, make_sample_id, write_ident
 from tasks.ingest.labels.survey import LabelSurvey
 from tasks.ingest.table import SourceTable, regroup
 from tasks.runs.progress import report_progress
-from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer, write_table
+from tasks.storage import ROWS_PER_GROUP, open_parquet, open_table_writer, read_batches, write_table
 
 # What one row group may hold of the source and of features; about ten copies of it are alive while it is made.
 _GROUP_BYTES = 16 * 2**20
@@ -189,9 +189,9 @@ def write_truth(table: SourceTable, truths: LabelSurvey, dataset: Path, final: P
     schema = pa.schema(
         [pa.field("sample_id", pa.string(), nullable=False), pa.field("true_label", pa.string())]
     )
-    with open_parquet(dataset) as file, open_table_writer(final, schema) as writer:
-        ids = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=["sample_id"])
-        pairs = zip(_rebatch(ids), _rebatch(table.scan([truths.column], ROWS_PER_GROUP)), strict=True)
+    ids = (batch for _, batch in read_batches(dataset, ["sample_id"]))
+    pairs = zip(_rebatch(ids), _rebatch(table.scan([truths.column], ROWS_PER_GROUP)), strict=True)
+    with open_table_writer(final, schema) as writer:
         for named, true in pairs:
             columns = [named.column(0), truths.text(true.column(0))]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.arrays import Array
-from tasks.storage import ROWS_PER_GROUP, open_parquet
+from tasks.storage import ROWS_PER_GROUP, open_parquet, read_batches
 
 # Places in an array of texts or images are numbers of 32 bits: a queue of large pictures holds more bytes than that.
 MOST_BYTES = 2**31 - 1
@@ -23,15 +23,13 @@ def order_worst_first(scores: Path, shown: Array, most: int | None) -> Array:
         shown: (n,) bool, which samples may be shown.
         most: Length of the queue, None for all.
     """
-    best, start = None, 0
-    with open_parquet(scores) as file:
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=["sample_id", "score"]):
-            inside = np.flatnonzero(shown[start : start + len(batch)])
-            some = pa.table(batch.take(pa.array(inside))).append_column("row", pa.array(inside + start))
-            start += len(batch)
-            best = some if best is None else pa.concat_tables([best, some])
-            if most is not None and len(best) > 2 * most + ROWS_PER_GROUP:
-                best = _sort(best)[:most]
+    best = None
+    for here, batch in read_batches(scores, ["sample_id", "score"]):
+        inside = np.flatnonzero(shown[here])
+        some = pa.table(batch.take(pa.array(inside))).append_column("row", pa.array(inside + here.start))
+        best = some if best is None else pa.concat_tables([best, some])
+        if most is not None and len(best) > 2 * most + ROWS_PER_GROUP:
+            best = _sort(best)[:most]
     rows: Array = np.empty(0, np.int64) if best is None else _sort(best)["row"].to_numpy()[:most]
     return rows
 
@@ -53,15 +51,12 @@ def take_rows(path: Path, rows: Array, columns: Sequence[str] | None = None) -> 
     """
     wanted, place = np.unique(rows, return_inverse=True)
     parts: list[pa.Table] = []
-    start = 0
-    with open_parquet(path) as file:
-        names = list(columns) if columns is not None else file.schema_arrow.names
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=names):
-            low, high = np.searchsorted(wanted, [start, start + len(batch)])
-            if low < high or not parts:
-                parts.append(pa.table(batch.take(pa.array(wanted[low:high] - start))))
-            start += len(batch)
-    return _order_rows(pa.concat_tables(parts).select(names), place.reshape(-1))
+    for here, batch in read_batches(path, columns):
+        low, high = np.searchsorted(wanted, [here.start, here.stop])
+        if low < high or not parts:
+            parts.append(pa.table(batch.take(pa.array(wanted[low:high] - here.start))))
+    found = pa.concat_tables(parts)
+    return _order_rows(found.select(columns or found.column_names), place.reshape(-1))
 
 
 def find_rows(path: Path, column: str, values: Iterable[object], columns: Sequence[str]) -> pa.Table:

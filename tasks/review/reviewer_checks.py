@@ -27,7 +27,7 @@ from tasks.heads.neighbours import find_nearest
 from tasks.queue.reason import write_reason
 from tasks.queue.rows import find_rows
 from tasks.review.log import Control
-from tasks.storage import SerialParquet, open_parquet, read_parquet
+from tasks.storage import read_batches, read_parquet
 
 # One sample in twenty costs the reviewer little; at 1,000 decisions it gives 25 of each kind, an interval of
 # about ± 0.1 on a sensitivity of 0.95.
@@ -199,20 +199,19 @@ def _find_nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[
     if not points or any(point is None for point in points):
         return [[] for _ in points]
     path = run / "dataset.parquet"
-    with open_parquet(path) as file:
-        first = next(_read_feature_blocks(file))[1]
-        # The first rows fill gaps, and put different units on one footing.
-        known = np.isfinite(first)
-        usual = (np.where(known, first, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
-        spread = np.where(known, first, usual).std(axis=0)
-        scale = np.where(spread > 0, spread, np.float32(1))
+    first = next(_read_feature_blocks(path))[1]
+    # The first rows fill gaps, and put different units on one footing.
+    known = np.isfinite(first)
+    usual = (np.where(known, first, 0).sum(axis=0) / known.sum(axis=0).clip(1)).astype(np.float32)
+    spread = np.where(known, first, usual).std(axis=0)
+    scale = np.where(spread > 0, spread, np.float32(1))
 
-        def standardised(rows: NDArray[Any]) -> NDArray[Any]:
-            return np.asarray((np.where(np.isfinite(rows), rows, usual) - usual) / scale)
+    def standardised(rows: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray((np.where(np.isfinite(rows), rows, usual) - usual) / scale)
 
-        blocks = ((place, standardised(rows)) for place, rows in _read_feature_blocks(file))
-        asked = standardised(np.asarray(points, dtype=np.float32))
-        found = find_nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
+    blocks = ((place, standardised(rows)) for place, rows in _read_feature_blocks(path))
+    asked = standardised(np.asarray(points, dtype=np.float32))
+    found = find_nearest(blocks, asked, np.full(len(asked), -1), _CLOSE + len(own))
     samples = read_parquet(path, columns=["sample_id", "label"])
     close = []
     for which, squared in zip(found.index, found.distance, strict=True):
@@ -226,9 +225,8 @@ def _find_nearest(run: Path, points: Sequence[Sequence[float] | None], own: set[
     return close
 
 
-def _read_feature_blocks(file: SerialParquet) -> Iterator[tuple[slice, NDArray[Any]]]:
+def _read_feature_blocks(path: Path) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield where the rows of each block are, and their features, (b, d) float32."""
-    start = 0
-    for batch in file.iter_batches(batch_size=8192, columns=["features"]):
+    for place, batch in read_batches(path, ["features"], 8192):
         rows = batch.column(0).flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-        yield slice(start, start := start + len(batch)), rows.reshape(len(batch), -1)
+        yield place, rows.reshape(len(batch), -1)

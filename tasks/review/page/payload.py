@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.queue.rows import take_rows
-from tasks.storage import ROWS_PER_GROUP, open_parquet
+from tasks.storage import ROWS_PER_GROUP, read_batches
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
@@ -104,11 +104,10 @@ def _read_batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Ite
     if not wanted:
         return
     ids = pa.array(wanted, pa.string())
-    with open_parquet(source) as file:
-        rows = _PICTURES if list(columns) == ["image"] else ROWS_PER_GROUP
-        for batch in file.iter_batches(rows, columns=["sample_id", *columns]):
-            names = batch.column("sample_id").cast(pa.string())
-            yield batch.filter(pc.is_in(names, value_set=ids)).to_pylist()
+    rows = _PICTURES if list(columns) == ["image"] else ROWS_PER_GROUP
+    for _, batch in read_batches(source, ["sample_id", *columns], rows):
+        names = batch.column("sample_id").cast(pa.string())
+        yield batch.filter(pc.is_in(names, value_set=ids)).to_pylist()
 
 
 def _pack_row(row: Mapping[str, Any]) -> bytes:
