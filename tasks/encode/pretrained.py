@@ -7,8 +7,9 @@ that cannot run a program.
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -66,13 +67,17 @@ def choose_batch_size(device: torch.device) -> int:
     return LARGE_BATCH if torch.cuda.get_device_properties(device).total_memory >= LARGE_MEMORY else BATCH
 
 
-class TextModel:
-    """A sentence-transformers model; `batch` texts go through it at once."""
+class _Model:
+    """A model in a folder; `batch` samples go through it at once."""
 
     def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
         self._folder = folder
         self._device = pick_device(device)
         self._batch = batch or choose_batch_size(self._device)
+
+
+class TextModel(_Model):
+    """A sentence-transformers model; `batch` texts go through it at once."""
 
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 (a class of an optional package)
@@ -84,7 +89,7 @@ class TextModel:
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
         disable_progress_bar()  # of weights read from disk
-        with _explained(self._folder):
+        with _explain_unreadable(self._folder):
             return SentenceTransformer(
                 str(self._folder),
                 device=str(self._device),
@@ -101,18 +106,13 @@ class TextModel:
         return np.asarray(found, np.float32)
 
 
-class ImageModel:
+class ImageModel(_Model):
     """A vision model of transformers, timm or torchvision; `batch` images go through it at once, decoded in threads."""
-
-    def __init__(self, folder: Path, device: str, batch: int | None = None) -> None:
-        self._folder = folder
-        self._device = pick_device(device)
-        self._batch = batch or choose_batch_size(self._device)
 
     @cached_property
     def _vision(self) -> Vision:
         try:
-            with _explained(self._folder):
+            with _explain_unreadable(self._folder):
                 vision = open_vision(self._folder)
         except ModuleNotFoundError as error:
             raise _explain_missing(str(error.name), "vision") from error
@@ -160,24 +160,20 @@ def prepare_image(file: bytes, how: dict[str, Any]) -> Floats:
     return np.ascontiguousarray(((values - mean) / deviation).transpose(2, 0, 1))
 
 
-class _explained:  # noqa: N801 (a context manager)
+@contextmanager
+def _explain_unreadable(folder: Path) -> Iterator[None]:
     """Say in one line what a library says of a folder that it cannot read."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        known = OSError | ValueError | KeyError | ImportError | RuntimeError | UnpicklingError
-        if isinstance(error, known) and not isinstance(error, InputError | ModuleNotFoundError):
-            lines = str(error).strip().splitlines()
-            raise InputError(
-                f"the model cannot be read ({(lines or [type(error).__name__])[0][:160]})",
-                where=f"--encoder {self._folder}",
-                fix="name what sentence-transformers, transformers, timm or torchvision saved",
-            ) from error
+    try:
+        yield
+    except (InputError, ModuleNotFoundError):
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, UnpicklingError) as error:
+        lines = str(error).strip().splitlines()
+        raise InputError(
+            f"the model cannot be read ({(lines or [type(error).__name__])[0][:160]})",
+            where=f"--encoder {folder}",
+            fix="name what sentence-transformers, transformers, timm or torchvision saved",
+        ) from error
 
 
 def _explain_missing(package: str, extra: str) -> InputError:

@@ -45,7 +45,7 @@ def read_past_run(folder: Path) -> PastRun:
     changed = datetime.fromtimestamp(config.stat().st_mtime, UTC).replace(microsecond=0)
     return PastRun(
         run_id=folder.name,
-        date=_read_date(folder.name) or changed,
+        date=read_date(folder.name) or changed,
         source=_describe_source(config),
         rows=_make_record(folder, "ingest").get("rows"),
         flagged=_make_record(folder, "flag").get("flagged"),
@@ -61,10 +61,10 @@ def describe_run(folder: Path) -> str:
     return f"{run.run_id} (data set {run.source}, {run.date:%Y-%m-%d %H:%M} UTC)"
 
 
-def _read_date(run_id: str) -> datetime | None:
+def read_date(run_id: str) -> datetime | None:
     """Return when a run began, as its id says; a copy of its folder has other times.
 
-    >>> _read_date("cats-20260102-030405-beef")
+    >>> read_date("cats-20260102-030405-beef")
     datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
     """
     found = re.fullmatch(r".*-(\d{8}-\d{6})-[0-9a-f]{4}", run_id)

@@ -1,9 +1,9 @@
 """What changed since the last run of the data set, and how its runs have gone so far."""
 
-import re
 from typing import Any
 
 from tasks.report.summary import Summary
+from tasks.runs.history import read_date
 from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import RunView
@@ -32,7 +32,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         f", and the {pluralise(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
     )
     text = (
-        f"Compared with the run of {show_plain(view.name)} of {_read_date(since['previous'])} UTC. "
+        f"Compared with the run of {show_plain(view.name)} of {_show_date(since['previous'])} UTC. "
         f"This queue shows {pluralise(since['shown'] - unflagged, 'new, changed or newly flagged sample')}{others}."
     )
     if since["open"]:
@@ -64,21 +64,17 @@ def _describe_this_run(view: RunView, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _read_date(run_id: str) -> str:
-    """Return when a run began, as its id says; the id where a person gave it another.
-
-    >>> _read_date("wine-20251130-184103-2e9d"), _read_date("mine")
-    ('2025-11-30 18:41', 'mine')
-    """
-    began = re.search(r"-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-", run_id)
-    return "{}-{}-{} {}:{}".format(*began.groups()) if began else show_plain(run_id)
+def _show_date(run_id: str) -> str:
+    """Return when a run began, as its id says; the id where a person gave it another."""
+    began = read_date(run_id)
+    return f"{began:%Y-%m-%d %H:%M}" if began else show_plain(run_id)
 
 
 def _tabulate_trend(runs: list[dict[str, Any]]) -> Table:
     most = max((run["noise_rate"] or 0.0 for run in runs), default=0.0) or 1.0
     lines: TableRows = [
         [
-            Cell(_read_date(run["run_id"]), strong=run is runs[-1]),
+            Cell(_show_date(run["run_id"]), strong=run is runs[-1]),
             run["rows"],
             run["flagged"],
             Cell(format_share(run["noise_rate"], 1), (run["noise_rate"] or 0.0) / most),
