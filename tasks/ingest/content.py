@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.ingest.columns.dates import convert_to_days, find_wrong_dates
-from tasks.ingest.columns.numerals import Notation, parse_numbers
+from tasks.ingest.columns.notations import Notation
+from tasks.ingest.columns.numerals import parse_numbers
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
 from tasks.ingest.identity import encode_vector_rows, hash_contents
 from tasks.ingest.table import SourceTable

@@ -124,9 +124,11 @@ class IdSurvey:
         self._hashes.append(np.fromiter(map(hash, ids.drop_null().to_pylist()), np.int64))
 
     @property
-    def are_unique(self) -> bool:
-        """Whether every row has an id, and no two rows have the same."""
-        return self._rows > 0 and not self._missing and not self._find_repeated_hashes()
+    def share_without(self) -> float:
+        """Share of the rows that have no id of their own."""
+        hashes = np.concatenate([np.empty(0, np.int64), *self._hashes])
+        own = len(np.unique(hashes))
+        return 1 - own / self._rows if self._rows else 1.0
 
     def problems(self) -> dict[int, str]:
         """Return what is wrong with the id of a row, by the number of the row.

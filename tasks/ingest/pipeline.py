@@ -137,7 +137,7 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     wanted = find_possible_ids(source, table.schema.names) | {name for name in found.values() if name}
     if wanted and table.untyped:  # a label or an id is text, whatever its values look like
         table = reopen(frozenset(texts | wanted))
-    found["id"] = find_id(source, table, found["label"] or source.label)
+    found["id"], no_id = find_id(source, table, found["label"] or source.label)
     source = source.model_copy(update={role: name for role, name in found.items() if name})
     source = _name_image(source, table.image)
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
@@ -148,6 +148,8 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
+    if no_id:
+        notes = (*notes, no_id)
     if table.images_beside and not source.image:
         aside = f"{table.images_beside:,} image files beside the table are not read; --image names the column of their paths"
         notes = (aside, *notes)

@@ -89,10 +89,22 @@ def test_ids_that_are_unique_identify_the_samples(name, tmp_path):
 
 
 @pytest.mark.parametrize("ids", [["1"] * 2 + [str(n) for n in range(2, ROWS)], [None, *range(1, ROWS)]])
-def test_ids_that_repeat_or_are_missing_identify_nothing(ids, tmp_path):
+def test_ids_that_repeat_or_are_missing_identify_nothing_and_that_is_said(ids, tmp_path):
     dataset = read(table(id=ids, label=CLASSES), tmp_path)
-    assert dataset.notes == ()
+    assert dataset.notes == (
+        "column 'id' does not identify the samples: 1.7% of the rows have no id of their own there",
+    )
     assert all(len(found) == 16 for found in ids_of(dataset))
+
+
+def test_one_repeated_id_of_many_is_a_mistake_of_its_row(tmp_path):
+    frame = pd.concat([table(id=[f"{night}-{n}" for n in range(ROWS)], label=CLASSES) for night in range(3)])
+    frame.iloc[-1, 2] = "0-0"
+    dataset = read(frame, tmp_path)
+    assert ids_of(dataset)[:-1] == frame["id"].tolist()[:-1]
+    assert pq.read_table(dataset.unreadable)["reason"].to_pylist() == [
+        "id '0-0' in column 'id' is also the id of line 2"
+    ]
 
 
 def test_a_column_with_another_meaning_is_no_id(tmp_path):

@@ -146,6 +146,13 @@ def test_paths_of_another_machine_are_read_by_their_ends(before, tmp_path):
     assert reasons(dataset) == [f"no such image file '{names[3]}'"]
 
 
+def test_a_list_of_files_and_classes_has_no_header(tmp_path):
+    write_images(tmp_path / "pics", [f"{n}.png" for n in range(4)])
+    (tmp_path / "val.txt").write_text("".join(f"pics/{n % 4}.png {n % 2}\n" for n in range(12)))
+    with pytest.raises(InputError, match=r"it has no header, .* such as --label c1"):
+        ingest(Source(uri=str(tmp_path / "val.txt")), tmp_path / "run")
+
+
 def test_images_that_a_table_does_not_name_are_said(tmp_path):
     write_images(tmp_path / "in" / "pics")
     (tmp_path / "in" / "t.csv").write_text(

@@ -167,6 +167,15 @@ def test_a_column_that_is_left_out_says_the_true_reason(values, why, tmp_path):
     assert read(written(tmp_path / "n.csv", values)).left_out == {"c": why}
 
 
+def test_a_word_for_a_missing_number_is_one_however_often(tmp_path):
+    values = ["not measured" if n % 4 == 0 else str(number) for n, number in enumerate(NUMBERS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert np.isnan(column(dataset)).nonzero()[0].tolist() == list(range(0, ROWS, 4))
+    assert dataset.notes == (
+        "column 'c': 50 values that are no numbers, such as 'not measured', count as missing",
+    )
+
+
 def test_codes_beside_a_word_are_categories(tmp_path):
     values = ["1", "2", "3", "4"] * (ROWS // 4 - 2) + ["other"] * 8
     assert kind(read(written(tmp_path / "n.csv", values))) == "category"

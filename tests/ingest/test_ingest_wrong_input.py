@@ -90,6 +90,11 @@ def test_vectors_without_labels_say_how_to_save_them_together(tmp_path, run):
     assert together in refused(tmp_path, run)
 
 
+def test_bytes_as_labels_say_how_to_make_text_of_them(tmp_path, run):
+    parquet(tmp_path / "b.parquet", x=[1, 2], label=[b"a", b"b"])
+    assert "df['label'].str.decode('utf-8')" in refused(tmp_path / "b.parquet", run)
+
+
 def test_files_of_one_class_each_say_what_to_do(tmp_path, run):
     for name in ("cat", "dog"):
         write(tmp_path / f"{name}.csv", "size,weight\n1,2\n3,4\n")

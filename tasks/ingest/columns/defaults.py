@@ -19,6 +19,10 @@ from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
 LABEL = "label"
+# Of the rows, as many may have the id of another row or none, and are set aside: they are mistakes.
+_MOST_WRONG_IDS = 0.01
+# A column with more repeated values than this tells people or things that rows are of, and not rows.
+_IDS_OF_ROWS = 0.5
 ID_NAMES = ("sample_id", "id")
 # What well-known data sets call their label. The first names mean nothing else: scikit-learn and Kaggle say target, UCI
 # and OpenML class, Hugging Face labels. The others need to be the only one, class as well (of tickets in the Titanic): y (UCI
@@ -67,14 +71,24 @@ def read_raters(table: SourceTable) -> tuple[str, ...] | None:
     return tuple(json.loads(noted)) if noted else None
 
 
-def find_id(source: Source, table: SourceTable, label: str | None) -> str | None:
-    """Return the column of ids that is called so, has a value in every row with a label, and none twice."""
+def find_id(source: Source, table: SourceTable, label: str | None) -> tuple[str | None, str]:
+    """Return the column of ids that is called so, and what to say where it is none.
+
+    Every row with a label has an id, and none has that of another one, but for so few that these are mistakes: ids of earlier
+    nights would be lost because of one row.
+    """
     if source.id is not None:
-        return None
+        return None, ""
     free = {name.strip().lower(): name for name in reversed(_list_free_columns(source, table))}
-    candidates = [free[name] for name in ID_NAMES if name in free]
     label = label if label in table.schema.names else None
-    return next((name for name in candidates if _is_unique(table, name, label)), None)
+    said = ""
+    for name in (free[plain] for plain in ID_NAMES if plain in free):
+        without = _measure_without_id(table, name, label)
+        if without <= _MOST_WRONG_IDS:
+            return name, ""
+        if without < _IDS_OF_ROWS:
+            said = f"column '{name}' does not identify the samples: {without:.1%} of the rows have no id of their own there"
+    return None, said
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:
@@ -107,11 +121,11 @@ def _is_image_names(table: SourceTable, name: str) -> bool:
     )
 
 
-def _is_unique(table: SourceTable, name: str, label: str | None) -> bool:
-    """Return whether every row has a value and no two have the same, in 8 bytes a row; empty rows at the end may have none."""
+def _measure_without_id(table: SourceTable, name: str, label: str | None) -> float:
+    """Return the share of the rows that have no id of their own, in 8 bytes a row; empty rows at the end need none."""
     kind = table.schema.field(name).type
     if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
-        return False
+        return 1.0
     label = label if label and has_text(table.schema.field(label).type) else None
     survey = IdSurvey(table, name)
     rows = empty = 0
@@ -120,4 +134,4 @@ def _is_unique(table: SourceTable, name: str, label: str | None) -> bool:
         there = ids.filter(pc.or_(ids.is_valid(), labels.is_valid()))
         survey.see(there)
         rows, empty = rows + len(ids), empty + len(ids) - len(there)
-    return survey.are_unique and empty <= MOST_WITHOUT_ID * rows
+    return survey.share_without if empty <= MOST_WITHOUT_ID * rows else 1.0

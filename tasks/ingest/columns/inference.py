@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.ingest.columns import numerals
+from tasks.ingest.columns.notations import Notation
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.units import MAGNITUDES
 
@@ -37,7 +38,7 @@ class Conversion:
 
     missing: frozenset[str] = frozenset()
     types: dict[str, pa.DataType] = field(default_factory=dict)
-    notations: dict[str, numerals.Notation] = field(default_factory=dict)
+    notations: dict[str, Notation] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
     headers: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -58,7 +59,7 @@ class Conversion:
     def _convert_column(self, name: str, column: pa.Array) -> pa.Array:
         column = self._blank_missing(column)
         if name in self.types:
-            column = _cast(column, self.types[name], self.notations.get(name, numerals.Notation()))
+            column = _cast(column, self.types[name], self.notations.get(name, Notation()))
         if name in self.whole:
             column = self._blank_missing(_write_whole(column))
         return _blank_missing_numbers(column, self.missing)
@@ -192,7 +193,7 @@ def _choose_type(survey: numerals.NumberSurvey, verdict: numerals.NumberVerdict)
     return pa.int64() if survey.are_whole else pa.float64()
 
 
-def _cast(column: pa.Array, kind: pa.DataType, notation: numerals.Notation) -> pa.Array:
+def _cast(column: pa.Array, kind: pa.DataType, notation: Notation) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(column))
     if pa.types.is_boolean(kind):

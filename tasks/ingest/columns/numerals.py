@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.ingest.columns.notations import NOTATIONS, Notation
 from tasks.ingest.columns.units import MOST_UNITS, choose_unit, read_factors, split_units
 
 # What stands for a missing number, in lower case: what pandas reads so, the marks of UCI (?), SPSS and SAS (.), Excel's errors
@@ -28,6 +29,26 @@ _MISSING = pa.array(["", *sorted(MARKS)])
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # Filling in one value of twenty changes a column little. More odd values are values of a kind of their own, such as '<0.1'.
 _ODD = 0.05
+# Words that stand for a missing number however often they occur; more different ones than this are no such words.
+_ABSENT = frozenset(
+    [
+        "missing",
+        "unknown",
+        "undefined",
+        "unspecified",
+        "empty",
+        "blank",
+        "no data",
+        "no value",
+        "n.a.",
+        "n.d.",
+    ]
+    + [
+        f"not {word}"
+        for word in ("available", "applicable", "measured", "recorded", "known", "specified", "given")
+    ]
+)
+_MOST_WORDS = 3
 # Half-star ratings are 10 numbers, percentages in steps of 5 are 21. So few numbers beside a word are codes: all are categories.
 MOST_CODES = 21
 _CURRENCY = (
@@ -45,45 +66,6 @@ _LONGEST = 40
 _WHOLE = r"^[+-]?[0-9]+$"
 
 
-@dataclass(frozen=True)
-class Notation:
-    """How numbers are written: the mark before the fraction, the one between thousands, and the unit behind them.
-
-    >>> Notation(",", ".").pattern, Notation.of(",.|kg")
-    (',.', Notation(decimal=',', thousands='.', unit='kg'))
-    """
-
-    decimal: str = "."
-    thousands: str = ""
-    unit: str = ""
-
-    @property
-    def pattern(self) -> str:
-        """Marks and unit in one word."""
-        return self.decimal + self.thousands + (f"|{self.unit}" if self.unit else "")
-
-    @classmethod
-    def of(cls, pattern: str) -> "Notation":
-        """Return the notation of a pattern."""
-        marks, _, unit = pattern.partition("|")
-        return cls(marks[:1] or ".", marks[1:], unit)
-
-    @property
-    def regex(self) -> str:
-        """What a number in this notation matches, without currency and percent signs. Indian thousands have groups of two."""
-        point, mark = (f"[{sign}]" for sign in (self.decimal, self.thousands or self.decimal))
-        group = "{2,3}" if self.thousands == "," else "{3}"
-        grouped = rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{group})*{mark}[0-9]{{3}}" if self.thousands else ""
-        return rf"^[+-]?(?:(?:[0-9]+{grouped})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-
-
-# Without thousands first: of two that fit all values, the simpler one is meant.
-NOTATIONS = tuple(
-    Notation(decimal, thousands)
-    for thousands in ("", ",", ".", " ", "'")
-    for decimal in (".", ",")
-    if decimal != thousands
-)
 _POINT, _COMMA = NOTATIONS[0], NOTATIONS[1]
 _DOT_GROUPS = r"^[+-]?[1-9][0-9]{0,2}(?:[.][0-9]{3})+$"
 
@@ -123,6 +105,7 @@ class NumberSurvey:
     padded: bool = False
     percents: int = 0
     currencies: set[str] = field(default_factory=set)
+    words: Counter[str] = field(default_factory=Counter)
     units: Counter[str] = field(default_factory=Counter)
     fits: list[int] = field(default_factory=lambda: [0] * len(NOTATIONS))
     unfit: list[str | None] = field(default_factory=lambda: [None] * len(NOTATIONS))
@@ -175,6 +158,9 @@ class NumberSurvey:
         if not pc.all(maybe).as_py():
             other = text[maybe.index(pa.scalar(value=False)).as_py()].as_py()
             self.unfit = [odd or other for odd in self.unfit]
+            if len(self.words) <= _MOST_WORDS:
+                for item in pc.value_counts(text.filter(pc.invert(maybe))):
+                    self.words[item["values"].as_py()] += item["counts"].as_py()
             text = text.filter(maybe)
         bare = _strip_signs(text)
         signed = text.filter(
@@ -260,7 +246,8 @@ class NumberSurvey:
             return f"holds amounts in several currencies ({', '.join(sorted(self.currencies))})"
         if 0 < self.percents < self.present - odd:
             return "holds numbers with and without a percent sign"
-        if odd > _ODD * self.present:
+        absent = {word.casefold() for word in self.words} <= _ABSENT and odd == self.words.total()
+        if odd > _ODD * self.present and not absent:
             values = "value" if odd == 1 else "values"
             return f"holds numbers except for {odd:,} {values} such as '{example[:40]}'"
         return "" if odd and len(self.different) <= MOST_CODES else None

@@ -225,9 +225,10 @@ def check_type(kind: pa.DataType, column: str, where: str, role: str) -> None:
             + ("; of one-hot rows, take the place of the 1 (argmax)" if is_embedding(kind) else ""),
         )
     if not has_text(kind):
-        raise InputError(
-            f"{role} column '{column}' holds {kind}", where=where, fix="it should hold text or integers"
-        )
+        fix = "it should hold text or integers"
+        if pa.types.is_binary(kind):  # as Impala and Spark write text where nobody says that it is text
+            fix = f"write its bytes as text: df['{column}'] = df['{column}'].str.decode('utf-8')"
+        raise InputError(f"{role} column '{column}' holds {kind}", where=where, fix=fix)
 
 
 def _parse_numbers(labels: Counter[str]) -> Array | None:

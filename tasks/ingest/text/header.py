@@ -15,6 +15,7 @@ _LEAST_ROWS = 10
 # Where values recur on average, the value of a row of data is among the others too.
 _RECURRING = 0.5
 _MISSING = MARKS | {""}
+_DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -43,8 +44,18 @@ def _is_data(name: str, values: Sequence[str]) -> bool | None:
         # A number may be a name: of a pixel, a year, a wavelength.
         return None if _NUMBER.fullmatch(name) else False
     if len(set(there)) > _RECURRING * len(there):
-        return None
+        return True if _has_form_of(name, there) else None
     return name in there
+
+
+def _has_form_of(name: str, values: Sequence[str]) -> bool:
+    """Return whether a name has the form that all values have but for their digits, as names of files or samples do.
+
+    >>> _has_form_of("img/000.png", ["img/001.png", "img/002.png"]), _has_form_of("file", ["img/001.png", "img/002.png"])
+    (True, False)
+    """
+    forms = {_DIGITS.sub("0", value) for value in values}
+    return len(forms) == 1 and _DIGITS.sub("0", name) in forms and any(map(str.isdigit, name))
 
 
 def _is_measured(first: Sequence[str]) -> bool:
