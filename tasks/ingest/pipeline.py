@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tasks.ingest.columns.choice import list_content_options
 from tasks.ingest.columns.defaults import (
     LABEL,
+    describe_lost_images,
     find_id,
     find_image,
     find_label,
@@ -148,11 +149,9 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     notes = tuple(
         f"column '{name}' {said[role]}; --{role} names another" for role, name in found.items() if name
     )
-    if no_id:
-        notes = (*notes, no_id)
-    if table.images_beside and not source.image:
-        aside = f"{table.images_beside:,} image files beside the table are not read; --image names the column of their paths"
-        notes = (aside, *notes)
+    notes += (no_id,) if no_id else ()
+    if not source.image:
+        notes += describe_lost_images(source, table)
     return source, unwrap_labels(table, source.label or LABEL), (*table.notes, *notes)
 
 

@@ -161,6 +161,10 @@ def test_images_that_a_table_does_not_name_are_said(tmp_path):
     _, dataset = ingested(tmp_path / "in", tmp_path, image=None)
     assert dataset.payload == "tabular"
     assert "4 image files beside the table are not read" in dataset.notes[0]
+    names = "".join(f"gone/{n}.png,{n % 7},{'ab'[n % 2]}\n" for n in range(40))
+    (tmp_path / "u.csv").write_text(f"pic,age,label\n{names}")
+    _, dataset = ingested(tmp_path / "u.csv", tmp_path, image=None)
+    assert "column 'pic' names image files, and those of the first rows are not there" in dataset.notes[0]
 
 
 def test_a_bare_name_that_two_files_have_is_set_aside(tmp_path):

@@ -94,6 +94,19 @@ def test_names_of_ids_are_ids_where_nearly_every_value_differs(name, tmp_path):
     assert read(tmp_path, {name: RNG.integers(0, 9, ROWS)}).left_out == {}
 
 
+def test_a_code_of_the_class_beside_a_text_alone_is_left_out(tmp_path):
+    texts = [f"a note number {row} that says nothing of its class at all" for row in range(ROWS)]
+    pd.DataFrame({"text": texts, "q": GIVEN, "label": NAMES[GIVEN]}).to_csv(tmp_path / "t.csv", index=False)
+    found = ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+    assert (found.payload, list(found.leaks)) == ("text", ["q"])
+
+
+def test_texts_that_are_there_several_times_are_texts(tmp_path):
+    texts = [f"a note number {row // 3} that says nothing of its class at all" for row in range(ROWS)]
+    found = read(tmp_path, {"text": texts})
+    assert found.texts == ("text",)
+
+
 def test_a_coarser_label_and_a_label_in_several_spellings_are_found(tmp_path):
     paths = np.array(["animal/cat", "animal/dog", "vehicle/car"])[GIVEN]
     assert (

@@ -101,6 +101,21 @@ def find_image(source: Source, table: SourceTable) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def describe_lost_images(source: Source, table: SourceTable) -> tuple[str, ...]:
+    """Return what to say of images that are not read: beside the table, or where columns name them and none is there."""
+    if list_content_options(source):
+        return ()
+    if table.images_beside:
+        many = f"{table.images_beside:,} image files beside the table are"
+        what = "1 image file beside the table is" if table.images_beside == 1 else many
+        return (f"{what} not read; --image names the column of their paths",)
+    lost = [name for name in _list_free_columns(source, table) if names_image_files(table, name)]
+    return tuple(
+        f"column '{name}' names image files, and those of the first rows are not there; --image {name} says what is looked for"
+        for name in lost
+    )
+
+
 def find_possible_ids(source: Source, names: Sequence[str]) -> set[str]:
     """Return the columns that may turn out to be the id, and must stay text until then."""
     if source.id is not None:

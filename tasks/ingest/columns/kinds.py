@@ -103,8 +103,9 @@ class _Text:
 
     @property
     def is_prose(self) -> bool:
-        """Whether the values are sentences."""
-        return self.length > _PROSE * self.present and len(self.counts) > MOST_CATEGORIES
+        """Whether the values are sentences, and no categories: many different ones, or few rows of each."""
+        few = len(self.counts) > MOST_CATEGORIES or (len(self.counts) > 1 and not self.categories)
+        return self.length > _PROSE * self.present and few
 
     @property
     def is_phrase(self) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.ingest.columns.kinds import DIFFERENT
+from tasks.ingest.columns.kinds import DIFFERENT, LEAST_ROWS
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.content import read_exact_values
 from tasks.ingest.labels.survey import LabelSurvey
@@ -79,10 +79,13 @@ class Sample:
     def without_copies(self) -> "Sample":
         """Return the rows without copies of others: each measurement of a row that is there twice would tell the label.
 
-        Rows without a measurement, in which nearly every value is different, are alike by chance, and stay.
+        Rows without a measurement, in which nearly every value is different, are alike by chance, and stay. So do those of which
+        only a few are left for each class: beside a text, numbers that say nothing but the label are no measurements.
         """
         values = np.column_stack([self.labels, *(column.codes for column in self.columns)])
         first = np.flatnonzero(~pd.DataFrame(values).duplicated().to_numpy())
+        if len(first) < LEAST_ROWS * len(self.classes):
+            return self
         most = DIFFERENT * len(first)
         if not any(column.numbers is not None and column.different > most for column in self.columns):
             return self
