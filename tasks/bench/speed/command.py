@@ -49,7 +49,8 @@ def run_speed(
 
 def _measure(part: SpeedTable, most: int, device: Device) -> Iterator[Row]:
     """Yield the rows of a part; say each as it is measured."""
-    for cells in part.measure(most, device):
+    for row in part.measure(most, device):
+        cells = [str(cell) for cell in row]
         sys.stderr.write(f"{' | '.join(cells)}\n")
         yield {"cells": cells}
 

@@ -179,4 +179,4 @@ def audits(most: int, device: Device) -> Iterator[Row]:
             )  # what is loaded or compiled on first use does not count
         (found, spent), _, held = measure_call(partial(time_audit, data, device, feature_map=kind))
         precision = f"{data.precision(found.score):.4f}"
-        yield [f"{n:,} x {d} x 10, {kind}", str(spent), precision, str(found.converged), held]
+        yield [f"{n:,} x {d} x 10, {kind}", spent, precision, found.converged, held]
