@@ -55,17 +55,17 @@ def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
     bundled = [row for row in rows if row["noise"] == AS_SHIPPED]
     planted = [row for row in rows if row["noise"] != AS_SHIPPED]
     if bundled:
-        found = f"{bundled[0]['errors']} of {bundled[0]['samples']} labels wrong"
-        parts += [f"## The bundled digits, {found}\n", overview(list_measures(bundled), DEFAULT)]
+        parts += [
+            f"## The bundled digits, {_describe_extent(bundled)}\n",
+            overview(list_measures(bundled), DEFAULT),
+        ]
     halves = {f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()}
     if all(halves.values()):
         halves[", both halves"] = planted
     for title, part in halves.items():
         if part:
-            counts = "{} settings, {} seeds".format(
-                *(len({row[key] for row in part}) for key in ("setting", "seed"))
-            )
-            parts += [f"## Planted errors{title}: {counts}\n", *_tables(list_measures(part), details=details)]
+            parts += [f"## Planted errors{title}: {_describe_extent(part)}\n"]
+            parts += _tables(list_measures(part), details=details)
     if missing := failures(rows):
         parts += ["## No result\n", missing]
     current = {method.name: method.version for method in list_methods()}
@@ -73,6 +73,13 @@ def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
     if changed:
         parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
     return "\n".join([*parts, LEGEND])
+
+
+def _describe_extent(rows: Sequence[Row]) -> str:
+    settings, seeds = len({row["setting"] for row in rows}), len({row["seed"] for row in rows})
+    if settings == 1:
+        return f"{rows[0]['errors']} of {rows[0]['samples']} labels wrong"
+    return f"{settings} settings, {seeds} seeds"
 
 
 def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
