@@ -43,7 +43,7 @@ class _Curvature(StackedHessian):
         return product - self.hessian.stack.l2 * mat
 
 
-def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
+def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[object]]:
     """Yield for each solver its Hessian products, its residual, and how its queue compares with that of the dense solve.
 
     Args:
@@ -57,7 +57,7 @@ def compare_solvers(stack: SoftmaxStack, theta: Tensor) -> Iterator[list[str]]:
     exact = solve(hessian, gradient, tolerance=1e-12, solver="direct").vector
     reference = influence(exact)
 
-    def row(name: str, products: int, vector: Tensor) -> list[str]:
+    def row(name: str, products: int, vector: Tensor) -> list[object]:
         residual = (hessian.product(vector[None])[0] - gradient).norm() / gradient.norm()
         found, worst = influence(vector), int(WORST_SHARE * len(reference))
         same = set(reference.argsort()[:worst].tolist()) & set(found.argsort()[:worst].tolist())
