@@ -95,7 +95,13 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_recognize_synthetic(table, content),
         given_probabilities=content.classes,
-        notes=(*notes, *roles.notes, *survey.labels.notes, *content.notes),
+        notes=(
+            *notes,
+            *roles.notes,
+            *survey.labels.notes,
+            *(survey.truths.unknown if survey.truths else ()),
+            *content.notes,
+        ),
         **_describe_columns(source, table, roles),
     )
 
@@ -214,6 +220,7 @@ def _survey_columns(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _S
     classes = labels.classes()
     if truths:
         truths.merge_spellings(classes)
+        truths.check_names(classes)
     return _Survey(rows, classes, labels, truths, ids.problems() if ids else {})
 
 

@@ -163,6 +163,23 @@ def test_classes_that_people_do_not_tell_apart_are_one_class(labels, classes, sa
     assert bool(said) == bool(found.notes)
 
 
+def test_true_labels_are_called_as_the_given_ones(tmp_path):
+    labels = ["c0", "c1"] * 60
+    frame = pd.DataFrame({"x": np.arange(120) / 7, "label": labels, "true": ["C0", "C1"] * 60})
+    frame.loc[5, "true"] = "zebra"
+
+    def read():
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        return ingest(Source(uri=str(tmp_path / "t.csv"), truth="true"), tmp_path / "run")
+
+    found = read()
+    assert pd.read_parquet(found.truth)["true_label"].tolist() == [*labels[:5], "zebra", *labels[6:]]
+    assert found.notes == ("column 'true' names a true label that no row is given, in 1 row: 'zebra'",)
+    frame["true"] = [0, 1] * 60
+    with pytest.raises(InputError, match=r"column 'true' holds '0', '1', and the classes are 'c0', 'c1'"):
+        read()
+
+
 def test_a_full_stop_behind_a_class_makes_no_other_class(tmp_path):
     found = ingested(tmp_path, ["<=50K", ">50K", ">50K", "<=50K."] * 20)
     assert found.classes == ("<=50K", ">50K")

@@ -130,7 +130,7 @@ def test_truth_follows_ids_that_come_from_the_content(tmp_path):
         {
             "x": np.arange(rows) // 2,
             "label": ["a"] * rows,
-            "truth": [f"t{i}" for i in range(rows)],
+            "truth": ["a", *(f"t{i}" for i in range(1, rows))],
             "z": np.ones(rows),
         }
     )

@@ -42,7 +42,7 @@ def plain_name(label: str) -> str:
     seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf")
     name = _BETWEEN_WORDS.sub(" ", " ".join(unicodedata.normalize("NFC", seen).split()))
     name = name.removesuffix(".") or name
-    return name.casefold() if sum(map(str.isalpha, name)) >= _LETTERS else name
+    return name.casefold() if sum(map(str.isalnum, name)) >= _LETTERS else name
 
 
 def mean_the_same(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.arrays import Array
-from tasks.errors import InputError
+from tasks.errors import InputError, name_first_three
 from tasks.ingest.columns.numerals import NumberSurvey, parse_numbers
 from tasks.ingest.columns.types import has_text, is_embedding, is_list
 from tasks.ingest.columns.values import convert_to_text
@@ -48,6 +48,7 @@ class LabelSurvey:
         counts: How often each label occurs, as text.
         spellings: The class of each label that is another spelling of it.
         merged: What there is to say of these.
+        unknown: What there is to say of true labels that are no class.
     """
 
     column: str
@@ -58,6 +59,7 @@ class LabelSurvey:
     counts: Counter[str] = field(default_factory=Counter)
     spellings: dict[str, str] = field(default_factory=dict)
     merged: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def text(self, column: pa.Array) -> pa.Array:
         """Return one batch of labels as text, null where missing, each class in one spelling."""
@@ -80,6 +82,24 @@ class LabelSurvey:
         for label, rows in self.counts.items():
             counts[self.spellings.get(label, label)] += rows
         self.counts = counts
+
+    def check_names(self, classes: tuple[str, ...]) -> None:
+        """Check that the true labels are called as the given ones, and note those that are no class.
+
+        Raises:
+            InputError: None of them is a class: each label would count as wrong.
+        """
+        unknown = {label: rows for label, rows in self.counts.items() if label not in classes}
+        if self.counts and len(unknown) == len(self.counts):
+            raise self._make_error(
+                f"holds {name_first_three(list(unknown))}, and the classes are {name_first_three(classes)}: each label would "
+                "count as wrong",
+                "write the true labels as the given ones",
+            )
+        if unknown:
+            rows = f"{sum(unknown.values()):,} rows" if sum(unknown.values()) > 1 else "1 row"
+            said = f"column '{self.column}' names a true label that no row is given, in {rows}"
+            self.unknown = (f"{said}: {name_first_three(sorted(unknown))}",)
 
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
