@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.arrays import Array
@@ -25,6 +26,8 @@ from tasks.ingest.table import SourceTable
 
 _CONTENT_DIGITS = 32
 _ID_DIGITS = 16
+# From here on, a float stands for several whole numbers.
+_LARGEST_EXACT = 2.0**53
 # A spreadsheet shows 1234e56789 as 1.23E+93 and saves that: one hash of 16 digits in 800 looks like this. Some read d as e.
 _LIKE_A_NUMBER = re.compile(r"[0-9]+(?:[de][0-9]+)?")
 _AS_LETTER = str.maketrans("0123456789", "ghijklmnop")
@@ -116,7 +119,16 @@ class IdSurvey:
         self._missing: list[int] = []
 
     def see(self, column: pa.Array) -> None:
-        """Look at one batch."""
+        """Look at one batch.
+
+        Raises:
+            InputError: Ids are floats too large to tell one from the next.
+        """
+        if pa.types.is_floating(column.type) and (pc.max(pc.abs(column)).as_py() or 0) > _LARGEST_EXACT:
+            raise self._table.problem(
+                f"the ids in column '{self._column}' were read as floats above 2**53, which lost their last digits",
+                fix="write them as text, or as 64-bit integers",
+            )
         ids = convert_to_text(column)
         self._missing += (self._rows + np.flatnonzero(ids.is_null())).tolist()
         self._rows += len(ids)

@@ -95,6 +95,12 @@ def test_bytes_as_labels_say_how_to_make_text_of_them(tmp_path, run):
     assert "df['label'].str.decode('utf-8')" in refused(tmp_path / "b.parquet", run)
 
 
+def test_ids_that_lost_their_digits_are_named(tmp_path, run):
+    rows = "".join(f'{{"id": {2**63 + row}, "x": {row % 7}, "label": "{row % 2}"}}\n' for row in range(20))
+    write(tmp_path / "b.jsonl", rows)
+    assert "floats above 2**53, which lost their last digits" in refused(tmp_path / "b.jsonl", run, id="id")
+
+
 def test_files_of_one_class_each_say_what_to_do(tmp_path, run):
     for name in ("cat", "dog"):
         write(tmp_path / f"{name}.csv", "size,weight\n1,2\n3,4\n")
