@@ -214,6 +214,16 @@ def test_what_looks_like_a_vector_or_an_image_and_is_none_is_named(column, said,
         ingested(tmp_path, {"v": column, "label": LABEL})
 
 
+def test_what_is_beside_the_only_text_and_not_learned_from_is_said(tmp_path):
+    texts = [f"a long sentence about a thing that has the number {row} and no other" for row in range(120)]
+    columns = {"review": texts, "author": ["ann", "bob", "eve"] * 40, "label": ["a", "b"] * 60}
+    dataset = ingested(tmp_path, columns)[0]
+    assert dataset.payload == "text"
+    assert dataset.notes == (
+        "only the text in 'review' is learned from, not 'author'; --text review --features author learns from both",
+    )
+
+
 @pytest.mark.parametrize("words", ["배송도 빠르고 품질도 정말 좋아서 만족합니다", "อาหารอร่อยมากและราคาไม่แพง"])
 def test_sentences_are_text_in_scripts_that_say_more_in_a_character(words, tmp_path):
     texts = [f"{words} {row}" for row in range(120)]

@@ -192,7 +192,12 @@ def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
     survey = survey_default(table, names)
     prose = (survey.prose if survey.used else survey.prose + survey.phrases)[:MOST_TEXTS]
     if len(prose) == 1 and not numbers:
-        return ContentChoice("text", prose)
+        beside = [column.name for column in survey.used]
+        note = (
+            f"only the text in '{prose[0]}' is learned from, not {list_names([*beside, *survey.phrases])}; --text {prose[0]} "
+            f"--features {','.join(beside[:MOST_NAMED])} learns from both"
+        )
+        return ContentChoice("text", prose, notes=(note,) if beside else ())
     if not survey.used and not prose:
         raise _make_empty_error(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}
