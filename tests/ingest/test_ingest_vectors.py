@@ -219,7 +219,9 @@ def test_rows_that_hold_no_probabilities_are_set_aside(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("pattern", ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d %H:%M"])
+@pytest.mark.parametrize(
+    "pattern", ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d %H:%M", "%m/%d/%Y %I:%M %p", "%d-%b-%y", "%m/%d/%y"]
+)
 def test_a_bad_date_among_dates_is_set_aside_with_its_reason(pattern, tmp_path):
     days = pd.date_range("2024-01-05", periods=ROWS).strftime(pattern).tolist()
     days[0], days[9], days[20] = "soon", days[9].replace("14", "34").replace("24", "24"), ""

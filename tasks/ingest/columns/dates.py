@@ -25,7 +25,19 @@ _PATTERNS = (
     "%d-%m-%Y",
     "%d %b %Y",
     "%b %d, %Y",
+    "%d-%b-%Y",
+    "%A, %d %b %Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%d.%m.%y",
+    "%d-%b-%y",
 )
+# Behind a date: the time in 24 hours, or in 12.
+_CLOCKS = (" %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+# As C and mail write moments.
+_MOMENTS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S +0000 %Y", "%a, %d %b %Y %H:%M:%S GMT")
+# What tells a year of two digits from one of four, which would be read as the year 24, and a date from a version such as 1.2.10.
+_YEARS = {"%Y": r"(^|\D)\d{4}($|\D)", "%y": r"^(\d\d?[/-](\d\d?|[A-Za-z]+)[/-]|\d\d\.\d\d\.)\d\d($|\s)"}
 # As many values show whether a column may hold dates, where fewer than half of them are none.
 _LOOKED_AT = 20
 # Of the values, as many may be no dates: their rows are set aside. It is a quarter of what the default tolerance allows.
@@ -33,7 +45,10 @@ _ODD = 0.05
 # Times of a day, and lengths below a day: moments of one day.
 _TIMES = ("%H:%M:%S", "%H:%M")
 PATTERNS = (
-    _PATTERNS + tuple(f"{pattern} %H:%M{rest}" for pattern in _PATTERNS[1:] for rest in ("", ":%S")) + _TIMES
+    *_PATTERNS,
+    *(f"{pattern}{clock}" for pattern in _PATTERNS[1:] for clock in _CLOCKS),
+    *_MOMENTS,
+    *_TIMES,
 )
 
 
@@ -124,6 +139,8 @@ def _parse_moments(text: pa.Array, pattern: str) -> pa.Array:
         text = pc.if_else(pc.match_substring_regex(text, r"^\d{1,2}(:\d{2}){1,2}$"), text, None)
         return pc.strptime(text, format=pattern, unit="s", error_is_null=True)
     if pattern != ISO:
+        year = _YEARS["%Y" if "%Y" in pattern else "%y"]
+        text = pc.if_else(pc.match_substring_regex(text, year), text, None)
         return _drop_impossible_days(
             text, pc.strptime(text, format=pattern, unit="s", error_is_null=True), pattern
         )
