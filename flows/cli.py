@@ -86,7 +86,9 @@ def _explain(error: BaseException, noted: Sequence[int]) -> tuple[str, int]:
         return f"error: {error}", error.exit_code
     if isinstance(error, TyperException):
         format_message = getattr(error, "format_message", error.__str__)
-        return "error: " + " ".join(format_message().split()), 2
+        what = " ".join(format_message().split())
+        several = "; of several files, name the folder that holds them" if "extra argument" in what else ""
+        return f"error: {what}{several}", 2
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, Terminated) or signal.SIGTERM in noted:

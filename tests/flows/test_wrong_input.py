@@ -107,7 +107,7 @@ def test_wrong_configuration_is_one_line(text, parts, tmp_path, capsys):
     ("arguments", "part"),
     [
         (["clean"], "SOURCE"),
-        (["clean", "a.csv", "b.csv"], "b.csv"),
+        (["clean", "a.csv", "b.csv"], "(b.csv); of several files, name the folder"),
         (["clean", "a.csv", "--folds"], "--folds"),
         (["clean", "a.csv", "--config", "absent.yaml"], "absent.yaml"),
         (["claen"], "clean"),
