@@ -95,13 +95,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_recognize_synthetic(table, content),
         given_probabilities=content.classes,
-        notes=(
-            *notes,
-            *roles.notes,
-            *survey.labels.notes,
-            *(survey.truths.unknown if survey.truths else ()),
-            *content.notes,
-        ),
+        notes=(*notes, *roles.notes, *survey.notes, *content.notes),
         **_describe_columns(source, table, roles),
     )
 
@@ -192,6 +186,11 @@ class _Survey:
     labels: LabelSurvey
     truths: LabelSurvey | None
     without_id: dict[int, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of given and true labels, a line each."""
+        return (*self.labels.notes, *(self.truths.unknown if self.truths else ()))
 
 
 def _survey_columns(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
