@@ -19,6 +19,7 @@ from flows.platform.flow_run import (
     claim_folder,
     list_flow_runs,
     run_or_fail,
+    stay_cancelled,
     tag_flow_run,
 )
 from flows.platform.worker import choose_worker_results
@@ -26,7 +27,13 @@ from flows.progress import add_watcher
 from flows.sweep import sweep
 
 
-@flow(name="clean-labels", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")
+@flow(
+    name="clean-labels",
+    flow_run_name="{parameters.title}",
+    persist_result=False,
+    result_serializer="json",
+    on_crashed=[stay_cancelled],
+)
 def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
     """Sweep a labeled data set for mislabeled samples.
 

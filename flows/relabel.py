@@ -22,7 +22,7 @@ from prefect.states import Completed, Failed, Running
 from pydantic import BaseModel, BeforeValidator, Field
 
 from flows.platform.artifacts import MAX_ROWS, escape, format_cell
-from flows.platform.flow_run import ask_server, run_or_fail
+from flows.platform.flow_run import ask_server, run_or_fail, stay_cancelled
 from flows.platform.worker import choose_worker_results, is_fixed_place
 from flows.results import Results
 from tasks.addresses import make_no_secret_pattern
@@ -89,7 +89,13 @@ class Relabeled(Record):
         return f"{self.changes:,} changes in {self.folder.name}{known}{gained}"
 
 
-@flow(name="apply-review", flow_run_name="{parameters.title}", persist_result=False, result_serializer="json")
+@flow(
+    name="apply-review",
+    flow_run_name="{parameters.title}",
+    persist_result=False,
+    result_serializer="json",
+    on_crashed=[stay_cancelled],
+)
 def apply_review(parameters: ApplyParameters) -> Relabeled | State[object]:
     """Write a new version of the data set from the decisions of the review, refit, and measure the gain.
 

@@ -7,16 +7,17 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
-from prefect import State, get_run_logger
+from prefect import Flow, State, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
-from prefect.states import Crashed, Failed
+from prefect.states import Cancelled, Crashed, Failed
 
 from flows.progress import Watcher
 from tasks.errors import LabelsweepError, TooMuchNoise
@@ -94,6 +95,19 @@ def _give_up(others: list[str], current: str) -> None:
             if run.state is not None and not run.state.is_final():
                 message = f"It lost its process; flow run {current} goes on with it."
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+
+
+def stay_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 (Prefect's names)
+    """Call a run cancelled that crashed while it was being cancelled; the server would start it once more.
+
+    Its worker, which ends cancelled runs, has ended itself: the run crashes for want of it.
+    """
+    with suppress(httpx.TransportError), get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(flow_run.id)
+        if any(one.is_cancelling() for one in states[-2:]):
+            client.set_flow_run_state(
+                flow_run.id, Cancelled(message="It was cancelled, and its worker has ended."), force=True
+            )
 
 
 def tag_flow_run(tag: str) -> None:

@@ -44,6 +44,7 @@ READY_SECONDS = 300.0
 # Where the environment says how long an automation waits.
 _SECONDS = {
     "labelsweep-lost-runs": "LABELSWEEP_LOST_AFTER",
+    "labelsweep-lost-cancellations": "LABELSWEEP_LOST_AFTER",
     "labelsweep-lost-submissions": "LABELSWEEP_UNSTARTED_AFTER",
     "labelsweep-retry-crashed": "LABELSWEEP_RETRY_AFTER",
 }

@@ -91,6 +91,24 @@ def test_run_that_a_worker_took_and_never_began_crashes_and_is_started_once_more
         assert "A worker took it and never started it." in said
 
 
+@pytest.mark.parametrize("struck", ["its worker", "its worker and its process"])
+def test_run_that_is_cancelled_stays_so_although_its_worker_ends(
+    stack: Stack, blobs: Path, tmp_path, struck: str
+):
+    run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None, **SMALL)
+    stack.wait(lambda: stack.state(run.id) == "RUNNING", 120)
+    process = stack.process_of(run.id)
+    os.kill(process, signal.SIGSTOP)
+    stack.post(f"/flow_runs/{run.id}/set_state", {"state": {"type": "CANCELLING"}})
+    os.kill(process_with(stack, "worker start --pool cpu"), signal.SIGKILL)
+    os.kill(process, signal.SIGKILL if "process" in struck else signal.SIGCONT)
+    stack.wait(lambda: stack.state(run.id) == "CANCELLED", 120)
+    time.sleep(
+        60
+    )  # a run that crashed is started once more after 10 s, when the server looks, which it does every 40 s
+    assert stack.state(run.id) == "CANCELLED"
+
+
 def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: Stack, blobs: Path, tmp_path):
     run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None)
     stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
