@@ -373,7 +373,7 @@ def _json() -> Iterator[Nasty]:
     )
     yield case(
         "deep nesting",
-        "\n".join([*lines[:5], '{"x":' * 5_000 + "1" + "}" * 5_000, *lines[6:]]),
+        "\n".join([*lines[:5], '{"x":' * 200_000 + "1" + "}" * 200_000, *lines[6:]]),
         ("data.jsonl",),
     )
     yield case("nested objects", json_lines(x=[{"a": 1}] * ROWS))

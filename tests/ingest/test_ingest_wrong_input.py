@@ -491,6 +491,7 @@ def test_an_archive_that_is_none_or_is_not_there_is_refused(name, message, tmp_p
     assert message in refused(f"zip://d.csv::{tmp_path / name}", run)
 
 
+@pytest.mark.skipif(int(pa.__version__.partition(".")[0]) >= 26, reason="this pyarrow reads it")
 def test_a_missing_list_of_fixed_length_is_not_called_damage(tmp_path, run):
     lists = pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float32(), 2))
     line = refused(parquet(tmp_path / "m.parquet", v=lists, label=["a", "b", "a"]), run)
