@@ -146,11 +146,11 @@ def audit(
     members = model.choose()
     opinions, _ = model.ask(None if texts is None else lambda: list(texts))
     model.samples = samples.beside([one.log_p for one in opinions])
-    return _make_audit(audit_in_memory(model, members), opinions, options.score)
+    return _make_audit(audit_in_memory(model, members), opinions, options.score, model.samples.verified)
 
 
-def _make_audit(rounds: Rounds, opinions: list[Opinion], kind: str) -> Audit:
-    score, flagged = judge_samples(rounds.scores, kind)
+def _make_audit(rounds: Rounds, opinions: list[Opinion], kind: str, verified: Array | None) -> Audit:
+    score, flagged = judge_samples(rounds.scores, kind, verified)
     doubts = sum_doubts(rounds.noise, rounds.scores.wrong, flagged)
     matrix = rounds.noise.matrix.cpu().numpy()
     scored = (rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)

@@ -223,11 +223,12 @@ def spare_small_classes(flagged: Array, score: Array, labels: Array) -> Array:
     return kept
 
 
-def judge_samples(scores: SampleScores, kind: str) -> tuple[Array, Array]:
+def judge_samples(scores: SampleScores, kind: str, verified: Array | None = None) -> tuple[Array, Array]:
     """Return what orders the samples, and what is flagged: the next round is fitted without it.
 
     Args:
         kind: Name of a file in `tasks/attribute/scores`.
+        verified: (n,) bool, samples that are never flagged; None where there are none.
 
     Returns:
         (n,) score, lower = more likely mislabeled, and (n,) bool flagged.
@@ -235,4 +236,5 @@ def judge_samples(scores: SampleScores, kind: str) -> tuple[Array, Array]:
     score, flagged = score_named(kind)(scores)
     # Models that know nothing flag nothing: half of all labels differ from what they guess.
     flagged = flagged & find_lowest(score, round(scores.knows * int(flagged.sum())))
-    return score, spare_small_classes(flagged, score, scores.given)
+    flagged = spare_small_classes(flagged, score, scores.given)
+    return score, flagged if verified is None else flagged & ~verified

@@ -115,9 +115,8 @@ def audit_in_memory(
         begun = members if before is None else before.members
         keep = torch.ones_like(model.samples.labels, dtype=torch.bool)
         if scored is not None:
-            keep = torch.from_numpy(choose_kept(judge_samples(scored.scores, options.score)[1])).to(
-                keep.device
-            )
+            _, flagged = judge_samples(scored.scores, options.score, model.samples.verified)
+            keep = torch.from_numpy(choose_kept(flagged)).to(keep.device)
         return model.fit(begun, keep, next(numbers))
 
     def attribute(ensemble: Ensemble) -> Scored:

@@ -36,13 +36,14 @@ def attribute(
     Raises:
         InputError: The Dask cluster cannot be used.
     """
-    ensemble = open_model(dataset, encoding, options).load(encoding, model)
+    audited = open_model(dataset, encoding, options)
+    ensemble = audited.load(encoding, model)
     scored = score_round(ensemble, options, keep_probabilities=False)
     scores, solutions = scored.scores, scored.solutions
     save_parameters([solution.vector for solution in solutions], model.path, "ihvp")
     write_json(_describe_solve_convergence(solutions, model.round), model.path / "solve.json")
     is_last = model.round == options.rounds
-    score, flagged = judge_samples(scores, options.score)
+    score, flagged = judge_samples(scores, options.score, audited.samples.verified)
     if is_last:
         scores, score, flagged = suggest_unseen(dataset, scores, score, flagged)
     doubts = sum_doubts(scored.noise, scores.wrong, flagged)

@@ -130,7 +130,7 @@ def audit_planted(
     )
     shadow = make_model(replace(samples, labels=labels, votes=votes), model.design, options)
     scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
-    score, flagged = judge_samples(scores, options.score)
+    score, flagged = judge_samples(scores, options.score, samples.verified)
     quality = compare_with_shadow(
         score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit
     )

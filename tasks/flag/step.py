@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.encode.groups import has_coincidences
+from tasks.heads.samples import read_verified
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step
@@ -60,7 +61,11 @@ def _read_conflicts(dataset: Dataset, folder: Path) -> tuple[pa.Array, pa.Array]
     found = read_parquet(path)
     losers = find_outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
     ids = found["sample_id"].combine_chunks()
-    return ids, ids.filter(pa.array(losers))
+    lost = ids.filter(pa.array(losers))
+    if (verified := read_verified(dataset)) is not None:
+        right = read_parquet(dataset.path, columns=["sample_id"])["sample_id"].filter(pa.array(verified))
+        lost = lost.filter(pc.invert(pc.is_in(lost, value_set=right)))
+    return ids, lost
 
 
 def find_outvoted(content: Array, labels: Array) -> Array:

@@ -64,6 +64,14 @@ class Samples:
         """Whether the features are the pixels of an image and nothing else."""
         return bool(self.image) and not self.embedded
 
+    @property
+    def verified(self) -> Array | None:
+        """(n,) bool, whose label a person has verified, so that it is never flagged; None where nobody has.
+
+        Raters who agree are believed when models are judged, and may still all be wrong.
+        """
+        return self.trusted if self.votes is None else None
+
     def beside(self, opinions: Sequence[Tensor]) -> "Samples":
         """Return the samples with opinions, (n, C) each."""
         return replace(
@@ -141,6 +149,11 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
             verified = pc.fill_null(batch.column("trusted"), fill_value=False)
             trusted[rows] = verified.to_numpy(zero_copy_only=False)
     return labels, trusted
+
+
+def read_verified(dataset: Dataset) -> Array | None:
+    """Return `Samples.verified` of a data set."""
+    return read_labels(dataset)[1] if dataset.trusted and not dataset.raters else None
 
 
 def read_votes(dataset: Dataset, labels: Array) -> Array | None:

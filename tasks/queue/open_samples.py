@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
+from tasks.heads.samples import read_verified
 from tasks.queue import earlier_hashes
 from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
@@ -99,7 +100,7 @@ def choose_shown(
         reask: What has to change of a row that people have decided on for it to be shown again.
     """
     flagged: Array = read_parquet(scores.path, columns=["flagged"])["flagged"].to_numpy()
-    wanted = WantedSamples(flagged, _pick_doubtful(scores, flagged, folder, least), least)
+    wanted = WantedSamples(flagged, _pick_doubtful(scores, dataset, flagged, folder, least), least)
     if previous is None:
         decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, None, reask)
         return _show_all(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
@@ -148,12 +149,18 @@ def _show_all(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) 
     return ShownSamples(shown, np.zeros_like(shown), seen)
 
 
-def _pick_doubtful(scores: Scores, flagged: Array, folder: Path, least: int) -> Array:
-    """Return enough of the most doubtful samples that are not flagged, worst first, whatever of them people have decided."""
+def _pick_doubtful(scores: Scores, dataset: Dataset, flagged: Array, folder: Path, least: int) -> Array:
+    """Return enough of the most doubtful samples that are not flagged, worst first, whatever of them people have decided.
+
+    Those with a verified label are left out.
+    """
     if not least:
         return np.empty(0, np.int64)
     known = pq.read_metadata(folder / DECIDED).num_rows if (folder / DECIDED).exists() else 0
-    return order_worst_first(scores.path, ~flagged, least + known)
+    verified = read_verified(dataset)
+    return order_worst_first(
+        scores.path, ~flagged if verified is None else ~flagged & ~verified, least + known
+    )
 
 
 def compare_rows(matched: earlier_hashes.MatchedRows) -> Array:

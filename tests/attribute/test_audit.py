@@ -27,6 +27,16 @@ def test_scores_do_not_depend_on_batch_size() -> None:
     assert torch.allclose(results[0], results[2], rtol=1e-8)
 
 
+def test_a_label_that_a_person_verified_is_never_flagged() -> None:
+    features, labels, _ = blobs()
+    found = audit(features, labels)
+    worst = found.score.argsort()[:5]
+    again = audit(features, labels, trusted=np.isin(np.arange(len(labels)), worst))
+    assert found.flagged[worst].all()
+    assert not again.flagged[worst].any()
+    assert again.flagged.any()
+
+
 def test_an_error_in_all_copies_of_a_sample_is_found_where_the_copies_are_named() -> None:
     random = np.random.default_rng(0)
     truth, wrong = np.arange(60) % 2, np.arange(60) % 15 == 0

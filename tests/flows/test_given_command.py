@@ -43,6 +43,20 @@ def test_a_class_that_no_row_has_is_suggested_and_bad_rows_are_set_aside(prefect
     }
 
 
+def test_nobody_is_asked_about_a_label_that_was_verified(prefect_server, tmp_path):
+    labels = np.arange(80) % 2
+    x = 3.0 * labels[:, None] + np.random.default_rng(0).normal(size=(80, 2))
+    labels[[0, 1]] ^= 1  # one that the models doubt is verified, the other is not
+    x[2], labels[2] = x[3], 1 - labels[3]  # the same content under two labels: the second one is verified
+    frame = pd.DataFrame(x, columns=["a", "b"])
+    frame.assign(label=labels, ok=np.isin(np.arange(80), [0, 3]), row=range(80)).to_csv(tmp_path / "t.csv")
+    options = ["--features", "a,b", "--id", "row", "--trusted", "ok", "--min-queue", "80", "--controls", "0"]
+    assert run(["clean", str(tmp_path / "t.csv"), *options, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    queue = pq.read_table(tmp_path / "out" / "runs" / "latest" / "queue.parquet").to_pandas()
+    assert set(queue.sample_id.astype(int)) == set(range(80)) - {0, 3}
+    assert {1, 2} <= set(queue[queue.flagged].sample_id.astype(int))
+
+
 def give_models(folder) -> tuple[np.ndarray, np.ndarray]:
     """Write what three models say of three classes in three ways; return which labels are wrong, and the truth's number."""
     generator = np.random.default_rng(1)
