@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.arrays import Array
 from tasks.encode.groups import has_coincidences
-from tasks.heads.samples import read_verified
+from tasks.flag.verified import read_verified
 from tasks.options import AuditOptions
 from tasks.records import SCORE_COLUMNS, Dataset, Scores
 from tasks.runs.step import step

@@ -151,11 +151,6 @@ def read_labels(dataset: Dataset) -> tuple[Array, Array | None]:
     return labels, trusted
 
 
-def read_verified(dataset: Dataset) -> Array | None:
-    """Return `Samples.verified` of a data set."""
-    return read_labels(dataset)[1] if dataset.trusted and not dataset.raters else None
-
-
 def read_votes(dataset: Dataset, labels: Array) -> Array | None:
     """Return the answer of each rater, (n, raters), -1 where there is none or one that is not a class; None without raters.
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.arrays import Array
-from tasks.heads.samples import read_verified
+from tasks.flag.verified import read_verified
 from tasks.queue import earlier_hashes
 from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
