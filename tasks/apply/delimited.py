@@ -97,17 +97,21 @@ class DelimitedFile:
         return "utf-8" if codecs.lookup(self.encoding).name == "utf-8-sig" else self.encoding
 
     def pieces(self) -> Iterator[tuple[str, str]]:
-        """Yield each row, and each line that is none."""
+        """Yield each row, and each line that is none, such as those without a value that end the file."""
         errors = "strict" if self.units == "latin-1" else "surrogatepass"
         with open_text(self.part) as file:
             file.read(len(self.mark))
             # A line ends with whatever it ends with: nothing is translated.
             text = io.TextIOWrapper(file, encoding=self.units, errors=errors, newline="")
+            empty: list[str] = []
             for number, line in enumerate(text):
-                if number < self.skipped or not line.strip(_ENDS):
-                    yield line, ""
-                else:
-                    yield "", self._read_whole_row(line, text)
+                if number >= self.skipped and not line.strip(_ENDS + " " + self.delimiter):
+                    empty.append(line)
+                    continue
+                yield from (("", row) if row.strip(_ENDS) else (row, "") for row in empty)
+                empty = []
+                yield (line, "") if number < self.skipped else ("", self._read_whole_row(line, text))
+            yield from ((row, "") for row in empty)
 
     def writer(self, file: BinaryIO) -> LineWriter:
         """Begin a new file with the same byte order mark."""

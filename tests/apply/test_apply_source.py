@@ -55,6 +55,11 @@ CSV = {
         {0: "dog", 2: None},
         b"a,label\r\n1,dog\r\n2,dog",
     ),
+    "rows without a value stay, at the end too": (
+        b'a,label\n1,cat\n,\n2,dog\n3,"x\n,\n"\n4,dog\n,\n , \n\n,\n',
+        {2: "cat", 4: None},
+        b'a,label\n1,cat\n,\n2,cat\n3,"x\n,\n"\n,\n , \n\n,\n',
+    ),
     "blank lines stay": (
         b"a,label\n1,cat\n\n2,dog\n3,dog\n\n\n",
         {1: "cat"},

@@ -56,14 +56,14 @@ def test_headers_of_joined_files_and_empty_rows_hold_nothing(tmp_path):
     head, *rows = table().splitlines(keepends=True)
     rows = [f"{number},{row}" for number, row in enumerate(rows)]
     head = f"id,{head}"
-    dataset = read(tmp_path, "".join([head, *rows[:20], head, *rows[20:30], head, *rows[30:], ",,,\n" * 3]))
+    dataset = read(tmp_path, "".join([head, *rows[:20], head, *rows[20:30], head, *rows[30:], ",,,\n" * 300]))
     assert dataset.notes[:2] == (
         "2 rows repeat the header, as where files were joined, and count as empty",
         "column 'id' identifies the samples; --id names another",
     )
     assert dataset.classes == tuple(sorted(COLOURS))
     found = pq.read_table(dataset.path)
-    empty = [20, 31, *range(42, 45)]
+    empty = [20, 31]  # those at the end are no rows
     assert [row for row, label in enumerate(found["label"].to_pylist()) if label is None] == empty
     np.testing.assert_array_equal(np.delete(features(dataset), empty, axis=0), WANTED)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -25,6 +26,31 @@ SUFFIXES, GZIP, TYPED = (".csv", ".tsv"), True, False
 
 # Name of the field that a surplus delimiter at the end of each row makes; no column has it.
 SURPLUS = "\0surplus"
+
+
+class FileWithoutEmptyEnd(io.RawIOBase):
+    """A text file without the rows at its end that have no value, as spreadsheets write them: `,,,` a hundred times."""
+
+    def __init__(self, file: IO[bytes], delimiter: str) -> None:
+        self._file = file
+        self._nothing = b"\r\n " + delimiter.encode()
+        self._held = b""
+
+    def readable(self) -> bool:
+        """Return that the file can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return about `size` bytes, nothing at the end. A line without a value waits for one with a value behind it."""
+        while more := self._file.read(size):
+            text = self._held + more
+            line_end = text.find(b"\n", len(text.rstrip(self._nothing))) + 1 or len(text)
+            if not text.rstrip(self._nothing):
+                line_end = 0
+            self._held = text[line_end:]
+            if line_end:
+                return text[:line_end]
+        return b""
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
@@ -72,7 +98,7 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
     wanted = [*columns, *surplus]
     with open_text(part) as file:
         reader = pacsv.open_csv(
-            file,
+            FileWithoutEmptyEnd(file, dialect.delimiter),
             read_options=pacsv.ReadOptions(
                 block_size=BLOCK,
                 skip_rows=dialect.skipped_lines + dialect.header_lines,
