@@ -81,7 +81,7 @@ def _residuals(example: Example, samples: Tensor) -> tuple[Tensor, Tensor]:
     return features, torch.softmax(stack.logits(features, example.theta)[:, 0], dim=1) - one_hot
 
 
-def pydvl_influences(example: Example, solver: str) -> Tensor:
+def pydvl_influences(example: Example) -> Tensor:
     """Return pyDVL's influences of the first samples, averaged over the test set: (100,)."""
     stack = example.stack
 
@@ -89,6 +89,6 @@ def pydvl_influences(example: Example, solver: str) -> Tensor:
         return stack.rows.take(index), stack.labels[index]
 
     train = torch.nonzero(stack.design.group == 0).squeeze(1)
-    fitted = fit_pydvl(make_head(example.theta[:, 0].T), *samples(train), L2, solver)
+    fitted = fit_pydvl(make_head(example.theta[:, 0].T), *samples(train), L2)
     matrix: Tensor = fitted.influences(*samples(example.test), *samples(torch.arange(FIRST)))
     return matrix.mean(0)
