@@ -56,7 +56,7 @@ def fetch(package: str, cache: Path, *options: str) -> Path:
     return next(path for path in cache.iterdir() if path.name.lower().startswith(start))
 
 
-def read_votes(cache: Path, name: str) -> list[tuple[str, list[int]]]:
+def fetch_votes(cache: Path, name: str) -> list[tuple[str, list[int]]]:
     """Return each text of one of `TEXTS` with the classes, of 0 .. 2, that its raters chose."""
     with tarfile.open(fetch(VADER, cache, "--no-binary", ":all:")) as outer:
         nested = io.BytesIO(_read_member(outer, _ARCHIVE))

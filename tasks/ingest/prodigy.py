@@ -33,11 +33,11 @@ def is_doccano(item: object) -> bool:
     )
 
 
-def rows_of(items: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any] | None]:
+def list_answers(items: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any] | None]:
     """Yield content and labels of each item as one row, None for a question that was passed over.
 
     >>> asked = {"text": "a", "_task_hash": 1, "label": "B"}
-    >>> list(rows_of([asked | {"answer": "accept"}, asked | {"answer": "reject"}, asked | {"answer": "ignore"}]))
+    >>> list(list_answers([asked | {"answer": "accept"}, asked | {"answer": "reject"}, asked | {"answer": "ignore"}]))
     [{'text': 'a', 'label': ['B']}, {'text': 'a', 'label': ['not B']}, None]
     """
     asked = {str(item["label"]) for item in items if "label" in item}

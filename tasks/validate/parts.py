@@ -45,7 +45,7 @@ def read_parts(
             start += batch.num_rows
 
 
-def take_rows(
+def read_numbered_rows(
     path: Path, columns: Sequence[str], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
     """Yield some rows of a data set, in order, part by part: their numbers and their columns."""
@@ -59,5 +59,5 @@ def take_rows(
 
 def find_source_row(path: Path, row: int) -> int:
     """Return the row of the source, counted from 0, that a row of the data set came from."""
-    ((_, table),) = take_rows(path, ["source_row"], np.array([row]))
+    ((_, table),) = read_numbered_rows(path, ["source_row"], np.array([row]))
     return int(table["source_row"][0].as_py())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tasks.ingest.identity import write_identity_line
 from tasks.storage import open_table_writer
 from tasks.validate.findings import Finding
-from tasks.validate.parts import take_rows
+from tasks.validate.parts import read_numbered_rows
 
 
 def write_quarantine(
@@ -30,7 +30,7 @@ def write_quarantine(
         [field for field in pq.read_schema(source) if field.name not in ("features", "reason")]
     )
     with open_table_writer(final, schema.append(pa.field("reason", pa.string()))) as writer:
-        for rows, table in take_rows(source, schema.names, np.flatnonzero(aside)):
+        for rows, table in read_numbered_rows(source, schema.names, np.flatnonzero(aside)):
             why: dict[int, list[str]] = {row: [] for row in rows.tolist()}
             for finding in findings:
                 if finding.sets_aside:
@@ -52,7 +52,7 @@ def write_conflicts(source: Path, conflicting: NDArray[np.int64], final: Path) -
     """
     schema = pa.schema([(name, pa.string()) for name in ("sample_id", "label", "content_hash")])
     with open_table_writer(final, schema) as writer:
-        for _, table in take_rows(source, schema.names, conflicting):
+        for _, table in read_numbered_rows(source, schema.names, conflicting):
             writer.write_table(table.cast(schema))
     return final
 
@@ -74,7 +74,7 @@ def write_kept(source: Path, aside: NDArray[np.bool_], final: Path) -> str:
         field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)
     ]
     with pq.ParquetWriter(final, schema, compression="zstd", use_dictionary=repetitive) as writer:
-        for _, table in take_rows(source, schema.names, np.flatnonzero(~aside)):
+        for _, table in read_numbered_rows(source, schema.names, np.flatnonzero(~aside)):
             writer.write_table(table.replace_schema_metadata(schema.metadata))
             pairs = zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True)
             digest.update(b"".join(write_identity_line(*pair) for pair in pairs))

@@ -15,7 +15,7 @@ import numpy as np
 from tasks.storage import write_json
 from tasks.validate.findings import EXAMPLES, Finding, make_context
 from tasks.validate.messages import show_value
-from tasks.validate.parts import take_rows
+from tasks.validate.parts import read_numbered_rows
 
 SUITE = "labelsweep"
 
@@ -35,7 +35,7 @@ def describe_checks(findings: Sequence[Finding], source: Path) -> list[dict[str,
     wanted = np.array(sorted({row for rows in failing for row in rows}), np.int64)
     named = {
         row: cells
-        for rows, table in take_rows(source, ["sample_id", "source_row"], wanted)
+        for rows, table in read_numbered_rows(source, ["sample_id", "source_row"], wanted)
         for row, cells in zip(rows.tolist(), table.to_pylist(), strict=True)
     }
     return [_describe(finding, named) for finding in findings]

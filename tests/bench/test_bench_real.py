@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 from tasks.bench.command import main
-from tasks.bench.quality.real import judge_peers, list_files, read_real
+from tasks.bench.quality.real import judge_peers, list_real_sets, read_real
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
@@ -43,12 +43,12 @@ def test_every_kind_of_set_is_read_without_its_truth(folder, kind):
 
 
 def test_halves_are_whole_projects(folder):
-    names = [[path.stem for path in list_files(folder, half)] for half in ("develop", "final")]
+    names = [[path.stem for path in list_real_sets(folder, half)] for half in ("develop", "final")]
     assert names == [["probabilities-1", "text-1"], ["table-1", "vector-1"]]
 
 
 def test_the_command_prints_measures_and_whether_intervals_hold(folder, capsys):
-    for path in list_files(folder, "both"):
+    for path in list_real_sets(folder, "both"):
         if path.stem != "table-1":
             path.unlink()
     options = ["quality", "--real", str(folder), "--out", str(folder / "kept.jsonl")]

@@ -20,7 +20,7 @@ CHANGES = ("same", "added", "removed", "relabelled", "column", "reordered")
 
 
 @dataclass
-class Table:
+class ChangingTable:
     """The file of a data set: rows by id, each with its label and the features that all rows have."""
 
     name: str
@@ -67,8 +67,8 @@ class Table:
             writer.writerows([name, *values, label] for name, (label, values) in self.rows.items())
 
 
-def list_differences(
-    run: Path, table: Table, settled: Collection[tuple[str, str | None]], *, is_reviewed: bool
+def list_wrong_results(
+    run: Path, table: ChangingTable, settled: Collection[tuple[str, str | None]], *, is_reviewed: bool
 ) -> list[str]:
     """Return what is wrong with a data set's newest run: with its files, its rows, and whom it asks about.
 

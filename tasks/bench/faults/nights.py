@@ -33,7 +33,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 from tasks.bench.command import Seed, count_of
-from tasks.bench.faults.changing import CHANGES, Table, list_differences
+from tasks.bench.faults.changing import CHANGES, ChangingTable, list_wrong_results
 from tasks.bench.faults.programs import Program, find_processes
 from tasks.bench.faults.reference import find_broken_files
 from tasks.bench.faults.reviewer import People
@@ -75,7 +75,7 @@ class Night:
 
     number: int
     changes: Counter[str]
-    runs: dict[str, Table] = field(default_factory=dict)
+    runs: dict[str, ChangingTable] = field(default_factory=dict)
     plan: dict[str, Strike] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
@@ -125,7 +125,7 @@ class Campaign:
         self.sources = stack.folder / "exports"
         self.sources.mkdir()
         self.tables = [
-            Table(name := f"set-{n:02}", f"{name}-{{date}}.csv" if n % 2 else f"{name}.csv", rng)
+            ChangingTable(name := f"set-{n:02}", f"{name}-{{date}}.csv" if n % 2 else f"{name}.csv", rng)
             for n in range(count)
         ]
         for table in self.tables:
@@ -175,7 +175,7 @@ class Campaign:
         if (program := self._command("deploy", "--file", str(file))).end() != "survived":
             raise LabelsweepError("the data sets could not be deployed", where=program.said()[-300:])
 
-    def _submit(self, table: Table) -> str:
+    def _submit(self, table: ChangingTable) -> str:
         with self.stack.client() as client:
             found = client.read_deployment_by_name(f"clean-labels/{table.name}")
             return str(client.create_flow_run_from_deployment(found.id).id)
@@ -227,7 +227,7 @@ class Campaign:
             if one["run_count"] == 1 and state == "Completed":
                 self.took.append(one["total_run_time"])
 
-    def _states(self, names: dict[str, Table]) -> dict[str, dict[str, Any]]:
+    def _states(self, names: dict[str, ChangingTable]) -> dict[str, dict[str, Any]]:
         """Return the runs as the server has them; it may be too busy to answer at once."""
         deadline = time.monotonic() + STILL_SECONDS
         while time.monotonic() < deadline:
@@ -279,13 +279,13 @@ class Campaign:
                 strike(self.stack, one.way, run, living[run])
                 night.strikes.append(one)
 
-    def _newest(self, table: Table) -> Path:
+    def _newest(self, table: ChangingTable) -> Path:
         return (self.out / LATEST / table.name).resolve()
 
-    def _runs(self, table: Table) -> list[Path]:
+    def _runs(self, table: ChangingTable) -> list[Path]:
         return sorted(path for path in self.out.glob(f"runs/{table.name}-*") if path.is_dir())
 
-    def _count_steps(self, table: Table) -> int:
+    def _count_steps(self, table: ChangingTable) -> int:
         """Return how many steps the run of a data set that is not finished has kept."""
         unfinished = [path for path in self._runs(table) if not (path / "manifest.json").exists()]
         return sum(len(list(path.glob("steps/*.json"))) for path in unfinished)
@@ -301,7 +301,9 @@ class Campaign:
             night.wrong += [f"not finished: {run.name}" for run in unfinished]
             run = self._newest(table)
             # An unchanged night shows the last queue, in which the decisions since then are marked.
-            night.wrong += list_differences(run, table, settled, is_reviewed=run.name in self.people.reviewed)
+            night.wrong += list_wrong_results(
+                run, table, settled, is_reviewed=run.name in self.people.reviewed
+            )
 
     def make_table(self) -> str:
         """Return what was seen as Markdown."""

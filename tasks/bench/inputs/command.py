@@ -32,7 +32,7 @@ from sklearn.metrics import f1_score
 from tasks.attribute import Audit, AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Page, count_of
 from tasks.bench.datasets import Floats, Ints, LabeledData, load_data, read_images, read_tables
-from tasks.bench.fetched import TEXTS, read_votes
+from tasks.bench.fetched import TEXTS, fetch_votes
 from tasks.bench.inputs import peers
 from tasks.bench.inputs.raters import judge_raters
 from tasks.bench.inputs.through_command import KINDS, judge_input
@@ -117,7 +117,7 @@ def _list_texts(seeds: Sequence[int], cache: Path) -> Cases:
     }
     for seed in seeds:
         for text in TEXTS:
-            found = read_votes(cache, text)
+            found = fetch_votes(cache, text)
             generator = np.random.default_rng(seed)
             given = np.array([votes[generator.integers(len(votes))] for _, votes in found])
             labels = np.array([np.bincount(votes).argmax() for _, votes in found])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.bench.datasets import Floats, Ints
-from tasks.bench.fetched import CLASSES, read_votes
+from tasks.bench.fetched import CLASSES, fetch_votes
 from tasks.bench.helpers import sweep_file
 from tasks.bench.inputs.peers import make_text_model
 from tasks.bench.inputs.through_command import COMMON
@@ -26,7 +26,7 @@ RATERS = 3
 
 def judge_raters(name: str, seed: int, cache: Path) -> Iterator[Row]:
     """Yield for each truth of a set its name, the share of wrong labels and the average precision of each method."""
-    found = read_votes(cache, name)
+    found = fetch_votes(cache, name)
     texts = [text for text, _ in found]
     counts = np.array([np.bincount(votes, minlength=len(CLASSES)) for _, votes in found])
     generator = np.random.default_rng(seed)

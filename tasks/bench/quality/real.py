@@ -105,7 +105,7 @@ def read_real(path: Path) -> RealSet:
     return RealSet(frame, options, wrong.to_numpy(dtype=np.bool_), given)
 
 
-def list_files(folder: Path, half: str | None) -> list[Path]:
+def list_real_sets(folder: Path, half: str | None) -> list[Path]:
     """Return the files of a folder, or of one half of it, by project."""
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
@@ -121,7 +121,7 @@ def _project(path: Path) -> str:
 
 def judge_set(data: RealSet) -> Iterator[Row]:
     """Yield one row for each method: its measures and its processor seconds; ours with estimates beside the truth."""
-    (said, scores), spent = time_call(lambda: sweep(data))
+    (said, scores), spent = time_call(lambda: sweep_real_set(data))
     known = scores["score"].notna()
     flagged = (known & (scores["flagged"] == 1)).to_numpy()
     differs = (known & (scores["predicted_label"] != scores["given_label"])).to_numpy()
@@ -156,7 +156,7 @@ def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, sec
     }
 
 
-def sweep(data: RealSet) -> tuple[Any, pd.DataFrame]:
+def sweep_real_set(data: RealSet) -> tuple[Any, pd.DataFrame]:
     """Run the command on a file of the set; return what it printed, and the scores by row, empty where one was set aside."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -212,7 +212,7 @@ def list_models_of_texts() -> dict[str, Any]:
 
 def run_real(folder: Path, half: str | None, results: ResultFile) -> str:
     """Judge the sets of a folder that `results` lacks; return the tables of all of them."""
-    files = {path.stem: path for path in list_files(folder, half)}
+    files = {path.stem: path for path in list_real_sets(folder, half)}
     rows = run_campaign(files, lambda path, _: judge_set(read_real(path)), results)
     frame = pd.DataFrame(rows)
     tables = (

@@ -45,7 +45,7 @@ def run_review_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, s
     sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
 
 
-class Request(NamedTuple):
+class TimedRequest(NamedTuple):
     """A decision that was sent, and the answer to it."""
 
     action: str
@@ -90,17 +90,17 @@ def run_load(
     )
 
 
-def _review(address: str, number: int, items: Sequence[Item], begin: Barrier) -> list[Request]:
+def _review(address: str, number: int, items: Sequence[Item], begin: Barrier) -> list[TimedRequest]:
     """Decide samples one after the other without a pause; send every tenth twice, as after an answer that was lost."""
     client = import_test_module("review", "review_server").Client(address, f"Reviewer+{number}")
     begin.wait()
-    sent, seen = list[Request](), 0
+    sent, seen = list[TimedRequest](), 0
     for place, item in enumerate(items):
         action = secrets.token_hex(16)
         for again in range(2 if place % AGAIN_EVERY == 0 else 1):
             started = time.perf_counter()
             status, body = client.decide(item, ANSWERS[place % len(ANSWERS)], action=action, since=seen)
-            sent.append(Request(action, again, status, time.perf_counter() - started))
+            sent.append(TimedRequest(action, again, status, time.perf_counter() - started))
             seen = body["seq"] if status == 200 else seen
     return sent
 

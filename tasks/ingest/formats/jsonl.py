@@ -18,7 +18,7 @@ import pyarrow.json as pajson
 from tasks.errors import InputError
 from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
-from tasks.ingest.prodigy import is_doccano, is_prodigy, rows_of
+from tasks.ingest.prodigy import is_doccano, is_prodigy, list_answers
 from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import open_temporary_part, write_value
@@ -100,7 +100,7 @@ def open_objects(
 def _open_answers(part: Part, as_text: frozenset[str]) -> FileReader:
     """Return the reader of what an annotation tool wrote: a row for each answer that is a label."""
     numbered = [(number, _parse_object(part, number, line)) for number, line in _read_lines(part)]
-    answers = rows_of([item for _, item in numbered])
+    answers = list_answers([item for _, item in numbered])
     found = [(number, row) for (number, _), row in zip(numbered, answers, strict=True) if row is not None]
     if not found:
         raise part.problem("no question in it was answered", fix="export it again")
