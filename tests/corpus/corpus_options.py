@@ -91,7 +91,7 @@ def _trusted_and_truth() -> Iterator[Nasty]:
     yield _table("trusted: the label itself", ("label",), {"trusted": "label"})
     yield _table("truth: good", None, {"truth": "t"}, t=["a"] * ROWS)
     yield _table("truth: missing in places", None, {"truth": "t"}, t=[None, *["a"] * (ROWS - 1)])
-    yield _table("truth: of other classes", None, {"truth": "t"}, t=["zebra"] * ROWS)
+    yield _table("truth: of other classes", ("zebra", "'a', 'b'"), {"truth": "t"}, t=["zebra"] * ROWS)
     yield _table("truth: lists", ("'t'",), {"truth": "t"}, t=[["a"]] * ROWS)
     yield _table("truth: the label itself", ("label",), {"truth": "label"})
     yield _table("truth: no such column", ("'t'",), {"truth": "t"})

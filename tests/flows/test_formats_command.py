@@ -63,7 +63,7 @@ def test_decisions_outlive_a_change_from_ids_of_content_to_ids_of_the_file(
         source=str(tmp_path / "pets.parquet"), out=tmp_path / "out", rounds=1, folds=3, controls=0
     )
     with monkeypatch.context() as before:
-        before.setattr("tasks.ingest.pipeline.find_id", lambda *_: None)
+        before.setattr("tasks.ingest.pipeline.find_id", lambda *_: (None, ""))
         first = clean_labels(parameters)
     queued = pq.read_table(first.folder / "queue.parquet").to_pylist()
     decided = queued[:5]

@@ -75,13 +75,14 @@ async function show(position, { fresh = false } = {}) {
     toast('The server does not answer. Try again in a moment.');
     return;
   }
+  // Before it shows, so that a reviewer who decides a moment later is not sent here.
+  post(`/open/${position}`, {}).catch(() => {});
   const focused = stage.contains(document.activeElement);
   stage.innerHTML = html;
   $('#end').hidden = true;
   stage.hidden = false;
   if (focused) $('#main').focus({ preventScroll: true });
   arrived(position);
-  post(`/open/${position}`, {}).catch(() => {});
 }
 
 function arrived(position) {
