@@ -43,10 +43,11 @@ class _Answered(Undo):
 
 
 class OneDecision(_Answered):
-    """An answer for one sample; `check` says which one was seen."""
+    """An answer for one sample; `check` says which one was seen, `next` which one the page will show."""
 
     position: int
     check: str
+    next: int | None = None
 
 
 class ManyDecisions(_Answered):
@@ -111,6 +112,8 @@ def decide(site: Here, name: Name, sent: OneDecision) -> dict[str, Any]:
     if item.check != sent.check:
         raise HTTPException(409, "the queue has changed: reload the page")
     rows = site.review.decide([item], sent.answer(), name)
+    if sent.next is not None and sent.next not in site.review.busy(name):
+        site.review.open(site.item(sent.next), name)  # now, or others are sent there before it shows
     return {**_describe_saved(rows), **_collect_news(site.review, name, sent.since)}
 
 

@@ -75,14 +75,13 @@ async function show(position, { fresh = false } = {}) {
     toast('The server does not answer. Try again in a moment.');
     return;
   }
-  // Before it shows, so that a reviewer who decides a moment later is not sent here.
-  post(`/open/${position}`, {}).catch(() => {});
   const focused = stage.contains(document.activeElement);
   stage.innerHTML = html;
   $('#end').hidden = true;
   stage.hidden = false;
   if (focused) $('#main').focus({ preventScroll: true });
   arrived(position);
+  post(`/open/${position}`, {}).catch(() => {});
 }
 
 function arrived(position) {
@@ -135,6 +134,7 @@ async function decide(decision, label = null) {
   stage.setAttribute('aria-busy', 'true');
   saved('saving', 'Saving…');
   const position = here;
+  const following = upcoming();
   try {
     const news = await persist('/api/decide', {
       position,
@@ -146,6 +146,7 @@ async function decide(decision, label = null) {
       seen: shown.dataset.seen === '1',
       action: newAction(),
       since: seq,
+      next: following === position ? null : following,
     }, () => saved('waiting', 'Not saved yet: the server does not answer. Trying again…'));
     saved('saved', `Saved ${clock(news.time)}, row ${news.row}`);
     decided.add(position);
