@@ -12,7 +12,8 @@ probabilities v_i that a label is wrong (`tasks.attribute.noise`) are taken in s
 
 with a the mean of m(y), and kappa the skill: where labels are predicted no better than by guessing, none of them need be wrong.
 Below -2, errors that are spread over all samples of a class are ruled out: what differs lies where the classes overlap, and right
-labels look the same there. Of Gaussian classes without a single wrong label, one standard deviation apart, 13 % are flagged.
+labels look the same there. Of 1,000 samples of two overlapping Gaussian classes, without a single wrong label, 135 were flagged,
+and without that way the precision was said to be .29 to .93.
 Each way gives a share, sum v / n, a precision, the mean of v among the flagged, and a recall, the share of sum v that is flagged;
 where the errors depend on the sample, recall may be as low as the lowest precision x flagged share / highest share of wrong
 labels.
