@@ -87,8 +87,9 @@ def _explain(error: BaseException, noted: Sequence[int]) -> tuple[str, int]:
     if isinstance(error, TyperException):
         format_message = getattr(error, "format_message", error.__str__)
         what = " ".join(format_message().split())
-        several = "; of several files, name the folder that holds them" if "extra argument" in what else ""
-        return f"error: {what}{several}", 2
+        if "extra argument" in what and getattr(getattr(error, "ctx", None), "info_name", "") == "clean":
+            what += "; of several files, name the folder that holds them"
+        return f"error: {what}", 2
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, Terminated) or signal.SIGTERM in noted:

@@ -122,6 +122,11 @@ def test_wrong_command_line_is_one_line(arguments, part, capsys):
     assert part in complaint(capsys)
 
 
+def test_only_a_sweep_is_told_of_a_folder_for_several_files(capsys):
+    assert run(["import", "run", "queue.csv"]) == 2
+    assert complaint(capsys).endswith("(queue.csv)")
+
+
 def test_benchmark_whose_peer_is_not_installed_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     assert run(["bench", "speed", "--parts", "cleanlab", "--most", "1000"]) == 2
