@@ -297,7 +297,17 @@ class Review:
 
     def open(self, item: Item, reviewer: str) -> None:
         """Note that this reviewer has the item before them."""
-        self._open[reviewer] = (item.position, time.monotonic())
+        with self.lock:
+            self._open[reviewer] = (item.position, time.monotonic())
+
+    def take(self, items: Sequence[Item], reviewer: str) -> Item | None:
+        """Open the first item that nobody else has before them, else the first, and return it; two reviewers get two."""
+        with self.lock:
+            busy = self.busy(reviewer)
+            taken = next((item for item in items if item.position not in busy), items[0] if items else None)
+            if taken is not None:
+                self.open(taken, reviewer)
+            return taken
 
     def busy(self, reviewer: str) -> set[int]:
         """Return the positions that others have before them just now."""

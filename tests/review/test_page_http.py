@@ -177,6 +177,20 @@ def test_a_sample_that_one_has_open_is_not_offered_first_to_another(digits: Path
         assert [re.search(r'data-position="(\d+)"', text).group(1) for text in pages] == ["0", "1"]  # type: ignore[union-attr]
 
 
+def test_two_who_decide_at_the_same_moment_are_sent_to_two_samples(digits: Path, out: Path) -> None:
+    with served(digits, out) as site:
+        ada, bo = (Client(site.address, reviewer=name) for name in ("Ada", "Bo"))
+        items = site.site.queue.items
+        both = {"upcoming": [2, 3, 4]}
+        assert [
+            ada.decide(items[0], "keep", **both)[1]["next"],
+            bo.decide(items[1], "keep", **both)[1]["next"],
+        ] == [2, 3]
+        assert ada.decide(items[2], "keep", upcoming=[3, 4])[1]["next"] == 4
+        ada.post("/open/2", {})  # the page's word of before the decision, come late
+        assert bo.decide(items[3], "keep", upcoming=[4, 5])[1]["next"] == 5
+
+
 def test_filters_find_what_they_say(page: Served) -> None:
     review, items = page.site.review, page.site.queue.items
     given, suggested = items[0].given, items[0].suggested

@@ -43,11 +43,11 @@ class _Answered(Undo):
 
 
 class OneDecision(_Answered):
-    """An answer for one sample; `check` says which one was seen, `next` which one the page will show."""
+    """An answer for one sample; `check` says which one was seen, `upcoming` which ones may follow, in order."""
 
     position: int
     check: str
-    next: int | None = None
+    upcoming: list[int] = Field([], max_length=20)
 
 
 class ManyDecisions(_Answered):
@@ -112,9 +112,11 @@ def decide(site: Here, name: Name, sent: OneDecision) -> dict[str, Any]:
     if item.check != sent.check:
         raise HTTPException(409, "the queue has changed: reload the page")
     rows = site.review.decide([item], sent.answer(), name)
-    if sent.next is not None and sent.next not in site.review.busy(name):
-        site.review.open(site.item(sent.next), name)  # now, or others are sent there before it shows
-    return {**_describe_saved(rows), **_collect_news(site.review, name, sent.since)}
+    # Chosen and marked here, in one step: two reviewers who decide at the same moment would both be sent to the next.
+    following = [site.item(position) for position in sent.upcoming if position != sent.position]
+    taken = site.review.take([one for one in following if site.review.status(one, name) == "todo"], name)
+    news = _collect_news(site.review, name, sent.since)
+    return {**_describe_saved(rows), "next": None if taken is None else taken.position, **news}
 
 
 @router.post("/decide-many")

@@ -83,11 +83,9 @@ def review(
         ranked = (item.position for item in site.queue.items if item.rank == rank and not item.is_control)
         at = next(ranked, None)
     if at is None or not site.finder.atlas.has(at):
-        found = [item.position for item in site.finder.find(wanted, name)]
-        busy = now.busy(name)
-        at = next((position for position in found if position not in busy), found[0] if found else None)
-    shown = None if at is None else site.item(at)
-    if shown is not None:
+        shown = now.take(site.finder.find(wanted, name), name)
+    else:
+        shown = site.item(at)
         now.open(shown, name)
     view = None if shown is None else site.view(shown, name)
     return _render_page("review", request, wanted=wanted, query=query_of(wanted), view=view)
@@ -105,7 +103,9 @@ def item(request: Request, site: Here, name: Name, position: int, *, ahead: bool
 @router.post("/open/{position}")
 def opened(site: Here, name: Name, position: int) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
-    site.review.open(site.item(position), name)
+    shown = site.item(position)
+    if site.review.status(shown, name) == "todo":  # else this comes late, and they have gone on
+        site.review.open(shown, name)
     return Response(status_code=204)
 
 

@@ -6,6 +6,7 @@ import { $, $$, Refused, clock, figures, get, newAction, onKey, persist, post, s
 import { cardActions, forgetComment, wireCard } from './card.js';
 
 const AHEAD = 4;
+const OFFERED = 20; // of which the server chooses the next one, as it knows what others have open just now
 
 const stage = $('#stage');
 const query = stage.dataset.query;
@@ -66,7 +67,7 @@ function load(picture) {
   return loaded.decode().catch(() => {});
 }
 
-async function show(position, { fresh = false } = {}) {
+async function show(position, { fresh = false, told = false } = {}) {
   if (fresh) fragments.delete(position);
   let html;
   try {
@@ -81,7 +82,7 @@ async function show(position, { fresh = false } = {}) {
   stage.hidden = false;
   if (focused) $('#main').focus({ preventScroll: true });
   arrived(position);
-  post(`/open/${position}`, {}).catch(() => {});
+  if (!told) post(`/open/${position}`, {}).catch(() => {});
 }
 
 function arrived(position) {
@@ -108,11 +109,11 @@ function finish() {
   history.replaceState(null, '', `/review${query ? `?${query}` : ''}`);
 }
 
-/** The next sample that waits for somebody: after this one, else from the start; one that others have open comes last. */
+/** The samples that wait for somebody: after this one, then from the start; those that others have open come last. */
 function upcoming() {
   const at = order.indexOf(here);
   const around = [...order.slice(at + 1), ...order.slice(0, at + 1)].filter((position) => !decided.has(position));
-  return around.find((position) => !busy.has(position)) ?? around[0];
+  return [...around.filter((position) => !busy.has(position)), ...around.filter((position) => busy.has(position))];
 }
 
 function step(by) {
@@ -134,7 +135,6 @@ async function decide(decision, label = null) {
   stage.setAttribute('aria-busy', 'true');
   saved('saving', 'Saving…');
   const position = here;
-  const following = upcoming();
   try {
     const news = await persist('/api/decide', {
       position,
@@ -146,7 +146,7 @@ async function decide(decision, label = null) {
       seen: shown.dataset.seen === '1',
       action: newAction(),
       since: seq,
-      next: following === position ? null : following,
+      upcoming: upcoming().slice(0, OFFERED),
     }, () => saved('waiting', 'Not saved yet: the server does not answer. Trying again…'));
     saved('saved', `Saved ${clock(news.time)}, row ${news.row}`);
     decided.add(position);
@@ -155,9 +155,9 @@ async function decide(decision, label = null) {
     fragments.delete(position);
     forgetComment(shown.dataset.check);
     learn(news);
-    const next = upcoming();
+    const next = news.next ?? upcoming()[0];
     if (next === undefined) finish();
-    else await show(next);
+    else await show(next, { told: next === news.next });
   } catch (error) {
     saved('failed', `Not saved: ${error instanceof Refused ? error.message : 'something went wrong'}`);
   } finally {
