@@ -15,7 +15,6 @@ from tasks.review.page.texts import CARD, LISTED, cut, mark_words
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
 from tasks.show.images import draw_saliency, sum_channels
-from tasks.show.text import format_number
 from tasks.show.usual_values import NOTHING_USUAL, Usual, describe_usual_columns, parse_number
 from tasks.show.view import EVIDENCE, RunView
 from tasks.word_weights import find_telling_words
@@ -131,7 +130,7 @@ class CardMaker:
         for name in sorted(row, key=lambda name: -abs(speaks[name]))[part]:
             value, usual = row[name], self._usual.get(name, NOTHING_USUAL)
             side = "" if abs(speaks[name]) < TELLING else "suggested" if speaks[name] > 0 else "given"
-            cells = [(brief(o.get(name, "")), usual.differs(value, o.get(name, ""))) for o in others]
+            cells = [(shorten_cell(o.get(name, "")), usual.differs(value, o.get(name, ""))) for o in others]
             drawing = _draw_usual(usual, value, classes[:1] if blind else classes)
             found.append(CardColumn(name, value, side, drawing, cells))
         return found
@@ -153,13 +152,15 @@ class CardMaker:
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
 
 
-def brief(value: str) -> str:
-    """Return a cell to compare with: a number of many digits with four of them.
+def shorten_cell(value: str) -> str:
+    """Return a cell to compare with: a number of many digits with four of them, written as the sample's own value is.
 
-    >>> brief("-289.456"), brief("1200034"), brief("green"), brief("")
-    ('−289.5', '1200034', 'green', '')
+    >>> shorten_cell("-289.456"), shorten_cell("1200034"), shorten_cell("12345.6"), shorten_cell("green"), shorten_cell("")
+    ('-289.5', '1200034', '12345.6', 'green', '')
     """
-    return format_number(float(value)) if "." in value and parse_number(value) is not None else value
+    if "." not in value or (number := parse_number(value)) is None:
+        return value
+    return f"{number:.4g}" if abs(number) < 1e4 else f"{number:.6g}"
 
 
 def _draw_usual(usual: Usual, value: str, classes: Sequence[int]) -> Markup:
