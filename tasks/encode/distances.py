@@ -88,8 +88,8 @@ def _project_block(block: Floats, kind: str, scale: Floats | None, sketch: Float
     if scale is not None:
         block = block / scale
     if kind == "angle":
-        length = np.linalg.norm(block, axis=1, keepdims=True)
-        block = block / np.where(length > 0, length, np.float32(1))
+        length: Floats = np.linalg.norm(block, axis=1, keepdims=True)
+        block = np.divide(block, np.where(length > 0, length, np.float32(1)))
     return np.ascontiguousarray(block if sketch is None else block @ sketch, np.float32)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -131,7 +132,7 @@ class FileFeatures:
         file = FeatureFile(path=self.path, rows=self.first + stop, width=self.width)
         return FileFeatures(file, self.like, self.block_rows, self.first + start)
 
-    def _tensor(self, raw: np.ndarray, rows: int) -> Tensor:  # type: ignore[type-arg]
+    def _tensor(self, raw: npt.NDArray[np.float32], rows: int) -> Tensor:
         block = torch.from_numpy(raw.reshape(rows, self.width))
         if self.like.device.type == "cuda":  # from pinned memory the copy runs beside the computation
             return block.pin_memory().to(self.like, non_blocking=True)

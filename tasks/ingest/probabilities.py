@@ -182,7 +182,7 @@ def convert_to_probabilities(given: Matrix, scale: Scale) -> Matrix:
         elif scale == "share":
             values = given / given.sum(axis=1, keepdims=True)
         elif scale == "logit" and given.shape[1] == 1:
-            values = 1 / (1 + np.exp(-given))
+            values = np.divide(1, 1 + np.exp(-given))
         elif scale == "logit":
             powers = np.exp(given - given.max(axis=1, keepdims=True))
             values = powers / powers.sum(axis=1, keepdims=True)
@@ -212,7 +212,7 @@ def _read_head(
     texts: list[str | None] = []
     for batch in table.scan([*columns, labels.column], LOOK):
         matrix, _ = read_numbers(batch, columns, width)
-        there = np.isfinite(matrix).all(axis=1)
+        there = np.all(np.isfinite(matrix), axis=1)
         matrices.append(matrix[there])
         names = labels.text(batch.column(labels.column)).to_pylist()
         texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
@@ -233,11 +233,11 @@ def scale_of(given: NDArray[np.float32], columns: tuple[str, ...], where: str) -
     """
     given = given.astype(np.float64)
     wide = given.shape[1] > 1
-    inside = ((given >= -TOLERANCE) & (given <= 1 + TOLERANCE)).all(axis=1)
+    inside = np.all((given >= -TOLERANCE) & (given <= 1 + TOLERANCE), axis=1)
     good = inside & (np.abs(given.sum(axis=1) - 1) <= SUM) if wide else inside
     if not len(given) or _are_most(good) or (good.mean() > _HALF and not _are_most(inside)):
         return "probability"
-    if _are_most((given <= TOLERANCE).all(axis=1)):
+    if _are_most(np.all(given <= TOLERANCE, axis=1)):
         sums = np.exp(given).sum(axis=1)
         if wide and _are_most(np.abs(sums - 1) <= _EXACT):
             return "log"

@@ -128,6 +128,6 @@ def _mask_unusable(matrix: NDArray[np.float32], *, gaps_are_normal: bool) -> NDA
     if not gaps_are_normal:
         return ~np.isfinite(matrix)
     missing = np.isnan(matrix)
-    missing &= missing.all(axis=1)[:, None]
+    missing &= np.all(missing, axis=1)[:, None]
     missing |= np.isinf(matrix)
     return missing

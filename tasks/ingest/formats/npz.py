@@ -92,8 +92,8 @@ def _map_array(stream: IO[bytes]) -> Values:
     with tempfile.TemporaryFile() as file:
         shutil.copyfileobj(stream, file)
         file.seek(0)
-        version = npy.read_magic(file)  # type: ignore[no-untyped-call]
-        read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        read_magic: Any = npy.read_magic
+        read: Any = npy.read_array_header_1_0 if read_magic(file) == (1, 0) else npy.read_array_header_2_0
         shape, by_columns, dtype = read(file)
         if dtype.hasobject:
             return np.broadcast_to(np.array(None, object), shape)
@@ -108,10 +108,10 @@ def _may_be_images(array: Values) -> bool:
 
 def _count_samples(part: Part, arrays: dict[str, Values], named: frozenset[str]) -> int:
     """Return how many samples there are: as many as the array of labels has rows, or as two arrays have."""
-    lengths = {arrays[name].shape[0] for name in named if name in arrays and arrays[name].shape}
+    lengths: set[int] = {arrays[name].shape[0] for name in named if name in arrays and arrays[name].shape}
     if len(lengths) == 1:
         return lengths.pop()
-    counts = Counter(array.shape[0] for array in arrays.values() if array.shape)
+    counts: Counter[int] = Counter(array.shape[0] for array in arrays.values() if array.shape)
     several = [rows for rows, arrays_of in counts.items() if arrays_of > 1]
     if len(several) == 1:
         return several[0]

@@ -193,7 +193,7 @@ def convert_to_steps(numbers: Floats) -> Floats:
     different = np.unique(numbers)
     if len(different) < 2:
         return np.zeros_like(numbers)
-    steps = (numbers - different[0]) / np.diff(different).min()
+    steps: Floats = (numbers - different[0]) / np.diff(different).min()
     # Decimal fractions are not exact in binary: a running number up to a million is known to 1e-4 of its step.
     return np.where(np.abs(steps - np.rint(steps)) < 1e-4, np.rint(steps), steps)
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.records import FittedRound
 from tasks.report.figures import Axis, Chart
 from tasks.report.matrix import MOST, count_pairs, make_matrix_table
 from tasks.report.summary import Summary
 from tasks.show.parts import Columns, Figure, ReportPart, Section, Table, Text
-from tasks.show.scores import Floats, Ints
+from tasks.show.scores import Floats
 from tasks.show.text import format_number, format_share, pluralise, show_plain
 from tasks.show.view import RunView
 from tasks.storage import read_parquet
@@ -136,7 +137,9 @@ def _span_axis(name: str, values: Floats, column: str) -> Axis:
     return Axis(name, 0, high * 1.05)
 
 
-def _draw_lines(iteration: Floats, values: Floats, group: Ints, rounds: Ints, up: Axis) -> Chart:
+def _draw_lines(
+    iteration: Floats, values: Floats, group: npt.NDArray[np.int64], rounds: npt.NDArray[np.int64], up: Axis
+) -> Chart:
     """Draw one line for each group of points."""
     stride = max(1, len(values) // POINTS)
     chart = Chart(Axis("iteration", 0, float(iteration.max(initial=1))), up)
