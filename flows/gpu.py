@@ -6,15 +6,25 @@ child is cancelled, and the parent ends with what to do about it.
 """
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterIdempotencyKey,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -30,6 +40,7 @@ from tasks.storage import read_json
 POLL_SECONDS = 1.0
 # While nobody picks the fit up, the log says what is waited for this often.
 SAY_SECONDS = 60.0
+_AT_WORK = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
 
 
 def fit_by(
@@ -62,10 +73,10 @@ def fit_by(
         "previous": str(previous) if previous else None,
     }
     with get_client(sync_client=True) as client:
-        pool, is_again = _find_pool(client, deployment), False
+        pool, is_again = ask_server(lambda: _find_pool(client, deployment)), False
         for attempt in count(1):
             key = f"{folder.name}-fit-{attempt}"
-            earlier = _find(client, key)
+            earlier = ask_server(partial(_find, client, key))
             if earlier is not None and _has_failed(earlier.state):
                 continue
             child = earlier or _start(deployment, parameters, key)
@@ -119,35 +130,68 @@ def _follow(client: SyncPrefectClient, child: FlowRun, pool: str, pickup_seconds
     """Wait for the child's end; cancel it when nobody picks it up, and when this process is told to stop."""
     began = said = time.monotonic()
     has_ended = False
-    get_run_logger().info(
-        "the fit waits for a worker of pool '%s' (%s)", pool, _describe_workers(client, pool)
-    )
     try:
+        get_run_logger().info(
+            "the fit waits for a worker of pool '%s' (%s)", pool, _describe_pool(client, child, pool)[0]
+        )
         while True:
-            state = client.read_flow_run(child.id).state
+            state = ask_server(lambda: client.read_flow_run(child.id)).state
             if state is not None and state.is_final():
                 has_ended = True
                 return state
             now = time.monotonic()
             if state is None or state.is_scheduled():
                 if now > began + pickup_seconds:
-                    _give_up(client, pool, pickup_seconds)
+                    _give_up(client, child, pool, pickup_seconds)
                 if now > said + SAY_SECONDS:
                     waits = "still no worker of pool '%s' has picked up the fit, after %d s (%s)"
-                    get_run_logger().info(waits, pool, now - began, _describe_workers(client, pool))
+                    found, _ = _describe_pool(client, child, pool)
+                    get_run_logger().info(waits, pool, now - began, found)
                     said = now
             time.sleep(POLL_SECONDS)
     finally:
+        # A server that is away is not told: the next run then joins the child.
         if not has_ended:
-            client.set_flow_run_state(child.id, Cancelling(message="the run that wanted it has ended"))
+            with suppress(httpx.TransportError):
+                client.set_flow_run_state(child.id, Cancelling(message="the run that wanted it has ended"))
 
 
-def _give_up(client: SyncPrefectClient, pool: str, seconds: float) -> NoReturn:
+def _give_up(client: SyncPrefectClient, child: FlowRun, pool: str, seconds: float) -> NoReturn:
+    found, fix = _describe_pool(client, child, pool)
     raise LabelsweepError(
-        f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({_describe_workers(client, pool)})",
+        f"no worker of pool '{pool}' picked up the fit within {seconds:g} s ({found})",
         where="--gpu-timeout",
-        fix=f"start one with `prefect worker start --pool {pool}`, or wait longer; the same command then continues",
+        fix=f"{fix}; the next run continues from here",
     )
+
+
+def _describe_pool(client: SyncPrefectClient, child: FlowRun, pool: str) -> tuple[str, str]:
+    """Return what the server knows of a pool whose workers do not take a run, and what to do about it."""
+    return ask_server(lambda: _find_pause(client, child, pool) or _find_workers(client, pool))
+
+
+def _find_pause(client: SyncPrefectClient, child: FlowRun, pool: str) -> tuple[str, str] | None:
+    if client.read_work_pool(pool).is_paused:
+        return "the pool is paused", f"resume it with `prefect work-pool resume {pool}`"
+    queue = child.work_queue_name or "default"
+    if client.read_work_queue_by_name(queue, work_pool_name=pool).is_paused:
+        return (
+            f"its queue '{queue}' is paused",
+            f"`prefect work-queue resume {queue} --pool {pool}` resumes it",
+        )
+    return None
+
+
+def _find_workers(client: SyncPrefectClient, pool: str) -> tuple[str, str]:
+    at_work = client.count_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=_AT_WORK)),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+    )
+    start = f"with `prefect worker start --pool {pool}`"
+    if at_work:
+        found = f"{_describe_workers(client, pool)}, {at_work} of its runs at work"
+        return found, f"wait longer, or start another one {start}"
+    return _describe_workers(client, pool), f"start one {start}, or wait longer"
 
 
 def _describe_workers(client: SyncPrefectClient, pool: str) -> str:

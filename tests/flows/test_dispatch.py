@@ -6,7 +6,7 @@ import time
 import pytest
 from flow_inputs import parquet
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.states import Crashed, Running
 
@@ -46,6 +46,29 @@ def test_no_worker_in_time_names_the_pool_and_cancels_the_child(lonely_pool, par
     assert "prefect worker start --pool lonely" in line
     (child,) = [run for run in children() if run.deployment_id == lonely_pool]
     assert child.state.is_cancelled()
+
+
+def test_pool_that_is_paused_is_named_with_the_command_that_resumes_it(lonely_pool, parameters):
+    with get_client(sync_client=True) as client:
+        (queue,) = client.read_work_queues(work_pool_name="lonely")
+        client.update_work_queue(queue.id, is_paused=True)
+        with pytest.raises(
+            LabelsweepError, match=r"queue 'default' is paused.*work-queue resume default --pool lonely"
+        ):
+            clean_labels(parameters)
+        client.update_work_queue(queue.id, is_paused=False)
+        client.update_work_pool("lonely", WorkPoolUpdate(is_paused=True))
+        with pytest.raises(LabelsweepError, match=r"the pool is paused.*`prefect work-pool resume lonely`"):
+            clean_labels(parameters)
+        client.update_work_pool("lonely", WorkPoolUpdate(is_paused=False))
+
+
+def test_pool_that_is_at_work_on_other_fits_is_told_apart_from_one_without_workers(lonely_pool, parameters):
+    with get_client(sync_client=True) as client:
+        other = client.create_flow_run_from_deployment(lonely_pool, state=Running())
+        with pytest.raises(LabelsweepError, match=r"1 of its runs at work.*wait longer, or start another"):
+            clean_labels(parameters)
+        client.set_flow_run_state(other.id, Crashed(), force=True)
 
 
 def test_child_that_crashed_is_sent_once_more_and_the_same_command_sends_another_one(lonely_pool, parameters):

@@ -109,6 +109,23 @@ def test_run_that_is_cancelled_stays_so_although_its_worker_ends(
     assert stack.state(run.id) == "CANCELLED"
 
 
+def test_fit_that_no_worker_takes_in_time_fails_its_run_frees_the_slot_and_the_next_run_goes_on(
+    stack: Stack, blobs: Path, tmp_path
+):
+    parameters = {"source": str(blobs), "out": str(tmp_path), "gpu_deployment": "fit/gpu", **SMALL}
+    stack.post("/work_pools/gpu", {"is_paused": True}, "PATCH")
+    run = stack.submit("clean-labels/nightly", **parameters, gpu_timeout=5)
+    ended = stack.ended(run.id)
+    stack.post("/work_pools/gpu", {"is_paused": False}, "PATCH")
+    assert ended.state.name == "Failed"
+    assert "the pool is paused); resume it with `prefect work-pool resume gpu`" in ended.state.message
+    assert stack.state(stack.child(run.id).id) == "CANCELLED"
+    (folder,) = runs_in(tmp_path)
+    again = stack.ended(stack.submit("clean-labels/nightly", **parameters).id)
+    assert again.state.is_completed(), again.state.message
+    assert runs_in(tmp_path) == [folder]
+
+
 def test_server_that_dies_during_a_run_comes_back_and_the_run_completes(stack: Stack, blobs: Path, tmp_path):
     run = stack.submit(ON_DEMAND, source=str(blobs), out=str(tmp_path), gpu_deployment=None)
     stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
