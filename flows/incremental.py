@@ -19,6 +19,7 @@ from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.tally import tally_run
 from tasks.runs.checksums import add_check, are_intact, is_run_intact, read_entry, read_records
+from tasks.runs.finished import WRITTEN_AGAIN
 from tasks.runs.remote import MANIFEST, PUBLISHED, fetch_folder, list_there, read_there
 from tasks.runs.request import REQUEST, Request, parse_asked, read_asked
 from tasks.storage import hash_file, read_json, write_json, write_table
@@ -78,7 +79,10 @@ def list_finished_runs(request: Request) -> list[Path]:
 def find_unchanged_run(request: Request) -> Path | None:
     """Return the last run of the data set if it was asked for the same, of the same files."""
     last = next(reversed(list_finished_runs(request)), None)
-    return last if last and request.is_of(last) and is_run_intact(last) else None
+    if last is None or not request.is_of(last) or not is_run_intact(last):
+        return None
+    (last / WRITTEN_AGAIN).unlink(missing_ok=True)  # the very files that it swept
+    return last
 
 
 def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
@@ -96,6 +100,22 @@ def find_run_of_same_content(request: Request, folder: Path) -> Path | None:
     is_same_but_for_files = asked.model_copy(update={"source": request.asked.source}) == request.asked
     read = _read_ingested(folder)
     return last if is_same_but_for_files and read and read == _read_ingested(last) else None
+
+
+def note_written_again(dataset: Dataset, run: Path) -> None:
+    """Keep what the source is called now in the folder of a run that swept the same rows: `apply` writes these files.
+
+    Args:
+        dataset: What the files say now.
+        run: The run folder.
+    """
+    now = {"uri": dataset.uri, "label_column": dataset.label_column, "parts": _digest_parts(dataset.uri)}
+    write_json(now, run / WRITTEN_AGAIN)
+
+
+def _digest_parts(uri: str) -> list[dict[str, Any]]:
+    """Return name, size and digest of each file of a source."""
+    return [{"part": part.shown, "bytes": part.size, "digest": part.digest()} for part in locate(uri)]
 
 
 def _read_ingested(folder: Path) -> dict[str, str]:
@@ -189,9 +209,7 @@ def note_version(dataset: Dataset, folder: Path, previous: Path | None) -> None:
     """
     before = read_json(previous / VERSION) if previous and (previous / VERSION).exists() else None
     known = {part["part"]: part["digest"] for part in before["parts"]} if before else {}
-    parts = [
-        {"part": part.shown, "bytes": part.size, "digest": part.digest()} for part in locate(dataset.uri)
-    ]
+    parts = _digest_parts(dataset.uri)
     now = {str(part["part"]): part["digest"] for part in parts}
     same = before is not None and before["digest"] == dataset.digest
     entry = {

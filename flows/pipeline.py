@@ -4,7 +4,12 @@ from pathlib import Path
 
 from flows.config import CleanParameters
 from flows.fit_rounds import Fitted, count_steps, fit_and_attribute
-from flows.incremental import find_run_of_same_content, note_version, take_over_last_run
+from flows.incremental import (
+    find_run_of_same_content,
+    note_version,
+    note_written_again,
+    take_over_last_run,
+)
 from flows.outcome import Cleaned
 from flows.progress import count_progress, count_steps_done, run_step, say
 from tasks.errors import ValidationFailed
@@ -36,6 +41,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         for note in (*dataset.notes, *describe_leaks(dataset.leaks, dataset.suspects)):
             say(note)
         if previous and not anew and (earlier := find_run_of_same_content(request, folder)):
+            note_written_again(dataset, earlier)
             raise Unchanged(earlier)
         note_version(dataset, folder, previous)
         validation = _validate_or_report(dataset, folder, parameters, previous)

@@ -1,5 +1,6 @@
 """Decisions to a new version of the data set; differences between versions; the way back to an older one."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from tasks.records import Dataset
 from tasks.review.ledger import Rule
 from tasks.review.log import read_log
 from tasks.runs.checksums import check_run
-from tasks.runs.finished import read_dataset
+from tasks.runs.finished import read_dataset, read_part_digests
+from tasks.runs.request import read_asked
 from tasks.storage import ROWS_PER_GROUP, open_table_writer, read_parquet
 
 
@@ -87,17 +89,21 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         copy_images: Whether a folder of images is copied with its corrections.
     """
     dataset, source = read_dataset(run), run / "dataset.parquet"
-    name = versions.name_of(out, dataset)
+    asked = read_asked(run)
+    data_set = asked.data_set if asked else None
+    name = versions.name_of(out, dataset, data_set)
     found = versions.list_versions(out, name)
+    data_set = next((version.data_set for version in found if version.data_set), data_set)
     state, rows = versions.digest_state(versions.correct_rows(source, plan))
     own = SourceFiles(run, dataset, plan, state, copy_images)
-    if found and found[-1].state == state:
+    files = _digest_files(run)
+    if found and _holds(out, found[-1], state, files, run):
         folder = versions.folder_of(out, found[-1])
         note = own.write_missing(folder) if plan.changes else ""
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
         return Applied(None, None, is_new=False)
-    parent = _find_source_version(out, name, dataset, source, found)
+    parent = _find_source_version(out, name, data_set, dataset, source, found)
     label, encoding = read_label_options(run, dataset)
     version = versions.Version(
         name=name,
@@ -118,26 +124,48 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         columns=versions.name_columns(dataset),
         source_label=label,
         source_encoding=encoding,
+        data_set=data_set,
+        source_files=files,
     )
     notes: list[str] = []
-
-    def write(target: Path) -> None:
-        with open_table_writer(target, pq.read_schema(source)) as writer:
-            for table in versions.correct_rows(source, plan):
-                if table.num_rows:
-                    writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-
     changes = versions.make_changes_table(plan.changes)
 
     def beside(folder: Path) -> None:
         notes.append(own.write(folder))
 
-    folder = versions.write_version(out, version, write, changes, beside)
+    folder = versions.write_version(out, version, partial(_write_corrected, source, plan), changes, beside)
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 
+def _write_corrected(source: Path, plan: Plan, target: Path) -> None:
+    with open_table_writer(target, pq.read_schema(source)) as writer:
+        for table in versions.correct_rows(source, plan):
+            if table.num_rows:
+                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def _holds(out: Path, version: versions.Version, state: str, files: str, run: Path) -> bool:
+    """Return whether a version is the corrected data of a run: of these files, since columns that tell no content may differ.
+
+    One without files of its own, because the source was another one just then, can still be given them.
+    """
+    is_of_files = version.source_files in (None, files)
+    lacks_files = version.run == run.name and find_written(versions.folder_of(out, version)) is None
+    return version.state == state and (is_of_files or lacks_files)
+
+
+def _digest_files(run: Path) -> str:
+    """Return a digest of the files of the source that a run swept, whatever they are called."""
+    return hashlib.sha256("\n".join(sorted(read_part_digests(run).values())).encode()).hexdigest()
+
+
 def _find_source_version(
-    out: Path, name: str, dataset: Dataset, source: Path, found: list[versions.Version]
+    out: Path,
+    name: str,
+    data_set: str | None,
+    dataset: Dataset,
+    source: Path,
+    found: list[versions.Version],
 ) -> versions.Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
     state, rows = versions.digest_state(versions.read_key_tables(source))
@@ -156,6 +184,7 @@ def _find_source_version(
         source_uri=found[0].source_uri if found else dataset.uri,
         source_digest=dataset.digest,
         columns=versions.name_columns(dataset),
+        data_set=data_set,
     )
     versions.write_version(out, version, versions.share_file(source), versions.make_changes_table())
     return version

@@ -29,7 +29,7 @@ from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
 from tasks.queries import parse_query
 from tasks.records import Dataset
-from tasks.runs.finished import read_run_config
+from tasks.runs.finished import read_part_digests, read_run_config
 from tasks.storage import read_json
 
 # Folders beside a version's canonical data: in the layout of the datasets library, or of any other files.
@@ -136,7 +136,7 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         )
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
     total = None if version else _count_rows(run)
-    return SourceLayout(uri, label, tuple(parts), folder, _read_digests(run), version, total, images)
+    return SourceLayout(uri, label, tuple(parts), folder, read_part_digests(run), version, total, images)
 
 
 def _is_written(part: Part) -> bool:
@@ -164,11 +164,6 @@ def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | N
 def find_written(version: Path) -> Path | None:
     """Return the folder with a version's files in the layout of their source, None where there is none."""
     return next((version / name for name in (HUGGING_FACE, SOURCE) if (version / name).is_dir()), None)
-
-
-def _read_digests(run: Path) -> dict[str, str]:
-    path = run / "version.json"
-    return {part["part"]: part["digest"] for part in read_json(path)["parts"]} if path.exists() else {}
 
 
 def _count_rows(run: Path) -> int | None:

@@ -58,9 +58,10 @@ CHANGES = pa.schema(
 class Version(Record):
     """One version of a data set and where it comes from.
 
-    `columns` says which column means what, so that `labelsweep clean` takes the version's folder as it is. `source_label`
-    is the column of the label in the layout of the source, where the version is written in that one too, and `source_encoding`
-    the encoding that the user named for it.
+    `data_set` is the key of the data set, whatever its files are called, and `source_files` a digest of these. `columns` says
+    which column means what, so that `labelsweep clean` takes the version's folder as it is. `source_label` is the column of the
+    label in the layout of the source, where the version is written in that one too, and `source_encoding` the encoding that the
+    user named for it.
     """
 
     name: str
@@ -82,6 +83,8 @@ class Version(Record):
     columns: Columns = Field(default_factory=dict)
     source_label: str | None = None
     source_encoding: str | None = None
+    data_set: str | None = None
+    source_files: str | None = None
 
     @property
     def label(self) -> str:
@@ -157,23 +160,29 @@ def _read_version(folder: Path, out: Path) -> Version:
     return Version.model_validate(read_json(folder / "version.json"))
 
 
-def name_of(out: Path, dataset: Dataset) -> str:
+def name_of(out: Path, dataset: Dataset, data_set: str | None = None) -> str:
     """Return the name under which versions of a data set are kept.
 
-    A run on a version continues with its data set. Two sources of the same name are told apart by their
-    address.
+    A run on a version continues with its data set. Two data sets of the same name are told apart by their key; where versions
+    say no key, by the address of their source.
+
+    Args:
+        data_set: The key of the data set.
     """
     parts = Path(dataset.uri).parts
     if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
         return parts[-3]
-    first = {name: next(iter(list_versions(out, name)), None) for name in (dataset.name, slug(dataset.uri))}
     # Releases up to 0.1 named versions by the source alone: they are continued under that name.
-    for name, version in first.items():
-        if version is not None and version.source_uri == dataset.uri:
+    found = {name: list_versions(out, name) for name in (dataset.name, slug(dataset.uri))}
+    for name, versions in found.items():
+        keys = {version.data_set for version in versions} - {None}
+        if data_set in keys or (versions and not keys and versions[0].source_uri == dataset.uri):
             return name
-    if first[dataset.name] is None:
+    if not found[dataset.name]:
         return dataset.name
-    return f"{dataset.name}-{hashlib.sha256(dataset.uri.encode()).hexdigest()[:6]}"
+    # A data set that has a name is the same one whatever its files are called tonight.
+    address = data_set if data_set == dataset.name else dataset.uri
+    return f"{dataset.name}-{hashlib.sha256(address.encode()).hexdigest()[:6]}"
 
 
 def correct_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:

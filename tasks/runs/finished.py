@@ -6,10 +6,14 @@ from typing import Any
 import yaml
 
 from tasks.errors import InputError
+from tasks.json_objects import read_object
 from tasks.options import AuditOptions
 from tasks.records import Dataset
 from tasks.runs.data_sets import choose_run, find_newest_runs
 from tasks.storage import read_json
+
+# What the source is called since a run, its column of the label, and its files, where they were written again and say the same.
+WRITTEN_AGAIN = "written_again.json"
 
 
 def find_run(out: Path, run: str | Path | None = None) -> Path:
@@ -37,7 +41,7 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
 
 
 def read_dataset(run: Path) -> Dataset:
-    """Return the record of the data set as validation left it.
+    """Return the record of the data set as validation left it, with the source as it is called now.
 
     Raises:
         InputError: The folder is not that of a run.
@@ -46,9 +50,17 @@ def read_dataset(run: Path) -> Dataset:
         path = run / "steps" / f"{name}.json"
         if path.exists():
             record = read_json(path)["record"]
-            return Dataset.model_validate(record.get("dataset", record))
+            again = read_object(run / WRITTEN_AGAIN)
+            now = {name: again[name] for name in ("uri", "label_column") if name in again}
+            return Dataset.model_validate({**record.get("dataset", record), **now})
     what = "not a run folder: it has no record of its data set"
     raise InputError(what, where=str(run), fix="name a run of `labelsweep runs`")
+
+
+def read_part_digests(run: Path) -> dict[str, str]:
+    """Return the digest of each file of the source, by what it is called; nothing where none was kept."""
+    again = read_object(run / WRITTEN_AGAIN) or read_object(run / "version.json")
+    return {part["part"]: part["digest"] for part in again.get("parts", ())}
 
 
 def read_run_config(run: Path) -> dict[str, Any]:

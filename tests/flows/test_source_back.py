@@ -83,3 +83,45 @@ def test_a_source_that_is_put_back_is_caught_up_on(prefect_server, tmp_path, cap
     assert (found["new"], found["layout"]) == (False, str(version / "source"))
     assert b'"Luchs"' in (version / "source" / "pets.csv").read_bytes().split(b"\r\n")[1]
     assert sorted(path.name for path in version.parent.iterdir()) == ["latest", "v0000", "v0001"]
+
+
+def test_files_written_again_with_the_same_rows_come_back_as_they_are_now(prefect_server, tmp_path, capsys):
+    out, dated = tmp_path / "out", str(tmp_path / "pets-{date}.csv")
+    first, second = tmp_path / "pets-2026-01-01.csv", tmp_path / "pets-2026-01-02.csv"
+    options = ["--quiet", "--controls", "0", "--out", str(out)]
+    lines = blobs(first)
+    assert run(["clean", dated, *options]) == 0, capsys.readouterr().err
+    sample = pq.read_table(out / "runs" / "latest" / "dataset.parquet").to_pylist()[0]
+    assert sample["source_row"] == 0
+    # Tonight's file has another name, other line ends, and another name of the column of the label.
+    second.write_bytes(b"\n".join([lines[0].replace(b"species", b"label"), *lines[1:]]))
+    first.unlink()
+    assert run(["clean", dated, *options]) == 0, capsys.readouterr().err
+    assert "nothing changed since run" in capsys.readouterr().out
+    decide(out, {sample["sample_id"]: "Luchs"}, capsys)
+    back = out / "datasets" / "pets" / "latest" / "source" / second.name
+    lines[1] = lines[1].replace("Bär".encode(), b"Luchs")
+    assert back.read_bytes() == second.read_bytes().replace("Bär".encode(), b"Luchs", 1)
+
+
+def test_dated_files_are_versions_of_one_data_set_and_each_comes_back_with_all_its_columns(
+    prefect_server, tmp_path, capsys
+):
+    out, dated = tmp_path / "out", str(tmp_path / "pets-{date}.csv")
+    options = ["--quiet", "--controls", "0", "--label", "species", "--features", "x ,y", "--out", str(out)]
+    lines = blobs(tmp_path / "pets-2026-01-01.csv")
+    assert run(["clean", dated, *options]) == 0, capsys.readouterr().err
+    sample = pq.read_table(out / "runs" / "latest" / "dataset.parquet").to_pylist()[0]
+    decide(out, {sample["sample_id"]: "Luchs"}, capsys)
+    # The same rows with a column that tells no model anything: the corrected labels are known, these files are not.
+    wider = [lines[0] + b";remark", *(line + f";of {n}".encode() for n, line in enumerate(lines[1:]))]
+    (tmp_path / "pets-2026-01-03.csv").write_bytes(b"\r\n".join(wider))
+    assert run(["clean", dated, *options]) == 0, capsys.readouterr().err
+    for is_new in (True, False):
+        capsys.readouterr()
+        assert run(["apply", "--yes", "--no-gain", "--json", "--out", str(out)]) == 0
+        assert json.loads(capsys.readouterr().out)["new"] == is_new
+    wider[1] = wider[1].replace("Bär".encode(), b"Luchs")
+    back = out / "datasets" / "pets" / "latest" / "source" / "pets-2026-01-03.csv"
+    assert back.read_bytes() == b"\r\n".join(wider)
+    assert [path.name for path in (out / "datasets").iterdir()] == ["pets"]
