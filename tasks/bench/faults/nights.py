@@ -31,6 +31,7 @@ from typing import Annotated, Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]
+import typer
 
 from tasks.bench.command import Seed, count_of
 from tasks.bench.faults.changing import CHANGES, ChangingTable, list_wrong_results
@@ -93,9 +94,14 @@ def run_nights(
     data_sets: Annotated[int, count_of("data sets")] = 20,
     nights: Annotated[int, count_of("nights")] = 5,
     strikes: Annotated[int, count_of("strikes in all")] = 40,
+    ways: Annotated[
+        str, typer.Option(metavar="WORD", help="strike only in ways with this word: cancelled")
+    ] = "",
     seed: Seed = 0,
 ) -> None:
     """Sweep many changing data sets for several nights on a stack, strike, and count what was lost; Ctrl-C counts until then."""
+    if not (chosen := [way for way in WAYS if ways in way]):
+        raise InputError(f"no way to strike has '{ways}' in it", fix=f"it is one of: {'; '.join(WAYS)}")
     stacks, servers = (import_test_module("stack", name) for name in ("local_stack", "postgres_server"))
     if servers.binaries() is None:
         raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
@@ -105,7 +111,7 @@ def run_nights(
         stack = stacks.Stack(Path(name), servers.free_port(), variables)
         stack.start()
         try:
-            campaign = Campaign(stack, data_sets, random.Random(seed))  # noqa: S311 (no secret)
+            campaign = Campaign(stack, data_sets, chosen, random.Random(seed))  # noqa: S311 (no secret)
             with suppress(KeyboardInterrupt), run_second_worker(stack):
                 for number in range(nights):
                     missing = strikes - sum(len(night.strikes) for night in campaign.nights)
@@ -119,7 +125,7 @@ def run_nights(
 class Campaign:
     """Data sets on a stack, night after night."""
 
-    def __init__(self, stack: Any, count: int, rng: random.Random) -> None:  # noqa: ANN401
+    def __init__(self, stack: Any, count: int, ways: list[str], rng: random.Random) -> None:  # noqa: ANN401
         self.stack, self.rng = stack, rng
         self.out = Path(stack.environment()["LABELSWEEP_OUT"])
         self.sources = stack.folder / "exports"
@@ -133,7 +139,7 @@ class Campaign:
         self.nights: list[Night] = []
         self.people = People(self.out, self._command)
         self.took: list[float] = []
-        self.ways = cycle(WAYS)
+        self.ways = cycle(ways)
 
     def live(self, number: int, strikes: int) -> None:
         """Let a night pass and look at what it leaves; then let people decide."""
