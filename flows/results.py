@@ -4,6 +4,7 @@ On a store, runs and versions are fetched when they are asked for, and versions 
 The decision log itself is a database and stays in the local folder (`tasks.review.exchange.shared_store`).
 """
 
+import os
 import re
 import tempfile
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.addresses import check_no_secret, work_folder
+from tasks.addresses import OUT_VARIABLE, check_no_secret, work_folder
 from tasks.errors import InputError, LabelsweepError
 from tasks.review import data_set_status
 from tasks.review.data_set_status import DataSetStatus, read_standings
@@ -33,7 +34,7 @@ class Results:
     """The results folder that a user named.
 
     Args:
-        out: A folder, or an address such as `s3://bucket/prefix`; None is where the run is, or `data`.
+        out: A folder, or an address such as `s3://bucket/prefix`; None is where the run is, LABELSWEEP_OUT, or `data`.
         run: Id or folder of a run, its address, or a data set, whose newest run it is; None is the only data set. A folder
             or address brings the results that it is in: that is where its decisions are.
 
@@ -47,17 +48,17 @@ class Results:
     def __init__(self, out: str | Path | None = None, run: str | None = None) -> None:
         for address in (str(out or ""), run or ""):
             check_no_secret(address)
-        brought = None
+        brought, default = None, os.environ.get(OUT_VARIABLE) or DEFAULT
         if run and "://" in run:
             brought, run = _split_address(run)
-        elif run and not _is_id_in(run, str(out or DEFAULT)):
+        elif run and not _is_id_in(run, str(out or default)):
             folder = Path(run).resolve()
             if folder.parent.name == "runs" and folder.is_dir():
                 brought, run = str(folder.parents[1]), folder.name
         if brought and out and not _is_same(brought, str(out)):
             what = f"the run is in other results, {brought}"
             raise InputError(what, where=f"--out {out}", fix="name them, or no --out")
-        out = out or brought or DEFAULT
+        out = out or brought or default
         self.address = str(out).rstrip("/") if "://" in str(out) else None
         self.out = work_folder(self.address) if self.address else Path(out)
         self._run = run

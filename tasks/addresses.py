@@ -13,6 +13,9 @@ from typing import Any, cast
 
 from tasks.errors import InputError
 
+# Names where results are, on a worker and for every command.
+OUT_VARIABLE = "LABELSWEEP_OUT"
+
 # Package names on the index, where they differ from the module that fsspec would import, and our own extras.
 _INSTALL = {"s3fs": "'labelsweep[s3]' (or s3fs)", "aiohttp": "aiohttp", "http": "aiohttp"}
 

@@ -19,13 +19,18 @@ Run = Annotated[
         show_default=False,
     ),
 ]
+_PLACE = "folder of the results, or an address such as s3://bucket/prefix"
 Out = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
-        help="folder of the results, or an address such as s3://bucket/prefix (default: data, or the folder of RUN)",
+        help=f"{_PLACE} (default: the folder of RUN, LABELSWEEP_OUT or data)",
         show_default=False,
     ),
+]
+OutWithoutRun = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help=f"{_PLACE} (default: LABELSWEEP_OUT or data)", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on standard output")]
 Name = Annotated[

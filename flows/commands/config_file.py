@@ -1,5 +1,6 @@
 """The parameters of a cleaning run as a person gives them: options over a `--config` file, every complaint in one line."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.config import CleanParameters
+from tasks.addresses import OUT_VARIABLE
 from tasks.errors import InputError, suggest_name
 from tasks.user_files import read_user_yaml
 
@@ -40,6 +42,8 @@ def merge_options(options: Mapping[str, Any], config: Path | None) -> CleanParam
     folder = config.absolute().parent if config else None
     if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
         values |= {"resume": folder.name, "out": str(folder.parents[1])}
+    if "out" not in values and (out := os.environ.get(OUT_VARIABLE)):
+        options = {"out": out, **options}
     return build_parameters(
         {**values, **options}, lambda name: _name_option(name) if name in options else f"{config}: {name}"
     )

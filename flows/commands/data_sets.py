@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.common import AsJson, note
+from flows.commands.common import AsJson, OutWithoutRun, note
 from tasks.terminal import align_columns, json_lines, lines, one_line
 
 ListFile = Annotated[
@@ -43,14 +43,7 @@ def deploy(
 def datasets(
     *,
     file: ListFile = FILE,
-    out: Annotated[
-        str,
-        typer.Option(
-            metavar="DIR",
-            help="folder of the results, or an address such as s3://bucket/prefix",
-            envvar="LABELSWEEP_OUT",
-        ),
-    ] = "data",
+    out: OutWithoutRun = None,
     json_: AsJson = False,
 ) -> None:
     """List the data sets: the last run of each, the noise that it found, what waits for people, and the trend."""
@@ -58,7 +51,8 @@ def datasets(
     from flows.results import Results  # noqa: PLC0415
 
     listed = {one.name: one.operation for one in read_list(file)} if file != FILE or file.exists() else {}
-    standings = Results(out).standings()
+    results = Results(out)
+    standings = results.standings()
     rows: list[dict[str, Any]] = [
         {
             **one.model_dump(mode="json"),
@@ -78,7 +72,7 @@ def datasets(
         sys.stdout.write(json_lines(text) + "\n")
         return
     if not rows:
-        note(f"no runs under {out.rstrip('/')}/runs, and no {FILE}")
+        note(f"no runs under {results.address or results.out}/runs, and no {FILE}")
         return
     sys.stdout.write(lines(_format_table(rows)))
 

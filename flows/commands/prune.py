@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import Out, note
+from flows.commands.common import OutWithoutRun, note
 from tasks.errors import InputError
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -21,7 +21,7 @@ def prune(
     older: Annotated[
         str, typer.Option(metavar="90d", help="only runs older than this: hours (h), days (d) or weeks (w)")
     ] = "90d",
-    out: Out = None,
+    out: OutWithoutRun = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="remove without asking")] = False,
 ) -> None:
     """Remove old runs, with their queues and reports; decisions and versions of data sets always stay."""

@@ -3,11 +3,8 @@
 import os
 import secrets
 import sys
-from typing import Annotated
 
-import typer
-
-from flows.commands.common import note
+from flows.commands.common import OutWithoutRun, note
 from flows.commands.review import Host, Port, Token, format_address
 
 # Where the command serves, in the environment of whoever runs flows: their artifacts then link to the reports.
@@ -16,7 +13,7 @@ ADDRESS_VARIABLE = "LABELSWEEP_REPORTS"
 
 def serve_reports(
     *,
-    out: Annotated[str, typer.Option(metavar="DIR", help="folder of the results")] = "data",
+    out: OutWithoutRun = None,
     host: Host = "127.0.0.1",
     port: Port = None,
     token: Token = None,

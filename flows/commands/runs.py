@@ -5,16 +5,13 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import note
+from flows.commands.common import OutWithoutRun, note
 from tasks.terminal import json_lines
 
 
 def runs(
     *,
-    out: Annotated[
-        str,
-        typer.Option(metavar="DIR", help="folder of the results, or an address such as s3://bucket/prefix"),
-    ] = "data",
+    out: OutWithoutRun = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
     record: Annotated[
         bool,
@@ -29,7 +26,7 @@ def runs(
     found = results.past_runs()
     sys.stdout.write(json_lines(format_as_json(found)) if json else format_as_table(found))
     if not found:
-        note(f"no runs under {out.rstrip('/')}/runs")
+        note(f"no runs under {results.address or results.out}/runs")
     if record:
         from flows.platform.server import require_server  # noqa: PLC0415
 

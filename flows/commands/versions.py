@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.common import AsJson, Name, Out, Run, find_run_or_name_it
+from flows.commands.common import AsJson, Name, Out, OutWithoutRun, Run, find_run_or_name_it
 from tasks.terminal import json_lines, lines, one_line
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="V2", help="version")],
     *,
     name: Name = None,
-    out: Out = None,
+    out: OutWithoutRun = None,
     json_: AsJson = False,
 ) -> None:
     """List what differs between two versions of a data set."""
@@ -140,7 +140,7 @@ def restore(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="version: 1, v0001, or NAME/v0001")],
     *,
     name: Name = None,
-    out: Out = None,
+    out: OutWithoutRun = None,
 ) -> None:
     """Make an older version of a data set the newest one again, as a new version."""
     from flows.results import Results  # noqa: PLC0415

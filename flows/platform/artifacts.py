@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.platform.plots import draw_plots
-from flows.platform.worker import OUT_VARIABLE
+from tasks.addresses import OUT_VARIABLE
 from tasks.runs.request import read_data_set_key
 from tasks.storage import open_parquet, read_json
 from tasks.terminal import one_line

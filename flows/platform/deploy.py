@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
@@ -76,6 +77,9 @@ def _make_deployment(one: DataSet, client: SyncPrefectClient) -> RunnerDeploymen
     except ObjectNotFound as error:
         fix = f"make it with `prefect work-pool create {operation.pool} --type process`"
         raise InputError(f"there is no work pool '{operation.pool}'", where=where, fix=fix) from error
+    if operation.timezone not in available_timezones():
+        fix = "write it as in Europe/Berlin, or UTC"
+        raise InputError(f"no time zone '{operation.timezone}'", where=where, fix=fix)
     try:
         schedule = (
             CronSchedule(cron=operation.schedule, timezone=operation.timezone) if operation.schedule else None

@@ -64,11 +64,14 @@ def require_server() -> None:
     if not is_server_named():
         fix = "set it to http://127.0.0.1:4200/api"
         raise InputError("no Prefect server is named", where="PREFECT_API_URL", fix=fix)
-    check_server()
+    check_server(is_needed=True)
 
 
-def check_server() -> None:
+def check_server(*, is_needed: bool = False) -> None:
     """Ask the server that the user named whether it is there.
+
+    Args:
+        is_needed: Whether nothing can be done without one.
 
     Raises:
         StoreError: It is not, or it is no Prefect server of our version.
@@ -88,5 +91,6 @@ def check_server() -> None:
         raise StoreError(
             f"no Prefect server answers ({type(error).__name__}: {reason})",
             where=f"PREFECT_API_URL={get_current_settings().api.url}",
-            fix="start it with `prefect server start`, or unset PREFECT_API_URL to run without one",
+            fix="start it with `prefect server start`"
+            + ("" if is_needed else ", or unset PREFECT_API_URL to run without one"),
         )

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from prefect.runtime import deployment
 
+from tasks.addresses import OUT_VARIABLE
 from tasks.errors import InputError
-
-OUT_VARIABLE = "LABELSWEEP_OUT"
 
 
 def is_fixed_place(out: str) -> bool:

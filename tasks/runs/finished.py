@@ -31,8 +31,10 @@ def find_run(out: Path, run: str | Path | None = None) -> Path:
         newest = choose_run(find_newest_runs(out), str(run) if run else None, str(out))
         folder = out / "runs" / newest if newest else folder
     if not folder.is_dir():
-        fix = "run `labelsweep clean SOURCE` first" if run is None else "see `labelsweep runs`"
-        raise InputError(f"no run {str(run or 'latest')!r}", where=str(out / "runs"), fix=fix)
+        what, fix = "no run yet", "run `labelsweep clean SOURCE` first"
+        if run is not None:
+            what, fix = f"no run {str(run)!r}", "see `labelsweep runs`"
+        raise InputError(what, where=str(out / "runs"), fix=fix)
     folder = folder.resolve()
     if not (folder / "queue.parquet").exists():
         fix = "let the run finish: `labelsweep runs` shows its state"

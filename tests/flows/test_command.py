@@ -18,6 +18,7 @@ from flows.cli import run
 from flows.commands.config_file import build_parameters, merge_options, read_config
 from flows.config import CleanParameters
 from flows.request import make_request
+from flows.results import Results
 from tasks.errors import InputError
 from tasks.runs.lifecycle import read_state, run_folder
 
@@ -65,6 +66,20 @@ def test_options_win_over_the_configuration_file(tmp_path):
     parameters = merge_options({"folds": "3"}, config)
     assert (parameters.source, parameters.folds, parameters.max_queue) == ("cats.csv", 3, 12)
     assert parameters.features == ("a", "b")
+
+
+def test_results_are_where_the_environment_says_unless_the_user_named_a_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELSWEEP_OUT", str(tmp_path / "shared"))
+    config = tmp_path / "options.yaml"
+    config.write_text("source: cats.csv\nout: own\n")
+    assert merge_options({"source": "cats.csv"}, None).out == tmp_path / "shared" == Results().out
+    assert merge_options({"source": "cats.csv", "out": "mine"}, None).out == Path("mine")
+    assert merge_options({}, config).out == Path("own")
+    elsewhere = tmp_path / "elsewhere" / "runs" / "cats-1"
+    elsewhere.mkdir(parents=True)
+    assert Results(None, str(elsewhere)).out == tmp_path / "elsewhere"
+    with pytest.raises(InputError, match="no run yet; run `labelsweep clean SOURCE` first"):
+        Results().run()
 
 
 def test_bundled_digits_know_their_columns_and_options_win():

@@ -91,6 +91,9 @@ def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):
         names = {one.name for one in client.read_deployments()}
     assert "cats" in names
     assert "pets" not in names
+    file.write_text("datasets: {pets: {source: a.csv, schedule: '0 2 * * *', timezone: Berlin}}")
+    assert run(["deploy"]) == 2
+    assert "data set pets: no time zone 'Berlin'; write it as in Europe/Berlin" in capsys.readouterr().err
     file.write_text("datasets: {pets: {source: a.csv, lable: species}}")
     assert run(["deploy"]) == 2
     assert "datasets.yaml: pets: unknown option 'lable'; did you mean 'label'?" in capsys.readouterr().err
