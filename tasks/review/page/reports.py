@@ -5,10 +5,17 @@ from pathlib import Path
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 
 from tasks.review.page.failures import FailuresInOneLine
 from tasks.review.page.guard import Guard, Guarded
 from tasks.runs.history import list_past_runs
+
+_HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/mark.svg">'
+    '<link rel="stylesheet" href="/static/review.css">'
+)
 
 
 def create_reports(out: Path, guard: Guard) -> FastAPI:
@@ -16,18 +23,24 @@ def create_reports(out: Path, guard: Guard) -> FastAPI:
     app = FastAPI(title="labelsweep reports", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guarded, guard=guard)
     app.add_middleware(FailuresInOneLine)
+    app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
 
     @app.get("/")
     def runs() -> HTMLResponse:
         """List the runs, newest first."""
         found = [run for run in list_past_runs(out) if (out / "runs" / run.run_id / "report.html").is_file()]
         rows = "".join(
-            f'<li><a href="/runs/{escape(run.run_id)}">{escape(run.run_id)}</a> {escape(run.source)}</li>'
+            f'<tr><td><a href="/runs/{escape(run.run_id)}">{escape(run.run_id)}</a></td><td>{run.date:%Y-%m-%d %H:%M}</td>'
+            f"<td>{_format_count(run.rows)}</td><td>{_format_count(run.flagged)}</td><td>{escape(run.source)}</td></tr>"
             for run in found
         )
-        head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-        body = f"<title>labelsweep reports</title><main><h1>Reports</h1><ul>{rows}</ul></main></html>"
-        return HTMLResponse(head + body)
+        heads = "".join(f"<th>{name}</th>" for name in ("Run", "Date (UTC)", "Rows", "Flagged", "Source"))
+        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        empty = f"<p>No report yet under {escape(str(out / 'runs'))}: a sweep that ends there writes one.</p>"
+        body = (
+            f"<title>labelsweep reports</title><main><h1>Reports</h1>{table if rows else empty}</main></html>"
+        )
+        return HTMLResponse(_HEAD + body)
 
     @app.get("/runs/{run_id}")
     def report(run_id: str) -> HTMLResponse:
@@ -39,3 +52,7 @@ def create_reports(out: Path, guard: Guard) -> FastAPI:
         return HTMLResponse(path.read_bytes())
 
     return app
+
+
+def _format_count(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
