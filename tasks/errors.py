@@ -65,15 +65,26 @@ def take_first_line(error: BaseException, most: int) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:most]
 
 
+def find_close_name(name: str, known: Iterable[str]) -> str | None:
+    """Return which of some names was probably meant, None where none is like it.
+
+    >>> find_close_name("lable", ["id", "label"]), find_close_name("x", ["id", "label"])
+    ('label', None)
+    """
+    names = {other.lower().strip(): other for other in known}
+    close = difflib.get_close_matches(name.lower().strip(), names, n=1)
+    return names[close[0]] if close else None
+
+
 def suggest_name(name: str, known: Iterable[str]) -> str:
     """Return which of some names was probably meant, or else which there are.
 
     >>> suggest_name("lable", ["id", "label"]), suggest_name("x", ["id", "label"])
     ("did you mean 'label'?", "choose from: 'id', 'label'")
     """
-    names = {other.lower().strip(): other for other in known}
-    close = difflib.get_close_matches(name.lower().strip(), names, n=1)
-    return f"did you mean '{names[close[0]]}'?" if close else f"choose from: {list_names([*names.values()])}"
+    known = list(known)
+    close = find_close_name(name, known)
+    return f"choose from: {list_names(known)}" if close is None else f"did you mean '{close}'?"
 
 
 def list_names(names: Sequence[str]) -> str:

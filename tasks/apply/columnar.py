@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels, make_source_changed_error
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
 from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import is_stream
 from tasks.ingest.labels.survey import name_classes, read_class_names
+from tasks.ingest.nested import flatten_objects
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part, simplify_type
@@ -47,6 +48,8 @@ def _map_values(readers: Sequence[FileReader], label: str, corrected: SourceChan
     values: dict[str, Any] = {}
     labels = WrittenLabels(corrected)
     for reader in readers:
+        if label in flatten_objects(reader).schema.names and label not in reader.schema.names:
+            raise reader.part.problem(f"the label '{label}' lies within an object", fix=TAKE_LABELS)
         if label not in reader.schema.names:
             raise make_source_changed_error(corrected.uri)
         names = read_class_names(reader.schema, label)

@@ -34,10 +34,9 @@ def write_json_files(
     if any(reader.schema.metadata for reader in readers):
         raise _make_form_error(parts[0])
     lines = not any(reader.converted for reader in readers)
-    paths = readers[0].paths
-    if label not in paths:
+    if label not in readers[0].schema.names:
         raise make_source_changed_error(corrected.uri)
-    tokens = Tokens(paths[label])
+    tokens = Tokens(readers[0].paths.get(label, (label,)))
     files = [(JsonLinesFile if lines else JsonDocument)(part, tokens) for part in parts]
     return write_texts(files, corrected, targets)
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed
-from typing import Any
 
 from tasks.apply.corrected import WrittenLabels
 from tasks.errors import InputError
@@ -32,11 +31,11 @@ class Tokens:
     def see(self, text: str) -> str:
         """Return the label of an object as text."""
         self.ascii_only = self.ascii_only and text.isascii()
-        value: Any = json.loads(text)
+        value: object = json.loads(text)
         for key in self.path:
+            value = _take_first(value)
             value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, list):
-            value = value[0] if value else None
+        value = _take_first(value)
         label = value if isinstance(value, str) else _MISSING if value is None else json.dumps(value)
         form = (label, isinstance(value, str))
         if form not in self.seen and value is not None:
@@ -57,19 +56,29 @@ class Tokens:
 
 
 def label_span(text: str, path: Sequence[str]) -> tuple[int, int]:
-    r"""Return where a value begins and ends in the text of an object; of a list, its first value.
+    r"""Return where a value begins and ends in the text of an object; of lists, in their first values.
 
-    >>> text = '{"a": {"b": 1}, "b" : ["c\\u00e9"]}'
+    >>> text = '{"a": [{"b": 1}], "b" : ["c\\u00e9"]}'
     >>> text[slice(*label_span(text, ["b"]))], text[slice(*label_span(text, ["a", "b"]))]
     ('"c\\u00e9"', '1')
     """
     first, last = 0, len(text)
     for key in path:
-        first, last = value_span(text, first, key)
-    if text.startswith("[", first):
+        first, last = _enter_lists(text, *value_span(text, first, key))
+    return first, last
+
+
+def _enter_lists(text: str, first: int, last: int) -> tuple[int, int]:
+    while text.startswith("[", first):
         first = _skip_blanks(text, first + 1)
         _, last = _DECODER.raw_decode(text, first)
     return first, last
+
+
+def _take_first(value: object) -> object:
+    while isinstance(value, list):
+        value = value[0] if value else None
+    return value
 
 
 def value_span(text: str, start: int, key: str) -> tuple[int, int]:

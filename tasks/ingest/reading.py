@@ -94,7 +94,7 @@ class FileReader:
         notes: What was decided without being asked, a line each.
         dialect: How delimited text is written; None for every other format.
         texts: Columns of delimited text that were written as text, whatever their values look like.
-        paths: Where each column lies within the objects of JSON Lines.
+        paths: Where each column lies within objects; empty where there are none.
         image: The column that holds images, where the format says so.
         converted: Whether it is read by way of a temporary file.
     """

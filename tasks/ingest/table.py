@@ -14,6 +14,7 @@ from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import open_source_folder
 from tasks.ingest.formats import formats
 from tasks.ingest.images.folder import open_images
+from tasks.ingest.nested import flatten_objects
 from tasks.ingest.partitions import add_folder_columns
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate
@@ -140,7 +141,7 @@ def open_source(
     """
 
     def open_table(part: Part) -> FileReader:
-        reader = open_part(replace(part, encoding=encoding), as_text)
+        reader = flatten_objects(open_part(replace(part, encoding=encoding), as_text))
         _check_names(reader)
         return reader
 

@@ -5,6 +5,7 @@ import sqlite3
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -216,6 +217,11 @@ JSON_LINES = {
         {0: "dog", 1: "owl"},
         b'{"a": 1, "label": [ "dog" ]}\n{"a": 2, "label": ["owl"]}\n{"a": 3, "label": []}\n',
     ),
+    "a label in the only object of a list": (
+        b'{"a": 1, "meta": [ {"n": 1, "label": "cat"} ]}\n{"a": 2, "meta": [{"label": "dog"}]}\n{"a": 3, "meta": []}\n',
+        {0: "dog", 1: "owl"},
+        b'{"a": 1, "meta": [ {"n": 1, "label": "dog"} ]}\n{"a": 2, "meta": [{"label": "owl"}]}\n{"a": 3, "meta": []}\n',
+    ),
     "truth values, and one that is missing": (
         b'{"a": 1, "label": true}\n{"a": 2, "label": false}\n{"a": 3}\n{"a": 4, "label": null}\n',
         {0: "false"},
@@ -282,6 +288,14 @@ def test_a_json_table_by_columns_is_not_written_and_that_is_said(tmp_path):
     (tmp_path / "pets.json").write_text('{"a": [1, 2, 3], "label": ["cat", "dog", "dog"]}')
     said = corrected(swept(tmp_path / "pets.json", tmp_path / "run"), {0: "dog"}, tmp_path / "v1")
     assert "pets.json: only JSON with an object for each row is written again; take the labels" in said
+
+
+def test_a_label_within_an_object_of_parquet_is_not_written_and_that_is_said(tmp_path):
+    rows = [{"a": n, "meta": {"label": "cat" if n else "dog"}} for n in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pets.parquet")
+    run = swept(tmp_path / "pets.parquet", tmp_path / "run", label="meta.label")
+    said = corrected(run, {0: "cat"}, tmp_path / "v1")
+    assert "pets.parquet: the label 'meta.label' lies within an object; take the labels" in said
 
 
 def test_a_label_that_is_no_number_is_not_written_among_numbers(tmp_path):

@@ -224,6 +224,16 @@ def test_what_is_beside_the_only_text_and_not_learned_from_is_said(tmp_path):
     )
 
 
+def test_no_copy_of_the_label_beside_the_only_text_is_proposed(tmp_path):
+    texts = [f"a long sentence about a thing that has the number {row} and no other" for row in range(120)]
+    columns = {"review": texts, "author": ["ann", "bob", "eve"] * 40, "label": ["0", "1"] * 60}
+    dataset = ingested(tmp_path, columns | {"label_text": ["bad", "good"] * 60})[0]
+    assert dataset.leaks == {"label_text": "repeats the label in 100.0% of the rows"}
+    assert dataset.notes == (
+        "only the text in 'review' is learned from, not 'author'; --text review --features author learns from both",
+    )
+
+
 @pytest.mark.parametrize("words", ["배송도 빠르고 품질도 정말 좋아서 만족합니다", "อาหารอร่อยมากและราคาไม่แพง"])
 def test_sentences_are_text_in_scripts_that_say_more_in_a_character(words, tmp_path):
     texts = [f"{words} {row}" for row in range(120)]

@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
@@ -121,6 +123,63 @@ def test_nested_objects_are_columns_and_learned_from_only_where_nothing_else_is(
         "features.x",
         "features.y0",
     )
+
+
+TEXTS = [
+    f"a review of {word} that is as long as those of people are {n}" for n in range(10) for word in "abcdef"
+]
+
+
+def argilla(text: str, label: str | None) -> dict[str, Any]:
+    answers = {"mood": [{"value": label, "user_id": "u1"}]} if label else {}
+    return {"id": text, "status": "done" if label else "open", "fields": {"text": text}, "responses": answers}
+
+
+def labelbox(text: str, label: str | None) -> dict[str, Any]:
+    classes = [{"name": "Mood", "radio_answer": {"value": label}}] if label else []
+    labels = [{"kind": "Default", "annotations": {"objects": [], "classifications": classes}}]
+    return {"data_row": {"row_data": text}, "projects": {"p1": {"labels": labels}}}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("write", "label"),
+    [
+        (argilla, "responses.mood.value"),
+        (labelbox, "projects.p1.labels.annotations.classifications.radio_answer.value"),
+        (lambda text, label: {"task": {"text": text}, "answer": {"mood": [[label]]}}, "answer.mood"),
+    ],
+)
+def test_the_only_object_of_a_list_is_read_as_an_object(write, label, suffix, tmp_path):
+    given = [None if n % 20 == 7 else "good" if n % 2 else "bad" for n in range(ROWS)]
+    rows = [write(text, each) for text, each in zip(TEXTS, given, strict=True)]
+    path = tmp_path / f"export{suffix}"
+    if suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    with pytest.raises(InputError, match=f"--label .*{label}"):
+        ingest(Source(uri=str(path)), tmp_path / "run")
+    dataset = ingest(Source(uri=str(path), label=label), tmp_path / "run")
+    assert (dataset.payload, labels_of(dataset)) == ("text", given)
+
+
+@pytest.mark.parametrize("name", ["pets.parquet", "pets.arrow"])
+def test_objects_of_typed_files_are_columns_too(name, tmp_path):
+    rows = [
+        {"vitals": {"x": row["x"], "more": {"y": row["y0"]}} if n else None, "label": row["label"]}
+        for n, row in enumerate(records())
+    ]
+    table = pa.Table.from_pylist(rows)
+    if name.endswith("parquet"):
+        pq.write_table(table, tmp_path / name)
+    else:
+        feather.write_feather(table, tmp_path / name)
+    dataset = ingest(Source(uri=str(tmp_path / name)), tmp_path / "run")
+    assert dataset.feature_names == ("vitals.x", "vitals.more.y")
+    found = np.array(pq.read_table(dataset.path)["features"].to_pylist())
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1:, 1], [row["y0"] for row in records()[1:]], rtol=1e-6)
 
 
 def test_lists_of_one_label_are_labels_and_lists_of_more_are_refused(tmp_path):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tasks.errors import InputError, list_names, suggest_name
 from tasks.ingest.columns.dates import is_date
 from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
-from tasks.ingest.columns.label_hints import suggest_label, suggest_raters
+from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, is_numeric
 from tasks.ingest.images.decode import holds_images
 from tasks.ingest.images.pixels import is_pixel_list
@@ -23,7 +23,9 @@ ROLES = ("label", "id", "trusted", "truth", "group")
 # A truth that nobody named must not become a feature of the very model that is to find the errors.
 TRUTH_NAME = "true_label"
 # These names say which row it is, not what is in it: ids, and the row numbers that pandas writes.
-_IDENTIFIES = re.compile(r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: \d+)", re.IGNORECASE)
+_IDENTIFIES = re.compile(
+    r"(id|index|sample_id|source_row|__index_level_\d+__|unnamed: [\d.]+)", re.IGNORECASE
+)
 # Columns of text that a table is learned from unasked. Each adds up to 200 directions; a title, a text and an answer are three.
 MOST_TEXTS = 3
 # What may be named beside an image, an embedding, or each other.
@@ -45,6 +47,7 @@ class ContentChoice:
         content: The columns that the model sees.
         columns: What each column of a table is, in the order of `content`.
         beside: What each column is that is learned from beside an image or an embedding.
+        aside: What columns beside the only text are, which are not learned from.
         left_out: Why a column of a table is not learned from, by its name.
         leaks: Of these, the columns that give the label away.
         suspects: Columns that are learned from though they may give the label away, each with the reason.
@@ -55,6 +58,7 @@ class ContentChoice:
     content: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     beside: tuple[Column, ...] = ()
+    aside: tuple[Column, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
@@ -131,10 +135,11 @@ def check_exists(role: str, name: str, table: SourceTable, taken: Iterable[str] 
         return
     what = f"no {role} column '{name}'" if role in ROLES else f"no column '{name}'"
     apart = {*taken, *(() if role == "truth" else (TRUTH_NAME,))}
-    meant = suggest_name(name, (other for other in names if other not in apart))
+    free = [other for other in names if other not in apart]
+    meant = suggest_name(name, free)
     fix = f"{meant} Name it with --{role}" if meant.endswith("?") else f"name one with --{role}"
     if role == "label":
-        fix = suggest_raters(table) or (fix if meant.endswith("?") else suggest_label(table, apart) or fix)
+        fix = suggest_label(table, free, name) or fix
         if fix.startswith("name one") and len(table.readers) > 1:
             fix += ", or write the class into each file as a column 'label' where a file holds one class"
     raise table.problem(f"{what}; it has {list_names(names)}", fix=fix)
@@ -162,14 +167,28 @@ def _survey_features(table: SourceTable, features: tuple[str, ...]) -> TableColu
 
 
 def _choose_default(table: SourceTable, taken: set[str]) -> ContentChoice:
-    """Return what the model sees where nobody says: what lies within objects, such as metadata, only where nothing else does."""
-    nested = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
+    """Return what the model sees where nobody says.
+
+    What lies within objects, such as metadata, is left out, unless there is nothing else or the only texts are there.
+    """
+    nested = {
+        field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()
+    } - taken
     others = [field for field in table.schema if field.name not in taken | nested]
-    if nested - taken and any(not _IDENTIFIES.fullmatch(field.name) for field in others):
+    if not nested or all(_IDENTIFIES.fullmatch(field.name) for field in others):
+        return _choose_columns(table, taken)
+    try:
         choice = _choose_columns(table, taken | nested)
-        aside = dict.fromkeys(sorted(nested - taken), "part of an object")
-        return replace(choice, left_out={**choice.left_out, **aside})
-    return _choose_columns(table, taken)
+    except InputError:  # nothing to learn from
+        return _choose_columns(table, taken)
+    if not _has_content(choice) and _has_content(whole := _choose_columns(table, taken)):
+        return whole
+    return replace(choice, left_out={**choice.left_out, **dict.fromkeys(sorted(nested), "part of an object")})
+
+
+def _has_content(choice: ContentChoice) -> bool:
+    """Return whether there is more than numbers and categories."""
+    return choice.payload != "tabular" or any(column.kind == "text" for column in choice.columns)
 
 
 def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
@@ -192,12 +211,8 @@ def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
     survey = survey_default(table, names)
     prose = (survey.prose if survey.used else survey.prose + survey.phrases)[:MOST_TEXTS]
     if len(prose) == 1 and not numbers:
-        beside = [column.name for column in survey.used]
-        note = (
-            f"only the text in '{prose[0]}' is learned from, not {list_names([*beside, *survey.phrases])}; --text {prose[0]} "
-            f"--features {','.join(beside[:MOST_NAMED])} learns from both"
-        )
-        return ContentChoice("text", prose, notes=(note,) if beside else ())
+        titles = (Column(name=name, kind="text") for name in survey.phrases)
+        return ContentChoice("text", prose, aside=(*survey.used, *titles))
     if not survey.used and not prose:
         raise _make_empty_error(table, free, survey)
     left_out = survey.left_out | {name: f"vectors; --embedding {name} reads them" for name in vectors}

@@ -2,13 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import list_names
+from tasks.errors import find_close_name, list_names
 from tasks.ingest.columns.types import has_text, is_embedding, is_list, is_numeric
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
 from tasks.ingest.table import LOOK, SourceTable
@@ -19,36 +20,39 @@ _SUM = 0.02
 _ROWS_PER_CLASS = 5
 # More values than this are no classes of raters.
 _MOST_CLASSES = 50
+# Columns between the first and the last that a message proposes.
+_NAMED = 3
 
 
-def suggest_label(table: SourceTable, apart: Collection[str] = ()) -> str | None:
-    """Return what to do where the last or the first column may be the label, or several are together; None where none are.
+def suggest_label(table: SourceTable, free: Sequence[str] | None = None, name: str = "") -> str | None:
+    """Return what to do where a column may be the label, or several are together; None where none is.
 
     Args:
-        apart: Columns that mean something else.
+        free: Columns that mean nothing else.
+        name: What the label should be called.
     """
+    free = table.schema.names if free is None else free
     batch = next(table.scan(table.schema.names, LOOK), None)
     if batch is None or not batch.num_rows:
         return None
-    if shares := _find_shares(batch):
-        names = list_names(shares)
+    shares, raters = _find_shares(batch), _find_raters(batch) if name else []
+    if raters and not set(raters) <= set(shares):
+        return f"if several people gave the labels, name them with --raters {','.join(raters)}; else name one with --label"
+    meant = find_close_name(name, free)
+    if meant is not None and has_classes(table, meant):
+        return f"did you mean '{meant}'? Name it with --label"
+    if shares:
         return (
-            f"the columns {names} sum to 1 in each row, a share for each class: write a column of the largest one's name "
-            f"(df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
+            f"the columns {list_names(shares)} sum to 1 in each row, a share for each class: write a column of the largest one's "
+            f"name (df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
         )
-    free = [name for name in table.schema.names if name not in apart]
-    edges = dict.fromkeys([*free[-1:], *free[:1]])
-    found = " or ".join(f"--label {shlex.quote(name)}" for name in edges if has_classes(table, name))
-    return f"name one with --label, such as {found}" if found else None
-
-
-def suggest_raters(table: SourceTable) -> str | None:
-    """Return what to do where several columns are the labels that several people gave; None where none are."""
-    batch = next(table.scan(table.schema.names, LOOK), None)
-    raters = _find_raters(batch) if batch is not None else []
-    return (
-        f"if several people gave the labels, name them with --raters {','.join(raters)}" if raters else None
+    edges = dict.fromkeys([table.schema.names[-1], table.schema.names[0]])
+    found = [each for each in edges if each in free and has_classes(table, each)]
+    found = found or list(
+        islice((each for each in free if each not in edges and has_classes(table, each)), _NAMED)
     )
+    named = " or ".join(f"--label {shlex.quote(each)}" for each in found)
+    return f"name one with --label, such as {named}" if found else None
 
 
 def has_classes(table: SourceTable, name: str) -> bool:

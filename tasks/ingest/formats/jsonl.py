@@ -12,12 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from tasks.errors import InputError
-from tasks.ingest.columns.types import NESTED
 from tasks.ingest.label_studio import LABEL_NOTE
+from tasks.ingest.nested import flatten_objects
 from tasks.ingest.prodigy import is_doccano, is_prodigy, list_answers
 from tasks.ingest.reading import FileReader, explain_damage, number_lines
 from tasks.ingest.source import Part
@@ -121,27 +120,15 @@ def _open_lines(part: Part, as_text: frozenset[str]) -> FileReader:
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError):
             check_utf8(part)
             nested, texts = _infer_uneven(part, _find_uneven_columns(part, as_text), as_text)
-    columns = {".".join(path): (path, kind) for path, kind in _list_columns(nested)}
-    fields = [
-        pa.field(name, kind, metadata=NESTED if len(path) > 1 else None)
-        for name, (path, kind) in columns.items()
-    ]
 
     def scan(names: list[str], _: int) -> Iterator[pa.RecordBatch]:
-        paths = [columns[name][0] for name in names]
-        wanted = pa.schema([nested.field(name) for name in dict.fromkeys(path[0] for path in paths)])
+        wanted = pa.schema([nested.field(name) for name in names])
         with explain_damage(part, "JSON Lines"), open_text(part) as file:
             for block in read_line_blocks(file):
-                found = _parse(_make_even(block, texts), wanted, "ignore")
-                # In an object that is missing, all values are.
-                arrays = [
-                    pc.struct_field(found[first], rest) if rest else found[first] for first, *rest in paths
-                ]
-                yield from pa.table(arrays, names=names).to_batches()
+                yield from _parse(_make_even(block, texts), wanted, "ignore").select(names).to_batches()
 
     notes = tuple((texts or {}).values())
-    paths = {name: path for name, (path, _) in columns.items()}
-    return FileReader(part, pa.schema(fields), scan, number_lines(_read_lines(part)), notes, paths=paths)
+    return flatten_objects(FileReader(part, nested, scan, number_lines(_read_lines(part)), notes))
 
 
 def _infer_uneven(part: Part, texts: Uneven, as_text: frozenset[str]) -> tuple[pa.Schema, Uneven]:
@@ -167,21 +154,6 @@ def _make_even(block: bytes, texts: Uneven) -> bytes:
     ]
     even = (row | {name: write_value(row[name]) for name in texts.keys() & row.keys()} for row in rows)
     return b"\n".join(json.dumps(row).encode() for row in even)
-
-
-def _list_columns(nested: pa.Schema) -> Iterator[tuple[tuple[str, ...], pa.DataType]]:
-    """Yield path and type of each column, those of nested objects one by one; an image stays one column."""
-    waiting: list[tuple[tuple[str, ...], pa.DataType]]
-    waiting = [((field.name,), field.type) for field in reversed(nested)]
-    while waiting:
-        path, kind = waiting.pop()
-        inner = list(kind) if pa.types.is_struct(kind) else []
-        names = {field.name for field in inner}
-        clash = any(f"{'.'.join(path)}.{name}" in nested.names for name in names)
-        if not inner or names & {"bytes", "path"} or clash:
-            yield path, kind
-        else:
-            waiting += [((*path, field.name), field.type) for field in reversed(inner)]
 
 
 def _infer_types(part: Part, texts: Uneven) -> pa.Schema:

@@ -16,6 +16,7 @@ from tasks.errors import InputError
 from tasks.ingest.columns.types import has_text, is_list
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.survey import check_type
+from tasks.ingest.nested import take_first
 from tasks.ingest.table import LOOK, SourceTable
 
 AGREEMENT, UNANIMOUS = "raters_agree", "raters_unanimous"
@@ -40,10 +41,8 @@ class SingleLabelTable(SourceTable):
             if place < 0:
                 yield batch
                 continue
-            lists = batch.column(place)
-            filled = pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None)
             # An empty list is a missing label.
-            only = pc.list_element(pc.fill_null(filled, pa.scalar([None], kind)), 0)
+            only = take_first(batch.column(place))
             yield batch.set_column(place, self.label, only)
 
 

@@ -10,13 +10,14 @@ be a second rater, or the truth.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from tasks.errors import list_names
+from tasks.ingest.columns.choice import MOST_NAMED
 from tasks.ingest.columns.kinds import DIFFERENT
 from tasks.ingest.columns.roles import Roles, choose_kept_names
 from tasks.ingest.labels.survey import LabelSurvey
@@ -83,8 +84,9 @@ def drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelSu
 
 
 def _drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Roles:
-    features = (*roles.columns, *roles.beside)
-    texts = roles.content if roles.payload == "text" else [one.name for one in features if one.kind == "text"]
+    features = (*roles.columns, *roles.beside, *roles.aside)
+    is_text = roles.payload == "text"
+    texts = roles.content if is_text else [one.name for one in features if one.kind == "text"]
     words: dict[str, str] = {}
     for name in texts:
         words |= find_telling_texts(table, labels, name, LEAST_ROWS, REPEATS)
@@ -100,12 +102,16 @@ def _drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelS
     found = _ask(replace(sample, columns=[one for one in sample.columns if one.name not in ids]), roles.label)
     gone = {**ids, **found.left_out}
     kept = tuple(column for column in roles.columns if column.name not in gone)
+    left_out = {**roles.left_out, **gone}
+    if is_text:
+        notes = (*roles.notes, *_describe_aside(roles, gone))
+        return replace(roles, left_out=left_out, leaks=found.left_out, suspects=words, notes=notes)
     if not kept:
         raise table.problem(
             f"nothing is left to learn from: {list_reasons(gone)}",
             fix="add columns, or name with --features what is to be learned from all the same",
         )
-    roles = replace(roles, left_out={**roles.left_out, **gone}, leaks=found.left_out)
+    roles = replace(roles, left_out=left_out, leaks=found.left_out)
     if len(kept) == 1 and kept[0].kind == "text":
         shown = choose_kept_names([name for name in roles.kept if name != kept[0].name], "text")
         text = (kept[0].name,)
@@ -117,6 +123,14 @@ def _drop_leaks(source: Source, table: SourceTable, roles: Roles, labels: LabelS
         suspects=found.suspects | words,
         notes=(*roles.notes, *found.notes.values()),
     )
+
+
+def _describe_aside(roles: Roles, gone: Container[str]) -> tuple[str, ...]:
+    """Return how to learn from what is beside the only text, but for what gives the label away."""
+    text, columns = roles.content[0], [column for column in roles.aside if column.name not in gone]
+    features = [column.name for column in columns if column.kind != "text"][:MOST_NAMED]
+    said = f"only the text in '{text}' is learned from, not {list_names([column.name for column in columns])}"
+    return (f"{said}; --text {text} --features {','.join(features)} learns from both",) if features else ()
 
 
 def describe_leaks(leaks: dict[str, str], suspects: dict[str, str]) -> list[str]:
