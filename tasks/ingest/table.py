@@ -277,7 +277,25 @@ def simplify_type(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
         return pa.binary()
-    return kind
+    if pa.types.is_duration(kind):
+        return pa.float64()
+    return pa.string() if pa.types.is_time(kind) else kind
+
+
+def _write_plain(column: pa.Array) -> pa.Array:
+    """Return the values of a type that only some formats have in one that all have: durations as seconds, times as 07:45:00.
+
+    >>> _write_plain(pa.array([90_500], pa.duration("ms"))).to_pylist()
+    [90.5]
+    """
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_run_end_encoded(column.type):
+        column = pc.run_end_decode(column)
+    if pa.types.is_duration(column.type):
+        moments = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+        return pc.divide(moments.cast(pa.float64()), 1e6)
+    return column.cast(pa.time32("s"), safe=False) if pa.types.is_time(column.type) else column
 
 
 def _cast_to_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
@@ -288,11 +306,7 @@ def _cast_to_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.
         if position < 0:
             columns.append(pa.nulls(batch.num_rows, field.type))
             continue
-        column = batch.column(position)
-        if isinstance(column, pa.ExtensionArray):
-            column = column.storage
-        if pa.types.is_run_end_encoded(column.type):
-            column = pc.run_end_decode(column)
+        column = _write_plain(batch.column(position))
         try:
             columns.append(column if column.type == field.type else column.cast(field.type))
         except pa.ArrowException as error:

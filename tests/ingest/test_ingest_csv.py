@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -202,3 +203,17 @@ def test_numbers_may_be_names(header, tmp_path):
     check(dataset)
     assert dataset.feature_names == tuple(header.split(",")[:2])
     assert not dataset.notes
+
+
+@pytest.mark.parametrize("titles", [True, False], ids=["AG News", "Yelp"])
+def test_a_class_number_beside_sentences_is_no_header(titles, tmp_path):
+    rows = [
+        (1 + n % 4, *([f"Title {n} of a story"] * titles), f"A text that says {n} things, and more of them")
+        for n in range(60)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", header=False, index=False, quoting=1)
+    with pytest.raises(InputError, match=r"it has no header, .* such as --label c0, or write a header"):
+        ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+    assert ingest(Source(uri=str(tmp_path / "t.csv"), label="c0"), tmp_path / "run").rows == 60
+    pd.DataFrame(rows).to_csv(tmp_path / "named.csv", index=False)
+    assert ingest(Source(uri=str(tmp_path / "named.csv"), label="0"), tmp_path / "run").rows == 60

@@ -359,3 +359,26 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
 )
 def test_the_name_is_a_short_slug_of_the_file_name(uri, name):
     assert slug(uri) == name
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
+def test_durations_and_times_of_typed_files_are_features(name, tmp_path):
+    steps = range(60)
+    table = pa.table(
+        {
+            "stay": pa.array([n * 90_500 for n in steps], pa.duration("ms")),
+            "asleep": pa.array([n * 60_000_000 for n in steps], pa.time64("us")),
+            "label": ["a", "b"] * 30,
+        }
+    )
+    if name.endswith("parquet"):
+        pq.write_table(table, tmp_path / name)
+    else:
+        feather.write_feather(table, tmp_path / name)
+    dataset = ingest(Source(uri=str(tmp_path / name)), tmp_path / "run")
+    assert [(column.name, column.kind) for column in dataset.columns] == [
+        ("stay", "number"),
+        ("asleep", "date"),
+    ]
+    kept = pq.read_table(dataset.path)
+    assert (kept["stay"][1].as_py(), kept["asleep"][1].as_py()) == (90.5, "00:01:00")

@@ -151,8 +151,8 @@ def test_a_few_odd_words_are_missing_numbers_and_counted(name, tmp_path):
     ("values", "why"),
     [
         (
-            [f"<{n}" if n % 4 == 0 else str(n) for n in range(ROWS)],
-            "holds numbers except for 50 values such as '<0'",
+            [f"{n} of {n + 5}" if n % 4 == 0 else str(n) for n in range(ROWS)],
+            "holds numbers except for 50 values such as '0 of 5'",
         ),
         (
             [f"{n}%" if n % 4 else f"{n}" for n in range(ROWS)],
@@ -167,12 +167,34 @@ def test_a_column_that_is_left_out_says_the_true_reason(values, why, tmp_path):
     assert read(written(tmp_path / "n.csv", values)).left_out == {"c": why}
 
 
-def test_a_word_for_a_missing_number_is_one_however_often(tmp_path):
-    values = ["not measured" if n % 4 == 0 else str(number) for n, number in enumerate(NUMBERS)]
+@pytest.mark.parametrize("rough", ["<{}", ">= {}", "~{}", "≤{}", "{}+", "{} ± 0.5", "{}+/-2"])
+def test_limits_and_rough_numbers_are_numbers_and_that_is_said(rough, tmp_path):
+    values = [rough.format(n + 1) if n % 3 == 0 else str(n + 1) for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert column(dataset).tolist() == list(range(1, ROWS + 1))
+    assert dataset.notes == (f"column 'c': '{values[0]}' and its like are read as 1",)
+
+
+def test_a_few_limits_are_categories(tmp_path):
+    values = ["< 1 year", "1 year", "2 years", "10+ years"] * (ROWS // 4)
+    assert kind(read(written(tmp_path / "n.csv", values))) == "category"
+    assert kind(read(written(tmp_path / "n.csv", ["<1", "1", "2", "10+"] * (ROWS // 4)))) == "category"
+
+
+def test_a_comma_before_an_exponent_is_that_of_a_fraction(tmp_path):
+    values = [f"{1 + n / 100:.3f}E-07".replace(".", ",") for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values, "\t"))
+    np.testing.assert_allclose(column(dataset)[:2], [1e-7, 1.01e-7], rtol=1e-6)
+    assert not dataset.notes
+
+
+@pytest.mark.parametrize("word", ["not measured", "Varies with device"])
+def test_a_word_for_a_missing_number_is_one_however_often(word, tmp_path):
+    values = [word if n % 4 == 0 else str(number) for n, number in enumerate(NUMBERS)]
     dataset = read(written(tmp_path / "n.csv", values))
     assert np.isnan(column(dataset)).nonzero()[0].tolist() == list(range(0, ROWS, 4))
     assert dataset.notes == (
-        "column 'c': 50 values that are no numbers, such as 'not measured', count as missing",
+        f"column 'c': 50 values that are no numbers, such as '{word}', count as missing",
     )
 
 

@@ -146,9 +146,10 @@ def describe_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str
         one = f"1 value that is no number, '{example}', counts as missing"
         many = f"{verdict.odd:,} values that are no numbers, such as '{example}', count as missing"
         yield f"column '{name}': {one if verdict.odd == 1 else many}"
-    if verdict.unclear:
-        value = numerals.parse_numbers(pa.array([verdict.unclear]), verdict.notation)[0].as_py()
-        yield f"column '{name}': '{verdict.unclear}' and its like are read as {value:g}"
+    for told in filter(None, (verdict.unclear, verdict.rough)):
+        value = numerals.parse_numbers(pa.array([told]), verdict.notation)[0].as_py()
+        if value is not None:
+            yield f"column '{name}': '{told}' and its like are read as {value:g}"
 
 
 @dataclass

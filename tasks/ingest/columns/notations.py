@@ -31,8 +31,13 @@ class Notation:
         """What a number in this notation matches, without currency and percent signs. Indian thousands have groups of two."""
         point, mark = (f"[{sign}]" for sign in (self.decimal, self.thousands or self.decimal))
         group = "{2,3}" if self.thousands == "," else "{3}"
-        grouped = rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{group})*{mark}[0-9]{{3}}" if self.thousands else ""
-        return rf"^[+-]?(?:(?:[0-9]+{grouped})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+        # Nobody writes thousands before an exponent: the comma of 9,270E-07 is that of a fraction.
+        grouped = (
+            rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{group})*{mark}[0-9]{{3}}(?:{point}[0-9]*)?"
+            if self.thousands
+            else ""
+        )
+        return rf"^[+-]?(?:(?:[0-9]+(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?{grouped})$"
 
 
 # Without thousands first: of two that fit all values, the simpler one is meant.

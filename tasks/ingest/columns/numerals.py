@@ -29,31 +29,19 @@ _MISSING = pa.array(["", *sorted(MARKS)])
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # Filling in one value of twenty changes a column little. More odd values are values of a kind of their own, such as '<0.1'.
 _ODD = 0.05
-# Words that stand for a missing number however often they occur; more different ones than this are no such words.
-_ABSENT = frozenset(
-    [
-        "missing",
-        "unknown",
-        "undefined",
-        "unspecified",
-        "empty",
-        "blank",
-        "no data",
-        "no value",
-        "n.a.",
-        "n.d.",
-    ]
-    + [
-        f"not {word}"
-        for word in ("available", "applicable", "measured", "recorded", "known", "specified", "given")
-    ]
-)
+# Words that stand for a missing number, such as 'not measured' and 'varies with device', recur; with more different ones than
+# this, words are values of a kind of their own.
 _MOST_WORDS = 3
 # Half-star ratings are 10 numbers, percentages in steps of 5 are 21. So few numbers beside a word are codes: all are categories.
 MOST_CODES = 21
 _CURRENCY = (
     r"\p{Sc}|R\$|US\$|A\$|C\$|z\x{142}|K\x{10d}|kr\.?|Fr\.|Rs\.?|Ft|"
     r"EUR|USD|GBP|JPY|CHF|CNY|INR|RUB|PLN|CZK|HUF|SEK|NOK|DKK|TRY|BRL|MXN|CAD|AUD|NZD|ZAR|KRW"
+)
+# A limit or a rough number, as laboratories and forms write them: <0.5, >=90, ~12, 65+; what may be off is behind a ±.
+_ROUGH = (
+    r"^(?:[<>\x{2264}\x{2265}~\x{2248}]=?\s*([^<>=~]*[0-9][^<>=~]*)"
+    r"|([^<>=~+]*[0-9])\+|(.*[0-9])\s*(?:\x{b1}|\+/-).*[0-9].*)$"
 )
 # Sign, currency, sign, the number, and a currency or a percent sign behind it.
 _DRESSED = (
@@ -78,6 +66,7 @@ class NumberVerdict:
         notation: How its numbers are written, None where they are not numbers.
         odd: How many values are in no such notation and no usual mark of a missing one.
         unclear: A number that can be read in two ways, where all can.
+        rough: A limit or a rough number, which is read as the number in it.
         why: Why these are not numbers though most of them look so.
     """
 
@@ -85,6 +74,7 @@ class NumberVerdict:
     odd: int = 0
     example: str = ""
     unclear: str = ""
+    rough: str = ""
     why: str = ""
 
 
@@ -111,6 +101,7 @@ class NumberSurvey:
     unfit: list[str | None] = field(default_factory=lambda: [None] * len(NOTATIONS))
     different: set[str] = field(default_factory=set)
     fraction: str = ""
+    rough: str = ""
 
     def see(self, column: pa.Array) -> None:
         """Look at one batch."""
@@ -163,6 +154,11 @@ class NumberSurvey:
                     self.words[item["values"].as_py()] += item["counts"].as_py()
             text = text.filter(maybe)
         bare = _strip_signs(text)
+        if (
+            not self.rough
+            and (first := _match_pattern(text, _ROUGH).index(pa.scalar(value=True)).as_py()) >= 0
+        ):
+            self.rough = text[first].as_py()
         signed = text.filter(
             pc.and_(pc.not_equal(text, bare), _match_pattern(bare, "^[+-]?[0-9.,][0-9.,' eE+-]*$"))
         )
@@ -227,11 +223,12 @@ class NumberSurvey:
         odd = self.present - self.fits[place] + others
         example = self.unfit[place] or (self._find_other(unit) if others else "")
         why = self._explain_misfit(odd, example)
-        if why is None and unit and len(self.different) <= MOST_CODES:
-            why = ""  # terms of '36 months' and '60 months' are kinds
+        if why is None and (unit or self.rough) and len(self.different) <= MOST_CODES:
+            why = ""  # terms of '36 months' and '60 months' are kinds, and so are '<1', '1' and '10+'
         if why is not None:
             return NumberVerdict(None, odd, example, why=why)
-        return NumberVerdict(replace(chosen, unit=unit), odd, example, self.fraction if both else "")
+        unclear = self.fraction if both else ""
+        return NumberVerdict(replace(chosen, unit=unit), odd, example, unclear, self.rough)
 
     def _find_other(self, unit: str) -> str:
         """Return a value whose unit is not that of the column, of those that were kept."""
@@ -246,8 +243,8 @@ class NumberSurvey:
             return f"holds amounts in several currencies ({', '.join(sorted(self.currencies))})"
         if 0 < self.percents < self.present - odd:
             return "holds numbers with and without a percent sign"
-        absent = {word.casefold() for word in self.words} <= _ABSENT and odd == self.words.total()
-        if odd > _ODD * self.present and not absent:
+        are_words = len(self.words) <= _MOST_WORDS and odd == self.words.total()
+        if odd > _ODD * self.present and not are_words:
             values = "value" if odd == 1 else "values"
             return f"holds numbers except for {odd:,} {values} such as '{example[:40]}'"
         return "" if odd and len(self.different) <= MOST_CODES else None
@@ -306,10 +303,11 @@ def _split_units(bare: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def _strip_signs(text: pa.Array) -> pa.Array:
     """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
-    if not pc.any(_match_pattern(text, "[^0-9.,eE+-]|-$")).as_py():
+    if not pc.any(_match_pattern(text, "[^0-9.,eE+-]|[+-]$")).as_py():
         return text
     text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
     text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")
+    text = pc.replace_substring_regex(text, _ROUGH, r"\1\2\3")
     text = pc.replace_substring_regex(text, r"^\((.*[0-9].*)\)$", r"-\1")  # as bookkeepers write what is owed
     text = pc.replace_substring_regex(text, r"^([0-9][0-9.,' ]*)-$", r"-\1")  # as SAP does
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _DRESSED, r"\1\3\4"))

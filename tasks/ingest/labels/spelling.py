@@ -25,6 +25,8 @@ _TRUTHS = dict.fromkeys(("true", "yes", "y", "1", "1.0"), True) | dict.fromkeys(
 )
 # Between words people write any of these for a blank.
 _BETWEEN_WORDS = re.compile(r"(?<=\w)(?:[_\u2010-\u2014-]| [_\u2010-\u2014-] )(?=[^\W_])")
+# Behind an emoji: whether it has colours.
+_COLOURED = "\ufe0e\ufe0f"
 # A letter alone may mean another thing as a capital: letters themselves are classes (EMNIST), and m is not M among units.
 _LETTERS = 2
 
@@ -36,10 +38,12 @@ def plain_name(label: str) -> str:
 
     >>> plain_name(" Yes. "), plain_name("a"), plain_name("A"), plain_name("cafe\u0301") == plain_name("CAF\u00c9")
     ('yes', 'a', 'A', True)
-    >>> plain_name("New_York\u200b"), plain_name("C-"), plain_name("x -1")
-    ('new york', 'C-', 'x -1')
+    >>> plain_name("New_York\u200b"), plain_name("C-"), plain_name("x -1"), plain_name("\u2764\ufe0f") == plain_name("\u2764")
+    ('new york', 'C-', 'x -1', True)
     """
-    seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf")
+    seen = "".join(
+        letter for letter in label if unicodedata.category(letter) != "Cf" and letter not in _COLOURED
+    )
     name = _BETWEEN_WORDS.sub(" ", " ".join(unicodedata.normalize("NFC", seen).split()))
     name = name.removesuffix(".") or name
     return name.casefold() if sum(map(str.isalnum, name)) >= _LETTERS else name

@@ -15,6 +15,8 @@ _LEAST_ROWS = 10
 # Where values recur on average, the value of a row of data is among the others too.
 _RECURRING = 0.5
 _MISSING = MARKS | {""}
+# Names have fewer words, but for the questions of a survey, beside which no other column is called as one of its numbers.
+_SENTENCE = 5
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
@@ -31,8 +33,9 @@ def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool
     first, rows = records[0], [row for row in records[1:] if len(row) == len(records[0])]
     if len(rows) < _LEAST_ROWS or needed & {name.strip() for name in first} or not all(map(str.strip, first)):
         return True
-    evidence = [_is_data(name, values) for name, values in zip(first, zip(*rows, strict=True), strict=True)]
-    return False in evidence or not (True in evidence or _is_measured(first))
+    columns = list(zip(first, zip(*rows, strict=True), strict=True))
+    evidence = [_is_data(name, values) for name, values in columns]
+    return False in evidence or not (True in evidence or _is_measured(first) or _is_labeled_text(columns))
 
 
 def _is_data(name: str, values: Sequence[str]) -> bool | None:
@@ -65,6 +68,23 @@ def _is_measured(first: Sequence[str]) -> bool:
     numbers = [float(name.replace(",", ".")) for name in first]
     return len(set(numbers)) < len(numbers) or (
         any(number != int(number) for number in numbers) and numbers != sorted(numbers)
+    )
+
+
+def _is_labeled_text(columns: Sequence[tuple[str, Sequence[str]]]) -> bool:
+    """Return whether the first row is a class number beside a sentence as those below it, as in the files of AG News and Yelp.
+
+    >>> texts = [f"this sentence says {n} and more" for n in range(30)]
+    >>> _is_labeled_text([("2", ["1", "2", "3"] * 10), ("and a sentence says more", texts)])
+    True
+    >>> _is_labeled_text([("rating", ["1", "2", "3"] * 10), ("What did you think of it?", texts)])
+    False
+    """
+    numbered = any(_NUMBER.fullmatch(name) and name in values for name, values in columns)
+    return numbered and any(
+        len(name.split()) >= _SENTENCE
+        and sum(len(value.split()) for value in values) >= _SENTENCE * len(values)
+        for name, values in columns
     )
 
 
