@@ -19,12 +19,12 @@ def flatten_objects(reader: FileReader) -> FileReader:
     """Return a reader with a column for each value within an object; an image stays one column."""
     if reader.paths or not any(pa.types.is_nested(field.type) for field in reader.schema):
         return reader
-    columns = {".".join(path): (path, kind) for path, kind in _list_columns(reader)}
+    columns = {_name_column(path): (path, kind) for path, kind in _list_columns(reader)}
     paths = {name: path for name, (path, _) in columns.items()}
     if [*columns.items()] == [(field.name, ((field.name,), field.type)) for field in reader.schema]:
         return replace(reader, paths=paths)
     fields = [
-        pa.field(name, kind, metadata=NESTED if len(path) > 1 else None)
+        pa.field(name, kind, metadata=NESTED if name not in reader.schema.names else None)
         for name, (path, kind) in columns.items()
     ]
 
@@ -35,6 +35,15 @@ def flatten_objects(reader: FileReader) -> FileReader:
             yield pa.RecordBatch.from_arrays(arrays, names=names)
 
     return replace(reader, schema=pa.schema(fields, reader.schema.metadata), scan=scan, paths=paths)
+
+
+def _name_column(path: Path) -> str:
+    """Return the name of a column; what MongoDB writes as an object with a type, such as {"$date": …}, is a value.
+
+    >>> _name_column(("meta", "kind")), _name_column(("when", "$date"))
+    ('meta.kind', 'when')
+    """
+    return ".".join(name for name in path if not name.startswith("$")) or ".".join(path)
 
 
 def take_first(lists: pa.Array) -> pa.Array:

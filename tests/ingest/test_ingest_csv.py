@@ -217,3 +217,12 @@ def test_a_class_number_beside_sentences_is_no_header(titles, tmp_path):
     assert ingest(Source(uri=str(tmp_path / "t.csv"), label="c0"), tmp_path / "run").rows == 60
     pd.DataFrame(rows).to_csv(tmp_path / "named.csv", index=False)
     assert ingest(Source(uri=str(tmp_path / "named.csv"), label="0"), tmp_path / "run").rows == 60
+
+
+def test_a_first_row_with_an_empty_field_may_be_data(tmp_path):
+    rows = [
+        f"{'abc'[n % 3]}04\t{n % 2}\t{'*' * (n % 2)}\tA sentence with the number {n} in it."
+        for n in range(60)
+    ]
+    (tmp_path / "cola.tsv").write_text("\n".join(rows) + "\n")
+    assert ingest(Source(uri=str(tmp_path / "cola.tsv"), label="c1"), tmp_path / "run").rows == 60

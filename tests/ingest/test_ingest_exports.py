@@ -204,6 +204,13 @@ def test_two_texts_of_a_pair_are_both_learned_from(tmp_path):
             lambda path: pd.DataFrame({"tokens": [["a", "b"]] * ROWS, "label": CLASSES}).to_parquet(path),
             "column 'tokens' holds lists of words; join the words",
         ),
+        (
+            "t.parquet",
+            lambda path: pd.DataFrame(
+                {"turns": [[{"role": "user"}, {"role": "bot"}]] * ROWS, "label": CLASSES}
+            ).to_parquet(path),
+            "column 'turns' holds lists of objects; join the objects",
+        ),
     ],
 )
 def test_a_file_of_another_form_says_what_it_is(name, write, said, tmp_path):

@@ -50,6 +50,10 @@ def test_one_obvious_label_is_taken_as_it_is_written_and_said(name, tmp_path):
         ({"y": np.linspace(0, 1, ROWS)}, "no label column 'label'"),
         ({"kind": CLASSES}, "no label column 'label'.* such as --label kind"),
         ({"kind": CLASSES, "weight": np.linspace(0, 1, ROWS)}, "such as --label kind$"),
+        (
+            {"tweet_sentiment": CLASSES, "zone": ["a", "b"] * (ROWS // 2)},
+            "such as --label tweet_sentiment or",
+        ),
         ({"kind": CLASSES, "multi_label": [False] * ROWS}, "such as --label kind$"),
         ({"class": CLASSES, "survived": CLASSES}, "'class', 'survived' could each be it"),
         ({"x": np.arange(ROWS), "y": CLASSES}, "no label column 'label'"),

@@ -182,6 +182,20 @@ def test_objects_of_typed_files_are_columns_too(name, tmp_path):
     np.testing.assert_allclose(found[1:, 1], [row["y0"] for row in records()[1:]], rtol=1e-6)
 
 
+def test_values_of_mongodb_with_their_types_are_values(tmp_path):
+    rows = [
+        {
+            "_id": {"$oid": f"{n:024x}"},
+            "n": {"$numberLong": str(n * 7 % 30)},
+            "at": {"$date": f"2024-01-{1 + n % 28:02}T00:00:00Z"},
+        }
+        | {"label": row["label"]}
+        for n, row in enumerate(records())
+    ]
+    dataset = read("\n".join(map(json.dumps, rows)), tmp_path)
+    assert [(column.name, column.kind) for column in dataset.columns] == [("n", "number"), ("at", "date")]
+
+
 def test_lists_of_one_label_are_labels_and_lists_of_more_are_refused(tmp_path):
     rows = [{**row, "label": [row["label"]] if place else []} for place, row in enumerate(records())]
     assert labels_of(read(json.dumps(rows), tmp_path)) == [None, *(row["label"] for row in records()[1:])]

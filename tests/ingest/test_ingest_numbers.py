@@ -188,6 +188,11 @@ def test_a_comma_before_an_exponent_is_that_of_a_fraction(tmp_path):
     assert not dataset.notes
 
 
+def test_names_of_files_are_no_numbers_with_a_unit(tmp_path):
+    values = [f"{n}.wav" for n in range(ROWS)]
+    assert kind(read(written(tmp_path / "n.csv", values))) == "left out"
+
+
 @pytest.mark.parametrize("word", ["not measured", "Varies with device"])
 def test_a_word_for_a_missing_number_is_one_however_often(word, tmp_path):
     values = [word if n % 4 == 0 else str(number) for n, number in enumerate(NUMBERS)]

@@ -258,12 +258,11 @@ def _make_empty_error(table: SourceTable, fields: list[pa.Field], survey: TableC
             f"column '{nested[0].name}' holds {nested[0].type}, which is no vector",
             fix=f"save one list of numbers for each row, or read pixels with --image {nested[0].name}",
         )
-    if words := [
-        field.name for field in fields if is_list(field.type) and pa.types.is_string(field.type.value_type)
-    ]:
+    if lists := [field for field in fields if is_list(field.type)]:
+        what = "words" if pa.types.is_string(lists[0].type.value_type) else "objects"
         return table.problem(
-            f"column '{words[0]}' holds lists of words",
-            fix="join the words of each row into one text with blanks",
+            f"column '{lists[0].name}' holds lists of {what}",
+            fix=f"join the {what} of each row into one text",
         )
     if named := [field.name for field in fields if names_image_files(table, field.name)]:
         return table.problem(

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import list_names
 from tasks.ingest.columns.choice import list_content_options, names_image_files, read_first_texts
-from tasks.ingest.columns.label_hints import has_classes
+from tasks.ingest.columns.label_hints import LABEL_NAMES, has_classes
 from tasks.ingest.columns.roles import list_named_columns
 from tasks.ingest.columns.types import has_text, is_embedding, is_image, is_numeric
 from tasks.ingest.columns.values import convert_to_text
@@ -24,18 +24,6 @@ _MOST_WRONG_IDS = 0.01
 # A column with more repeated values than this tells people or things that rows are of, and not rows.
 _IDS_OF_ROWS = 0.5
 ID_NAMES = ("sample_id", "id")
-# What well-known data sets call their label. The first names mean nothing else: scikit-learn and Kaggle say target, UCI
-# and OpenML class, Hugging Face labels. The others need to be the only one, class as well (of tickets in the Titanic): y (UCI
-# bank marketing), species (penguins), variety (iris), sentiment (IMDB), diagnosis (breast cancer), outcome (Pima diabetes),
-# survived (Titanic), churn (telco), attrition (IBM), income (Adult), category (news), intent (banking77), emotion, topic.
-_NAMES = (
-    ("label",),
-    ("target", "class", "labels"),
-    (
-        *("class", "y", "species", "variety", "sentiment", "diagnosis", "outcome", "survived", "churn"),
-        *("attrition", "income", "category", "intent", "emotion", "topic"),
-    ),
-)
 
 
 def find_label(source: Source, table: SourceTable) -> str | None:
@@ -53,14 +41,14 @@ def find_label(source: Source, table: SourceTable) -> str | None:
         plain == "x" and is_numeric(table.schema.field(name).type) for name, plain in free.items()
     ):
         free = {name: plain for name, plain in free.items() if plain != "y"}  # a coordinate
-    for place, names in enumerate(_NAMES):
+    for place, names in enumerate(LABEL_NAMES):
         found = [name for name, plain in free.items() if plain in names and has_classes(table, name)]
         if len(found) > 1:
             raise table.problem(
                 f"no label column '{LABEL}', and {list_names(found)} could each be it",
                 fix="name one with --label",
             )
-        if found and not any(free[found[0]] in later for later in _NAMES[place + 1 :]):
+        if found and not any(free[found[0]] in later for later in LABEL_NAMES[place + 1 :]):
             return found[0]
     return None
 

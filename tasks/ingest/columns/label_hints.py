@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -12,15 +12,28 @@ import pyarrow.compute as pc
 from tasks.errors import find_close_name, list_names
 from tasks.ingest.columns.types import has_text, is_embedding, is_list, is_numeric
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
+from tasks.ingest.leaks.column_names import split_words
 from tasks.ingest.table import LOOK, SourceTable
 
+# What well-known data sets call their label. The first names mean nothing else: scikit-learn and Kaggle say target, UCI
+# and OpenML class, Hugging Face labels. The others need to be the only one, class as well (of tickets in the Titanic): y (UCI
+# bank marketing), species (penguins), variety (iris), sentiment (IMDB), diagnosis (breast cancer), outcome (Pima diabetes),
+# survived (Titanic), churn (telco), attrition (IBM), income (Adult), category (news), intent (banking77), emotion, topic.
+LABEL_NAMES = (
+    ("label",),
+    ("target", "class", "labels"),
+    (
+        *("class", "y", "species", "variety", "sentiment", "diagnosis", "outcome", "survived", "churn"),
+        *("attrition", "income", "category", "intent", "emotion", "topic"),
+    ),
+)
 # Of rounded shares of a class each row sums to 1 but for the last digit.
 _SUM = 0.02
 # A class has a sample in each of the five folds of the default, on average.
 _ROWS_PER_CLASS = 5
 # More values than this are no classes of raters.
 _MOST_CLASSES = 50
-# Columns between the first and the last that a message proposes.
+# Columns that a message proposes.
 _NAMED = 3
 
 
@@ -46,13 +59,17 @@ def suggest_label(table: SourceTable, free: Sequence[str] | None = None, name: s
             f"the columns {list_names(shares)} sum to 1 in each row, a share for each class: write a column of the largest one's "
             f"name (df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
         )
-    edges = dict.fromkeys([table.schema.names[-1], table.schema.names[0]])
-    found = [each for each in edges if each in free and has_classes(table, each)]
-    found = found or list(
-        islice((each for each in free if each not in edges and has_classes(table, each)), _NAMED)
-    )
-    named = " or ".join(f"--label {shlex.quote(each)}" for each in found)
-    return f"name one with --label, such as {named}" if found else None
+    known = {word for names in LABEL_NAMES for word in names}
+    named = (each for each in free if known.intersection(split_words(each).split()))
+    edges = (each for each in (table.schema.names[-1], table.schema.names[0]) if each in free)
+    found = _list_classes(table, [*named, *edges]) or _list_classes(table, free)
+    such = " or ".join(f"--label {shlex.quote(each)}" for each in found)
+    return f"name one with --label, such as {such}" if found else None
+
+
+def _list_classes(table: SourceTable, names: Iterable[str]) -> list[str]:
+    """Return the first of some columns that hold classes."""
+    return list(islice((name for name in dict.fromkeys(names) if has_classes(table, name)), _NAMED))
 
 
 def has_classes(table: SourceTable, name: str) -> bool:

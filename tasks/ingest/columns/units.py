@@ -7,7 +7,8 @@ import pyarrow.compute as pc
 _LETTER = r"A-Za-z\x{b5}\x{c0}-\x{24f}\x{370}-\x{1fff}\x{3040}-\x{9fff}"
 # Behind a number, to the end, as in m², km/h, mg/dL and °C.
 _UNIT = rf"\x{{b0}}\s?[{_LETTER}]{{0,2}}|[{_LETTER}][{_LETTER}0-9\x{{b2}}\x{{b3}}/]{{0,11}}"
-_SPLIT = rf"^(?P<number>.*[0-9][.,]?)\s*(?P<unit>{_UNIT})$"
+# Not behind a point: 12.wav is the name of a file.
+_SPLIT = rf"^(?P<number>.*[0-9])\s*(?P<unit>{_UNIT})$"
 _EXPONENT = r"[0-9.][eE][+-]?[0-9]+$"
 _FACTORS = {"k": 1e3, "m": 1e6, "mio": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9}
 # What stands for a unit where numbers have several of these factors behind them.

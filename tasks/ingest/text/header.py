@@ -31,7 +31,7 @@ def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool
     False
     """
     first, rows = records[0], [row for row in records[1:] if len(row) == len(records[0])]
-    if len(rows) < _LEAST_ROWS or needed & {name.strip() for name in first} or not all(map(str.strip, first)):
+    if len(rows) < _LEAST_ROWS or needed & {name.strip() for name in first}:
         return True
     columns = list(zip(first, zip(*rows, strict=True), strict=True))
     evidence = [_is_data(name, values) for name, values in columns]
