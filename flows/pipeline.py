@@ -1,5 +1,6 @@
 """The steps of a sweep in order, each from the files of the one before: ingest to report."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from flows.config import CleanParameters
@@ -16,10 +17,13 @@ from tasks.errors import ValidationFailed
 from tasks.flag.step import flag
 from tasks.ingest.leaks.search import describe_leaks
 from tasks.ingest.step import ingest
+from tasks.json_objects import read_object
 from tasks.maps.step import map as draw_map
 from tasks.oddities.step import oddities
+from tasks.queue.open_samples import SINCE
 from tasks.queue.step import queue
 from tasks.records import Dataset, Report, Validation
+from tasks.report.sections.since import describe_rows_known
 from tasks.report.step import report
 from tasks.runs.lifecycle import Unchanged
 from tasks.runs.request import Request
@@ -45,8 +49,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             raise Unchanged(earlier)
         note_version(dataset, folder, previous)
         validation = _validate_or_report(dataset, folder, parameters, previous)
-        for line in validation.drift:
-            say(f"since the last run: {line}")
+        _say_since(validation.drift)
         dataset = validation.dataset
         fitted = _fit_here_or_on_gpu(dataset, folder, parameters, None if anew else previous)
         scores = run_step(flag, dataset, fitted.scores, folder, options)
@@ -64,6 +67,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
             anew=anew,
             reask=parameters.reask,
         )
+        _say_since(describe_rows_known(read_object(folder / SINCE), parameters.reask))
         run_step(
             oddities,
             dataset,
@@ -87,6 +91,11 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         unflagged=queued.unflagged,
         still_open=queued.still_open,
     )
+
+
+def _say_since(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(f"since the last run: {line}")
 
 
 def _say_doubt(dataset: Dataset, page: Report) -> None:

@@ -2,7 +2,9 @@
 
 A content hash covers the names of all columns that the models see. Where a column is added, removed, renamed or gets another
 type, each row has another hash, although decisions and queues speak of the same rows. Such rows are compared by the columns
-that both runs have, and `former.parquet` says which hash the content of a row had before.
+that both runs have, and `former.parquet` says which hash the content of a row had before, and whether its values were others
+then: what people said of it holds only where nobody minds that (`--reask`). Rows that were given other ids are known by their
+content.
 """
 
 import itertools
@@ -21,7 +23,7 @@ from tasks.arrays import Array
 from tasks.ingest.columns.types import is_numeric
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import make_sample_id
-from tasks.records import Column
+from tasks.records import Column, Reask
 from tasks.storage import read_json, read_parquet, write_table
 
 FORMER = "former.parquet"
@@ -41,6 +43,8 @@ class MatchedRows:
         same_label: (n,) bool, whether its given label is the same.
         before_id: (n,) its id in the last run, null where there was none.
         before_hash: (n,) its content hash in the last run, null where there was none.
+        before_label: (n,) its given label in the last run, null where there was none.
+        renamed: How many rows are known by their content, and have another id.
     """
 
     place: Array
@@ -48,13 +52,16 @@ class MatchedRows:
     same_label: Array
     before_id: pa.ChunkedArray
     before_hash: pa.ChunkedArray
+    before_label: pa.ChunkedArray
+    renamed: int
 
 
 def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | None = None) -> MatchedRows:
     """Find each row of this run in the last one.
 
     A row is found by its id. Ids that were made of the content are others where the columns are: then a row without an id
-    of the last run is found by its shared columns and its label, or else by its shared columns.
+    of the last run is found by its shared columns and its label, or else by its shared columns. So it is where the user's ids
+    were given anew.
 
     Args:
         now: Columns `KEYS` of this run.
@@ -64,25 +71,64 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
     """
     index = pc.index_in(now["sample_id"], value_set=before["sample_id"].combine_chunks())
     place = pc.fill_null(index, -1).to_numpy().astype(np.int64)
-    if shared is not None and _is_made(now) and _is_made(before):
-        labels = [
-            _hash_columns({"label": _make_comparable(table["label"], narrow=False)})
-            for table in (now, before)
-        ]
-        _match_rest(place, list(zip(shared, labels, strict=True)))
-        _match_rest(place, [(values, np.zeros(len(values), np.int64)) for values in shared])
+    are_made = _is_made(now) and _is_made(before)
+    first, second = (now["content_hash"], before["content_hash"])
+    if shared is not None:
+        first, second = (pa.chunked_array([values]) for values in shared)
+    # Made ids are others where the columns are, and ids that were given anew say no more than those.
+    if shared is not None if are_made else _forget_given_anew(place, first, second):
+        values, labels = (
+            [column.to_numpy() for column in pair]
+            for pair in ((first, second), (now["label"], before["label"]))
+        )
+        _match_rest(place, list(zip(values, labels, strict=True)))
+        _match_rest(place, [(each, np.zeros(len(each), np.int64)) for each in values])
     known = pa.array(place, mask=place < 0)
     found = before.take(known)
-    same = _find_equal(now["content_hash"], found["content_hash"])
-    if shared is not None and len(before):
-        same |= (place >= 0) & (shared[0] == shared[1][place])
+    same = _find_equal(now["content_hash"], found["content_hash"]) | _find_equal(first, second.take(known))
+    is_known_id = _find_equal(now["sample_id"], found["sample_id"])
     return MatchedRows(
-        place, same, _find_equal(now["label"], found["label"]), found["sample_id"], found["content_hash"]
+        place,
+        same,
+        _find_equal(now["label"], found["label"]),
+        found["sample_id"],
+        found["content_hash"],
+        found["label"],
+        0 if are_made else int((~is_known_id & (place >= 0)).sum()),
     )
 
 
+def _forget_given_anew(place: Array, now: pa.ChunkedArray, before: pa.ChunkedArray) -> bool:
+    """Forget what ids say of rows whose content another id had in the last run, if most changed rows are such.
+
+    A content counts that one row has in each run: a few values make rows equal that are not the same.
+
+    Args:
+        place: (n,) the row of the last run by its id; changed in place.
+        now: (n,) contents.
+        before: (m,) contents of the last run.
+
+    Returns:
+        Whether ids were given anew.
+    """
+    same = _find_equal(now, before.take(pa.array(place, mask=place < 0)))
+    loose, left = np.flatnonzero(~same), np.setdiff1d(np.arange(len(before)), place[same])
+    there, was = now.take(pa.array(loose)), before.take(pa.array(left)).combine_chunks()
+    once = there.filter(pc.is_in(there, value_set=was)).unique()
+    for contents in (now, before):
+        counts = pc.value_counts(contents.filter(pc.is_in(contents, value_set=once)))
+        once = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    if 2 * len(once) <= min(len(loose), len(left)):
+        return False
+    moved = pc.is_in(there, value_set=once)
+    others, loose = loose[~moved.to_numpy()], loose[moved.to_numpy()]
+    place[loose] = left[pc.index_in(there.filter(moved), value_set=was).to_numpy()]
+    place[others[np.isin(place[others], place[loose])]] = -1
+    return True
+
+
 def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
-    """Find rows that have no place yet among those of the last run that nobody has, by two numbers a row, equal ones in order."""
+    """Find rows that have no place yet among those of the last run that nobody has, by two values a row, equal ones in order."""
     rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
     now, before = (
         _number(zip(first[some].tolist(), second[some].tolist(), strict=True))
@@ -209,45 +255,62 @@ def _hash_columns(columns: Mapping[str, Array]) -> Array:
 
 
 def list_earlier_hashes(
-    matched: MatchedRows, carries: Array, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
+    matched: MatchedRows, reask: Reask, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
 ) -> pa.Table:
-    """Return which hashes the contents had before, columns `content_hash` and `former_hash`.
+    """Return which hashes the contents had before, columns `content_hash`, `former_hash` and `edited`.
 
     What was ever asked is there with its own hash as well: it may be decided on long after it was last flagged. Two contents
     that became one, because the column that told them apart is gone, have no former hash: what people said of one of them need
     not hold for the other.
 
     Args:
-        carries: (n,) bool, for which rows what people said of the earlier content holds.
+        reask: What has to change of a row for people to be asked again; where the content need not matter, none is `edited`.
         now: Columns `KEYS` of this run.
         asked: Hashes that the last queues show or people have decided on: no other ones are followed.
         earlier: The same table of the last run.
     """
-    known: dict[str, set[str]] = defaultdict(set)
-    for content, former in (*_pair_hashes(earlier), *((content, content) for content in asked)):
-        known[content].add(former)
-    moved = carries & ~_find_equal(now["content_hash"], matched.before_hash)
+    known: dict[str, set[tuple[str, bool]]] = defaultdict(set)
+    for content, former, edited in (*_list_links(earlier), *((content, content, False) for content in asked)):
+        known[content].add((former, edited))
+    moved = (matched.place >= 0) & ~_find_equal(now["content_hash"], matched.before_hash)
     rows = pa.array(np.flatnonzero(moved))
-    found: dict[str, set[str]] = defaultdict(set)
-    for content, former in zip(
-        now["content_hash"].take(rows).to_pylist(), matched.before_hash.take(rows).to_pylist(), strict=True
+    columns = (now["content_hash"].take(rows).to_pylist(), matched.before_hash.take(rows).to_pylist())
+    found: dict[str, set[tuple[str, bool]]] = defaultdict(set)
+    for content, former, same in zip(*columns, matched.same_content[moved].tolist(), strict=True):
+        found[content].add((former, not same))
+    links = {(content, *link) for content, formers in known.items() for link in formers}
+    for content, ((former, changed), *others) in (
+        (content, list(formers)) for content, formers in found.items()
     ):
-        found[content].add(former)
-    pairs = {(content, former) for content, formers in known.items() for former in formers}
-    for content, formers in found.items():
-        (former, *others) = formers
         if not others and former in known:
-            pairs |= {(content, one) for one in (content, former, *known[former])}
-    schema = pa.schema({"content_hash": pa.string(), "former_hash": pa.string()})
+            links |= {(content, content, False), (content, former, changed)}
+            links |= {(content, one, edited or changed) for one, edited in known[former]}
+    kept = {(content, former): edited for content, former, edited in sorted(links, reverse=True)}
+    schema = pa.schema({"content_hash": pa.string(), "former_hash": pa.string(), "edited": pa.bool_()})
     return pa.Table.from_pylist(
-        [dict(zip(schema.names, pair, strict=True)) for pair in sorted(pairs)], schema
+        [
+            dict(zip(schema.names, (*pair, kept[pair] and reask == "content"), strict=True))
+            for pair in sorted(kept)
+        ],
+        schema,
     )
 
 
-def _pair_hashes(table: pa.Table | None) -> Iterable[tuple[str, str]]:
+def _list_links(table: pa.Table | None) -> Iterable[tuple[str, str, bool]]:
+    """Return content, hash that it had before, and whether its values were others then; releases up to 0.1 knew no such."""
     if table is None:
         return ()
-    return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), strict=True)
+    edited = table["edited"].to_pylist() if "edited" in table.column_names else [False] * len(table)
+    return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), edited, strict=True)
+
+
+def list_formers(table: pa.Table | None) -> dict[str, list[str]]:
+    """Return for a content the hashes under which what people said of it still holds."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for content, former, edited in _list_links(table):
+        if not edited:
+            found[content].append(former)
+    return dict(found)
 
 
 def read_earlier_hashes(folder: Path) -> pa.Table | None:
@@ -266,8 +329,8 @@ def find_equal_hashes(runs: Path) -> dict[str, set[str]]:
     """Return for a hash those that the same content has in the other runs of a folder, before and after it."""
     others: dict[str, set[str]] = defaultdict(set)
     for run in runs.glob("*"):
-        for content, former in _pair_hashes(read_earlier_hashes(run)):
-            if content != former:
+        for content, former, edited in _list_links(read_earlier_hashes(run)):
+            if content != former and not edited:
                 others[former].add(content)
                 others[content].add(former)
     return dict(others)

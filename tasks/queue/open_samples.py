@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from tasks.arrays import Array
 from tasks.flag.verified import read_verified
 from tasks.queue import earlier_hashes
+from tasks.queue.asked_again import count_asked_again
 from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
 from tasks.storage import read_parquet, write_json
@@ -109,11 +110,8 @@ def choose_shown(
     matched = earlier_hashes.match_rows(
         rows, last, earlier_hashes.number_shared_values(dataset.path, dataset.columns, previous)
     )
-    carries = matched.same_content if reask == "content" else matched.place >= 0
-    known = _read_known_hashes(previous, folder)
-    former = earlier_hashes.list_earlier_hashes(
-        matched, carries, rows, known, earlier_hashes.read_earlier_hashes(previous)
-    )
+    known, earlier = _read_known_hashes(previous, folder), earlier_hashes.read_earlier_hashes(previous)
+    former = earlier_hashes.list_earlier_hashes(matched, reask, rows, known, earlier)
     earlier_hashes.write_earlier_hashes(former, folder)
     decided = _is_decided(dataset.path, wanted.asked, folder / DECIDED, former, reask)
     compared = compare_rows(matched)
@@ -123,22 +121,30 @@ def choose_shown(
         return _show_all(wanted, seen, decided, folder)
     undecided = wanted.without(decided)
     still_open, shown = undecided & asked, undecided & ~asked
-    counts = dict(zip(("new", "changed", "same"), np.bincount(compared, minlength=3).tolist(), strict=True))
+    formers = earlier_hashes.list_formers(earlier)
     flagged_before = _read_flagged_before(matched, previous)
     write_json(
         {
             "previous": previous.name,
-            "rows": {**counts, "removed": last.num_rows - counts["changed"] - counts["same"]},
+            "rows": _count_rows(compared, last.num_rows, matched.renamed),
             "flagged": {"now": int(flagged.sum()), "newly": int((flagged & ~flagged_before).sum())},
             "no_longer_flagged": int((flagged_before & ~flagged).sum()),
             "shown": int(shown.sum()),
             "open": int(still_open.sum()),
             "open_flagged": int((flagged & still_open).sum()),
             "decided": int((flagged & decided).sum()),
+            "asked_again": count_asked_again(matched, shown, _read_pairs(folder / DECIDED), formers),
         },
         folder / SINCE,
     )
     return ShownSamples(shown, still_open, seen, run)
+
+
+def _count_rows(compared: Array, before: int, renamed: int) -> dict[str, int]:
+    """Return how many rows are what, of `before` rows of the last run."""
+    new, changed, same = np.bincount(compared, minlength=3).tolist()
+    removed = before - changed - same
+    return {"new": new, "changed": changed, "same": same, "removed": removed, "other_ids": renamed}
 
 
 def _show_all(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) -> ShownSamples:
@@ -185,14 +191,9 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
     Where nothing is asked again, the label that was decided on need not be the present one.
     """
     decided = np.zeros(len(flagged), dtype=bool)
-    if not path.exists():
-        return decided
-    table = read_parquet(path)
-    pairs = set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
+    pairs = _read_pairs(path)
     contents = {content for content, _ in pairs} if reask == "never" else set()
-    before: dict[str, list[str]] = {}
-    for row in former.to_pylist() if former is not None else ():
-        before.setdefault(row["content_hash"], []).append(row["former_hash"])
+    before = earlier_hashes.list_formers(former)
     index = np.flatnonzero(flagged)
     some = take_rows(dataset, index, ["content_hash", "label"])
     keys = zip(some["content_hash"].to_pylist(), some["label"].to_pylist(), strict=True)
@@ -201,6 +202,14 @@ def _is_decided(dataset: Path, flagged: Array, path: Path, former: pa.Table | No
         for content, label in keys
     ]
     return decided
+
+
+def _read_pairs(path: Path) -> set[tuple[str, str]]:
+    """Return contents and labels that people have decided on."""
+    if not path.exists():
+        return set()
+    table = read_parquet(path)
+    return set(zip(table["content_hash"].to_pylist(), table["label"].to_pylist(), strict=True))
 
 
 def _find_asked(

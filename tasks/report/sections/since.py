@@ -1,7 +1,9 @@
 """What changed since the last run of the data set, and how its runs have gone so far."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from tasks.records import Reask
 from tasks.report.summary import Summary
 from tasks.runs.history import read_date
 from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, TableRows, Text
@@ -10,6 +12,8 @@ from tasks.show.view import RunView
 
 # Nights that are worth a line: what came before them is in the earlier reports.
 TREND = 14
+# Characters of what has drifted: more than a cell of a table.
+_DRIFT = 2_000
 
 
 def build(view: RunView, summary: Summary) -> Section | None:
@@ -39,18 +43,43 @@ def build(view: RunView, summary: Summary) -> Section | None:
         verb = "is" if since["open"] == 1 else "are"
         text += f" {pluralise(since['open'], 'sample')} of earlier queues {verb} still open (open.parquet names the run of each)."
     if since["decided"]:
-        text += f" People have decided on {pluralise(since['decided'], 'flagged sample')} before; nobody is asked again."
+        text += f" People have decided on {pluralise(since['decided'], 'flagged sample')} before; nobody is asked again of these."
     drift = view.validation.drift if view.validation else ()
     told = (
-        [Text("What the data are like has changed: " + show_plain("; ".join(drift)) + ".")] if drift else []
+        [Text("What the data are like has changed: " + show_plain("; ".join(drift), _DRIFT) + ".")]
+        if drift
+        else []
     )
     parts: list[ReportPart] = [
         Text(text),
         *told,
+        *(Text(f"{line[:1].upper()}{line[1:]}.") for line in describe_rows_known(since)),
         Facts(facts),
         _tabulate_trend([*trend[-TREND:], _describe_this_run(view, summary)]),
     ]
     return Section("since", "Since the last run", parts, "Since last run")
+
+
+def describe_rows_known(since: Mapping[str, Any], reask: Reask = "never") -> list[str]:
+    """Say in a line each which rows of the last run have other ids, and which decisions are asked for once more.
+
+    >>> describe_rows_known({"rows": {"other_ids": 2}, "asked_again": {"content": 1, "label": 0}})
+    ['ids: 2 rows have another id than in the last run; they are known by their content', \
+'decisions: 1 sample that people decided on is asked about again, as its content changed']
+    """
+    lines = []
+    if renamed := since.get("rows", {}).get("other_ids", 0):
+        verb, they = ("has", "it is known by its") if renamed == 1 else ("have", "they are known by their")
+        lines.append(
+            f"ids: {pluralise(renamed, 'row')} {verb} another id than in the last run; {they} content"
+        )
+    for what, count in since.get("asked_again", {}).items():
+        if count:
+            verb, its = ("is", "its") if count == 1 else ("are", "their")
+            who = f"{pluralise(count, 'sample')} that people decided on {verb} asked about again"
+            hint = " (--reask label follows rows by --id)" if what == "content" and reask == "content" else ""
+            lines.append(f"decisions: {who}, as {its} {what} changed{hint}")
+    return lines
 
 
 def _describe_this_run(view: RunView, summary: Summary) -> dict[str, Any]:
