@@ -292,7 +292,7 @@ class CleanParameters(AuditOptions):
 
     def records_source(self) -> Source:
         """Return what the ingest step reads, with the path of a local file made absolute."""
-        columns = {name: getattr(self, name) for name in Source.model_fields if name != "uri"}
+        columns = {name: getattr(self, name) for name in Source.model_fields.keys() & type(self).model_fields}
         return Source(uri=make_absolute(self.source), **columns)
 
     def audit_options(self) -> AuditOptions:

@@ -22,9 +22,10 @@ from tasks.maps.step import map as draw_map
 from tasks.oddities.step import oddities
 from tasks.queue.open_samples import SINCE
 from tasks.queue.step import queue
-from tasks.records import Dataset, Report, Validation
+from tasks.records import Dataset, Report, Source, Validation
 from tasks.report.sections.since import describe_rows_known
 from tasks.report.step import report
+from tasks.runs.finished import read_dataset
 from tasks.runs.lifecycle import Unchanged
 from tasks.runs.request import Request
 from tasks.storage import read_json
@@ -41,7 +42,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
     options = parameters.audit_options()
     previous, anew = take_over_last_run(request, folder)
     with count_progress(7 + count_steps(options)):
-        dataset = run_step(ingest, parameters.records_source(), folder)
+        dataset = run_step(ingest, _name_source(parameters, previous), folder)
         for note in (*dataset.notes, *describe_leaks(dataset.leaks, dataset.suspects)):
             say(note)
         if previous and not anew and (earlier := find_run_of_same_content(request, folder)):
@@ -91,6 +92,12 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
         unflagged=queued.unflagged,
         still_open=queued.still_open,
     )
+
+
+def _name_source(parameters: CleanParameters, previous: Path | None) -> Source:
+    """Return what is read; classes are spelled as in the last run."""
+    source = parameters.records_source()
+    return source.model_copy(update={"classes": read_dataset(previous).classes}) if previous else source
 
 
 def _say_since(lines: Iterable[str]) -> None:

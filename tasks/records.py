@@ -40,8 +40,7 @@ Reask = Literal["content", "label", "never"]
 class Record(BaseModel):
     """A frozen record; unknown fields are refused.
 
-    `indifferent` names fields that decide how fast or how large a computation is and never what comes out: a step
-    that was done with other values of them need not be done again.
+    `indifferent` names fields that never decide what comes out: with other values of them a step need not be done again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +48,7 @@ class Record(BaseModel):
 
 
 class Source(Record):
-    """What the user pointed at, what it is called, and which column means what."""
+    """What the user pointed at, its name, which column means what, and the last run's classes, whose spelling stays."""
 
     uri: str
     name: str | None = None
@@ -66,6 +65,7 @@ class Source(Record):
     group: str | None = None
     encoding: str | None = None
     missing: tuple[str, ...] | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[tuple[str, ...], ...]:

@@ -6,13 +6,14 @@ The list says how the folder that was swept first becomes the corrected one: `fr
 
 import csv
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from tasks.apply.corrected import WrittenLabels, find_source_changes
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ImageFolderReader
+from tasks.ingest.labels.spelling import mean_the_same
 from tasks.ingest.source import Part
 from tasks.queue.rows import find_rows
 
@@ -69,7 +70,9 @@ def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[st
     >>> list_targets({"train/cat/1.png": ("cat", "dog")}, ["train/cat/1.png", "train/dog/1.png"])
     {'train/cat/1.png': 'train/dog/1-2.png'}
     """
+    files = list(files)
     taken = {file.casefold() for file in files}
+    folders = sorted({step for file in files for step in file.split("/")[:-1]})
     found: dict[str, str | None] = {}
     for file, (old, new) in sorted(moved.items()):
         if file.casefold() not in taken:
@@ -79,21 +82,33 @@ def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[st
         if new is None:
             found[file] = None
             continue
-        target = _choose_free_path(_move_to_class(file, old, new), taken)
+        target = _choose_free_path(_move_to_class(file, old, new, folders), taken)
         taken.add(target.casefold())
         found[file] = target
     return found
 
 
-def _move_to_class(file: str, old: str, new: str) -> str:
-    """Return the path of an image in the folder of another class."""
+def _move_to_class(file: str, old: str, new: str, folders: Iterable[str]) -> str:
+    """Return the path of an image in the folder of another class: one of those that are there, however it is spelled.
+
+    >>> _move_to_class("Cat/1.png", "cat", "dog", ["Cat", "Dog"])
+    'Dog/1.png'
+    """
     if not new.strip() or new in (".", "..") or any(mark in new for mark in "/\\\0"):
         raise InputError(f"the label '{new}' cannot be the name of a folder")
     steps = file.split("/")
-    if old not in steps[:-1]:
+    place = next((steps.index(step) for step in _find_spelled(old, steps[:-1])), None)
+    if place is None:
         raise InputError(f"the image '{file}' is not in a folder '{old}'")
-    steps[steps.index(old)] = new
+    steps[place] = next(_find_spelled(new, folders), new)
     return "/".join(steps)
+
+
+def _find_spelled(label: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the names that a label has, as it is written first."""
+    names = list(names)
+    yield from (name for name in names if name == label)
+    yield from (name for name in names if mean_the_same(name, label))
 
 
 def _choose_free_path(path: str, taken: set[str]) -> str:

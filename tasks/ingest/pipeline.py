@@ -68,7 +68,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     source, table, notes = _open(source)
     roles = assign_roles(source, table)
     # A person named the classes of a folder of images when they made a folder for each.
-    survey = _survey_columns(table, roles, is_guessed=is_guessed and table.image is None)
+    survey = _survey_columns(table, roles, source.classes, is_guessed=is_guessed and table.image is None)
     roles = drop_leaks(source, table, roles, survey.labels)
     content = _open_content(source, table, roles, survey.labels)
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
@@ -193,8 +193,8 @@ class _Survey:
         return (*self.labels.notes, *(self.truths.unknown if self.truths else ()))
 
 
-def _survey_columns(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _Survey:
-    """Look at labels, ids and truths once, before anything is written."""
+def _survey_columns(table: SourceTable, roles: Roles, known: tuple[str, ...], *, is_guessed: bool) -> _Survey:
+    """Look at labels, ids and truths once, before anything is written; `known` classes keep their spelling."""
     seen = {
         role: LabelSurvey(
             name,
@@ -215,7 +215,7 @@ def _survey_columns(table: SourceTable, roles: Roles, *, is_guessed: bool) -> _S
             ids.see(batch.column(roles.id))
         rows += batch.num_rows
     labels, truths = seen["label"], seen.get("truth")
-    labels.merge_spellings()
+    labels.merge_spellings(known)
     classes = labels.classes()
     if truths:
         truths.merge_spellings(classes)

@@ -36,6 +36,9 @@ TOLERANCE = 1e-3
 _ODD = 0.05
 # Of rows most of which are probabilities, the others are mistakes: no other scale fits so many.
 _HALF = 0.5
+# Probabilities are of other rows where they agree with the labels as chance does (within so many standard errors, of at least
+# so many rows) and are surer by so much than they are right: a model that merely knows little is unsure, too.
+_CHANCE, _FEW, _TOO_SURE = 3.0, 100, 0.2
 # Softmax in float16 sums to one within this.
 _EXACT = 0.02
 
@@ -155,10 +158,47 @@ def _open_model(table: SourceTable, columns: tuple[str, ...], labels: LabelSurve
     if width == 1:
         class_columns.require_two(given)
         scale = scale_of(given.values, columns, table.uri)
-        likely = convert_to_probabilities(given.values, scale)[:, 0]
-        return GivenModel(columns, width, class_columns.order_of_binary(replace(given, values=likely)), scale)
-    order = class_columns.find_order(given)
-    return GivenModel(columns, width, order, scale_of(given.values, columns, table.uri))
+        likely = convert_to_probabilities(given.values, scale)
+        order = class_columns.order_of_binary(replace(given, values=likely[:, 0]))
+        both = np.concatenate([1 - likely, likely], axis=1)[:, :: 1 if order.positive_last else -1]
+    else:
+        order, scale = class_columns.find_order(given), scale_of(given.values, columns, table.uri)
+        both = convert_to_probabilities(given.values, scale)
+    _check_are_of_rows(both, order.classes, given)
+    return GivenModel(columns, width, order, scale)
+
+
+def _check_are_of_rows(
+    values: Matrix, classes: tuple[str, ...], given: class_columns.GivenProbabilities
+) -> None:
+    """Refuse probabilities that are sure of themselves and have nothing to do with the labels of their rows.
+
+    With f the shares of the classes among n rows and p the probabilities, labels in any order would be given
+    sum_i sum_c f_c p_ic, with the variance sum_i (sum_c f_c p_ic^2 - (sum_c f_c p_ic)^2).
+
+    Args:
+        values: (n, classes) probabilities of the first rows.
+
+    Raises:
+        InputError: They are of other rows.
+    """
+    code = {name: place for place, name in enumerate(classes)}
+    place = np.array([code.get(name or "", -1) for name in given.texts], np.int64)
+    values, place = values[place >= 0].astype(np.float64), place[place >= 0]
+    if len(place) < _FEW:
+        return
+    share = np.bincount(place, minlength=len(classes)) / len(place)
+    mean, squares = values @ share, values**2 @ share
+    agreed = values[np.arange(len(place)), place].sum() - mean.sum()
+    sure, right = values.max(axis=1).mean(), (values.argmax(axis=1) == place).mean()
+    by_chance = abs(agreed) <= _CHANCE * np.sqrt(max((squares - mean**2).sum(), 0.0))
+    if by_chance and share.max() < 1 and sure - right > _TOO_SURE:
+        raise InputError(
+            f"--pred-probs {name_first_three(given.columns)} has nothing to do with the labels: it is {sure:.0%} sure of a class "
+            f"on average, which is the label of {right:.0%} of the rows, as by chance",
+            where=given.uri,
+            fix="write the probabilities of these rows, in their order",
+        )
 
 
 def clip_logs(values: Matrix) -> Matrix:

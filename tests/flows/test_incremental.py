@@ -194,7 +194,7 @@ def test_all_rows_are_scored_and_the_changes_are_counted(nights):
     second = nights["second"]
     assert pq.read_metadata(second.folder / "scores.parquet").num_rows == ROWS - 5 + 20
     since = json.loads((second.folder / "since.json").read_text())
-    assert since["rows"] == {"new": 20, "changed": 1, "same": ROWS - 6, "removed": 5}
+    assert since["rows"] == {"new": 20, "changed": 1, "same": ROWS - 6, "removed": 5, "other_ids": 0}
     assert since["decided"] == 4
     assert since["shown"] == len(queue_of(second))
 

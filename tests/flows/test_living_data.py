@@ -154,3 +154,29 @@ def _read_queue_rows(out: Path) -> list[dict[str, object]]:
     return [
         row for path in (out / "runs").glob("*-*/queue.parquet") for row in pq.read_table(path).to_pylist()
     ]
+
+
+def test_a_class_keeps_its_spelling_whatever_most_rows_have_tonight(prefect_server, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = by_command(tmp_path / "pets.csv", str(out), out)
+    data.begin()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    before = find_run(out)
+    edited = pd.read_csv(before / "queue.csv", dtype=str)
+    edited.assign(new_label=edited["suggested_label"])[:3].to_csv(tmp_path / "edited.csv", index=False)
+    assert run(["import", str(tmp_path / "edited.csv"), "--out", str(out)]) == 0
+    data.add()
+    most = data.frame.index % 3 > 0
+    data.frame.loc[most, "label"] = data.frame.loc[most, "label"].str.title()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    rows = json.loads((out / "runs" / "latest" / "since.json").read_text())["rows"]
+    assert (rows["new"], rows["changed"]) == (8, 0)
+    queue = pq.read_table(out / "runs" / "latest" / "queue.parquet").to_pylist()
+    assert not {row["sample_id"] for row in queue} & set(edited["sample_id"])
+    data.apply()
+    back = pd.read_csv(out / "datasets" / "pets" / "latest" / "source" / "pets.csv")
+    changed = back[back["label"] != data.frame["label"]]
+    assert set(changed["id"]) == set(edited["sample_id"][:3])
+    assert set(changed["label"]) <= {"Cat", "Dog", "cat", "dog"}

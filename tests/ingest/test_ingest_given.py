@@ -39,6 +39,29 @@ def test_probabilities_become_clipped_logs(tmp_path):
     assert dataset.feature_names == ("pa", "pb")
 
 
+@pytest.mark.parametrize("columns", [("p",), ("p_cat", "p_dog", "p_hen"), ("p_dog",)])
+def test_probabilities_of_other_rows_are_refused(tmp_path, columns):
+    rng = np.random.default_rng(0)
+    classes = ("cat", "dog") if columns == ("p_dog",) else ("cat", "dog", "hen")
+    labels = rng.integers(len(classes), size=300)
+    label = [classes[place] for place in labels]
+
+    def read(given):
+        values = [list(given)] if columns == ("p",) else given.T[-len(columns) :]
+        given = {"label": label, **dict(zip(columns, values, strict=True))}
+        return ingested(tmp_path, given, pred_probs=columns)
+
+    logits = rng.normal(size=(300, len(classes))) + 4 * np.eye(len(classes))[labels]
+    given = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    read(given)
+    with pytest.raises(
+        InputError, match=r"nothing to do with the labels: it is 9\d% sure of a class on average"
+    ):
+        read(np.roll(given, 1, axis=0))  # last night's: a row has come in front since
+    weak = rng.dirichlet(np.full(len(classes), 100), size=300)
+    read(weak)  # of these rows or not, they claim nothing
+
+
 def test_scores_of_one_against_the_rest_are_no_probabilities(tmp_path):
     scores = [[0.9, 0.8], [0.1, 0.2], [0.6, 0.4]]
     with pytest.raises(InputError, match=r"its rows sum to 0\.3 to 1\.7, not to 1"):

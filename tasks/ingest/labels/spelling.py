@@ -91,6 +91,8 @@ def describe_spellings(spellings: Mapping[str, str], counts: Mapping[str, int]) 
 
     >>> describe_spellings({"yes ": "Yes"}, {"Yes": 120, "yes ": 3})
     ("'yes ' (3) is read as 'Yes' (120)",)
+    >>> describe_spellings({"YES": "Yes"}, {"YES": 120})  # known from elsewhere
+    ("'YES' (120) is read as 'Yes'",)
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for label, first in spellings.items():
@@ -124,7 +126,8 @@ def describe_odd_names(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _list_spellings(labels: list[str], counts: Mapping[str, int]) -> str:
-    return " and ".join(f"'{_visible(label[:40])}' ({counts.get(label, 0):,})" for label in labels[:_NAMED])
+    named = ((f"'{_visible(label[:40])}'", counts.get(label, 0)) for label in labels[:_NAMED])
+    return " and ".join(f"{name} ({rows:,})" if rows else name for name, rows in named)
 
 
 def _visible(label: str) -> str:
