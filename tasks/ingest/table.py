@@ -54,12 +54,10 @@ class SourceTable:
 
     def _describe_lacking(self) -> tuple[str, ...]:
         """Return what to say of columns that only some of the files have."""
-        lacking = [
-            (name, reader.part.path.rsplit("/", 1)[-1])
-            for name in self.schema.names
-            for reader in self.readers
-            if reader.image is None and name not in reader.schema.names
+        held = [
+            (one.part.path.rsplit("/", 1)[-1], set(one.schema.names)) for one in self.readers if not one.image
         ]
+        lacking = [(name, file) for name in self.schema.names for file, names in held if name not in names]
         if not lacking:
             return ()
         names, files = (list(dict.fromkeys(each)) for each in zip(*lacking, strict=True))
