@@ -230,6 +230,8 @@ class Campaign:
             night.again += one["run_count"] > 1 + is_answered
             if is_answered and state != "Applied":
                 night.wrong.append(f"{night.runs[run].name}, answered with apply now, ended as {state}")
+            if run in night.plan and night.plan[run].is_cancelled:
+                night.wrong.append(f"{night.runs[run].name}, cancelled, ended as {state}")
             if one["run_count"] == 1 and state == "Completed":
                 self.took.append(one["total_run_time"])
 
@@ -282,7 +284,7 @@ class Campaign:
         for run in planned:
             if time.monotonic() - (one := night.plan[run]).began > one.after:
                 one.steps = self._count_steps(night.runs[run])
-                strike(self.stack, one.way, run, living[run])
+                one.is_cancelled = strike(self.stack, one.way, run, living[run])
                 night.strikes.append(one)
 
     def _newest(self, table: ChangingTable) -> Path:

@@ -27,19 +27,25 @@ class Strike:
     after: float
     began: float
     steps: int | None = None
+    is_cancelled: bool = False
 
 
-def strike(stack: Any, way: str, run: str, process: psutil.Process) -> None:  # noqa: ANN401 (of the tests)
-    """Cancel a run, or strike its process, the worker that it has, or both, so that nobody tells of it."""
+def strike(stack: Any, way: str, run: str, process: psutil.Process) -> bool:  # noqa: ANN401 (of the tests)
+    """Cancel a run, or strike its process, the worker that it has, or both, so that nobody tells of it.
+
+    Returns:
+        Whether the server cancels the run: it does not where the run has just ended.
+    """
     what, with_signal = WAYS[way]
     if with_signal is None:
-        stack.post(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-        return
+        _, answer = stack.post(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        return bool(answer.get("status") == "ACCEPT")
     workers = {worker.pid for worker in _find(stack, "cpu")}
     with suppress(psutil.NoSuchProcess):  # it ended in this moment
         above = [parent for parent in process.parents() if parent.pid in workers]
         for one in (above if what != "run" else []) + ([process] if what != "worker" else []):
             one.send_signal(with_signal)
+    return False
 
 
 def take_gpu_worker(stack: Any) -> psutil.Process:  # noqa: ANN401
