@@ -23,8 +23,9 @@ def flatten_objects(reader: FileReader) -> FileReader:
     paths = {name: path for name, (path, _) in columns.items()}
     if [*columns.items()] == [(field.name, ((field.name,), field.type)) for field in reader.schema]:
         return replace(reader, paths=paths)
+    plain = set(reader.schema.names)
     fields = [
-        pa.field(name, kind, metadata=NESTED if name not in reader.schema.names else None)
+        pa.field(name, kind, metadata=None if name in plain else NESTED)
         for name, (path, kind) in columns.items()
     ]
 
@@ -60,7 +61,7 @@ def take_first(lists: pa.Array) -> pa.Array:
 
 def _list_columns(reader: FileReader) -> Iterator[tuple[Path, pa.DataType]]:
     """Yield path and type of each column, with what lies within objects one by one."""
-    several = _find_long_lists(reader)
+    several, plain = _find_long_lists(reader), set(reader.schema.names)
     waiting: list[tuple[Path, pa.DataType]]
     waiting = [((field.name,), field.type) for field in reversed(list(reader.schema))]
     while waiting:
@@ -69,7 +70,7 @@ def _list_columns(reader: FileReader) -> Iterator[tuple[Path, pa.DataType]]:
             kind = kind.value_type
         inner = list(kind) if pa.types.is_struct(kind) else []
         names = {field.name for field in inner}
-        clash = any(f"{'.'.join(path)}.{name}" in reader.schema.names for name in names)
+        clash = any(f"{'.'.join(path)}.{name}" in plain for name in names)
         if not inner or names & {"bytes", "path"} or clash:
             yield path, kind
         else:

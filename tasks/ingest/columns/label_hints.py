@@ -62,7 +62,8 @@ def suggest_label(table: SourceTable, free: Sequence[str] | None = None, name: s
     known = {word for names in LABEL_NAMES for word in names}
     named = (each for each in free if known.intersection(split_words(each).split()))
     edges = (each for each in (table.schema.names[-1], table.schema.names[0]) if each in free)
-    found = _list_classes(table, [*named, *edges]) or _list_classes(table, free)
+    few = (each for each in free if _has_few_values(batch.column(each)))
+    found = _list_classes(table, [*named, *edges]) or _list_classes(table, few)
     such = " or ".join(f"--label {shlex.quote(each)}" for each in found)
     return f"name one with --label, such as {such}" if found else None
 
@@ -70,6 +71,13 @@ def suggest_label(table: SourceTable, free: Sequence[str] | None = None, name: s
 def _list_classes(table: SourceTable, names: Iterable[str]) -> list[str]:
     """Return the first of some columns that hold classes."""
     return list(islice((name for name in dict.fromkeys(names) if has_classes(table, name)), _NAMED))
+
+
+def _has_few_values(column: pa.Array) -> bool:
+    """Return whether the first rows leave it open that a column holds classes: all rows of each column take long to read."""
+    if not has_text(column.type):
+        return is_list(column.type)
+    return len(pc.unique(convert_to_text(column))) <= max(2, len(column) // _ROWS_PER_CLASS) + 1
 
 
 def has_classes(table: SourceTable, name: str) -> bool:
