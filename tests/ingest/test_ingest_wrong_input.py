@@ -378,6 +378,24 @@ def test_a_part_without_the_label_is_named(tmp_path, run):
     assert "test.csv: has no column 'label'; add the column" in refused(data, run)
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("id,label\n1,a\n2,b\n", "features.merge(labels, on='id') in pandas"),
+        ("label\na\nb\n", "pd.concat([features, labels], axis=1) in pandas"),
+    ],
+)
+def test_features_and_labels_in_two_files_say_how_to_join_them(labels, said, tmp_path, run):
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "X.csv", "id,x,y\n1,1,5\n2,2,6\n")
+    write(data / "y.csv", labels)
+    assert (
+        f"X.csv: has no column 'label'; of features and labels in two files make one table: {said}"
+        in refused(data, run)
+    )
+
+
 def test_a_damaged_part_is_named(tmp_path, run):
     data = tmp_path / "parts"
     data.mkdir()

@@ -20,6 +20,7 @@ from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import fits_parquet, has_text
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.labels.derived import AGREEMENT
+from tasks.ingest.reading import FileReader
 from tasks.ingest.table import SourceTable
 from tasks.records import DECISION_COLUMNS, QUEUE_COLUMNS, Payload, Source
 
@@ -98,14 +99,24 @@ def list_named_columns(source: Source) -> frozenset[str]:
 def _check_parts(given: dict[str, str], raters: Iterable[str], table: SourceTable) -> None:
     """Raise InputError when one file of several lacks a column that the user named: a test set without labels, say."""
     for name in dict.fromkeys([*given.values(), *raters]):
-        without = [reader.part.shown for reader in table.readers if name not in reader.schema.names]
+        without = [reader for reader in table.readers if name not in reader.schema.names]
         if 0 < len(without) < len(table.readers):
             more = f", nor have {len(without) - 1:,} other files" if len(without) > 1 else ""
+            has_it = next(reader for reader in table.readers if reader not in without)
             raise InputError(
                 f"has no column '{name}'{more}",
-                where=without[0],
-                fix="add the column, or sweep the files that have it",
+                where=without[0].part.shown,
+                fix=_explain_join(without[0], has_it),
             )
+
+
+def _explain_join(without: FileReader, has_it: FileReader) -> str:
+    """Return what to do where one file has the labels and another has none."""
+    shared = [name for name in has_it.schema.names if name in without.schema.names]
+    if len(shared) > 1:
+        return "add the column, or sweep the files that have it"
+    how = f"features.merge(labels, on='{shared[0]}')" if shared else "pd.concat([features, labels], axis=1)"
+    return f"of features and labels in two files make one table: {how} in pandas"
 
 
 def _check_group(group: str, table: SourceTable) -> None:
