@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import Out, Run, find_run_or_name_it
+from flows.commands.common import Out, Run, find_run_or_name_it, note
 from tasks.errors import InputError
 from tasks.terminal import lines, one_line
 
@@ -92,7 +92,10 @@ def import_(
         typer.Option("--from", help="format (default: by the ending)", show_default=False),
     ] = None,
     run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="run that the samples come from (default: the newest)")
+        str | None,
+        typer.Option(
+            metavar="RUN", help="run that the samples come from (default: the one whose queue it is)"
+        ),
     ] = None,
     reviewer: Annotated[
         str, typer.Option(metavar="NAME", help="spreadsheet: who decided, where no column says so")
@@ -106,8 +109,11 @@ def import_(
     results = Results(out, run)
     folder = find_run_or_name_it(results, run)
     if form is not ImportFormat.label_studio:
-        from tasks.review.exchange.spreadsheet import import_spreadsheet  # noqa: PLC0415
+        from tasks.review.exchange.spreadsheet import find_run_of_sheet, import_spreadsheet  # noqa: PLC0415
 
+        if results.is_of_data_set(folder) and (asked := find_run_of_sheet(file, folder)) != folder:
+            folder = asked
+            note(f"the file is the queue of run {folder.name}")
         imported = import_spreadsheet(file, folder, results.out, reviewer=reviewer)
     else:
         from tasks.review.exchange.label_studio import import_label_studio  # noqa: PLC0415

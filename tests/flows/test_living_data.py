@@ -180,3 +180,32 @@ def test_a_class_keeps_its_spelling_whatever_most_rows_have_tonight(prefect_serv
     changed = back[back["label"] != data.frame["label"]]
     assert set(changed["id"]) == set(edited["sample_id"][:3])
     assert set(changed["label"]) <= {"Cat", "Dog", "cat", "dog"}
+
+
+def test_a_sheet_of_last_night_is_read_after_tonight_whatever_became_of_its_rows_and_ids(
+    prefect_server, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    data = by_command(tmp_path / "pets.csv", str(out), out)
+    data.begin()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    before = find_run(out)
+    sheet = pd.read_csv(before / "queue.csv", dtype=str)
+    sheet["new_label"] = sheet["suggested_label"]
+    ids = sheet["sample_id"].tolist()
+    data.frame = data.frame[data.frame["id"] != ids[0]]  # decided on, and gone
+    data.add()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    sheet.loc[1, "sample_id"] = "20. Mar"  # what a spreadsheet program made of an id
+    sheet.to_csv(tmp_path / "edited.csv", index=False)
+    capsys.readouterr()
+    assert run(["import", str(tmp_path / "edited.csv"), "--out", str(out)]) == 0
+    assert f"the file is the queue of run {before.name}" in capsys.readouterr().err
+    log = DecisionLog(log_path(out))
+    assert [(row.sample_id, row.run) for row in log.since()] == [(name, before.name) for name in ids]
+    log.close()
+    data.apply()
+    back = pd.read_csv(out / "datasets" / "pets" / "latest" / "source" / "pets.csv")
+    assert set(back["id"][back["label"].to_numpy() != data.frame["label"].to_numpy()]) == set(ids[1:])

@@ -12,6 +12,10 @@ from decimal import Decimal
 from tasks.queue.spreadsheet import neutralise
 
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
+# What programs make of `3-20`, `1/2` or SEPT2, in the order of any country: 20. Mar, 3/20/2026, 2026-03-20 00:00:00, 2-Sep.
+_DATE = re.compile(
+    r"(?:\d{1,4}[-./ ]+(?:\d{1,2}|[^\W\d]{3,}\.?)|[^\W\d]{3,}\.?[-. ]+\d{1,4})(?:[-./, ]+\d{1,4})?(?: \d{1,2}:\d\d(?::\d\d)?)?"
+)
 # TRUE and FALSE as the programs of some languages show and save them: English, German, French, Spanish, Italian, Dutch.
 _BOOLEANS = {
     "true": ("true", "wahr", "vrai", "verdadero", "vero", "waar"),
@@ -59,36 +63,53 @@ class Labels:
 
 
 class IdFinder:
-    """Finds the id that a cell holds, among those of a queue.
+    """Finds the id that a cell holds, among those of a queue; an id that a program made a date of, by the content beside it.
 
-    >>> ids = IdFinder(["007", "12345678901234567", "0.0"])
+    Args:
+        samples: Content hash and id of each sample.
+
+    >>> ids = IdFinder([("a", "007"), ("b", "12345678901234567"), ("c", "0.0"), ("d", "3/20")])
     >>> [ids.find(cell) for cell in ("7", "1.23457E+16", "1,23457E+16", "0", "8")]
     ['007', '12345678901234567', '12345678901234567', '0.0', '8']
+    >>> [ids.find(cell, "d") for cell in ("20. Mar", "Mar-20", "2026-03-20 00:00:00", "3/20/2026", "nobody")]
+    ['3/20', '3/20', '3/20', '3/20', 'nobody']
     """
 
-    def __init__(self, ids: Iterable[str]) -> None:
-        known = list(ids)
+    def __init__(self, samples: Iterable[tuple[str, str]]) -> None:
+        self._contents: defaultdict[str, list[str]] = defaultdict(list)
+        for content, one in dict.fromkeys(samples):
+            self._contents[content].append(one)
+        known = [one for ids in self._contents.values() for one in ids]
         self._exact = set(known)
         self._numbers: defaultdict[Decimal, list[str]] = defaultdict(list)
         for one in known:
             if (number := _number(one)) is not None:
                 self._numbers[number].append(one)
 
-    def find(self, cell: str) -> str:
-        """Return the one id that the cell can have been, the cell itself where no id or several fit."""
+    def find(self, cell: str, content: str = "") -> str:
+        """Return the one id that the cell can have been, the cell itself where no id or several fit.
+
+        Args:
+            content: The content hash beside it.
+        """
         bare = cell.strip()
         if cell in self._exact or bare in self._exact:
             return cell if cell in self._exact else bare
+        meant = self._contents.get(content, []) if _DATE.fullmatch(bare) else self._find_numbers(bare)
+        return meant[0] if len(meant) == 1 else cell
+
+    def _find_numbers(self, bare: str) -> list[str]:
+        """Return the ids that are the number in a cell, or that it is rounded of."""
         number = _number(bare)
         if number is None:
-            return cell
+            return []
         meant = self._numbers.get(number, [])
         if not meant and "e" in bare.lower():
             digits = len(re.sub(r"\D", "", bare.lower().split("e")[0]))
             meant = [
                 one for held, ids in self._numbers.items() if _round(held, digits) == number for one in ids
             ]
-        return meant[0] if len(meant) == 1 else cell
+        return meant
 
 
 def _number(text: str) -> Decimal | None:

@@ -15,9 +15,11 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError
 from tasks.ingest.source import Part
 from tasks.ingest.text.dialect import detect_dialect
+from tasks.queue.open_samples import OPEN
 from tasks.review.exchange.cells import IdFinder, Labels, strip_apostrophe
 from tasks.review.exchange.incoming import Imported, Incoming, import_decisions, refuse_import
 from tasks.runs.finished import read_dataset
+from tasks.runs.request import read_data_set_key
 from tasks.storage import read_parquet
 
 NEEDED: Final = ("sample_id", "decision", "new_label")
@@ -43,7 +45,7 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
     """
     rows = _read(file)
     labels = Labels(read_dataset(run).offered)
-    ids = IdFinder(read_parquet(run / "queue.parquet", columns=["sample_id"])["sample_id"].to_pylist())
+    ids = IdFinder(_read_asked(run))
     decided = [(number, row) for number, row in rows if _is_decided(row)]
     seen: dict[tuple[str, str], int] = {}
     twice = []
@@ -59,6 +61,29 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
     )
 
 
+def find_run_of_sheet(file: Path, newest: Path) -> Path:
+    """Return the run whose queue a file is: the newest one of the data set that asks about all contents in it.
+
+    Args:
+        newest: The newest run of the data set, which is returned where no run does, and where the file names no contents.
+    """
+    wanted = {row.get("content_hash", "").strip() for _, row in _read(file) if _is_decided(row)} - {""}
+    runs = sorted((path.parent for path in newest.parent.glob("*/manifest.json")), reverse=True)
+    key = read_data_set_key(newest)
+    of_data_set = (run for run in runs if not run.is_symlink() and read_data_set_key(run) == key)
+    return next((run for run in of_data_set if wanted <= dict(_read_asked(run)).keys()), newest)
+
+
+def _read_asked(run: Path) -> list[tuple[str, str]]:
+    """Return content and id of each sample that a run asks about: in its queue, or still open from an earlier one."""
+    tables = [
+        read_parquet(path, columns=["content_hash", "sample_id"])
+        for path in (run / "queue.parquet", run / OPEN)
+        if path.exists()
+    ]
+    return [(row["content_hash"], row["sample_id"]) for table in tables for row in table.to_pylist()]
+
+
 def _is_decided(row: Mapping[str, str]) -> bool:
     stands = row.get("standing", "").strip().lower() not in ("false", "0", "no")
     return stands and bool(row["decision"].strip() or row["new_label"].strip())
@@ -69,7 +94,7 @@ def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels
     given = row.get("given_label", "")
     return Incoming(
         where=f"row {number}",
-        sample_id=ids.find(strip_apostrophe(row["sample_id"])),
+        sample_id=ids.find(strip_apostrophe(row["sample_id"]), row.get("content_hash", "").strip()),
         verdict=row["decision"].strip().lower(),
         new_label=labels.find(row["new_label"]) if row["new_label"].strip() else "",
         content_hash=row.get("content_hash", "").strip(),
