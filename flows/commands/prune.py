@@ -27,6 +27,7 @@ def prune(
     """Remove old runs, with their queues and reports; decisions and versions of data sets always stay."""
     from flows.results import Results  # noqa: PLC0415
     from tasks.runs.prune import list_old_runs, measure_folder, remove_run  # noqa: PLC0415
+    from tasks.show.text import pluralise  # noqa: PLC0415
 
     results = Results(out)
     if results.address:
@@ -39,7 +40,7 @@ def prune(
     sizes = {run.run_id: measure_folder(results.out, run) for run in runs}
     for run in runs:
         sys.stdout.write(f"{run.run_id}  {run.date:%Y-%m-%d}  {sizes[run.run_id] / 1e6:,.1f} MB\n")
-    total = f"{len(runs):,} runs, {sum(sizes.values()) / 1e6:,.1f} MB"
+    total = f"{pluralise(len(runs), 'run')}, {sum(sizes.values()) / 1e6:,.1f} MB"
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Remove {total}?", default=False, err=True)):
         note("nothing was removed; --yes removes them")
         return
