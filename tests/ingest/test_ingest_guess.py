@@ -113,6 +113,27 @@ def test_one_repeated_id_of_many_is_a_mistake_of_its_row(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("column", "is_said"),
+    [
+        ({"ticket": [f"T-{n:04d}" for n in range(ROWS)]}, True),
+        ({"PassengerId": range(1, ROWS + 1)}, True),
+        ({"case_uuid": [f"{n * 7919:08x}" for n in range(ROWS)]}, True),
+        ({"Unnamed: 0": range(ROWS)}, False),  # the numbers of all rows change where one is deleted
+        ({"name": [f"Mr {n}" for n in range(ROWS)]}, False),
+        ({"ticket": [f"T-{n // 2:04d}" for n in range(ROWS)]}, False),
+        ({"price": [f"{n}.25" for n in range(ROWS)]}, False),
+    ],
+)
+def test_a_column_that_looks_like_an_id_is_not_taken_but_said(column, is_said, tmp_path):
+    notes = read(table(**column, label=CLASSES), tmp_path).notes
+    name = next(iter(column))
+    said = f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes"
+    assert (said in notes) == is_said
+    assert is_said or not [note for note in notes if "looks like an id" in note]
+    assert not is_said or said not in read(table(**column, label=CLASSES), tmp_path, id=name).notes
+
+
 def test_a_column_with_another_meaning_is_no_id(tmp_path):
     dataset = read(table(id=range(ROWS), label=CLASSES), tmp_path, features=("id", "size"))
     assert dataset.feature_names == ("id", "size")

@@ -1,7 +1,7 @@
 """The label, the id and the images where nobody named them: taken only where one column is obvious, and always said."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import MOST_WITHOUT_ID, IdSurvey
 from tasks.ingest.images.files import find_image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
+from tasks.ingest.leaks.column_names import is_counting_name, is_id_name
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -23,6 +24,8 @@ LABEL = "label"
 _MOST_WRONG_IDS = 0.01
 # A column with more repeated values than this tells people or things that rows are of, and not rows.
 _IDS_OF_ROWS = 0.5
+# What looks like ids: as many rows at least, or a few numbers differ by chance; a SHA-256 has 64 digits.
+_LEAST_IDS, _LONGEST_ID = 20, 64
 ID_NAMES = ("sample_id", "id")
 
 
@@ -79,6 +82,24 @@ def find_id(source: Source, table: SourceTable, label: str | None) -> tuple[str 
     return None, said
 
 
+def describe_possible_id(source: Source, table: SourceTable, learned: Collection[str]) -> tuple[str, ...]:
+    """Return what to say of a column that looks like an id where none is known: of codes, or of whole numbers called one.
+
+    It is not taken unasked: another name than `id` may be that of something that only happens to differ from row to row.
+
+    Args:
+        learned: Columns that are learned from, and so are none.
+    """
+    if source.id is not None or table.image:
+        return ()
+    for name in _list_free_columns(source, table):
+        if name not in learned and not is_counting_name(name) and _looks_like_ids(table, name):
+            return (
+                f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes",
+            )
+    return ()
+
+
 def find_image(source: Source, table: SourceTable) -> str | None:
     """Return the column of paths of images, None where something else is obvious, or the images are not there."""
     free = [name for name in _list_free_columns(source, table) if name.strip().lower() not in ID_NAMES]
@@ -114,6 +135,19 @@ def find_possible_ids(source: Source, names: Sequence[str]) -> set[str]:
 def _list_free_columns(source: Source, table: SourceTable) -> list[str]:
     named = list_named_columns(source)
     return [name for name in table.schema.names if name not in named]
+
+
+def _looks_like_ids(table: SourceTable, name: str) -> bool:
+    """Return whether the first values of a column all differ, and are codes: words, or without blanks in what is called an id."""
+    kind, is_called = table.schema.field(name).type, is_id_name(name)
+    if not (pa.types.is_string(kind) or (pa.types.is_integer(kind) and is_called)):
+        return False
+    values = convert_to_text(next(iter(table.scan([name]))).column(0))
+    is_code = pc.match_substring_regex(
+        values, rf"^{'' if is_called else '[[:alpha:]]'}\S{{1,{_LONGEST_ID}}}$"
+    )
+    differ = pc.count_distinct(values, "all").as_py() == len(values) >= _LEAST_IDS
+    return differ and bool(pc.all(is_code, skip_nulls=False).as_py())
 
 
 def _is_image_names(table: SourceTable, name: str) -> bool:

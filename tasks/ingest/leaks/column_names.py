@@ -10,7 +10,8 @@ _WHO = (
 )
 _NUMBER = "id|ids|no|nr|num|number|idx|index|key|code|pk|uuid|guid"
 # Words that say alone that a column numbers something; `level_0` is what pandas calls an index without a name.
-_ALONE = r"(id|ids|no|nr|num|number|idx|index|pk|uuid|guid|#|s/?no|sl ?no|serial|unnamed|rownames?|row ?names?)( \d+)?|level \d+"
+_COUNTS = r"(no|nr|num|number|idx|index|#|s/?no|sl ?no|serial|unnamed|rownames?|row ?names?)( \d+)?|level \d+"
+_ALONE = rf"(id|ids|pk|uuid|guid)( \d+)?|{_COUNTS}"
 _IDENTIFIES = re.compile(rf"(.* )?({_WHO}) ?({_NUMBER})( \d+)?|(.* )?(id|uuid|guid)|id .*|{_ALONE}")
 # Who is seen in several rows: a code of a few rows each.
 _SOMEBODY = re.compile(
@@ -43,6 +44,15 @@ def is_id_name(name: str) -> bool:
     ['nr', 'ID', 'patientid', 'wnid_id']
     """
     return _IDENTIFIES.fullmatch(split_words(name)) is not None
+
+
+def is_counting_name(name: str) -> bool:
+    """Return whether a name says that the column only counts rows, so that the numbers of all change where one is deleted.
+
+    >>> [name for name in ("Unnamed: 0", "index", "PassengerId", "case_no") if is_counting_name(name)]
+    ['Unnamed: 0', 'index']
+    """
+    return re.fullmatch(_COUNTS, split_words(name)) is not None
 
 
 def is_person_name(name: str) -> bool:

@@ -104,7 +104,7 @@ def _build_card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[s
         verdict=_judge_suggestion(truth.get(sample), row),
         image=image,
         overlay=tint,
-        columns=_choose_columns(row, {bar.name for bar in bars.bars} if bars else set()),
+        columns=_choose_columns(row, {bar.name for bar in bars.bars} if bars else set(), _list_texts(view)),
         bars=bars,
         **{kind: _list_witnesses(view, row, kind, decimals[kind]) for kind in MEASURES},
     )
@@ -151,14 +151,20 @@ def _judge_suggestion(true: str | None, row: Row) -> str:
     return f"Truth: {show_plain(true)}. {right}"
 
 
-def _choose_columns(row: Row, telling: set[str]) -> list[tuple[str, str, str]]:
+def _list_texts(view: RunView) -> set[str]:
+    """Return the columns of running text that are learned from, of which a card shows more than of others."""
+    if view.dataset is None:
+        return set()
+    return {"text"} if view.dataset.payload == "text" else set(view.dataset.texts)
+
+
+def _choose_columns(row: Row, telling: set[str], texts: set[str]) -> list[tuple[str, str, str]]:
     """Return the sample's own columns as far as a card has room, those first that its influence depends on most."""
     own = [(show_plain(name, NAME), value) for name, value in row.items() if name not in NOT_SHOWN]
-    limit = LONG_TEXT if len(own) <= 2 else CELL
-    first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling)[:COLUMNS_SHOWN]
+    first = sorted(range(len(own)), key=lambda place: own[place][0] not in telling | texts)[:COLUMNS_SHOWN]
     short = shorten_names(name for name, _ in own)
     return [
-        (name, short[name], show_plain(value, limit))
+        (name, short[name], show_plain(value, LONG_TEXT if name in texts or len(own) <= 2 else CELL))
         for name, value in (own[place] for place in sorted(first))
     ]
 
