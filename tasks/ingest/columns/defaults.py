@@ -26,6 +26,8 @@ _MOST_WRONG_IDS = 0.01
 _IDS_OF_ROWS = 0.5
 # What looks like ids: as many rows at least, or a few numbers differ by chance; a SHA-256 has 64 digits.
 _LEAST_IDS, _LONGEST_ID = 20, 64
+# Of so many columns the first rows are looked at together: ids come first.
+_TRIED = 20
 ID_NAMES = ("sample_id", "id")
 
 
@@ -92,12 +94,18 @@ def describe_possible_id(source: Source, table: SourceTable, learned: Collection
     """
     if source.id is not None or table.image:
         return ()
-    for name in _list_free_columns(source, table):
-        if name not in learned and not is_counting_name(name) and _looks_like_ids(table, name):
-            return (
-                f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes",
-            )
-    return ()
+    free = [
+        name for name in _list_free_columns(source, table) if name not in learned and _may_be_ids(table, name)
+    ]
+    if not free[:_TRIED]:
+        return ()
+    first = next(iter(table.scan(free[:_TRIED])))
+    name = next((name for name in free[:_TRIED] if _looks_like_ids(name, first.column(name))), None)
+    return (
+        (f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes",)
+        if name
+        else ()
+    )
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:
@@ -137,15 +145,17 @@ def _list_free_columns(source: Source, table: SourceTable) -> list[str]:
     return [name for name in table.schema.names if name not in named]
 
 
-def _looks_like_ids(table: SourceTable, name: str) -> bool:
-    """Return whether the first values of a column all differ, and are codes: words, or without blanks in what is called an id."""
-    kind, is_called = table.schema.field(name).type, is_id_name(name)
-    if not (pa.types.is_string(kind) or (pa.types.is_integer(kind) and is_called)):
-        return False
-    values = convert_to_text(next(iter(table.scan([name]))).column(0))
-    is_code = pc.match_substring_regex(
-        values, rf"^{'' if is_called else '[[:alpha:]]'}\S{{1,{_LONGEST_ID}}}$"
-    )
+def _may_be_ids(table: SourceTable, name: str) -> bool:
+    kind = table.schema.field(name).type
+    is_type = pa.types.is_string(kind) or (pa.types.is_integer(kind) and is_id_name(name))
+    return is_type and not is_counting_name(name)
+
+
+def _looks_like_ids(name: str, column: pa.Array) -> bool:
+    """Return whether values all differ, and are codes: words, or without blanks in what is called an id."""
+    values = convert_to_text(column)
+    start = "" if is_id_name(name) else "[[:alpha:]]"
+    is_code = pc.match_substring_regex(values, rf"^{start}\S{{1,{_LONGEST_ID}}}$")
     differ = pc.count_distinct(values, "all").as_py() == len(values) >= _LEAST_IDS
     return differ and bool(pc.all(is_code, skip_nulls=False).as_py())
 
