@@ -52,6 +52,9 @@ def test_estimates_of_a_real_setting_stand_beside_its_truth() -> None:
     text = make_control_tables([row])
     assert "1 settings, 1 seeds" in text
     assert "share of wrong labels, of each class" in text
+    assert row["purity"] == row["precision"][3]
+    assert f"| {row['verdict']} " in text
+    assert row["verdict"] in ("strong", "fair")
 
 
 def test_the_command_prints_the_table_and_keeps_what_it_did(

@@ -2,10 +2,12 @@
 
 A setting is audited, some of its labels are flipped on purpose and it is audited again, as every run does. What that says
 of recall, precision and the share of wrong labels is compared with what the planted errors make true, and so is the noise
-matrix: of each class the share of wrong labels, with an interval over resampled data.
+matrix: of each class the share of wrong labels, with an interval over resampled data. The verdict stands beside the share of
+the flagged labels that are wrong.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,11 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.noise import SHARPNESS, estimate_noise_matrix
 from tasks.bench.datasets import Ints
 from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, Setting, prepare_cell
-from tasks.bench.quality.summary import PARTS
+from tasks.bench.quality.summary import PARTS, format_verdicts
 from tasks.bench.tables import format_frame
 from tasks.bench.tally import ResultFile, Row, run_campaign
 from tasks.controls.shadow import estimate_quality
+from tasks.controls.trust import judge_trust
 
 METHOD = "controls"
 CONFIDENCE = 0.90
@@ -59,7 +62,9 @@ def judge_controls(setting: Setting, seed: int) -> Row:
         "precision": float(wrong[found.flagged].mean()) if found.flagged.any() else None,
         "noise_rate": float(wrong.mean()),
     }
+    trust = judge_trust(found.doubts, float(np.bincount(given).max() / len(given)), asdict(quality))
     row: Row = setting.about(seed) | {"method": METHOD, "planted": quality.planted}
+    row |= {"verdict": trust.verdict if trust else "", "purity": truth["precision"]}
     for name, value in truth.items():
         if (estimate := getattr(quality, name)) is not None:
             row[name] = [estimate.estimate, estimate.low, estimate.high, value]
@@ -108,6 +113,7 @@ def make_control_tables(rows: Sequence[Row]) -> str:
         means = part.groupby("quantity")[["within", "error", "bias", "width"]].mean()
         means["within"] = means["within"].map("{:.0%}".format)
         parts += [f"## {HALVES[str(half)].capitalize()}: {counts}\n", _name_quantities(means, "estimate")]
+        parts.append(format_verdicts([row for row in rows if row["half"] == half]))
         for by, name in PARTS.items():
             table = part.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
             if by == "rate":

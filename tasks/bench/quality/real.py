@@ -38,6 +38,7 @@ from tasks.bench.helpers import sweep_file
 from tasks.bench.quality.case import Case, MethodVerdict
 from tasks.bench.quality.metrics import average_precision, best_f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank, predict_out_of_fold
+from tasks.bench.quality.summary import format_verdicts
 from tasks.bench.stopwatch import time_call
 from tasks.bench.tables import describe_setup, format_frame, format_table
 from tasks.bench.tally import ResultFile, Row, run_campaign
@@ -134,7 +135,8 @@ def judge_set(data: RealSet) -> Iterator[Row]:
     }
     stated = said["queue"]["controls"] or {}
     estimates = {n: [stated[n]["low"], stated[n]["high"], truth[n]] for n in ESTIMATES if stated.get(n)}
-    yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates}
+    verdict = {"verdict": said["queue"]["trust"]["verdict"], "purity": truth["precision"]}
+    yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates, **verdict}
     yield measure_order(data, DIFFERS, score, differs, 0.0)
     labels = data.case.labels
     for name, probabilities, seconds, flag in judge_peers(data):
@@ -221,6 +223,7 @@ def run_real(folder: Path, half: str | None, results: ResultFile) -> str:
         _compare("F1 of the best cut of the same order", "best", frame),
         _compare("Processor seconds", "seconds", frame, show=".1f"),
         _hold_estimates([row for row in rows if row["method"] == OURS]),
+        format_verdicts([row for row in rows if row["method"] == OURS]),
         describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n",
     )
     return "\n".join(tables)

@@ -9,6 +9,7 @@ A `frame` has one line for each setting, seed and method. `default` names our ow
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, list_methods
 from tasks.bench.quality.ours import DEFAULT
 from tasks.bench.tables import format_frame, format_table
 from tasks.bench.tally import Row
+from tasks.controls.trust import Verdict
 
 COLUMNS = {
     "ap": "AP",
@@ -222,3 +224,12 @@ def _figure(rows: pd.DataFrame, measure: str) -> str:
 def _number(value: float) -> str:
     """Return three decimals without the leading zero."""
     return "–" if np.isnan(value) else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def format_verdicts(rows: Sequence[Row]) -> str:
+    """Return of each verdict how many queues were called so, and the share of their flagged labels that were wrong."""
+    found = pd.DataFrame(rows)[["verdict", "purity"]].groupby("verdict")["purity"]
+    table = found.agg(["size", "mean", "min", "max"]).reindex(get_args(Verdict)).dropna(subset="size")
+    table["size"] = table["size"].astype(int)
+    names = ["queues", "flagged that were wrong, mean", "least", "most"]
+    return format_frame(table.set_axis(names, axis=1).rename_axis("verdict"), title="The verdict")
