@@ -1,6 +1,7 @@
 """A column that gives the label away, by the command: left out and said, or kept and no estimate is given."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def test_with_a_leak_no_estimate_is_given_and_the_gate_is_shut(leaky, prefect_se
     assert set(queue["controls"]) == {"planted", "found"}
     page = (folder / "report.html").read_text()
     assert page.count("repeats the label in 100.0% of the rows") >= 2
-    assert "95\u00a0% interval" not in page
+    assert not re.search("95.% interval", page)
     assert json.dumps(queue)
 
 
