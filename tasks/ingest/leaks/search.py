@@ -129,7 +129,7 @@ def _describe_aside(roles: Roles, gone: Container[str]) -> tuple[str, ...]:
     """Return how to learn from what is beside the only text, but for what gives the label away."""
     text, columns = roles.content[0], [column for column in roles.aside if column.name not in gone]
     features = [column.name for column in columns if column.kind != "text"][:MOST_NAMED]
-    said = f"only the text in '{text}' is learned from, not {list_names([column.name for column in columns])}"
+    said = f"only the text in '{text}' is learned from, not {list_names(list(dict.fromkeys(column.name for column in columns)))}"
     return (f"{said}; --text {text} --features {','.join(features)} learns from both",) if features else ()
 
 
