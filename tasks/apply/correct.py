@@ -77,7 +77,15 @@ def plan_for(run: Path, out: Path, rule: Rule = "majority") -> Plan:
     """
     check_run(run)
     columns = read_parquet(run / "dataset.parquet", columns=list(KEY_COLUMNS))
-    return make_plan(columns, carry_decisions(read_log(out), find_equal_hashes(run.parent)), run.name, rule)
+    rows = carry_decisions(read_log(out), find_equal_hashes(run.parent))
+    return make_plan(columns, rows, run.name, rule, _list_classes(run))
+
+
+def _list_classes(run: Path) -> set[str]:
+    """Return the classes of a run's data, those that no row is labeled with, and those of rows that were set aside."""
+    aside = run / "quarantine.parquet"
+    rare = read_parquet(aside, columns=["label"])["label"].to_pylist() if aside.exists() else []
+    return {*read_dataset(run).offered, *map(str, rare)}
 
 
 def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -> Applied:

@@ -89,7 +89,13 @@ class Plan:
         return dict(Counter(c.old_label for c in self.changes if c.new_label is None).most_common())
 
 
-def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Rule = "majority") -> Plan:
+def make_plan(
+    columns: pa.Table,
+    rows: Sequence[Decision],
+    run_id: str,
+    rule: Rule = "majority",
+    classes: Collection[str] | None = None,
+) -> Plan:
     """Work out what the decisions change in a data set.
 
     A decision holds for every sample with the content and the given label that it was made on, whichever run
@@ -99,12 +105,14 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         columns: `sample_id`, `content_hash` and `label` of the data set.
         run_id: The run whose decisions are accounted for one by one, also where they no longer fit the data.
         rule: How differing answers of several reviewers are resolved.
+        classes: What a sample may be labeled; None lets everything pass.
     """
     ledger = Ledger(rows)
     columns = pa.table({name: columns[name].cast(pa.string()) for name in KEY_COLUMNS})
     before = {entry["values"]: entry["counts"] for entry in pc.value_counts(columns["label"]).to_pylist()}
     resolved = {key: ledger.resolve(key, rule) for key in ledger if not key.control}
     changes: list[Change] = []
+    merged: list[LeftOut] = []
     present: set[Key] = set()
     for sample_id, content_hash, label in _find(
         columns, "content_hash", {key.content_hash for key in resolved}
@@ -113,12 +121,16 @@ def make_plan(columns: pa.Table, rows: Sequence[Decision], run_id: str, rule: Ru
         if key in resolved:
             present.add(key)
             change = _change(sample_id, key, resolved[key])
-            if change is not None:
+            if change and classes is not None and change.new_label not in (None, *classes):
+                why = f"no sample has the label {change.new_label!r} any more"
+                merged.append(_leave_out(key, resolved[key].votes, why))
+            elif change is not None:
                 changes.append(change)
     outcomes = Counter(_name_outcome(key, resolved[key]) for key in present)
     disagreed = [key for key in resolved if key in present and resolved[key].outcome is None]
     left_out = [
         *(_leave_out(key, resolved[key].votes, "the reviewers disagree") for key in disagreed),
+        *merged,
         *_find_stale(columns, resolved, present, run_id),
         *_find_changed_controls(ledger, run_id),
     ]

@@ -57,6 +57,23 @@ def test_a_dropped_sample_counts_as_gone():
     assert plan.after == {"cat": 1, "dog": 2}
 
 
+def test_a_class_that_is_no_more_is_not_written_again():
+    rows = log(("Ada", "puppy"))  # decided on before puppies became dogs
+    plan = make_plan(DATA, rows, "r", classes=("cat", "dog"))
+    assert plan.changes == ()
+    assert [(one.sample_id, one.why) for one in plan.left_out] == [
+        ("a", "no sample has the label 'puppy' any more")
+    ] * 2
+    assert changed(make_plan(DATA, rows, "r", classes=("cat", "dog", "puppy"))) == {
+        "a": "puppy",
+        "b": "puppy",
+    }
+    assert changed(make_plan(DATA, log(("Ada", "drop")), "r", classes=("cat", "dog"))) == {
+        "a": None,
+        "b": None,
+    }
+
+
 def test_a_tie_is_left_out_and_listed_with_both_answers():
     plan = make_plan(DATA, log(("Ada", "dog"), ("Bo", "keep")), "r")
     assert plan.changes == ()
