@@ -13,6 +13,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.errors import InputError
 from tasks.ingest import ingest, slug
 from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Source
@@ -382,3 +383,28 @@ def test_durations_and_times_of_typed_files_are_features(name, tmp_path):
     ]
     kept = pq.read_table(dataset.path)
     assert (kept["stay"][1].as_py(), kept["asleep"][1].as_py()) == (90.5, "00:01:00")
+
+
+def test_files_of_stata_are_read_with_the_names_of_their_values(tmp_path):
+    drawn = np.random.default_rng(0).normal(size=60).round(2)
+    frame = pd.DataFrame(
+        {
+            "x": np.where(np.arange(60) == 3, np.nan, drawn),
+            "seen": pd.date_range("2024-01-01", periods=60),
+            "health": pd.Categorical(["good", "poor"] * 30),
+        }
+    )
+    frame.to_stata(tmp_path / "d.dta", write_index=False)
+    dataset = ingest(Source(uri=str(tmp_path / "d.dta"), label="health"), tmp_path / "run")
+    assert dataset.classes == ("good", "poor")
+    assert [(column.name, column.kind) for column in dataset.columns] == [("x", "number"), ("seen", "date")]
+    found = np.array(pq.read_table(dataset.path)["features"].to_pylist())[:, 0]
+    assert np.isnan(found[3])
+    np.testing.assert_allclose(np.delete(found, 3), np.delete(drawn, 3), rtol=1e-6)
+    named = {"health": {0: "good", 1: "poor", 2: "poor"}}
+    frame.assign(health=np.arange(60) % 3).to_stata(tmp_path / "d.dta", write_index=False, value_labels=named)
+    dataset = ingest(Source(uri=str(tmp_path / "d.dta"), label="health"), tmp_path / "run")
+    assert dataset.classes == ("0", "1", "2")
+    (tmp_path / "d.dta").write_bytes((tmp_path / "d.dta").read_bytes()[:900])
+    with pytest.raises(InputError, match=r"d.dta: damaged"):
+        ingest(Source(uri=str(tmp_path / "d.dta"), label="health"), tmp_path / "run2")
