@@ -1,7 +1,10 @@
 """Which runs are of one data set, and which of them is the newest: what `latest` and `review` mean."""
 
 import re
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tasks.errors import InputError, list_names
@@ -10,7 +13,8 @@ from tasks.storage import name_latest
 
 # Beside `runs`: for each data set what names its newest finished run.
 LATEST = "latest"
-_RUN_ID = re.compile(r"(.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+_RUN_ID = re.compile(r"(.+)-(\d{8}-\d{6})-[0-9a-f]{4}")
+_TIME = "%Y%m%d-%H%M%S"
 
 
 def find_short_name(run_id: str) -> str:
@@ -21,6 +25,19 @@ def find_short_name(run_id: str) -> str:
     """
     found = _RUN_ID.fullmatch(run_id)
     return found[1] if found else run_id
+
+
+def name_new_run(out: Path, name: str) -> str:
+    """Return an id for a new run of a data set: ids sort by name and time.
+
+    The time is later than that of every run before, even where the clock was set back since: the newest run is the last one.
+    """
+    began = datetime.now(UTC).replace(microsecond=0)
+    found = (_RUN_ID.fullmatch(path.name) for path in (out / "runs").glob(f"{name}-*"))
+    before = max((run[2] for run in found if run and run[1] == name), default="")
+    with suppress(ValueError):  # a folder that somebody named like a run
+        began = max(began, datetime.strptime(before, _TIME).replace(tzinfo=UTC) + timedelta(seconds=1))
+    return f"{name}-{began:{_TIME}}-{secrets.token_hex(2)}"
 
 
 def find_newest_runs(out: Path) -> dict[str, str]:

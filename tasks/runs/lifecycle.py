@@ -1,19 +1,17 @@
 """The life of a run folder: opened, locked while a run works in it, then finished, failed or removed."""
 
-import secrets
 import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from tasks.errors import InputError, LabelsweepError, StoreError
 from tasks.json_objects import read_object
 from tasks.runs.checksums import check_complete
-from tasks.runs.data_sets import name_newest
+from tasks.runs.data_sets import name_new_run, name_newest
 from tasks.runs.lock import hold_lock, lock_folder
 from tasks.runs.request import REQUEST, Request
 from tasks.storage import finish_run, write_json, write_text
@@ -71,9 +69,7 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
         InputError: The folder cannot be written, or the run to resume is missing, finished or at work.
     """
     resumed = _reopen_run(request.out, request.resume) if request.resume else _find_unfinished(request)
-    # Ids sort by data set and time, and two runs of one second differ.
-    run_id = f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    folder = resumed or open_run(request.out, run_id)
+    folder = resumed or open_run(request.out, name_new_run(request.out, request.name))
     with lock_folder(folder, _GLANCE_SECONDS) as is_ours:
         if not is_ours:
             raise InputError(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flows.cli import run
+from tasks.runs.data_sets import name_new_run
 from tasks.runs.lock import lock_folder
 
 
@@ -38,3 +39,18 @@ def test_old_runs_go_and_new_ones_decisions_and_versions_stay(tmp_path: Path, ca
     }
     assert run([*arguments, "--older", "soon"]) == 2
     assert "--older: 'soon' is not a length of time" in capsys.readouterr().err
+
+
+def test_the_newest_run_is_the_last_one_also_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    for run_id in (
+        "pets-29990101-235959-aaaa",
+        "pets-29990101-235959-notes",
+        "pets-and-more-29991231-000000-aaaa",
+    ):
+        make_run(tmp_path, run_id)
+    names = []
+    for _ in range(3):  # of one second by the clock
+        names.append(name_new_run(tmp_path, "pets"))
+        make_run(tmp_path, names[-1])
+    assert [name[:-4] for name in names] == [f"pets-29990102-00000{second}-" for second in range(3)]
+    assert name_new_run(tmp_path, "cats") < "cats-2999"
