@@ -199,7 +199,7 @@ class Campaign:
             at_work = {
                 run: one["state_name"] for run, one in states.items() if one["state_type"] != "COMPLETED"
             }
-            if not at_work or night.submitted > 2 * len(self.tables):
+            if not at_work or night.submitted > strikes + 2 * len(self.tables):
                 break  # what is missing is found when the night is looked at
             stands_still = time.monotonic() - moved > STILL_SECONDS
             for run, state in at_work.items():
@@ -308,6 +308,9 @@ class Campaign:
             unfinished = [run for run in self._runs(table) if not (run / "manifest.json").exists()]
             night.wrong += [f"not finished: {run.name}" for run in unfinished]
             run = self._newest(table)
+            if not run.is_dir():
+                night.wrong.append(f"never swept: {table.name}")
+                continue
             # An unchanged night shows the last queue, in which the decisions since then are marked.
             night.wrong += list_wrong_results(
                 run, table, settled, is_reviewed=run.name in self.people.reviewed
