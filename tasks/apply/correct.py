@@ -104,7 +104,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     data_set = next((version.data_set for version in found if version.data_set), data_set)
     state, rows = versions.digest_state(versions.correct_rows(source, plan))
     own = SourceFiles(run, dataset, plan, state, copy_images)
-    files = _digest_files(run)
+    files = _digest_files(run, dataset.uri)
     if found and _holds(out, found[-1], state, files, run):
         folder = versions.folder_of(out, found[-1])
         note = own.write_missing(folder) if plan.changes else ""
@@ -162,9 +162,10 @@ def _holds(out: Path, version: versions.Version, state: str, files: str, run: Pa
     return version.state == state and (is_of_files or lacks_files)
 
 
-def _digest_files(run: Path) -> str:
-    """Return a digest of the files of the source that a run swept, whatever they are called."""
-    return hashlib.sha256("\n".join(sorted(read_part_digests(run).values())).encode()).hexdigest()
+def _digest_files(run: Path, uri: str) -> str:
+    """Return a digest of the files of the source that a run swept, and of what they are called within it."""
+    names = {name.removeprefix(uri): digest for name, digest in read_part_digests(run).items()}
+    return hashlib.sha256("\n".join(f"{name}\t{names[name]}" for name in sorted(names)).encode()).hexdigest()
 
 
 def _find_source_version(

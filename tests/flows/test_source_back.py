@@ -125,3 +125,22 @@ def test_dated_files_are_versions_of_one_data_set_and_each_comes_back_with_all_i
     back = out / "datasets" / "pets" / "latest" / "source" / "pets-2026-01-03.csv"
     assert back.read_bytes() == b"\r\n".join(wider)
     assert [path.name for path in (out / "datasets").iterdir()] == ["pets"]
+
+
+def test_a_part_that_is_called_otherwise_since_comes_back_as_it_is_called_now(
+    prefect_server, tmp_path, capsys
+):
+    out, folder = tmp_path / "out", tmp_path / "pets"
+    folder.mkdir()
+    lines = blobs(tmp_path / "all.csv")
+    for name, part in (("a.csv", lines[:60]), ("b.csv", [lines[0], *lines[60:]])):
+        (folder / name).write_bytes(b"\r\n".join(part))
+    command = ["clean", str(folder), "--label", "species", "--quiet", "--controls", "0", "--out", str(out)]
+    assert run(command) == 0, capsys.readouterr().err
+    sample = pq.read_table(out / "runs" / "latest" / "dataset.parquet").to_pylist()[0]
+    decide(out, {sample["sample_id"]: "Luchs"}, capsys)
+    (folder / "b.csv").rename(folder / "c.csv")
+    assert run(command) == 0, capsys.readouterr().err
+    assert run(["apply", "--yes", "--no-gain", "--out", str(out)]) == 0
+    back = out / "datasets" / "pets" / "latest" / "source"
+    assert sorted(path.name for path in back.iterdir()) == ["a.csv", "c.csv"]
