@@ -61,7 +61,7 @@ def test_a_column_is_taken_for_what_all_its_values_are(values, kind, tmp_path):
         (pa.nulls(ROWS), "has no value at all"),
         (["rare", "rarer"] * 2 + [None] * (ROWS - 4), "no two values occur in 5 rows each"),
         ([[1, 2]] * ROWS, None),
-        ([{"a": 1}] * ROWS, "holds struct<a: int64>"),
+        ([[{"a": 1}, {"a": 2}]] * ROWS, "holds list<element: struct<a: int64>>"),
         (
             [str(n) for n in range(ROWS - 4)] + ["?"] * 4,
             "nearly every value is a different whole number, written as text",
