@@ -544,7 +544,9 @@ def _numbers() -> Iterator[Nasty]:
     )
     yield Nasty("embedding: a missing list", table_file("data.parquet", v=[*vectors[:-1], None]), None, role)
     yield Nasty("embedding: of text", table_file("data.parquet", v=[["a"]] * ROWS), ("v",), role)
-    yield Nasty("embedding: nested lists", table_file("data.parquet", v=[[[1.0], [2.0]]] * ROWS), ("v",), role)
+    yield Nasty(
+        "embedding: nested lists", table_file("data.parquet", v=[[[1.0], [2.0]]] * ROWS), ("v",), role
+    )
     yield Nasty("embedding: a number", table_file("data.parquet", v=ones), ("v",), role)
 
 
