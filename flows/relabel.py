@@ -60,7 +60,8 @@ class ApplyParameters(BaseModel):
     )
     gain: bool = Field(default=True, description="refit and measure what the corrections are worth")
     copy_images: bool = Field(
-        default=False, description="copy a folder of images with its corrections, beside the list of moves"
+        default=False,
+        description="copy a folder of images or texts with its corrections, beside the list of moves",
     )
 
     @property

@@ -38,7 +38,8 @@ def apply(
     copy_images: Annotated[
         bool,
         typer.Option(
-            "--copy-images", help="copy a folder of images with its corrections, beside the list of moves"
+            "--copy-images",
+            help="copy a folder of images or texts with its corrections, beside the list of moves",
         ),
     ] = False,
     push: Annotated[

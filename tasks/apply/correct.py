@@ -50,7 +50,7 @@ class Applied:
         if moves in inside:
             copies = [path for path in inside if path.is_dir()]
             return [
-                (moves, "which of your images move or go"),
+                (moves, "which of your files move or go"),
                 *((path, "a copy of them") for path in copies),
             ]
         alone = len(inside) == 1 and inside[0].is_file()

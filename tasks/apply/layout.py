@@ -23,7 +23,7 @@ from tasks.apply.moved_images import MOVES
 from tasks.apply.packing import pack_again
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
-from tasks.ingest.images.folder import ImageFolderReader
+from tasks.ingest.images.folder import ClassFolderReader
 from tasks.ingest.partitions import read_folder_values
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
@@ -72,7 +72,7 @@ class SourceLayout:
     digests: dict[str, str] = field(default_factory=dict)
     version: Path | None = None
     total: int | None = None
-    images: ImageFolderReader | None = None
+    images: ClassFolderReader | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -116,9 +116,9 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
             uri = f"{next(written.iterdir())}#{sheet}"
     parts = [replace(part, encoding=encoding) for part in locate(uri)]
     images = None
-    if any(part.kind is None for part in parts):
+    if len(parts) > 1 and any(part.kind in (None, "plain") for part in parts):
         readers = open_source(uri, frozenset({label})).readers
-        images = readers[0] if isinstance(readers[0], ImageFolderReader) else None
+        images = readers[0] if isinstance(readers[0], ClassFolderReader) else None
         if images and label in images.added:
             raise InputError(
                 "the label is the name of a folder, and there is a table beside the images",

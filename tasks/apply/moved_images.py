@@ -1,4 +1,4 @@
-"""Corrected folders of images: a list of the files that move to the folder of another class, and a copy where it is asked for.
+"""Corrected folders of images or texts: a list of the files that move to another class, and a copy where it is asked for.
 
 The list says how the folder that was swept first becomes the corrected one: `from` and `to` are paths within it. A file without a
 `to` was dropped. Names stay; where the other folder has a file of the same name, the name gets a number.
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from tasks.apply.corrected import WrittenLabels, find_source_changes
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
-from tasks.ingest.images.folder import ImageFolderReader
+from tasks.ingest.images.folder import ClassFolderReader
 from tasks.ingest.labels.spelling import mean_the_same
 from tasks.ingest.source import Part
 from tasks.queue.rows import find_rows
@@ -24,7 +24,7 @@ _COLUMNS = ("from", "to", "old_label", "new_label")
 Moved = dict[str, tuple[str, str | None]]
 
 
-def plan_first_moves(images: ImageFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
+def plan_first_moves(images: ClassFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
     """Return which images a plan moves in the folder that was swept.
 
     Raises:
@@ -77,7 +77,7 @@ def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[st
     for file, (old, new) in sorted(moved.items()):
         if file.casefold() not in taken:
             raise InputError(
-                f"the image '{file}' is not there any more", fix="sweep the folder again, then apply"
+                f"the file '{file}' is not there any more", fix="sweep the folder again, then apply"
             )
         if new is None:
             found[file] = None
@@ -99,7 +99,7 @@ def _move_to_class(file: str, old: str, new: str, folders: Iterable[str]) -> str
     steps = file.split("/")
     place = next((steps.index(step) for step in _find_spelled(old, steps[:-1])), None)
     if place is None:
-        raise InputError(f"the image '{file}' is not in a folder '{old}'")
+        raise InputError(f"the file '{file}' is not in a folder '{old}'")
     steps[place] = next(_find_spelled(new, folders), new)
     return "/".join(steps)
 

@@ -12,7 +12,7 @@ from tasks.apply.layout import SourceLayout, check_digests, find_written, read_l
 from tasks.apply.plan import Plan
 from tasks.apply.version import lock_versions
 from tasks.errors import InputError
-from tasks.ingest.images.folder import ImageFolderReader
+from tasks.ingest.images.folder import ClassFolderReader
 from tasks.ingest.source import explain_access_errors
 from tasks.records import Dataset
 
@@ -62,7 +62,7 @@ class SourceFiles:
             return f"Your own files were not written: {error}\n"
         return ""
 
-    def _write_images(self, layout: SourceLayout, images: ImageFolderReader, folder: Path) -> None:
+    def _write_images(self, layout: SourceLayout, images: ClassFolderReader, folder: Path) -> None:
         """Write the list of moved images, and a copy of the folder where it is asked for."""
         written = find_written(layout.version) if layout.version else None
         moved = (

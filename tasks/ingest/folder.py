@@ -15,6 +15,7 @@ from tasks.addresses import open_address
 from tasks.errors import InputError
 from tasks.ingest.compression import open_zip
 from tasks.ingest.formats import list_readable_suffixes
+from tasks.ingest.images.layout import find_text_files
 from tasks.ingest.source import (
     Part,
     explain_access_errors,
@@ -71,6 +72,7 @@ class Folder:
         base: The folder itself; its path ends with a slash.
         data: Files of a format of tables.
         images: Image files, at any depth.
+        texts: Files of one text each in the folders of their classes, where there is nothing else.
         others: Every other file, relative to the folder.
         hidden: Files that the system or an unpacking left behind, relative to the folder.
     """
@@ -80,6 +82,7 @@ class Folder:
     images: tuple[Part, ...]
     others: tuple[str, ...]
     hidden: tuple[str, ...]
+    texts: tuple[Part, ...] = ()
 
     def relative(self, part: Part) -> str:
         """Return the path of a file within the folder."""
@@ -106,7 +109,7 @@ class Folder:
         """The files that a sweep depends on; images beside a data set of typed tables are none of its parts."""
         if self.data and all(part.kind in TYPED_TABLES for part in self.data) and not self.metadata:
             return list(self.data)
-        return [*self.data, *self.images]
+        return [*self.data, *self.images, *self.texts]
 
 
 def open_source_folder(uri: str) -> Folder | None:
@@ -174,10 +177,12 @@ def _read_folder(
         data.append(Part(filesystem, places[lone], f"{uri.rstrip('/')}/{lone}", archive))
     rows = _keep_data_files(data, files)
     others += [part.path.removeprefix(base) for part in data if part not in rows]
-    if not rows and not images:
-        raise _make_unreadable_error(others, uri)
-    whole = Part(filesystem, base, uri, archive)
-    return Folder(whole, tuple(rows), tuple(images), tuple(others), tuple(hidden))
+    texts = find_text_files(others) if not rows and not images else []
+    if not rows and not images and not texts:
+        raise make_unreadable_error(others, uri)
+    found = [Part(filesystem, places[file], f"{uri.rstrip('/')}/{file}", archive) for file in texts]
+    whole, rest = Part(filesystem, base, uri, archive), dict.fromkeys(others).keys() - set(texts)
+    return Folder(whole, tuple(rows), tuple(images), tuple(sorted(rest)), tuple(hidden), tuple(found))
 
 
 def _drop_results(files: Sequence[str]) -> list[str]:
@@ -269,10 +274,10 @@ def _keep_data_files(parts: Sequence[Part], relative: Sequence[str]) -> list[Par
     return found
 
 
-def _make_unreadable_error(others: Sequence[str], uri: str) -> InputError:
+def make_unreadable_error(others: Sequence[str], uri: str) -> InputError:
     """Return the error for a folder without tables and images: what lies there instead, and what to do.
 
-    >>> _make_unreadable_error(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
+    >>> make_unreadable_error(["cat/1.wav", "dog/2.WAV", "notes.txt"], "x").what
     "no data files in this folder, but 2 of type '.wav'"
     """
     fix = f"it should hold {list_readable_suffixes()}, or one sub-folder of images for each class"

@@ -18,6 +18,7 @@ from tasks.ingest.nested import flatten_objects
 from tasks.ingest.partitions import add_folder_columns
 from tasks.ingest.reading import FileReader
 from tasks.ingest.source import Part, explain_access_errors, locate
+from tasks.ingest.text_folder import open_texts
 
 # Rows that are looked at together, where nothing asks for fewer.
 LOOK = 2**16
@@ -144,10 +145,10 @@ def open_source(
         return reader
 
     folder = open_source_folder(uri)
-    pictures = open_images(folder, named, open_table) if folder else ()
+    classes = (open_images(folder, named, open_table) or open_texts(folder, encoding)) if folder else ()
     parts = list(folder.data) if folder else locate(uri)
     kinds = sorted({part.kind or "" for part in parts})
-    if len(kinds) > 1 and not pictures:
+    if len(kinds) > 1 and not classes:
         raise InputError(
             f"the folder mixes formats ({', '.join(kinds)})",
             where=uri,
@@ -156,7 +157,7 @@ def open_source(
             else "keep one format, or name one file",
         )
     relative = [part.shown.removeprefix(uri.rstrip("/")).lstrip("/") for part in parts]
-    readers = pictures or add_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
+    readers = classes or add_folder_columns(list(map(open_table, parts)), relative, as_text, uri)
     schema = _simplify_schema(readers[0].schema)
     for reader in readers[1:]:
         try:
@@ -172,7 +173,7 @@ def open_source(
         schema.with_metadata(readers[0].schema.metadata),
         conversion=Conversion(missing),
         passed_over=folder.passed_over if folder else (),
-        images_beside=len(folder.images) if folder and not pictures else 0,
+        images_beside=len(folder.images) if folder and not classes else 0,
     )
     return _infer_types(table, as_text) if table.untyped else table
 

@@ -1,4 +1,4 @@
-"""A folder of images comes back as a list of moves, and as a copy where that is asked for."""
+"""A folder of images or texts comes back as a list of moves, and as a copy where that is asked for."""
 
 import csv
 import shutil
@@ -104,6 +104,19 @@ def test_an_image_stays_in_its_split(tmp_path):
         ["test/cat/1.png", "test/dog/1.png"],
         ["test/dog/cat/1.png", "test/cat/cat/1.png"],
     ]
+
+
+def test_texts_move_as_images_do(tmp_path):
+    root = tmp_path / "mails"
+    for n in range(24):
+        label = ("ham", "spam")[n % 2]
+        (root / label).mkdir(parents=True, exist_ok=True)
+        (root / label / f"{n // 2}.txt").write_text(f"the text of mail number {n}, which is {label}")
+    run, before = swept(root, tmp_path / "run"), files(root)
+    assert corrected(run, {row(run, "ham/3.txt"): "spam"}, tmp_path / "v1", copy_images=True) == ""
+    assert moves(tmp_path / "v1")[1:] == [["ham/3.txt", "spam/3-2.txt", "ham", "spam"]]
+    expected = before | {"spam/3-2.txt": before.pop("ham/3.txt")}
+    assert files(tmp_path / "v1" / "source" / "mails") == expected
 
 
 def test_labels_in_a_table_beside_the_images_are_changed_there(pets, tmp_path):

@@ -178,3 +178,58 @@ def test_an_archive_of_images_is_read_as_its_folder(tmp_path):
     dataset, rows = read(tmp_path / "pets.zip", tmp_path)
     assert dataset.payload == "image"
     assert rows["label"].tolist() == ["cat"] * 3 + ["dog"] * 3
+
+
+WORDS = {"pos": "wonderful moving brilliant charming superb", "neg": "boring awful dull clumsy terrible"}
+
+
+def write_texts(folder: Path, pattern: str, **words: str) -> Path:
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for number in range(12):
+            for label, known in words.items():
+                path = folder / pattern.format(split=split, label=label, n=number)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                text = f"{label} {number}: " + " ".join(generator.choice(known.split(), 6))
+                path.write_bytes(f"{text}, a café".encode("cp1252" if number % 2 else "utf-8"))
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["{split}/{label}/{n}_7.txt", "20news/{split}/{label}/{n}"])
+def test_a_folder_of_texts_has_a_text_for_each_file(pattern, tmp_path):
+    root = write_texts(tmp_path / "movies", pattern, **WORDS)
+    (root / "README.md").write_text("A readme of this data set.")
+    if pattern.endswith("txt"):
+        write_texts(root, "train/{label}/{n}_0.txt", unsup="of no class")
+    dataset, rows = read(root, tmp_path)
+    assert (dataset.payload, dataset.classes, dataset.rows) == ("text", ("neg", "pos"), 48)
+    assert [text.split()[0] for text in rows["text"]] == rows["label"].tolist()
+    assert all(text.endswith(", a café") for text in rows["text"])
+    assert set(rows["split"]) == {"train", "test"}
+    assert any(note.startswith("not read: ") and "'README.md'" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("{label}/{split}-{n}.txt", {"2019": "0.5 1e-3 17", "2020": "2.5 3.5 7"}),  # tables of numbers
+        ("{split}/{n}.txt", {"a": "no folder of a class"}),
+        ("{split}/{label}/{n}.mp3", WORDS),
+    ],
+)
+def test_folders_of_other_files_are_no_texts(pattern, words, tmp_path):
+    root = tmp_path / "data"
+    for name in range(12):
+        for split in ("train", "test"):
+            for label, known in words.items():
+                path = root / pattern.format(split=split, label=label, n=name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(known)
+    with pytest.raises(InputError, match="no data files in this folder, but"):
+        read(root, tmp_path)
+
+
+def test_the_encoding_of_texts_can_be_named(tmp_path):
+    root = write_texts(tmp_path / "movies", "{split}/{label}/{n}.txt", **WORDS)
+    with pytest.raises(InputError, match=r"1.txt: it is not utf-8: .*--encoding"):
+        ingest(Source(uri=str(root), encoding="utf-8"), tmp_path / "run")

@@ -21,11 +21,13 @@ from tasks.ingest.source import Part
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 # The columns of a folder of images; `split` only where there are splits.
 _OWN_COLUMNS = frozenset({"image", "label", "file", "split"})
+# Files that are read together: a thousand articles are a few megabytes.
+_FILES = 1_024
 
 
 @dataclass(frozen=True)
-class ImageFolderReader(FileReader):
-    """The images below a folder, in the order of their paths; they are read where they are needed.
+class ClassFolderReader(FileReader):
+    """The images or texts below a folder, in the order of their paths; they are read where they are needed.
 
     Attributes:
         files: Their paths within the folder, or those that a table beside them names.
@@ -61,11 +63,18 @@ def open_images(
             return ()
         if not classes or find_classes_in_names(list(layout.places)):
             raise _make_no_class_error(folder, layout)
-    return (_open_class_folders(folder, layout),)
+    return (open_class_folders(folder, layout, "image", _make_image_column),)
 
 
-def _open_class_folders(folder: Folder, layout: FolderLayout) -> FileReader:
-    """Return the images that are in class folders."""
+def open_class_folders(
+    folder: Folder, layout: FolderLayout, content: str, read: Callable[[Sequence[str]], pa.Array]
+) -> ClassFolderReader:
+    """Return the files that are in class folders.
+
+    Args:
+        content: What they are, and the name of their column.
+        read: Returns that column of some files.
+    """
     files = tuple(layout.labeled)
     notes = []
     if splits := sorted({split for file in files if (split := layout.places[file].split)}):
@@ -77,19 +86,25 @@ def _open_class_folders(folder: Folder, layout: FolderLayout) -> FileReader:
         )
     tables = [folder.relative(part) for part in folder.data]
     left = [
-        *count_files(layout.outside, "image", " in no class folder"),
-        *count_files(tables, "table", " beside the images"),
+        *count_files(layout.outside, content, " in no class folder"),
+        *count_files(tables, "table", f" beside the {content}s"),
     ]
     notes += _note_unread(folder, left)
     said = _make_folder_columns(files, layout)
     names = ["label", "file", *(["split"] if layout.splits else [])]
-    table = pa.table({"image": _make_image_column(files), **{name: said[name] for name in names}})
+    table = pa.table({name: said[name] for name in names})
 
-    def scan(columns: list[str], _: int) -> Iterator[pa.RecordBatch]:
-        yield from table.select(columns).to_batches()
+    def scan(columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(files), step := min(rows, _FILES)):
+            some = table.slice(start, step)
+            if content in columns:
+                some = some.append_column(content, read(files[start : start + step]))
+            yield from some.select(columns).to_batches()
 
+    schema = pa.schema([(content, read(()).type), *table.schema])
+    image = content if content == "image" else None
     place = files.__getitem__
-    return ImageFolderReader(folder.base, table.schema, scan, place, tuple(notes), image="image", files=files)
+    return ClassFolderReader(folder.base, schema, scan, place, tuple(notes), image=image, files=files)
 
 
 def _open_described(
@@ -107,7 +122,7 @@ def _open_described(
     return (replace(readers[0], notes=tuple(_note_unread(folder, left))), *readers[1:])
 
 
-def _open_metadata(folder: Folder, layout: FolderLayout, table: FileReader) -> ImageFolderReader:
+def _open_metadata(folder: Folder, layout: FolderLayout, table: FileReader) -> ClassFolderReader:
     """Return a table beside images, each row of which names one of them, with what the folders say."""
     path, names, own = folder.relative(table.part), _name_column(table) or "", table.schema.names
     within = path[: path.rfind("/") + 1]  # the paths are relative to the folder of the table
@@ -128,7 +143,7 @@ def _open_metadata(folder: Folder, layout: FolderLayout, table: FileReader) -> I
 
     named = (name for batch in table.batches([names], 2**16) for name in batch.column(0).to_pylist())
     files = tuple(within + file for name in named if (file := _use_slashes(name)))
-    return ImageFolderReader(table.part, schema, scan, table.place, image=image, files=files, added=added)
+    return ClassFolderReader(table.part, schema, scan, table.place, image=image, files=files, added=added)
 
 
 def _name_column(table: FileReader) -> str | None:

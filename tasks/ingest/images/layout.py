@@ -1,9 +1,11 @@
-"""What the sub-folders of a folder of images mean: classes, splits such as train and test, or neither."""
+"""What the sub-folders of a folder of images or texts mean: classes, splits such as train and test, or neither."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from statistics import median
 
 from tasks.errors import name_first_three
 
@@ -26,8 +28,10 @@ _MASKS = frozenset(
     {"masks", "mask", "labels", "label", "annotations", "annotation", "groundtruth", "ground truth", "gt"}
     | {"segmentationclass", "segmentationobject", "segmentation"}
 )
-# CVAT and Datumaro put images without a class here.
-_NO_LABEL = "no_label"
+# Folders beside those of classes for what has none: of CVAT and Datumaro, and of the Large Movie Review Dataset.
+_NO_LABEL = frozenset({"no_label", "unsup"})
+# How files of one text each end, those of 20 Newsgroups without a suffix; with fewer, a folder may hold tables.
+_TEXTS, _LEAST_TEXTS, _LEAST_OF_CLASS = (".txt", ".text", ""), 20, 5
 # A prefix that five images share is no accident of one name.
 _SHARED = 5
 # A few odd names do not change what the others say.
@@ -84,6 +88,24 @@ def infer_layout(files: Sequence[str]) -> FolderLayout:
     layout = FolderLayout({file: ImagePlace() for file in files})
     _place(layout, [tuple(file.split("/")) for file in files], 0, None)
     return layout
+
+
+def find_text_files(files: Sequence[str]) -> list[str]:
+    """Return the files of one text each in the folders of at least two classes; none where there is another layout.
+
+    >>> files = [f"{kind}/{n}.txt" for kind in ("ham", "spam") for n in range(10)]
+    >>> len(find_text_files([*files, "readme.txt", "spam/model.bin"])), find_text_files(["2019/a.txt", "2020/a.txt"])
+    (20, [])
+    """
+    by_suffix: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        if "/" in file:
+            by_suffix[PurePosixPath(file).suffix.lower()].append(file)
+    texts = max((by_suffix[suffix] for suffix in _TEXTS), key=len)
+    layout = infer_layout(texts)
+    sizes = Counter(layout.places[file].label for file in layout.labeled)
+    is_one = len(layout.labeled) >= _LEAST_TEXTS and median(sizes.values() or [0]) >= _LEAST_OF_CLASS
+    return layout.labeled if is_one and len(sizes) > 1 else []
 
 
 def is_split(name: str, *, alone: bool = True) -> bool:
@@ -190,10 +212,10 @@ def _label(layout: FolderLayout, tops: dict[str, Paths], level: int, split: str 
     below = {name: _list_folders(paths, level + 1) for name, paths in tops.items()}
     whole = {name: all(len(path) > level + 2 for path in tops[name]) for name in tops}
     inner = split is None and all(
-        whole[name] and all(map(is_split, below[name])) for name in tops if name != _NO_LABEL
+        whole[name] and all(map(is_split, below[name])) for name in tops if name not in _NO_LABEL
     )
     for name, paths in tops.items():
-        label = None if name == _NO_LABEL else name
+        label = None if name in _NO_LABEL else name
         for path in paths:
             layout.places["/".join(path)] = ImagePlace(label, path[level + 1] if inner and label else split)
     first = next(iter(below.values()))
