@@ -163,7 +163,8 @@ class CleanParameters(AuditOptions):
         "its label changed (with --id), or never",
     )
     out: Path = Field(
-        Path("data"), description="folder of the results, or an address such as s3://bucket/prefix"
+        Path("data"),
+        description="folder of the results, or an address such as s3://bucket/prefix; LABELSWEEP_OUT sets another default",
     )
     publish: Column = Field(
         None,
