@@ -215,6 +215,7 @@ def test_a_folder_of_texts_has_a_text_for_each_file(pattern, tmp_path):
         ("{label}/{split}-{n}.txt", {"2019": "0.5 1e-3 17", "2020": "2.5 3.5 7"}),  # tables of numbers
         ("{split}/{n}.txt", {"a": "no folder of a class"}),
         ("{split}/{label}/{n}.mp3", WORDS),
+        ("{split}/{label}/{n}.wav", WORDS),
     ],
 )
 def test_folders_of_other_files_are_no_texts(pattern, words, tmp_path):
@@ -225,6 +226,8 @@ def test_folders_of_other_files_are_no_texts(pattern, words, tmp_path):
                 path = root / pattern.format(split=split, label=label, n=name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(known)
+                if path.suffix == ".wav":
+                    path.with_suffix(".txt").write_text("what is said in it")
     with pytest.raises(InputError, match="no data files in this folder, but"):
         read(root, tmp_path)
 

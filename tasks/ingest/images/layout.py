@@ -102,6 +102,8 @@ def find_text_files(files: Sequence[str]) -> list[str]:
         if "/" in file:
             by_suffix[PurePosixPath(file).suffix.lower()].append(file)
     texts = max((by_suffix[suffix] for suffix in _TEXTS), key=len)
+    if 2 * len(texts) <= len(files):  # what is said in recordings, beside them
+        return []
     layout = infer_layout(texts)
     sizes = Counter(layout.places[file].label for file in layout.labeled)
     is_one = len(layout.labeled) >= _LEAST_TEXTS and median(sizes.values() or [0]) >= _LEAST_OF_CLASS
