@@ -163,8 +163,7 @@ class CleanParameters(AuditOptions):
         "its label changed (with --id), or never",
     )
     out: Path = Field(
-        Path("data"),
-        description="folder of the results, or an address such as s3://bucket/prefix; LABELSWEEP_OUT sets another default",
+        Path("data"), description="folder of the results, or an s3:// address; else what LABELSWEEP_OUT says"
     )
     publish: Column = Field(
         None,
