@@ -38,8 +38,7 @@ def apply(
     copy_images: Annotated[
         bool,
         typer.Option(
-            "--copy-images",
-            help="copy a folder of images or texts with its corrections, beside the list of moves",
+            "--copy-images", help="copy the folder of images or texts with its corrections, not just a list"
         ),
     ] = False,
     push: Annotated[
