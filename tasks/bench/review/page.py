@@ -109,7 +109,9 @@ def _decisions(
             for number in range(decisions):
                 before = tab.get_attribute(".sample", "data-position")
                 tab.keyboard.press("s" if number % 3 else "k")
-                tab.wait_for_selector(f'.sample:not([data-position="{before}"])')
+                tab.wait_for_selector(f'.sample:not([data-position="{before}"]), #end:not([hidden])')
+                if tab.is_visible("#end"):
+                    break  # the queue is shorter
                 tab.wait_for_timeout(glance)
             times = tab.evaluate("() => window.times")
             figures = (np.median(times), np.quantile(times, 0.95), max(times))
