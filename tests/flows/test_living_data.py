@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from living_data import NIGHTS, by_command, by_flow
+from living_data import NIGHTS, LivingData, by_command, by_flow
 
 from flows.cli import run
 from tasks.review.log import Decision, DecisionLog, log_path
@@ -27,10 +27,7 @@ def test_every_night_shows_what_is_new_or_changed_and_nothing_that_was_decided(
 
 def test_corrected_version_is_swept_again_round_after_round(prefect_server, tmp_path, capsys):
     out = tmp_path / "out"
-    data = by_command(tmp_path / "pets.csv", str(out), out)
-    data.begin()
-    data.frame.to_csv(data.source, index=False)
-    data.sweep()
+    data = sweep_first_night(tmp_path / "pets.csv", out)
     asked: set[str] = set()
     for _ in range(3):
         folder = (out / "runs" / "latest").resolve()
@@ -150,6 +147,15 @@ def test_review_means_a_data_set_and_asks_which_where_there_are_several(prefect_
     assert link.resolve() == find_run(out, "pets")
 
 
+def sweep_first_night(source: Path, out: Path) -> LivingData:
+    """Return a data set that the command has swept once."""
+    data = by_command(source, str(out), out)
+    data.begin()
+    data.frame.to_csv(data.source, index=False)
+    data.sweep()
+    return data
+
+
 def _read_queue_rows(out: Path) -> list[dict[str, object]]:
     return [
         row for path in (out / "runs").glob("*-*/queue.parquet") for row in pq.read_table(path).to_pylist()
@@ -158,10 +164,7 @@ def _read_queue_rows(out: Path) -> list[dict[str, object]]:
 
 def test_a_class_keeps_its_spelling_whatever_most_rows_have_tonight(prefect_server, tmp_path, capsys):
     out = tmp_path / "out"
-    data = by_command(tmp_path / "pets.csv", str(out), out)
-    data.begin()
-    data.frame.to_csv(data.source, index=False)
-    data.sweep()
+    data = sweep_first_night(tmp_path / "pets.csv", out)
     before = find_run(out)
     edited = pd.read_csv(before / "queue.csv", dtype=str)
     edited.assign(new_label=edited["suggested_label"])[:3].to_csv(tmp_path / "edited.csv", index=False)
@@ -186,10 +189,7 @@ def test_a_sheet_of_last_night_is_read_after_tonight_whatever_became_of_its_rows
     prefect_server, tmp_path, capsys
 ):
     out = tmp_path / "out"
-    data = by_command(tmp_path / "pets.csv", str(out), out)
-    data.begin()
-    data.frame.to_csv(data.source, index=False)
-    data.sweep()
+    data = sweep_first_night(tmp_path / "pets.csv", out)
     before = find_run(out)
     sheet = pd.read_csv(before / "queue.csv", dtype=str)
     sheet["new_label"] = sheet["suggested_label"]

@@ -1,5 +1,7 @@
 """Where nobody names the label or the id, one obvious column is taken and said; where none is obvious, nothing is taken."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -118,6 +120,7 @@ def test_one_repeated_id_of_many_is_a_mistake_of_its_row(tmp_path):
     [
         ({"ticket": [f"T-{n:04d}" for n in range(ROWS)]}, True),
         ({"PassengerId": range(1, ROWS + 1)}, True),
+        ({"Patient No.": range(1001, ROWS + 1001)}, True),
         ({"case_uuid": [f"{n * 7919:08x}" for n in range(ROWS)]}, True),
         ({"Unnamed: 0": range(ROWS)}, False),  # the numbers of all rows change where one is deleted
         ({"name": [f"Mr {n}" for n in range(ROWS)]}, False),
@@ -128,7 +131,8 @@ def test_one_repeated_id_of_many_is_a_mistake_of_its_row(tmp_path):
 def test_a_column_that_looks_like_an_id_is_not_taken_but_said(column, is_said, tmp_path):
     notes = read(table(**column, label=CLASSES), tmp_path).notes
     name = next(iter(column))
-    said = f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes"
+    option = f"--id {shlex.quote(name)}"
+    said = f"column '{name}' looks like an id; {option} keeps decisions on rows whose content changes"
     assert (said in notes) == is_said
     assert is_said or not [note for note in notes if "looks like an id" in note]
     assert not is_said or said not in read(table(**column, label=CLASSES), tmp_path, id=name).notes

@@ -1,7 +1,9 @@
 """The label, the id and the images where nobody named them: taken only where one column is obvious, and always said."""
 
 import json
+import shlex
 from collections.abc import Collection, Sequence
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -94,18 +96,14 @@ def describe_possible_id(source: Source, table: SourceTable, learned: Collection
     """
     if source.id is not None or table.image:
         return ()
-    free = [
-        name for name in _list_free_columns(source, table) if name not in learned and _may_be_ids(table, name)
-    ]
-    if not free[:_TRIED]:
+    others = (name for name in _list_free_columns(source, table) if name not in learned)
+    free = list(islice((name for name in others if _may_be_ids(table, name)), _TRIED))
+    first = next(table.scan(free)) if free else None
+    name = next((name for name in free if first and _looks_like_ids(name, first.column(name))), None)
+    if name is None:
         return ()
-    first = next(iter(table.scan(free[:_TRIED])))
-    name = next((name for name in free[:_TRIED] if _looks_like_ids(name, first.column(name))), None)
-    return (
-        (f"column '{name}' looks like an id; --id {name} keeps decisions on rows whose content changes",)
-        if name
-        else ()
-    )
+    option = f"--id {shlex.quote(name)}"
+    return (f"column '{name}' looks like an id; {option} keeps decisions on rows whose content changes",)
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:

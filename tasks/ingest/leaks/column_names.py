@@ -10,7 +10,9 @@ _WHO = (
 )
 _NUMBER = "id|ids|no|nr|num|number|idx|index|key|code|pk|uuid|guid"
 # Words that say alone that a column numbers something; `level_0` is what pandas calls an index without a name.
-_COUNTS = r"(no|nr|num|number|idx|index|#|s/?no|sl ?no|serial|unnamed|rownames?|row ?names?)( \d+)?|level \d+"
+_COUNTS = (
+    r"(no|nr|num|number|idx|index|#|s/?no|sl ?no|serial|unnamed|row|rownames?|row ?names?)( \d+)?|level \d+"
+)
 _ALONE = rf"(id|ids|pk|uuid|guid)( \d+)?|{_COUNTS}"
 _IDENTIFIES = re.compile(rf"(.* )?({_WHO}) ?({_NUMBER})( \d+)?|(.* )?(id|uuid|guid)|id .*|{_ALONE}")
 # Who is seen in several rows: a code of a few rows each.
