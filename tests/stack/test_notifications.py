@@ -111,6 +111,17 @@ def test_a_failure_is_told_with_its_one_line(stack: Stack, heard, tmp_path):
     assert "none.csv" in told(stack, heard, "failed")[0]
 
 
+def test_a_fit_that_no_gpu_worker_takes_is_told_with_why(stack: Stack, heard, blobs: Path, tmp_path):
+    stack.post("/work_pools/gpu", {"is_paused": True}, "PATCH")
+    fit = {"gpu_deployment": "fit/gpu", "gpu_timeout": 5}
+    run = stack.submit("clean-labels/on-demand", source=str(blobs), out=str(tmp_path), **fit, **SMALL)
+    assert stack.ended(run.id).state.name == "Failed"
+    stack.post("/work_pools/gpu", {"is_paused": False}, "PATCH")
+    posts, mails = heard
+    stack.wait(lambda: any("the pool is paused" in post["text"] for post in posts["/slack"]), 60)
+    stack.wait(lambda: any("prefect work-pool resume gpu" in body for _, body in mails), 60)
+
+
 def test_a_crash_is_told_by_the_server(stack: Stack, heard, blobs: Path, tmp_path):
     run = stack.submit("clean-labels/on-demand", source=str(blobs), out=str(tmp_path), gpu_deployment=None)
     stack.wait(lambda: list(tmp_path.glob("runs/*/steps/ingest.json")), 120)
