@@ -85,10 +85,28 @@ def test_thousands_and_millions_behind_numbers_are_said(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("values", "read_as", "scale"),
+    [
+        (["2h 50m", "19h", "25m", "1 day, 3 hrs and 5 min"], [10_200, 68_400, 1_500, 97_500], "seconds"),
+        (["90 secs", "3 minutes", "2 Hours", "2 days"], [90, 180, 7_200, 172_800], "seconds"),
+        (["5'11\"", "6'0\"", "5 ft 2 in", "5'7"], [1.8034, 1.8288, 1.5748, 1.7018], "metres"),
+        (["500 g", "1.2 kg", "2 lb 3 oz", "4 oz"], [500, 1_200, 992.233, 113.398], "grams"),
+        (["512 KB", "1.5 MB", "2 GB", "8 MB"], [512e3, 1.5e6, 2e9, 8e6], "bytes"),
+    ],
+    ids=["hours and minutes", "mixed durations", "feet and inches", "weights", "sizes"],
+)
+def test_numbers_with_several_units_are_brought_to_one(values, read_as, scale, tmp_path):
+    different = [f"{n + 1}{values[1].lstrip('0123456789')}" for n in range(ROWS - len(values))]
+    dataset = read(written(tmp_path / "n.csv", values + different))
+    np.testing.assert_allclose(column(dataset)[: len(values)], read_as, rtol=1e-5)
+    assert dataset.notes == (f"column 'c': numbers with different units are read in {scale}",)
+
+
+@pytest.mark.parametrize(
     "values",
     [
         [f"{n % 3 * 12} months" for n in range(ROWS)],
-        [f"{n % 70} {'kg' if n % 2 else 'lb'}" for n in range(ROWS)],
+        [f"{n % 70} {'kg' if n % 2 else 'cm'}" for n in range(ROWS)],
         [f"{n % 30}{'abcdefghijklmnopqrstuvwxyz'[n % 26]}" for n in range(ROWS)],
     ],
     ids=["few", "two units", "codes"],

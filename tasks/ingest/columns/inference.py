@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tasks.ingest.columns import numerals
 from tasks.ingest.columns.notations import Notation
 from tasks.ingest.columns.types import is_numeric
-from tasks.ingest.columns.units import MAGNITUDES
+from tasks.ingest.columns.units import describe_scale
 
 # As pandas writes whole numbers beside missing ones.
 _WHOLE_WITH_POINT = r"^\s*([+-]?\d+)(\.0*)?\s*$"
@@ -139,8 +139,8 @@ def describe_numbers(name: str, verdict: numerals.NumberVerdict) -> Iterator[str
     """Yield what a person should know of a column of text that is read as numbers."""
     if verdict.notation is None:
         return
-    if verdict.notation.unit == MAGNITUDES:
-        yield f"column '{name}': k, M and B behind numbers are thousands, millions and billions"
+    if scale := describe_scale(verdict.notation.unit):
+        yield f"column '{name}': {scale}"
     if verdict.odd:
         example = verdict.example[:40]
         one = f"1 value that is no number, '{example}', counts as missing"
