@@ -1,13 +1,14 @@
 """Old runs are removed: whole run folders, and nothing else. Decisions and versions of data sets are beside them and stay."""
 
-import re
 import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tasks.runs.data_sets import find_short_name
 from tasks.runs.history import PastRun, list_past_runs
 from tasks.runs.lock import lock_folder
+from tasks.runs.request import read_asked
 from tasks.storage import list_published
 
 
@@ -20,9 +21,10 @@ def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     """
     before, seen, found = datetime.now(UTC) - older, Counter[str](), []
     for run in list_past_runs(out):  # newest first
-        name = re.sub(r"-\d{8}-\d{6}-[0-9a-f]{4}$", "", run.run_id)
-        is_kept = seen[name] < max(keep, 1)
-        seen[name] += run.state == "finished"
+        asked = read_asked(out / "runs" / run.run_id)
+        data_set = asked.data_set if asked else find_short_name(run.run_id)
+        is_kept = seen[data_set] < max(keep, 1)
+        seen[data_set] += run.state == "finished"
         if not is_kept and run.state != "running" and run.date < before:
             found.append(run)
     return found[::-1]

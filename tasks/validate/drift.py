@@ -1,6 +1,8 @@
 """The contract of a data set: what its last run was like, kept as a suite of Great Expectations, and what drifts from it.
 
-Each run writes `validation/contract.json` about the rows that it kept, in the user's own names of columns:
+Each run writes `validation/contract.json` about the rows that it read, in the user's own names of columns. Rows that are set
+aside because they drifted are not part of it. Those that are set aside for another reason are: the next run compares all of its
+rows.
 
 | kind    | what the next run is held to                                                          | sets rows aside |
 |---------|---------------------------------------------------------------------------------------|-----------------|
@@ -66,7 +68,12 @@ def list_families(dataset: Dataset) -> dict[str, str]:
 
 
 def write_contract(dataset: Dataset, classes: Mapping[str, int], final: Path) -> Path:
-    """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance."""
+    """Write what the next run is held to: a suite as Great Expectations writes it, bounds without any tolerance.
+
+    Args:
+        dataset: Its file may lack rows that drifted; `rows` counts those that were read.
+        classes: How many of the file's rows have each class.
+    """
     suite = {
         "name": f"{dataset.name} so far",
         "id": None,
@@ -81,7 +88,7 @@ def _list_entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entr
     total = file.metadata.num_rows
     label = next((name for name, stored in names.items() if stored == "label"), "label")
     yield _make_entry("columns", column_set=sorted(names), exact_match=True)
-    yield _make_entry("rows", min_value=total, max_value=total)
+    yield _make_entry("rows", min_value=dataset.rows, max_value=dataset.rows)
     yield _make_entry("classes", column=label, value_set=sorted(classes))
     shares = {"values": list(classes), "weights": [count / max(total, 1) for count in classes.values()]}
     yield _make_entry("shares", column=label, partition_object=shares, threshold=0.0)
@@ -171,7 +178,7 @@ class Contract:
                 found.append(self._check("missing", {**kwargs, "mostly": mostly}, fails=fails))
         for kwargs in (one for one in self._entries["ranges"] if now.get(one["column"]) == "number"):
             low, high = kwargs["min_value"], kwargs["max_value"]
-            wider = self._tolerance * (high - low)
+            wider = self._tolerance * ((high - low) or abs(low))  # a constant has no range
             bounds = {"min_value": low - wider, "max_value": high + wider}
             fails = f"{kwargs['column']} is far from where it was in the last run ({low:g} to {high:g})"
             found.append(self._check("ranges", {**kwargs, **bounds}, fails=fails))

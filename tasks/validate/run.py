@@ -10,8 +10,10 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ValidationFailed
@@ -26,7 +28,7 @@ from tasks.validate.findings import Finding, judge_rows, silence_expectations
 from tasks.validate.quarantine import write_conflicts, write_kept, write_quarantine
 from tasks.validate.result import describe_checks, write_data_docs, write_suite
 from tasks.validate.row_counts import find_unusable_rows
-from tasks.validate.verdict import Verdict, decide_rows, require_layout, require_usable
+from tasks.validate.verdict import Verdict, decide_rows, require_layout, require_usable, set_aside
 
 _log = logging.getLogger("labelsweep.validate")
 
@@ -87,6 +89,7 @@ def validate(
         if data_docs:
             _log.info("Data Docs: %s", write_data_docs(verdict.findings, docs))
         write_suite(verdict.findings, folder / "validation" / "suite.json")
+    _keep_contract(dataset, facts, verdict, folder / "validation" / CONTRACT)
     return _publish(dataset, folder, verdict, {"tolerance": tolerance, "inputs": key})
 
 
@@ -101,6 +104,25 @@ def _judge(
         *judge_rows(dataset, [*own, *last.checks(dataset)], names | dataset.own_names),
         *last.findings(dataset, facts.labels),
     ]
+
+
+def _keep_contract(dataset: Dataset, facts: RowFacts, verdict: Verdict, final: Path) -> None:
+    """Write what the next run is held to: all rows that were read, without those that drifted and are set aside for it.
+
+    The next run compares all of its rows, too: the same file once more is no drift, whatever else was set aside.
+    """
+    if verdict.problem:
+        return  # the next run is held to the last good one
+    drifted = set_aside([finding for finding in verdict.findings if finding.check.drift], dataset.rows)
+    labels = facts.labels[~drifted & (facts.labels >= 0)]
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
+    classes = {name: count for name, count in zip(dataset.classes, counts, strict=True) if count}
+    with TemporaryDirectory() as scratch:
+        rows = dataset.path
+        if drifted.any():
+            rows = Path(scratch) / "rows.parquet"
+            write_kept(dataset.path, drifted, rows)
+        write_contract(dataset.model_copy(update={"path": rows}), classes, final)
 
 
 def _check_options(folds: int, tolerance: float) -> None:
@@ -157,11 +179,6 @@ def _publish(dataset: Dataset, folder: Path, verdict: Verdict, options: dict[str
 def _record(dataset: Dataset, folder: Path, result: dict[str, Any]) -> Validation:
     """Return the record of what `result.json` holds."""
     index = folder / "validation" / "docs" / "index.html"
-    write_contract(
-        dataset.model_copy(update={"path": folder / "dataset.parquet"}),
-        result["classes"],
-        folder / "validation" / CONTRACT,
-    )
     kept = {
         "path": folder / "dataset.parquet",
         "rows": result["rows"],

@@ -113,13 +113,13 @@ def decide_rows(
         InputError: Because rows are set aside, one class is left, or fewer than two have as many samples as folds.
     """
     before = _count_classes(dataset, facts.labels)
-    aside = _set_aside(findings, dataset.rows)
+    aside = set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
     if not _find_problem(dataset, findings, aside, tolerance):
         _require_classes(dataset, _count_classes(dataset, facts.labels[kept]), before, folds)
     typos = row_counts.find_typos(dataset, facts, kept, folds)
     findings = [*findings, *row_counts.find_small_classes(dataset, facts, kept, folds, typos)]
-    aside = _set_aside(findings, dataset.rows)
+    aside = set_aside(findings, dataset.rows)
     kept = np.flatnonzero(~aside)
     counts = _count_classes(dataset, facts.labels[kept])
     problem = _find_problem(dataset, findings, aside, tolerance)
@@ -185,7 +185,7 @@ def _require_classes(
     )
 
 
-def _set_aside(findings: Sequence[Finding], rows: int) -> NDArray[np.bool_]:
+def set_aside(findings: Sequence[Finding], rows: int) -> NDArray[np.bool_]:
     """Return which of the `rows` rows go to the quarantine, as a mask."""
     aside = np.zeros(rows, bool)
     for finding in findings:

@@ -162,6 +162,19 @@ def test_an_extra_that_is_installed_later_asks_for_another_run(tmp_path, monkeyp
     assert make_request(off).asked == without
 
 
+@pytest.mark.parametrize("file", ["suite.yaml", "nets/mine.py"])
+def test_a_file_of_the_users_that_is_edited_asks_for_another_run(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("nets").mkdir()
+    own = {"expectations": Path(file)} if file == "suite.yaml" else {"model": "nets.mine:factory"}
+    Path(file).write_text("one")
+    parameters = CleanParameters(source="sample:digits", out=tmp_path, **own)
+    before = make_request(parameters).asked
+    assert make_request(parameters).asked == before
+    Path(file).write_text("two")
+    assert make_request(parameters).asked != before
+
+
 def test_queue_shows_what_is_new_or_changed_and_nothing_that_was_asked(nights):
     assert {f"row-{n}" for n in range(PLANTED)} <= queue_of(nights["first"])
     shown = queue_of(nights["second"])

@@ -1,5 +1,6 @@
 """`labelsweep prune` removes old runs and nothing else."""
 
+import json
 from pathlib import Path
 
 from flows.cli import run
@@ -39,6 +40,16 @@ def test_old_runs_go_and_new_ones_decisions_and_versions_stay(tmp_path: Path, ca
     }
     assert run([*arguments, "--older", "soon"]) == 2
     assert "--older: 'soon' is not a length of time" in capsys.readouterr().err
+
+
+def test_two_data_sets_of_one_short_name_keep_their_own_runs(tmp_path: Path) -> None:
+    for day, key in ((1, "pets-of-ada"), (2, "pets-of-bob"), (3, "pets-of-bob")):
+        folder = make_run(tmp_path, f"pets-2020010{day}-020000-aaaa")
+        asked = {"data_set": key, "parameters": "p", "source": "s", "version": "0"}
+        (folder / "request.json").write_text(json.dumps(asked))
+    assert run(["prune", "--keep", "1", "--older", "90d", "--out", str(tmp_path), "--yes"]) == 0
+    left = sorted(path.name[:13] for path in (tmp_path / "runs").iterdir())
+    assert left == ["pets-20200101", "pets-20200103"]
 
 
 def test_the_newest_run_is_the_last_one_also_where_the_clock_was_set_back(tmp_path: Path) -> None:
