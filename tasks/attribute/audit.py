@@ -175,7 +175,7 @@ def check_samples(
     return Samples(
         MemoryFeatures(x),
         y,
-        trusted,
+        _check_trusted(trusted, labels),
         n_classes,
         order_by_content(x.cpu().numpy(), labels),
         _check_votes(votes, labels, n_classes, x.device),
@@ -211,6 +211,16 @@ def _check_arrays(features: Array, labels: Array, options: AuditOptions) -> tupl
     device, features = pick_device(options.device), subtract_centres(features)
     x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
     return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
+
+
+def _check_trusted(trusted: Array | None, labels: Array) -> Array | None:
+    """Return which samples are verified, (n,) bool."""
+    if trusted is not None and (np.shape(trusted) != labels.shape or np.asarray(trusted).dtype != bool):
+        raise InputError(
+            f"trusted is {np.asarray(trusted).dtype} of shape {np.shape(trusted)} for {len(labels)} labels",
+            fix="pass one bool for each label",
+        )
+    return None if trusted is None else np.asarray(trusted)
 
 
 def _check_groups(groups: Array | None, labels: Array) -> Array | None:

@@ -15,7 +15,7 @@ from tasks.storage import read_batches
 
 
 def suggest_unseen(
-    dataset: Dataset, scores: SampleScores, score: Array, flagged: Array
+    dataset: Dataset, scores: SampleScores, score: Array, flagged: Array, verified: Array | None
 ) -> tuple[SampleScores, Array, Array]:
     """Suggest the classes that no row is labeled with, where the given probabilities ask for it.
 
@@ -23,6 +23,7 @@ def suggest_unseen(
         dataset: Has the logarithms of the probabilities, and the class of each.
         score: (n,) what orders the queue.
         flagged: (n,) bool.
+        verified: (n,) bool, whose labels are right; None where that is known of none.
 
     Returns:
         The columns, (n,) score and (n,) flags; suggested classes count on behind those of the data set.
@@ -36,7 +37,7 @@ def suggest_unseen(
     best = logs[:, unseen].argmax(axis=1)
     strength = logs[np.arange(len(logs)), unseen[best]]
     seen = np.delete(logs, unseen, axis=1).max(axis=1)
-    theirs = strength > seen
+    theirs = strength > seen if verified is None else (strength > seen) & ~verified
     of_given = np.where(own >= 0, logs[np.arange(len(logs)), own], -np.inf)
     given = np.where(theirs & (own >= 0), np.exp(of_given), scores.given_probability)
     code = (len(dataset.classes) + best).astype(scores.suggested.dtype)

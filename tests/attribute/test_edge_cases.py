@@ -136,6 +136,13 @@ def test_two_samples_in_a_class_are_refused_where_folds_would_miss_it_and_kept_w
     assert audit(features, labels, AuditOptions(folds=2)).score.argmin() == 0
 
 
+def test_verified_samples_are_named_by_one_bool_each() -> None:
+    features, labels, _ = blobs(n=90)
+    for trusted in (np.ones(90, np.int64), np.ones(80, bool)):
+        with pytest.raises(InputError, match="for 90 labels; pass one bool for each label"):
+            audit(features, labels, trusted=trusted)
+
+
 @pytest.mark.parametrize("evaluation", ["holdout", "trusted"])
 def test_a_class_that_no_fit_sees_still_gives_finite_scores(evaluation: str) -> None:
     features, labels = rare(1)

@@ -26,8 +26,18 @@ def test_a_class_that_no_row_has_is_suggested_and_bad_rows_are_set_aside(prefect
     lists = pd.DataFrame(probabilities(true), columns=[f"p_{name}" for name in names])
     lists.loc[1, "p_bee"] = np.nan
     lists.loc[2, "p_cat"] = 7.0
-    lists.assign(label=labels, row=range(ROWS)).to_csv(tmp_path / "p.csv", index=False)
-    options = ["--pred-probs", "p_dog,p_cat,p_bee,p_anteater", "--id", "row", "--controls", "0"]
+    verified = np.arange(ROWS) == 7  # whatever the probabilities say
+    lists.assign(label=labels, row=range(ROWS), ok=verified).to_csv(tmp_path / "p.csv", index=False)
+    options = [
+        "--pred-probs",
+        "p_dog,p_cat,p_bee,p_anteater",
+        "--id",
+        "row",
+        "--trusted",
+        "ok",
+        "--controls",
+        "0",
+    ]
     assert run(["clean", str(tmp_path / "p.csv"), *options, "--out", str(tmp_path / "out")]) == 0
     assert "no row is labeled 'dog'" in capsys.readouterr().err
     folder = tmp_path / "out" / "runs" / "latest"
@@ -35,6 +45,7 @@ def test_a_class_that_no_row_has_is_suggested_and_bad_rows_are_set_aside(prefect
     dogs = queue[queue.suggested_label == "dog"].sample_id.astype(int)
     assert (dogs % 4 == 3).mean() > 0.9
     assert len(dogs) > 0.8 * ROWS / 4
+    assert 7 not in dogs.values
     assert read_dataset(folder).offered == ("anteater", "bee", "cat", "dog")
     aside = pq.read_table(folder / "quarantine.parquet").to_pandas().set_index("sample_id")["reason"]
     assert aside.to_dict() == {
