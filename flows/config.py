@@ -253,14 +253,13 @@ class CleanParameters(AuditOptions):
         if not isinstance(values, Mapping):
             return values
         source = str(values.get("source"))
-        if dated := find_dated(source):
-            given = {name: value for name, value in values.items() if value not in (None, "")}
-            return {**dated, **given, "source": dated["source"]}
-        if source in SAMPLES:
-            return {**SAMPLES[source], **values}
-        if version := read_version_parameters(source):
-            return {**version, **values, "source": version["source"]}
-        return values
+        known = find_dated(source) or SAMPLES.get(source) or read_version_parameters(source)
+        if not known:
+            return values
+        given = {
+            name: value for name, value in values.items() if value not in (None, "")
+        }  # a form's empty fields
+        return {**known, **given, "source": known.get("source", source)}
 
     @model_validator(mode="before")
     @classmethod

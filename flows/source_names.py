@@ -1,5 +1,6 @@
 """What a source stands for: a file of today among dated ones, a corrected version of a data set, an absolute path."""
 
+import glob
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def find_dated(source: str) -> dict[str, str] | None:
         pattern = re.compile(f"{first}({_DATE})" + r"\1".join(others))
         dates = [
             match[1]
-            for name in filesystem.glob(path.replace(DATE, "*"))
+            for name in filesystem.glob("*".join(map(glob.escape, path.split(DATE))))
             if (match := pattern.fullmatch(str(name).rstrip("/")))
         ]
         if dates:

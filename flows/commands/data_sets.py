@@ -50,7 +50,8 @@ def datasets(
     from flows.data_sets import read_list  # noqa: PLC0415
     from flows.results import Results  # noqa: PLC0415
 
-    listed = {one.name: one.operation for one in read_list(file)} if file != FILE or file.exists() else {}
+    entries = read_list(file) if file != FILE or file.exists() else []
+    listed = {one.parameters().short_name: one.operation for one in entries}
     results = Results(out)
     standings = results.standings()
     rows: list[dict[str, Any]] = [

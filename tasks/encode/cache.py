@@ -5,7 +5,7 @@ One SQLite file for each model beside the runs; a row is the hash of a content a
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -41,12 +41,8 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
     >>> embed_contents(file, [b"b"], length).ravel().tolist()
     [1.0]
     """
-    keys = [hashlib.sha256(content).digest()[:16] for content in contents]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _explain_damage(path), closing(sqlite3.connect(path, timeout=60)) as store:
-        store.execute(
-            "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
-        )
+    keys = [_make_key(content) for content in contents]
+    with _open_store(path) as store:
         known = _read_known(store, sorted(set(keys)))
         first = {key: place for place, key in reversed(list(enumerate(keys))) if key not in known}
         if first:
@@ -57,6 +53,30 @@ def embed_contents(path: Path, contents: Sequence[bytes], model: Callable[[Seque
                 store.executemany("insert or replace into embeddings values (?, ?)", new.items())
             known |= new
     return np.stack([np.frombuffer(known[key], "<f4") for key in keys])
+
+
+def count_unknown(path: Path, batches: Iterable[Sequence[bytes]]) -> int:
+    """Return of how many contents the file has no embedding yet."""
+    with _open_store(path) as store:
+        return sum(
+            len(keys - _read_known(store, sorted(keys)).keys())
+            for keys in ({*map(_make_key, some)} for some in batches)
+        )
+
+
+def _make_key(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:16]
+
+
+@contextmanager
+def _open_store(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file of a model's embeddings; it is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _explain_damage(path), closing(sqlite3.connect(path, timeout=60)) as store:
+        store.execute(
+            "create table if not exists embeddings (content blob primary key, vector blob) without rowid"
+        )
+        yield store
 
 
 @contextmanager

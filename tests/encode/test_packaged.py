@@ -88,6 +88,8 @@ def test_an_encoder_that_would_take_too_long_is_left_out_and_said(texts, tmp_pat
     assert "is left out: 72 texts at" in found.encoder
     assert "--encoder-minutes is 0" in found.encoder
     assert read_features(texts, AuditOptions(), tmp_path).embedded == 3
+    # What is embedded already takes no time.
+    assert read_features(texts, AuditOptions(encoder_minutes=0), tmp_path).embedded == 3
 
 
 def test_weights_that_are_not_the_published_ones_are_refused(texts, tmp_path, monkeypatch):

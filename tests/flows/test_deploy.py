@@ -121,3 +121,7 @@ def test_results_of_a_worker_go_where_its_setting_says_and_without_one_the_run_i
     assert line.split()[0] == "pets"
     assert line.split()[-1] == "ada"
     assert header.split()[:2] == ["DATA", "SET"]
+    file = listed / "datasets.yaml"
+    file.write_text(file.read_text().replace("  pets:", "  animals:\n    name: pets"))
+    assert run(["datasets", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines() == [header, line]

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from flows.cli import run
+from flows.config import CleanParameters
 
 
 def blobs(path: Path, rows: int = 120) -> list[bytes]:
@@ -102,6 +103,18 @@ def test_files_written_again_with_the_same_rows_come_back_as_they_are_now(prefec
     back = out / "datasets" / "pets" / "latest" / "source" / second.name
     lines[1] = lines[1].replace("Bär".encode(), b"Luchs")
     assert back.read_bytes() == second.read_bytes().replace("Bär".encode(), b"Luchs", 1)
+
+
+def test_dated_files_are_found_in_a_folder_with_brackets(tmp_path):
+    (tmp_path / "exports [old]").mkdir()
+    newest = tmp_path / "exports [old]" / "pets-2026-01-03.csv"
+    for file in (newest, newest.with_name("pets-2026-01-01.csv")):
+        file.touch()
+    assert CleanParameters(source=str(newest.with_name("pets-{date}.csv"))).source == str(newest)
+
+
+def test_an_empty_field_leaves_what_is_known_of_bundled_data():
+    assert CleanParameters(source="sample:digits", truth="").truth == "true_label"
 
 
 def test_dated_files_are_versions_of_one_data_set_and_each_comes_back_with_all_its_columns(

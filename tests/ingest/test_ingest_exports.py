@@ -56,12 +56,22 @@ def test_shards_of_webdataset_are_images_with_labels(kind, tmp_path):
             said = (
                 CLASSES[row]
                 if kind == "cls"
-                else json.dumps({"class": CLASSES[row], "width": row, "tags": []})
+                else json.dumps({"class": CLASSES[row], "tags": []} | ({"width": row} if row else {}))
             )
             samples += [picture(row), (f"./{row:04d}.{kind}", said.encode())]
         write_shard(tmp_path / "shards" / f"{shard}.tar{'.gz' * shard}", samples, "w:gz" if shard else "w")
     found = ingested(tmp_path / "shards")
     assert (found.payload, found.feature_shape, labels_of(found)) == ("image", (8, 8, 3), CLASSES)
+    if kind == "json":  # the first sample has no width
+        assert pq.read_table(found.path)["width"].to_pylist()[:3] == [None, 1, 2]
+
+
+def test_a_broken_file_in_a_shard_is_named(tmp_path):
+    write_shard(
+        tmp_path / "pets.tar", [picture(0), ("0.json", b'{"class": "c'), picture(1), ("1.json", b"{}")]
+    )
+    with pytest.raises(InputError, match=r"'0\.json' is no JSON"):
+        ingested(tmp_path / "pets.tar")
 
 
 def test_an_archive_of_images_without_labels_says_what_to_do(tmp_path):

@@ -95,6 +95,10 @@ def test_values_of_several_kinds_are_text_and_nan_is_missing(join, tmp_path):
         ),
         (json.dumps(records()[0]), "holds one object, which is no table"),
         (json.dumps({"images": [], "annotations": [], "categories": []}), "a COCO file of object detection"),
+        (
+            json.dumps({"columns": ["a", "label"], "data": [[1, 2], [3]]}),
+            "record 2: it does not have one value",
+        ),
         ("[]", "holds no rows"),
         ("{}", "holds no rows"),
         ("3", "holds no list of objects"),

@@ -104,6 +104,9 @@ def _find_document_rows(part: Part, document: dict[str, Any]) -> tuple[Iterator[
             f"holds several lists of objects ({list_names(list(lists))})",
             fix="write the one to be swept as an array",
         )
+    columns, data = document.get("columns"), document.get("data")
+    if isinstance(columns, list) and isinstance(data, list):
+        return _read_split(part, columns, data), ()
     rows = _read_pandas(document)
     if rows is None:
         raise part.problem("holds one object, which is no table", fix=LISTED)
@@ -123,11 +126,19 @@ def _find_lists(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in lists.items() if all(isinstance(item, dict) for item in value)}
 
 
+def _read_split(part: Part, columns: list[Any], data: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table that pandas wrote as `split`."""
+    for number, row in enumerate(data, 1):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise part.problem(
+                f"record {number}: it does not have one value for each of the {len(columns)} columns",
+                fix="write the file again",
+            )
+        yield dict(zip(map(str, columns), row, strict=True))
+
+
 def _read_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:
-    """Return the rows of a table as pandas writes it: `split`, `columns`, `index` or a dictionary of lists; else None."""
-    columns, data = document.get("columns"), document.get("data")
-    if isinstance(columns, list) and isinstance(data, list):
-        return (dict(zip(map(str, columns), row, strict=True)) for row in data)
+    """Return the rows of a table as pandas writes it: `columns`, `index` or a dictionary of lists; else None."""
     values = list(document.values())
     if not values:
         return iter(())

@@ -36,16 +36,16 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
     """
     keys: list[str] = []
     with explain_damage(part, "tar"), open_temporary_part(part, ".parquet") as (made, file):
-        samples = _read_samples(part)
-        first = next(samples, (None, {}))[1]
-        if not first.keys() - {"image", "id"}:
+        # A sample may lack what others have: all of them are looked at before the first is written.
+        names = dict.fromkeys(name for _, sample in _read_samples(part, pictures=False) for name in sample)
+        if not names.keys() - {"image", "id"}:
             what = (
                 "beside its images lie no labels (.cls or .json)"
-                if "image" in first
+                if "image" in names
                 else "its files are no samples"
             )
             raise part.problem(f"a tar archive that is no WebDataset: {what}", fix=_UNPACK)
-        kinds = {name: pa.binary() if name == "image" else pa.string() for name in first}
+        kinds = {name: pa.binary() if name == "image" else pa.string() for name in names}
         schema = pa.schema(list(kinds.items()))
         with pq.ParquetWriter(file, schema) as writer:
             rows: list[Sample] = []
@@ -59,8 +59,8 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:  # noqa: ARG00
     return parquet.open_part(made).standing_for(part, lambda row: f"sample {keys[row]}")
 
 
-def _read_samples(part: Part) -> Iterator[tuple[str, Sample]]:
-    """Yield the name and the columns of each sample."""
+def _read_samples(part: Part, *, pictures: bool = True) -> Iterator[tuple[str, Sample]]:
+    """Yield the name and the columns of each sample; without `pictures`, images are empty."""
     before, sample = "", Sample()
     try:
         with part.open() as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
@@ -74,8 +74,12 @@ def _read_samples(part: Part) -> Iterator[tuple[str, Sample]]:
                     yield before, sample
                     sample = {}
                 before = key
-                content = archive.extractfile(member)
-                sample.update({"id": key} | _read_columns(kind.lower(), content.read() if content else b""))
+                file = archive.extractfile(member) if pictures or not is_image_file(name) else None
+                try:
+                    found = _read_columns(kind.lower(), file.read() if file else b"")
+                except ValueError as error:
+                    raise part.problem(f"'{member.name}' is no JSON ({error})") from error
+                sample.update({"id": key} | found)
     except tarfile.TarError as error:
         raise part.problem(f"damaged or truncated tar ({error})") from error
     if sample:
