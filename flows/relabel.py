@@ -27,10 +27,9 @@ from flows.platform.worker import choose_worker_results, is_fixed_place
 from flows.results import Results
 from tasks.addresses import make_no_secret_pattern
 from tasks.apply.correct import Applied, plan_for
-from tasks.apply.gain import Gain
+from tasks.apply.gain import Gain, write_and_measure_plan
 from tasks.apply.messages import describe_gain, plan_text
 from tasks.apply.plan import Plan
-from tasks.apply.write_and_measure import write_and_measure_plan
 from tasks.records import Record
 from tasks.review.ledger import Rule
 from tasks.runs.request import read_data_set_key

@@ -54,9 +54,9 @@ def apply(
     warnings.simplefilter("ignore")  # those of the libraries that the refit imports
     from flows.results import Results  # noqa: PLC0415
     from tasks.apply.correct import Applied, plan_for  # noqa: PLC0415
+    from tasks.apply.gain import write_and_measure_plan  # noqa: PLC0415
     from tasks.apply.messages import describe_gain, plan_text, summarise_outcome  # noqa: PLC0415
     from tasks.apply.push import find_repository  # noqa: PLC0415
-    from tasks.apply.write_and_measure import write_and_measure_plan  # noqa: PLC0415
 
     repository = find_repository(push, sends=not dry_run)
     say = (sys.stderr if json_ else sys.stdout).write

@@ -1,6 +1,6 @@
 """Corrected Parquet, Arrow and Feather files: the same columns, types and row groups, labels in their own type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, learn_forms, make_source_changed_error
 from tasks.errors import InputError
 from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.formats.arrow import is_stream
@@ -46,22 +46,24 @@ def write_columnar(
 def _map_values(readers: Sequence[FileReader], label: str, corrected: SourceChanges) -> dict[str, Any]:
     """Check that the labels are those that were swept, and return the value that stands for each of them in the source."""
     values: dict[str, Any] = {}
-    labels = WrittenLabels(corrected)
-    for reader in readers:
-        if label in flatten_objects(reader).schema.names and label not in reader.schema.names:
-            raise reader.part.problem(f"the label '{label}' lies within an object", fix=TAKE_LABELS)
-        if label not in reader.schema.names:
-            raise make_source_changed_error(corrected.uri)
-        names = read_class_names(reader.schema, label)
-        values |= {name: place for place, name in enumerate(names)}
-        for batch in reader.batches([label], 2**16):
-            column = _simplify_column(batch.column(0))
-            for word in _read_labels(column, names).to_pylist():
-                labels.see(word or "")
-            if not names:
-                seen = column.unique()
-                values = dict(zip(convert_to_text(seen).to_pylist(), seen.to_pylist(), strict=True)) | values
-    labels.finish()
+
+    def read_written() -> Iterator[str]:
+        for reader in readers:
+            if label in flatten_objects(reader).schema.names and label not in reader.schema.names:
+                raise reader.part.problem(f"the label '{label}' lies within an object", fix=TAKE_LABELS)
+            if label not in reader.schema.names:
+                raise make_source_changed_error(corrected.uri)
+            names = read_class_names(reader.schema, label)
+            values.update({name: place for place, name in enumerate(names)})
+            for batch in reader.batches([label], 2**16):
+                column = _simplify_column(batch.column(0))
+                yield from (word or "" for word in _read_labels(column, names).to_pylist())
+                if not names:
+                    seen = column.unique()
+                    pairs = zip(convert_to_text(seen).to_pylist(), seen.to_pylist(), strict=True)
+                    values.update({text: value for text, value in pairs if text not in values})
+
+    learn_forms(corrected, read_written())
     return values
 
 

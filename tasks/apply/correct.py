@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -136,12 +138,13 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         source_files=files,
     )
     notes: list[str] = []
-    changes = versions.make_changes_table(plan.changes)
-
-    def beside(folder: Path) -> None:
-        notes.append(own.write(folder))
-
-    folder = versions.write_version(out, version, partial(_write_corrected, source, plan), changes, beside)
+    folder = versions.write_version(
+        out,
+        version,
+        partial(_write_corrected, source, plan),
+        versions.make_changes_table(plan.changes),
+        lambda folder: notes.append(own.write(folder)),
+    )
     return Applied(version, folder, is_new=True, note="".join(notes))
 
 
@@ -195,7 +198,7 @@ def _find_source_version(
         columns=versions.name_columns(dataset),
         data_set=data_set,
     )
-    versions.write_version(out, version, versions.share_file(source), versions.make_changes_table())
+    versions.write_version(out, version, partial(versions.share_file, source), versions.make_changes_table())
     return version
 
 
@@ -207,30 +210,20 @@ def compare_versions(old: Path, new: Path) -> pa.Table:
         version, then of the new one.
     """
     before, after = _read_keys(old), _read_keys(new)
-    rows: list[dict[str, str | None]] = []
-    for sample_id, (content, label) in before.items():
-        found, now_label = after.get(sample_id, (None, None))
-        same = "content" if found != content else ""
-        change = "drop" if found is None else "relabel" if now_label != label else same
-        if change:
-            rows.append(
-                {"sample_id": sample_id, "change": change, "old_label": label, "new_label": now_label}
-            )
-    rows += [
-        {"sample_id": sample_id, "change": "add", "new_label": label}
-        for sample_id, (_, label) in after.items()
-        if sample_id not in before
-    ]
+    both = before.join(after, rsuffix="_now")
+    gone, relabeled = both["label_now"].isna(), both["label_now"] != both["label"]
+    edited = both["content_hash_now"] != both["content_hash"]
+    both["change"] = np.select([gone, relabeled, edited], ["drop", "relabel", "content"], "")
+    changed = both[both["change"] != ""].rename(columns={"label": "old_label", "label_now": "new_label"})
+    added = after[~after.index.isin(before.index)].rename(columns={"label": "new_label"}).assign(change="add")
     names = ("sample_id", "change", "old_label", "new_label")
-    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
+    schema = pa.schema([(name, pa.string()) for name in names])
+    return pa.Table.from_pandas(pd.concat([changed, added]).reset_index(), schema, preserve_index=False)
 
 
-def _read_keys(folder: Path) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for table in versions.read_key_tables(folder / "dataset.parquet"):
-        for sample_id, content, label in zip(*(table[name].to_pylist() for name in KEY_COLUMNS), strict=True):
-            found[sample_id] = (content, label)
-    return found
+def _read_keys(folder: Path) -> pd.DataFrame:
+    columns = read_parquet(folder / "dataset.parquet", columns=list(KEY_COLUMNS)).to_pandas()
+    return columns.astype(object).set_index("sample_id")
 
 
 def restore_version(out: Path, version: versions.Version) -> Applied:
@@ -251,12 +244,11 @@ def restore_version(out: Path, version: versions.Version) -> Applied:
     rows = compare_versions(versions.folder_of(out, newest), versions.folder_of(out, version)).to_pylist()
     changes = [row | {"reviewers": [], "decisions": []} for row in rows]
     source = versions.folder_of(out, version) / "dataset.parquet"
-    beside = partial(copy_beside, source.parent)
     folder = versions.write_version(
         out,
         again,
-        versions.share_file(source),
+        partial(versions.share_file, source),
         pa.Table.from_pylist(changes, schema=versions.CHANGES),
-        beside,
+        partial(copy_beside, source.parent),
     )
     return Applied(again, folder, is_new=True)

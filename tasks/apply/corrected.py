@@ -1,8 +1,9 @@
 """What changes in the files that a data set came in: new labels and dropped rows, by row of the source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,6 @@ from tasks.storage import read_batches, read_parquet, write_table
 
 # In a version's folder: which row of its files in the layout of the source each of its rows is.
 PLACES = "source_rows.parquet"
-# Rows of the source that are looked at together.
-_ROWS = 2**16
-
 # What to do where the user's own file cannot be written again.
 TAKE_LABELS = "take the labels from the version's dataset.parquet"
 
@@ -49,12 +47,6 @@ class SourceChanges:
         """The rows that go, ascending."""
         return np.array(sorted(row for row, label in self.changes.items() if label is None), np.int64)
 
-    def given_labels(self) -> Iterator[tuple[int, str]]:
-        """Yield each swept row with its label."""
-        for start in range(0, len(self.rows), _ROWS):
-            rows = self.rows[start : start + _ROWS].tolist()
-            yield from zip(rows, self.given.slice(start, _ROWS).to_pylist(), strict=True)
-
     def changes_within(self, start: int, count: int) -> dict[int, str | None]:
         """Return the changes of a batch, by row of the batch."""
         first, last = np.searchsorted(self._changed, [start, start + count])
@@ -63,12 +55,6 @@ class SourceChanges:
     @cached_property
     def _changed(self) -> NDArray[np.int64]:
         return np.array(sorted(self.changes), np.int64)
-
-    def check_count(self, rows: int) -> None:
-        """Raise InputError where the source does not have as many rows as it had."""
-        last = int(self.rows[-1]) + 1 if len(self.rows) else 0
-        if rows < last or (self.total is not None and rows != self.total):
-            raise make_source_changed_error(self.uri)
 
 
 def make_source_changed_error(uri: str) -> InputError:
@@ -118,48 +104,39 @@ def write_places(found: SourceChanges, version: Path) -> None:
         write_table(pa.table({"row": places}), version / PLACES)
 
 
-class WrittenLabels:
-    """Looks at the label of each row, in order, before anything is written.
+def learn_forms(corrected: SourceChanges, written: Iterable[str]) -> dict[str, str]:
+    """Return how each class is written, as it is called or else where it occurs first, before anything is written.
 
     Args:
         corrected: The labels that were swept, and what changes.
+        written: The label of each row of the source, in order.
 
-    Attributes:
-        forms: How each class is written: as it is called, or else where it occurs first.
+    Raises:
+        InputError: A label is not the one that was swept, or there are more rows, or fewer.
     """
-
-    def __init__(self, corrected: SourceChanges) -> None:
-        self.forms: dict[str, str] = {}
-        self._corrected = corrected
-        self._given = corrected.given_labels()
-        self._next = next(self._given, None)
-        self._labels: dict[str, str] = {}
-        self._rows = 0
-
-    def see(self, written: str) -> None:
-        """Look at the next row.
-
-        Raises:
-            InputError: Its label is not the one that was swept.
-        """
-        if self._next is not None and self._next[0] == self._rows:
-            label = self._next[1]
-            if self._labels.get(written) != label:
-                self._learn(written, label)
-            self._next = next(self._given, None)
-        self._rows += 1
-
-    def finish(self) -> None:
-        """Raise InputError where there are more rows, or fewer, than were swept."""
-        self._corrected.check_count(self._rows)
-
-    def _learn(self, written: str, label: str) -> None:
-        """Take note of how a class is written; what is written in one way stands for one class."""
-        if written in self._labels or not _is_written_so(written, label):
-            raise make_source_changed_error(self._corrected.uri)
-        self._labels[written] = label
-        if label not in self.forms or written == label:
-            self.forms[label] = written
+    forms: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    swept = zip(
+        corrected.rows.tolist(),
+        chain.from_iterable(map(pa.Array.to_pylist, corrected.given.chunks)),
+        strict=True,
+    )
+    (place, label), count = next(swept, (-1, "")), 0
+    for number, text in enumerate(written):
+        count = number + 1
+        if number != place:
+            continue
+        if labels.get(text) != label:
+            # What is written in one way stands for one class.
+            if text in labels or not _is_written_so(text, label):
+                raise make_source_changed_error(corrected.uri)
+            labels[text] = label
+            if label not in forms or text == label:
+                forms[label] = text
+        place, label = next(swept, (-1, ""))
+    if place >= 0 or (corrected.total is not None and count != corrected.total):
+        raise make_source_changed_error(corrected.uri)
+    return forms
 
 
 def _is_written_so(written: str, label: str) -> bool:

@@ -8,13 +8,13 @@ quote counts at the beginning of a field, and a line break within quotes belongs
 import codecs
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_changed_error
 from tasks.apply.text_files import LineWriter, write_texts
 from tasks.errors import InputError
 from tasks.ingest.source import Part
@@ -126,10 +126,10 @@ class DelimitedFile:
             return value
         return value.encode(self.units).decode(self.plain)
 
-    def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
+    def relabeled(self, row: str, label: str, forms: Mapping[str, str]) -> str:
         """Return a row with another label, quoted where the old one was or where it has to be."""
         first, last = self._find_label_field(row)
-        text = labels.forms.get(label, label)
+        text = forms.get(label, label)
         # Blanks that are not read belong to the cell, not to the class.
         if text != label and text.strip() == label:
             old = self.label_of(row)

@@ -21,14 +21,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.apply.bootstrap import mean_interval
+from tasks.apply.correct import Applied, apply_plan
 from tasks.apply.plan import Plan
 from tasks.apply.refit import judge_of, refit
 from tasks.arrays import Array
 from tasks.options import AuditOptions
 from tasks.queue.rows import find_rows
 from tasks.records import Dataset, Record
-from tasks.storage import read_parquet
+from tasks.runs.finished import read_audit_options, read_dataset
+from tasks.storage import read_json, read_parquet, write_json
 
+GAIN = "gain.json"
 Basis = Literal["trusted labels", "samples that nobody changed"]
 
 # Verified labels alone judge from this many on: below, their interval is wider than any gain to be expected.
@@ -152,6 +155,30 @@ def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions)
         wrong_before=wrong[0],
         wrong_after=wrong[1],
     )
+
+
+def write_and_measure_plan(
+    run: Path, out: Path, plan: Plan, *, measure: bool = True, copy_images: bool = False
+) -> tuple[Applied, Gain | None]:
+    """Write the corrected version and measure what it is worth.
+
+    Both are done once: the same decisions find the version and its gain where they are. A gain that was not
+    measured, or a measurement that was interrupted, is caught up on.
+
+    Args:
+        copy_images: Whether a folder of images is copied with its corrections.
+    """
+    applied = apply_plan(run, out, plan, copy_images=copy_images)
+    if applied.folder is None or not plan.changes:
+        return applied, None
+    path = applied.folder / GAIN
+    if path.exists():
+        return applied, Gain.model_validate(read_json(path))
+    if not measure:
+        return applied, None
+    gain = measure_gain(run, read_dataset(run), plan, read_audit_options(run))
+    write_json(gain.model_dump(mode="json"), path)
+    return applied, gain
 
 
 def measure_class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple[ClassGain, ...]:

@@ -4,12 +4,12 @@ Every byte is as it was, but for the labels that change and the objects that go,
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_changed_error
 from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import LineWriter, Writer, write_texts
 from tasks.errors import InputError
@@ -63,9 +63,9 @@ class JsonDocument:
         """Return the label of an object as text."""
         return self.tokens.see(row)
 
-    def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
+    def relabeled(self, row: str, label: str, forms: Mapping[str, str]) -> str:
         """Return an object with another label."""
-        return self.tokens.replace_label(row, label, labels)
+        return self.tokens.replace_label(row, label, forms)
 
     def writer(self, file: BinaryIO) -> Writer:
         """Begin a new file."""

@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed
 
-from tasks.apply.corrected import WrittenLabels
 from tasks.errors import InputError
 
 _DECODER = json.JSONDecoder()
@@ -43,10 +42,10 @@ class Tokens:
             self.seen[form] = text[first:last]
         return label
 
-    def replace_label(self, text: str, label: str, labels: WrittenLabels) -> str:
+    def replace_label(self, text: str, label: str, forms: Mapping[str, str]) -> str:
         """Return an object with another label, which is written as elsewhere, or else like the one before it."""
         first, last = label_span(text, self.path)
-        form = labels.forms.get(label)
+        form = forms.get(label)
         if form is None:
             token = _write_token(label, text[first:last], self.ascii_only)
         else:  # a number stays a number where some are written as text

@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from tasks.apply.corrected import WrittenLabels, find_source_changes
+import pyarrow as pa
+
+from tasks.apply.corrected import find_source_changes, learn_forms
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ClassFolderReader
@@ -20,8 +22,8 @@ from tasks.queue.rows import find_rows
 MOVES = "moves.csv"
 _COLUMNS = ("from", "to", "old_label", "new_label")
 
-# Label of the folder, and the one that a reviewer gave; None where the image is dropped.
-Moved = dict[str, tuple[str, str | None]]
+# By file: the label of its folder, and the one that a reviewer gave; None where the image is dropped.
+Moved = Mapping[str, tuple[str, str | None]]
 
 
 def plan_first_moves(images: ClassFolderReader, uri: str, run: Path, plan: Plan, total: int | None) -> Moved:
@@ -31,16 +33,10 @@ def plan_first_moves(images: ClassFolderReader, uri: str, run: Path, plan: Plan,
         InputError: The folder is not what was swept any more.
     """
     changes = find_source_changes(uri, run / "dataset.parquet", plan, total=total)
-    labels, moved = WrittenLabels(changes), Moved()
-    row = 0
-    for batch in images.batches(["file", "label"], 2**16):
-        for file, label in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            labels.see(label or "")
-            if row in changes.changes:
-                moved[file] = (label, changes.changes[row])
-            row += 1
-    labels.finish()
-    return moved
+    table = pa.Table.from_batches(images.batches(["file", "label"], 2**16))
+    labels = table["label"].to_pylist()
+    learn_forms(changes, (label or "" for label in labels))
+    return {table["file"][row].as_py(): (labels[row], new) for row, new in changes.changes.items()}
 
 
 def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
@@ -50,9 +46,7 @@ def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
         before: The list of moves of that version.
     """
     with before.open(encoding="utf-8", newline="") as file:
-        moved: Moved = {
-            row["from"]: (row["old_label"], row["new_label"] or None) for row in csv.DictReader(file)
-        }
+        moved = {row["from"]: (row["old_label"], row["new_label"] or None) for row in csv.DictReader(file)}
     rows = find_rows(run / "dataset.parquet", "sample_id", plan.by_sample, ["sample_id", "file"])
     for sample, name in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         change = plan.by_sample[sample]
@@ -61,7 +55,7 @@ def plan_all_moves(before: Path, run: Path, plan: Plan) -> Moved:
     return {name: labels for name, labels in moved.items() if labels[0] != labels[1]}
 
 
-def list_targets(moved: Mapping[str, tuple[str, str | None]], files: Iterable[str]) -> dict[str, str | None]:
+def list_targets(moved: Moved, files: Iterable[str]) -> dict[str, str | None]:
     """Return where each image goes; None where it is dropped.
 
     Raises:
@@ -121,9 +115,7 @@ def _choose_free_path(path: str, taken: set[str]) -> str:
     return found
 
 
-def write_moves(
-    moved: Mapping[str, tuple[str, str | None]], places: Mapping[str, str | None], target: Path
-) -> None:
+def write_moves(moved: Moved, places: Mapping[str, str | None], target: Path) -> None:
     """Write the list of moves."""
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

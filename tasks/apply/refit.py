@@ -3,19 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tasks.arrays import Array
-from tasks.encode.encoded import read_features
-from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.ensemble import predict_unseen
-from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.model import HEADS, AuditModel
-from tasks.heads.samples import Samples, image_shape, read_labels, read_order, read_samples
+from tasks.heads.samples import read_samples
 from tasks.heads.store import load_members
-from tasks.ingest.groups import number_groups
 from tasks.models import fill_in_model, make_model
 from tasks.options import AuditOptions
 from tasks.records import Dataset, Encoding
@@ -47,59 +42,29 @@ def judge_of(run: Path, dataset: Dataset, options: AuditOptions) -> Judge:
     """Set up the refits of a run.
 
     Args:
-        run: The run folder; its feature maps are used where it holds them.
+        run: The run folder, whose feature maps are used.
     """
     encoding = _read_encoding(run)
-    samples = _load_samples(dataset, encoding, options)
+    samples = read_samples(dataset, encoding.features, options.device)
     options = options.model_copy(update={"dask": None})
     design = samples.design(options.model_copy(update={"evaluation": "crossfit"}))
-    model = make_model(samples, design, fill_in_model(options, encoding) if encoding else options)
+    model = make_model(samples, design, fill_in_model(options, encoding))
+    if encoding.members:
+        return Judge(model, model.read_members(encoding, None))
+    # Features are learned again, and the heads on them have the regularisation that the run chose.
     heads = run / "model" / "round-1" / HEADS
-    if encoding is None or encoding.members:
-        members = model.choose() if encoding is None else model.read_members(encoding, None)
-    else:  # features are learned again, and the heads on them have the regularisation that the run chose
-        members = load_members(heads, 1, samples.features.like) if heads.exists() else []
-    return Judge(model, members)
+    return Judge(model, load_members(heads, 1, samples.features.like) if heads.exists() else [])
 
 
-def _read_encoding(run: Path) -> Encoding | None:
+def _read_encoding(run: Path) -> Encoding:
     """Return the encoding of a run with its paths as they are now, wherever the run folder has moved to."""
-    record = run / "steps" / "encode.json"
-    if not record.exists():
-        return None
-    encoding = Encoding.model_validate(read_json(record)["record"])
+    encoding = Encoding.model_validate(read_json(run / "steps" / "encode.json")["record"])
     groups = encoding.features.groups
     if groups is not None:
         groups = groups.model_copy(update={"path": run / "model" / groups.path.name})
     moved = {"path": run / "model" / encoding.features.path.name, "groups": groups}
     file = encoding.features.model_copy(update=moved)
     return encoding.model_copy(update={"path": run / "model" / encoding.path.name, "features": file})
-
-
-def _load_samples(dataset: Dataset, encoding: Encoding | None, options: AuditOptions) -> Samples:
-    """Return the samples with the features that the run audited; from the data set where it left no feature file."""
-    if encoding is not None and encoding.features.path.exists():
-        return read_samples(dataset, encoding.features, options.device)
-    where = pick_device(options.device)
-    encoder = read_features(dataset, options)
-    raw = torch.from_numpy(np.concatenate(list(encoder.batches())))
-    labels, trusted = read_labels(dataset)
-    features = MemoryFeatures(raw.to(where, pick_dtype(raw.numel(), where)))
-    classes, order = len(dataset.classes), read_order(dataset)
-    groups = number_groups(dataset, dataset.group) if dataset.group else None
-    y = torch.from_numpy(labels).to(where)
-    shape = image_shape(dataset, features.width - encoder.embedded)
-    return Samples(
-        features,
-        y,
-        trusted,
-        classes,
-        order,
-        groups=groups,
-        shared=encoder.shared,
-        shape=shape,
-        embedded=encoder.embedded,
-    )
 
 
 def refit(judge: Judge, labels: Array, kept: Array) -> Refit:

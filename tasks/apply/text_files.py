@@ -3,17 +3,26 @@
 import bz2
 import gzip
 import lzma
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
-from tasks.apply.corrected import SourceChanges, WrittenLabels
+from tasks.apply.corrected import SourceChanges, learn_forms
 from tasks.ingest.compression import split_compression
 
 _ENDS = "\r\n"
+_PACKERS: dict[str, Callable[[BinaryIO], Any]] = {
+    "": nullcontext,
+    # Neither a name nor a time: equal data make equal files.
+    ".gz": lambda raw: gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0),
+    ".zst": lambda raw: pa.CompressedOutputStream(pa.PythonFile(raw, mode="w"), "zstd"),
+    ".bz2": partial(bz2.BZ2File, mode="wb"),
+    ".xz": partial(lzma.LZMAFile, mode="wb"),
+}
 
 
 class Writer(Protocol):
@@ -38,7 +47,7 @@ class TextFile(Protocol):
     def label_of(self, row: str) -> str:
         """Return the label of a row as it is written."""
 
-    def relabeled(self, row: str, label: str, labels: WrittenLabels) -> str:
+    def relabeled(self, row: str, label: str, forms: Mapping[str, str]) -> str:
         """Return a row with another label, written as elsewhere in the files."""
 
     def writer(self, file: BinaryIO) -> Writer:
@@ -51,12 +60,8 @@ def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Se
     Raises:
         InputError: The source is not what was swept, or a label cannot be written.
     """
-    labels = WrittenLabels(corrected)
-    for source in files:
-        for _, row in source.pieces():
-            if row:
-                labels.see(source.label_of(row))
-    labels.finish()
+    rows = ((source, row) for source in files for _, row in source.pieces() if row)
+    forms = learn_forms(corrected, (source.label_of(row) for source, row in rows))
     number, counts = 0, []
     for source, target in zip(files, targets, strict=True):
         count = 0
@@ -70,7 +75,7 @@ def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Se
                 if change is None:
                     writer.drop(before, row)
                 else:
-                    writer.keep(before, source.relabeled(row, change, labels) if change else row)
+                    writer.keep(before, source.relabeled(row, change, forms) if change else row)
             writer.close()
         counts.append(count)
     return counts
@@ -79,19 +84,8 @@ def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Se
 @contextmanager
 def create(target: Path) -> Iterator[BinaryIO]:
     """Open a new file for bytes, compressed where its name says so."""
-    suffix = split_compression(target.name)[1]
-    with target.open("wb") as raw:
-        if suffix == ".gz":
-            # Neither a name nor a time: equal data make equal files.
-            file: Any = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0)
-        elif suffix == ".zst":
-            file = pa.CompressedOutputStream(pa.PythonFile(raw, mode="w"), "zstd")
-        elif suffix:
-            file = {".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}[suffix](raw, "wb")
-        else:
-            file = raw
-        with file:
-            yield cast("BinaryIO", file)
+    with target.open("wb") as raw, _PACKERS[split_compression(target.name)[1]](raw) as file:
+        yield file
 
 
 class LineWriter:

@@ -28,7 +28,6 @@ from pydantic import Field
 
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
 from tasks.errors import InputError
-from tasks.ingest.source import slug
 from tasks.records import Dataset, Record
 from tasks.runs.lock import lock_folder
 from tasks.storage import (
@@ -172,13 +171,9 @@ def name_of(out: Path, dataset: Dataset, data_set: str | None = None) -> str:
     parts = Path(dataset.uri).parts
     if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
         return parts[-3]
-    # Releases up to 0.1 named versions by the source alone: they are continued under that name.
-    found = {name: list_versions(out, name) for name in (dataset.name, slug(dataset.uri))}
-    for name, versions in found.items():
-        keys = {version.data_set for version in versions} - {None}
-        if data_set in keys or (versions and not keys and versions[0].source_uri == dataset.uri):
-            return name
-    if not found[dataset.name]:
+    found = list_versions(out, dataset.name)
+    keys = {version.data_set for version in found} - {None}
+    if not found or data_set in keys or (not keys and found[0].source_uri == dataset.uri):
         return dataset.name
     # A data set that has a name is the same one whatever its files are called tonight.
     address = data_set if data_set == dataset.name else dataset.uri
@@ -277,16 +272,12 @@ def _open_temporary(final: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def share_file(source: Path) -> Callable[[Path], None]:
-    """Return a writer that links an unchanging file instead of copying it, where the file system can."""
-
-    def write(target: Path) -> None:
-        try:
-            target.hardlink_to(source.resolve())
-        except OSError:
-            shutil.copyfile(source, target)
-
-    return write
+def share_file(source: Path, target: Path) -> None:
+    """Link an unchanging file instead of copying it, where the file system can."""
+    try:
+        target.hardlink_to(source.resolve())
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def make_changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.apply.corrected import TAKE_LABELS, SourceChanges, WrittenLabels, make_source_changed_error
+from tasks.apply.corrected import TAKE_LABELS, SourceChanges, learn_forms, make_source_changed_error
 from tasks.apply.packing import pack_again
 from tasks.apply.sheet_xml import SheetXml, drop_calculation_chain, has_formulas, request_recalculation
 from tasks.errors import InputError
@@ -29,17 +29,13 @@ def write_workbooks(
 ) -> list[int]:
     """Write corrected workbooks, as `tasks.apply.layout.Write` says."""
     sheets = [_find_sheet(part, label, corrected) for part in parts]
-    labels = WrittenLabels(corrected)
-    for sheet, place in sheets:
-        for row in sheet.rows:
-            labels.see(row[place])
-    labels.finish()
+    forms = learn_forms(corrected, (row[place] for sheet, place in sheets for row in sheet.rows))
     start, written = 0, []
     for part, (sheet, place), target in zip(parts, sheets, targets, strict=True):
         changes = corrected.changes_within(start, len(sheet.rows))
         start += len(sheet.rows)
         written.append(len(sheet.rows) - sum(new is None for new in changes.values()))
-        new = {row: labels.forms.get(text, text) for row, text in changes.items() if text is not None}
+        new = {row: forms.get(text, text) for row, text in changes.items() if text is not None}
         dropped = [row for row, text in changes.items() if text is None]
         _write(part, sheet, place, new, dropped, target)
     return written

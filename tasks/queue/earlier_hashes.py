@@ -156,8 +156,7 @@ def _number(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _find_equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
     """Return where two columns have the same value, (n,) bool; a missing label is the same as a missing one of a known row."""
-    equal: Array = pc.fill_null(pc.equal(left, right), fill_value=False).to_numpy()
-    return equal
+    return pc.fill_null(pc.equal(left, right), fill_value=False).to_numpy()
 
 
 def number_shared_values(
@@ -235,23 +234,20 @@ def _make_comparable(column: pa.ChunkedArray, *, narrow: bool) -> Array:
         column = column.cast(column.type.value_type)
     if not is_numeric(column.type):
         parts = [convert_to_text(chunk.cast(pa.string())) for chunk in column.chunks]
-        texts: Array = pa.chunked_array(parts, pa.string()).to_pandas().to_numpy(dtype=object)
-        return texts
+        return pa.chunked_array(parts, pa.string()).to_pandas().to_numpy(dtype=object)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     numbers = pc.fill_null(column.cast(pa.float64(), safe=False), np.nan).to_numpy()
     if narrow:
         numbers = numbers.astype(np.float32).astype(np.float64)
-    canonical: Array = numbers + 0.0  # zero has one sign
-    return canonical
+    return numbers + 0.0  # zero has one sign
 
 
 def _hash_columns(columns: Mapping[str, Array]) -> Array:
     """Return a 64 bit number for each row that tells its values, (n,) uint64."""
     import pandas as pd  # noqa: PLC0415 (only where the columns have changed)
 
-    numbers: Array = pd.util.hash_pandas_object(pd.DataFrame(dict(columns)), index=False).to_numpy()
-    return numbers
+    return pd.util.hash_pandas_object(pd.DataFrame(dict(columns)), index=False).to_numpy()
 
 
 def list_earlier_hashes(

@@ -195,8 +195,7 @@ def measure_saliency(ensemble: Ensemble, number: int, chosen: Tensor, vector: Te
             return np.empty((0, raw.shape[1]))
         theta, ihvp = head.fit.theta[:, folds], vector[:, folds]
         total += compute_saliency(problem.encode, raw, labels[chosen], scored[:, folds], theta, ihvp)
-    mean: Array = (total / scored.sum(1, keepdim=True)).cpu().numpy()
-    return mean
+    return (total / scored.sum(1, keepdim=True)).cpu().numpy()
 
 
 def find_evidence(ensemble: Ensemble, index: Tensor, vectors: Sequence[Tensor]) -> Evidence:

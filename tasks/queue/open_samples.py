@@ -172,8 +172,7 @@ def _pick_doubtful(scores: Scores, dataset: Dataset, flagged: Array, folder: Pat
 def compare_rows(matched: earlier_hashes.MatchedRows) -> Array:
     """Return for each row whether it is new, changed or the same, (n,) int8."""
     kinds = np.where(matched.same_content & matched.same_label, SAME, CHANGED)
-    code: Array = np.where(matched.place < 0, NEW, kinds).astype(np.int8)
-    return code
+    return np.where(matched.place < 0, NEW, kinds).astype(np.int8)
 
 
 def _read_known_hashes(previous: Path, folder: Path) -> set[str]:
@@ -232,5 +231,4 @@ def _find_asked(
 def _read_flagged_before(matched: earlier_hashes.MatchedRows, previous: Path) -> Array:
     scores = read_parquet(previous / "scores.parquet", columns=["sample_id", "flagged"])
     ids = scores.filter(scores["flagged"])["sample_id"].combine_chunks()
-    flagged: Array = pc.is_in(matched.before_id, value_set=ids).to_numpy()
-    return flagged
+    return pc.is_in(matched.before_id, value_set=ids).to_numpy()

@@ -30,8 +30,7 @@ def order_worst_first(scores: Path, shown: Array, most: int | None) -> Array:
         best = some if best is None else pa.concat_tables([best, some])
         if most is not None and len(best) > 2 * most + ROWS_PER_GROUP:
             best = _sort(best)[:most]
-    rows: Array = np.empty(0, np.int64) if best is None else _sort(best)["row"].to_numpy()[:most]
-    return rows
+    return np.empty(0, np.int64) if best is None else _sort(best)["row"].to_numpy()[:most]
 
 
 def _sort(table: pa.Table) -> pa.Table:

@@ -37,8 +37,7 @@ class Axis:
         """Return where values are between the ends, 0 to 1."""
         scaled = (np.log10 if self.log else np.asarray)(np.asarray(values, dtype=np.float64))
         low, high = (math.log10(end) if self.log else end for end in (self.low, self.high))
-        found: Array = (scaled - low) / ((high - low) or 1.0)
-        return found
+        return (scaled - low) / ((high - low) or 1.0)
 
     def ticks(self) -> list[float]:
         """Return round values between the ends."""
@@ -68,13 +67,11 @@ class Chart:
 
     def x(self, values: Array | float) -> Array:
         """Return horizontal places in the drawing."""
-        found: Array = _LEFT + self._across.share(values) * (WIDTH - _LEFT - _RIGHT)
-        return found
+        return _LEFT + self._across.share(values) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, values: Array | float) -> Array:
         """Return vertical places in the drawing."""
-        found: Array = self._height - _BOTTOM - self._up.share(values) * (self._height - _TOP - _BOTTOM)
-        return found
+        return self._height - _BOTTOM - self._up.share(values) * (self._height - _TOP - _BOTTOM)
 
     def bars(self, edges: Array, counts: Array, look: str) -> None:
         """Draw a histogram: (bins + 1,) edges, (bins,) counts; empty bins are left out."""

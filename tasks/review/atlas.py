@@ -59,8 +59,7 @@ class Atlas:
     @cached_property
     def rows(self) -> Ints:
         """(m,) the row of the data set of each sample on the map."""
-        found: Ints = self._table["row"].to_numpy()
-        return found
+        return self._table["row"].to_numpy()
 
     def view(self, name: str) -> Floats:
         """Return where the samples are, (m, 2) from 0 to 1, in the view `plane` or `classes`."""
@@ -68,15 +67,13 @@ class Atlas:
         found = np.column_stack([self._table[f"{prefix}{axis}"].to_numpy() for axis in "xy"])
         low, high = found.min(axis=0), found.max(axis=0)
         # Both axes have one scale, and the middle is the middle.
-        placed: Floats = (found - (low + high) / 2) / max(float((high - low).max()), 1e-9) + np.float32(0.5)
-        return placed
+        return (found - (low + high) / 2) / max(float((high - low).max()), 1e-9) + np.float32(0.5)
 
     @cached_property
     def directions(self) -> Floats:
         """(m, d) where the samples are, in the directions in which similar ones are found."""
         flat = self._table["directions"].combine_chunks().flatten().to_numpy()
-        found: Floats = flat.reshape(len(self.rows), -1)
-        return found
+        return flat.reshape(len(self.rows), -1)
 
     @cached_property
     def _scores(self) -> pa.Table:
@@ -87,8 +84,7 @@ class Atlas:
         """(m,) the position of each sample on the map: in the queue, or behind it."""
         queued = pa.array([item.sample_id for item in self.queue.items], pa.string())
         places = pc.index_in(self._scores["sample_id"].take(pa.array(self.rows)), value_set=queued)
-        found: Ints = pc.coalesce(places.cast(pa.int64()), pa.array(self.rows + len(queued))).to_numpy()
-        return found
+        return pc.coalesce(places.cast(pa.int64()), pa.array(self.rows + len(queued))).to_numpy()
 
     @cached_property
     def labels(self) -> Ints:

@@ -175,8 +175,7 @@ def _find_contested(run: Path) -> set[str]:
 def _draw_places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:
     """Return one random place in each of `controls` equal stretches of the queue."""
     edges = np.linspace(0, queue, controls + 1)
-    places: NDArray[Any] = np.minimum(np.floor(rng.uniform(edges[:-1], edges[1:])).astype(int), queue - 1)
-    return places
+    return np.minimum(np.floor(rng.uniform(edges[:-1], edges[1:])).astype(int), queue - 1)
 
 
 def _draw_other_label(

@@ -122,8 +122,7 @@ def step(
             given = bound.arguments
             own = name if round_of is None else f"{name}-{round_of(given)}"
             inputs = {key: value for key, value in given.items() if key not in INDIFFERENT} | reads(given)
-            record: R = run_or_reuse(own, given["folder"], kind, inputs, lambda: work(*args, **kwargs))
-            return record
+            return run_or_reuse(own, given["folder"], kind, inputs, lambda: work(*args, **kwargs))
 
         return Step(run, may_retry=may_retry)
 

@@ -121,5 +121,4 @@ def _encode_labels(labels: pa.Array, place: dict[str, int]) -> Ints:
     """Return the number of each label, -1 for null; labels that `place` does not have yet are added to it."""
     encoded = labels.cast(pa.string()).dictionary_encode()
     lookup = np.array([*(place.setdefault(name, len(place)) for name in encoded.dictionary.to_pylist()), -1])
-    codes: Ints = lookup[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)].astype(np.int32)
-    return codes
+    return lookup[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)].astype(np.int32)

@@ -63,8 +63,7 @@ class Usual:
     def shares(self) -> Floats:
         """(classes, bins) share of each bin in each class, by the m-estimate."""
         whole = self.counts.sum(0) / self.counts.sum()
-        found: Floats = (self.counts + ADDED * whole) / (self.counts.sum(1, keepdims=True) + ADDED)
-        return found
+        return (self.counts + ADDED * whole) / (self.counts.sum(1, keepdims=True) + ADDED)
 
     def speaks(self, text: str, given: int, suggested: int) -> float:
         """Return how much a value speaks for the suggested class, in nats; below 0 for the given one."""

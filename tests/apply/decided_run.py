@@ -12,15 +12,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "review"))
 
 from run_folder import digits_run
 
+from tasks.encode.step import encode
 from tasks.review.log import DecisionLog, log_path
 from tasks.review.queue import load_queue
 from tasks.review.state import Answer, Review
+from tasks.runs.finished import read_audit_options, read_dataset
+from tasks.storage import finish_run
 
 
 @pytest.fixture(scope="session")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("audited")
-    digits_run(out, n=500)
+    run = digits_run(out, n=500)
+    encode.fn(read_dataset(run), run, read_audit_options(run))
+    finish_run(run)
     return out
 
 

@@ -10,9 +10,16 @@ from decided_run import decide, decide_by_truth, truth_of
 
 from tasks.apply.bootstrap import mean_interval
 from tasks.apply.correct import plan_for
-from tasks.apply.gain import Comparison, Gain, _count_wrong_labels, measure_class_gains, measure_gain
+from tasks.apply.gain import (
+    GAIN,
+    Comparison,
+    Gain,
+    _count_wrong_labels,
+    measure_class_gains,
+    measure_gain,
+    write_and_measure_plan,
+)
 from tasks.apply.messages import describe_gain
-from tasks.apply.write_and_measure import GAIN, write_and_measure_plan
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.review.queue import load_queue
 from tasks.runs.finished import read_audit_options, read_dataset

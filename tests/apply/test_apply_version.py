@@ -18,16 +18,14 @@ from tasks.apply.version import (
     find_version,
     list_versions,
     make_changes_table,
-    name_of,
     read_key_tables,
     write_version,
 )
 from tasks.errors import InputError
 from tasks.ingest.source import locate
 from tasks.ingest.table import open_part
-from tasks.records import Dataset
 from tasks.review.queue import load_queue
-from tasks.storage import finish_run, write_json
+from tasks.storage import finish_run
 
 VERSION = Version(
     name="digits",
@@ -208,29 +206,6 @@ def test_a_version_that_is_not_there_is_one_clear_line(run: Path, out: Path, wan
     apply(run, out)
     with pytest.raises(InputError, match=r"no version .*; there are: v0000, v0001"):
         find_version(out, wanted)
-
-
-def test_versions_that_were_named_by_the_source_are_continued_where_the_data_set_has_a_name(tmp_path: Path):
-    parsed = [
-        Dataset(
-            path=tmp_path / "dataset.parquet",
-            name="digits-of-ada",
-            uri=uri,
-            rows=0,
-            classes=(),
-            payload="tabular",
-            feature_names=(),
-            feature_shape=(),
-            digest="",
-        )
-        for uri in ("sample:digits", "/elsewhere/digits.csv")
-    ]
-    assert [name_of(tmp_path, dataset) for dataset in parsed] == ["digits-of-ada"] * 2
-    write_json(
-        VERSION.model_copy(update={"source_uri": "sample:digits"}).model_dump(mode="json"),
-        tmp_path / "datasets" / "digits" / "v0000" / "version.json",
-    )
-    assert [name_of(tmp_path, dataset) for dataset in parsed] == ["digits", "digits-of-ada"]
 
 
 def test_two_sources_of_one_name_do_not_share_versions(run: Path, out: Path):

@@ -126,7 +126,7 @@ def choose_reader(target: str, home: Path) -> Callable[[bytes], object]:
     place.mkdir(exist_ok=True)
     path = place / ("data." + target if target in READERS else target)
     if target == "picture":
-        return import_module("tasks.show.images").safe_png  # type: ignore[no-any-return]
+        return import_module("tasks.show.images").safe_png
     if target == "config.yaml":
         from_command_line = import_module("flows.commands.config_file").from_command_line
         read: Callable[[], object] = partial(from_command_line, {}, path)

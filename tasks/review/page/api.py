@@ -60,8 +60,7 @@ class ManyDecisions(_Answered):
 
 def find_site(request: Request) -> Site:
     """Return what the routes share."""
-    site: Site = request.app.state.site
-    return site
+    return request.app.state.site
 
 
 def find_reviewer(request: Request) -> str:
