@@ -4,11 +4,12 @@ A mark carries in `data-tip` what the page's script shows under the mouse. How m
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tasks.arrays import Array
 from tasks.show.text import format_number
@@ -63,7 +64,7 @@ class Chart:
 
     def __init__(self, across: Axis, up: Axis, height: int = HEIGHT) -> None:
         self._across, self._up, self._height = across, up, height
-        self._marks: list[str] = []
+        self.marks: list[str] = []
 
     def x(self, values: Array | float) -> Array:
         """Return horizontal places in the drawing."""
@@ -75,61 +76,45 @@ class Chart:
 
     def bars(self, edges: Array, counts: Array, look: str) -> None:
         """Draw a histogram: (bins + 1,) edges, (bins,) counts; empty bins are left out."""
-        bottom, lefts = float(self.y(self._up.low)), self.x(edges)
+        bottom, lefts = float(self.y(self._up.low)), self.x(edges).tolist()
         for place in np.flatnonzero(counts > 0):
-            top, left = float(self.y(float(counts[place]))), float(lefts[place])
-            width = max(float(lefts[place + 1]) - left - 0.6, 0.4)
-            self._add(
-                '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>',
-                look,
-                left,
-                top,
-                width,
-                bottom - top,
-            )
+            top, left = float(self.y(float(counts[place]))), lefts[place]
+            size = f'width="{max(lefts[place + 1] - left - 0.6, 0.4):.1f}" height="{bottom - top:.1f}"'
+            self.marks.append(f'<rect class="{look}" x="{left:.1f}" y="{top:.1f}" {size}/>')
 
     def hover(self, edges: Array, tips: Sequence[str]) -> None:
         """Let each bin say something under the mouse, over the whole height of the drawing."""
-        lefts, height = self.x(edges), self._height - _TOP - _BOTTOM
-        for place, tip in enumerate(tips):
-            left, width = float(lefts[place]), float(lefts[place + 1] - lefts[place])
-            self._add(
-                '<rect class="hover" data-tip="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"/>',
-                tip,
-                left,
-                _TOP,
-                width,
-                height,
-            )
+        height = self._height - _TOP - _BOTTOM
+        for tip, (left, right) in zip(tips, pairwise(self.x(edges).tolist()), strict=True):
+            place = f'x="{left:.1f}" y="{_TOP}" width="{right - left:.1f}" height="{height}"'
+            self.marks.append(f'<rect class="hover" data-tip="{escape(tip)}" {place}/>')
 
     def line(self, x: Array, y: Array, look: str, tip: str = "") -> None:
         """Draw a line through (n,) points; a lone point becomes a dot."""
-        places = list(zip(self.x(x).tolist(), self.y(y).tolist(), strict=True))
+        places, tip = list(zip(self.x(x).tolist(), self.y(y).tolist(), strict=True)), escape(tip)
         if len(places) == 1:
-            self._add(
-                '<circle class="{}" data-tip="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>', look, tip, *places[0]
-            )
+            dot = f'cx="{places[0][0]:.1f}" cy="{places[0][1]:.1f}" r="3.5"'
+            self.marks.append(f'<circle class="{look}" data-tip="{tip}" {dot}/>')
             return
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
-        self._add('<path class="line {}" d="{}"/>', look, path)
+        self.marks.append(f'<path class="line {look}" d="{path}"/>')
         if tip:
-            self._add('<path class="hover line" data-tip="{}" d="{}"/>', tip, path)
-
-    def points(self, x: Array, y: Array, draw: Callable[[float, float, int], str]) -> None:
-        """Draw (n,) points; `draw(x, y, i)` returns the i-th mark."""
-        for place, (a, b) in enumerate(zip(self.x(x).tolist(), self.y(y).tolist(), strict=True)):
-            self._marks.append(draw(a, b, place))
+            self.marks.append(f'<path class="hover line" data-tip="{tip}" d="{path}"/>')
 
     def rule(self, at: float, name: str) -> None:
         """Draw a vertical line with its name above it."""
-        place, bottom = float(self.x(at)), self._height - _BOTTOM
-        self._add('<path class="line ink" d="M{:.1f} {}V{}"/>', place, _TOP, bottom)
-        self._add('<text class="ink middle" x="{:.1f}" y="{}">{}</text>', place, _TOP - 6, name)
+        place = f"{float(self.x(at)):.1f}"
+        self.marks += [
+            f'<path class="line ink" d="M{place} {_TOP}V{self._height - _BOTTOM}"/>',
+            f'<text class="ink middle" x="{place}" y="{_TOP - 6}">{escape(name)}</text>',
+        ]
 
     def ends(self, left: str, right: str) -> None:
         """Say what either end of the horizontal axis means."""
-        self._add('<text x="{}" y="{}">{}</text>', _LEFT, self._height - 4, left)
-        self._add('<text class="end" x="{}" y="{}">{}</text>', WIDTH - _RIGHT, self._height - 4, right)
+        self.marks += [
+            f'<text x="{_LEFT}" y="{self._height - 4}">{left}</text>',
+            f'<text class="end" x="{WIDTH - _RIGHT}" y="{self._height - 4}">{right}</text>',
+        ]
 
     def svg(self, alt: str) -> Markup:
         """Return the drawing as an element to put into a page.
@@ -137,30 +122,21 @@ class Chart:
         Args:
             alt: What is to be seen, in words.
         """
-        opening = Markup('<svg role="img" aria-label="{}" viewBox="0 0 {} {}">').format(
-            alt, WIDTH, self._height
-        )
-        return opening + Markup("").join([*self._frame(), *map(Markup, self._marks)]) + Markup("</svg>")
+        opening = f'<svg role="img" aria-label="{escape(alt)}" viewBox="0 0 {WIDTH} {self._height}">'
+        drawn = "".join((opening, *self._frame(), *self.marks, "</svg>"))
+        return Markup(drawn)  # noqa: S704 (drawn here; texts are escaped)
 
-    def _frame(self) -> Iterable[Markup]:
+    def _frame(self) -> Iterable[str]:
         bottom, right = self._height - _BOTTOM, WIDTH - _RIGHT
         for tick in self._up.ticks():
             place = float(self.y(tick))
-            yield Markup('<path class="rule" d="M{} {:.1f}H{}"/>').format(_LEFT, place, right)
-            yield Markup('<text class="end" x="{}" y="{:.1f}">{}</text>').format(
-                _LEFT - 6, place + 4, format_number(tick)
-            )
+            yield f'<path class="rule" d="M{_LEFT} {place:.1f}H{right}"/>'
+            yield f'<text class="end" x="{_LEFT - 6}" y="{place + 4:.1f}">{format_number(tick)}</text>'
         for tick in self._across.ticks():
-            yield Markup('<text class="middle" x="{:.1f}" y="{}">{}</text>').format(
-                float(self.x(tick)), bottom + 16, format_number(tick)
-            )
-        yield Markup('<path class="axis" d="M{} {}H{}"/>').format(_LEFT, bottom, right)
-        yield Markup('<text class="middle" x="{}" y="{}">{}</text>').format(
-            (_LEFT + right) / 2, self._height - 4, self._across.name
-        )
-        middle = (_TOP + bottom) / 2
-        turned = '<text class="middle" transform="translate(12 {}) rotate(-90)">{}</text>'
-        yield Markup(turned).format(middle, self._up.name)  # noqa: S704 (drawn here)
-
-    def _add(self, form: str, *values: object) -> None:
-        self._marks.append(Markup(form).format(*values))  # noqa: S704 (forms of this module; values are escaped)
+            place = float(self.x(tick))
+            yield f'<text class="middle" x="{place:.1f}" y="{bottom + 16}">{format_number(tick)}</text>'
+        yield f'<path class="axis" d="M{_LEFT} {bottom}H{right}"/>'
+        middle, name = (_LEFT + right) / 2, escape(self._across.name)
+        yield f'<text class="middle" x="{middle}" y="{self._height - 4}">{name}</text>'
+        turned = f"translate(12 {(_TOP + bottom) / 2}) rotate(-90)"
+        yield f'<text class="middle" transform="{turned}">{escape(self._up.name)}</text>'

@@ -34,6 +34,8 @@ _SEPARATED = {
     "the label",
 }
 
+_VALIDATION = ("rows_in", "quarantined", "reasons", "conflicting", "duplicates")
+
 # The distributions that decide the numbers.
 _DISTRIBUTIONS = (
     *("labelsweep", "torch", "pydvl", "prefect", "great_expectations"),
@@ -60,7 +62,7 @@ def summarise_run(view: RunView) -> Summary:
         "run_id": view.run_id,
         "source": view.dataset.uri if view.dataset else None,
         "data": _summarize_data(view),
-        "validation": _summarize_validation(view),
+        "validation": view.validation.model_dump(include=set(_VALIDATION)) if view.validation else None,
         "audit": _audit(view),
         "queue": _summarize_queue(view),
         "oddities": _summarize_oddities(view),
@@ -95,11 +97,6 @@ def _summarize_data(view: RunView) -> Summary | None:
 def _count_classes(scores: ScoreColumns) -> dict[str, int]:
     counts = np.bincount(scores.given[scores.given >= 0], minlength=len(scores.classes))
     return {name: int(count) for name, count in zip(scores.classes, counts, strict=True) if count}
-
-
-def _summarize_validation(view: RunView) -> Summary | None:
-    keys = {"rows_in", "quarantined", "reasons", "conflicting", "duplicates"}
-    return view.validation.model_dump(include=keys) if view.validation else None
 
 
 def _audit(view: RunView) -> Summary | None:

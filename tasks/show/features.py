@@ -28,8 +28,8 @@ def feature_name(view: RunView, place: int) -> str:
     return show_plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
 
 
-def find_strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tuple[str, float, float]]:
-    """Return the features of largest effect: name, effect, signed share of the largest; none where all effects are 0.
+def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
+    """Return the features of largest effect as signed bars, None where all effects are 0.
 
     Args:
         effect: (features,) what `effects` returns.
@@ -37,14 +37,9 @@ def find_strongest(view: RunView, effect: Floats, shown: int = SHOWN) -> list[tu
     effect = np.nan_to_num(effect)
     largest = np.abs(effect).max(initial=0.0)
     if not largest:
-        return []
-    order = np.argsort(-np.abs(effect), kind="stable")[:shown]
-    return [(feature_name(view, int(i)), float(effect[i]), float(effect[i] / largest)) for i in order]
-
-
-def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
-    """Return the same as signed bars, None where all effects are 0."""
+        return None
+    order = np.argsort(-np.abs(effect), kind="stable")[:shown].tolist()
     found = [
-        Bar(name, format_number(value), share) for name, value, share in find_strongest(view, effect, shown)
+        Bar(feature_name(view, i), format_number(float(effect[i])), float(effect[i] / largest)) for i in order
     ]
-    return Bars(caption, found) if found else None
+    return Bars(caption, found)

@@ -94,10 +94,7 @@ def tint(gray: Floats, field: Floats) -> Pillow.Image:
         gray: (height, width) in 0..255.
         field: (rows, columns), brought to the size of the picture.
     """
-    field = np.nan_to_num(field, posinf=0.0, neginf=0.0)
-    magnitude = np.abs(field)
-    strength = np.quantile(magnitude[magnitude > 0], SATURATION) if magnitude.any() else 1.0
-    relative = np.clip(field / strength, -1, 1)
+    relative = _scale(np.nan_to_num(field, posinf=0.0, neginf=0.0))
     size = (gray.shape[1], gray.shape[0])
     smooth = Pillow.Resampling.NEAREST if field.shape == gray.shape else Pillow.Resampling.BILINEAR
     resized = np.asarray(Pillow.fromarray(relative.astype(np.float32)).resize(size, smooth), dtype=np.float64)
@@ -106,6 +103,13 @@ def tint(gray: Floats, field: Floats) -> Pillow.Image:
     # The picture itself steps back to the middle grays, so that both colours show on dark and on light parts of it.
     faded = 96 + 0.45 * gray[..., None]
     return Pillow.fromarray(np.uint8(np.clip(alpha * colour + (1 - alpha) * faded, 0, 255)))
+
+
+def _scale(field: Floats) -> Floats:
+    """Return a signed field as shares of its own large magnitudes, -1 to 1."""
+    magnitude = np.abs(field)
+    strength = np.quantile(magnitude[magnitude > 0], SATURATION) if magnitude.any() else 1.0
+    return np.clip(field / strength, -1, 1)
 
 
 def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
@@ -160,9 +164,7 @@ def draw_saliency(saliency: Floats, shape: Sequence[int], size: tuple[int, int])
     values = sum_channels(saliency, tuple(shape))  # (height, width)
     if values is None or not np.isfinite(values).all():
         return None
-    magnitude = np.abs(values)
-    strength = np.quantile(magnitude[magnitude > 0], SATURATION) if magnitude.any() else 1.0
     pixels = np.zeros((*values.shape, 4), dtype=np.uint8)
     pixels[..., :3] = np.where(values[..., None] < 0, HARMFUL, HELPFUL)
-    pixels[..., 3] = np.round(220 * np.clip(magnitude / strength, 0, 1))
+    pixels[..., 3] = np.round(220 * np.abs(_scale(values)))
     return encode_png(Pillow.fromarray(pixels, "RGBA").resize(size, Pillow.Resampling.NEAREST))

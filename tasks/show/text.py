@@ -8,6 +8,7 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -61,7 +62,8 @@ def format_number(value: float | None) -> str:
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
         text = f"{int(value):,}"
     elif 1e-3 <= abs(value) < 1e5:
-        text = f"{value:,.{_count_decimals(value)}f}".rstrip("0").rstrip(".")
+        decimals = 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+        text = f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
     else:
         mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
@@ -77,10 +79,6 @@ def format_decimal(value: float | None, decimals: int) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.{decimals}f}".replace("-", "−")
-
-
-def _count_decimals(value: float) -> int:
-    return 4 if abs(value) < 1 else 2 if abs(value) < 100 else 1
 
 
 def format_share(share: float | None, decimals: int = 0) -> str:
@@ -156,10 +154,7 @@ def shorten_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
 
 def _count_common(names: Sequence[str]) -> int:
     """Return with how many equal characters all names begin."""
-    columns = zip(*names, strict=False)
-    return next(
-        (place for place, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names))
-    )
+    return sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
 
 
 def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:

@@ -140,7 +140,11 @@ class RunView:
     def top(self) -> list[Row]:
         """The first rows of the queue, worst first, `evidence` parsed."""
         rows = self.first_rows("queue.parquet", TOP)
-        return [{**row, "evidence": _parse_evidence(row.get("evidence"))} for row in rows]
+        evidence = [json.loads(row.get("evidence") or "{}") for row in rows]
+        return [
+            {**row, "evidence": {kind: said.get(kind, []) for kind in EVIDENCE}}
+            for row, said in zip(rows, evidence, strict=True)
+        ]
 
     @cached_property
     def saliency(self) -> dict[str, Floats]:
@@ -191,15 +195,11 @@ class RunView:
         table = self.some_rows(["sample_id", "features"], most, seed)
         if table is None:
             return None
-        values = (
-            _combine_chunks(table["features"])
-            .flatten()
-            .to_numpy(zero_copy_only=False)
-            .reshape(len(table), -1)
-        )
+        flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         columns = self.dataset.columns if self.dataset else ()
         centres = np.array([column.centre for column in columns]) if columns else 0.0
-        return _combine_chunks(table["sample_id"]), values.astype(np.float64) + centres
+        values = flat.reshape(len(table), -1).astype(np.float64)
+        return table["sample_id"].combine_chunks(), values + centres
 
     def some_rows(self, columns: Sequence[str], most: int, seed: int = 0) -> pa.Table | None:
         """Return a seeded random part of the data set, about `most` rows of it or all; None where it has none.
@@ -239,36 +239,11 @@ class RunView:
         return () if self.dataset is None else read_names(self.folder, self.dataset)
 
     def row_groups(self, column: str, at_most: int | None = None) -> list[tuple[pq.ParquetFile, int]]:
-        """Return the row groups of the data set that have the column and rows, in order, all or some evenly spread.
-
-        The data set is one file or a folder of parts.
-        """
+        """Return the row groups of the data set with rows, in order, all or some evenly spread; none without the column."""
         path = self.path("dataset.parquet")
-        if path is None:
+        file = open_parquet(path) if path else None
+        if file is None or column not in file.schema_arrow.names:
             return []
-        files = [open_parquet(part) for part in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])]
-        groups = [
-            (file, group)
-            for file in files
-            if column in file.schema_arrow.names
-            for group in range(file.num_row_groups)
-            if file.metadata.row_group(group).num_rows
-        ]
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        groups = [(file, group) for group, size in enumerate(sizes) if size]
         return groups[:: -(-len(groups) // at_most)] if at_most and len(groups) > at_most else groups
-
-
-def _combine_chunks(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def _parse_evidence(text: object) -> dict[str, list[Row]]:
-    """Return the parsed evidence of a queue row; what is not evidence counts as none."""
-    try:
-        value = json.loads(text) if isinstance(text, str) else {}
-    except json.JSONDecodeError:
-        value = {}
-    found = value if isinstance(value, dict) else {}
-    return {
-        kind: [item for item in found.get(kind) or [] if isinstance(item, dict) and "sample_id" in item]
-        for kind in EVIDENCE
-    }

@@ -6,7 +6,7 @@ Bonferroni's. Columns of measurements are left out: near the border of two class
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -51,15 +51,8 @@ def build(view: RunView, _: Summary) -> Section | None:
     tables = [*_count_columns(view, scores.flagged), *_count_stretches(scores.flagged)]
     tests = sum(len(rows) for _, _, rows, _ in tables)
     bound = NormalDist().inv_cdf(1 - CHANCE / max(tests, 1))
-    found = sorted(
-        (
-            one
-            for table in tables
-            for one in _test_values(*table, len(scores), int(scores.flagged.sum()))
-            if one.z > bound
-        ),
-        key=lambda one: -one.z,
-    )
+    tested = (_test_values(*table, len(scores), int(scores.flagged.sum())) for table in tables)
+    found = sorted((one for one in chain(*tested) if one.z > bound), key=lambda one: -one.z)
     if not found:
         return None
     overall = float(scores.flagged.mean())
@@ -111,15 +104,11 @@ def _encode_column(view: RunView, name: str, *, is_date: bool) -> pa.DictionaryA
         chunks.extend(pc.utf8_slice_codeunits(chunk, 0, 10).chunks if is_date else chunk.chunks)
         if len(pc.unique(chunks[-1])) > MOST_VALUES * (100 if is_date else 1):
             return None
-    coded = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    found = _combine_chunks(coded.dictionary_encode())
+    column = pa.chunked_array(chunks, pa.string())
+    found = column.dictionary_encode().combine_chunks()
     if is_date and len(found.dictionary) > MOST_VALUES:
-        found = _combine_chunks(pc.utf8_slice_codeunits(coded, 0, 7).dictionary_encode())
+        found = pc.utf8_slice_codeunits(column, 0, 7).dictionary_encode().combine_chunks()
     return found if 1 < len(found.dictionary) <= MOST_VALUES else None
-
-
-def _combine_chunks(array: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _count_stretches(flagged: Array) -> Iterator[Counted]:

@@ -185,19 +185,18 @@ def _list_facts(view: RunView, summary: Summary) -> list[tuple[str, str, str]]:
 def _list_recall_facts(summary: Summary) -> list[tuple[str, str, str]]:
     """Return how much of what is wrong the queue holds, and how pure it is: known or estimated; nothing where neither is."""
     quality, controls = summary.get("quality"), summary.get("queue", {}).get("controls", {})
+    said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
     if quality and quality["average_precision"] is not None:
-        said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
         return [
             (name.capitalize(), format_share(quality[name]), f"{what}, by the known truth")
             for name, what in said.items()
         ]
-    said = {"precision": "of the flagged are wrong", "recall": "of the wrong are flagged"}
+    told = [(name, what, controls[name]) for name, what in said.items() if is_told(controls.get(name))]
     return [
         (
             f"{name.capitalize()}, estimated",
-            format_share(controls[name]["estimate"]),
-            f"{what}; {write_interval(controls[name])}",
+            format_share(share["estimate"]),
+            f"{what}; {write_interval(share)}",
         )
-        for name, what in said.items()
-        if is_told(controls.get(name))
+        for name, what, share in told
     ]

@@ -1,12 +1,11 @@
 """Two-dimensional data: the points coloured by influence, with the optimal boundary where it is known."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from markupsafe import Markup
+from markupsafe import escape
 
 from tasks.records import Synthetic
 from tasks.report.figures import Axis, Chart
@@ -100,7 +99,7 @@ def _draw_plane(view: RunView, points: Points) -> Figure:
     names = (feature_name(view, place) for place in (0, 1))
     across, up = (Axis(*ends) for ends in zip(names, low - margin, high + margin, strict=True))
     chart = Chart(across, up, height=460)
-    chart.points(points.at[:, 0], points.at[:, 1], _choose_marks(points))
+    _draw_points(chart, points)
     legend = [("ink ring", "flagged")]
     if known:
         legend.append(("third ring", "known to be wrong"))
@@ -110,28 +109,22 @@ def _draw_plane(view: RunView, points: Points) -> Figure:
     return Figure(chart.svg(alt), alt, _write_caption(view, points), legend)
 
 
-def _choose_marks(points: Points) -> Callable[[float, float, int], str]:
-    """Return what draws a point: shape by label, colour by influence, rings around flagged and wrong ones."""
+def _draw_points(chart: Chart, points: Points) -> None:
+    """Draw each point: shape by label, colour by influence, rings around flagged and wrong ones."""
     largest = float(np.quantile(np.abs(points.influence), SATURATION)) or 1.0
     share = np.clip(points.influence / largest, -1, 1)[:, None]
     colours = _MIDDLE + np.where(share < 0, -share * (HARMFUL - _MIDDLE), share * (HELPFUL - _MIDDLE))
-    codes = ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in colours]
-
-    def draw(x: float, y: float, place: int) -> str:
+    across, up = chart.x(points.at[:, 0]).tolist(), chart.y(points.at[:, 1]).tolist()
+    for place, (x, y, colour) in enumerate(zip(across, up, colours, strict=True)):
         given = int(points.given[place])
-        tip = f"{show_plain(points.classes[given])}, influence {format_decimal(float(points.influence[place]), 2)}"
-        rings = [look for look, one in (("ink", points.flagged), ("third", points.wrong)) if one[place]]
-        drawn = Markup('<path data-tip="{}" fill="{}" transform="translate({:.1f} {:.1f})" d="{}"/>').format(
-            tip, codes[place], x, y, MARKERS[given % len(MARKERS)]
-        )
-        return drawn + Markup("").join(
-            Markup('<circle class="ring {}" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(
-                look, x, y, 6 + 3 * (look == "third")
-            )
-            for look in rings
-        )
-
-    return draw
+        influence = format_decimal(float(points.influence[place]), 2)
+        tip = escape(f"{show_plain(points.classes[given])}, influence {influence}")
+        fill = "#" + "".join(f"{round(part):02x}" for part in colour)
+        at = f'transform="translate({x:.1f} {y:.1f})" d="{MARKERS[given % len(MARKERS)]}"'
+        chart.marks.append(f'<path data-tip="{tip}" fill="{fill}" {at}/>')
+        for look, one, radius in (("ink", points.flagged, 6), ("third", points.wrong, 9)):
+            if one[place]:
+                chart.marks.append(f'<circle class="ring {look}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>')
 
 
 def _find_boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tuple[Floats, Floats] | None:
