@@ -45,10 +45,9 @@ def write_delimited(
         if dialect is None or label not in dialect.names:
             raise make_source_changed_error(corrected.uri)
         if dialect.escaped or not dialect.quoted:
-            raise part.problem(
-                "a file in which quotes are text, or stand behind backslashes, is not written again",
-                fix=TAKE_LABELS,
-            )
+            what = "a file in which quotes are text, or stand behind backslashes, is not written again"
+            fix = TAKE_LABELS
+            raise part.problem(what, fix=fix)
         skipped = dialect.skipped_lines + dialect.header_lines
         raw = replace(part, encoding=None)
         place = dialect.names.index(label)

@@ -25,9 +25,8 @@ from tasks.apply.correct import Applied, apply_plan
 from tasks.apply.plan import Plan
 from tasks.apply.refit import judge_of, refit
 from tasks.arrays import Array
-from tasks.options import AuditOptions
 from tasks.queue.rows import find_rows
-from tasks.records import Dataset, Record
+from tasks.records import Record
 from tasks.runs.finished import read_audit_options, read_dataset
 from tasks.storage import read_json, read_parquet, write_json
 
@@ -124,12 +123,9 @@ class Comparison:
         return np.asarray(-np.log(np.maximum(own, np.finfo(np.float64).tiny)))
 
 
-def measure_gain(run: Path, dataset: Dataset, plan: Plan, options: AuditOptions) -> Gain:
-    """Refit with and without the corrections and compare.
-
-    Args:
-        options: Options of the run's audit: folds, seed, feature maps.
-    """
+def measure_gain(run: Path, plan: Plan) -> Gain:
+    """Refit with and without the corrections and compare."""
+    dataset, options = read_dataset(run), read_audit_options(run)
     judge = judge_of(run, dataset.model_copy(update={"path": run / "dataset.parquet"}), options)
     ids = read_parquet(run / "dataset.parquet", columns=["sample_id"])["sample_id"].cast(pa.string())
     given = judge.model.samples.labels.cpu().numpy()
@@ -176,7 +172,7 @@ def write_and_measure_plan(
         return applied, Gain.model_validate(read_json(path))
     if not measure:
         return applied, None
-    gain = measure_gain(run, read_dataset(run), plan, read_audit_options(run))
+    gain = measure_gain(run, plan)
     write_json(gain.model_dump(mode="json"), path)
     return applied, gain
 

@@ -99,11 +99,8 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
     if label is None or uri.startswith("sample:"):
         return None
     if parse_query(uri):
-        raise InputError(
-            "the result of a query cannot be written back",
-            where=uri,
-            fix="take the labels from dataset.parquet, or what differs from changes.parquet",
-        )
+        fix = "take the labels from dataset.parquet, or what differs from changes.parquet"
+        raise InputError("the result of a query cannot be written back", where=uri, fix=fix)
     version = find_swept_version(run, uri)
     if version:
         written = find_written(version)
@@ -120,22 +117,17 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         readers = open_source(uri, frozenset({label})).readers
         images = readers[0] if isinstance(readers[0], ClassFolderReader) else None
         if images and label in images.added:
-            raise InputError(
-                "the label is the name of a folder, and there is a table beside the images",
-                where=uri,
-                fix=TAKE_LABELS,
-            )
+            what = "the label is the name of a folder, and there is a table beside the images"
+            fix = TAKE_LABELS
+            raise InputError(what, where=uri, fix=fix)
         # Beside images lies a table, which says more than their folders do.
         images = None if images and images.part.kind else images
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
     if not images and (other := next((part for part in parts if not _is_written(part)), None)):
-        raise InputError(
-            f"{other.kind} files cannot be written back",
-            where=other.shown,
-            fix=TAKE_LABELS,
-        )
+        fix = TAKE_LABELS
+        raise InputError(f"{other.kind} files cannot be written back", where=other.shown, fix=fix)
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
-    total = None if version else _count_rows(run)
+    total = None if version else int(read_json(run / "steps" / "ingest.json")["record"]["rows"])
     return SourceLayout(uri, label, tuple(parts), folder, read_part_digests(run), version, total, images)
 
 
@@ -166,12 +158,6 @@ def find_written(version: Path) -> Path | None:
     return next((version / name for name in (HUGGING_FACE, SOURCE) if (version / name).is_dir()), None)
 
 
-def _count_rows(run: Path) -> int | None:
-    """Return how many rows were read."""
-    path = run / "steps" / "ingest.json"
-    return int(read_json(path)["record"]["rows"]) if path.exists() else None
-
-
 def _is_hugging_face(part: Part) -> bool:
     """Return whether the datasets library wrote a file: its notes are in the schema, or beside it, or images are its structs."""
     if part.kind not in ("arrow", "parquet"):
@@ -198,11 +184,9 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
     with explain_access_errors(layout.uri):
         folders = read_folder_values(layout.relative(layout.parts[0]))
         if layout.label in folders:
-            raise InputError(
-                f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column",
-                where=layout.uri,
-                fix=TAKE_LABELS,
-            )
+            what = f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column"
+            fix = TAKE_LABELS
+            raise InputError(what, where=layout.uri, fix=fix)
         check_digests(layout, layout.parts)
         archive = layout.parts[0].archive
         if archive is None:

@@ -70,9 +70,8 @@ def list_targets(moved: Moved, files: Iterable[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for file, (old, new) in sorted(moved.items()):
         if file.casefold() not in taken:
-            raise InputError(
-                f"the file '{file}' is not there any more", fix="sweep the folder again, then apply"
-            )
+            fix = "sweep the folder again, then apply"
+            raise InputError(f"the file '{file}' is not there any more", fix=fix)
         if new is None:
             found[file] = None
             continue

@@ -43,9 +43,8 @@ def find_repository(target: str | None, *, sends: bool) -> str | None:
         raise InputError("there is nothing to send without --push", where="--dry-run", fix=fix)
     name = target.removeprefix(_PREFIX)
     if name == target or not _NAME.fullmatch(name):
-        raise InputError(
-            f"'{target}' names no data set of the Hub", where="--push", fix="write hub:OWNER/NAME"
-        )
+        fix = "write hub:OWNER/NAME"
+        raise InputError(f"'{target}' names no data set of the Hub", where="--push", fix=fix)
     if not sends:
         return name
     try:
@@ -92,7 +91,8 @@ def _describe_changes(version: Version, folder: Path) -> str:
     """Return the part of a card about what was corrected: counts, and the first of the changes."""
     changes = read_parquet(folder / "changes.parquet").to_pylist()
     rows = [(one["sample_id"], one["old_label"], one["new_label"] or "(dropped)") for one in changes[:_MOST]]
-    cells = "".join(f"| {' | '.join(map(_escape, row))} |\n" for row in rows)
+    marked = ([one_line(cell).replace("|", "\\|") for cell in row] for row in rows)
+    cells = "".join(f"| {' | '.join(row)} |\n" for row in marked)
     left = f"\nand {len(changes) - _MOST:,} more\n" if len(changes) > _MOST else ""
     return (
         f"## Corrected labels\n\nVersion {version.label} of {version.created[:10]}, {pluralise(version.rows, 'sample')}: "
@@ -100,10 +100,6 @@ def _describe_changes(version: Version, folder: Path) -> str:
         f"of labelsweep run `{version.run}`. State `{version.state}`.\n\n"
         f"| sample | given label | label now |\n|---|---|---|\n{cells}{left}"
     )
-
-
-def _escape(cell: str) -> str:
-    return one_line(cell).replace("|", "\\|")
 
 
 def push_files(files: Mapping[str, Path | bytes], name: str, message: str) -> str:

@@ -16,6 +16,7 @@ _REFERENCE = re.compile(r'\b(ref|sqref)="([A-Z0-9: ]+)"')
 _ROW_OF_REFERENCE = re.compile(r"([A-Z]+)(\d+)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b")
 _SHARED = re.compile(r'<(?:\w+:)?f\b[^>]*\bref="')
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # What is at a row by its number and is not moved with the row.
 _PLACED = re.compile(r"<(?:\w+:)?(?:mergeCell|drawing|legacyDrawing|hyperlink|picture|oleObject|tablePart)\b")
 _MERGED = re.compile(r'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z]+\d+:[A-Z]+\d+)"')
@@ -32,9 +33,8 @@ class SheetXml:
     def __init__(self, text: str, where: str) -> None:
         found = _DATA.search(text)
         if found is None:
-            raise InputError(
-                "the sheet has no rows that can be changed", where=where, fix="save it again as .xlsx"
-            )
+            fix = "save it again as .xlsx"
+            raise InputError("the sheet has no rows that can be changed", where=where, fix=fix)
         self._head, self._tail = text[: found.start(3)], text[found.end(3) :]
         self._where = where
         prefix = found[2] or ""
@@ -78,7 +78,7 @@ class SheetXml:
         if model is not None and not _FORMULA.search(model[0].encode()):
             kind = _TYPE.search(model[1])
             cell = f"<{p}c{attributes}{kind[0] if kind else ''}>{model[2] or ''}</{p}c>"
-        elif _is_number(text) and (_TYPE.search(old[1]) or {1: "n"})[1] == "n":
+        elif _PLAIN_NUMBER.fullmatch(text) and (_TYPE.search(old[1]) or {1: "n"})[1] == "n":
             cell = f"<{p}c{attributes}><{p}v>{text}</{p}v></{p}c>"
         else:
             inside = f'<{p}is><{p}t xml:space="preserve">{escape(text)}</{p}t></{p}is>'
@@ -171,10 +171,6 @@ def _drop_references(text: str, gone: Sequence[int]) -> str:
         return f'{reference[1]}="{" ".join(ranges)}"'
 
     return _REFERENCE.sub(shrunk, text)
-
-
-def _is_number(text: str) -> bool:
-    return bool(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text))
 
 
 def has_formulas(xml: bytes) -> bool:

@@ -151,11 +151,8 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
 def _read_version(folder: Path, out: Path) -> Version:
     """Return the version in a folder, which must be one of those under `out`."""
     if folder.parents[1] != (out / "datasets").resolve():
-        raise InputError(
-            "is not a version of a data set in these results",
-            where=str(folder),
-            fix=f"name a folder of {out / 'datasets'}, or other results with --out",
-        )
+        fix = f"name a folder of {out / 'datasets'}, or other results with --out"
+        raise InputError("is not a version of a data set in these results", where=str(folder), fix=fix)
     return Version.model_validate(read_json(folder / "version.json"))
 
 
@@ -243,9 +240,8 @@ def write_version(
         try:
             folder.rename(final)
         except OSError as error:
-            raise InputError(
-                "another process has just written this version", where=str(final), fix="try again"
-            ) from error
+            what, fix = "another process has just written this version", "try again"
+            raise InputError(what, where=str(final), fix=fix) from error
         name_latest(final)
     return final
 

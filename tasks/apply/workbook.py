@@ -44,11 +44,8 @@ def write_workbooks(
 def _find_sheet(part: Part, label: str, corrected: SourceChanges) -> tuple[Sheet, int]:
     """Return the sheet and which of its columns is the label."""
     if not part.plain_name.endswith(_WRITTEN):
-        raise InputError(
-            "only .xlsx and .xlsm workbooks can be written again",
-            where=part.shown,
-            fix=f"save it as .xlsx and sweep that, or {TAKE_LABELS}",
-        )
+        fix = f"save it as .xlsx and sweep that, or {TAKE_LABELS}"
+        raise InputError("only .xlsx and .xlsm workbooks can be written again", where=part.shown, fix=fix)
     sheet, names = read_sheet(part, frozenset({label}))
     if label not in names:
         raise make_source_changed_error(corrected.uri)
@@ -66,11 +63,9 @@ def _write(
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         path = find_sheet_file(archive, sheet.name)
         if path is None or path not in archive.namelist():
-            raise InputError(
-                f"the file of sheet '{sheet.name}' is not found in the workbook",
-                where=part.shown,
-                fix="open it in a spreadsheet program and save it",
-            )
+            what = f"the file of sheet '{sheet.name}' is not found in the workbook"
+            fix = "open it in a spreadsheet program and save it"
+            raise InputError(what, where=part.shown, fix=fix)
         xml = SheetXml(archive.read(path).decode("utf-8"), part.shown)
         letters = get_column_letter(sheet.columns[place])
         first = {

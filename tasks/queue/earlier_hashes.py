@@ -7,9 +7,8 @@ then: what people said of it holds only where nobody minds that (`--reask`). Row
 content.
 """
 
-import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,29 +128,23 @@ def _forget_given_anew(place: Array, now: pa.ChunkedArray, before: pa.ChunkedArr
 
 def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
     """Find rows that have no place yet among those of the last run that nobody has, by two values a row, equal ones in order."""
+    import pandas as pd  # noqa: PLC0415 (only where ids or columns have changed)
+
     rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
     now, before = (
-        _number(zip(first[some].tolist(), second[some].tolist(), strict=True))
+        pd.DataFrame({"first": first[some], "second": second[some], "row": some})
         for (first, second), some in zip(keys, rows, strict=True)
     )
-    where = dict(zip(before, rows[1].tolist(), strict=True))
-    place[rows[0]] = [where.get(key, -1) for key in now]
+    for frame in (now, before):
+        frame["number"] = frame.groupby(["first", "second"], dropna=False).cumcount()
+    found = now.merge(before, "left", ["first", "second", "number"])["row_y"]
+    place[rows[0]] = found.fillna(-1).to_numpy(np.int64)
 
 
 def _is_made(rows: pa.Table) -> bool:
     """Return whether the ids are made of contents and labels."""
     some = rows.slice(0, _LOOK).to_pylist()
     return any(row["sample_id"] == make_sample_id(row["content_hash"], row["label"]) for row in some)
-
-
-def _number(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return each key with how many equal ones came before it.
-
-    >>> _number([("a",), ("b",), ("a",)])
-    [('a', 0), ('b', 0), ('a', 1)]
-    """
-    counters: dict[tuple[Any, ...], Iterator[int]] = defaultdict(itertools.count)
-    return [(*key, next(counters[key])) for key in keys]
 
 
 def _find_equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Array:
@@ -190,10 +183,11 @@ def number_shared_values(
 
 def _hash_rows(file: Path, stored: Mapping[str, str], narrow: Mapping[str, bool]) -> Array:
     """Return a number for each row that tells its values in some columns, given by name and by the name in the file."""
+    import pandas as pd  # noqa: PLC0415 (only where the columns have changed)
+
     table = read_parquet(file, columns=list(stored.values()))
-    return _hash_columns(
-        {name: _make_comparable(table[own], narrow=narrow[name]) for name, own in stored.items()}
-    )
+    plain = {name: _make_comparable(table[own], narrow=narrow[name]) for name, own in stored.items()}
+    return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
 
 def _list_hashed_columns(run: Path) -> set[tuple[str, str, str, bool]]:
@@ -243,13 +237,6 @@ def _make_comparable(column: pa.ChunkedArray, *, narrow: bool) -> Array:
     return numbers + 0.0  # zero has one sign
 
 
-def _hash_columns(columns: Mapping[str, Array]) -> Array:
-    """Return a 64 bit number for each row that tells its values, (n,) uint64."""
-    import pandas as pd  # noqa: PLC0415 (only where the columns have changed)
-
-    return pd.util.hash_pandas_object(pd.DataFrame(dict(columns)), index=False).to_numpy()
-
-
 def list_earlier_hashes(
     matched: MatchedRows, reask: Reask, now: pa.Table, asked: Collection[str], earlier: pa.Table | None
 ) -> pa.Table:
@@ -275,9 +262,8 @@ def list_earlier_hashes(
     for content, former, same in zip(*columns, matched.same_content[moved].tolist(), strict=True):
         found[content].add((former, not same))
     links = {(content, *link) for content, formers in known.items() for link in formers}
-    for content, ((former, changed), *others) in (
-        (content, list(formers)) for content, formers in found.items()
-    ):
+    for content, formers in found.items():
+        (former, changed), *others = formers
         if not others and former in known:
             links |= {(content, content, False), (content, former, changed)}
             links |= {(content, one, edited or changed) for one, edited in known[former]}
@@ -293,11 +279,8 @@ def list_earlier_hashes(
 
 
 def _list_links(table: pa.Table | None) -> Iterable[tuple[str, str, bool]]:
-    """Return content, hash that it had before, and whether its values were others then; releases up to 0.1 knew no such."""
-    if table is None:
-        return ()
-    edited = table["edited"].to_pylist() if "edited" in table.column_names else [False] * len(table)
-    return zip(table["content_hash"].to_pylist(), table["former_hash"].to_pylist(), edited, strict=True)
+    """Return content, hash that it had before, and whether its values were others then."""
+    return zip(*(column.to_pylist() for column in table.columns), strict=True) if table is not None else ()
 
 
 def list_formers(table: pa.Table | None) -> dict[str, list[str]]:

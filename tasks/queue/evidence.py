@@ -64,15 +64,12 @@ class Evidence:
     saliency: Array
 
 
-def find_sample_neighbours(
-    features: Features, standard: FeatureMap, chosen: Tensor, count: int = NEIGHBOURS
-) -> Neighbours:
+def find_sample_neighbours(features: Features, standard: FeatureMap, chosen: Tensor) -> Neighbours:
     """Return the nearest neighbours of some samples among all others, exactly, in one pass over the features.
 
     Args:
         standard: Its mean and scale make features of different units comparable.
         chosen: (q,) samples.
-        count: k.
     """
 
     def blocks() -> Iterator[tuple[slice, Tensor]]:
@@ -81,7 +78,8 @@ def find_sample_neighbours(
             report_progress("rows compared", rows.stop, features.n)
 
     own = standard.standardise(features.take(chosen))
-    found = find_nearest(blocks(), own, chosen.cpu().numpy(), min(count, features.n - 1), _find_closest)
+    count = min(NEIGHBOURS, features.n - 1)
+    found = find_nearest(blocks(), own, chosen.cpu().numpy(), count, _find_closest)
     return Neighbours(np.sqrt(found.distance), found.index)
 
 
@@ -98,7 +96,7 @@ def _find_closest(points: Tensor, block: Tensor, own: Ints, count: int) -> tuple
     return squared, which
 
 
-def find_unseen_neighbours(head: Head, design: Design, chosen: Tensor, count: int = NEIGHBOURS) -> Neighbours:
+def find_unseen_neighbours(head: Head, design: Design, chosen: Tensor) -> Neighbours:
     """Return the nearest neighbours of some samples, each in the features of the fold that did not see it.
 
     Where each fold learned features of its own, the one that was trained on a wrong label may have moved the sample to where
@@ -106,27 +104,25 @@ def find_unseen_neighbours(head: Head, design: Design, chosen: Tensor, count: in
 
     Args:
         chosen: (q,) samples.
-        count: k.
     """
-    kept = min(count, head.problems[0].features.n - 1)
+    kept = min(NEIGHBOURS, head.problems[0].features.n - 1)
     index, distance = np.zeros((len(chosen), kept), np.int64), np.zeros((len(chosen), kept))
     own = design.out_of_fold(chosen)
     for problem, folds in head.parts():
         mine = (own >= folds.start) & (own < folds.stop)
         if mine.any():
-            found = find_sample_neighbours(problem.features, problem.member.feature_map, chosen[mine], count)
+            found = find_sample_neighbours(problem.features, problem.member.feature_map, chosen[mine])
             index[mine.cpu().numpy()], distance[mine.cpu().numpy()] = found.index, found.distance
     return Neighbours(distance, index)
 
 
-def find_likeliest(ensemble: Ensemble, chosen: Tensor, count: int = LIKELIEST) -> LikelyClasses:
+def find_likeliest(ensemble: Ensemble, chosen: Tensor) -> LikelyClasses:
     """Return the likeliest classes of some samples, as models see them that did not learn from them.
 
     Args:
         chosen: (q,) samples.
-        count: k, where there are as many classes.
     """
-    kept = min(count, ensemble.samples.n_classes)
+    kept = min(LIKELIEST, ensemble.samples.n_classes)
     classes, probability = np.empty((len(chosen), kept), np.int64), np.empty((len(chosen), kept))
     for start in range(0, len(chosen), _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
@@ -142,9 +138,7 @@ def count_harmed_rows(stack: SoftmaxStack) -> int:
     return max(1, min(HARMED_ROWS, HARMED_VALUES // values))
 
 
-def find_harmed(
-    head: Head, design: Design, chosen: Tensor, count: int = HARMED
-) -> dict[int, list[tuple[int, float]]]:
+def find_harmed(head: Head, design: Design, chosen: Tensor) -> dict[int, list[tuple[int, float]]]:
     """Return for each chosen sample the evaluation samples it harms most, with the influence.
 
     A sample is judged by one fold that scores it and holds others out: the one after its own. Where samples are many, whom it
@@ -169,7 +163,7 @@ def find_harmed(
             one = SoftmaxStack(stack.rows, stack.labels, stack.n_classes, alone, stack.l2, stack.keep)
             evaluation = torch.nonzero((alone.group == 2) & one.keep).squeeze(1)
             theta = head.fit.theta[:, fold : fold + 1]
-            found = find_most_harmed(one, theta, torch.searchsorted(place, mine), evaluation, count)
+            found = find_most_harmed(one, theta, torch.searchsorted(place, mine), evaluation, HARMED)
             pairs = zip(mine.tolist(), place[found.index].tolist(), found.influence.tolist(), strict=True)
             for sample, others, values in pairs:
                 result[sample] = [pair for pair in zip(others, values, strict=True) if pair[1] < 0]

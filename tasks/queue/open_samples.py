@@ -10,6 +10,7 @@ What people have decided is asked again where the label or the content changed (
 label changed (`label`), or not at all (`never`). The last two follow a row by the user's id; without ids the content is the row.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,6 @@ import pyarrow.parquet as pq
 from tasks.arrays import Array
 from tasks.flag.verified import read_verified
 from tasks.queue import earlier_hashes
-from tasks.queue.asked_again import count_asked_again
 from tasks.queue.rows import order_worst_first, take_rows
 from tasks.records import Dataset, Reask, Scores
 from tasks.storage import read_parquet, write_json
@@ -133,7 +133,7 @@ def choose_shown(
             "open": int(still_open.sum()),
             "open_flagged": int((flagged & still_open).sum()),
             "decided": int((flagged & decided).sum()),
-            "asked_again": count_asked_again(matched, shown, _read_pairs(folder / DECIDED), formers),
+            "asked_again": _count_asked_again(matched, shown, _read_pairs(folder / DECIDED), formers),
         },
         folder / SINCE,
     )
@@ -226,6 +226,38 @@ def _find_asked(
     place = pc.index_in(matched.before_id, value_set=known, skip_nulls=True)
     run = pa.chunked_array(runs, pa.string()).take(place)
     return same & pc.is_valid(place).to_numpy(), run
+
+
+def _count_asked_again(
+    matched: earlier_hashes.MatchedRows,
+    asked: Array,
+    pairs: Collection[tuple[str, str]],
+    formers: Mapping[str, Collection[str]],
+) -> dict[str, int]:
+    """Count the samples that people are asked about once more although somebody has decided on them, by what changed since.
+
+    Args:
+        asked: (n,) bool, whom the queue or an earlier one asks about.
+        pairs: Content hashes and labels that people have decided on.
+        formers: Hashes that the contents of the last run had before, by hash.
+    """
+    index = np.flatnonzero(asked & (matched.place >= 0))
+    some = pa.array(index)
+    before = zip(
+        matched.before_hash.take(some).to_pylist(), matched.before_label.take(some).to_pylist(), strict=True
+    )
+    was_decided = np.array(
+        [
+            any((one, label) in pairs for one in (content, *formers.get(content, ())))
+            for content, label in before
+        ],
+        bool,
+    )
+    content = was_decided & ~matched.same_content[index]
+    return {
+        "content": int(content.sum()),
+        "label": int((was_decided & ~content & ~matched.same_label[index]).sum()),
+    }
 
 
 def _read_flagged_before(matched: earlier_hashes.MatchedRows, previous: Path) -> Array:

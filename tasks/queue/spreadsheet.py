@@ -6,7 +6,8 @@ the local 8-bit code and shows other letters than English ones as noise.
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,13 @@ def neutralise(cell: object) -> object:
 def write_spreadsheet(queue: pa.Table, final: Path) -> Path:
     """Write the queue without binary columns, with empty columns for the decision and the new label."""
     columns, names = list_sheet_columns(queue.schema)
-    with open_atomically(final) as path, path.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.writer(file)
-        for row in (names, *list_sheet_rows(queue, columns)):
-            writer.writerow([neutralise(cell) for cell in row])
+    return write_csv(chain([names], list_sheet_rows(queue, columns)), final, "utf-8-sig")
+
+
+def write_csv(rows: Iterable[Sequence[object]], final: Path, encoding: str = "utf-8") -> Path:
+    """Write rows of which no cell runs, in one piece."""
+    with open_atomically(final) as path, path.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file).writerows(map(neutralise, row) for row in rows)
     return final
 
 

@@ -32,15 +32,11 @@ def count_pairs(rows: Codes, columns: Codes, classes: int) -> Ints:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def find_most_confused(matrix: Ints, most: int = MOST) -> Ints:
-    """Return the labels with the most confusions, in their own order.
-
-    >>> find_most_confused(np.array([[9, 0, 0], [0, 9, 4], [0, 1, 9]]), 2).tolist()
-    [1, 2]
-    """
+def find_most_confused(matrix: Ints) -> Ints:
+    """Return the `MOST` labels with the most confusions, in their own order."""
     off = matrix - np.diag(np.diag(matrix))
     weight = off.sum(0) + off.sum(1)
-    return np.sort(np.argsort(-weight, kind="stable")[:most])
+    return np.sort(np.argsort(-weight, kind="stable")[:MOST])
 
 
 def link_pair(given: str, suggested: str = "") -> str:

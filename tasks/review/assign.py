@@ -41,11 +41,8 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
         raise InputError("a name is empty or too long", where=where, fix=_FORM)
     unknown = sorted({label for labels in found.values() for label in labels} - set(classes))
     if unknown:
-        raise InputError(
-            f"no class {unknown[0]!r} in this data set",
-            where=where,
-            fix=f"its classes: {list_names(classes)}",
-        )
+        fix = f"its classes: {list_names(classes)}"
+        raise InputError(f"no class {unknown[0]!r} in this data set", where=where, fix=fix)
     return found
 
 

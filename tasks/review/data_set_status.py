@@ -3,7 +3,6 @@
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from tasks.json_objects import read_object
@@ -74,8 +73,7 @@ def _count_waiting(folder: Path, settled: set[tuple[str, str]], queued: int) -> 
 
 def count_unsettled(path: Path, settled: set[tuple[str, str]]) -> int:
     """Return how many samples of a queue's file are not among the settled pairs of content hash and given label."""
-    label = "given_label" if "given_label" in pq.read_schema(path).names else "label"
-    table = read_parquet(path, columns=["content_hash", label])
+    table = read_parquet(path, columns=["content_hash", "given_label"])
     pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return sum(pair not in settled for pair in pairs)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.records import Record
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
-from tasks.runs.history import PastRun, list_past_runs
+from tasks.runs.history import list_past_runs
 from tasks.show.text import pluralise
 from tasks.storage import read_json
 from tasks.terminal import one_line
@@ -48,24 +48,20 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     for source in sorted({run.source for run in runs}):
         own = [run for run in runs if run.source == source]
         reviewers = Counter(row.reviewer for row in counted if row.run in {run.run_id for run in own})
-        nights = [_read_figures(out, run) for run in reversed(own) if run.date >= since]
+        folders = [out / "runs" / run.run_id for run in reversed(own) if run.date >= since]
+        nights = [read_json(folder / "summary.json")["queue"] for folder in folders]
         if nights or reviewers:
             found.append(
                 Week(
                     source=source,
                     nights=len(nights),
-                    flagged=sum(queued for queued, _ in nights),
+                    flagged=sum(queue["queued"] for queue in nights),
                     decided=reviewers.total(),
                     reviewers=dict(reviewers.most_common()),
-                    noise=[rate for _, rate in nights],
+                    noise=[queue["estimated_noise_rate"] for queue in nights],
                 )
             )
     return found
-
-
-def _read_figures(out: Path, run: PastRun) -> tuple[int, float | None]:
-    queue = read_json(out / "runs" / run.run_id / "summary.json")["queue"]
-    return queue["queued"], queue["estimated_noise_rate"]
 
 
 def format_digest(weeks: Sequence[Week]) -> str:

@@ -78,8 +78,8 @@ class Accuracy:
     precision: float | None
 
 
-def estimate_rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
-    """Return the share of True with its Jeffreys interval; None without outcomes.
+def estimate_rate(outcomes: Sequence[bool]) -> Rate | None:
+    """Return the share of True with its 95 % Jeffreys interval; None without outcomes.
 
     >>> found = estimate_rate([True] * 40 + [False] * 10)
     >>> [round(value, 2) for value in (found.value, found.low, found.high)]
@@ -90,15 +90,8 @@ def estimate_rate(outcomes: Sequence[bool], level: float = 0.95) -> Rate | None:
     from scipy.stats import beta  # noqa: PLC0415 (heavy, and not needed to serve the first sample)
 
     wrong, decided = sum(outcomes), len(outcomes)
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, wrong + 0.5, decided - wrong + 0.5)) if wrong else 0.0
-    high = float(beta.ppf(1 - tail, wrong + 0.5, decided - wrong + 0.5)) if wrong < decided else 1.0
-    return Rate(wrong, decided, wrong / decided, low, high)
-
-
-def measure_running_precision(outcomes: Sequence[bool], window: int = WINDOW) -> Rate | None:
-    """Return the precision of the last `window` outcomes, oldest first."""
-    return estimate_rate(outcomes[-window:])
+    low, high = beta.ppf([0.025, 0.975], wrong + 0.5, decided - wrong + 0.5).tolist()
+    return Rate(wrong, decided, wrong / decided, low if wrong else 0.0, high if wrong < decided else 1.0)
 
 
 def estimate_errors_left(
@@ -179,7 +172,6 @@ def judge_reviewer(flips: Sequence[bool], clean: Sequence[bool], apparent: Rate 
     if flips and clean and apparent is not None:
         sensitivity, specificity = sum(flips) / len(flips), sum(clean) / len(clean)
         if sensitivity + specificity > 1:
-            precision = min(
-                1.0, max(0.0, (apparent.value + specificity - 1) / (sensitivity + specificity - 1))
-            )
+            corrected = (apparent.value + specificity - 1) / (sensitivity + specificity - 1)
+            precision = min(1.0, max(0.0, corrected))
     return Accuracy(len(flips), sum(flips), len(clean), sum(clean), precision)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.arrays import Array
 from tasks.review.estimate import (
+    WINDOW,
     WORTH,
     Accuracy,
     ErrorsLeft,
@@ -17,7 +18,6 @@ from tasks.review.estimate import (
     estimate_errors_left,
     estimate_rate,
     judge_reviewer,
-    measure_running_precision,
     outlook,
 )
 from tasks.review.ledger import Key, Ledger
@@ -60,7 +60,7 @@ def measure_review(state: Array, when: Array, counts: Array, worth: float = WORT
     undecided = np.flatnonzero((state == TODO) & counts)
     return ReviewStanding(
         estimate_rate(wrong),
-        measure_running_precision(wrong),
+        estimate_rate(wrong[-WINDOW:]),
         estimate_errors_left(decided.tolist(), wrong, undecided.tolist()),
         outlook(wrong, len(undecided), worth),
         count_states(state[counts].tolist()),

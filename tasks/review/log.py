@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tasks.errors import InputError
 from tasks.records import VERDICTS
@@ -173,11 +173,9 @@ class DecisionLog:
             if last is None:
                 return []
             undone = _select(connection, f"WHERE action = ? AND {standing} ORDER BY seq", last)
-            undos = [
-                replace(row, decision=UNDO, undoes=row.seq, time="", seconds=None, comment="")
-                for row in undone
-            ]
-            return _insert(connection, [_check_draft(row, action) for row in undos], action)
+            given_up: dict[str, Any] = {"decision": UNDO, "time": "", "seconds": None, "comment": ""}
+            undos = [_check_draft(replace(row, undoes=row.seq, **given_up), action) for row in undone]
+            return _insert(connection, undos, action)
 
     def merge(self, rows: Sequence[Decision]) -> int:
         """Add the rows of another machine's log that are not here; return how many were.
@@ -317,13 +315,11 @@ def _check_draft(draft: Decision, action: str) -> Decision:
     if not reviewer or len(reviewer) > MAX_REVIEWER:
         raise InputError(f"a reviewer needs a name of 1 to {MAX_REVIEWER} characters", where=where)
     if len(draft.comment) > MAX_COMMENT:
-        raise InputError(
-            f"the comment has {len(draft.comment)} characters, {MAX_COMMENT} are the most", where=where
-        )
+        what = f"the comment has {len(draft.comment)} characters, {MAX_COMMENT} are the most"
+        raise InputError(what, where=where)
     if draft.decision not in (*VERDICTS, UNDO):
-        raise InputError(
-            f"unknown decision {draft.decision!r}", where=where, fix=f"use one of: {', '.join(VERDICTS)}"
-        )
+        fix = f"use one of: {', '.join(VERDICTS)}"
+        raise InputError(f"unknown decision {draft.decision!r}", where=where, fix=fix)
     if draft.decision == "relabel" and not draft.new_label:
         raise InputError("relabel without a new label", where=where)
     verdict, new_label = draft.decision, draft.new_label if draft.decision in ("relabel", UNDO) else None

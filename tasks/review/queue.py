@@ -15,16 +15,21 @@ from tasks.queue.open_samples import OPEN
 from tasks.queue.rows import find_rows
 from tasks.records import Dataset
 from tasks.review.ledger import Key
-from tasks.review.reviewer_checks import ReviewerCheck, plant_controls
+from tasks.review.reviewer_checks import plant_controls
 from tasks.runs.checksums import check_run
 from tasks.runs.finished import read_dataset
 from tasks.storage import read_parquet
 
+Row = dict[str, Any]
 Content = Literal["image", "text", "table"]
 
 # A single text column whose longest entry passes this is read as prose, not as a cell of a table: a terminal
 # line's width.
 _PROSE = 80
+_COLUMNS = (
+    *("rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"),
+    *("suggested_probability", "score", "influence", "relabel_gain", "flagged", "reason", "evidence", "seen"),
+)
 _SHOWN = ("queue.parquet", OPEN, "steps/ingest.json", "steps/validate.json", "validation/conflicts.parquet")
 
 
@@ -69,13 +74,8 @@ class Item:
     @property
     def evidence_hash(self) -> str:
         """SHA-256 of everything that was shown beside the sample."""
-        shown = [
-            self.suggested,
-            self.given_probability,
-            self.suggested_probability,
-            self.reason,
-            self.evidence,
-        ]
+        figures = self.given_probability, self.suggested_probability
+        shown = [self.suggested, *figures, self.reason, self.evidence]
         return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -125,8 +125,7 @@ def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False
         name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names
     )
     queue = _read_queue_rows(run / "queue.parquet") + (_read_queue_rows(run / OPEN) if with_open else [])
-    planted = plant_controls(run, queue, control_share) if control_share > 0 else []
-    items = _place_controls(queue, planted)
+    items = _place_controls(queue, plant_controls(run, queue, control_share) if control_share > 0 else {})
     prose = _find_text_column(run, dataset, columns)
     content: Content = "image" if dataset.payload == "image" else "text" if prose else "table"
     rest = tuple(name for name in columns if name != prose)
@@ -135,31 +134,23 @@ def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False
     )
 
 
-def _read_queue_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a queue, worst first; none where there is no such file, or an older labelsweep kept ids alone."""
-    names = pq.read_schema(path).names if path.exists() else []
-    if "rank" not in names:
-        return []
-    wanted = ["rank", "sample_id", "content_hash", "given_label", "suggested_label", "given_probability"]
-    wanted += ["suggested_probability", "score", "influence", "relabel_gain", "flagged", "reason", "evidence"]
-    table = read_parquet(path, columns=[*wanted, *(["seen"] if "seen" in names else [])])
-    return sorted(table.to_pylist(), key=lambda row: row["rank"])
+def _read_queue_rows(path: Path) -> list[Row]:
+    """Return the rows of a queue, worst first; none where there is no such file."""
+    return read_parquet(path, columns=_COLUMNS).to_pylist() if path.exists() else []
 
 
-def _place_controls(queue: Sequence[dict[str, Any]], planted: Sequence[ReviewerCheck]) -> tuple[Item, ...]:
+def _place_controls(queue: Sequence[Row], planted: Mapping[int, Sequence[Row]]) -> tuple[Item, ...]:
     """Put each control after the row whose numbers it borrows, so that only its content tells it apart."""
-    after: dict[int, list[ReviewerCheck]] = defaultdict(list)
-    for control in planted:
-        after[control.after].append(control)
-    rows: list[Mapping[str, Any]] = []
+    rows: list[Row] = []
     for number, row in enumerate(queue):
-        rows += [row, *({**row, "borrows": row["sample_id"], **control.shown()} for control in after[number])]
-    return tuple(
-        make_item(position, row, json.loads(row["evidence"] or "{}")) for position, row in enumerate(rows)
-    )
+        rows += [
+            row,
+            *({**row, "borrows": row["sample_id"], **control} for control in planted.get(number, ())),
+        ]
+    return tuple(make_item(place, row, json.loads(row["evidence"] or "{}")) for place, row in enumerate(rows))
 
 
-def make_item(position: int, row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Item:
+def make_item(position: int, row: Row, evidence: Mapping[str, Any]) -> Item:
     """Return the item of a row: of the queue, or of the scores with rank, content hash and reason."""
     return Item(
         position=position,

@@ -13,8 +13,8 @@ as control, and never change any data.
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,33 +41,6 @@ _CLOSE = 50
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewerCheck:
-    """One control: what is shown, and after which row of the queue (0-based)."""
-
-    after: int
-    kind: Control
-    sample_id: str
-    content_hash: str
-    label: str
-    other: str
-    reason: str
-    evidence: Row
-
-    def shown(self) -> Row:
-        """Return the columns in which the control differs from the row whose numbers it borrows."""
-        given, suggested = (self.other, self.label) if self.kind == "flip" else (self.label, self.other)
-        return {
-            "sample_id": self.sample_id,
-            "content_hash": self.content_hash,
-            "given_label": given,
-            "suggested_label": suggested,
-            "reason": self.reason,
-            "evidence": json.dumps(self.evidence),
-            "control": self.kind,
-        }
-
-
 def count_checks(queue: int, share: float) -> int:
     """Return how many controls of each kind a queue of this length gets.
 
@@ -77,12 +50,7 @@ def count_checks(queue: int, share: float) -> int:
     return max(round(queue * share / 2), min(_AT_LEAST, queue // 20))
 
 
-def derive_seed(run_id: str) -> int:
-    """Return the seed of a run's controls."""
-    return int.from_bytes(hashlib.sha256(f"controls\0{run_id}".encode()).digest()[:8], "big")
-
-
-def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[ReviewerCheck]:
+def plant_controls(run: Path, queue: Sequence[Row], share: float) -> dict[int, list[Row]]:
     """Draw the controls of a run.
 
     Args:
@@ -90,30 +58,30 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> list[Review
         share: Share of controls, as a part of the queue.
 
     Returns:
-        The controls by place; fewer than asked for where too few rows are believed clean.
+        By the place of a row, the controls that come after it: what they show in which they differ from it. Fewer than asked
+        for where too few rows are believed clean.
     """
-    rng = np.random.default_rng(derive_seed(run.name))
+    seed = hashlib.sha256(f"controls\0{run.name}".encode()).digest()[:8]
+    rng = np.random.default_rng(int.from_bytes(seed, "big"))
     wanted = 2 * count_checks(len(queue), share)
     if wanted == 0:
-        return []
+        return {}
     believed = _draw_clean_rows(run, {row["sample_id"] for row in queue}, wanted, rng)
     places = _draw_places(len(queue), len(believed), rng)
     kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
     found = _find_nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
-    planted = []
+    planted: dict[int, list[Row]] = defaultdict(list)
     for row, place, number, close in zip(
         believed, places, rng.permutation(len(believed)), found, strict=True
     ):
         kind, label = kinds[number], row["label"]
         if (other := _draw_other_label(queue, label, kind, rng)) is not None:
-            planted.append(_disguise_control(row, kind, other, int(place), queue[place], close))
+            planted[int(place)].append(_disguise_control(row, kind, other, queue[place], close))
     return planted
 
 
-def _disguise_control(
-    row: Row, kind: Control, other: str, place: int, before: Row, close: list[Row]
-) -> ReviewerCheck:
-    """Give a control the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
+def _disguise_control(row: Row, kind: Control, other: str, before: Row, close: list[Row]) -> Row:
+    """Return a control with the looks of the queue row `before` it: its figures, as much evidence, a sentence to match."""
     label = row["label"]
     given, suggested = (other, label) if kind == "flip" else (label, other)
     like = json.loads(before["evidence"] or "{}")
@@ -138,7 +106,15 @@ def _disguise_control(
         evidence["likely"] = [
             {**one, "label": name} for one, name in zip(like["likely"], labels, strict=False)
         ]
-    return ReviewerCheck(place, kind, row["sample_id"], row["content_hash"], label, other, sentence, evidence)
+    return {
+        "sample_id": row["sample_id"],
+        "content_hash": row["content_hash"],
+        "given_label": given,
+        "suggested_label": suggested,
+        "reason": sentence,
+        "evidence": json.dumps(evidence),
+        "control": kind,
+    }
 
 
 def _draw_clean_rows(run: Path, queued: set[str], wanted: int, rng: np.random.Generator) -> list[Row]:
@@ -161,15 +137,12 @@ def _draw_clean_rows(run: Path, queued: set[str], wanted: int, rng: np.random.Ge
     columns = ["sample_id", "content_hash", "label", *(["features"] if "features" in names else [])]
     rows = find_rows(run / "dataset.parquet", "sample_id", ids, columns).to_pylist()
     by_id = {row["sample_id"]: {"features": None, **row} for row in rows if row["label"] is not None}
-    contested = _find_contested(run)
-    usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in contested]
-    return usable[:wanted]
-
-
-def _find_contested(run: Path) -> set[str]:
     path = run / "validation" / "conflicts.parquet"
-    found = read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist() if path.exists() else ()
-    return set(found)
+    contested = (
+        read_parquet(path, columns=["content_hash"])["content_hash"].to_pylist() if path.exists() else ()
+    )
+    usable = [by_id[i] for i in ids if i in by_id and by_id[i]["content_hash"] not in set(contested)]
+    return usable[:wanted]
 
 
 def _draw_places(queue: int, controls: int, rng: np.random.Generator) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from pydantic import Field
@@ -38,6 +38,11 @@ _LEASE_S: Final = 120.0
 # The figures move in steps of this many rows of the log: a counter that stood still for one answer would give a
 # control away.
 STEP: Final = 10
+_SORTS: Final[dict[str, Callable[[Item], Any]]] = {
+    "influence": lambda item: item.influence,
+    "gain": lambda item: -item.gain,
+    "class": lambda item: (item.given, item.suggested),
+}
 
 
 class ReviewOptions(Record):
@@ -98,11 +103,7 @@ class Review:
         self._beyond: dict[Key, Item] = {}  # samples beyond the queue with a decision
         self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
         self._dealt = deal_items(queue.items, self.options.shares, self._is_double)
-        self._read_log()
-
-    def _read_log(self) -> None:
-        """Take in the whole log."""
-        size = len(self.queue.items)
+        size = len(queue.items)
         self._rows = self.log.since(0)  # every row taken in so far, undos too, in order
         self.ledger = Ledger(self._rows)
         # Of each item: its state without answers (to do, or settled), its public state, and the row that decided (0: open).
@@ -112,7 +113,6 @@ class Review:
         self._first: dict[int, str] = {}
         self._standing: ReviewStanding | None = None
         self._counted = -1
-        self._torn = False
         for key in self._places:
             self._look(key)
         settled, others = self.ledger.settled(), find_equal_hashes(self.queue.run.parent)
@@ -123,15 +123,11 @@ class Review:
     def refresh(self) -> None:
         """Take in what others have written to the log."""
         with self.lock:
-            if self._torn:
-                self._read_log()
             rows = self.log.since(self.ledger.seq)
-            self._torn = bool(rows)  # where this fails halfway, ledger and states are at odds: begin again
             self.ledger.add(rows)
             for key in {make_key(row) for row in rows}:
                 self._look(key)
             self._rows.extend(rows)
-            self._torn = False
 
     def _look(self, key: Key) -> None:
         """Bring the items of a key up to date."""
@@ -232,13 +228,7 @@ class Review:
             among = every if wanted.whose == EVERYBODY else [item for item in every if mine[item.position]]
         with self.lock:
             items = [item for item in among if wanted.finds(item, self.status(item, reviewer))]
-        if wanted.sort == "influence":
-            items.sort(key=lambda item: item.influence)
-        elif wanted.sort == "gain":
-            items.sort(key=lambda item: -item.gain)
-        elif wanted.sort == "class":
-            items.sort(key=lambda item: (item.given, item.suggested))
-        return items
+        return sorted(items, key=_SORTS[wanted.sort]) if wanted.sort in _SORTS else items
 
     def decide(self, items: Sequence[Item], answer: Answer, reviewer: str) -> list[Decision]:
         """Write one answer for all `items`, in one action, and return its rows; when this returns, they are on the disk.
@@ -247,15 +237,11 @@ class Review:
             InputError: No such decision or class, or the log cannot be written.
         """
         if answer.verdict not in (*VERDICTS, "suggestion"):
-            raise InputError(
-                f"unknown decision {answer.verdict!r}",
-                fix=f"use one of: {', '.join((*VERDICTS, 'suggestion'))}",
-            )
+            fix = f"use one of: {', '.join((*VERDICTS, 'suggestion'))}"
+            raise InputError(f"unknown decision {answer.verdict!r}", fix=fix)
         if answer.verdict == "relabel" and answer.new_label not in self.queue.classes:
-            raise InputError(
-                f"no class {answer.new_label!r} in this data set",
-                fix=f"choose one of its classes: {list_names(self.queue.classes)}",
-            )
+            fix = f"choose one of its classes: {list_names(self.queue.classes)}"
+            raise InputError(f"no class {answer.new_label!r} in this data set", fix=fix)
         with self.lock:
             self.refresh()
             before = self.is_finished()
@@ -331,17 +317,13 @@ class Review:
         return measure_review(self._state, self._when, self._counts, self.options.worth)
 
 
-def wants_second_opinion(key: Key, share: float, seed: int = 0) -> bool:
+def wants_second_opinion(key: Key, share: float) -> bool:
     """Whether this sample is among the seeded `share` that two reviewers decide.
 
     A hash of the key decides, so two servers, a restart and a re-ordered queue all ask for the same samples.
 
-    Args:
-        key: Content and given label of the sample.
-        share: Share of samples, 0 to 1.
-
     >>> sum(wants_second_opinion(Key(str(n), "cat"), 0.25) for n in range(1000)) in range(200, 300)
     True
     """
-    text = f"second opinion\0{seed}\0{key.content_hash}\0{key.given_label}"
+    text = f"second opinion\x000\0{key.content_hash}\0{key.given_label}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") < share * 2**64

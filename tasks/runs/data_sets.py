@@ -27,6 +27,16 @@ def find_short_name(run_id: str) -> str:
     return found[1] if found else run_id
 
 
+def read_date(run_id: str) -> datetime | None:
+    """Return when a run began, as its id says; a copy of its folder has other times.
+
+    >>> read_date("cats-20260102-030405-beef")
+    datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    """
+    found = _RUN_ID.fullmatch(run_id)
+    return datetime.strptime(found[2], _TIME).replace(tzinfo=UTC) if found else None
+
+
 def name_new_run(out: Path, name: str) -> str:
     """Return an id for a new run of a data set: ids sort by name and time.
 

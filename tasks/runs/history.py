@@ -1,7 +1,6 @@
 """Past runs, read off their folders."""
 
 import json
-import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from tasks.json_objects import read_object
+from tasks.runs.data_sets import read_date
 from tasks.runs.lifecycle import State, read_state
 from tasks.terminal import align_columns, one_line
 
@@ -59,16 +59,6 @@ def describe_run(folder: Path) -> str:
         return folder.name
     run = read_past_run(folder)
     return f"{run.run_id} (data set {run.source}, {run.date:%Y-%m-%d %H:%M} UTC)"
-
-
-def read_date(run_id: str) -> datetime | None:
-    """Return when a run began, as its id says; a copy of its folder has other times.
-
-    >>> read_date("cats-20260102-030405-beef")
-    datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
-    """
-    found = re.fullmatch(r".*-(\d{8}-\d{6})-[0-9a-f]{4}", run_id)
-    return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if found else None
 
 
 def _describe_source(config: Path) -> str:

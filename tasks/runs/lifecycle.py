@@ -4,7 +4,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -72,9 +72,8 @@ def run_folder(request: Request, was_stopped: Callable[[], bool] = lambda: False
     folder = resumed or open_run(request.out, name_new_run(request.out, request.name))
     with lock_folder(folder, _GLANCE_SECONDS) as is_ours:
         if not is_ours:
-            raise InputError(
-                "another process is working on this run", where=str(folder), fix="wait until it ends"
-            )
+            what, fix = "another process is working on this run", "wait until it ends"
+            raise InputError(what, where=str(folder), fix=fix)
         try:
             replay = "# Replays this run: labelsweep clean --config with this file.\n"
             write_text(replay + request.config, folder / "config.yaml")
@@ -112,22 +111,17 @@ def open_run(out: Path, run_id: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(
-            f"cannot write there ({error.strerror})",
-            where=str(out),
-            fix="choose a writable folder with --out",
-        ) from error
+        what, fix = f"cannot write there ({error.strerror})", "choose a writable folder with --out"
+        raise InputError(what, where=str(out), fix=fix) from error
     return folder
 
 
 def discard_run(folder: Path) -> None:
     """Remove a run that never became one, and the parents it made if they are empty."""
     shutil.rmtree(folder, ignore_errors=True)
-    for parent in (folder.parent, folder.parent.parent):
-        try:
+    with suppress(OSError):
+        for parent in (folder.parent, folder.parent.parent):
             parent.rmdir()
-        except OSError:
-            return
 
 
 def _find_unfinished(request: Request) -> Path | None:
@@ -167,11 +161,8 @@ def _close(folder: Path, error: BaseException, *, is_new: bool, was_stopped: Cal
     # Python's own error has the file's name, that of a library in Rust or C++ only a message with it.
     named = str(error.filename or error) if isinstance(error, FileNotFoundError) else ""
     if (place := named.find(str(folder))) >= 0:
-        raise LabelsweepError(
-            "was removed while the run was using it",
-            where=named[place:],
-            fix="the same command makes it again and continues",
-        ) from error
+        what, fix = "was removed while the run was using it", "the same command makes it again and continues"
+        raise LabelsweepError(what, where=named[place:], fix=fix) from error
 
 
 def _record_failure(folder: Path, error: Exception) -> None:

@@ -72,11 +72,8 @@ def publish_version(folder: Path, address: str) -> str:
     if there == text:
         return target
     if there is not None and lineage(json.loads(there)) != lineage(manifest):
-        raise InputError(
-            "another version with this number has just been published",
-            where=target,
-            fix=f"remove {folder} and apply again",
-        )
+        fix = f"remove {folder} and apply again"
+        raise InputError("another version with this number has just been published", where=target, fix=fix)
     _publish_folder(folder, target, text)
     write_there(f"{data_set}/latest", folder.name.encode())
     return target
@@ -241,10 +238,7 @@ def _retry(work: Callable[[], T], where: str, verb: str = "written") -> T:
             if attempt == TRIES - 1 or isinstance(error, PermissionError):
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 missing = "sends" if verb == "written" else "fetches"
-                raise StoreError(
-                    f"cannot be {verb} ({reason})",
-                    where=where,
-                    fix=f"check address and credentials; the same command then {missing} what is missing",
-                ) from error
+                fix = f"check address and credentials; the same command then {missing} what is missing"
+                raise StoreError(f"cannot be {verb} ({reason})", where=where, fix=fix) from error
             time.sleep(PAUSE_SECONDS * 2**attempt)
     raise AssertionError("unreachable: the last try returns or raises")

@@ -112,8 +112,8 @@ def _scale(field: Floats) -> Floats:
     return np.clip(field / strength, -1, 1)
 
 
-def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
-    """Decode an image and return it as a new PNG of at most `side` pixels; None if it cannot be shown.
+def safe_png(data: bytes) -> bytes | None:
+    """Decode an image and return it as a new PNG of at most `MAX_SIDE` pixels; None if it cannot be shown.
 
     Nothing of the original file survives but its pixels: no metadata, no trailing bytes, no script in
     disguise.
@@ -121,7 +121,7 @@ def safe_png(data: bytes, side: int = MAX_SIDE) -> bytes | None:
     >>> safe_png(b"<svg onload=alert(1)>") is None
     True
     """
-    shown = _shrink_to(data, side)
+    shown = _shrink_to(data, MAX_SIDE)
     return None if shown is None else encode_png(shown)
 
 

@@ -18,6 +18,8 @@ CELL = 60
 SENTENCE = 400
 # The whole name of a column or feature, but for what nobody called it on purpose.
 NAME = 300
+# Of a column beside its value in a narrow table.
+_SHORT_NAME = 26
 
 # Joiners that scripts and emoji need; every other invisible formatting character can only mislead, direction overrides first.
 _JOINERS = "\u200c\u200d"
@@ -128,7 +130,7 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def shorten_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
+def shorten_names(names: Iterable[str]) -> dict[str, str]:
     """Return long names of columns without their middle, or with it alone where only that tells them apart.
 
     >>> list(shorten_names(["length", "measurement_of_pressure_over_59_days"]).values())
@@ -136,9 +138,9 @@ def shorten_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
     >>> list(shorten_names(f"mean_concentration_of_{n}_in_upper_sediment" for n in ("iron", "zinc")).values())
     ['…ration_of_iron_in_upper_…', '…ration_of_zinc_in_upper_…']
     """
-    tail, short = (most - 1) * 2 // 5 + 1, defaultdict[str, list[str]](list)
+    most, short = _SHORT_NAME, defaultdict[str, list[str]](list)
     for name in names:
-        short[name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[-tail:]}"].append(name)
+        short[name if len(name) <= most else f"{name[:14]}…{name[-11:]}"].append(name)
     found: dict[str, str] = {}
     for key, group in short.items():
         ahead = _count_common(group)

@@ -186,13 +186,13 @@ class RunView:
                 break
         return found
 
-    def features(self, most: int, seed: int = 0) -> tuple[pa.Array, Floats] | None:
+    def features(self, most: int) -> tuple[pa.Array, Floats] | None:
         """Return ids and features, (n, d) with n about `most` or all, of a seeded random part of the data set.
 
         Args:
             most: Number of samples; each part that is drawn from is rounded up to a whole one.
         """
-        table = self.some_rows(["sample_id", "features"], most, seed)
+        table = self.some_rows(["sample_id", "features"], most)
         if table is None:
             return None
         flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -201,7 +201,7 @@ class RunView:
         values = flat.reshape(len(table), -1).astype(np.float64)
         return table["sample_id"].combine_chunks(), values + centres
 
-    def some_rows(self, columns: Sequence[str], most: int, seed: int = 0) -> pa.Table | None:
+    def some_rows(self, columns: Sequence[str], most: int) -> pa.Table | None:
         """Return a seeded random part of the data set, about `most` rows of it or all; None where it has none.
 
         Args:
@@ -210,7 +210,7 @@ class RunView:
         """
         groups = self.row_groups(columns[-1], at_most=SPREAD)
         rows = sum(file.metadata.row_group(group).num_rows for file, group in groups)
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(0)
         parts = []
         for file, group in groups:
             table = file.read_row_group(group, columns=list(columns))

@@ -22,7 +22,6 @@ from tasks.apply.gain import (
 from tasks.apply.messages import describe_gain
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.review.queue import load_queue
-from tasks.runs.finished import read_audit_options, read_dataset
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 
@@ -121,7 +120,7 @@ def test_wrong_corrections_are_reported_as_a_loss(run: Path, out: Path):
         ]
     )
     log.close()
-    gain = measure_gain(run, read_dataset(run), plan_for(run, out), read_audit_options(run))
+    gain = measure_gain(run, plan_for(run, out))
     assert gain.log_loss.high < 0
     assert gain.wrong_after > gain.wrong_before
 
@@ -136,7 +135,7 @@ def test_verified_labels_judge_where_there_are_enough(run: Path, out: Path):
     finish_run(run)
     item = load_queue(run).items[0]
     decide(out, run, [(item.sample_id, "Ada", "suggestion")])
-    gain = measure_gain(run, read_dataset(run), plan_for(run, out), read_audit_options(run))
+    gain = measure_gain(run, plan_for(run, out))
     changed = {item.sample_id}
     untouched = [
         s

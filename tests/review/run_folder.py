@@ -216,6 +216,7 @@ def _write_queue(
         ],
         evidence=evidence,
         content_hash=[content[i] for i in queue.index],
+        seen="new",
     )
     queue.insert(0, "rank", np.arange(1, len(queue) + 1))
     table = pa.Table.from_pandas(queue, preserve_index=False)

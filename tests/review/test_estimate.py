@@ -5,9 +5,10 @@ from tasks.review.estimate import (
     estimate_errors_left,
     estimate_rate,
     judge_reviewer,
-    measure_running_precision,
     outlook,
 )
+from tasks.review.insights import measure_review
+from tasks.review.tally import KEEP, RELABEL
 
 
 def queue(rng: np.random.Generator, length: int = 1000) -> np.ndarray:
@@ -52,7 +53,6 @@ def test_skipped_samples_at_the_top_count_with_the_rate_of_the_top() -> None:
 def test_too_few_decisions_give_no_estimate() -> None:
     assert estimate_errors_left(range(19), [True] * 19, range(19, 100)) is None
     assert outlook([True] * 49, 100) is None
-    assert measure_running_precision([]) is None
 
 
 def test_the_suggestion_to_stop_comes_when_it_no_longer_pays_and_not_before() -> None:
@@ -66,7 +66,8 @@ def test_the_suggestion_to_stop_comes_when_it_no_longer_pays_and_not_before() ->
 
 
 def test_the_running_precision_is_that_of_the_last_fifty() -> None:
-    found = measure_running_precision([True] * 100 + [False] * 25 + [True] * 25)
+    state = np.array([RELABEL] * 100 + [KEEP] * 25 + [RELABEL] * 25)
+    found = measure_review(state, np.arange(150), np.ones(150, bool)).running
     assert found is not None
     assert (found.wrong, found.decided, found.value) == (25, 50, 0.5)
     assert found.low < 0.5 < found.high

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.records import Reask
 from tasks.report.summary import Summary
-from tasks.runs.history import read_date
+from tasks.runs.data_sets import read_date
 from tasks.show.parts import Cell, Facts, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import RunView

@@ -105,20 +105,15 @@ class IdFinder:
             return []
         meant = self._numbers.get(number, [])
         if not meant and "e" in bare.lower():
-            digits = len(re.sub(r"\D", "", bare.lower().split("e")[0]))
-            meant = [
-                one for held, ids in self._numbers.items() if _round(held, digits) == number for one in ids
-            ]
+            places = max(len(re.sub(r"\D", "", bare.lower().split("e")[0])) - 1, 0)
+            rounded = ((Decimal(f"{held:.{places}e}"), ids) for held, ids in self._numbers.items())
+            meant = [one for value, ids in rounded if value == number for one in ids]
         return meant
 
 
 def _number(text: str) -> Decimal | None:
     """Return the value of a plain number, with a decimal point or comma; None for anything else."""
     return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
-
-
-def _round(number: Decimal, digits: int) -> Decimal:
-    return Decimal(f"{number:.{max(digits - 1, 0)}e}")
 
 
 def _keep_unique(pairs: Iterable[tuple[object, str]]) -> Mapping[object, str]:

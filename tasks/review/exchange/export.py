@@ -1,6 +1,5 @@
 """The decision log as Parquet and CSV, one row a decision, with what was known of the sample."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,22 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.queue.rows import find_rows
-from tasks.queue.spreadsheet import neutralise
+from tasks.queue.spreadsheet import write_csv
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import COLUMNS, Decision, read_log
 from tasks.show.text import pluralise
-from tasks.storage import open_atomically, write_table
+from tasks.storage import write_table
 
 _ORDER = ("seq", *(name for name in COLUMNS if name != "seq"), "standing")
 _TYPES = {"seq": pa.int64(), "undoes": pa.int64(), "seconds": pa.float64(), "standing": pa.bool_()}
-_FIGURES = (
-    "score",
-    "influence",
-    "relabel_gain",
-    "given_probability",
-    "suggested_probability",
-    "flagged",
-)
+_FIGURES = ["score", "influence", "relabel_gain", "given_probability", "suggested_probability", "flagged"]
 # What is said already, or means nothing outside a run.
 _OURS = frozenset({"sample_id", "label", "content_hash", "source_row", "trusted"})
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ORDER])
@@ -66,20 +58,18 @@ def export_decisions(out: Path, file: Path, *, run_id: str | None = None) -> Exp
     """
     log = read_log(out)
     rows = [row for row in list_decision_rows(log) if run_id is None or row["run"] == run_id]
-    table = _add_samples(_add_outcomes(rows, Ledger(log)), out / "runs")
+    ledger = Ledger(log)
+    keys = [Key(row["content_hash"], row["given_label"], row["control"]) for row in rows]
+    # Null where they disagree.
+    together = pa.array([ledger.resolve(key).outcome for key in keys], pa.string())
+    table = pa.Table.from_pylist(rows, schema=SCHEMA).append_column("together", together)
+    table = _add_samples(table, out / "runs")
     if file.suffix == ".csv":
-        _write_csv(table, file)
+        write_csv([table.column_names, *(tuple(row.values()) for row in table.to_pylist())], file)
     else:
         write_table(table, file)
     standing = [row for row in rows if row["standing"]]
     return Exported(len(rows), len(standing), sum(bool(row["control"]) for row in standing))
-
-
-def _add_outcomes(rows: Sequence[dict[str, Any]], ledger: Ledger) -> pa.Table:
-    """Return the rows as a table, with what the reviewers of each sample say together; null where they disagree."""
-    keys = [Key(row["content_hash"], row["given_label"], row["control"]) for row in rows]
-    together = pa.array([ledger.resolve(key).outcome for key in keys], pa.string())
-    return pa.Table.from_pylist(rows, schema=SCHEMA).append_column("together", together)
 
 
 def _add_samples(table: pa.Table, runs: Path) -> pa.Table:
@@ -98,7 +88,7 @@ def _add_samples(table: pa.Table, runs: Path) -> pa.Table:
 def _join(part: pa.Table, run: Path) -> pa.Table:
     schema = pq.read_schema(run / "dataset.parquet")
     own = [field.name for field in schema if field.name not in _OURS and not _is_large(field.type)]
-    files = {"scores.parquet": list(_FIGURES), "queue.parquet": ["rank", "reason"], "dataset.parquet": own}
+    files = {"scores.parquet": _FIGURES, "queue.parquet": ["rank", "reason"], "dataset.parquet": own}
     ids = part["sample_id"].to_pylist()
     for name, columns in files.items():
         found = find_rows(run / name, "sample_id", ids, ["sample_id", *columns])
@@ -112,11 +102,3 @@ def _join(part: pa.Table, run: Path) -> pa.Table:
 def _is_large(kind: pa.DataType) -> bool:
     """Whether a column holds what no spreadsheet can: lists, or files."""
     return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _write_csv(table: pa.Table, file: Path) -> None:
-    with open_atomically(file) as path, path.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(table.column_names)
-        for row in table.to_pylist():
-            writer.writerow([neutralise(value) for value in row.values()])

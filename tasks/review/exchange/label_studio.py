@@ -39,8 +39,8 @@ def write_labeling_config(queue: ReviewQueue) -> str:
         attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
         ET.SubElement(classes, "Choice", attributes)
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
-    ET.SubElement(verdicts, "Choice", value="drop", hotkey="d")
-    ET.SubElement(verdicts, "Choice", value="unsure", hotkey="u")
+    for verdict in ("drop", "unsure"):
+        ET.SubElement(verdicts, "Choice", value=verdict, hotkey=verdict[0])
     tag = {"image": "Image", "text": "Text", "table": "Table"}[queue.content]
     ET.SubElement(view, tag, name=SAMPLE, value=f"${_DATA_KEY[queue.content]}")
     ET.SubElement(
@@ -82,10 +82,9 @@ def _name_classes(labels: Sequence[str]) -> dict[str, str]:
     named = {one_line(label): label for label in labels}
     if len(named) < len(set(labels)):
         two = next(label for label in labels if named[one_line(label)] != label)
-        raise InputError(
-            f"label {two!r} and another differ in control characters only, which Label Studio cannot hold",
-            fix="rename one of them, or review with `labelsweep review`",
-        )
+        what = f"label {two!r} and another differ in control characters only, which Label Studio cannot hold"
+        fix = "rename one of them, or review with `labelsweep review`"
+        raise InputError(what, fix=fix)
     return named
 
 
@@ -97,11 +96,8 @@ def _make_task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
         "type": "choices",
         "value": {"choices": [one_line(item.suggested)]},
     }
-    prediction = {
-        "model_version": f"labelsweep {queue.run_id}",
-        "score": item.suggested_probability,
-        "result": [chosen],
-    }
+    model = f"labelsweep {queue.run_id}"
+    prediction = {"model_version": model, "score": item.suggested_probability, "result": [chosen]}
     return {
         "data": {
             "sample_id": item.sample_id,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.review.filter import Filter
 from tasks.review.log import MAX_COMMENT, Decision
 from tasks.review.page.site import Site
+from tasks.review.queue import Item
 from tasks.review.state import Answer, Review
 from tasks.review.team import ReviewerProgress, list_team
 
@@ -84,8 +85,16 @@ def filter_of(request: Request) -> Filter:
 
 
 Here = Annotated[Site, Depends(find_site)]
+
+
+def find_item(site: Here, position: int) -> Item:
+    """Return the sample that an address names."""
+    return site.item(position)
+
+
 Name = Annotated[str, Depends(find_reviewer)]
 Wanted = Annotated[Filter, Depends(filter_of)]
+Shown = Annotated[Item, Depends(find_item)]
 
 
 @router.get("/order")

@@ -7,18 +7,25 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from tasks.review.page.payload import PayloadStore
-from tasks.review.page.pictures import Size
-from tasks.review.page.texts import CARD, LISTED, cut, mark_words
+from tasks.review.page.payload import PayloadStore, Size
 from tasks.review.queue import Item, ReviewQueue
 from tasks.show.features import effects
 from tasks.show.images import draw_saliency, sum_channels
 from tasks.show.usual_values import NOTHING_USUAL, Usual, describe_usual_columns, parse_number
 from tasks.show.view import EVIDENCE, RunView
-from tasks.word_weights import find_telling_words
+from tasks.word_weights import Word, find_telling_words
 
+# Characters of the sample's own text that come with its card: more than a tall screen holds. The whole is a request away.
+CARD = 5_000
+# Of a text in a list: what tells what it is about.
+LISTED = 280
+# A shorter text is read faster than a word is typed.
+SEARCHED = 600
+# Words of less than a quarter of the strongest word's weight are not marked, or most of a text would be.
+LEAST = 0.25
+_LEVELS = 3
 # Rows of a table that a screen shows beside the buttons; the others are a request away.
 ROWS: Final = 10
 # Twice as usual for one class as for the other: less cannot be distinguished from chance.
@@ -150,6 +157,38 @@ class CardMaker:
     def address(self, sample_id: str, size: Size) -> str:
         """Return where a sample's picture is; an identifier may hold anything, so not in the path."""
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the beginning of a text, whole words of it.
+
+    >>> cut("one two three", 9), cut("one two", 9), cut("onetwothree", 4)
+    ('one two', 'one two', 'onet')
+    """
+    if len(text) <= limit:
+        return text
+    head = text[:limit]
+    return head.rsplit(None, 1)[0] if any(character.isspace() for character in head.strip()) else head
+
+
+def mark_words(text: str, words: Sequence[Word], given: str) -> Markup:
+    """Return a text as HTML, with the words marked that speak for the given or for the suggested label.
+
+    >>> mark_words("a <b> c", [Word(2, 5, "x", 1.0)], "x")
+    Markup('a <mark class="given s3">&lt;b&gt;</mark> c')
+    """
+    strongest = max((word.weight for word in words), default=0.0)
+    parts, at = [], 0
+    for word in words:
+        share = word.weight / strongest
+        if share < LEAST:
+            continue
+        side = "given" if word.label == given else "suggested"
+        level = min(_LEVELS, 1 + int(share * _LEVELS))
+        mark = Markup('<mark class="{} s{}">{}</mark>').format(side, level, text[word.start : word.end])
+        parts += [escape(text[at : word.start]), mark]
+        at = word.end
+    return Markup("").join([*parts, escape(text[at:])])
 
 
 def shorten_cell(value: str) -> str:

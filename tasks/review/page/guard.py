@@ -5,10 +5,13 @@ Host header of our own (against DNS rebinding), an Origin of our own and a token
 cookie other sites cannot read (against forged requests), no script, style or picture from anywhere else, no
 framing, no guessing of content types. Bodies are bounded. Nobody guesses the 144
 random bits of the token that the program makes, so guesses are not limited.
+
+A decision is acknowledged when it is on the disk. So a request that fails can be sent again, and the page does that by itself.
 """
 
 import hashlib
 import secrets
+import sys
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -18,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks.error_lines import describe_error
 from tasks.show.policy import SERVED_POLICY
+from tasks.terminal import one_line
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_BODY: Final = 1_000_000
@@ -110,6 +115,38 @@ class Guarded:
             await send(message)
 
         await (self._guard.refusal(request) or self._app)(scope, receive, with_headers)
+
+
+class FailuresInOneLine:
+    """Middleware that answers for an application that fails, on a full disk for example."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._last = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer it where it fails."""
+        has_begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001 (reported, and answered)
+            self._report(error)
+            if not has_begun:  # else uvicorn notices that the answer broke off, and closes the connection
+                answer = {"error": "the server failed, and its terminal says why"}
+                await JSONResponse(answer, 500, HEADERS)(scope, receive, send)
+
+    def _report(self, error: Exception) -> None:
+        """Write one line; the same failure of the next requests is not repeated."""
+        failure = repr(error)
+        if failure != self._last:
+            self._last = failure
+            sys.stderr.write(f"labelsweep: {one_line(describe_error(error))}\n")
 
 
 def _make_badge(token: str) -> str:

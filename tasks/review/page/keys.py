@@ -52,9 +52,8 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
     everything = [*(KEYS | actions).values(), *of_classes.values()]
     for key in (*actions.values(), *of_classes.values()):
         if key not in _NAMES and (len(key) != 1 or not key.isprintable() or key.isspace()):
-            raise InputError(
-                f"{key!r} is not a key", where=str(path), fix=f"one character, or {', '.join(_NAMES)}"
-            )
+            fix = f"one character, or {', '.join(_NAMES)}"
+            raise InputError(f"{key!r} is not a key", where=str(path), fix=fix)
         if everything.count(key) > 1:
             raise InputError(f"key {key!r} means two things", where=str(path), fix="give one another key")
     return actions, of_classes
@@ -63,9 +62,8 @@ def read_keys(path: Path, classes: Sequence[str]) -> tuple[dict[str, str], dict[
 def _check_names(given: Keys, known: Sequence[str], what: str, path: Path) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise InputError(
-            f"no {what} {unknown[0]!r}", where=str(path), fix=f"it is one of: {list_names(known)}"
-        )
+        fix = f"it is one of: {list_names(known)}"
+        raise InputError(f"no {what} {unknown[0]!r}", where=str(path), fix=fix)
 
 
 def translate_keys(actions: Keys) -> dict[str, str]:

@@ -10,21 +10,21 @@ import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from tasks.json_objects import read_object
 from tasks.review.estimate import ENOUGH, WINDOW
 from tasks.review.exchange.export import export_decisions
 from tasks.review.filter import Filter
 from tasks.review.insights import compare_reviewers, list_reviewers
 from tasks.review.log import MAX_REVIEWER
-from tasks.review.page.api import Here, Name, Wanted, find_reviewer, find_site
+from tasks.review.page.api import Here, Name, Shown, Wanted, find_reviewer, find_site
 from tasks.review.page.card import ROWS
 from tasks.review.page.guard import is_csrf_valid, set_cookie
-from tasks.review.page.pictures import CACHING, Size
+from tasks.review.page.payload import CACHING, Size
 from tasks.review.page.sound import TYPES, find_sound
 from tasks.review.team import list_team
 from tasks.show.images import measure_picture
 from tasks.show.text import write_trust_line
 from tasks.show.view import EVIDENCE
-from tasks.storage import read_json
 
 router = APIRouter()
 
@@ -92,18 +92,16 @@ def review(
 
 
 @router.get("/item/{position}")
-def item(request: Request, site: Here, name: Name, position: int, *, ahead: bool = False) -> HTMLResponse:
+def item(request: Request, site: Here, name: Name, shown: Shown, *, ahead: bool = False) -> HTMLResponse:
     """Return one sample as a fragment of the page; `ahead` when it is only fetched in advance."""
-    shown = site.item(position)
     if not ahead:
         site.review.open(shown, name)
-    return HTMLResponse(site.render("sample.html", request, view=site.view(shown, name)))
+    return site.render("sample.html", request, view=site.view(shown, name))
 
 
 @router.post("/open/{position}")
-def opened(site: Here, name: Name, position: int) -> Response:
+def opened(site: Here, name: Name, shown: Shown) -> Response:
     """Note that a sample fetched in advance is now before the reviewer."""
-    shown = site.item(position)
     if site.review.status(shown, name) == "todo":  # else this comes late, and they have gone on
         site.review.open(shown, name)
     return Response(status_code=204)
@@ -137,9 +135,9 @@ def grid(
 
 
 @router.get("/tile/{position}")
-def tile(request: Request, site: Here, name: Name, position: int) -> HTMLResponse:
+def tile(request: Request, site: Here, name: Name, shown: Shown) -> HTMLResponse:
     """Return one sample as the grid shows it, for the map."""
-    return HTMLResponse(site.render("tile.html", request, view=site.tile(site.item(position), name)))
+    return site.render("tile.html", request, view=site.tile(shown, name))
 
 
 @router.get("/map")
@@ -202,14 +200,8 @@ def insights(request: Request, site: Here, name: Named) -> HTMLResponse:  # noqa
             agreements=compare_reviewers(now.ledger, [item.key for item in items]),
             enough=ENOUGH,
             window=WINDOW,
-            trust=_describe_trust(site.queue.run),
+            trust=write_trust_line(read_object(site.queue.run / "summary.json").get("queue", {})),
         )
-
-
-def _describe_trust(run: Path) -> str:
-    """Return how far the queue of a run can be trusted, in a sentence; empty where that is not known."""
-    summary = run / "summary.json"
-    return write_trust_line(read_json(summary).get("queue", {})) if summary.exists() else ""
 
 
 @router.get("/report")
@@ -231,9 +223,8 @@ def image(site: Here, id: str, size: Size = "page") -> Response:  # noqa: A002 (
 
 
 @router.get("/saliency/{position}")
-def saliency(site: Here, position: int) -> Response:
+def saliency(site: Here, shown: Shown) -> Response:
     """Return the overlay of a sample's picture."""
-    shown = site.item(position)
     picture = site.image(shown.sample_id, "page")
     overlay = site.cards.overlay(shown, measure_picture(picture[0])) if picture else None
     if overlay is None:
@@ -253,9 +244,8 @@ def audio(site: Here, name: Named, id: str) -> FileResponse:  # noqa: A002, ARG0
 
 
 @router.get("/text/{position}")
-def text(site: Here, name: Name, position: int, id: str) -> HTMLResponse:  # noqa: A002
+def text(site: Here, name: Name, shown: Shown, id: str) -> HTMLResponse:  # noqa: A002
     """Return the whole text of a sample, or of one of its neighbours, as a fragment of the page."""
-    shown = site.item(position)
     near = {near["sample_id"] for kind in EVIDENCE for near in shown.evidence.get(kind, ())}
     if id not in {shown.sample_id, *near}:
         raise HTTPException(404, "no such text in this queue")
@@ -263,11 +253,10 @@ def text(site: Here, name: Name, position: int, id: str) -> HTMLResponse:  # noq
 
 
 @router.get("/columns/{position}")
-def columns(request: Request, site: Here, name: Name, position: int) -> HTMLResponse:
+def columns(request: Request, site: Here, name: Name, shown: Shown) -> HTMLResponse:
     """Return the columns of a sample that its card leaves out, as rows of its table."""
-    shown = site.item(position)
     rest = site.cards.columns(shown, slice(ROWS, None), blind=site.is_blind(shown, name))
-    return HTMLResponse(site.render("columns.html", request, columns=rest, item=shown))
+    return site.render("columns.html", request, columns=rest, item=shown)
 
 
 def _render_page(here: str, request: Request, **values: object) -> HTMLResponse:
@@ -277,8 +266,7 @@ def _render_page(here: str, request: Request, **values: object) -> HTMLResponse:
     todo, total = now.todo(name), now.total(name)
     counts = {"todo": todo, "done": total - todo, "total": total, "known": now.known}
     frame = {"here": here, "seq": now.ledger.seq, "disagreements": now.disagreements, **counts}
-    html = site.render(f"{here}.html", request, **frame, **values)
-    return HTMLResponse(html)
+    return site.render(f"{here}.html", request, **frame, **values)
 
 
 def query_of(wanted: Filter) -> str:

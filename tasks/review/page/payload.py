@@ -11,19 +11,28 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.queue.rows import take_rows
+from tasks.show.images import MAX_SIDE, encode_for_web
 from tasks.storage import ROWS_PER_GROUP, read_batches
 
 # Longest time that a request waits for a row the background thread has not reached yet.
 _PATIENCE_S = 10.0
 # Pictures in memory at once: photographs have some megabytes.
 _PICTURES = 8
+
+
+Size = Literal["tile", "page", "original"]
+
+# Twice the CSS pixels of a tile, for screens of high density; the frame of the sample; more than any picture has.
+SIDES: Final[dict[Size, int]] = {"tile": 256, "page": MAX_SIDE, "original": 2**16}
+# An address names the run and the size, so what it shows never changes.
+CACHING: Final = "private, max-age=31536000, immutable"
 
 
 class PayloadStore:
@@ -97,6 +106,26 @@ class PayloadStore:
                     self._grown.notify_all()
 
         threading.Thread(target=work, name="payload", daemon=True).start()
+
+
+class Pictures:
+    """Pictures by sample and size, drawn from the originals when they are first asked for."""
+
+    def __init__(self, originals: PayloadStore) -> None:
+        self._originals = originals
+        self._made = PayloadStore()
+
+    def get(self, sample_id: str, size: Size) -> tuple[bytes, str] | None:
+        """Return a picture and its media type; None where the sample has none that can be shown."""
+        key = f"{size} {sample_id}"
+        if key in self._made:
+            kept = self._made.get(key) or b""
+            return kept, "image/png" if kept.startswith(b"\x89PNG") else "image/jpeg"
+        data = self._originals.get(sample_id)
+        made = encode_for_web(data, SIDES[size]) if data else None
+        if made is not None and size != "original":
+            self._made.put(key, made[0])
+        return made
 
 
 def _read_batches(source: Path, columns: Sequence[str], wanted: set[str]) -> Iterator[list[dict[str, Any]]]:

@@ -7,8 +7,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from tasks.review.page.failures import FailuresInOneLine
-from tasks.review.page.guard import Guard, Guarded
+from tasks.review.page.guard import FailuresInOneLine, Guard, Guarded
 from tasks.runs.history import list_past_runs
 
 _HEAD = (

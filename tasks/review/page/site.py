@@ -6,18 +6,17 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from fastapi import HTTPException
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
-from tasks.review.page.card import CardMaker
+from tasks.review.page.card import SEARCHED, CardMaker
 from tasks.review.page.chooser import Chooser
 from tasks.review.page.guard import name_cookie
 from tasks.review.page.keys import KEYS, name_key, translate_keys
-from tasks.review.page.payload import PayloadStore
-from tasks.review.page.pictures import Pictures
+from tasks.review.page.payload import PayloadStore, Pictures
 from tasks.review.page.search import SampleSearch
-from tasks.review.page.texts import SEARCHED
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
 from tasks.show.text import format_share, isolate_labels, shorten_names
@@ -95,11 +94,10 @@ class Site:
         """Return the reviewer's name; empty until they gave one."""
         return unquote(request.cookies.get(name_cookie(request, "reviewer"), "")) or self.reviewer or ""
 
-    def render(self, template: str, request: Request, **values: object) -> str:
+    def render(self, template: str, request: Request, **values: object) -> HTMLResponse:
         """Render a page; everything is escaped unless a template says otherwise, and none does."""
-        return self.pages.get_template(template).render(
-            csrf=request.state.csrf, reviewer=self.who(request), **values
-        )
+        around = {"csrf": request.state.csrf, "reviewer": self.who(request)}
+        return HTMLResponse(self.pages.get_template(template).render(around, **values))
 
     def tile(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks among many to one reviewer."""

@@ -29,11 +29,8 @@ def find_sound_folder(column: str, columns: Sequence[str], source: str, folder: 
         InputError: There is no such column or folder.
     """
     if column not in columns:
-        raise InputError(
-            f"no column {column!r} beside the features",
-            where="--audio",
-            fix=f"choose one of: {list_names(columns)}",
-        )
+        fix = f"choose one of: {list_names(columns)}"
+        raise InputError(f"no column {column!r} beside the features", where="--audio", fix=fix)
     place = folder or (Path(source) if Path(source).is_dir() else Path(source).parent)
     if ("://" in source and folder is None) or not place.is_dir():
         raise InputError("no folder of sounds", where=str(place), fix="name it with --audio-folder")

@@ -12,8 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from tasks.errors import InputError
 from tasks.review.page import api, pages
-from tasks.review.page.failures import FailuresInOneLine
-from tasks.review.page.guard import Guard, Guarded
+from tasks.review.page.guard import FailuresInOneLine, Guard, Guarded
 from tasks.review.page.site import Site
 from tasks.review.queue import load_queue
 from tasks.review.reviewer_checks import CONTROL_SHARE
@@ -94,9 +93,8 @@ def listen(host: str, port: int | None) -> socket.socket:
             problem = error
         else:
             return opened
-    raise InputError(
-        f"cannot listen there ({problem.strerror})", where=f"{host}:{port}", fix="choose another with --port"
-    )
+    fix = "choose another with --port"
+    raise InputError(f"cannot listen there ({problem.strerror})", where=f"{host}:{port}", fix=fix)
 
 
 def is_local(host: str) -> bool:
@@ -117,9 +115,8 @@ def guard_for(host: str, token: str | None) -> Guard:
     if is_local(host):
         return Guard(token=token)
     if not token:
-        raise InputError(
-            "other machines could reach the page", where=f"--host {host}", fix="set a token with --token"
-        )
+        fix = "set a token with --token"
+        raise InputError("other machines could reach the page", where=f"--host {host}", fix=fix)
     # With the token any host name may be used: a page of another site cannot have it, so rebinding gains nothing.
     return Guard(None, token)
 
