@@ -46,8 +46,7 @@ def write_delimited(
             raise make_source_changed_error(corrected.uri)
         if dialect.escaped or not dialect.quoted:
             what = "a file in which quotes are text, or stand behind backslashes, is not written again"
-            fix = TAKE_LABELS
-            raise part.problem(what, fix=fix)
+            raise part.problem(what, fix=TAKE_LABELS)
         skipped = dialect.skipped_lines + dialect.header_lines
         raw = replace(part, encoding=None)
         place = dialect.names.index(label)

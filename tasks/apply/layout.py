@@ -18,19 +18,19 @@ from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_change
 from tasks.apply.dataset_cards import STATE, read_file_beside, write_cards
 from tasks.apply.delimited import write_delimited
 from tasks.apply.json_documents import write_json_files
-from tasks.apply.lineage import find_origin, find_swept_version, read_lineage
 from tasks.apply.moved_images import MOVES
 from tasks.apply.packing import pack_again
+from tasks.apply.version import find_origin, find_swept_version
 from tasks.apply.workbook import write_workbooks
 from tasks.errors import InputError
 from tasks.ingest.images.folder import ClassFolderReader
 from tasks.ingest.partitions import read_folder_values
 from tasks.ingest.source import Part, explain_access_errors, locate, split_sheet
 from tasks.ingest.table import open_part, open_source
+from tasks.json_objects import read_object
 from tasks.queries import parse_query
 from tasks.records import Dataset
 from tasks.runs.finished import read_part_digests, read_run_config
-from tasks.storage import read_json
 
 # Folders beside a version's canonical data: in the layout of the datasets library, or of any other files.
 HUGGING_FACE, SOURCE = "huggingface", "source"
@@ -118,16 +118,15 @@ def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
         images = readers[0] if isinstance(readers[0], ClassFolderReader) else None
         if images and label in images.added:
             what = "the label is the name of a folder, and there is a table beside the images"
-            fix = TAKE_LABELS
-            raise InputError(what, where=uri, fix=fix)
+            raise InputError(what, where=uri, fix=TAKE_LABELS)
         # Beside images lies a table, which says more than their folders do.
         images = None if images and images.part.kind else images
         parts = parts if images else [replace(reader.part, encoding=encoding) for reader in readers]
     if not images and (other := next((part for part in parts if not _is_written(part)), None)):
-        fix = TAKE_LABELS
-        raise InputError(f"{other.kind} files cannot be written back", where=other.shown, fix=fix)
+        raise InputError(f"{other.kind} files cannot be written back", where=other.shown, fix=TAKE_LABELS)
     folder = HUGGING_FACE if _is_hugging_face(parts[0]) else SOURCE
-    total = None if version else int(read_json(run / "steps" / "ingest.json")["record"]["rows"])
+    swept = read_object(run / "steps" / "ingest.json").get("record", {})
+    total = None if version else swept.get("rows")
     return SourceLayout(uri, label, tuple(parts), folder, read_part_digests(run), version, total, images)
 
 
@@ -146,8 +145,8 @@ def read_label_options(run: Path, dataset: Dataset) -> tuple[str | None, str | N
         None where it is found out.
     """
     if version := find_swept_version(run, dataset.uri):
-        said = read_lineage(version)
-        return said.get("source_label") or None, said.get("source_encoding") or None
+        said = read_object(version / "version.json")
+        return said.get("source_label"), said.get("source_encoding")
     config = read_run_config(run)
     label = None if config.get("raters") else dataset.label_column or str(config.get("label") or "label")
     return label, config.get("encoding") or None
@@ -185,8 +184,7 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
         folders = read_folder_values(layout.relative(layout.parts[0]))
         if layout.label in folders:
             what = f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column"
-            fix = TAKE_LABELS
-            raise InputError(what, where=layout.uri, fix=fix)
+            raise InputError(what, where=layout.uri, fix=TAKE_LABELS)
         check_digests(layout, layout.parts)
         archive = layout.parts[0].archive
         if archive is None:

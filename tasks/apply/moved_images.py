@@ -6,7 +6,8 @@ The list says how the folder that was swept first becomes the corrected one: `fr
 
 import csv
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -81,7 +82,7 @@ def list_targets(moved: Moved, files: Iterable[str]) -> dict[str, str | None]:
     return found
 
 
-def _move_to_class(file: str, old: str, new: str, folders: Iterable[str]) -> str:
+def _move_to_class(file: str, old: str, new: str, folders: Sequence[str]) -> str:
     """Return the path of an image in the folder of another class: one of those that are there, however it is spelled.
 
     >>> _move_to_class("Cat/1.png", "cat", "dog", ["Cat", "Dog"])
@@ -90,28 +91,23 @@ def _move_to_class(file: str, old: str, new: str, folders: Iterable[str]) -> str
     if not new.strip() or new in (".", "..") or any(mark in new for mark in "/\\\0"):
         raise InputError(f"the label '{new}' cannot be the name of a folder")
     steps = file.split("/")
-    place = next((steps.index(step) for step in _find_spelled(old, steps[:-1])), None)
-    if place is None:
+    folder = _find_spelled(old, steps[:-1])
+    if folder is None:
         raise InputError(f"the file '{file}' is not in a folder '{old}'")
-    steps[place] = next(_find_spelled(new, folders), new)
+    steps[steps.index(folder)] = _find_spelled(new, folders) or new
     return "/".join(steps)
 
 
-def _find_spelled(label: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the names that a label has, as it is written first."""
-    names = list(names)
-    yield from (name for name in names if name == label)
-    yield from (name for name in names if mean_the_same(name, label))
+def _find_spelled(label: str, names: Sequence[str]) -> str | None:
+    """Return the first of some names that a label has: as it is written, or else spelled another way."""
+    return label if label in names else next((name for name in names if mean_the_same(name, label)), None)
 
 
 def _choose_free_path(path: str, taken: set[str]) -> str:
     """Return a path that no other file has; where one has it, with a number behind the name."""
-    name, number = PurePosixPath(path), 2
-    found = path
-    while found.casefold() in taken:
-        found = str(name.with_name(f"{name.stem}-{number}{name.suffix}"))
-        number += 1
-    return found
+    name = PurePosixPath(path)
+    others = (str(name.with_name(f"{name.stem}-{number}{name.suffix}")) for number in count(2))
+    return next(one for one in chain([path], others) if one.casefold() not in taken)
 
 
 def write_moves(moved: Moved, places: Mapping[str, str | None], target: Path) -> None:

@@ -41,6 +41,8 @@ from tasks.storage import (
 Kind = Literal["source", "corrected", "restored"]
 Columns = dict[str, str | tuple[str, ...]]
 
+_VERSION_FILE = re.compile(r"(?:.*/)?datasets/([^/]+)/(v\d{4,})/dataset\.parquet")
+
 CHANGES = pa.schema(
     [
         ("sample_id", pa.string()),
@@ -91,6 +93,33 @@ class Version(Record):
         return f"v{self.number:04d}"
 
 
+def read_version(folder: Path) -> Version:
+    """Return what a version's folder says of it."""
+    return Version.model_validate(read_json(folder / "version.json"))
+
+
+def find_swept_version(run: Path, uri: str) -> Path | None:
+    """Return the folder of the version that a run swept; None where it swept no version.
+
+    Args:
+        run: The run folder; versions on an object store are beside it once they are fetched.
+    """
+    folder = Path(uri).parent
+    if "://" in uri:
+        found = _VERSION_FILE.fullmatch(uri)
+        folder = run.parents[1] / "datasets" / found[1] / found[2] if found else Path()
+    elif Path(uri).name != "dataset.parquet":
+        return None
+    return folder if (folder / "version.json").is_file() and (folder / "dataset.parquet").is_file() else None
+
+
+def find_origin(run: Path, version: Path) -> str:
+    """Return the source that was swept first, on the way to a version."""
+    uri = read_version(version).source_uri
+    before = find_swept_version(run, uri)
+    return find_origin(run, before) if before else uri
+
+
 def name_columns(dataset: Dataset) -> Columns:
     """Return which column of canonical data means what, by the names of the options of `labelsweep clean`.
 
@@ -111,10 +140,7 @@ def name_columns(dataset: Dataset) -> Columns:
 
 def list_versions(out: Path, name: str) -> list[Version]:
     """Return the versions of a data set, oldest first."""
-    found = [
-        Version.model_validate(read_json(path))
-        for path in (out / "datasets" / name).glob("v[0-9]*/version.json")
-    ]
+    found = [read_version(path.parent) for path in (out / "datasets" / name).glob("v[0-9]*/version.json")]
     return sorted(found, key=lambda version: version.number)
 
 
@@ -131,7 +157,12 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     """
     path = Path(wanted)
     if (path / "version.json").is_file():
-        return _read_version(path.resolve(), out)
+        folder = path.resolve()
+        if folder.parents[1] != (out / "datasets").resolve():
+            what = "is not a version of a data set in these results"
+            fix = f"name a folder of {out / 'datasets'}, or other results with --out"
+            raise InputError(what, where=str(folder), fix=fix)
+        return read_version(folder)
     if "/" in wanted:
         name, _, wanted = wanted.rpartition("/")
     root = out / "datasets"
@@ -148,14 +179,6 @@ def find_version(out: Path, wanted: str, name: str | None = None) -> Version:
     return found[0]
 
 
-def _read_version(folder: Path, out: Path) -> Version:
-    """Return the version in a folder, which must be one of those under `out`."""
-    if folder.parents[1] != (out / "datasets").resolve():
-        fix = f"name a folder of {out / 'datasets'}, or other results with --out"
-        raise InputError("is not a version of a data set in these results", where=str(folder), fix=fix)
-    return Version.model_validate(read_json(folder / "version.json"))
-
-
 def name_of(out: Path, dataset: Dataset, data_set: str | None = None) -> str:
     """Return the name under which versions of a data set are kept.
 
@@ -165,9 +188,8 @@ def name_of(out: Path, dataset: Dataset, data_set: str | None = None) -> str:
     Args:
         data_set: The key of the data set.
     """
-    parts = Path(dataset.uri).parts
-    if len(parts) > 3 and parts[-4] == "datasets" and re.fullmatch(r"v\d{4,}", parts[-2]):
-        return parts[-3]
+    if swept := _VERSION_FILE.fullmatch(dataset.uri):
+        return swept[1]
     found = list_versions(out, dataset.name)
     keys = {version.data_set for version in found} - {None}
     if not found or data_set in keys or (not keys and found[0].source_uri == dataset.uri):
