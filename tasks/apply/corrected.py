@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.apply.plan import Plan
 from tasks.errors import InputError
 from tasks.ingest.labels.spelling import mean_the_same
-from tasks.storage import read_batches, read_parquet, write_table
+from tasks.storage import read_parquet, write_table
 
 # In a version's folder: which row of its files in the layout of the source each of its rows is.
 PLACES = "source_rows.parquet"
@@ -31,7 +30,7 @@ class SourceChanges:
     Attributes:
         uri: The source, for messages.
         rows: The rows that were swept, ascending.
-        given: Their labels when they were swept, dictionary-encoded.
+        given: Their labels when they were swept.
         changes: New labels by row; None where the row is dropped.
         total: How many rows the source had; None where nobody counted them.
     """
@@ -73,18 +72,11 @@ def find_source_changes(
         places: Row of the source for each row that `source_row` counts; None where both are the same.
         total: How many rows the source had; None where nobody counted them.
     """
-    wanted = pa.array(list(plan.by_sample), pa.string())
-    rows, labels, changes = [np.empty(0, np.int64)], [], {}
-    for _, batch in read_batches(dataset, ["sample_id", "source_row", "label"]):
-        ids = batch.column(0).cast(pa.string())
-        here = batch.column(1).to_numpy()
-        here = here if places is None else places[here]
-        rows.append(here)
-        labels.append(batch.column(2).cast(pa.string()).dictionary_encode())
-        for index in np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy(zero_copy_only=False)):
-            changes[int(here[index])] = plan.by_sample[ids[int(index)].as_py()].new_label
-    kind = pa.dictionary(pa.int32(), pa.string())
-    return SourceChanges(uri, np.concatenate(rows), pa.chunked_array(labels, kind), changes, total)
+    table = read_parquet(dataset, ["sample_id", "source_row", "label"])
+    rows = table["source_row"].to_numpy()
+    rows = rows if places is None else places[rows]
+    changes = {int(rows[row]): change.new_label for row, change in plan.find_changes(table["sample_id"])}
+    return SourceChanges(uri, rows, table["label"].cast(pa.string()), changes, total)
 
 
 def read_places(version: Path) -> NDArray[np.int64] | None:

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_changed_error
-from tasks.apply.text_files import LineWriter, write_texts
+from tasks.apply.text_files import Pieces, join_lines, write_texts
 from tasks.errors import InputError
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
@@ -88,6 +88,11 @@ class DelimitedFile:
         return _MARKS.get(self.mark, name if name.endswith(("le", "be")) else f"{name}-le")
 
     @property
+    def errors(self) -> str:
+        """How half of a pair of UTF-16 is read and written, which is no character by itself."""
+        return "strict" if self.units == "latin-1" else "surrogatepass"
+
+    @property
     def plain(self) -> str:
         """The encoding of a value, before which no byte order mark stands."""
         if self.units != "latin-1":
@@ -96,11 +101,10 @@ class DelimitedFile:
 
     def pieces(self) -> Iterator[tuple[str, str]]:
         """Yield each row, and each line that is none, such as those without a value that end the file."""
-        errors = "strict" if self.units == "latin-1" else "surrogatepass"
         with open_text(self.part) as file:
             file.read(len(self.mark))
             # A line ends with whatever it ends with: nothing is translated.
-            text = io.TextIOWrapper(file, encoding=self.units, errors=errors, newline="")
+            text = io.TextIOWrapper(file, encoding=self.units, errors=self.errors, newline="")
             empty: list[str] = []
             for number, line in enumerate(text):
                 if number >= self.skipped and not line.strip(_ENDS + " " + self.delimiter):
@@ -111,10 +115,10 @@ class DelimitedFile:
                 yield (line, "") if number < self.skipped else ("", self._read_whole_row(line, text))
             yield from ((row, "") for row in empty)
 
-    def writer(self, file: BinaryIO) -> LineWriter:
-        """Begin a new file with the same byte order mark."""
-        file.write(self.mark)
-        return LineWriter(file, self.units)
+    def encode(self, pieces: Pieces) -> Iterator[bytes]:
+        """Yield the bytes of a new file with the same byte order mark."""
+        yield self.mark
+        yield from (text.encode(self.units, self.errors) for text in join_lines(pieces))
 
     def label_of(self, row: str) -> str:
         """Return the label of a row, without its quotes."""

@@ -195,11 +195,10 @@ def _correct_labels(
     """Return (n,) corrected classes, and (n,) whether the sample is still there."""
     labels, kept = given.copy(), np.ones(len(given), dtype=bool)
     number = {label: index for index, label in enumerate(classes)}
-    changed = pc.is_in(ids, value_set=pa.array(plan.by_sample, pa.string())).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(changed):
-        new = plan.by_sample[ids[int(row)].as_py()].new_label
-        kept[row] = new in number  # a class that the audit did not know has no place in its model
-        labels[row] = number.get(new, given[row]) if new is not None else given[row]
+    for row, change in plan.find_changes(ids):
+        # A class that the audit did not know has no place in its model.
+        kept[row] = change.new_label in number
+        labels[row] = number.get(change.new_label or "", given[row])
     return labels, kept
 
 

@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_changed_error
 from tasks.apply.json_tokens import Tokens, value_span
-from tasks.apply.text_files import LineWriter, Writer, write_texts
+from tasks.apply.text_files import Pieces, join_lines, write_texts
 from tasks.errors import InputError
 from tasks.ingest.formats.json import find_table_key
 from tasks.ingest.source import Part
@@ -67,9 +67,19 @@ class JsonDocument:
         """Return an object with another label."""
         return self.tokens.replace_label(row, label, forms)
 
-    def writer(self, file: BinaryIO) -> Writer:
-        """Begin a new file."""
-        return _DocumentWriter(file)
+    def encode(self, pieces: Pieces) -> Iterator[bytes]:
+        """Yield the bytes of a new file."""
+        return (text.encode("utf-8", "surrogatepass") for text in self.join(pieces))
+
+    def join(self, pieces: Pieces) -> Iterator[str]:
+        """Yield the objects that stay; what stands before the first stands before the first that is kept."""
+        opening, is_empty = None, True
+        for before, row, stays in pieces:
+            is_first, opening = opening is None, before if opening is None else opening
+            if stays:
+                space = before if not is_empty else opening + ("" if is_first or row else before)
+                is_empty = is_empty and not row
+                yield space + row
 
 
 class JsonLinesFile(JsonDocument):
@@ -81,35 +91,9 @@ class JsonLinesFile(JsonDocument):
             for line in io.TextIOWrapper(file, encoding="utf-8", newline="\n"):
                 yield ("", line) if line.strip() else (line, "")
 
-    def writer(self, file: BinaryIO) -> Writer:
-        """Begin a new file."""
-        return LineWriter(file, "utf-8")
-
-
-class _DocumentWriter:
-    """Writes the objects that stay; what stands before the first stands before the first that is kept."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._opening: str | None = None
-        self._is_empty = True
-
-    def keep(self, before: str, row: str) -> None:
-        """Write an object with what stands before it, or what stands behind all of them."""
-        seen = self._opening is not None
-        self.drop(before, row)
-        space = before
-        if self._is_empty:
-            space = (self._opening or "") + (before if seen and not row else "")
-        self._is_empty = self._is_empty and not row
-        self._file.write((space + row).encode("utf-8", "surrogatepass"))
-
-    def drop(self, before: str, row: str) -> None:  # noqa: ARG002 (as for lines)
-        """Leave out an object, with what stands before it."""
-        self._opening = before if self._opening is None else self._opening
-
-    def close(self) -> None:
-        """Do nothing: what stands behind the objects is written already."""
+    def join(self, pieces: Pieces) -> Iterator[str]:
+        """Yield the lines that stay."""
+        return join_lines(pieces)
 
 
 def _split_objects(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:

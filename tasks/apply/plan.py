@@ -1,7 +1,7 @@
 """What the decisions would change: worked out from the log and three columns of the data set, before anything is written."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -68,6 +68,13 @@ class Plan:
     by_sample: dict[str, Change] = field(default_factory=dict, repr=False)
     disputed: int = 0
     known: int = 0
+
+    def find_changes(self, ids: pa.ChunkedArray) -> Iterator[tuple[int, Change]]:
+        """Yield which of some samples change, by place, and how."""
+        ids = ids.cast(pa.string())
+        changed = pc.is_in(ids, value_set=pa.array(self.by_sample, pa.string()))
+        for place in pc.indices_nonzero(changed).to_pylist():
+            yield place, self.by_sample[ids[place].as_py()]
 
     @property
     def after(self) -> dict[str, int]:

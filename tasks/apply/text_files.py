@@ -3,9 +3,10 @@
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -25,17 +26,8 @@ _PACKERS: dict[str, Callable[[BinaryIO], Any]] = {
 }
 
 
-class Writer(Protocol):
-    """What decides on the text between rows, some of which go."""
-
-    def keep(self, before: str, row: str) -> None:
-        """Write a row, or none at all, with what comes before it."""
-
-    def drop(self, before: str, row: str) -> None:
-        """Leave out a row of the source."""
-
-    def close(self) -> None:
-        """Write what is left."""
+# A row with the text before it, and whether it stays; text without a row has an empty one.
+Pieces = Iterable[tuple[str, str, bool]]
 
 
 class TextFile(Protocol):
@@ -50,8 +42,8 @@ class TextFile(Protocol):
     def relabeled(self, row: str, label: str, forms: Mapping[str, str]) -> str:
         """Return a row with another label, written as elsewhere in the files."""
 
-    def writer(self, file: BinaryIO) -> Writer:
-        """Return what writes a new file of the format."""
+    def encode(self, pieces: Pieces) -> Iterator[bytes]:
+        """Yield the bytes of a new file; the format decides on the text between rows, some of which go."""
 
 
 def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Sequence[Path]) -> list[int]:
@@ -62,22 +54,20 @@ def write_texts(files: Sequence[TextFile], corrected: SourceChanges, targets: Se
     """
     rows = ((source, row) for source in files for _, row in source.pieces() if row)
     forms = learn_forms(corrected, (source.label_of(row) for source, row in rows))
-    number, counts = 0, []
+    changes = (corrected.changes.get(number, "") for number in count())
+    counts: list[int] = []
+
+    def change_rows(source: TextFile) -> Pieces:
+        for before, row in source.pieces():
+            change = next(changes) if row else ""
+            counts[-1] += bool(row) and change is not None
+            yield before, source.relabeled(row, change, forms) if change else row, change is not None
+
     for source, target in zip(files, targets, strict=True):
-        count = 0
+        counts.append(0)
         with create(target) as file:
-            writer = source.writer(file)
-            for before, row in source.pieces():
-                change: str | None = ""
-                if row:
-                    change, number = corrected.changes.get(number, ""), number + 1
-                    count += change is not None
-                if change is None:
-                    writer.drop(before, row)
-                else:
-                    writer.keep(before, source.relabeled(row, change, forms) if change else row)
-            writer.close()
-        counts.append(count)
+            for part in source.encode(change_rows(source)):
+                file.write(part)
     return counts
 
 
@@ -88,44 +78,19 @@ def create(target: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-class LineWriter:
-    r"""Writes the lines that stay. A file whose last line has no end keeps none, whichever line is the last.
+def join_lines(pieces: Pieces) -> Iterator[str]:
+    r"""Yield the lines that stay. A file whose last line has no end keeps none, whichever line is the last.
 
-    Args:
-        file: Where to.
-        encoding: Of the text.
-
-    >>> import io
-    >>> file = io.BytesIO()
-    >>> writer = LineWriter(file, "utf-8")
-    >>> writer.keep("", "a\n"), writer.drop("", "b"), writer.close()
-    (None, None, None)
-    >>> file.getvalue()
-    b'a'
+    >>> "".join(join_lines([("", "a\n", True), ("", "b", False)]))
+    'a'
     """
-
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
-        self._file, self._encoding = file, encoding
-        # The end of a line is written with the next one.
-        self._end = self._last = ""
-        self._is_empty = True
-
-    def keep(self, before: str, row: str) -> None:
-        """Write lines."""
-        self.drop(before, row)
+    # The end of a line is written with the next one.
+    end, last, is_empty = "", "", True
+    for before, row, stays in pieces:
         line = before + row
-        self._write(self._end + line[: len(line) - len(self._last)])
-        self._end, self._is_empty = self._last, False
-
-    def drop(self, before: str, row: str) -> None:
-        """Leave out lines of the source."""
-        line = before + row
-        self._last = line[len(line.rstrip(_ENDS)) :]
-
-    def close(self) -> None:
-        """Write the end of the last line."""
-        self._write("" if self._is_empty else self._last)
-
-    def _write(self, text: str) -> None:
-        errors = "strict" if self._encoding == "latin-1" else "surrogatepass"
-        self._file.write(text.encode(self._encoding, errors))
+        text = line.rstrip(_ENDS)
+        last = line[len(text) :]
+        if stays:
+            yield end + text
+            end, is_empty = last, False
+    yield "" if is_empty else last

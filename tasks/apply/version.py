@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
 from tasks.apply.plan import KEY_COLUMNS, Change, Plan
@@ -115,7 +115,7 @@ def find_swept_version(run: Path, uri: str) -> Path | None:
 
 def find_origin(run: Path, version: Path) -> str:
     """Return the source that was swept first, on the way to a version."""
-    uri = read_version(version).source_uri
+    uri = str(read_json(version / "version.json")["source_uri"])
     before = find_swept_version(run, uri)
     return find_origin(run, before) if before else uri
 
@@ -205,17 +205,17 @@ def correct_rows(source: Path, plan: Plan) -> Iterator[pa.Table]:
     Args:
         source: Canonical `dataset.parquet`.
     """
-    drops = pa.array([c.sample_id for c in plan.changes if c.new_label is None], pa.string())
     for _, batch in read_batches(source):
         table = pa.table(batch)
-        ids = table["sample_id"].cast(pa.string())
-        known = [plan.by_sample.get(sample_id) for sample_id in ids.to_pylist()]
-        if any(known):
+        changes = dict(plan.find_changes(table["sample_id"]))
+        if changes:
             labels = table["label"].cast(pa.string()).to_pylist()
-            new = [y if c is None else c.new_label for c, y in zip(known, labels, strict=True)]
+            for row, change in changes.items():
+                labels[row] = change.new_label
             index, field = table.schema.get_field_index("label"), table.schema.field("label")
-            table = table.set_column(index, field, pa.array(new, pa.string()).cast(field.type))
-            table = table.filter(pc.invert(pc.is_in(ids, value_set=drops)))
+            table = table.set_column(index, field, pa.array(labels, pa.string()).cast(field.type))
+            dropped = [row for row, change in changes.items() if change.new_label is None]
+            table = table.take(pa.array(np.setdiff1d(np.arange(len(table)), dropped)))
         yield table
 
 

@@ -47,8 +47,8 @@ def read_past_run(folder: Path) -> PastRun:
         run_id=folder.name,
         date=read_date(folder.name) or changed,
         source=_describe_source(config),
-        rows=_make_record(folder, "ingest").get("rows"),
-        flagged=_make_record(folder, "flag").get("flagged"),
+        rows=_read_record(folder, "ingest").get("rows"),
+        flagged=_read_record(folder, "flag").get("flagged"),
         state=read_state(folder),
     )
 
@@ -70,7 +70,7 @@ def _describe_source(config: Path) -> str:
         return "unknown"
 
 
-def _make_record(folder: Path, step: str) -> dict[str, Any]:
+def _read_record(folder: Path, step: str) -> dict[str, Any]:
     """Return the record that a step left, or nothing if the run did not come that far."""
     record = read_object(folder / "steps" / f"{step}.json").get("record")
     return record if isinstance(record, dict) else {}
