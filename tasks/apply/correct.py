@@ -1,7 +1,7 @@
 """Decisions to a new version of the data set; differences between versions; the way back to an older one."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -51,10 +51,7 @@ class Applied:
         moves = self.layout / MOVES
         if moves in inside:
             copies = [path for path in inside if path.is_dir()]
-            return [
-                (moves, "which of your files move or go"),
-                *((path, "a copy of them") for path in copies),
-            ]
+            return [(moves, "which of your files move or go"), *((path, "a copy of them") for path in copies)]
         alone = len(inside) == 1 and inside[0].is_file()
         return [(inside[0] if alone else self.layout, "your own data with these changes and nothing else")]
 
@@ -142,7 +139,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         out,
         version,
         partial(_write_corrected, source, plan),
-        versions.make_changes_table(plan.changes),
+        [asdict(change) | {"change": change.kind} for change in plan.changes],
         lambda folder: notes.append(own.write(folder)),
     )
     return Applied(version, folder, is_new=True, note="".join(notes))
@@ -172,12 +169,7 @@ def _digest_files(run: Path, uri: str) -> str:
 
 
 def _find_source_version(
-    out: Path,
-    name: str,
-    data_set: str | None,
-    dataset: Dataset,
-    source: Path,
-    found: list[versions.Version],
+    out: Path, name: str, data_set: str | None, dataset: Dataset, source: Path, found: list[versions.Version]
 ) -> versions.Version:
     """Return the version that holds what is corrected; write it first where there is none yet."""
     state, rows = versions.digest_state(versions.read_key_tables(source))
@@ -198,7 +190,7 @@ def _find_source_version(
         columns=versions.name_columns(dataset),
         data_set=data_set,
     )
-    versions.write_version(out, version, partial(versions.share_file, source), versions.make_changes_table())
+    versions.write_version(out, version, partial(versions.share_file, source))
     return version
 
 
@@ -245,10 +237,6 @@ def restore_version(out: Path, version: versions.Version) -> Applied:
     changes = [row | {"reviewers": [], "decisions": []} for row in rows]
     source = versions.folder_of(out, version) / "dataset.parquet"
     folder = versions.write_version(
-        out,
-        again,
-        partial(versions.share_file, source),
-        pa.Table.from_pylist(changes, schema=versions.CHANGES),
-        partial(copy_beside, source.parent),
+        out, again, partial(versions.share_file, source), changes, partial(copy_beside, source.parent)
     )
     return Applied(again, folder, is_new=True)

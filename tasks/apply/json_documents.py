@@ -117,7 +117,5 @@ def _split_objects(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
 
 def _make_form_error(part: Part) -> InputError:
     return InputError(
-        "only JSON with an object for each row is written again",
-        where=part.shown,
-        fix=TAKE_LABELS,
+        "only JSON with an object for each row is written again", where=part.shown, fix=TAKE_LABELS
     )

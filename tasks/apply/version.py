@@ -15,9 +15,8 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -26,17 +25,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.apply.plan import KEY_COLUMNS, Change, Plan
+from tasks.apply.plan import KEY_COLUMNS, Plan
 from tasks.errors import InputError
 from tasks.records import Dataset, Record
 from tasks.runs.lock import lock_folder
-from tasks.storage import (
-    name_latest,
-    read_batches,
-    read_json,
-    write_json,
-    write_table,
-)
+from tasks.storage import name_latest, read_batches, read_json, write_json, write_table
 
 Kind = Literal["source", "corrected", "restored"]
 Columns = dict[str, str | tuple[str, ...]]
@@ -239,13 +232,14 @@ def write_version(
     out: Path,
     version: Version,
     write_data: Callable[[Path], None],
-    changes: pa.Table,
+    changes: Sequence[Mapping[str, object]] = (),
     write_beside: Callable[[Path], None] | None = None,
 ) -> Path:
     """Publish a version: the folder appears under its name when all of it is written.
 
     Args:
         write_data: Writes the data set to the path that it is given.
+        changes: What differs from the parent version, by the columns of `CHANGES`.
         write_beside: Writes what else belongs to the version into its folder.
 
     Raises:
@@ -255,7 +249,7 @@ def write_version(
     final.parent.mkdir(parents=True, exist_ok=True)
     with lock_versions(final.parent), _open_temporary(final) as folder:
         write_data(folder / "dataset.parquet")
-        write_table(changes, folder / "changes.parquet")
+        write_table(pa.Table.from_pylist(list(changes), CHANGES), folder / "changes.parquet")
         if write_beside:
             write_beside(folder)
         write_json(version.model_dump(mode="json"), folder / "version.json")
@@ -296,12 +290,6 @@ def share_file(source: Path, target: Path) -> None:
         target.hardlink_to(source.resolve())
     except OSError:
         shutil.copyfile(source, target)
-
-
-def make_changes_table(changes: tuple[Change, ...] = ()) -> pa.Table:
-    """Return changes as a table of the layout of `changes.parquet`."""
-    rows = [asdict(change) | {"change": change.kind} for change in changes]
-    return pa.Table.from_pylist(rows, schema=CHANGES)
 
 
 def make_timestamp() -> str:

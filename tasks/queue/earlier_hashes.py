@@ -76,12 +76,13 @@ def match_rows(now: pa.Table, before: pa.Table, shared: tuple[Array, Array] | No
         first, second = (pa.chunked_array([values]) for values in shared)
     # Made ids are others where the columns are, and ids that were given anew say no more than those.
     if shared is not None if are_made else _forget_given_anew(place, first, second):
-        values, labels = (
-            [column.to_numpy() for column in pair]
-            for pair in ((first, second), (now["label"], before["label"]))
-        )
-        _match_rest(place, list(zip(values, labels, strict=True)))
-        _match_rest(place, [(each, np.zeros(len(each), np.int64)) for each in values])
+        contents, labels = (first, second), (now["label"], before["label"])
+        keys = [
+            {"content": content.to_numpy(), "label": label.to_numpy()}
+            for content, label in zip(contents, labels, strict=True)
+        ]
+        _match_rest(place, keys, ["content", "label"])
+        _match_rest(place, keys, ["content"])
     known = pa.array(place, mask=place < 0)
     found = before.take(known)
     same = _find_equal(now["content_hash"], found["content_hash"]) | _find_equal(first, second.take(known))
@@ -126,18 +127,17 @@ def _forget_given_anew(place: Array, now: pa.ChunkedArray, before: pa.ChunkedArr
     return True
 
 
-def _match_rest(place: Array, keys: Sequence[tuple[Array, Array]]) -> None:
-    """Find rows that have no place yet among those of the last run that nobody has, by two values a row, equal ones in order."""
+def _match_rest(place: Array, keys: Sequence[Mapping[str, Array]], by: list[str]) -> None:
+    """Find rows that have no place yet among those of the last run that nobody has, by some keys, equal ones in order."""
     import pandas as pd  # noqa: PLC0415 (only where ids or columns have changed)
 
-    rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1][0])), place)
+    rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1]["content"])), place)
     now, before = (
-        pd.DataFrame({"first": first[some], "second": second[some], "row": some})
-        for (first, second), some in zip(keys, rows, strict=True)
+        pd.DataFrame(each).iloc[some].assign(row=some) for each, some in zip(keys, rows, strict=True)
     )
     for frame in (now, before):
-        frame["number"] = frame.groupby(["first", "second"], dropna=False).cumcount()
-    found = now.merge(before, "left", ["first", "second", "number"])["row_y"]
+        frame["number"] = frame.groupby(by, dropna=False).cumcount()
+    found = now.merge(before, "left", [*by, "number"])["row_y"]
     place[rows[0]] = found.fillna(-1).to_numpy(np.int64)
 
 

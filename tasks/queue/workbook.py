@@ -21,6 +21,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from tasks.pictures import decode_picture, encode_png, fit_picture
 from tasks.queue.picture_store import PictureStore
 from tasks.queue.spreadsheet import list_sheet_columns, list_sheet_rows
+from tasks.records import DECISION_COLUMNS
 from tasks.storage import open_atomically
 
 # A person decides on a few hundred samples in a day; a sheet of this many opens within seconds. The CSV holds all.
@@ -69,7 +70,16 @@ def write_workbook(
     shown = names if pictures is None else ["picture", *names]
     for place, name in enumerate(shown, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
-    _add_choices(book, sheet, shown, classes, verdicts)
+    # `decision` and `new_label` are chosen from a list; the classes are in a sheet of their own.
+    listed = book.create_sheet(_CLASSES)
+    for label in classes:
+        listed.append([_write_cell(listed, label)])
+    choices = f'"{",".join(verdicts)}"', f"{_CLASSES}!$A$1:$A${max(1, len(classes))}"
+    for name, formula in zip(DECISION_COLUMNS, choices, strict=True):
+        choice = DataValidation(type="list", formula1=formula, allow_blank=True, showErrorMessage=False)
+        letter = get_column_letter(shown.index(name) + 1)
+        choice.add(f"{letter}2:{letter}{MOST_ROWS + 1}")
+        sheet.data_validations.append(choice)
     sheet.append([_write_cell(sheet, name, font=Font(bold=True)) for name in shown])
     for number, row in enumerate(list_sheet_rows(queue.slice(0, MOST_ROWS), columns)):
         cells = [_write_cell(sheet, value) for value in row]
@@ -97,28 +107,6 @@ def _write_cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # 
     if font is not None:
         cell.font = font
     return cell
-
-
-def _add_choices(
-    book: Any,  # noqa: ANN401 (of openpyxl)
-    sheet: Any,  # noqa: ANN401
-    names: Sequence[str],
-    classes: Sequence[str],
-    verdicts: Sequence[str],
-) -> None:
-    """Let `decision` and `new_label` be chosen from a list; the classes are in a sheet of their own."""
-    listed = book.create_sheet(_CLASSES)
-    for label in classes:
-        listed.append([_write_cell(listed, label)])
-    choices = {
-        "decision": f'"{",".join(verdicts)}"',
-        "new_label": f"{_CLASSES}!$A$1:$A${max(1, len(classes))}",
-    }
-    for name, formula in choices.items():
-        choice = DataValidation(type="list", formula1=formula, allow_blank=True, showErrorMessage=False)
-        letter = get_column_letter(names.index(name) + 1)
-        choice.add(f"{letter}2:{letter}{MOST_ROWS + 1}")
-        sheet.data_validations.append(choice)
 
 
 def _shrink_picture(data: bytes) -> Any:  # noqa: ANN401 (of openpyxl)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from tasks.records import Report
 from tasks.report.summary import Summary, summarise_run
 from tasks.runs.progress import report_progress
 from tasks.show.policy import POLICY, SCRIPT
-from tasks.show.text import isolate_labels, show_plain
+from tasks.show.text import open_templates, show_plain
 from tasks.show.view import RunView
 from tasks.storage import write_json, write_text
 
@@ -37,34 +39,27 @@ def make_report(folder: Path) -> Report:
 
 def render(view: RunView, summary: Summary) -> str:
     """Return the page as one self-contained HTML document."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 (not needed until a report is made)
-    from markupsafe import Markup  # noqa: PLC0415
-
     from tasks.report.sections import SECTIONS  # noqa: PLC0415
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["isolated"] = isolate_labels
     built = []
     for done, build in enumerate(SECTIONS, start=1):
         built.append(build(view, summary))
         report_progress("sections", done, len(SECTIONS))
     head, *sections = [section for section in built if section is not None]
-    return environment.get_template("report.html.j2").render(
-        policy=POLICY,
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)
-        script=Markup(SCRIPT),  # noqa: S704 (a file of this package)
-        name=show_plain(view.name),
-        run_id=show_plain(view.run_id),
-        head=head,
-        shown=[section for section in sections if not section.folded],
-        folded=[section for section in sections if section.folded],
-        version=summary["versions"].get("labelsweep", ""),
+    return (
+        open_templates("tasks.report")
+        .get_template("report.html.j2")
+        .render(
+            policy=POLICY,
+            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 (a file of this package)
+            script=Markup(SCRIPT),  # noqa: S704 (a file of this package)
+            name=show_plain(view.name),
+            run_id=show_plain(view.run_id),
+            head=head,
+            shown=[section for section in sections if not section.folded],
+            folded=[section for section in sections if section.folded],
+            version=summary["versions"].get("labelsweep", ""),
+        )
     )
 
 

@@ -20,11 +20,7 @@ _FILE_POLL_SECONDS, _FOLDER_POLL_SECONDS = 0.2, 0.05
 
 @contextmanager
 def hold_lock(
-    path: Path,
-    what: str,
-    *,
-    wait_seconds: float = 0.0,
-    waiting: Callable[[str], None] = lambda _: None,
+    path: Path, what: str, *, wait_seconds: float = 0.0, waiting: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
     """Hold the lock file at `path`; it is there only while somebody holds it.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 # A label or a cell longer than this is no longer read but skimmed; the whole value stays in the queue's files.
@@ -157,6 +158,16 @@ def shorten_names(names: Iterable[str]) -> dict[str, str]:
 def _count_common(names: Sequence[str]) -> int:
     """Return with how many equal characters all names begin."""
     return sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
+
+
+def open_templates(package: str) -> Environment:
+    """Return the templates of a package: all values are escaped, and a name that is not there is an error."""
+    loader = PackageLoader(package)
+    found = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    found.filters["isolated"] = isolate_labels
+    return found
 
 
 def isolate_labels(sentence: str, labels: Sequence[str]) -> Markup:

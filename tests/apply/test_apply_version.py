@@ -17,7 +17,6 @@ from tasks.apply.version import (
     digest_state,
     find_version,
     list_versions,
-    make_changes_table,
     read_key_tables,
     write_version,
 )
@@ -196,7 +195,7 @@ def test_rows_stay_together_as_the_largest_group_of_the_source_has_them(tmp_path
 
 def test_versions_beyond_four_digits_stay_in_order(out: Path):
     for number in (9_999, 10_000, 2):
-        write_version(out, VERSION.model_copy(update={"number": number}), Path.touch, make_changes_table())
+        write_version(out, VERSION.model_copy(update={"number": number}), Path.touch)
     assert [version.number for version in list_versions(out, "digits")] == [2, 9_999, 10_000]
 
 

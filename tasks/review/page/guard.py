@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -147,6 +149,15 @@ class FailuresInOneLine:
         if failure != self._last:
             self._last = failure
             sys.stderr.write(f"labelsweep: {one_line(describe_error(error))}\n")
+
+
+def make_app(title: str, guard: Guard) -> FastAPI:
+    """Make an application behind the guard, with the page's styles, scripts and pictures."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guarded, guard=guard)
+    app.add_middleware(FailuresInOneLine)
+    app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
+    return app
 
 
 def _make_badge(token: str) -> str:

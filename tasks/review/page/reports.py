@@ -5,9 +5,8 @@ from pathlib import Path
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
 
-from tasks.review.page.guard import FailuresInOneLine, Guard, Guarded
+from tasks.review.page.guard import Guard, make_app
 from tasks.runs.history import list_past_runs
 
 _HEAD = (
@@ -19,10 +18,7 @@ _HEAD = (
 
 def create_reports(out: Path, guard: Guard) -> FastAPI:
     """Make the application that serves the reports of an output folder."""
-    app = FastAPI(title="labelsweep reports", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guarded, guard=guard)
-    app.add_middleware(FailuresInOneLine)
-    app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
+    app = make_app("labelsweep reports", guard)
 
     @app.get("/")
     def runs() -> HTMLResponse:

@@ -7,7 +7,6 @@ from urllib.parse import unquote
 
 from fastapi import HTTPException
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from tasks.review.log import DecisionLog, log_path
@@ -19,7 +18,7 @@ from tasks.review.page.payload import PayloadStore, Pictures
 from tasks.review.page.search import SampleSearch
 from tasks.review.queue import Item, ReviewQueue
 from tasks.review.state import Review, ReviewOptions
-from tasks.show.text import format_share, isolate_labels, shorten_names
+from tasks.show.text import format_share, open_templates, shorten_names
 from tasks.show.view import EVIDENCE, RunView
 
 # The first page comes first: imports would compete with it for the interpreter.
@@ -44,19 +43,12 @@ class Site:
         warm_up.start()
         self.image = Pictures(self.pictures).get
         self.cards = CardMaker(queue, RunView(queue.run), self.rows)
-        self.pages = Environment(
-            loader=PackageLoader("tasks.review.page"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self.pages = open_templates("tasks.review.page")
         self.pages.filters.update(
             percent=format_share,
             number=group_digits,
             seconds=lambda s: f"{s:.1f} s",
             shortened=shorten_names(queue.columns).__getitem__,
-            isolated=isolate_labels,
             key_name=name_key,
         )
         self.pages.globals.update(

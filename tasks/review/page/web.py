@@ -8,11 +8,10 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
 
 from tasks.errors import InputError
 from tasks.review.page import api, pages
-from tasks.review.page.guard import FailuresInOneLine, Guard, Guarded
+from tasks.review.page.guard import Guard, make_app
 from tasks.review.page.site import Site
 from tasks.review.queue import load_queue
 from tasks.review.reviewer_checks import CONTROL_SHARE
@@ -47,14 +46,11 @@ def create_app(
     Raises:
         InputError: The folder is not that of a run, or the log cannot be used.
     """
-    app = FastAPI(title="labelsweep review", docs_url=None, redoc_url=None, openapi_url=None)
+    app = make_app("labelsweep review", guard or Guard())
     queue = load_queue(run, control_share=control_share, with_open=with_open)
     site = Site(queue, out, options or ReviewOptions(), reviewer)
     site.review.when_finished = when_finished
     app.state.site = site
-    app.add_middleware(Guarded, guard=guard or Guard())
-    app.add_middleware(FailuresInOneLine)
-    app.mount("/static", StaticFiles(packages=[("tasks.review.page", "static")]), name="static")
     app.include_router(pages.router)
     app.include_router(api.router)
     for kind in (HTTPException, RequestValidationError, InputError):
