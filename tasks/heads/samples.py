@@ -17,6 +17,7 @@ from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.features import Features, FileFeatures
 from tasks.heads.sample_order import order_by_id
 from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.labels.spelling import find_spellings
 from tasks.options import AuditOptions
 from tasks.records import Dataset, FeatureFile
 from tasks.storage import read_batches, read_parquet
@@ -173,8 +174,15 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
 
 
 def _find_places(answers: pa.Array, classes: pa.Array) -> Array:
-    """Return the class of each answer, -1 where it is none; a whole number may be written with a point, as pandas does."""
+    """Return the class of each answer, -1 where it is none.
+
+    A whole number may be written with a point, as pandas does, and a name in another spelling of the class.
+    """
     whole = pc.replace_substring_regex(answers, r"^\s*([+-]?\d+)(\.0*)?\s*$", r"\1")
+    other = find_spellings(dict.fromkeys(pc.unique(whole.drop_null()).to_pylist(), 1), classes.to_pylist())
+    if other:
+        place = pc.index_in(whole, value_set=pa.array(list(other)))
+        whole = pc.coalesce(pa.array(list(other.values())).take(place), whole)
     places = pc.coalesce(pc.index_in(answers, value_set=classes), pc.index_in(whole, value_set=classes))
     found: Array = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
     return found

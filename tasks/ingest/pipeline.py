@@ -117,6 +117,7 @@ def _open(source: Source) -> tuple[Source, SourceTable, tuple[str, ...]]:
             label = MAJORITY if label in source.raters else label
             source = source.model_copy(update={"label": label, "trusted": source.trusted or UNANIMOUS})
             table = add_majority(table, source.raters or (), label)
+            notes += table.spelled
     if not any(batch.num_rows for batch in table.scan(table.schema.names[:1], 1)):
         raise table.problem("it has columns but no rows", fix="check how the file was written")
     _check_no_header_rows(table)

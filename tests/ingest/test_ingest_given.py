@@ -85,6 +85,23 @@ def test_the_majority_of_the_raters_is_the_given_label_and_their_agreement_is_sh
     np.testing.assert_allclose(table["raters_agree"].to_pylist()[:4], [1, 2 / 3, 1 / 2, 1])
 
 
+def test_raters_who_spell_a_class_in_several_ways_agree(tmp_path):
+    columns = {
+        "x": list(range(6)),
+        "ann": ["no", "yes", "yes", "no", "no", "yes"],
+        "bob": ["Yes", "Yes", "No", "No", "No", "Yes"],
+        "eve": ["YES ", "yes", "yes", "no", "NO", None],
+    }
+    dataset, table = ingested(tmp_path, columns, raters=("ann", "bob", "eve"))
+    labels = table["label"].to_pylist()
+    assert [label.lower() for label in labels] == ["yes", "yes", "yes", "no", "no", "yes"]
+    assert len(set(labels)) == 2
+    np.testing.assert_allclose(table["raters_agree"].to_pylist(), [2 / 3, 1, 2 / 3, 1, 1, 1])
+    codes = np.array([dataset.classes.index(label) for label in labels])
+    assert read_votes(dataset, codes).min(axis=1).tolist() == [0, 1, 0, 0, 0, -1]
+    assert any("read as" in note for note in dataset.notes)
+
+
 def test_raters_in_csv_keep_their_labels_as_written(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("x,r1,r2,label\n1,01,01,9\n2,02,02,9\n3,01,02,9\n")

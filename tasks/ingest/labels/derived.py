@@ -6,8 +6,8 @@ names another column with --trusted.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tasks.errors import InputError
 from tasks.ingest.columns.types import has_text, is_list
 from tasks.ingest.columns.values import convert_to_text
+from tasks.ingest.labels.spelling import describe_spellings, find_spellings
 from tasks.ingest.labels.survey import check_type
 from tasks.ingest.nested import take_first
 from tasks.ingest.table import LOOK, SourceTable
@@ -65,10 +66,17 @@ def unwrap_labels(table: SourceTable, label: str) -> SourceTable:
 
 @dataclass(frozen=True)
 class RatedTable(SourceTable):
-    """A source with the columns that follow from its raters: the label, the share that agrees, whether all do."""
+    """A source with the columns that follow from its raters: the label, the share that agrees, whether all do.
+
+    Attributes:
+        spellings: The class of each answer that is another spelling of it: raters who write Cat and cat agree.
+        spelled: What to say of them, a line each.
+    """
 
     raters: tuple[str, ...] = ()
     label: str = "label"
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    spelled: tuple[str, ...] = ()
 
     def scan(self, columns: Sequence[str], rows: int = LOOK) -> Iterator[pa.RecordBatch]:
         """Yield batches of the named columns."""
@@ -85,7 +93,8 @@ class RatedTable(SourceTable):
 
     def _find_majorities(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
         votes = zip(*(convert_to_text(batch.column(name)).to_pylist() for name in self.raters), strict=True)
-        judged = [find_majority([vote for vote in row if vote is not None]) for row in votes]
+        said = self.spellings
+        judged = [find_majority([said.get(vote, vote) for vote in row if vote is not None]) for row in votes]
         label, agreement, unanimous = zip(*judged, strict=True) if judged else ((), (), ())
         return {
             self.label: pa.array(label, pa.string()),
@@ -130,7 +139,20 @@ def replace_column_type(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.S
 
 def add_majority(table: SourceTable, raters: tuple[str, ...], label: str) -> RatedTable:
     """Return the source with what follows from its raters."""
+    counts: Counter[str] = Counter()
+    for batch in table.scan(raters):
+        for column in batch.columns:
+            counts.update(convert_to_text(column).drop_null().to_pylist())
+    spellings = find_spellings(counts)
     made = {label: pa.string(), AGREEMENT: pa.float64(), UNANIMOUS: pa.bool_()}
-    fields = [*(field for field in table.schema if field.name not in made), *pa.schema(made)]
-    schema = pa.schema(fields, table.schema.metadata)
-    return RatedTable(table.uri, table.readers, schema, table.conversion, raters=raters, label=label)
+    fields = [*(each for each in table.schema if each.name not in made), *pa.schema(made)]
+    return RatedTable(
+        table.uri,
+        table.readers,
+        pa.schema(fields, table.schema.metadata),
+        table.conversion,
+        raters=raters,
+        label=label,
+        spellings=spellings,
+        spelled=describe_spellings(spellings, counts),
+    )
