@@ -8,9 +8,10 @@ data.
 All of it is a fold over rows in order: reading the log twice, or in two processes, gives the same ledger.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from tasks.review.log import UNDO, Decision
@@ -106,16 +107,14 @@ class Ledger:
 
     def adjudication(self, key: Key) -> Decision | None:
         """Return the latest standing answer that was given to settle a disagreement."""
-        settled = [
-            row for stack in self._stacks.get(key, {}).values() for row in stack if row.role == "adjudication"
-        ]
+        rows = chain.from_iterable(self._stacks.get(key, {}).values())
+        settled = (row for row in rows if row.role == "adjudication")
         return max(settled, key=lambda row: row.seq, default=None)
 
     def disagrees(self, key: Key) -> bool:
         """Whether reviewers gave different answers and nobody has settled it yet."""
-        return (
-            self.adjudication(key) is None and len({row.outcome for row in self.opinions(key).values()}) > 1
-        )
+        outcomes = {row.outcome for row in self.opinions(key).values()}
+        return len(outcomes) > 1 and self.adjudication(key) is None
 
     def resolve(self, key: Key, rule: Rule = "majority") -> Resolution:
         """Return what the answers say together.
@@ -132,13 +131,10 @@ class Ledger:
             return Resolution(None, ())
         if rule == "latest":
             return Resolution(votes[-1].outcome, votes)
-        counts: dict[str, int] = defaultdict(int)
-        for vote in votes:
-            counts[vote.outcome] += 1
+        counts = Counter(vote.outcome for vote in votes)
         if len(counts) > 1 and rule == "majority":
             counts.pop("unsure", None)
-        most = max(counts.values())
-        leaders = [outcome for outcome, count in counts.items() if count == most]
+        leaders = [outcome for outcome, count in counts.items() if count == max(counts.values())]
         settles = len(leaders) == 1 and (rule == "majority" or len(counts) == 1)
         return Resolution(leaders[0] if settles else None, votes)
 

@@ -121,17 +121,15 @@ def load_queue(run: Path, *, control_share: float = 0.0, with_open: bool = False
     """
     check_run(run, *_SHOWN)
     dataset = read_dataset(run)
-    columns = tuple(
-        name for name in dataset.display_columns if name in pq.read_schema(run / "queue.parquet").names
-    )
+    held = pq.read_schema(run / "queue.parquet").names
+    columns = tuple(name for name in dataset.display_columns if name in held)
     queue = _read_queue_rows(run / "queue.parquet") + (_read_queue_rows(run / OPEN) if with_open else [])
     items = _place_controls(queue, plant_controls(run, queue, control_share) if control_share > 0 else {})
     prose = _find_text_column(run, dataset, columns)
     content: Content = "image" if dataset.payload == "image" else "text" if prose else "table"
     rest = tuple(name for name in columns if name != prose)
-    return ReviewQueue(
-        run, dataset, items, content, prose, rest, _count_conflicts(run), _count_copies(run, items)
-    )
+    conflicts, copies = _count_conflicts(run), _count_copies(run, items)
+    return ReviewQueue(run, dataset, items, content, prose, rest, conflicts, copies)
 
 
 def _read_queue_rows(path: Path) -> list[Row]:

@@ -22,13 +22,10 @@ from tasks.storage import read_parquet
 # Points of all curves together: a curve of a thousand epochs is thinned to the same look.
 POINTS = 6_000
 CURVES = 60
+_NORM = "Norm of the gradient by iteration: how near the optimum the fit came"
 _CURVES = (
     ("loss", "training loss", "Training loss by iteration"),
-    (
-        "gradient_norm",
-        "gradient norm",
-        "Norm of the gradient by iteration: how near the optimum the fit came",
-    ),
+    ("gradient_norm", "gradient norm", _NORM),
 )
 
 
@@ -47,11 +44,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         if said := audit.get("encoder_used"):
             parts.append(Text(f"Encoder: {said}."))
     networks = _draw_network_curves(view)
-    if networks:
-        parts.append(Columns(networks))
-    curves = _draw_curves(view)
-    if curves:
-        parts.append(Columns(curves))
+    parts += [Columns(figures) for figures in (networks, _draw_curves(view)) if figures]
     scores = view.scores
     if scores is not None and scores.predicted is not None:
         matrix = count_pairs(scores.given, scores.predicted, len(scores.classes))

@@ -45,20 +45,15 @@ def duplicates(view: RunView, summary: Summary) -> Section | None:
     if found and found["near_duplicates"]:
         groups, differing = _group_near_duplicates(view), found["near_duplicate_groups_with_different_labels"]
         count, of = found["near_duplicates"], found["near_duplicate_groups"]
-        near, extent = (
-            ", without being identical: nearer than 13 % of the usual distance to a neighbour",
-            _describe_extent(found),
-        )
+        near = ", without being identical: nearer than 13 % of the usual distance to a neighbour"
+        extent = _describe_extent(found)
     elif copies and copies["column"] is None and (made := _group_copies(view)):
         groups, differing, of = made
         count, near, extent = copies["shared"], " and lie in one fold with it", []
     else:
         return None
-    labels = (
-        f"In {pluralise(differing, 'group')} the labels differ."
-        if differing
-        else "All of a group have one label."
-    )
+    differ = f"In {pluralise(differing, 'group')} the labels differ."
+    labels = differ if differing else "All of a group have one label."
     text = (
         f"{pluralise(count, 'sample')} in {pluralise(of, 'group')} are nearly the same as another one{near}. {labels} "
         "Copies in both training and test data make a model look better than it is."

@@ -75,14 +75,8 @@ def _sample_points(view: RunView) -> Points | None:
     mine, place = mine[usable], place[usable]
     if not len(mine):
         return None
-    return Points(
-        at[place],
-        scores.influence[mine],
-        scores.given[mine],
-        scores.flagged[mine],
-        scores.wrong[mine],
-        scores.classes,
-    )
+    known = (column[mine] for column in (scores.influence, scores.given, scores.flagged, scores.wrong))
+    return Points(at[place], *known, scores.classes)
 
 
 def _draw_plane(view: RunView, points: Points) -> Figure:

@@ -10,17 +10,12 @@ from tasks.show.scores import Floats
 from tasks.show.text import format_decimal, format_number, format_share, pluralise
 from tasks.show.view import RunView
 
-NAMES = {
-    "score": "this queue",
-    "training_loss": "training loss",
-    "self_confidence": "self-confidence",
-    "normalized_margin": "normalized margin",
-}
-_LOOKS = {
-    "score": "helpful thick",
-    "training_loss": "harmful dotted",
-    "self_confidence": "third dashed",
-    "normalized_margin": "quiet dashed",
+# What each ranking is called, and how its curve looks.
+_RANKINGS = {
+    "score": ("this queue", "helpful thick"),
+    "training_loss": ("training loss", "harmful dotted"),
+    "self_confidence": ("self-confidence", "third dashed"),
+    "normalized_margin": ("normalized margin", "quiet dashed"),
 }
 
 # A curve of this many points is smooth at the size of the drawing.
@@ -32,16 +27,14 @@ def build(view: RunView, summary: Summary) -> Section | None:
     found, scores = summary.get("quality"), view.scores
     if not found or scores is None:
         return None
-    facts = [
-        _describe_measure("Precision", found, "precision", "of the flagged samples are wrong"),
-        _describe_measure(
-            "Recall", found, "recall", f"of {pluralise(found['n_errors'], 'wrong label')} are flagged"
-        ),
-        _describe_measure("F1", found, "f1", "of the flags"),
-        _describe_measure(
-            "Suggestion right", found, "suggested_right", "of the wrong labels that are flagged"
-        ),
+    errors = pluralise(found["n_errors"], "wrong label")
+    measures = [
+        ("Precision", "precision", "of the flagged samples are wrong"),
+        ("Recall", "recall", f"of {errors} are flagged"),
+        ("F1", "f1", "of the flags"),
+        ("Suggestion right", "suggested_right", "of the wrong labels that are flagged"),
     ]
+    facts = [_describe_measure(found, *measure) for measure in measures]
     what = "The truth is known for this data set. It scored the queue and had no part in making it."
     parts: list[ReportPart] = [Text(what), Facts(facts)]
     ranked = ranking(scores, view.path("baselines.parquet"))
@@ -52,7 +45,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     return Section("quality", "Against the known truth", parts, "Quality", folded=True)
 
 
-def _describe_measure(title: str, found: Summary, name: str, remark: str) -> tuple[str, str, str]:
+def _describe_measure(found: Summary, title: str, name: str, remark: str) -> tuple[str, str, str]:
     """Return a measure with its remark; with the reason instead where it is undefined."""
     value = found[name]
     if value is None:
@@ -72,8 +65,9 @@ def _draw_curves(ranked: Ranking, summary: Summary) -> Figure:
         precision, recall, _ = precision_recall_curve(ranked.wrong, -score)
         # The last point is a convention, not a measurement; the rest comes in ascending recall.
         recall, precision = _thin_curve(recall[-2::-1], precision[-2::-1])
-        chart.line(recall, precision, _LOOKS[name], NAMES[name])
-    legend = [(_LOOKS[name], NAMES[name]) for name in NAMES if name in ranked.scores]
+        title, look = _RANKINGS[name]
+        chart.line(recall, precision, look, title)
+    legend = [(look, title) for name, (title, look) in _RANKINGS.items() if name in ranked.scores]
     if found["precision"] is not None and found["recall"] is not None:
         where = np.array([found["recall"]]), np.array([found["precision"]])
         tip = f"what is flagged: recall {format_share(found['recall'])}, precision {format_share(found['precision'])}"
@@ -95,7 +89,7 @@ def _tabulate_measures(summary: Summary) -> Table:
     rankings = {"score": found, **found["baselines"]}
     best = {key: max(r[key] for r in rankings.values() if r) for key in RANKED}
     rows: TableRows = [
-        [NAMES[name], *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in RANKED)]
+        [_RANKINGS[name][0], *(Cell(f"{r[key]:.3f}", strong=r[key] == best[key]) for key in RANKED)]
         for name, r in rankings.items()
         if r
     ]

@@ -30,14 +30,11 @@ def build(view: RunView, _: Summary) -> Section | None:
     image = view.dataset.payload == "image"
     caption = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
     caption += "Mean magnitude of the change of influence when a feature rises by one standard deviation"
-    part = (
-        _draw_picture(effect, view.dataset.feature_shape) if image else bars(view, effect, caption, FEATURES)
-    )
-    return (
-        None
-        if part is None
-        else Section("saliency", "What makes them harmful", [what, part], "Saliency", folded=True)
-    )
+    shape = view.dataset.feature_shape
+    part = _draw_picture(effect, shape) if image else bars(view, effect, caption, FEATURES)
+    if part is None:
+        return None
+    return Section("saliency", "What makes them harmful", [what, part], "Saliency", folded=True)
 
 
 def _draw_picture(effect: Floats, shape: tuple[int, ...]) -> Picture | None:

@@ -32,9 +32,8 @@ def build(view: RunView, summary: Summary) -> Section | None:
         ("No longer flagged", f"{since['no_longer_flagged']:,}", ""),
     ]
     unflagged = summary["queue"].get("queued_unflagged", 0)
-    others = (
-        f", and the {pluralise(unflagged, 'other sample')} that the models doubt most" if unflagged else ""
-    )
+    doubted = f", and the {pluralise(unflagged, 'other sample')} that the models doubt most"
+    others = doubted if unflagged else ""
     text = (
         f"Compared with the run of {show_plain(view.name)} of {_show_date(since['previous'])} UTC. "
         f"This queue shows {pluralise(since['shown'] - unflagged, 'new, changed or newly flagged sample')}{others}."
@@ -45,14 +44,13 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if since["decided"]:
         text += f" People have decided on {pluralise(since['decided'], 'flagged sample')} before; nobody is asked again of these."
     drift = view.validation.drift if view.validation else ()
-    told = (
-        [Text("What the data are like has changed: " + show_plain("; ".join(drift), _DRIFT) + ".")]
-        if drift
-        else []
-    )
     parts: list[ReportPart] = [
         Text(text),
-        *told,
+        *(
+            [Text(f"What the data are like has changed: {show_plain('; '.join(drift), _DRIFT)}.")]
+            if drift
+            else []
+        ),
         *(Text(f"{line[:1].upper()}{line[1:]}.") for line in describe_rows_known(since)),
         Facts(facts),
         _tabulate_trend([*trend[-TREND:], _describe_this_run(view, summary)]),
