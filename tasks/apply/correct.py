@@ -50,8 +50,8 @@ class Applied:
         inside = sorted(self.layout.iterdir())
         moves = self.layout / MOVES
         if moves in inside:
-            copies = [path for path in inside if path.is_dir()]
-            return [(moves, "which of your files move or go"), *((path, "a copy of them") for path in copies)]
+            copies = [(path, "a copy of them") for path in inside if path.is_dir()]
+            return [(moves, "which of your files move or go"), *copies]
         alone = len(inside) == 1 and inside[0].is_file()
         return [(inside[0] if alone else self.layout, "your own data with these changes and nothing else")]
 

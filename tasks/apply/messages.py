@@ -132,15 +132,11 @@ def describe_worth(gain: Gain) -> str:
         parts.append(f"{pluralise(gain.wrong_before, 'wrong label')} before, {gain.wrong_after:,} after")
     if gain.accuracy:
         found, on = gain.accuracy, "verified" if gain.basis == "trusted labels" else "untouched"
-        is_noise = found.low <= 0 <= found.high
-        told = (
-            "within noise" if is_noise else "better" if found.gain > 0 else "worse: look at the changes again"
-        )
+        told = "better" if found.gain > 0 else "worse: look at the changes again"
+        told = "within noise" if found.low <= 0 <= found.high else told
         parts.append(f"accuracy on {on} samples {100 * found.before:.1f} → {100 * found.after:.1f} %, {told}")
-    return (
-        "; ".join(parts or ["what the corrections are worth cannot be told: nobody left a sample as it was"])
-        + "."
-    )
+    unknown = "what the corrections are worth cannot be told: nobody left a sample as it was"
+    return "; ".join(parts or [unknown]) + "."
 
 
 def _format_percent(measure: Measure) -> str:

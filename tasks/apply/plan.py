@@ -121,9 +121,8 @@ def make_plan(
     changes: list[Change] = []
     merged: list[LeftOut] = []
     present: set[Key] = set()
-    for sample_id, content_hash, label in _find(
-        columns, "content_hash", {key.content_hash for key in resolved}
-    ):
+    contents = {key.content_hash for key in resolved}
+    for sample_id, content_hash, label in _find(columns, "content_hash", contents):
         key = Key(content_hash, label)
         if key in resolved:
             present.add(key)
@@ -229,11 +228,9 @@ def _explain_stale(key: Key, content_hash: str, label: str) -> str:
     """Return why a decision on `key` does not fit a sample as it is now."""
     if not content_hash:
         return "the sample is not in the data set"
-    return (
-        "the content has changed since"
-        if content_hash != key.content_hash
-        else f"the label has become {label!r} since"
-    )
+    if content_hash != key.content_hash:
+        return "the content has changed since"
+    return f"the label has become {label!r} since"
 
 
 def _find_changed_controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
@@ -241,9 +238,8 @@ def _find_changed_controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
     found = []
     for key in ledger:
         votes = tuple(row for row in ledger.standing(key).values() if row.run == run_id)
-        if key.control == "clean" and any(
-            row.label != key.given_label and row.decision != "unsure" for row in votes
-        ):
+        is_changed = any(row.label != key.given_label and row.decision != "unsure" for row in votes)
+        if key.control == "clean" and is_changed:
             found.append(_leave_out(key, votes, "a planted control, believed clean: look again"))
     return found
 

@@ -80,11 +80,11 @@ def list_files(version: Version, folder: Path) -> dict[str, Path | bytes]:
 def _begin_card(version: Version, files: Sequence[str]) -> str:
     """Return a card's head, which names the files with data; where some are no tables, the library finds them by itself."""
     named = [name for name in files if name.endswith(_READABLE)]
+    if named != files:
+        return f"# {version.name}\n"
     config = {"config_name": "default", "data_files": [{"split": "train", "path": named}]}
-    head = (
-        yaml.safe_dump({"configs": [config]}, sort_keys=False, allow_unicode=True) if named == files else ""
-    )
-    return (f"---\n{head}---\n\n" if head else "") + f"# {version.name}\n"
+    head = yaml.safe_dump({"configs": [config]}, sort_keys=False, allow_unicode=True)
+    return f"---\n{head}---\n\n# {version.name}\n"
 
 
 def _describe_changes(version: Version, folder: Path) -> str:

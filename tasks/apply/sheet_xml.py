@@ -3,7 +3,7 @@
 import re
 import zipfile
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 from tasks.errors import InputError
@@ -101,13 +101,9 @@ class SheetXml:
         if not gone:
             return False
         if can_move and not _PLACED.search(self._tail):
-            self._rows = {
-                number - bisect_left(gone, number): self._renumber_row(
-                    row, number, number - bisect_left(gone, number)
-                )
-                for number, row in self._rows.items()
-                if number not in set(gone)
-            }
+            dropped = set(gone)
+            moved = {row: row - bisect_left(gone, row) for row in self._rows if row not in dropped}
+            self._rows = {new: self._renumber_row(self._rows[old], old, new) for old, new in moved.items()}
             self._head, self._tail = (_drop_references(text, gone) for text in (self._head, self._tail))
             return False
         formulas = False
@@ -132,45 +128,34 @@ class SheetXml:
         return _NUMBER.sub(f'r="{new}"', head, count=1) + end + moved
 
     def _find(self, letters: str, row: str) -> re.Match[str] | None:
-        for cell in self._cell.finditer(row.partition(">")[2]):
-            place = _CELL_PLACE.search(cell[1])
-            if place and place[1] == letters:
-                return cell
-        return None
+        cells = self._cell.finditer(row.partition(">")[2])
+        placed = ((cell, _CELL_PLACE.search(cell[1])) for cell in cells)
+        return next((cell for cell, place in placed if place and place[1] == letters), None)
 
     def _is_merged(self, letters: str, number: int) -> bool:
         from openpyxl.utils import coordinate_to_tuple, range_boundaries  # noqa: PLC0415 (a third of a second)
 
         row, column = coordinate_to_tuple(f"{letters}{number}")
-        for merged in _MERGED.findall(self._tail):
-            left, top, right, bottom = range_boundaries(merged)
-            if left <= column <= right and top <= row <= bottom:
-                return True
-        return False
+        boxes = map(range_boundaries, _MERGED.findall(self._tail))
+        return any(left <= column <= right and top <= row <= bottom for left, top, right, bottom in boxes)
 
     def _make_error(self, what: str) -> InputError:
-        return InputError(
-            what, where=self._where, fix="change it by hand: `labelsweep diff` lists what changes"
-        )
+        fix = "change it by hand: `labelsweep diff` lists what changes"
+        return InputError(what, where=self._where, fix=fix)
 
 
 def _drop_references(text: str, gone: Sequence[int]) -> str:
     """Return XML whose references to ranges of rows leave out the rows that are gone."""
 
-    def shrunk(reference: re.Match[str]) -> str:
-        ranges = []
-        for cells in reference[2].split(" "):
-            first, colon, last = cells.partition(":")
-            low = _ROW_OF_REFERENCE.sub(
-                lambda at: f"{at[1]}{int(at[2]) - bisect_left(gone, int(at[2]))}", first
-            )
-            high = _ROW_OF_REFERENCE.sub(
-                lambda at: f"{at[1]}{int(at[2]) - bisect_right(gone, int(at[2]))}", last
-            )
-            ranges.append(low + colon + high)
-        return f'{reference[1]}="{" ".join(ranges)}"'
+    def move(cell: str, count_gone: Callable[[Sequence[int], int], int]) -> str:
+        return _ROW_OF_REFERENCE.sub(lambda at: f"{at[1]}{int(at[2]) - count_gone(gone, int(at[2]))}", cell)
 
-    return _REFERENCE.sub(shrunk, text)
+    def shrink(reference: re.Match[str]) -> str:
+        ranges = (cells.partition(":") for cells in reference[2].split(" "))
+        moved = (move(first, bisect_left) + colon + move(last, bisect_right) for first, colon, last in ranges)
+        return f'{reference[1]}="{" ".join(moved)}"'
+
+    return _REFERENCE.sub(shrink, text)
 
 
 def has_formulas(xml: bytes) -> bool:

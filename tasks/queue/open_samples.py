@@ -107,9 +107,8 @@ def choose_shown(
         return _show_all(wanted, np.full(len(flagged), NEW, np.int8), decided, folder)
     rows = read_parquet(dataset.path, columns=earlier_hashes.KEYS)
     last = read_parquet(previous / "dataset.parquet", columns=earlier_hashes.KEYS)
-    matched = earlier_hashes.match_rows(
-        rows, last, earlier_hashes.number_shared_values(dataset.path, dataset.columns, previous)
-    )
+    shared = earlier_hashes.number_shared_values(dataset.path, dataset.columns, previous)
+    matched = earlier_hashes.match_rows(rows, last, shared)
     known, earlier = _read_known_hashes(previous, folder), earlier_hashes.read_earlier_hashes(previous)
     former = earlier_hashes.list_earlier_hashes(matched, reask, rows, known, earlier)
     earlier_hashes.write_earlier_hashes(former, folder)
@@ -164,9 +163,8 @@ def _pick_doubtful(scores: Scores, dataset: Dataset, flagged: Array, folder: Pat
         return np.empty(0, np.int64)
     known = pq.read_metadata(folder / DECIDED).num_rows if (folder / DECIDED).exists() else 0
     verified = read_verified(dataset)
-    return order_worst_first(
-        scores.path, ~flagged if verified is None else ~flagged & ~verified, least + known
-    )
+    others = ~flagged if verified is None else ~flagged & ~verified
+    return order_worst_first(scores.path, others, least + known)
 
 
 def compare_rows(matched: earlier_hashes.MatchedRows) -> Array:
@@ -243,21 +241,15 @@ def _count_asked_again(
     """
     index = np.flatnonzero(asked & (matched.place >= 0))
     some = pa.array(index)
-    before = zip(
-        matched.before_hash.take(some).to_pylist(), matched.before_label.take(some).to_pylist(), strict=True
+    columns = (matched.before_hash.take(some).to_pylist(), matched.before_label.take(some).to_pylist())
+    found = (
+        any((one, label) in pairs for one in (content, *formers.get(content, ())))
+        for content, label in zip(*columns, strict=True)
     )
-    was_decided = np.array(
-        [
-            any((one, label) in pairs for one in (content, *formers.get(content, ())))
-            for content, label in before
-        ],
-        bool,
-    )
+    was_decided = np.array(list(found), bool)
     content = was_decided & ~matched.same_content[index]
-    return {
-        "content": int(content.sum()),
-        "label": int((was_decided & ~content & ~matched.same_label[index]).sum()),
-    }
+    label = was_decided & ~content & ~matched.same_label[index]
+    return {"content": int(content.sum()), "label": int(label.sum())}
 
 
 def _read_flagged_before(matched: earlier_hashes.MatchedRows, previous: Path) -> Array:

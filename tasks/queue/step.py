@@ -72,9 +72,8 @@ def queue(
         ranked = ranked.append_column(payload.schema.field(name), payload[name])
     pictures = PictureStore(dataset.path, "image", order) if dataset.payload == "image" else None
     if found.run is not None:
-        still_open = ranked.slice(len(asked)).append_column(
-            "run", found.run.take(pa.array(order[len(asked) :]))
-        )
+        run = found.run.take(pa.array(order[len(asked) :]))
+        still_open = ranked.slice(len(asked)).append_column("run", run)
         write_queue(still_open, folder / OPEN, pictures, len(asked))
     ranked = ranked.slice(0, len(asked))
     path = write_queue(ranked, folder / "queue.parquet", pictures)
@@ -166,13 +165,9 @@ def _gather_evidence(
     index = torch.from_numpy(order.copy()).to(ensemble.samples.labels.device)
     like = ensemble.samples.features.like
     found = find_evidence(ensemble, index, load_parameters(model.path, "ihvp", len(ensemble.heads), like))
-    saliency = {
-        "sample_id": chosen["sample_id"].slice(0, len(found.saliency)),
-        "saliency": pa.array(
-            list(_restrict_to_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32())
-        ),
-    }
-    write_table(pa.table(saliency), folder / "saliency.parquet")
+    ids = chosen["sample_id"].slice(0, len(found.saliency))
+    shown = pa.array(list(_restrict_to_pixels(found.saliency, dataset, encoding)), pa.list_(pa.float32()))
+    write_table(pa.table({"sample_id": ids, "saliency": shown}), folder / "saliency.parquet")
     near, distances = found.close.index.tolist(), found.close.distance.tolist()
     named = sorted({j for row in near for j in row} | {j for pairs in found.hurt.values() for j, _ in pairs})
     names = take_rows(scores.path, np.array(named, int), ["sample_id", "given_label"])
@@ -181,15 +176,13 @@ def _gather_evidence(
     rest: list[list[int]] = [[] for _ in order[len(near) :]]
     near, distances, evidence = near + rest, distances + rest, []
     likely = _rank_classes(found.likely, dataset.classes)
-    agree = _count_agreeing(
-        predict_unseen_classes(ensemble, index), chosen["suggested_label"], dataset.classes
-    )
+    predicted = predict_unseen_classes(ensemble, index)
+    agree = _count_agreeing(predicted, chosen["suggested_label"], dataset.classes)
     rows = zip(order.tolist(), near, distances, likely, agree, strict=True)
     for sample, others, distance, classes, models in rows:
         harms = [known[j] | {"influence": float(f"{i:.4g}")} for j, i in found.hurt.get(sample, ())]
-        neighbours = [
-            known[j] | {"distance": float(f"{d:.4g}")} for j, d in zip(others, distance, strict=True)
-        ]
+        pairs = zip(others, distance, strict=True)
+        neighbours = [known[j] | {"distance": float(f"{d:.4g}")} for j, d in pairs]
         found_of = {"harms": harms, "neighbours": neighbours, "likely": classes, "models": models}
         evidence.append(json.dumps(found_of, ensure_ascii=False))
     return evidence, [[known[j]["label"] for j in others] for others in near], agree

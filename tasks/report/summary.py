@@ -71,9 +71,8 @@ def summarise_run(view: RunView) -> Summary:
     summary = {name: part for name, part in parts.items() if part is not None}
     summary["quality"] = quality(view.scores, view.path("baselines.parquet")) if view.scores else None
     keys = ("step", "seconds", "peak_memory_mb")
-    summary["steps"] = [
-        {**{key: step[key] for key in keys}, "rows": _count_rows(step["record"])} for step in view.steps
-    ]
+    steps = [({key: step[key] for key in keys}, _count_rows(step["record"])) for step in view.steps]
+    summary["steps"] = [{**cost, "rows": rows} for cost, rows in steps]
     summary["versions"] = read_package_versions()
     return summary
 

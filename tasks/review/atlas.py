@@ -92,9 +92,8 @@ class Atlas:
         classes = pa.array(self.queue.classes, pa.string())
         given = self._scores["given_label"].take(pa.array(self.rows))
         found: Ints = pc.index_in(given, value_set=classes).to_numpy().astype(np.int64)
-        shown = pc.index_in(
-            pa.array([item.given for item in self.queue.items], pa.string()), value_set=classes
-        )
+        queued = pa.array([item.given for item in self.queue.items], pa.string())
+        shown = pc.index_in(queued, value_set=classes)
         inside = np.flatnonzero(self.positions < len(self.queue.items))
         found[inside] = shown.to_numpy()[self.positions[inside]]
         return found

@@ -128,9 +128,8 @@ def estimate_errors_left(
     expected = float(counts @ mean)
     # A sum of Beta-binomial counts, one for each step: uncertainty of the rate plus that of the draw.
     spread = 1.96 * float(np.sqrt(counts**2 @ variance + counts @ (mean * (1 - mean) - variance)))
-    return ErrorsLeft(
-        expected, max(0.0, expected - spread), min(float(len(undecided)), expected + spread), len(undecided)
-    )
+    low, high = max(0.0, expected - spread), min(float(len(undecided)), expected + spread)
+    return ErrorsLeft(expected, low, high, len(undecided))
 
 
 def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> Outlook | None:

@@ -71,9 +71,8 @@ def plant_controls(run: Path, queue: Sequence[Row], share: float) -> dict[int, l
     kinds: list[Control] = ["flip", "clean"] * (len(believed) // 2 + 1)
     found = _find_nearest(run, [row["features"] for row in believed], {row["sample_id"] for row in believed})
     planted: dict[int, list[Row]] = defaultdict(list)
-    for row, place, number, close in zip(
-        believed, places, rng.permutation(len(believed)), found, strict=True
-    ):
+    order = rng.permutation(len(believed))
+    for row, place, number, close in zip(believed, places, order, found, strict=True):
         kind, label = kinds[number], row["label"]
         if (other := _draw_other_label(queue, label, kind, rng)) is not None:
             planted[int(place)].append(_disguise_control(row, kind, other, queue[place], close))
@@ -103,9 +102,8 @@ def _disguise_control(row: Row, kind: Control, other: str, before: Row, close: l
     if "likely" in like:
         changed = {before["given_label"]: given, before["suggested_label"]: suggested}
         labels = dict.fromkeys(changed.get(one["label"], one["label"]) for one in like["likely"])
-        evidence["likely"] = [
-            {**one, "label": name} for one, name in zip(like["likely"], labels, strict=False)
-        ]
+        likely = zip(like["likely"], labels, strict=False)
+        evidence["likely"] = [{**one, "label": name} for one, name in likely]
     return {
         "sample_id": row["sample_id"],
         "content_hash": row["content_hash"],

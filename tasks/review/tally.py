@@ -107,11 +107,7 @@ def list_run_keys(run: Path, ledger: Ledger) -> list[Key]:
     if path.exists():
         table = read_parquet(path, columns=["content_hash", "given_label"])
         return [Key(str(row["content_hash"]), str(row["given_label"])) for row in table.to_pylist()]
-    return [
-        key
-        for key in ledger
-        if not key.control and any(row.run == run.name for row in ledger.standing(key).values())
-    ]
+    return [key for key in ledger if not key.control and _is_answered(ledger, key, run.name)]
 
 
 def tally_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]] | None = None) -> Tally:
@@ -131,6 +127,8 @@ def tally_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]] |
 
 def count_known(ledger: Ledger, run_id: str) -> int:
     """Return how many samples with known answers were answered in a run."""
-    return sum(
-        any(row.run == run_id for row in ledger.standing(key).values()) for key in ledger if key.control
-    )
+    return sum(_is_answered(ledger, key, run_id) for key in ledger if key.control)
+
+
+def _is_answered(ledger: Ledger, key: Key, run_id: str) -> bool:
+    return any(row.run == run_id for row in ledger.standing(key).values())

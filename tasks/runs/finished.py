@@ -74,6 +74,5 @@ def read_run_config(run: Path) -> dict[str, Any]:
 def read_audit_options(run: Path) -> AuditOptions:
     """Return the options that a run was audited with; the defaults where it kept none."""
     values = read_run_config(run)
-    return AuditOptions.model_validate(
-        {name: values[name] for name in AuditOptions.model_fields.keys() & values}
-    )
+    own = AuditOptions.model_fields.keys() & values
+    return AuditOptions.model_validate({name: values[name] for name in own})

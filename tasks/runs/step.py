@@ -178,9 +178,8 @@ def run_or_reuse(
 
 def is_transient(error: object) -> bool:
     """Return whether trying again can help: after a fault of disk or network, never after a user's error."""
-    return isinstance(error, StoreError) or (
-        isinstance(error, OSError) and not isinstance(error, LabelsweepError)
-    )
+    is_ours = isinstance(error, LabelsweepError)
+    return isinstance(error, StoreError) or (isinstance(error, OSError) and not is_ours)
 
 
 def digest_inputs(inputs: Mapping[str, object]) -> str:

@@ -84,9 +84,8 @@ def read_scores(path: Path, truth: Path | None, classes: Sequence[str]) -> Score
     if truth is not None:
         ids = read_parquet(path, columns=["sample_id"])["sample_id"]
         found = align_column(ids, truth, "true_label")
-        codes["truth"] = np.concatenate(
-            [_encode_labels(chunk, place) for chunk in found.chunks] or [np.empty(0, np.int32)]
-        )
+        parts = [_encode_labels(chunk, place) for chunk in found.chunks]
+        codes["truth"] = np.concatenate(parts or [np.empty(0, np.int32)])
     known = [*classes, *sorted(place.keys() - set(classes))]
     if len(known) > len(classes):
         moved = np.array([*(known.index(name) for name in place), -1], dtype=np.int32)

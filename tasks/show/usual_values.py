@@ -68,9 +68,9 @@ class Usual:
     def speaks(self, text: str, given: int, suggested: int) -> float:
         """Return how much a value speaks for the suggested class, in nats; below 0 for the given one."""
         place = self.place(text)
-        return (
-            0.0 if place is None else float(np.log(self.shares[suggested, place] / self.shares[given, place]))
-        )
+        if place is None:
+            return 0.0
+        return float(np.log(self.shares[suggested, place] / self.shares[given, place]))
 
     def differs(self, text: str, other: str) -> str:
         """Return how another value lies: `higher` or `lower` by a standard deviation or more, `other` for texts, or nothing.
@@ -127,9 +127,8 @@ def _describe_usual(column: pa.ChunkedArray, codes: Any, classes: int) -> Usual 
         low, high = np.quantile(values[known], _EDGES)
         high = high if high > low else low + 1
         places = np.clip((values[known] - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
-        counts = np.apply_along_axis(
-            np.convolve, 1, _count_values(codes[known], places, classes, BINS), _BLUR, "same"
-        )
+        counts = _count_values(codes[known], places, classes, BINS)
+        counts = np.apply_along_axis(np.convolve, 1, counts, _BLUR, "same")
         return Usual(counts, (float(low), float(high)), float(values[known].std()))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
         return None

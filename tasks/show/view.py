@@ -94,9 +94,8 @@ class RunView:
     def steps(self) -> list[Row]:
         """The step records in the order in which the steps finished, without the report's own."""
         paths = sorted((self.folder / "steps").glob("*.json"))
-        return sorted(
-            (read_json(path) for path in paths if path.stem != "report"), key=lambda entry: entry["finished"]
-        )
+        entries = [read_json(path) for path in paths if path.stem != "report"]
+        return sorted(entries, key=lambda entry: entry["finished"])
 
     def record(self, kind: type[R]) -> R | None:
         """Return the newest record of one type among the steps; the type, not the step's name, says what a record is."""
@@ -164,10 +163,8 @@ class RunView:
     @cached_property
     def neighbour_images(self) -> dict[str, bytes]:
         """Images of the samples that the evidence of the top names, by sample id."""
-        wanted = {
-            item["sample_id"] for row in self.top for items in row["evidence"].values() for item in items
-        }
-        return self.payload(wanted, "image")
+        named = (item for row in self.top for items in row["evidence"].values() for item in items)
+        return self.payload({item["sample_id"] for item in named}, "image")
 
     def payload(self, wanted: set[str], column: str) -> dict[str, Any]:
         """Return one column of the data set for a few samples.

@@ -66,6 +66,5 @@ def _tabulate_rounds(entries: Sequence[Mapping[str, Any]], name: str, measure: s
             ]
         )
     header = [name, "Converged", f"{title}, worst", *(["Iterations, most"] if counted_too else [])]
-    return Table(
-        f"{name}: one for each fold and model of a round", header, rows, numeric=frozenset({1, 2, 3})
-    )
+    caption = f"{name}: one for each fold and model of a round"
+    return Table(caption, header, rows, numeric=frozenset({1, 2, 3}))

@@ -80,9 +80,8 @@ def _group_copies(view: RunView) -> tuple[list[list[Row]], int, int] | None:
         places = order[starts[group] : starts[group] + sizes[group]]
         names = ids.take(pa.array(places)).to_pylist()
         labels = [scores.classes[code] for code in scores.given[places]]
-        found.append(
-            [{"sample_id": one, "given_label": label} for one, label in zip(names, labels, strict=True)]
-        )
+        rows = zip(names, labels, strict=True)
+        found.append([{"sample_id": one, "given_label": label} for one, label in rows])
     return found, int(differs[chosen].sum()), len(chosen)
 
 
@@ -117,9 +116,8 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     ]
     caption = "Far from everything, farthest first (outliers.parquet)"
     table = Table(caption, ["Sample", "Given label", "Usual distance"], cells, numeric=frozenset({2}))
-    return Section(
-        "outliers", "Outliers", [Text(text), *_describe_extent(found), table], "Outliers", folded=True
-    )
+    parts = [Text(text), *_describe_extent(found), table]
+    return Section("outliers", "Outliers", parts, "Outliers", folded=True)
 
 
 def leaks(view: RunView, _: Summary) -> Section | None:

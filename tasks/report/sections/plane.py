@@ -75,8 +75,8 @@ def _sample_points(view: RunView) -> Points | None:
     mine, place = mine[usable], place[usable]
     if not len(mine):
         return None
-    known = (column[mine] for column in (scores.influence, scores.given, scores.flagged, scores.wrong))
-    return Points(at[place], *known, scores.classes)
+    influence, flagged, wrong = scores.influence[mine], scores.flagged[mine], scores.wrong[mine]
+    return Points(at[place], influence, scores.given[mine], flagged, wrong, scores.classes)
 
 
 def _draw_plane(view: RunView, points: Points) -> Figure:

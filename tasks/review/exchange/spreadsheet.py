@@ -56,9 +56,8 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
             twice.append(f"{one.where}: {one.sample_id!r} is already decided in row {before}")
         incoming.append(one)
     refuse_import(twice, file.name)
-    return import_decisions(
-        run, out, incoming, origin="csv", source=file.name, empty=len(rows) - len(decided)
-    )
+    empty = len(rows) - len(decided)
+    return import_decisions(run, out, incoming, origin="csv", source=file.name, empty=empty)
 
 
 def find_run_of_sheet(file: Path, newest: Path) -> Path:
@@ -76,11 +75,8 @@ def find_run_of_sheet(file: Path, newest: Path) -> Path:
 
 def _read_asked(run: Path) -> list[tuple[str, str]]:
     """Return content and id of each sample that a run asks about: in its queue, or still open from an earlier one."""
-    tables = [
-        read_parquet(path, columns=["content_hash", "sample_id"])
-        for path in (run / "queue.parquet", run / OPEN)
-        if path.exists()
-    ]
+    paths = [path for name in ("queue.parquet", OPEN) if (path := run / name).exists()]
+    tables = [read_parquet(path, columns=["content_hash", "sample_id"]) for path in paths]
     return [(row["content_hash"], row["sample_id"]) for table in tables for row in table.to_pylist()]
 
 
@@ -109,18 +105,16 @@ def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels
 def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows with the numbers that a spreadsheet shows beside them."""
     try:
-        numbered = list(
-            _read_workbook_rows(file) if file.suffix.lower() in WORKBOOKS else _read_text_rows(file)
-        )
+        read = _read_workbook_rows if file.suffix.lower() in WORKBOOKS else _read_text_rows
+        numbered = list(read(file))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
     names = [name.strip() for name in numbered[0][1]] if numbered else []
     _check_header(names, file)
     rows = [(number, line) for number, line in numbered[1:] if any(line)]
     short = [(number, len(line)) for number, line in rows if len(line) != len(names)]
-    refuse_import(
-        [f"row {number}: {size} columns, the header has {len(names)}" for number, size in short], file.name
-    )
+    has = f"columns, the header has {len(names)}"
+    refuse_import([f"row {number}: {size} {has}" for number, size in short], file.name)
     return [(number, dict(zip(names, line, strict=True))) for number, line in rows]
 
 

@@ -74,9 +74,8 @@ def find_reviewer(request: Request) -> str:
 
 def filter_of(request: Request) -> Filter:
     """Return the filter in an address; empty fields of a form are not a wish."""
-    values = {
-        name: value for name, value in request.query_params.items() if name in Filter.model_fields and value
-    }
+    asked = request.query_params.items()
+    values = {name: value for name, value in asked if name in Filter.model_fields and value}
     try:
         return Filter.model_validate(values)
     except ValidationError as error:
@@ -141,9 +140,8 @@ def decide_many(site: Here, name: Name, sent: ManyDecisions) -> dict[str, Any]:
         items = site.finder.atlas.items(positions)
     if not review.log.rows_of(sent.action):  # else this answer was written before, and is only sent again
         if len(items) != sent.expected:
-            raise HTTPException(
-                409, f"the filter now finds {len(items)} samples, not {sent.expected}: look again"
-            )
+            what = f"the filter now finds {len(items)} samples, not {sent.expected}: look again"
+            raise HTTPException(409, what)
         if not items:
             raise HTTPException(409, "nothing is selected")
     rows = review.decide(items, sent.answer(len(items)), name)

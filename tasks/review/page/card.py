@@ -129,10 +129,8 @@ class CardMaker:
         others = [self.row(near["sample_id"])[1] for near in item.evidence.get("neighbours", ())]
         classes = [self._queue.classes.index(label) for label in (item.given, item.suggested)]
         speaks = dict.fromkeys(row, 0.0)
-        if not blind:
-            speaks |= {
-                name: usual.speaks(row[name], *classes) for name, usual in self._usual.items() if name in row
-            }
+        for name in () if blind else row.keys() & self._usual.keys():
+            speaks[name] = self._usual[name].speaks(row[name], *classes)
         found = []
         for name in sorted(row, key=lambda name: -abs(speaks[name]))[part]:
             value, usual = row[name], self._usual.get(name, NOTHING_USUAL)

@@ -57,9 +57,8 @@ class Guard:
         """Return why the request may not come through; None for one that may."""
         host, _, _ = _split_host(request.headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
-            return PlainTextResponse(
-                "Unknown host name. Open the page by the address that labelsweep printed.", 421
-            )
+            what = "Unknown host name. Open the page by the address that labelsweep printed."
+            return PlainTextResponse(what, 421)
         if self.token is not None and (answer := self._admit(request)) is not None:
             return answer
         if _read_length(request) > MAX_BODY:
@@ -178,9 +177,8 @@ def _refuse_forged(request: Request) -> Response | None:
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
         return JSONResponse({"error": "this request came from another site"}, 403)
-    is_form = request.url.path == "/name" and request.headers.get("content-type", "").startswith(
-        "application/x-www-form-urlencoded"
-    )
+    kind = request.headers.get("content-type", "")
+    is_form = request.url.path == "/name" and kind.startswith("application/x-www-form-urlencoded")
     if not is_form and not is_csrf_valid(request, request.headers.get("x-csrf-token", "")):
         return JSONResponse({"error": "this page is out of date: reload it"}, 403)
     return None
