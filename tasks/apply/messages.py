@@ -46,9 +46,7 @@ def plan_text(plan: Plan) -> str:
         ]
         lines += ["Samples of each class", *(_align_columns(counts) or ["  as before"]), ""]
     if plan.left_out:
-        left = [
-            (each.sample_id, f"given {each.given_label}", each.why, each.answers) for each in plan.left_out
-        ]
+        left = [(one.sample_id, f"given {one.given_label}", one.why, one.answers) for one in plan.left_out]
         lines += [f"Left out: {len(left):,}", *_align_columns(left), ""]
     lines.append(f"Rule for several reviewers: {RULES[plan.rule]}.")
     return "\n".join(lines) + "\n"
@@ -105,12 +103,9 @@ def describe_gain(gain: Gain) -> str:
     if gain.predicted is not None:
         told = gain.predicted
         share = f" ({told.came_true / told.nats:.0%} of it)".replace("%", " %") if told.nats > 0 else ""
-        predicted = (
-            f"{told.changes:,} changes were predicted to lower the evaluation loss by {told.nats:.4f} nats"
-        )
         lines += [
             "",
-            f"{predicted};",
+            f"{told.changes:,} changes were predicted to lower the evaluation loss by {told.nats:.4f} nats;",
             f"{told.came_true:.4f} came true{share}, 95 % interval {told.low:.4f} to {told.high:.4f}.",
         ]
     if not gain.converged:

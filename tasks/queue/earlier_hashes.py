@@ -132,9 +132,8 @@ def _match_rest(place: Array, keys: Sequence[Mapping[str, Array]], by: list[str]
     import pandas as pd  # noqa: PLC0415 (only where ids or columns have changed)
 
     rows = np.flatnonzero(place < 0), np.setdiff1d(np.arange(len(keys[1]["content"])), place)
-    now, before = (
-        pd.DataFrame(each).iloc[some].assign(row=some) for each, some in zip(keys, rows, strict=True)
-    )
+    pairs = zip(keys, rows, strict=True)
+    now, before = (pd.DataFrame(each).iloc[some].assign(row=some) for each, some in pairs)
     for frame in (now, before):
         frame["number"] = frame.groupby(by, dropna=False).cumcount()
     found = now.merge(before, "left", [*by, "number"])["row_y"]

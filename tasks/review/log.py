@@ -110,6 +110,7 @@ COLUMNS: Final[tuple[str, ...]] = tuple(field.name for field in fields(Decision)
 _WRITTEN: Final = tuple(name for name in COLUMNS if name != "seq")
 # Both are made of the field names above, never of a value.
 _INSERT = f"INSERT INTO decisions ({', '.join(_WRITTEN)}) VALUES ({', '.join('?' * len(_WRITTEN))})"  # noqa: S608
+_STANDING = "decision <> 'undo' AND seq NOT IN (SELECT undoes FROM decisions WHERE undoes IS NOT NULL)"
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM decisions"  # noqa: S608
 
 
@@ -162,17 +163,14 @@ class DecisionLog:
         with self._open_for_writing() as connection:
             if known := _select_action(connection, action):
                 return known
-            standing = (
-                "decision <> 'undo' AND seq NOT IN (SELECT undoes FROM decisions WHERE undoes IS NOT NULL)"
-            )
             last = connection.execute(
                 "SELECT action FROM decisions WHERE reviewer = ? AND run = ? AND origin = 'page' AND "  # noqa: S608
-                f"{standing} ORDER BY seq DESC LIMIT 1",
+                f"{_STANDING} ORDER BY seq DESC LIMIT 1",
                 (reviewer, run),
             ).fetchone()
             if last is None:
                 return []
-            undone = _select(connection, f"WHERE action = ? AND {standing} ORDER BY seq", last)
+            undone = _select(connection, f"WHERE action = ? AND {_STANDING} ORDER BY seq", last)
             given_up: dict[str, Any] = {"decision": UNDO, "time": "", "seconds": None, "comment": ""}
             undos = [_check_draft(replace(row, undoes=row.seq, **given_up), action) for row in undone]
             return _insert(connection, undos, action)

@@ -39,7 +39,5 @@ def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bar
     if not largest:
         return None
     order = np.argsort(-np.abs(effect), kind="stable")[:shown].tolist()
-    found = [
-        Bar(feature_name(view, i), format_number(float(effect[i])), float(effect[i] / largest)) for i in order
-    ]
-    return Bars(caption, found)
+    found = [(feature_name(view, i), float(effect[i])) for i in order]
+    return Bars(caption, [Bar(name, format_number(size), size / float(largest)) for name, size in found])

@@ -148,10 +148,8 @@ def shorten_names(names: Iterable[str]) -> dict[str, str]:
         behind = _count_common([name[ahead:][::-1] for name in group])
         starts = [ahead - max(0, most - 2 - (len(name) - behind - ahead)) // 2 for name in group]
         cut = [f"…{name[at : at + most - 2]}…" for name, at in zip(group, starts, strict=True)]
-        alike = len(set(cut)) < len(group)
-        found |= (
-            {group[0]: key} if len(group) == 1 else dict(zip(group, group if alike else cut, strict=True))
-        )
+        cut = [key] if len(group) == 1 else group if len(set(cut)) < len(group) else cut
+        found |= dict(zip(group, cut, strict=True))
     return found
 
 

@@ -36,10 +36,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     if members:
         audit = summary["audit"]
         model = view.record(FittedRound)
-        learned = bool(model and model.members)
-        parts.append(
-            _tabulate_members(members, audit.get("model", ""), audit.get("model_since", ""), learned=learned)
-        )
+        parts.append(_tabulate_members(members, audit, learned=bool(model and model.members)))
         parts += _describe_opinions(audit)
         if said := audit.get("encoder_used"):
             parts.append(Text(f"Encoder: {said}."))
@@ -57,9 +54,10 @@ def build(view: RunView, summary: Summary) -> Section | None:
 
 
 def _tabulate_members(
-    members: Sequence[Mapping[str, Any]], model: str, since: str, *, learned: bool
+    members: Sequence[Mapping[str, Any]], audit: Mapping[str, Any], *, learned: bool
 ) -> Table:
     """Return the ensemble that the run chose, and for images why that and not another model."""
+    model, since = audit.get("model", ""), audit.get("model_since", "")
     rows = [
         [show_plain(m["name"]), f"{m['width']:,}", format_number(m["l2"]), f"{m['log_loss']:.3f}"]
         for m in members
@@ -164,9 +162,8 @@ def _draw_network_curves(view: RunView) -> list[Figure]:
     worst = f"The weights of the best epoch were kept: held-out loss {format_number(max(kept))} or below."
     unfinished = sum(bool(best[-1]) for *_, best in lines)
     if unfinished:
-        worst += (
-            f" {pluralise(unfinished, 'network')} of {len(lines)} still improved when the epochs ran out."
-        )
+        networks = f"{pluralise(unfinished, 'network')} of {len(lines)}"
+        worst += f" {networks} still improved when the epochs ran out."
     what = f"Loss of {pluralise(len(lines), 'network')} by epoch, one for each fold of the last round"
     caption = (
         f"{what}: solid on the samples trained on (with label smoothing), dashed on those held out of them. "
@@ -177,9 +174,8 @@ def _draw_network_curves(view: RunView) -> list[Figure]:
 
 
 def _draw_networks(lines: list[tuple[Floats, Floats, Floats]]) -> Chart:
-    epochs, losses = (
-        np.concatenate([part for line in lines for part in line[some]]) for some in (slice(0, 1), slice(1, 3))
-    )
+    epochs = np.concatenate([epoch for epoch, _, _ in lines])
+    losses = np.concatenate([loss for line in lines for loss in line[1:]])
     highest = float(losses[np.isfinite(losses)].max(initial=1e-9))
     chart = Chart(Axis("epoch", float(epochs.min()), float(epochs.max())), Axis("loss, nats", 0, highest))
     for fold, (epoch, loss, held_out) in enumerate(lines, start=1):

@@ -89,9 +89,8 @@ def _describe_sweep(view: RunView, summary: Summary) -> str:
         }
         content = contents.get(data["payload"], pluralise(data["features"], "feature"))
         if beside := [show_plain(column.name) for column in view.dataset.beside]:
-            content += (
-                f" beside {join_names(beside) if len(beside) <= NAMED else pluralise(len(beside), 'column')}"
-            )
+            named = join_names(beside) if len(beside) <= NAMED else pluralise(len(beside), "column")
+            content += f" beside {named}"
         groups = data.get("groups")
         grouped = f" in {pluralise(groups['count'], 'group')}" if groups else ""
         size = f"{pluralise(data['rows'], 'sample')}{grouped} of {pluralise(len(data['classes']), 'class', 'classes')}"
@@ -144,9 +143,8 @@ def _describe_audit(view: RunView, audit: Mapping[str, Any]) -> str:
     """Return how many labels were audited, and on what."""
     if view.scores is None:
         return ""
-    sizes = [
-        pluralise(audit[f"{one}s"], one) for one in ("fold", "round") if isinstance(audit.get(f"{one}s"), int)
-    ]
+    counts = [(audit.get(f"{one}s"), one) for one in ("fold", "round")]
+    sizes = [pluralise(count, one) for count, one in counts if isinstance(count, int)]
     on = {
         "holdout": " on a held-out evaluation set",
         "trusted": " on the samples whose label is verified",

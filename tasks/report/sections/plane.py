@@ -136,9 +136,8 @@ def _find_boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tu
 
 
 def _write_caption(view: RunView, points: Points) -> str:
-    shapes = [
-        f"{show_plain(name)} {shape}" for name, shape in zip(points.classes, MARKER_NAMES, strict=False)
-    ]
+    named = zip(points.classes, MARKER_NAMES, strict=False)
+    shapes = [f"{show_plain(name)} {shape}" for name, shape in named]
     if len(points.classes) > len(MARKERS):
         shapes.append("the next ones the same again")
     every = len(view.scores or ())

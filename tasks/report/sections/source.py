@@ -36,9 +36,8 @@ def columns(view: RunView, _: Summary) -> Section | None:
     rows = [[show_plain(column.name, NAME), _describe_kind(column)] for column in data.columns[:SHOWN]]
     tables: list[ReportPart] = [Table("Learned from", ["Column", "What it is"], rows)]
     if data.left_out:
-        rows = [
-            [show_plain(name, NAME), show_plain(why)] for name, why in list(data.left_out.items())[:SHOWN]
-        ]
+        left_out = list(data.left_out.items())[:SHOWN]
+        rows = [[show_plain(name, NAME), show_plain(why)] for name, why in left_out]
         tables.append(Table("Left out, shown to the reviewer only", ["Column", "Why"], rows))
     return Section("columns", "What the columns are", [what, Columns(tables)], "Columns", folded=True)
 

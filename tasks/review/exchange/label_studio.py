@@ -195,9 +195,8 @@ def _list_annotations(
 def _is_annotation(found: object) -> bool:
     """Whether this is a record whose result, if it has one, is a list of records."""
     parts = (found.get("result") or []) if isinstance(found, dict) else None
-    return isinstance(parts, list) and all(
-        isinstance(part, dict) and isinstance(part.get("value") or {}, dict) for part in parts
-    )
+    records = isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
+    return records and all(isinstance(part.get("value") or {}, dict) for part in parts or ())
 
 
 def _read_decision(

@@ -35,9 +35,8 @@ class Chooser:
     def __init__(self, queue: ReviewQueue, own_keys: Mapping[str, str]) -> None:
         self.labels = queue.classes
         self._own = own_keys
-        self._all = [
-            ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in list_choices(queue)
-        ]
+        choices = list_choices(queue)
+        self._all = [ClassChoice(each.label, own_keys.get(each.label, each.key)) for each in choices]
         self.has_search = not all(each.key for each in self._all)
         self._frequent = _list_frequent(queue)
 
